@@ -1,0 +1,1 @@
+export { DD_DEFAULT_BLOCK_SIZE } from './window.js';

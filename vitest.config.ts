@@ -1,0 +1,27 @@
+import { defineConfig } from 'vitest/config';
+
+const SECOND = 1000;
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'packages',
+          include: ['packages/*/src/**/*.test.ts', 'packages/*/test/**/*.test.ts'],
+          testTimeout: 30 * SECOND,
+          hookTimeout: 30 * SECOND,
+        },
+      },
+      {
+        // These start real programs (the CLI, qemu-img, npm), so they get minutes, not seconds.
+        test: {
+          name: 'end-to-end',
+          include: ['tests/**/*.test.ts'],
+          testTimeout: 300 * SECOND,
+          hookTimeout: 300 * SECOND,
+        },
+      },
+    ],
+  },
+});
