@@ -1,0 +1,2720 @@
+// @generated from packages/shared-abi/src/abi: edit there, then `npm run generate`.
+//! The ABI between instar's host and its guests. Every offset and size is asserted when this file is compiled.
+#![no_std]
+#![forbid(unsafe_code)]
+
+fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut out = [0; N];
+    out.copy_from_slice(&bytes[at..at + N]);
+    out
+}
+
+/// SHA-256 of the canonical JSON of this ABI (version 1.0).
+pub const FINGERPRINT: [u8; 32] = [
+    0x9f, 0xef, 0xff, 0x23, 0xdf, 0x6e, 0x09, 0xf8, 0xe9, 0x07, 0x8b, 0xa8, 0xcb, 0xbf, 0x78, 0x84,
+    0xfd, 0x54, 0xfa, 0x16, 0xe7, 0x13, 0x3a, 0x7c, 0xd0, 0x9f, 0xbd, 0xf0, 0x5c, 0x83, 0x71, 0x73,
+];
+
+/// ABI_VERSION_MAJOR.
+pub const ABI_VERSION_MAJOR: u32 = 0x1;
+/// ABI_VERSION_MINOR.
+pub const ABI_VERSION_MINOR: u32 = 0x0;
+/// CALL_TABLE_ENTRIES.
+pub const CALL_TABLE_ENTRIES: u32 = 0x3;
+/// CALL_TABLE_MAGIC.
+pub const CALL_TABLE_MAGIC: u32 = 0x43414c4c;
+/// CHAIN_CONFIG_MAGIC.
+pub const CHAIN_CONFIG_MAGIC: u32 = 0x43484149;
+/// CHAIN_MAX_DEVICES.
+pub const CHAIN_MAX_DEVICES: u32 = 0x40;
+/// COMMAND_MAX_LENGTH.
+pub const COMMAND_MAX_LENGTH: u32 = 0x800000;
+/// CONVERT_CONFIG_MAGIC.
+pub const CONVERT_CONFIG_MAGIC: u32 = 0x434f4e56;
+/// CONVERT_RESULT_MAGIC.
+pub const CONVERT_RESULT_MAGIC: u32 = 0x434f4e52;
+/// EXIT_ERROR.
+pub const EXIT_ERROR: u32 = 0x1;
+/// EXIT_NO_MEMORY.
+pub const EXIT_NO_MEMORY: u32 = 0x66;
+/// EXIT_OK.
+pub const EXIT_OK: u32 = 0x0;
+/// EXIT_PANIC.
+pub const EXIT_PANIC: u32 = 0x65;
+/// FINGERPRINT_SIZE.
+pub const FINGERPRINT_SIZE: u32 = 0x20;
+/// GUEST_IMAGE_MAGIC.
+pub const GUEST_IMAGE_MAGIC: u64 = 0x494e535441524749;
+/// GUEST_IMAGE_MAX_SEGMENTS.
+pub const GUEST_IMAGE_MAX_SEGMENTS: u32 = 0x8;
+/// GUEST_IMAGE_VERSION.
+pub const GUEST_IMAGE_VERSION: u32 = 0x1;
+/// INFO_CONFIG_MAGIC.
+pub const INFO_CONFIG_MAGIC: u32 = 0x494e464f;
+/// INFO_MAX_BITMAPS.
+pub const INFO_MAX_BITMAPS: u32 = 0x10;
+/// INFO_MAX_NAME.
+pub const INFO_MAX_NAME: u32 = 0x400;
+/// INFO_MAX_SNAPSHOTS.
+pub const INFO_MAX_SNAPSHOTS: u32 = 0x40;
+/// INFO_RESULT_MAGIC.
+pub const INFO_RESULT_MAGIC: u32 = 0x494e4652;
+/// LARGE_PAGE_SIZE.
+pub const LARGE_PAGE_SIZE: u32 = 0x200000;
+/// LOG_MAX_LENGTH.
+pub const LOG_MAX_LENGTH: u32 = 0x400;
+/// MEMORY_SIZE.
+pub const MEMORY_SIZE: u32 = 0x4a00000;
+/// NO_PARENT.
+pub const NO_PARENT: u32 = 0xffffffff;
+/// OPERATION_CONFIG_ADDR.
+pub const OPERATION_CONFIG_ADDR: u32 = 0x81000;
+/// OPERATION_CONFIG_MAX_SIZE.
+pub const OPERATION_CONFIG_MAX_SIZE: u32 = 0x1000;
+/// PAGE_SIZE.
+pub const PAGE_SIZE: u32 = 0x1000;
+/// PORT_DOORBELL.
+pub const PORT_DOORBELL: u32 = 0x500;
+/// PORT_EXIT.
+pub const PORT_EXIT: u32 = 0x508;
+/// PORT_WAIT.
+pub const PORT_WAIT: u32 = 0x504;
+/// RING_COMPLETIONS_OFFSET.
+pub const RING_COMPLETIONS_OFFSET: u32 = 0x2000;
+/// RING_ENTRIES.
+pub const RING_ENTRIES: u32 = 0x40;
+/// RING_MAGIC.
+pub const RING_MAGIC: u32 = 0x52494e47;
+/// RING_SUBMISSIONS_OFFSET.
+pub const RING_SUBMISSIONS_OFFSET: u32 = 0x1000;
+/// SANDBOX_BOOT_MAGIC.
+pub const SANDBOX_BOOT_MAGIC: u32 = 0x424f4f54;
+/// SANDBOX_FAULT_MAGIC.
+pub const SANDBOX_FAULT_MAGIC: u32 = 0x46414c54;
+/// SANDBOX_FAULT_OFFSET.
+pub const SANDBOX_FAULT_OFFSET: u32 = 0x3000;
+/// SANDBOX_FAULT_STATUS.
+pub const SANDBOX_FAULT_STATUS: u32 = 0x4d;
+/// SANDBOX_HELPER_ADDR.
+pub const SANDBOX_HELPER_ADDR: u64 = 0x600000000000;
+/// SANDBOX_MAX_FILTER.
+pub const SANDBOX_MAX_FILTER: u32 = 0x80;
+/// SANDBOX_MAX_REGIONS.
+pub const SANDBOX_MAX_REGIONS: u32 = 0x20;
+/// SANDBOX_SETUP_STATUS.
+pub const SANDBOX_SETUP_STATUS: u32 = 0x4e;
+
+/// What code at CPL 3 may do with a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    None,
+    Supervisor,
+    Read,
+    ReadWrite,
+    ReadExecute,
+    Image,
+}
+
+/// One region of guest memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// The region's name.
+    pub name: &'static str,
+    /// First byte.
+    pub start: u64,
+    /// Bytes.
+    pub size: u64,
+    /// What code at CPL 3 may do with it.
+    pub protection: Protection,
+}
+
+/// never mapped: null pointers fault.
+pub const REGION_NULL_PAGE: Region = Region {
+    name: "null_page",
+    start: 0x0,
+    size: 0x1000,
+    protection: Protection::None,
+};
+/// descriptor tables, exception stubs, kernel stack and page tables of the KVM backend; invisible at CPL 3.
+pub const REGION_SYSTEM: Region = Region {
+    name: "system",
+    start: 0x1000,
+    size: 0x7b000,
+    protection: Protection::Supervisor,
+};
+/// guard: unmapped.
+pub const REGION_SYSTEM_GUARD: Region = Region {
+    name: "system_guard",
+    start: 0x7c000,
+    size: 0x1000,
+    protection: Protection::None,
+};
+/// doorbell code, written by the backend.
+pub const REGION_STUBS: Region = Region {
+    name: "stubs",
+    start: 0x7d000,
+    size: 0x1000,
+    protection: Protection::ReadExecute,
+};
+/// guard: unmapped.
+pub const REGION_STUBS_GUARD: Region = Region {
+    name: "stubs_guard",
+    start: 0x7e000,
+    size: 0x1000,
+    protection: Protection::None,
+};
+/// CallTable.
+pub const REGION_CALL_TABLE: Region = Region {
+    name: "call_table",
+    start: 0x7f000,
+    size: 0x1000,
+    protection: Protection::Read,
+};
+/// ChainConfig.
+pub const REGION_CHAIN_CONFIG: Region = Region {
+    name: "chain_config",
+    start: 0x80000,
+    size: 0x1000,
+    protection: Protection::Read,
+};
+/// ConvertConfig or InfoConfig.
+pub const REGION_OPERATION_CONFIG: Region = Region {
+    name: "operation_config",
+    start: 0x81000,
+    size: 0x1000,
+    protection: Protection::Read,
+};
+/// ProcessRecord and its register tail.
+pub const REGION_PROCESS_RECORD: Region = Region {
+    name: "process_record",
+    start: 0x82000,
+    size: 0x1000,
+    protection: Protection::Read,
+};
+/// guard: unmapped.
+pub const REGION_PROCESS_RECORD_GUARD: Region = Region {
+    name: "process_record_guard",
+    start: 0x83000,
+    size: 0x1000,
+    protection: Protection::None,
+};
+/// RingHeader, submission and completion entries.
+pub const REGION_RING: Region = Region {
+    name: "ring",
+    start: 0x84000,
+    size: 0x4000,
+    protection: Protection::ReadWrite,
+};
+/// guard: unmapped.
+pub const REGION_RING_GUARD: Region = Region {
+    name: "ring_guard",
+    start: 0x88000,
+    size: 0x1000,
+    protection: Protection::None,
+};
+/// InfoResult or ConvertResult.
+pub const REGION_RESULT: Region = Region {
+    name: "result",
+    start: 0x89000,
+    size: 0x10000,
+    protection: Protection::ReadWrite,
+};
+/// guard: unmapped.
+pub const REGION_RESULT_GUARD: Region = Region {
+    name: "result_guard",
+    start: 0x99000,
+    size: 0x1000,
+    protection: Protection::None,
+};
+/// stack, grows down.
+pub const REGION_STACK: Region = Region {
+    name: "stack",
+    start: 0x9a000,
+    size: 0x40000,
+    protection: Protection::ReadWrite,
+};
+/// guard: unmapped.
+pub const REGION_STACK_GUARD: Region = Region {
+    name: "stack_guard",
+    start: 0xda000,
+    size: 0x1000,
+    protection: Protection::None,
+};
+/// segments of the guest image, each with its own protection.
+pub const REGION_IMAGE: Region = Region {
+    name: "image",
+    start: 0x200000,
+    size: 0x400000,
+    protection: Protection::Image,
+};
+/// guard: unmapped.
+pub const REGION_IMAGE_GUARD: Region = Region {
+    name: "image_guard",
+    start: 0x600000,
+    size: 0x200000,
+    protection: Protection::None,
+};
+/// the guest's heap.
+pub const REGION_HEAP: Region = Region {
+    name: "heap",
+    start: 0x800000,
+    size: 0x2000000,
+    protection: Protection::ReadWrite,
+};
+/// guard: unmapped.
+pub const REGION_HEAP_GUARD: Region = Region {
+    name: "heap_guard",
+    start: 0x2800000,
+    size: 0x200000,
+    protection: Protection::None,
+};
+/// I/O windows: the only memory that READ fills and WRITE takes from.
+pub const REGION_WINDOWS: Region = Region {
+    name: "windows",
+    start: 0x2a00000,
+    size: 0x2000000,
+    protection: Protection::ReadWrite,
+};
+
+/// The memory map, lowest address first.
+pub const MEMORY_MAP: [Region; 21] = [
+    REGION_NULL_PAGE,
+    REGION_SYSTEM,
+    REGION_SYSTEM_GUARD,
+    REGION_STUBS,
+    REGION_STUBS_GUARD,
+    REGION_CALL_TABLE,
+    REGION_CHAIN_CONFIG,
+    REGION_OPERATION_CONFIG,
+    REGION_PROCESS_RECORD,
+    REGION_PROCESS_RECORD_GUARD,
+    REGION_RING,
+    REGION_RING_GUARD,
+    REGION_RESULT,
+    REGION_RESULT_GUARD,
+    REGION_STACK,
+    REGION_STACK_GUARD,
+    REGION_IMAGE,
+    REGION_IMAGE_GUARD,
+    REGION_HEAP,
+    REGION_HEAP_GUARD,
+    REGION_WINDOWS,
+];
+
+/// Flags of a descriptor.
+pub mod command_flag {
+    /// ZERO may deallocate.
+    pub const HOLE: u32 = 0x1;
+}
+
+/// Flags of ConvertConfig.
+pub mod convert_flag {
+    /// leave zero regions of the output as holes.
+    pub const SKIP_ZEROS: u32 = 0x1;
+    /// write compressed clusters.
+    pub const COMPRESS: u32 = 0x2;
+    /// the passphrase decrypts the input.
+    pub const DECRYPT_AES: u32 = 0x4;
+    /// write extended L2 entries.
+    pub const EXTENDED_L2: u32 = 0x8;
+    /// write a LUKS-encrypted output.
+    pub const ENCRYPT_LUKS: u32 = 0x10;
+    /// copy [window_start, window_end) of the input only.
+    pub const DD_WINDOW: u32 = 0x20;
+    /// log what is done.
+    pub const VERBOSE: u32 = 0x80000000;
+}
+
+/// Flags of a device.
+pub mod device_flag {
+    /// `virtual_size` replaces the size that the image states: cut or extended with zeros.
+    pub const FORCE_SIZE: u32 = 0x1;
+    /// an output that only takes consecutive bytes from offset 0 on.
+    pub const STREAM: u32 = 0x2;
+    /// an output that reads as zeros wherever it was not written.
+    pub const FRESH: u32 = 0x4;
+}
+
+/// What a device of the chain is.
+pub mod device_role {
+    /// the image that was named.
+    pub const IMAGE: u32 = 1;
+    /// backing file of its parent.
+    pub const BACKING: u32 = 2;
+    /// external data file of its parent.
+    pub const DATA_FILE: u32 = 3;
+    /// extent file of its parent.
+    pub const EXTENT: u32 = 4;
+    /// the output; the only role that may be written.
+    pub const OUTPUT: u32 = 5;
+}
+
+/// Why a guest refused an image or an operation.
+pub mod error_kind {
+    /// no error.
+    pub const NONE: u32 = 0;
+    /// a state that should not occur in the guest.
+    pub const INTERNAL: u32 = 1;
+    /// the config page is not usable.
+    pub const CONFIG: u32 = 2;
+    /// the host could not read or write a range.
+    pub const IO: u32 = 3;
+    /// a format that is known but not read.
+    pub const UNSUPPORTED_FORMAT: u32 = 4;
+    /// two formats answer the probe.
+    pub const AMBIGUOUS_FORMAT: u32 = 5;
+    /// the forced format does not fit the file.
+    pub const BAD_MAGIC: u32 = 6;
+    /// a version of the format that is not read.
+    pub const UNSUPPORTED_VERSION: u32 = 7;
+    /// an incompatible feature that is not known.
+    pub const UNSUPPORTED_FEATURE: u32 = 8;
+    /// the image is encrypted.
+    pub const ENCRYPTED: u32 = 9;
+    /// metadata contradicts itself or the specification.
+    pub const CORRUPT: u32 = 10;
+    /// an offset or a size is outside the file or beyond a limit.
+    pub const OUT_OF_RANGE: u32 = 11;
+    /// the file ends inside a structure.
+    pub const TRUNCATED: u32 = 12;
+    /// compressed data does not decode to one cluster.
+    pub const DECOMPRESS: u32 = 13;
+    /// the backing chain is too deep or does not fit.
+    pub const CHAIN: u32 = 14;
+    /// the guest's heap is exhausted.
+    pub const NO_MEMORY: u32 = 15;
+    /// the output would grow beyond its limit.
+    pub const OUTPUT_LIMIT: u32 = 16;
+}
+
+/// Fault code of a process record.
+pub mod fault_code {
+    /// running.
+    pub const NONE: u32 = 0;
+    /// has not run: the backend sets the registers, the entry PC is in the fault info.
+    pub const STARTUP: u32 = 1;
+}
+
+/// Image formats; 0 asks for a probe.
+pub mod image_format {
+    /// not stated: probe.
+    pub const PROBE: u32 = 0;
+    /// raw bytes.
+    pub const RAW: u32 = 1;
+    /// QEMU copy-on-write 2 and 3.
+    pub const QCOW2: u32 = 2;
+    /// VMware virtual disk.
+    pub const VMDK: u32 = 3;
+    /// QEMU copy-on-write 1.
+    pub const QCOW: u32 = 4;
+    /// Virtual PC / VHD.
+    pub const VPC: u32 = 5;
+    /// Hyper-V virtual disk v2.
+    pub const VHDX: u32 = 6;
+    /// VirtualBox disk image.
+    pub const VDI: u32 = 7;
+    /// LUKS container.
+    pub const LUKS: u32 = 8;
+    /// QEMU enhanced disk.
+    pub const QED: u32 = 9;
+    /// Parallels disk.
+    pub const PARALLELS: u32 = 10;
+    /// Bochs growing disk.
+    pub const BOCHS: u32 = 11;
+    /// compressed loop image.
+    pub const CLOOP: u32 = 12;
+    /// Apple disk image.
+    pub const DMG: u32 = 13;
+    /// ISO 9660 file system in a raw image.
+    pub const ISO: u32 = 14;
+}
+
+/// Yes/no facts of an image.
+pub mod info_flag {
+    /// names a backing file.
+    pub const BACKING_FILE: u32 = 0x1;
+    /// has an external data file.
+    pub const DATA_FILE: u32 = 0x2;
+    /// its data file is a plain raw image.
+    pub const DATA_FILE_RAW: u32 = 0x4;
+    /// qcow2 compatible feature bit 0.
+    pub const LAZY_REFCOUNTS: u32 = 0x8;
+    /// qcow2 incompatible feature bit 0.
+    pub const DIRTY: u32 = 0x10;
+    /// qcow2 incompatible feature bit 1.
+    pub const CORRUPT: u32 = 0x20;
+    /// qcow2 incompatible feature bit 4.
+    pub const EXTENDED_L2: u32 = 0x40;
+    /// encrypted in whichever way.
+    pub const ENCRYPTED: u32 = 0x80;
+    /// a raw image that holds an ISO 9660 file system.
+    pub const ISO_HINT: u32 = 0x100;
+    /// more snapshots than fit the result.
+    pub const SNAPSHOTS_CUT: u32 = 0x200;
+    /// more bitmaps than fit the result.
+    pub const BITMAPS_CUT: u32 = 0x400;
+    /// has incompatible features that are not known.
+    pub const UNKNOWN_FEATURES: u32 = 0x800;
+}
+
+/// Commands of the ring.
+pub mod opcode {
+    /// device[offset, +length) → window.
+    pub const READ: u32 = 1;
+    /// window → target_device[target_offset, +length).
+    pub const WRITE: u32 = 2;
+    /// device[offset, +length) → target_device[target_offset, +length), past the guest.
+    pub const COPY: u32 = 3;
+    /// target_device[target_offset, +length) becomes zeros.
+    pub const ZERO: u32 = 4;
+    /// target_device: all completed writes reach the disk.
+    pub const FLUSH: u32 = 5;
+    /// window[0, length): UTF-8 text for the host log.
+    pub const LOG: u32 = 6;
+    /// `offset` of `length` bytes are done.
+    pub const PROGRESS: u32 = 7;
+}
+
+/// State of a result struct.
+pub mod result_status {
+    /// the operation has not ended.
+    pub const NONE: u32 = 0;
+    /// done.
+    pub const OK: u32 = 1;
+    /// refused or failed; the error record says why.
+    pub const ERROR: u32 = 2;
+}
+
+/// How the helper maps a region.
+pub mod sandbox_region_flag {
+    /// readable.
+    pub const READ: u32 = 0x1;
+    /// writable.
+    pub const WRITE: u32 = 0x2;
+    /// executable.
+    pub const EXECUTE: u32 = 0x4;
+    /// anonymous memory of the child, not the shared file.
+    pub const PRIVATE: u32 = 0x8;
+}
+
+/// Protection of a segment; WRITE and EXECUTE exclude each other.
+pub mod segment_flag {
+    /// may be executed.
+    pub const EXECUTE: u32 = 0x1;
+    /// may be written.
+    pub const WRITE: u32 = 0x2;
+    /// may be read.
+    pub const READ: u32 = 0x4;
+}
+
+/// One dirty bitmap.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BitmapRecord {
+    /// Byte 0: bit 0 in-use, bit 1 auto.
+    pub flags: u32,
+    /// Byte 4: log2 of the bytes one bit stands for.
+    pub granularity_bits: u32,
+    /// Byte 8: bytes of `name`.
+    pub name_len: u32,
+    /// Byte 12: name.
+    pub name: [u8; 1024],
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<BitmapRecord>() == 1036);
+    assert!(core::mem::align_of::<BitmapRecord>() == 4);
+    assert!(core::mem::offset_of!(BitmapRecord, flags) == 0);
+    assert!(core::mem::offset_of!(BitmapRecord, granularity_bits) == 4);
+    assert!(core::mem::offset_of!(BitmapRecord, name_len) == 8);
+    assert!(core::mem::offset_of!(BitmapRecord, name) == 12);
+};
+
+impl BitmapRecord {
+    /// Size in bytes.
+    pub const SIZE: usize = 1036;
+    /// Byte offset of `flags`.
+    pub const OFFSET_FLAGS: usize = 0;
+    /// Byte offset of `granularity_bits`.
+    pub const OFFSET_GRANULARITY_BITS: usize = 4;
+    /// Byte offset of `name_len`.
+    pub const OFFSET_NAME_LEN: usize = 8;
+    /// Byte offset of `name`.
+    pub const OFFSET_NAME: usize = 12;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        flags: 0,
+        granularity_bits: 0,
+        name_len: 0,
+        name: [0; 1024],
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 1036]) -> Self {
+        let mut value = Self::ZERO;
+        value.flags = u32::from_le_bytes(take(bytes, 0));
+        value.granularity_bits = u32::from_le_bytes(take(bytes, 4));
+        value.name_len = u32::from_le_bytes(take(bytes, 8));
+        value.name = take(bytes, 12);
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 1036] {
+        let mut bytes = [0; 1036];
+        bytes[0..4].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.granularity_bits.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.name_len.to_le_bytes());
+        bytes[12..1036].copy_from_slice(&self.name);
+        bytes
+    }
+}
+
+/// Addresses of the functions that a backend offers.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallTable {
+    /// Byte 0: CALL_TABLE_MAGIC.
+    pub magic: u32,
+    /// Byte 4: ABI_VERSION_MAJOR of the host.
+    pub abi_major: u32,
+    /// Byte 8: ABI_VERSION_MINOR of the host.
+    pub abi_minor: u32,
+    /// Byte 12: functions that follow.
+    pub entry_count: u32,
+    /// Byte 16: fn(): wakes the host; needed after a submission when need_wakeup is 1.
+    pub doorbell: u64,
+    /// Byte 24: fn(): returns when a completion may be there; guest_waiting must be 1.
+    pub wait: u64,
+    /// Byte 32: fn(code: u32) -> !: ends the guest.
+    pub exit: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<CallTable>() == 40);
+    assert!(core::mem::align_of::<CallTable>() == 8);
+    assert!(core::mem::offset_of!(CallTable, magic) == 0);
+    assert!(core::mem::offset_of!(CallTable, abi_major) == 4);
+    assert!(core::mem::offset_of!(CallTable, abi_minor) == 8);
+    assert!(core::mem::offset_of!(CallTable, entry_count) == 12);
+    assert!(core::mem::offset_of!(CallTable, doorbell) == 16);
+    assert!(core::mem::offset_of!(CallTable, wait) == 24);
+    assert!(core::mem::offset_of!(CallTable, exit) == 32);
+};
+
+impl CallTable {
+    /// Size in bytes.
+    pub const SIZE: usize = 40;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `abi_major`.
+    pub const OFFSET_ABI_MAJOR: usize = 4;
+    /// Byte offset of `abi_minor`.
+    pub const OFFSET_ABI_MINOR: usize = 8;
+    /// Byte offset of `entry_count`.
+    pub const OFFSET_ENTRY_COUNT: usize = 12;
+    /// Byte offset of `doorbell`.
+    pub const OFFSET_DOORBELL: usize = 16;
+    /// Byte offset of `wait`.
+    pub const OFFSET_WAIT: usize = 24;
+    /// Byte offset of `exit`.
+    pub const OFFSET_EXIT: usize = 32;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        abi_major: 0,
+        abi_minor: 0,
+        entry_count: 0,
+        doorbell: 0,
+        wait: 0,
+        exit: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 40]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.abi_major = u32::from_le_bytes(take(bytes, 4));
+        value.abi_minor = u32::from_le_bytes(take(bytes, 8));
+        value.entry_count = u32::from_le_bytes(take(bytes, 12));
+        value.doorbell = u64::from_le_bytes(take(bytes, 16));
+        value.wait = u64::from_le_bytes(take(bytes, 24));
+        value.exit = u64::from_le_bytes(take(bytes, 32));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 40] {
+        let mut bytes = [0; 40];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.abi_major.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.abi_minor.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.entry_count.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.doorbell.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.wait.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.exit.to_le_bytes());
+        bytes
+    }
+}
+
+/// All host files of an operation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainConfig {
+    /// Byte 0: CHAIN_CONFIG_MAGIC.
+    pub magic: u32,
+    /// Byte 4: how many entries of `devices` are used.
+    pub device_count: u32,
+    /// Byte 8: most layers that a backing chain may have.
+    pub max_depth: u32,
+    /// Byte 12: zero.
+    pub pad: u32,
+    /// Byte 16: index in this table is the device index of the ring.
+    pub devices: [ChainDevice; 64],
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<ChainConfig>() == 2064);
+    assert!(core::mem::align_of::<ChainConfig>() == 8);
+    assert!(core::mem::offset_of!(ChainConfig, magic) == 0);
+    assert!(core::mem::offset_of!(ChainConfig, device_count) == 4);
+    assert!(core::mem::offset_of!(ChainConfig, max_depth) == 8);
+    assert!(core::mem::offset_of!(ChainConfig, pad) == 12);
+    assert!(core::mem::offset_of!(ChainConfig, devices) == 16);
+};
+
+impl ChainConfig {
+    /// Size in bytes.
+    pub const SIZE: usize = 2064;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `device_count`.
+    pub const OFFSET_DEVICE_COUNT: usize = 4;
+    /// Byte offset of `max_depth`.
+    pub const OFFSET_MAX_DEPTH: usize = 8;
+    /// Byte offset of `pad`.
+    pub const OFFSET_PAD: usize = 12;
+    /// Byte offset of `devices`.
+    pub const OFFSET_DEVICES: usize = 16;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        device_count: 0,
+        max_depth: 0,
+        pad: 0,
+        devices: [ChainDevice::ZERO; 64],
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 2064]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.device_count = u32::from_le_bytes(take(bytes, 4));
+        value.max_depth = u32::from_le_bytes(take(bytes, 8));
+        value.pad = u32::from_le_bytes(take(bytes, 12));
+        let mut at = 16;
+        for item in &mut value.devices {
+            *item = ChainDevice::from_bytes(&take(bytes, at));
+            at += 32;
+        }
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 2064] {
+        let mut bytes = [0; 2064];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.device_count.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.max_depth.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.pad.to_le_bytes());
+        let mut at = 16;
+        for item in &self.devices {
+            bytes[at..at + 32].copy_from_slice(&item.to_bytes());
+            at += 32;
+        }
+        bytes
+    }
+}
+
+/// One host file.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainDevice {
+    /// Byte 0: DeviceRole.
+    pub role: u32,
+    /// Byte 4: ImageFormat, PROBE to find out.
+    pub format: u32,
+    /// Byte 8: index of the device that refers to this one, NO_PARENT for none.
+    pub parent: u32,
+    /// Byte 12: DeviceFlag.
+    pub flags: u32,
+    /// Byte 16: bytes of the host file; for an output the limit it may grow to.
+    pub file_size: u64,
+    /// Byte 24: virtual size (bytes), 0 when not known.
+    pub virtual_size: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<ChainDevice>() == 32);
+    assert!(core::mem::align_of::<ChainDevice>() == 8);
+    assert!(core::mem::offset_of!(ChainDevice, role) == 0);
+    assert!(core::mem::offset_of!(ChainDevice, format) == 4);
+    assert!(core::mem::offset_of!(ChainDevice, parent) == 8);
+    assert!(core::mem::offset_of!(ChainDevice, flags) == 12);
+    assert!(core::mem::offset_of!(ChainDevice, file_size) == 16);
+    assert!(core::mem::offset_of!(ChainDevice, virtual_size) == 24);
+};
+
+impl ChainDevice {
+    /// Size in bytes.
+    pub const SIZE: usize = 32;
+    /// Byte offset of `role`.
+    pub const OFFSET_ROLE: usize = 0;
+    /// Byte offset of `format`.
+    pub const OFFSET_FORMAT: usize = 4;
+    /// Byte offset of `parent`.
+    pub const OFFSET_PARENT: usize = 8;
+    /// Byte offset of `flags`.
+    pub const OFFSET_FLAGS: usize = 12;
+    /// Byte offset of `file_size`.
+    pub const OFFSET_FILE_SIZE: usize = 16;
+    /// Byte offset of `virtual_size`.
+    pub const OFFSET_VIRTUAL_SIZE: usize = 24;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        role: 0,
+        format: 0,
+        parent: 0,
+        flags: 0,
+        file_size: 0,
+        virtual_size: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        let mut value = Self::ZERO;
+        value.role = u32::from_le_bytes(take(bytes, 0));
+        value.format = u32::from_le_bytes(take(bytes, 4));
+        value.parent = u32::from_le_bytes(take(bytes, 8));
+        value.flags = u32::from_le_bytes(take(bytes, 12));
+        value.file_size = u64::from_le_bytes(take(bytes, 16));
+        value.virtual_size = u64::from_le_bytes(take(bytes, 24));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes[0..4].copy_from_slice(&self.role.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.format.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.parent.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.file_size.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.virtual_size.to_le_bytes());
+        bytes
+    }
+}
+
+/// A completion entry.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// Byte 0: of the descriptor.
+    pub user_data: u64,
+    /// Byte 8: 0, or a negated errno.
+    pub status: i32,
+    /// Byte 12: zero.
+    pub pad: u32,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<Completion>() == 16);
+    assert!(core::mem::align_of::<Completion>() == 8);
+    assert!(core::mem::offset_of!(Completion, user_data) == 0);
+    assert!(core::mem::offset_of!(Completion, status) == 8);
+    assert!(core::mem::offset_of!(Completion, pad) == 12);
+};
+
+impl Completion {
+    /// Size in bytes.
+    pub const SIZE: usize = 16;
+    /// Byte offset of `user_data`.
+    pub const OFFSET_USER_DATA: usize = 0;
+    /// Byte offset of `status`.
+    pub const OFFSET_STATUS: usize = 8;
+    /// Byte offset of `pad`.
+    pub const OFFSET_PAD: usize = 12;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        user_data: 0,
+        status: 0,
+        pad: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 16]) -> Self {
+        let mut value = Self::ZERO;
+        value.user_data = u64::from_le_bytes(take(bytes, 0));
+        value.status = i32::from_le_bytes(take(bytes, 8));
+        value.pad = u32::from_le_bytes(take(bytes, 12));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[0..8].copy_from_slice(&self.user_data.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.status.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.pad.to_le_bytes());
+        bytes
+    }
+}
+
+/// Config of the convert operation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvertConfig {
+    /// Byte 0: CONVERT_CONFIG_MAGIC.
+    pub magic: u32,
+    /// Byte 4: ConvertFlag.
+    pub flags: u32,
+    /// Byte 8: devices of the chain that are inputs.
+    pub input_device_count: u32,
+    /// Byte 12: ImageFormat of the output.
+    pub target_format: u32,
+    /// Byte 16: log2 of the output cluster size, 0 for the default.
+    pub output_cluster_bits: u32,
+    /// Byte 20: bytes of `passphrase`.
+    pub passphrase_len: u32,
+    /// Byte 24: zero.
+    pub pad0: u32,
+    /// Byte 28: secret of the input.
+    pub passphrase: [u8; 256],
+    /// Byte 284: bytes of `snapshot_id`.
+    pub snapshot_id_len: u32,
+    /// Byte 288: zero.
+    pub pad1: u32,
+    /// Byte 292: internal snapshot to read.
+    pub snapshot_id: [u8; 64],
+    /// Byte 356: zero.
+    pub pad2: u32,
+    /// Byte 360: bytes that Argon2 may use.
+    pub argon2_mem_size: u64,
+    /// Byte 368: PBKDF iterations of a LUKS output.
+    pub luks_encrypt_iterations: u32,
+    /// Byte 372: master key bytes of a LUKS output.
+    pub luks_encrypt_key_bytes: u32,
+    /// Byte 376: guest address of random bytes from the host.
+    pub luks_random_data_addr: u64,
+    /// Byte 384: how many of them (bytes).
+    pub luks_random_data_size: u64,
+    /// Byte 392: VMDK grain size (bytes), 0 for the default.
+    pub output_grain_size: u32,
+    /// Byte 396: VHD/VHDX block size (bytes), 0 for the default.
+    pub output_block_size: u32,
+    /// Byte 400: first virtual byte that is copied; 0 without DD_WINDOW.
+    pub window_start: u64,
+    /// Byte 408: first virtual byte that is not; 0 without DD_WINDOW; <= window_start copies nothing.
+    pub window_end: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<ConvertConfig>() == 416);
+    assert!(core::mem::align_of::<ConvertConfig>() == 8);
+    assert!(core::mem::offset_of!(ConvertConfig, magic) == 0);
+    assert!(core::mem::offset_of!(ConvertConfig, flags) == 4);
+    assert!(core::mem::offset_of!(ConvertConfig, input_device_count) == 8);
+    assert!(core::mem::offset_of!(ConvertConfig, target_format) == 12);
+    assert!(core::mem::offset_of!(ConvertConfig, output_cluster_bits) == 16);
+    assert!(core::mem::offset_of!(ConvertConfig, passphrase_len) == 20);
+    assert!(core::mem::offset_of!(ConvertConfig, pad0) == 24);
+    assert!(core::mem::offset_of!(ConvertConfig, passphrase) == 28);
+    assert!(core::mem::offset_of!(ConvertConfig, snapshot_id_len) == 284);
+    assert!(core::mem::offset_of!(ConvertConfig, pad1) == 288);
+    assert!(core::mem::offset_of!(ConvertConfig, snapshot_id) == 292);
+    assert!(core::mem::offset_of!(ConvertConfig, pad2) == 356);
+    assert!(core::mem::offset_of!(ConvertConfig, argon2_mem_size) == 360);
+    assert!(core::mem::offset_of!(ConvertConfig, luks_encrypt_iterations) == 368);
+    assert!(core::mem::offset_of!(ConvertConfig, luks_encrypt_key_bytes) == 372);
+    assert!(core::mem::offset_of!(ConvertConfig, luks_random_data_addr) == 376);
+    assert!(core::mem::offset_of!(ConvertConfig, luks_random_data_size) == 384);
+    assert!(core::mem::offset_of!(ConvertConfig, output_grain_size) == 392);
+    assert!(core::mem::offset_of!(ConvertConfig, output_block_size) == 396);
+    assert!(core::mem::offset_of!(ConvertConfig, window_start) == 400);
+    assert!(core::mem::offset_of!(ConvertConfig, window_end) == 408);
+};
+
+impl ConvertConfig {
+    /// Size in bytes.
+    pub const SIZE: usize = 416;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `flags`.
+    pub const OFFSET_FLAGS: usize = 4;
+    /// Byte offset of `input_device_count`.
+    pub const OFFSET_INPUT_DEVICE_COUNT: usize = 8;
+    /// Byte offset of `target_format`.
+    pub const OFFSET_TARGET_FORMAT: usize = 12;
+    /// Byte offset of `output_cluster_bits`.
+    pub const OFFSET_OUTPUT_CLUSTER_BITS: usize = 16;
+    /// Byte offset of `passphrase_len`.
+    pub const OFFSET_PASSPHRASE_LEN: usize = 20;
+    /// Byte offset of `pad0`.
+    pub const OFFSET_PAD0: usize = 24;
+    /// Byte offset of `passphrase`.
+    pub const OFFSET_PASSPHRASE: usize = 28;
+    /// Byte offset of `snapshot_id_len`.
+    pub const OFFSET_SNAPSHOT_ID_LEN: usize = 284;
+    /// Byte offset of `pad1`.
+    pub const OFFSET_PAD1: usize = 288;
+    /// Byte offset of `snapshot_id`.
+    pub const OFFSET_SNAPSHOT_ID: usize = 292;
+    /// Byte offset of `pad2`.
+    pub const OFFSET_PAD2: usize = 356;
+    /// Byte offset of `argon2_mem_size`.
+    pub const OFFSET_ARGON2_MEM_SIZE: usize = 360;
+    /// Byte offset of `luks_encrypt_iterations`.
+    pub const OFFSET_LUKS_ENCRYPT_ITERATIONS: usize = 368;
+    /// Byte offset of `luks_encrypt_key_bytes`.
+    pub const OFFSET_LUKS_ENCRYPT_KEY_BYTES: usize = 372;
+    /// Byte offset of `luks_random_data_addr`.
+    pub const OFFSET_LUKS_RANDOM_DATA_ADDR: usize = 376;
+    /// Byte offset of `luks_random_data_size`.
+    pub const OFFSET_LUKS_RANDOM_DATA_SIZE: usize = 384;
+    /// Byte offset of `output_grain_size`.
+    pub const OFFSET_OUTPUT_GRAIN_SIZE: usize = 392;
+    /// Byte offset of `output_block_size`.
+    pub const OFFSET_OUTPUT_BLOCK_SIZE: usize = 396;
+    /// Byte offset of `window_start`.
+    pub const OFFSET_WINDOW_START: usize = 400;
+    /// Byte offset of `window_end`.
+    pub const OFFSET_WINDOW_END: usize = 408;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        flags: 0,
+        input_device_count: 0,
+        target_format: 0,
+        output_cluster_bits: 0,
+        passphrase_len: 0,
+        pad0: 0,
+        passphrase: [0; 256],
+        snapshot_id_len: 0,
+        pad1: 0,
+        snapshot_id: [0; 64],
+        pad2: 0,
+        argon2_mem_size: 0,
+        luks_encrypt_iterations: 0,
+        luks_encrypt_key_bytes: 0,
+        luks_random_data_addr: 0,
+        luks_random_data_size: 0,
+        output_grain_size: 0,
+        output_block_size: 0,
+        window_start: 0,
+        window_end: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 416]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.flags = u32::from_le_bytes(take(bytes, 4));
+        value.input_device_count = u32::from_le_bytes(take(bytes, 8));
+        value.target_format = u32::from_le_bytes(take(bytes, 12));
+        value.output_cluster_bits = u32::from_le_bytes(take(bytes, 16));
+        value.passphrase_len = u32::from_le_bytes(take(bytes, 20));
+        value.pad0 = u32::from_le_bytes(take(bytes, 24));
+        value.passphrase = take(bytes, 28);
+        value.snapshot_id_len = u32::from_le_bytes(take(bytes, 284));
+        value.pad1 = u32::from_le_bytes(take(bytes, 288));
+        value.snapshot_id = take(bytes, 292);
+        value.pad2 = u32::from_le_bytes(take(bytes, 356));
+        value.argon2_mem_size = u64::from_le_bytes(take(bytes, 360));
+        value.luks_encrypt_iterations = u32::from_le_bytes(take(bytes, 368));
+        value.luks_encrypt_key_bytes = u32::from_le_bytes(take(bytes, 372));
+        value.luks_random_data_addr = u64::from_le_bytes(take(bytes, 376));
+        value.luks_random_data_size = u64::from_le_bytes(take(bytes, 384));
+        value.output_grain_size = u32::from_le_bytes(take(bytes, 392));
+        value.output_block_size = u32::from_le_bytes(take(bytes, 396));
+        value.window_start = u64::from_le_bytes(take(bytes, 400));
+        value.window_end = u64::from_le_bytes(take(bytes, 408));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 416] {
+        let mut bytes = [0; 416];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.input_device_count.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.target_format.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.output_cluster_bits.to_le_bytes());
+        bytes[20..24].copy_from_slice(&self.passphrase_len.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.pad0.to_le_bytes());
+        bytes[28..284].copy_from_slice(&self.passphrase);
+        bytes[284..288].copy_from_slice(&self.snapshot_id_len.to_le_bytes());
+        bytes[288..292].copy_from_slice(&self.pad1.to_le_bytes());
+        bytes[292..356].copy_from_slice(&self.snapshot_id);
+        bytes[356..360].copy_from_slice(&self.pad2.to_le_bytes());
+        bytes[360..368].copy_from_slice(&self.argon2_mem_size.to_le_bytes());
+        bytes[368..372].copy_from_slice(&self.luks_encrypt_iterations.to_le_bytes());
+        bytes[372..376].copy_from_slice(&self.luks_encrypt_key_bytes.to_le_bytes());
+        bytes[376..384].copy_from_slice(&self.luks_random_data_addr.to_le_bytes());
+        bytes[384..392].copy_from_slice(&self.luks_random_data_size.to_le_bytes());
+        bytes[392..396].copy_from_slice(&self.output_grain_size.to_le_bytes());
+        bytes[396..400].copy_from_slice(&self.output_block_size.to_le_bytes());
+        bytes[400..408].copy_from_slice(&self.window_start.to_le_bytes());
+        bytes[408..416].copy_from_slice(&self.window_end.to_le_bytes());
+        bytes
+    }
+}
+
+/// Outcome of a convert operation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvertResult {
+    /// Byte 0: CONVERT_RESULT_MAGIC.
+    pub magic: u32,
+    /// Byte 4: ResultStatus.
+    pub status: u32,
+    /// Byte 8: set when status is ERROR.
+    pub error: ErrorRecord,
+    /// Byte 272: bytes copied from data extents.
+    pub data_bytes: u64,
+    /// Byte 280: bytes written as zeros or left as holes.
+    pub zero_bytes: u64,
+    /// Byte 288: bytes that came out of compressed clusters.
+    pub compressed_bytes: u64,
+    /// Byte 296: length that the output file must get (bytes).
+    pub output_length: u64,
+    /// Byte 304: virtual size declared by the output (bytes).
+    pub output_virtual_size: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<ConvertResult>() == 312);
+    assert!(core::mem::align_of::<ConvertResult>() == 8);
+    assert!(core::mem::offset_of!(ConvertResult, magic) == 0);
+    assert!(core::mem::offset_of!(ConvertResult, status) == 4);
+    assert!(core::mem::offset_of!(ConvertResult, error) == 8);
+    assert!(core::mem::offset_of!(ConvertResult, data_bytes) == 272);
+    assert!(core::mem::offset_of!(ConvertResult, zero_bytes) == 280);
+    assert!(core::mem::offset_of!(ConvertResult, compressed_bytes) == 288);
+    assert!(core::mem::offset_of!(ConvertResult, output_length) == 296);
+    assert!(core::mem::offset_of!(ConvertResult, output_virtual_size) == 304);
+};
+
+impl ConvertResult {
+    /// Size in bytes.
+    pub const SIZE: usize = 312;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `status`.
+    pub const OFFSET_STATUS: usize = 4;
+    /// Byte offset of `error`.
+    pub const OFFSET_ERROR: usize = 8;
+    /// Byte offset of `data_bytes`.
+    pub const OFFSET_DATA_BYTES: usize = 272;
+    /// Byte offset of `zero_bytes`.
+    pub const OFFSET_ZERO_BYTES: usize = 280;
+    /// Byte offset of `compressed_bytes`.
+    pub const OFFSET_COMPRESSED_BYTES: usize = 288;
+    /// Byte offset of `output_length`.
+    pub const OFFSET_OUTPUT_LENGTH: usize = 296;
+    /// Byte offset of `output_virtual_size`.
+    pub const OFFSET_OUTPUT_VIRTUAL_SIZE: usize = 304;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        status: 0,
+        error: ErrorRecord::ZERO,
+        data_bytes: 0,
+        zero_bytes: 0,
+        compressed_bytes: 0,
+        output_length: 0,
+        output_virtual_size: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 312]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.status = u32::from_le_bytes(take(bytes, 4));
+        value.error = ErrorRecord::from_bytes(&take(bytes, 8));
+        value.data_bytes = u64::from_le_bytes(take(bytes, 272));
+        value.zero_bytes = u64::from_le_bytes(take(bytes, 280));
+        value.compressed_bytes = u64::from_le_bytes(take(bytes, 288));
+        value.output_length = u64::from_le_bytes(take(bytes, 296));
+        value.output_virtual_size = u64::from_le_bytes(take(bytes, 304));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 312] {
+        let mut bytes = [0; 312];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.status.to_le_bytes());
+        bytes[8..272].copy_from_slice(&self.error.to_bytes());
+        bytes[272..280].copy_from_slice(&self.data_bytes.to_le_bytes());
+        bytes[280..288].copy_from_slice(&self.zero_bytes.to_le_bytes());
+        bytes[288..296].copy_from_slice(&self.compressed_bytes.to_le_bytes());
+        bytes[296..304].copy_from_slice(&self.output_length.to_le_bytes());
+        bytes[304..312].copy_from_slice(&self.output_virtual_size.to_le_bytes());
+        bytes
+    }
+}
+
+/// A submission entry.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Descriptor {
+    /// Byte 0: Opcode.
+    pub opcode: u32,
+    /// Byte 4: CommandFlag.
+    pub flags: u32,
+    /// Byte 8: device that is read.
+    pub device: u32,
+    /// Byte 12: device that is written.
+    pub target_device: u32,
+    /// Byte 16: comes back in the completion.
+    pub user_data: u64,
+    /// Byte 24: byte offset in `device`.
+    pub offset: u64,
+    /// Byte 32: byte offset in `target_device`.
+    pub target_offset: u64,
+    /// Byte 40: bytes.
+    pub length: u64,
+    /// Byte 48: guest address inside the windows region.
+    pub window: u64,
+    /// Byte 56: zero.
+    pub reserved: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<Descriptor>() == 64);
+    assert!(core::mem::align_of::<Descriptor>() == 8);
+    assert!(core::mem::offset_of!(Descriptor, opcode) == 0);
+    assert!(core::mem::offset_of!(Descriptor, flags) == 4);
+    assert!(core::mem::offset_of!(Descriptor, device) == 8);
+    assert!(core::mem::offset_of!(Descriptor, target_device) == 12);
+    assert!(core::mem::offset_of!(Descriptor, user_data) == 16);
+    assert!(core::mem::offset_of!(Descriptor, offset) == 24);
+    assert!(core::mem::offset_of!(Descriptor, target_offset) == 32);
+    assert!(core::mem::offset_of!(Descriptor, length) == 40);
+    assert!(core::mem::offset_of!(Descriptor, window) == 48);
+    assert!(core::mem::offset_of!(Descriptor, reserved) == 56);
+};
+
+impl Descriptor {
+    /// Size in bytes.
+    pub const SIZE: usize = 64;
+    /// Byte offset of `opcode`.
+    pub const OFFSET_OPCODE: usize = 0;
+    /// Byte offset of `flags`.
+    pub const OFFSET_FLAGS: usize = 4;
+    /// Byte offset of `device`.
+    pub const OFFSET_DEVICE: usize = 8;
+    /// Byte offset of `target_device`.
+    pub const OFFSET_TARGET_DEVICE: usize = 12;
+    /// Byte offset of `user_data`.
+    pub const OFFSET_USER_DATA: usize = 16;
+    /// Byte offset of `offset`.
+    pub const OFFSET_OFFSET: usize = 24;
+    /// Byte offset of `target_offset`.
+    pub const OFFSET_TARGET_OFFSET: usize = 32;
+    /// Byte offset of `length`.
+    pub const OFFSET_LENGTH: usize = 40;
+    /// Byte offset of `window`.
+    pub const OFFSET_WINDOW: usize = 48;
+    /// Byte offset of `reserved`.
+    pub const OFFSET_RESERVED: usize = 56;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        opcode: 0,
+        flags: 0,
+        device: 0,
+        target_device: 0,
+        user_data: 0,
+        offset: 0,
+        target_offset: 0,
+        length: 0,
+        window: 0,
+        reserved: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 64]) -> Self {
+        let mut value = Self::ZERO;
+        value.opcode = u32::from_le_bytes(take(bytes, 0));
+        value.flags = u32::from_le_bytes(take(bytes, 4));
+        value.device = u32::from_le_bytes(take(bytes, 8));
+        value.target_device = u32::from_le_bytes(take(bytes, 12));
+        value.user_data = u64::from_le_bytes(take(bytes, 16));
+        value.offset = u64::from_le_bytes(take(bytes, 24));
+        value.target_offset = u64::from_le_bytes(take(bytes, 32));
+        value.length = u64::from_le_bytes(take(bytes, 40));
+        value.window = u64::from_le_bytes(take(bytes, 48));
+        value.reserved = u64::from_le_bytes(take(bytes, 56));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 64] {
+        let mut bytes = [0; 64];
+        bytes[0..4].copy_from_slice(&self.opcode.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.device.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.target_device.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.user_data.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.target_offset.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.length.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.window.to_le_bytes());
+        bytes[56..64].copy_from_slice(&self.reserved.to_le_bytes());
+        bytes
+    }
+}
+
+/// Why an operation failed, and where.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorRecord {
+    /// Byte 0: ErrorKind.
+    pub kind: u32,
+    /// Byte 4: index of the device the error was met in.
+    pub device: u32,
+    /// Byte 8: byte offset in that device.
+    pub offset: u64,
+    /// Byte 16: the value that was found.
+    pub value: u64,
+    /// Byte 24: 1 when offset and value mean something.
+    pub has_location: u32,
+    /// Byte 28: bytes of `field`.
+    pub field_len: u32,
+    /// Byte 32: bytes of `detail`.
+    pub detail_len: u32,
+    /// Byte 36: errno of a failed command, else 0.
+    pub status: u32,
+    /// Byte 40: name of the field that was found wrong.
+    pub field: [u8; 64],
+    /// Byte 104: one sentence: what is wrong and what was expected.
+    pub detail: [u8; 160],
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<ErrorRecord>() == 264);
+    assert!(core::mem::align_of::<ErrorRecord>() == 8);
+    assert!(core::mem::offset_of!(ErrorRecord, kind) == 0);
+    assert!(core::mem::offset_of!(ErrorRecord, device) == 4);
+    assert!(core::mem::offset_of!(ErrorRecord, offset) == 8);
+    assert!(core::mem::offset_of!(ErrorRecord, value) == 16);
+    assert!(core::mem::offset_of!(ErrorRecord, has_location) == 24);
+    assert!(core::mem::offset_of!(ErrorRecord, field_len) == 28);
+    assert!(core::mem::offset_of!(ErrorRecord, detail_len) == 32);
+    assert!(core::mem::offset_of!(ErrorRecord, status) == 36);
+    assert!(core::mem::offset_of!(ErrorRecord, field) == 40);
+    assert!(core::mem::offset_of!(ErrorRecord, detail) == 104);
+};
+
+impl ErrorRecord {
+    /// Size in bytes.
+    pub const SIZE: usize = 264;
+    /// Byte offset of `kind`.
+    pub const OFFSET_KIND: usize = 0;
+    /// Byte offset of `device`.
+    pub const OFFSET_DEVICE: usize = 4;
+    /// Byte offset of `offset`.
+    pub const OFFSET_OFFSET: usize = 8;
+    /// Byte offset of `value`.
+    pub const OFFSET_VALUE: usize = 16;
+    /// Byte offset of `has_location`.
+    pub const OFFSET_HAS_LOCATION: usize = 24;
+    /// Byte offset of `field_len`.
+    pub const OFFSET_FIELD_LEN: usize = 28;
+    /// Byte offset of `detail_len`.
+    pub const OFFSET_DETAIL_LEN: usize = 32;
+    /// Byte offset of `status`.
+    pub const OFFSET_STATUS: usize = 36;
+    /// Byte offset of `field`.
+    pub const OFFSET_FIELD: usize = 40;
+    /// Byte offset of `detail`.
+    pub const OFFSET_DETAIL: usize = 104;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        kind: 0,
+        device: 0,
+        offset: 0,
+        value: 0,
+        has_location: 0,
+        field_len: 0,
+        detail_len: 0,
+        status: 0,
+        field: [0; 64],
+        detail: [0; 160],
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 264]) -> Self {
+        let mut value = Self::ZERO;
+        value.kind = u32::from_le_bytes(take(bytes, 0));
+        value.device = u32::from_le_bytes(take(bytes, 4));
+        value.offset = u64::from_le_bytes(take(bytes, 8));
+        value.value = u64::from_le_bytes(take(bytes, 16));
+        value.has_location = u32::from_le_bytes(take(bytes, 24));
+        value.field_len = u32::from_le_bytes(take(bytes, 28));
+        value.detail_len = u32::from_le_bytes(take(bytes, 32));
+        value.status = u32::from_le_bytes(take(bytes, 36));
+        value.field = take(bytes, 40);
+        value.detail = take(bytes, 104);
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 264] {
+        let mut bytes = [0; 264];
+        bytes[0..4].copy_from_slice(&self.kind.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.device.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.value.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.has_location.to_le_bytes());
+        bytes[28..32].copy_from_slice(&self.field_len.to_le_bytes());
+        bytes[32..36].copy_from_slice(&self.detail_len.to_le_bytes());
+        bytes[36..40].copy_from_slice(&self.status.to_le_bytes());
+        bytes[40..104].copy_from_slice(&self.field);
+        bytes[104..264].copy_from_slice(&self.detail);
+        bytes
+    }
+}
+
+/// Header of a guest image file.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuestImageHeader {
+    /// Byte 0: GUEST_IMAGE_MAGIC.
+    pub magic: u64,
+    /// Byte 8: GUEST_IMAGE_VERSION.
+    pub header_version: u32,
+    /// Byte 12: ABI that the guest was built against.
+    pub abi_major: u32,
+    /// Byte 16: ABI that the guest was built against.
+    pub abi_minor: u32,
+    /// Byte 20: GuestSegment records.
+    pub segment_count: u32,
+    /// Byte 24: byte offset of the first.
+    pub segments_offset: u64,
+    /// Byte 32: byte offset of the leading part of the ProcessRecord.
+    pub process_record_offset: u64,
+    /// Byte 40: bytes of it that the file holds; the register tail is not written.
+    pub process_record_size: u64,
+    /// Byte 48: fingerprint of that ABI.
+    pub fingerprint: [u8; 32],
+    /// Byte 80: SHA-256 of the linked program.
+    pub build_id: [u8; 32],
+    /// Byte 112: bytes of the whole file.
+    pub file_size: u64,
+    /// Byte 120: zero.
+    pub reserved: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<GuestImageHeader>() == 128);
+    assert!(core::mem::align_of::<GuestImageHeader>() == 8);
+    assert!(core::mem::offset_of!(GuestImageHeader, magic) == 0);
+    assert!(core::mem::offset_of!(GuestImageHeader, header_version) == 8);
+    assert!(core::mem::offset_of!(GuestImageHeader, abi_major) == 12);
+    assert!(core::mem::offset_of!(GuestImageHeader, abi_minor) == 16);
+    assert!(core::mem::offset_of!(GuestImageHeader, segment_count) == 20);
+    assert!(core::mem::offset_of!(GuestImageHeader, segments_offset) == 24);
+    assert!(core::mem::offset_of!(GuestImageHeader, process_record_offset) == 32);
+    assert!(core::mem::offset_of!(GuestImageHeader, process_record_size) == 40);
+    assert!(core::mem::offset_of!(GuestImageHeader, fingerprint) == 48);
+    assert!(core::mem::offset_of!(GuestImageHeader, build_id) == 80);
+    assert!(core::mem::offset_of!(GuestImageHeader, file_size) == 112);
+    assert!(core::mem::offset_of!(GuestImageHeader, reserved) == 120);
+};
+
+impl GuestImageHeader {
+    /// Size in bytes.
+    pub const SIZE: usize = 128;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `header_version`.
+    pub const OFFSET_HEADER_VERSION: usize = 8;
+    /// Byte offset of `abi_major`.
+    pub const OFFSET_ABI_MAJOR: usize = 12;
+    /// Byte offset of `abi_minor`.
+    pub const OFFSET_ABI_MINOR: usize = 16;
+    /// Byte offset of `segment_count`.
+    pub const OFFSET_SEGMENT_COUNT: usize = 20;
+    /// Byte offset of `segments_offset`.
+    pub const OFFSET_SEGMENTS_OFFSET: usize = 24;
+    /// Byte offset of `process_record_offset`.
+    pub const OFFSET_PROCESS_RECORD_OFFSET: usize = 32;
+    /// Byte offset of `process_record_size`.
+    pub const OFFSET_PROCESS_RECORD_SIZE: usize = 40;
+    /// Byte offset of `fingerprint`.
+    pub const OFFSET_FINGERPRINT: usize = 48;
+    /// Byte offset of `build_id`.
+    pub const OFFSET_BUILD_ID: usize = 80;
+    /// Byte offset of `file_size`.
+    pub const OFFSET_FILE_SIZE: usize = 112;
+    /// Byte offset of `reserved`.
+    pub const OFFSET_RESERVED: usize = 120;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        header_version: 0,
+        abi_major: 0,
+        abi_minor: 0,
+        segment_count: 0,
+        segments_offset: 0,
+        process_record_offset: 0,
+        process_record_size: 0,
+        fingerprint: [0; 32],
+        build_id: [0; 32],
+        file_size: 0,
+        reserved: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 128]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u64::from_le_bytes(take(bytes, 0));
+        value.header_version = u32::from_le_bytes(take(bytes, 8));
+        value.abi_major = u32::from_le_bytes(take(bytes, 12));
+        value.abi_minor = u32::from_le_bytes(take(bytes, 16));
+        value.segment_count = u32::from_le_bytes(take(bytes, 20));
+        value.segments_offset = u64::from_le_bytes(take(bytes, 24));
+        value.process_record_offset = u64::from_le_bytes(take(bytes, 32));
+        value.process_record_size = u64::from_le_bytes(take(bytes, 40));
+        value.fingerprint = take(bytes, 48);
+        value.build_id = take(bytes, 80);
+        value.file_size = u64::from_le_bytes(take(bytes, 112));
+        value.reserved = u64::from_le_bytes(take(bytes, 120));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 128] {
+        let mut bytes = [0; 128];
+        bytes[0..8].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.header_version.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.abi_major.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.abi_minor.to_le_bytes());
+        bytes[20..24].copy_from_slice(&self.segment_count.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.segments_offset.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.process_record_offset.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.process_record_size.to_le_bytes());
+        bytes[48..80].copy_from_slice(&self.fingerprint);
+        bytes[80..112].copy_from_slice(&self.build_id);
+        bytes[112..120].copy_from_slice(&self.file_size.to_le_bytes());
+        bytes[120..128].copy_from_slice(&self.reserved.to_le_bytes());
+        bytes
+    }
+}
+
+/// One segment.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuestSegment {
+    /// Byte 0: SegmentFlag.
+    pub flags: u32,
+    /// Byte 4: zero.
+    pub pad: u32,
+    /// Byte 8: first byte in guest memory, a multiple of the page size.
+    pub address: u64,
+    /// Byte 16: bytes in memory; what the file lacks is zero.
+    pub memory_size: u64,
+    /// Byte 24: byte offset in the file.
+    pub file_offset: u64,
+    /// Byte 32: bytes in the file.
+    pub file_size: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<GuestSegment>() == 40);
+    assert!(core::mem::align_of::<GuestSegment>() == 8);
+    assert!(core::mem::offset_of!(GuestSegment, flags) == 0);
+    assert!(core::mem::offset_of!(GuestSegment, pad) == 4);
+    assert!(core::mem::offset_of!(GuestSegment, address) == 8);
+    assert!(core::mem::offset_of!(GuestSegment, memory_size) == 16);
+    assert!(core::mem::offset_of!(GuestSegment, file_offset) == 24);
+    assert!(core::mem::offset_of!(GuestSegment, file_size) == 32);
+};
+
+impl GuestSegment {
+    /// Size in bytes.
+    pub const SIZE: usize = 40;
+    /// Byte offset of `flags`.
+    pub const OFFSET_FLAGS: usize = 0;
+    /// Byte offset of `pad`.
+    pub const OFFSET_PAD: usize = 4;
+    /// Byte offset of `address`.
+    pub const OFFSET_ADDRESS: usize = 8;
+    /// Byte offset of `memory_size`.
+    pub const OFFSET_MEMORY_SIZE: usize = 16;
+    /// Byte offset of `file_offset`.
+    pub const OFFSET_FILE_OFFSET: usize = 24;
+    /// Byte offset of `file_size`.
+    pub const OFFSET_FILE_SIZE: usize = 32;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        flags: 0,
+        pad: 0,
+        address: 0,
+        memory_size: 0,
+        file_offset: 0,
+        file_size: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 40]) -> Self {
+        let mut value = Self::ZERO;
+        value.flags = u32::from_le_bytes(take(bytes, 0));
+        value.pad = u32::from_le_bytes(take(bytes, 4));
+        value.address = u64::from_le_bytes(take(bytes, 8));
+        value.memory_size = u64::from_le_bytes(take(bytes, 16));
+        value.file_offset = u64::from_le_bytes(take(bytes, 24));
+        value.file_size = u64::from_le_bytes(take(bytes, 32));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 40] {
+        let mut bytes = [0; 40];
+        bytes[0..4].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.pad.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.address.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.memory_size.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.file_offset.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.file_size.to_le_bytes());
+        bytes
+    }
+}
+
+/// Config of the info operation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InfoConfig {
+    /// Byte 0: INFO_CONFIG_MAGIC.
+    pub magic: u32,
+    /// Byte 4: none are defined.
+    pub flags: u32,
+    /// Byte 8: device to look at.
+    pub device: u32,
+    /// Byte 12: zero.
+    pub pad: u32,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<InfoConfig>() == 16);
+    assert!(core::mem::align_of::<InfoConfig>() == 4);
+    assert!(core::mem::offset_of!(InfoConfig, magic) == 0);
+    assert!(core::mem::offset_of!(InfoConfig, flags) == 4);
+    assert!(core::mem::offset_of!(InfoConfig, device) == 8);
+    assert!(core::mem::offset_of!(InfoConfig, pad) == 12);
+};
+
+impl InfoConfig {
+    /// Size in bytes.
+    pub const SIZE: usize = 16;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `flags`.
+    pub const OFFSET_FLAGS: usize = 4;
+    /// Byte offset of `device`.
+    pub const OFFSET_DEVICE: usize = 8;
+    /// Byte offset of `pad`.
+    pub const OFFSET_PAD: usize = 12;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        flags: 0,
+        device: 0,
+        pad: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 16]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.flags = u32::from_le_bytes(take(bytes, 4));
+        value.device = u32::from_le_bytes(take(bytes, 8));
+        value.pad = u32::from_le_bytes(take(bytes, 12));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.device.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.pad.to_le_bytes());
+        bytes
+    }
+}
+
+/// Outcome of an info operation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InfoResult {
+    /// Byte 0: INFO_RESULT_MAGIC.
+    pub magic: u32,
+    /// Byte 4: ResultStatus.
+    pub status: u32,
+    /// Byte 8: set when status is ERROR.
+    pub error: ErrorRecord,
+    /// Byte 272: ImageFormat that was found or forced.
+    pub format: u32,
+    /// Byte 276: the second format of an ambiguous probe, else 0.
+    pub other_format: u32,
+    /// Byte 280: InfoFlag.
+    pub flags: u32,
+    /// Byte 284: format version (qcow2: 2 or 3).
+    pub version: u32,
+    /// Byte 288: bytes.
+    pub virtual_size: u64,
+    /// Byte 296: bytes, 0 where the format has none.
+    pub cluster_size: u32,
+    /// Byte 300: width of a refcount.
+    pub refcount_bits: u32,
+    /// Byte 304: 0 zlib, 1 zstd.
+    pub compression_type: u32,
+    /// Byte 308: 0 none, 1 AES, 2 LUKS.
+    pub crypt_method: u32,
+    /// Byte 312: feature bits as stored.
+    pub incompatible_features: u64,
+    /// Byte 320: feature bits as stored.
+    pub compatible_features: u64,
+    /// Byte 328: feature bits as stored.
+    pub autoclear_features: u64,
+    /// Byte 336: records in `snapshots`.
+    pub snapshot_count: u32,
+    /// Byte 340: records in `bitmaps`.
+    pub bitmap_count: u32,
+    /// Byte 344: bytes of `backing_file`.
+    pub backing_file_len: u32,
+    /// Byte 348: bytes of `backing_format`.
+    pub backing_format_len: u32,
+    /// Byte 352: bytes of `data_file`.
+    pub data_file_len: u32,
+    /// Byte 356: bytes of `feature_name`.
+    pub feature_name_len: u32,
+    /// Byte 360: name of the backing file, as stored.
+    pub backing_file: [u8; 1024],
+    /// Byte 1384: format of the backing file, as stored.
+    pub backing_format: [u8; 64],
+    /// Byte 1448: name of the external data file, as stored.
+    pub data_file: [u8; 1024],
+    /// Byte 2472: name of the first unknown feature.
+    pub feature_name: [u8; 384],
+    /// Byte 2856: internal snapshots.
+    pub snapshots: [SnapshotRecord; 64],
+    /// Byte 31016: persistent dirty bitmaps.
+    pub bitmaps: [BitmapRecord; 16],
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<InfoResult>() == 47592);
+    assert!(core::mem::align_of::<InfoResult>() == 8);
+    assert!(core::mem::offset_of!(InfoResult, magic) == 0);
+    assert!(core::mem::offset_of!(InfoResult, status) == 4);
+    assert!(core::mem::offset_of!(InfoResult, error) == 8);
+    assert!(core::mem::offset_of!(InfoResult, format) == 272);
+    assert!(core::mem::offset_of!(InfoResult, other_format) == 276);
+    assert!(core::mem::offset_of!(InfoResult, flags) == 280);
+    assert!(core::mem::offset_of!(InfoResult, version) == 284);
+    assert!(core::mem::offset_of!(InfoResult, virtual_size) == 288);
+    assert!(core::mem::offset_of!(InfoResult, cluster_size) == 296);
+    assert!(core::mem::offset_of!(InfoResult, refcount_bits) == 300);
+    assert!(core::mem::offset_of!(InfoResult, compression_type) == 304);
+    assert!(core::mem::offset_of!(InfoResult, crypt_method) == 308);
+    assert!(core::mem::offset_of!(InfoResult, incompatible_features) == 312);
+    assert!(core::mem::offset_of!(InfoResult, compatible_features) == 320);
+    assert!(core::mem::offset_of!(InfoResult, autoclear_features) == 328);
+    assert!(core::mem::offset_of!(InfoResult, snapshot_count) == 336);
+    assert!(core::mem::offset_of!(InfoResult, bitmap_count) == 340);
+    assert!(core::mem::offset_of!(InfoResult, backing_file_len) == 344);
+    assert!(core::mem::offset_of!(InfoResult, backing_format_len) == 348);
+    assert!(core::mem::offset_of!(InfoResult, data_file_len) == 352);
+    assert!(core::mem::offset_of!(InfoResult, feature_name_len) == 356);
+    assert!(core::mem::offset_of!(InfoResult, backing_file) == 360);
+    assert!(core::mem::offset_of!(InfoResult, backing_format) == 1384);
+    assert!(core::mem::offset_of!(InfoResult, data_file) == 1448);
+    assert!(core::mem::offset_of!(InfoResult, feature_name) == 2472);
+    assert!(core::mem::offset_of!(InfoResult, snapshots) == 2856);
+    assert!(core::mem::offset_of!(InfoResult, bitmaps) == 31016);
+};
+
+impl InfoResult {
+    /// Size in bytes.
+    pub const SIZE: usize = 47592;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `status`.
+    pub const OFFSET_STATUS: usize = 4;
+    /// Byte offset of `error`.
+    pub const OFFSET_ERROR: usize = 8;
+    /// Byte offset of `format`.
+    pub const OFFSET_FORMAT: usize = 272;
+    /// Byte offset of `other_format`.
+    pub const OFFSET_OTHER_FORMAT: usize = 276;
+    /// Byte offset of `flags`.
+    pub const OFFSET_FLAGS: usize = 280;
+    /// Byte offset of `version`.
+    pub const OFFSET_VERSION: usize = 284;
+    /// Byte offset of `virtual_size`.
+    pub const OFFSET_VIRTUAL_SIZE: usize = 288;
+    /// Byte offset of `cluster_size`.
+    pub const OFFSET_CLUSTER_SIZE: usize = 296;
+    /// Byte offset of `refcount_bits`.
+    pub const OFFSET_REFCOUNT_BITS: usize = 300;
+    /// Byte offset of `compression_type`.
+    pub const OFFSET_COMPRESSION_TYPE: usize = 304;
+    /// Byte offset of `crypt_method`.
+    pub const OFFSET_CRYPT_METHOD: usize = 308;
+    /// Byte offset of `incompatible_features`.
+    pub const OFFSET_INCOMPATIBLE_FEATURES: usize = 312;
+    /// Byte offset of `compatible_features`.
+    pub const OFFSET_COMPATIBLE_FEATURES: usize = 320;
+    /// Byte offset of `autoclear_features`.
+    pub const OFFSET_AUTOCLEAR_FEATURES: usize = 328;
+    /// Byte offset of `snapshot_count`.
+    pub const OFFSET_SNAPSHOT_COUNT: usize = 336;
+    /// Byte offset of `bitmap_count`.
+    pub const OFFSET_BITMAP_COUNT: usize = 340;
+    /// Byte offset of `backing_file_len`.
+    pub const OFFSET_BACKING_FILE_LEN: usize = 344;
+    /// Byte offset of `backing_format_len`.
+    pub const OFFSET_BACKING_FORMAT_LEN: usize = 348;
+    /// Byte offset of `data_file_len`.
+    pub const OFFSET_DATA_FILE_LEN: usize = 352;
+    /// Byte offset of `feature_name_len`.
+    pub const OFFSET_FEATURE_NAME_LEN: usize = 356;
+    /// Byte offset of `backing_file`.
+    pub const OFFSET_BACKING_FILE: usize = 360;
+    /// Byte offset of `backing_format`.
+    pub const OFFSET_BACKING_FORMAT: usize = 1384;
+    /// Byte offset of `data_file`.
+    pub const OFFSET_DATA_FILE: usize = 1448;
+    /// Byte offset of `feature_name`.
+    pub const OFFSET_FEATURE_NAME: usize = 2472;
+    /// Byte offset of `snapshots`.
+    pub const OFFSET_SNAPSHOTS: usize = 2856;
+    /// Byte offset of `bitmaps`.
+    pub const OFFSET_BITMAPS: usize = 31016;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        status: 0,
+        error: ErrorRecord::ZERO,
+        format: 0,
+        other_format: 0,
+        flags: 0,
+        version: 0,
+        virtual_size: 0,
+        cluster_size: 0,
+        refcount_bits: 0,
+        compression_type: 0,
+        crypt_method: 0,
+        incompatible_features: 0,
+        compatible_features: 0,
+        autoclear_features: 0,
+        snapshot_count: 0,
+        bitmap_count: 0,
+        backing_file_len: 0,
+        backing_format_len: 0,
+        data_file_len: 0,
+        feature_name_len: 0,
+        backing_file: [0; 1024],
+        backing_format: [0; 64],
+        data_file: [0; 1024],
+        feature_name: [0; 384],
+        snapshots: [SnapshotRecord::ZERO; 64],
+        bitmaps: [BitmapRecord::ZERO; 16],
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 47592]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.status = u32::from_le_bytes(take(bytes, 4));
+        value.error = ErrorRecord::from_bytes(&take(bytes, 8));
+        value.format = u32::from_le_bytes(take(bytes, 272));
+        value.other_format = u32::from_le_bytes(take(bytes, 276));
+        value.flags = u32::from_le_bytes(take(bytes, 280));
+        value.version = u32::from_le_bytes(take(bytes, 284));
+        value.virtual_size = u64::from_le_bytes(take(bytes, 288));
+        value.cluster_size = u32::from_le_bytes(take(bytes, 296));
+        value.refcount_bits = u32::from_le_bytes(take(bytes, 300));
+        value.compression_type = u32::from_le_bytes(take(bytes, 304));
+        value.crypt_method = u32::from_le_bytes(take(bytes, 308));
+        value.incompatible_features = u64::from_le_bytes(take(bytes, 312));
+        value.compatible_features = u64::from_le_bytes(take(bytes, 320));
+        value.autoclear_features = u64::from_le_bytes(take(bytes, 328));
+        value.snapshot_count = u32::from_le_bytes(take(bytes, 336));
+        value.bitmap_count = u32::from_le_bytes(take(bytes, 340));
+        value.backing_file_len = u32::from_le_bytes(take(bytes, 344));
+        value.backing_format_len = u32::from_le_bytes(take(bytes, 348));
+        value.data_file_len = u32::from_le_bytes(take(bytes, 352));
+        value.feature_name_len = u32::from_le_bytes(take(bytes, 356));
+        value.backing_file = take(bytes, 360);
+        value.backing_format = take(bytes, 1384);
+        value.data_file = take(bytes, 1448);
+        value.feature_name = take(bytes, 2472);
+        let mut at = 2856;
+        for item in &mut value.snapshots {
+            *item = SnapshotRecord::from_bytes(&take(bytes, at));
+            at += 440;
+        }
+        let mut at = 31016;
+        for item in &mut value.bitmaps {
+            *item = BitmapRecord::from_bytes(&take(bytes, at));
+            at += 1036;
+        }
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 47592] {
+        let mut bytes = [0; 47592];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.status.to_le_bytes());
+        bytes[8..272].copy_from_slice(&self.error.to_bytes());
+        bytes[272..276].copy_from_slice(&self.format.to_le_bytes());
+        bytes[276..280].copy_from_slice(&self.other_format.to_le_bytes());
+        bytes[280..284].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[284..288].copy_from_slice(&self.version.to_le_bytes());
+        bytes[288..296].copy_from_slice(&self.virtual_size.to_le_bytes());
+        bytes[296..300].copy_from_slice(&self.cluster_size.to_le_bytes());
+        bytes[300..304].copy_from_slice(&self.refcount_bits.to_le_bytes());
+        bytes[304..308].copy_from_slice(&self.compression_type.to_le_bytes());
+        bytes[308..312].copy_from_slice(&self.crypt_method.to_le_bytes());
+        bytes[312..320].copy_from_slice(&self.incompatible_features.to_le_bytes());
+        bytes[320..328].copy_from_slice(&self.compatible_features.to_le_bytes());
+        bytes[328..336].copy_from_slice(&self.autoclear_features.to_le_bytes());
+        bytes[336..340].copy_from_slice(&self.snapshot_count.to_le_bytes());
+        bytes[340..344].copy_from_slice(&self.bitmap_count.to_le_bytes());
+        bytes[344..348].copy_from_slice(&self.backing_file_len.to_le_bytes());
+        bytes[348..352].copy_from_slice(&self.backing_format_len.to_le_bytes());
+        bytes[352..356].copy_from_slice(&self.data_file_len.to_le_bytes());
+        bytes[356..360].copy_from_slice(&self.feature_name_len.to_le_bytes());
+        bytes[360..1384].copy_from_slice(&self.backing_file);
+        bytes[1384..1448].copy_from_slice(&self.backing_format);
+        bytes[1448..2472].copy_from_slice(&self.data_file);
+        bytes[2472..2856].copy_from_slice(&self.feature_name);
+        let mut at = 2856;
+        for item in &self.snapshots {
+            bytes[at..at + 440].copy_from_slice(&item.to_bytes());
+            at += 440;
+        }
+        let mut at = 31016;
+        for item in &self.bitmaps {
+            bytes[at..at + 1036].copy_from_slice(&item.to_bytes());
+            at += 1036;
+        }
+        bytes
+    }
+}
+
+/// Head of a process record.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessRecord {
+    /// Byte 0: FaultCode.
+    pub fault_code: u32,
+    /// Byte 4: zero.
+    pub pad: u32,
+    /// Byte 8: for STARTUP: the entry PC.
+    pub fault_info: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<ProcessRecord>() == 16);
+    assert!(core::mem::align_of::<ProcessRecord>() == 8);
+    assert!(core::mem::offset_of!(ProcessRecord, fault_code) == 0);
+    assert!(core::mem::offset_of!(ProcessRecord, pad) == 4);
+    assert!(core::mem::offset_of!(ProcessRecord, fault_info) == 8);
+};
+
+impl ProcessRecord {
+    /// Size in bytes.
+    pub const SIZE: usize = 16;
+    /// Byte offset of `fault_code`.
+    pub const OFFSET_FAULT_CODE: usize = 0;
+    /// Byte offset of `pad`.
+    pub const OFFSET_PAD: usize = 4;
+    /// Byte offset of `fault_info`.
+    pub const OFFSET_FAULT_INFO: usize = 8;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        fault_code: 0,
+        pad: 0,
+        fault_info: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 16]) -> Self {
+        let mut value = Self::ZERO;
+        value.fault_code = u32::from_le_bytes(take(bytes, 0));
+        value.pad = u32::from_le_bytes(take(bytes, 4));
+        value.fault_info = u64::from_le_bytes(take(bytes, 8));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[0..4].copy_from_slice(&self.fault_code.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.pad.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.fault_info.to_le_bytes());
+        bytes
+    }
+}
+
+/// Register tail on x86-64.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegistersX86_64 {
+    /// Byte 0: general register.
+    pub rax: u64,
+    /// Byte 8: general register.
+    pub rbx: u64,
+    /// Byte 16: general register.
+    pub rcx: u64,
+    /// Byte 24: general register.
+    pub rdx: u64,
+    /// Byte 32: general register.
+    pub rsi: u64,
+    /// Byte 40: general register.
+    pub rdi: u64,
+    /// Byte 48: general register.
+    pub rbp: u64,
+    /// Byte 56: stack pointer.
+    pub rsp: u64,
+    /// Byte 64: general register.
+    pub r8: u64,
+    /// Byte 72: general register.
+    pub r9: u64,
+    /// Byte 80: general register.
+    pub r10: u64,
+    /// Byte 88: general register.
+    pub r11: u64,
+    /// Byte 96: general register.
+    pub r12: u64,
+    /// Byte 104: general register.
+    pub r13: u64,
+    /// Byte 112: general register.
+    pub r14: u64,
+    /// Byte 120: general register.
+    pub r15: u64,
+    /// Byte 128: program counter.
+    pub rip: u64,
+    /// Byte 136: flags.
+    pub rflags: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<RegistersX86_64>() == 144);
+    assert!(core::mem::align_of::<RegistersX86_64>() == 8);
+    assert!(core::mem::offset_of!(RegistersX86_64, rax) == 0);
+    assert!(core::mem::offset_of!(RegistersX86_64, rbx) == 8);
+    assert!(core::mem::offset_of!(RegistersX86_64, rcx) == 16);
+    assert!(core::mem::offset_of!(RegistersX86_64, rdx) == 24);
+    assert!(core::mem::offset_of!(RegistersX86_64, rsi) == 32);
+    assert!(core::mem::offset_of!(RegistersX86_64, rdi) == 40);
+    assert!(core::mem::offset_of!(RegistersX86_64, rbp) == 48);
+    assert!(core::mem::offset_of!(RegistersX86_64, rsp) == 56);
+    assert!(core::mem::offset_of!(RegistersX86_64, r8) == 64);
+    assert!(core::mem::offset_of!(RegistersX86_64, r9) == 72);
+    assert!(core::mem::offset_of!(RegistersX86_64, r10) == 80);
+    assert!(core::mem::offset_of!(RegistersX86_64, r11) == 88);
+    assert!(core::mem::offset_of!(RegistersX86_64, r12) == 96);
+    assert!(core::mem::offset_of!(RegistersX86_64, r13) == 104);
+    assert!(core::mem::offset_of!(RegistersX86_64, r14) == 112);
+    assert!(core::mem::offset_of!(RegistersX86_64, r15) == 120);
+    assert!(core::mem::offset_of!(RegistersX86_64, rip) == 128);
+    assert!(core::mem::offset_of!(RegistersX86_64, rflags) == 136);
+};
+
+impl RegistersX86_64 {
+    /// Size in bytes.
+    pub const SIZE: usize = 144;
+    /// Byte offset of `rax`.
+    pub const OFFSET_RAX: usize = 0;
+    /// Byte offset of `rbx`.
+    pub const OFFSET_RBX: usize = 8;
+    /// Byte offset of `rcx`.
+    pub const OFFSET_RCX: usize = 16;
+    /// Byte offset of `rdx`.
+    pub const OFFSET_RDX: usize = 24;
+    /// Byte offset of `rsi`.
+    pub const OFFSET_RSI: usize = 32;
+    /// Byte offset of `rdi`.
+    pub const OFFSET_RDI: usize = 40;
+    /// Byte offset of `rbp`.
+    pub const OFFSET_RBP: usize = 48;
+    /// Byte offset of `rsp`.
+    pub const OFFSET_RSP: usize = 56;
+    /// Byte offset of `r8`.
+    pub const OFFSET_R8: usize = 64;
+    /// Byte offset of `r9`.
+    pub const OFFSET_R9: usize = 72;
+    /// Byte offset of `r10`.
+    pub const OFFSET_R10: usize = 80;
+    /// Byte offset of `r11`.
+    pub const OFFSET_R11: usize = 88;
+    /// Byte offset of `r12`.
+    pub const OFFSET_R12: usize = 96;
+    /// Byte offset of `r13`.
+    pub const OFFSET_R13: usize = 104;
+    /// Byte offset of `r14`.
+    pub const OFFSET_R14: usize = 112;
+    /// Byte offset of `r15`.
+    pub const OFFSET_R15: usize = 120;
+    /// Byte offset of `rip`.
+    pub const OFFSET_RIP: usize = 128;
+    /// Byte offset of `rflags`.
+    pub const OFFSET_RFLAGS: usize = 136;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        rax: 0,
+        rbx: 0,
+        rcx: 0,
+        rdx: 0,
+        rsi: 0,
+        rdi: 0,
+        rbp: 0,
+        rsp: 0,
+        r8: 0,
+        r9: 0,
+        r10: 0,
+        r11: 0,
+        r12: 0,
+        r13: 0,
+        r14: 0,
+        r15: 0,
+        rip: 0,
+        rflags: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 144]) -> Self {
+        let mut value = Self::ZERO;
+        value.rax = u64::from_le_bytes(take(bytes, 0));
+        value.rbx = u64::from_le_bytes(take(bytes, 8));
+        value.rcx = u64::from_le_bytes(take(bytes, 16));
+        value.rdx = u64::from_le_bytes(take(bytes, 24));
+        value.rsi = u64::from_le_bytes(take(bytes, 32));
+        value.rdi = u64::from_le_bytes(take(bytes, 40));
+        value.rbp = u64::from_le_bytes(take(bytes, 48));
+        value.rsp = u64::from_le_bytes(take(bytes, 56));
+        value.r8 = u64::from_le_bytes(take(bytes, 64));
+        value.r9 = u64::from_le_bytes(take(bytes, 72));
+        value.r10 = u64::from_le_bytes(take(bytes, 80));
+        value.r11 = u64::from_le_bytes(take(bytes, 88));
+        value.r12 = u64::from_le_bytes(take(bytes, 96));
+        value.r13 = u64::from_le_bytes(take(bytes, 104));
+        value.r14 = u64::from_le_bytes(take(bytes, 112));
+        value.r15 = u64::from_le_bytes(take(bytes, 120));
+        value.rip = u64::from_le_bytes(take(bytes, 128));
+        value.rflags = u64::from_le_bytes(take(bytes, 136));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 144] {
+        let mut bytes = [0; 144];
+        bytes[0..8].copy_from_slice(&self.rax.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.rbx.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.rcx.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.rdx.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.rsi.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.rdi.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.rbp.to_le_bytes());
+        bytes[56..64].copy_from_slice(&self.rsp.to_le_bytes());
+        bytes[64..72].copy_from_slice(&self.r8.to_le_bytes());
+        bytes[72..80].copy_from_slice(&self.r9.to_le_bytes());
+        bytes[80..88].copy_from_slice(&self.r10.to_le_bytes());
+        bytes[88..96].copy_from_slice(&self.r11.to_le_bytes());
+        bytes[96..104].copy_from_slice(&self.r12.to_le_bytes());
+        bytes[104..112].copy_from_slice(&self.r13.to_le_bytes());
+        bytes[112..120].copy_from_slice(&self.r14.to_le_bytes());
+        bytes[120..128].copy_from_slice(&self.r15.to_le_bytes());
+        bytes[128..136].copy_from_slice(&self.rip.to_le_bytes());
+        bytes[136..144].copy_from_slice(&self.rflags.to_le_bytes());
+        bytes
+    }
+}
+
+/// Indexes of both queues.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingHeader {
+    /// Byte 0: RING_MAGIC, written by the host.
+    pub magic: u32,
+    /// Byte 4: RING_ENTRIES, written by the host.
+    pub entries: u32,
+    /// Byte 8: cache line.
+    pub pad0: [u8; 56],
+    /// Byte 64: written by the guest.
+    pub submission_tail: u32,
+    /// Byte 68: cache line.
+    pub pad1: [u8; 60],
+    /// Byte 128: written by the host.
+    pub submission_head: u32,
+    /// Byte 132: cache line.
+    pub pad2: [u8; 60],
+    /// Byte 192: written by the host.
+    pub completion_tail: u32,
+    /// Byte 196: cache line.
+    pub pad3: [u8; 60],
+    /// Byte 256: written by the guest.
+    pub completion_head: u32,
+    /// Byte 260: cache line.
+    pub pad4: [u8; 60],
+    /// Byte 320: 1 when the host sleeps: ring the doorbell after a submission.
+    pub need_wakeup: u32,
+    /// Byte 324: cache line.
+    pub pad5: [u8; 60],
+    /// Byte 384: 1 when the guest is about to wait: wake it after a completion.
+    pub guest_waiting: u32,
+    /// Byte 388: cache line.
+    pub pad6: [u8; 60],
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<RingHeader>() == 448);
+    assert!(core::mem::align_of::<RingHeader>() == 4);
+    assert!(core::mem::offset_of!(RingHeader, magic) == 0);
+    assert!(core::mem::offset_of!(RingHeader, entries) == 4);
+    assert!(core::mem::offset_of!(RingHeader, pad0) == 8);
+    assert!(core::mem::offset_of!(RingHeader, submission_tail) == 64);
+    assert!(core::mem::offset_of!(RingHeader, pad1) == 68);
+    assert!(core::mem::offset_of!(RingHeader, submission_head) == 128);
+    assert!(core::mem::offset_of!(RingHeader, pad2) == 132);
+    assert!(core::mem::offset_of!(RingHeader, completion_tail) == 192);
+    assert!(core::mem::offset_of!(RingHeader, pad3) == 196);
+    assert!(core::mem::offset_of!(RingHeader, completion_head) == 256);
+    assert!(core::mem::offset_of!(RingHeader, pad4) == 260);
+    assert!(core::mem::offset_of!(RingHeader, need_wakeup) == 320);
+    assert!(core::mem::offset_of!(RingHeader, pad5) == 324);
+    assert!(core::mem::offset_of!(RingHeader, guest_waiting) == 384);
+    assert!(core::mem::offset_of!(RingHeader, pad6) == 388);
+};
+
+impl RingHeader {
+    /// Size in bytes.
+    pub const SIZE: usize = 448;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `entries`.
+    pub const OFFSET_ENTRIES: usize = 4;
+    /// Byte offset of `pad0`.
+    pub const OFFSET_PAD0: usize = 8;
+    /// Byte offset of `submission_tail`.
+    pub const OFFSET_SUBMISSION_TAIL: usize = 64;
+    /// Byte offset of `pad1`.
+    pub const OFFSET_PAD1: usize = 68;
+    /// Byte offset of `submission_head`.
+    pub const OFFSET_SUBMISSION_HEAD: usize = 128;
+    /// Byte offset of `pad2`.
+    pub const OFFSET_PAD2: usize = 132;
+    /// Byte offset of `completion_tail`.
+    pub const OFFSET_COMPLETION_TAIL: usize = 192;
+    /// Byte offset of `pad3`.
+    pub const OFFSET_PAD3: usize = 196;
+    /// Byte offset of `completion_head`.
+    pub const OFFSET_COMPLETION_HEAD: usize = 256;
+    /// Byte offset of `pad4`.
+    pub const OFFSET_PAD4: usize = 260;
+    /// Byte offset of `need_wakeup`.
+    pub const OFFSET_NEED_WAKEUP: usize = 320;
+    /// Byte offset of `pad5`.
+    pub const OFFSET_PAD5: usize = 324;
+    /// Byte offset of `guest_waiting`.
+    pub const OFFSET_GUEST_WAITING: usize = 384;
+    /// Byte offset of `pad6`.
+    pub const OFFSET_PAD6: usize = 388;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        entries: 0,
+        pad0: [0; 56],
+        submission_tail: 0,
+        pad1: [0; 60],
+        submission_head: 0,
+        pad2: [0; 60],
+        completion_tail: 0,
+        pad3: [0; 60],
+        completion_head: 0,
+        pad4: [0; 60],
+        need_wakeup: 0,
+        pad5: [0; 60],
+        guest_waiting: 0,
+        pad6: [0; 60],
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 448]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.entries = u32::from_le_bytes(take(bytes, 4));
+        value.pad0 = take(bytes, 8);
+        value.submission_tail = u32::from_le_bytes(take(bytes, 64));
+        value.pad1 = take(bytes, 68);
+        value.submission_head = u32::from_le_bytes(take(bytes, 128));
+        value.pad2 = take(bytes, 132);
+        value.completion_tail = u32::from_le_bytes(take(bytes, 192));
+        value.pad3 = take(bytes, 196);
+        value.completion_head = u32::from_le_bytes(take(bytes, 256));
+        value.pad4 = take(bytes, 260);
+        value.need_wakeup = u32::from_le_bytes(take(bytes, 320));
+        value.pad5 = take(bytes, 324);
+        value.guest_waiting = u32::from_le_bytes(take(bytes, 384));
+        value.pad6 = take(bytes, 388);
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 448] {
+        let mut bytes = [0; 448];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.entries.to_le_bytes());
+        bytes[8..64].copy_from_slice(&self.pad0);
+        bytes[64..68].copy_from_slice(&self.submission_tail.to_le_bytes());
+        bytes[68..128].copy_from_slice(&self.pad1);
+        bytes[128..132].copy_from_slice(&self.submission_head.to_le_bytes());
+        bytes[132..192].copy_from_slice(&self.pad2);
+        bytes[192..196].copy_from_slice(&self.completion_tail.to_le_bytes());
+        bytes[196..256].copy_from_slice(&self.pad3);
+        bytes[256..260].copy_from_slice(&self.completion_head.to_le_bytes());
+        bytes[260..320].copy_from_slice(&self.pad4);
+        bytes[320..324].copy_from_slice(&self.need_wakeup.to_le_bytes());
+        bytes[324..384].copy_from_slice(&self.pad5);
+        bytes[384..388].copy_from_slice(&self.guest_waiting.to_le_bytes());
+        bytes[388..448].copy_from_slice(&self.pad6);
+        bytes
+    }
+}
+
+/// What the sandbox helper sets up.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SandboxBoot {
+    /// Byte 0: SANDBOX_BOOT_MAGIC.
+    pub magic: u32,
+    /// Byte 4: used entries of `regions`.
+    pub region_count: u32,
+    /// Byte 8: used entries of `filter`.
+    pub filter_count: u32,
+    /// Byte 12: zero.
+    pub pad: u32,
+    /// Byte 16: the guest's first instruction.
+    pub entry: u64,
+    /// Byte 24: initial stack pointer.
+    pub stack_top: u64,
+    /// Byte 32: address of the SandboxFault.
+    pub fault_addr: u64,
+    /// Byte 40: RLIMIT_CPU, 0 for none.
+    pub cpu_seconds: u64,
+    /// Byte 48: what to map.
+    pub regions: [SandboxRegion; 32],
+    /// Byte 816: classic BPF instructions of the seccomp filter.
+    pub filter: [u64; 128],
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<SandboxBoot>() == 1840);
+    assert!(core::mem::align_of::<SandboxBoot>() == 8);
+    assert!(core::mem::offset_of!(SandboxBoot, magic) == 0);
+    assert!(core::mem::offset_of!(SandboxBoot, region_count) == 4);
+    assert!(core::mem::offset_of!(SandboxBoot, filter_count) == 8);
+    assert!(core::mem::offset_of!(SandboxBoot, pad) == 12);
+    assert!(core::mem::offset_of!(SandboxBoot, entry) == 16);
+    assert!(core::mem::offset_of!(SandboxBoot, stack_top) == 24);
+    assert!(core::mem::offset_of!(SandboxBoot, fault_addr) == 32);
+    assert!(core::mem::offset_of!(SandboxBoot, cpu_seconds) == 40);
+    assert!(core::mem::offset_of!(SandboxBoot, regions) == 48);
+    assert!(core::mem::offset_of!(SandboxBoot, filter) == 816);
+};
+
+impl SandboxBoot {
+    /// Size in bytes.
+    pub const SIZE: usize = 1840;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `region_count`.
+    pub const OFFSET_REGION_COUNT: usize = 4;
+    /// Byte offset of `filter_count`.
+    pub const OFFSET_FILTER_COUNT: usize = 8;
+    /// Byte offset of `pad`.
+    pub const OFFSET_PAD: usize = 12;
+    /// Byte offset of `entry`.
+    pub const OFFSET_ENTRY: usize = 16;
+    /// Byte offset of `stack_top`.
+    pub const OFFSET_STACK_TOP: usize = 24;
+    /// Byte offset of `fault_addr`.
+    pub const OFFSET_FAULT_ADDR: usize = 32;
+    /// Byte offset of `cpu_seconds`.
+    pub const OFFSET_CPU_SECONDS: usize = 40;
+    /// Byte offset of `regions`.
+    pub const OFFSET_REGIONS: usize = 48;
+    /// Byte offset of `filter`.
+    pub const OFFSET_FILTER: usize = 816;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        region_count: 0,
+        filter_count: 0,
+        pad: 0,
+        entry: 0,
+        stack_top: 0,
+        fault_addr: 0,
+        cpu_seconds: 0,
+        regions: [SandboxRegion::ZERO; 32],
+        filter: [0; 128],
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 1840]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.region_count = u32::from_le_bytes(take(bytes, 4));
+        value.filter_count = u32::from_le_bytes(take(bytes, 8));
+        value.pad = u32::from_le_bytes(take(bytes, 12));
+        value.entry = u64::from_le_bytes(take(bytes, 16));
+        value.stack_top = u64::from_le_bytes(take(bytes, 24));
+        value.fault_addr = u64::from_le_bytes(take(bytes, 32));
+        value.cpu_seconds = u64::from_le_bytes(take(bytes, 40));
+        let mut at = 48;
+        for item in &mut value.regions {
+            *item = SandboxRegion::from_bytes(&take(bytes, at));
+            at += 24;
+        }
+        let mut at = 816;
+        for item in &mut value.filter {
+            *item = u64::from_le_bytes(take(bytes, at));
+            at += 8;
+        }
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 1840] {
+        let mut bytes = [0; 1840];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.region_count.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.filter_count.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.pad.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.entry.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.stack_top.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.fault_addr.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.cpu_seconds.to_le_bytes());
+        let mut at = 48;
+        for item in &self.regions {
+            bytes[at..at + 24].copy_from_slice(&item.to_bytes());
+            at += 24;
+        }
+        let mut at = 816;
+        for item in &self.filter {
+            bytes[at..at + 8].copy_from_slice(&item.to_le_bytes());
+            at += 8;
+        }
+        bytes
+    }
+}
+
+/// A fault in the process backend.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SandboxFault {
+    /// Byte 0: SANDBOX_FAULT_MAGIC.
+    pub magic: u32,
+    /// Byte 4: signal number.
+    pub signal: u32,
+    /// Byte 8: si_code.
+    pub code: u32,
+    /// Byte 12: si_syscall of SIGSYS.
+    pub syscall: u32,
+    /// Byte 16: exception vector.
+    pub vector: u64,
+    /// Byte 24: error code of the exception.
+    pub error_code: u64,
+    /// Byte 32: faulting address.
+    pub cr2: u64,
+    /// Byte 40: in the order of RegistersX86_64.
+    pub registers: [u64; 18],
+    /// Byte 184: zero.
+    pub pad: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<SandboxFault>() == 192);
+    assert!(core::mem::align_of::<SandboxFault>() == 8);
+    assert!(core::mem::offset_of!(SandboxFault, magic) == 0);
+    assert!(core::mem::offset_of!(SandboxFault, signal) == 4);
+    assert!(core::mem::offset_of!(SandboxFault, code) == 8);
+    assert!(core::mem::offset_of!(SandboxFault, syscall) == 12);
+    assert!(core::mem::offset_of!(SandboxFault, vector) == 16);
+    assert!(core::mem::offset_of!(SandboxFault, error_code) == 24);
+    assert!(core::mem::offset_of!(SandboxFault, cr2) == 32);
+    assert!(core::mem::offset_of!(SandboxFault, registers) == 40);
+    assert!(core::mem::offset_of!(SandboxFault, pad) == 184);
+};
+
+impl SandboxFault {
+    /// Size in bytes.
+    pub const SIZE: usize = 192;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `signal`.
+    pub const OFFSET_SIGNAL: usize = 4;
+    /// Byte offset of `code`.
+    pub const OFFSET_CODE: usize = 8;
+    /// Byte offset of `syscall`.
+    pub const OFFSET_SYSCALL: usize = 12;
+    /// Byte offset of `vector`.
+    pub const OFFSET_VECTOR: usize = 16;
+    /// Byte offset of `error_code`.
+    pub const OFFSET_ERROR_CODE: usize = 24;
+    /// Byte offset of `cr2`.
+    pub const OFFSET_CR2: usize = 32;
+    /// Byte offset of `registers`.
+    pub const OFFSET_REGISTERS: usize = 40;
+    /// Byte offset of `pad`.
+    pub const OFFSET_PAD: usize = 184;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        signal: 0,
+        code: 0,
+        syscall: 0,
+        vector: 0,
+        error_code: 0,
+        cr2: 0,
+        registers: [0; 18],
+        pad: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 192]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.signal = u32::from_le_bytes(take(bytes, 4));
+        value.code = u32::from_le_bytes(take(bytes, 8));
+        value.syscall = u32::from_le_bytes(take(bytes, 12));
+        value.vector = u64::from_le_bytes(take(bytes, 16));
+        value.error_code = u64::from_le_bytes(take(bytes, 24));
+        value.cr2 = u64::from_le_bytes(take(bytes, 32));
+        let mut at = 40;
+        for item in &mut value.registers {
+            *item = u64::from_le_bytes(take(bytes, at));
+            at += 8;
+        }
+        value.pad = u64::from_le_bytes(take(bytes, 184));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 192] {
+        let mut bytes = [0; 192];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.signal.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.code.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.syscall.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.vector.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.error_code.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.cr2.to_le_bytes());
+        let mut at = 40;
+        for item in &self.registers {
+            bytes[at..at + 8].copy_from_slice(&item.to_le_bytes());
+            at += 8;
+        }
+        bytes[184..192].copy_from_slice(&self.pad.to_le_bytes());
+        bytes
+    }
+}
+
+/// One region of the child.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SandboxRegion {
+    /// Byte 0: first byte, also the offset in the shared file.
+    pub address: u64,
+    /// Byte 8: bytes.
+    pub size: u64,
+    /// Byte 16: SandboxRegionFlag.
+    pub flags: u32,
+    /// Byte 20: zero.
+    pub pad: u32,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<SandboxRegion>() == 24);
+    assert!(core::mem::align_of::<SandboxRegion>() == 8);
+    assert!(core::mem::offset_of!(SandboxRegion, address) == 0);
+    assert!(core::mem::offset_of!(SandboxRegion, size) == 8);
+    assert!(core::mem::offset_of!(SandboxRegion, flags) == 16);
+    assert!(core::mem::offset_of!(SandboxRegion, pad) == 20);
+};
+
+impl SandboxRegion {
+    /// Size in bytes.
+    pub const SIZE: usize = 24;
+    /// Byte offset of `address`.
+    pub const OFFSET_ADDRESS: usize = 0;
+    /// Byte offset of `size`.
+    pub const OFFSET_SIZE: usize = 8;
+    /// Byte offset of `flags`.
+    pub const OFFSET_FLAGS: usize = 16;
+    /// Byte offset of `pad`.
+    pub const OFFSET_PAD: usize = 20;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        address: 0,
+        size: 0,
+        flags: 0,
+        pad: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 24]) -> Self {
+        let mut value = Self::ZERO;
+        value.address = u64::from_le_bytes(take(bytes, 0));
+        value.size = u64::from_le_bytes(take(bytes, 8));
+        value.flags = u32::from_le_bytes(take(bytes, 16));
+        value.pad = u32::from_le_bytes(take(bytes, 20));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        bytes[0..8].copy_from_slice(&self.address.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.size.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[20..24].copy_from_slice(&self.pad.to_le_bytes());
+        bytes
+    }
+}
+
+/// One internal snapshot.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotRecord {
+    /// Byte 0: bytes of `id`.
+    pub id_len: u32,
+    /// Byte 4: bytes of `name`.
+    pub name_len: u32,
+    /// Byte 8: bytes of VM state.
+    pub vm_state_size: u64,
+    /// Byte 16: seconds since the epoch.
+    pub date_sec: u32,
+    /// Byte 20: nanoseconds within the second.
+    pub date_nsec: u32,
+    /// Byte 24: the guest's clock (nanoseconds).
+    pub vm_clock_nsec: u64,
+    /// Byte 32: virtual size at the snapshot (bytes).
+    pub disk_size: u64,
+    /// Byte 40: instruction count, −1 when not recorded.
+    pub icount: i64,
+    /// Byte 48: zero.
+    pub reserved: u64,
+    /// Byte 56: unique identifier.
+    pub id: [u8; 128],
+    /// Byte 184: name.
+    pub name: [u8; 256],
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<SnapshotRecord>() == 440);
+    assert!(core::mem::align_of::<SnapshotRecord>() == 8);
+    assert!(core::mem::offset_of!(SnapshotRecord, id_len) == 0);
+    assert!(core::mem::offset_of!(SnapshotRecord, name_len) == 4);
+    assert!(core::mem::offset_of!(SnapshotRecord, vm_state_size) == 8);
+    assert!(core::mem::offset_of!(SnapshotRecord, date_sec) == 16);
+    assert!(core::mem::offset_of!(SnapshotRecord, date_nsec) == 20);
+    assert!(core::mem::offset_of!(SnapshotRecord, vm_clock_nsec) == 24);
+    assert!(core::mem::offset_of!(SnapshotRecord, disk_size) == 32);
+    assert!(core::mem::offset_of!(SnapshotRecord, icount) == 40);
+    assert!(core::mem::offset_of!(SnapshotRecord, reserved) == 48);
+    assert!(core::mem::offset_of!(SnapshotRecord, id) == 56);
+    assert!(core::mem::offset_of!(SnapshotRecord, name) == 184);
+};
+
+impl SnapshotRecord {
+    /// Size in bytes.
+    pub const SIZE: usize = 440;
+    /// Byte offset of `id_len`.
+    pub const OFFSET_ID_LEN: usize = 0;
+    /// Byte offset of `name_len`.
+    pub const OFFSET_NAME_LEN: usize = 4;
+    /// Byte offset of `vm_state_size`.
+    pub const OFFSET_VM_STATE_SIZE: usize = 8;
+    /// Byte offset of `date_sec`.
+    pub const OFFSET_DATE_SEC: usize = 16;
+    /// Byte offset of `date_nsec`.
+    pub const OFFSET_DATE_NSEC: usize = 20;
+    /// Byte offset of `vm_clock_nsec`.
+    pub const OFFSET_VM_CLOCK_NSEC: usize = 24;
+    /// Byte offset of `disk_size`.
+    pub const OFFSET_DISK_SIZE: usize = 32;
+    /// Byte offset of `icount`.
+    pub const OFFSET_ICOUNT: usize = 40;
+    /// Byte offset of `reserved`.
+    pub const OFFSET_RESERVED: usize = 48;
+    /// Byte offset of `id`.
+    pub const OFFSET_ID: usize = 56;
+    /// Byte offset of `name`.
+    pub const OFFSET_NAME: usize = 184;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        id_len: 0,
+        name_len: 0,
+        vm_state_size: 0,
+        date_sec: 0,
+        date_nsec: 0,
+        vm_clock_nsec: 0,
+        disk_size: 0,
+        icount: 0,
+        reserved: 0,
+        id: [0; 128],
+        name: [0; 256],
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 440]) -> Self {
+        let mut value = Self::ZERO;
+        value.id_len = u32::from_le_bytes(take(bytes, 0));
+        value.name_len = u32::from_le_bytes(take(bytes, 4));
+        value.vm_state_size = u64::from_le_bytes(take(bytes, 8));
+        value.date_sec = u32::from_le_bytes(take(bytes, 16));
+        value.date_nsec = u32::from_le_bytes(take(bytes, 20));
+        value.vm_clock_nsec = u64::from_le_bytes(take(bytes, 24));
+        value.disk_size = u64::from_le_bytes(take(bytes, 32));
+        value.icount = i64::from_le_bytes(take(bytes, 40));
+        value.reserved = u64::from_le_bytes(take(bytes, 48));
+        value.id = take(bytes, 56);
+        value.name = take(bytes, 184);
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 440] {
+        let mut bytes = [0; 440];
+        bytes[0..4].copy_from_slice(&self.id_len.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.name_len.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.vm_state_size.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.date_sec.to_le_bytes());
+        bytes[20..24].copy_from_slice(&self.date_nsec.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.vm_clock_nsec.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.disk_size.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.icount.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.reserved.to_le_bytes());
+        bytes[56..184].copy_from_slice(&self.id);
+        bytes[184..440].copy_from_slice(&self.name);
+        bytes
+    }
+}

@@ -1,0 +1,27 @@
+// Writes the committed artefacts of the ABI: the Rust crate, the JSON, the documentation table and the fingerprint.
+import { createHash } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { canonicalText, describeAbi, jsonEmitter, markdownEmitter, rustEmitter } from '../dist/index.js';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const abi = describeAbi();
+const fingerprint = createHash('sha256').update(canonicalText(abi)).digest();
+
+/** @param {string} path @param {string} text */
+function write(path, text) {
+  const target = join(root, path);
+  mkdirSync(dirname(target), { recursive: true });
+  writeFileSync(target, text);
+}
+
+write('generated/rust/src/lib.rs', rustEmitter.emit(abi, fingerprint));
+execFileSync('rustfmt', ['--edition', '2021', join(root, 'generated/rust/src/lib.rs')]);
+write('generated/abi.json', jsonEmitter.emit(abi, fingerprint));
+write('../../docs/abi.md', markdownEmitter.emit(abi, fingerprint));
+write(
+  'src/generated/fingerprint.ts',
+  `// @generated: \`npm run generate\`\nexport const FINGERPRINT_HEX = '${fingerprint.toString('hex')}';\n`,
+);

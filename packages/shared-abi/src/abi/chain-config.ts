@@ -1,0 +1,36 @@
+import { defineFlags } from '../layout/constants.js';
+import { defineStruct, field } from '../layout/struct.js';
+import { array, u32, u64 } from '../layout/types.js';
+
+/** "CHAI", read as a big-endian word. */
+export const CHAIN_CONFIG_MAGIC = 0x4348_4149;
+/** Devices that a chain may have. */
+export const CHAIN_MAX_DEVICES = 64;
+/** Parent index of a device that has no parent. */
+export const NO_PARENT = 0xffff_ffff;
+
+/** Flags of a device. */
+export const DEVICE_FLAG = defineFlags('DeviceFlag', 'Flags of a device.', {
+  FORCE_SIZE: [1 << 0, '`virtual_size` replaces the size that the image states: cut or extended with zeros'],
+  STREAM: [1 << 1, 'an output that only takes consecutive bytes from offset 0 on'],
+  FRESH: [1 << 2, 'an output that reads as zeros wherever it was not written'],
+});
+
+/** One host file of the chain. */
+export const ChainDevice = defineStruct('ChainDevice', 32, 'One host file.', {
+  role: field(u32, 0, 'DeviceRole'),
+  format: field(u32, 4, 'ImageFormat, PROBE to find out'),
+  parent: field(u32, 8, 'index of the device that refers to this one, NO_PARENT for none'),
+  flags: field(u32, 12, 'DeviceFlag'),
+  file_size: field(u64, 16, 'bytes of the host file; for an output the limit it may grow to'),
+  virtual_size: field(u64, 24, 'virtual size (bytes), 0 when not known'),
+});
+
+/** All host files of an operation. */
+export const ChainConfig = defineStruct('ChainConfig', 2064, 'All host files of an operation.', {
+  magic: field(u32, 0, 'CHAIN_CONFIG_MAGIC', CHAIN_CONFIG_MAGIC),
+  device_count: field(u32, 4, 'how many entries of `devices` are used'),
+  max_depth: field(u32, 8, 'most layers that a backing chain may have'),
+  pad: field(u32, 12, 'zero', 0),
+  devices: field(array(ChainDevice, CHAIN_MAX_DEVICES), 16, 'index in this table is the device index of the ring'),
+});

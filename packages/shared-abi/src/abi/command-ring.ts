@@ -1,0 +1,72 @@
+import { defineEnum, defineFlags } from '../layout/constants.js';
+import { defineStruct, field } from '../layout/struct.js';
+import { bytes, i32, u32, u64 } from '../layout/types.js';
+
+/** "RING", read as a big-endian word. */
+export const RING_MAGIC = 0x5249_4e47;
+/** Entries of the submission and of the completion queue; a power of two. */
+export const RING_ENTRIES = 64;
+/** Byte offset of the submission entries from the start of the ring region. */
+export const RING_SUBMISSIONS_OFFSET = 0x1000;
+/** Byte offset of the completion entries from the start of the ring region. */
+export const RING_COMPLETIONS_OFFSET = 0x2000;
+/** Most bytes of one READ, WRITE or COPY. */
+export const COMMAND_MAX_LENGTH = 0x80_0000;
+/** Most bytes of one LOG. */
+export const LOG_MAX_LENGTH = 1024;
+
+/** What a descriptor asks for. */
+export const OPCODE = defineEnum('Opcode', 'Commands of the ring.', {
+  READ: [1, 'device[offset, +length) → window'],
+  WRITE: [2, 'window → target_device[target_offset, +length)'],
+  COPY: [3, 'device[offset, +length) → target_device[target_offset, +length), past the guest'],
+  ZERO: [4, 'target_device[target_offset, +length) becomes zeros'],
+  FLUSH: [5, 'target_device: all completed writes reach the disk'],
+  LOG: [6, 'window[0, length): UTF-8 text for the host log'],
+  PROGRESS: [7, '`offset` of `length` bytes are done'],
+});
+
+/** Flags of a descriptor. */
+export const COMMAND_FLAG = defineFlags('CommandFlag', 'Flags of a descriptor.', {
+  HOLE: [1 << 0, 'ZERO may deallocate'],
+});
+
+/** A submission entry. Fields that an opcode does not name must be zero. */
+export const Descriptor = defineStruct('Descriptor', 64, 'A submission entry.', {
+  opcode: field(u32, 0, 'Opcode'),
+  flags: field(u32, 4, 'CommandFlag'),
+  device: field(u32, 8, 'device that is read'),
+  target_device: field(u32, 12, 'device that is written'),
+  user_data: field(u64, 16, 'comes back in the completion'),
+  offset: field(u64, 24, 'byte offset in `device`'),
+  target_offset: field(u64, 32, 'byte offset in `target_device`'),
+  length: field(u64, 40, 'bytes'),
+  window: field(u64, 48, 'guest address inside the windows region'),
+  reserved: field(u64, 56, 'zero'),
+});
+
+/** A completion entry. */
+export const Completion = defineStruct('Completion', 16, 'A completion entry.', {
+  user_data: field(u64, 0, 'of the descriptor'),
+  status: field(i32, 8, '0, or a negated errno'),
+  pad: field(u32, 12, 'zero'),
+});
+
+/** Indexes of both queues, each in a cache line of its own. They count up without bound, modulo 2^32. */
+export const RingHeader = defineStruct('RingHeader', 448, 'Indexes of both queues.', {
+  magic: field(u32, 0, 'RING_MAGIC, written by the host'),
+  entries: field(u32, 4, 'RING_ENTRIES, written by the host'),
+  pad0: field(bytes(56), 8, 'cache line'),
+  submission_tail: field(u32, 64, 'written by the guest'),
+  pad1: field(bytes(60), 68, 'cache line'),
+  submission_head: field(u32, 128, 'written by the host'),
+  pad2: field(bytes(60), 132, 'cache line'),
+  completion_tail: field(u32, 192, 'written by the host'),
+  pad3: field(bytes(60), 196, 'cache line'),
+  completion_head: field(u32, 256, 'written by the guest'),
+  pad4: field(bytes(60), 260, 'cache line'),
+  need_wakeup: field(u32, 320, '1 when the host sleeps: ring the doorbell after a submission'),
+  pad5: field(bytes(60), 324, 'cache line'),
+  guest_waiting: field(u32, 384, '1 when the guest is about to wait: wake it after a completion'),
+  pad6: field(bytes(60), 388, 'cache line'),
+});

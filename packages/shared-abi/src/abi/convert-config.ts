@@ -1,0 +1,52 @@
+import { defineFlags } from '../layout/constants.js';
+import { defineStruct, field } from '../layout/struct.js';
+import { bytes, u32, u64 } from '../layout/types.js';
+
+/** "CONV", read as a big-endian word. */
+export const CONVERT_CONFIG_MAGIC = 0x434f_4e56;
+/** "INFO", read as a big-endian word. */
+export const INFO_CONFIG_MAGIC = 0x494e_464f;
+
+/** Flags of ConvertConfig. */
+export const CONVERT_FLAG = defineFlags('ConvertFlag', 'Flags of ConvertConfig.', {
+  SKIP_ZEROS: [1 << 0, 'leave zero regions of the output as holes'],
+  COMPRESS: [1 << 1, 'write compressed clusters'],
+  DECRYPT_AES: [1 << 2, 'the passphrase decrypts the input'],
+  EXTENDED_L2: [1 << 3, 'write extended L2 entries'],
+  ENCRYPT_LUKS: [1 << 4, 'write a LUKS-encrypted output'],
+  DD_WINDOW: [1 << 5, 'copy [window_start, window_end) of the input only'],
+  VERBOSE: [0x8000_0000, 'log what is done'],
+});
+
+/** Config of the convert operation; dd is convert with DD_WINDOW. */
+export const ConvertConfig = defineStruct('ConvertConfig', 416, 'Config of the convert operation.', {
+  magic: field(u32, 0, 'CONVERT_CONFIG_MAGIC', CONVERT_CONFIG_MAGIC),
+  flags: field(u32, 4, 'ConvertFlag'),
+  input_device_count: field(u32, 8, 'devices of the chain that are inputs'),
+  target_format: field(u32, 12, 'ImageFormat of the output'),
+  output_cluster_bits: field(u32, 16, 'log2 of the output cluster size, 0 for the default'),
+  passphrase_len: field(u32, 20, 'bytes of `passphrase`'),
+  pad0: field(u32, 24, 'zero', 0),
+  passphrase: field(bytes(256), 28, 'secret of the input'),
+  snapshot_id_len: field(u32, 284, 'bytes of `snapshot_id`'),
+  pad1: field(u32, 288, 'zero', 0),
+  snapshot_id: field(bytes(64), 292, 'internal snapshot to read'),
+  pad2: field(u32, 356, 'zero', 0),
+  argon2_mem_size: field(u64, 360, 'bytes that Argon2 may use'),
+  luks_encrypt_iterations: field(u32, 368, 'PBKDF iterations of a LUKS output'),
+  luks_encrypt_key_bytes: field(u32, 372, 'master key bytes of a LUKS output'),
+  luks_random_data_addr: field(u64, 376, 'guest address of random bytes from the host'),
+  luks_random_data_size: field(u64, 384, 'how many of them (bytes)'),
+  output_grain_size: field(u32, 392, 'VMDK grain size (bytes), 0 for the default'),
+  output_block_size: field(u32, 396, 'VHD/VHDX block size (bytes), 0 for the default'),
+  window_start: field(u64, 400, 'first virtual byte that is copied; 0 without DD_WINDOW'),
+  window_end: field(u64, 408, 'first virtual byte that is not; 0 without DD_WINDOW; <= window_start copies nothing'),
+});
+
+/** Config of the info operation. */
+export const InfoConfig = defineStruct('InfoConfig', 16, 'Config of the info operation.', {
+  magic: field(u32, 0, 'INFO_CONFIG_MAGIC', INFO_CONFIG_MAGIC),
+  flags: field(u32, 4, 'none are defined', 0),
+  device: field(u32, 8, 'device to look at'),
+  pad: field(u32, 12, 'zero', 0),
+});

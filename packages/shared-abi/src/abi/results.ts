@@ -1,0 +1,108 @@
+import { defineFlags } from '../layout/constants.js';
+import { defineStruct, field } from '../layout/struct.js';
+import { array, bytes, i64, u32, u64 } from '../layout/types.js';
+
+/** Why an operation failed, and where in which file. Text is UTF-8 from the guest: the host escapes it before showing it. */
+export const ErrorRecord = defineStruct('ErrorRecord', 264, 'Why an operation failed, and where.', {
+  kind: field(u32, 0, 'ErrorKind'),
+  device: field(u32, 4, 'index of the device the error was met in'),
+  offset: field(u64, 8, 'byte offset in that device'),
+  value: field(u64, 16, 'the value that was found'),
+  has_location: field(u32, 24, '1 when offset and value mean something'),
+  field_len: field(u32, 28, 'bytes of `field`'),
+  detail_len: field(u32, 32, 'bytes of `detail`'),
+  status: field(u32, 36, 'errno of a failed command, else 0'),
+  field: field(bytes(64), 40, 'name of the field that was found wrong'),
+  detail: field(bytes(160), 104, 'one sentence: what is wrong and what was expected'),
+});
+
+export const CONVERT_RESULT_MAGIC = 0x434f_4e52;
+export const INFO_RESULT_MAGIC = 0x494e_4652;
+
+/** What a convert operation did. */
+export const ConvertResult = defineStruct('ConvertResult', 312, 'Outcome of a convert operation.', {
+  magic: field(u32, 0, 'CONVERT_RESULT_MAGIC'),
+  status: field(u32, 4, 'ResultStatus'),
+  error: field(ErrorRecord, 8, 'set when status is ERROR'),
+  data_bytes: field(u64, 272, 'bytes copied from data extents'),
+  zero_bytes: field(u64, 280, 'bytes written as zeros or left as holes'),
+  compressed_bytes: field(u64, 288, 'bytes that came out of compressed clusters'),
+  output_length: field(u64, 296, 'length that the output file must get (bytes)'),
+  output_virtual_size: field(u64, 304, 'virtual size declared by the output (bytes)'),
+});
+
+/** Facts of an image that are yes or no. */
+export const INFO_FLAG = defineFlags('InfoFlag', 'Yes/no facts of an image.', {
+  BACKING_FILE: [1 << 0, 'names a backing file'],
+  DATA_FILE: [1 << 1, 'has an external data file'],
+  DATA_FILE_RAW: [1 << 2, 'its data file is a plain raw image'],
+  LAZY_REFCOUNTS: [1 << 3, 'qcow2 compatible feature bit 0'],
+  DIRTY: [1 << 4, 'qcow2 incompatible feature bit 0'],
+  CORRUPT: [1 << 5, 'qcow2 incompatible feature bit 1'],
+  EXTENDED_L2: [1 << 6, 'qcow2 incompatible feature bit 4'],
+  ENCRYPTED: [1 << 7, 'encrypted in whichever way'],
+  ISO_HINT: [1 << 8, 'a raw image that holds an ISO 9660 file system'],
+  SNAPSHOTS_CUT: [1 << 9, 'more snapshots than fit the result'],
+  BITMAPS_CUT: [1 << 10, 'more bitmaps than fit the result'],
+  UNKNOWN_FEATURES: [1 << 11, 'has incompatible features that are not known'],
+});
+
+/** One internal snapshot (qcow2.txt, "Snapshots"). */
+export const SnapshotRecord = defineStruct('SnapshotRecord', 440, 'One internal snapshot.', {
+  id_len: field(u32, 0, 'bytes of `id`'),
+  name_len: field(u32, 4, 'bytes of `name`'),
+  vm_state_size: field(u64, 8, 'bytes of VM state'),
+  date_sec: field(u32, 16, 'seconds since the epoch'),
+  date_nsec: field(u32, 20, 'nanoseconds within the second'),
+  vm_clock_nsec: field(u64, 24, "the guest's clock (nanoseconds)"),
+  disk_size: field(u64, 32, 'virtual size at the snapshot (bytes)'),
+  icount: field(i64, 40, 'instruction count, −1 when not recorded'),
+  reserved: field(u64, 48, 'zero', 0n),
+  id: field(bytes(128), 56, 'unique identifier'),
+  name: field(bytes(256), 184, 'name'),
+});
+
+/** One persistent dirty bitmap (qcow2.txt, "Bitmaps"). */
+export const BitmapRecord = defineStruct('BitmapRecord', 1036, 'One dirty bitmap.', {
+  flags: field(u32, 0, 'bit 0 in-use, bit 1 auto'),
+  granularity_bits: field(u32, 4, 'log2 of the bytes one bit stands for'),
+  name_len: field(u32, 8, 'bytes of `name`'),
+  name: field(bytes(1024), 12, 'name'),
+});
+
+/** Most snapshots and bitmaps that one InfoResult carries. */
+export const INFO_MAX_SNAPSHOTS = 64;
+export const INFO_MAX_BITMAPS = 16;
+/** Most bytes of a file name inside an image (qcow2.txt: backing file names are shorter than 1024 bytes). */
+export const INFO_MAX_NAME = 1024;
+
+/** What an image says of itself. */
+export const InfoResult = defineStruct('InfoResult', 47592, 'Outcome of an info operation.', {
+  magic: field(u32, 0, 'INFO_RESULT_MAGIC'),
+  status: field(u32, 4, 'ResultStatus'),
+  error: field(ErrorRecord, 8, 'set when status is ERROR'),
+  format: field(u32, 272, 'ImageFormat that was found or forced'),
+  other_format: field(u32, 276, 'the second format of an ambiguous probe, else 0'),
+  flags: field(u32, 280, 'InfoFlag'),
+  version: field(u32, 284, 'format version (qcow2: 2 or 3)'),
+  virtual_size: field(u64, 288, 'bytes'),
+  cluster_size: field(u32, 296, 'bytes, 0 where the format has none'),
+  refcount_bits: field(u32, 300, 'width of a refcount'),
+  compression_type: field(u32, 304, '0 zlib, 1 zstd'),
+  crypt_method: field(u32, 308, '0 none, 1 AES, 2 LUKS'),
+  incompatible_features: field(u64, 312, 'feature bits as stored'),
+  compatible_features: field(u64, 320, 'feature bits as stored'),
+  autoclear_features: field(u64, 328, 'feature bits as stored'),
+  snapshot_count: field(u32, 336, 'records in `snapshots`'),
+  bitmap_count: field(u32, 340, 'records in `bitmaps`'),
+  backing_file_len: field(u32, 344, 'bytes of `backing_file`'),
+  backing_format_len: field(u32, 348, 'bytes of `backing_format`'),
+  data_file_len: field(u32, 352, 'bytes of `data_file`'),
+  feature_name_len: field(u32, 356, 'bytes of `feature_name`'),
+  backing_file: field(bytes(INFO_MAX_NAME), 360, 'name of the backing file, as stored'),
+  backing_format: field(bytes(64), 1384, 'format of the backing file, as stored'),
+  data_file: field(bytes(INFO_MAX_NAME), 1448, 'name of the external data file, as stored'),
+  feature_name: field(bytes(384), 2472, 'name of the first unknown feature'),
+  snapshots: field(array(SnapshotRecord, INFO_MAX_SNAPSHOTS), 2856, 'internal snapshots'),
+  bitmaps: field(array(BitmapRecord, INFO_MAX_BITMAPS), 31016, 'persistent dirty bitmaps'),
+});
