@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const GENERATED = 'packages/shared-abi/generated';
+/** Where `npm run generate` writes. */
+const GENERATED = ['packages/shared-abi/generated', 'packages/shared-abi/src/generated', 'docs/abi.md'];
 
 function run(program, args, options = {}) {
   return spawnSync(program, args, { cwd: root, encoding: 'utf8', ...options });
@@ -17,15 +18,15 @@ if (!existsSync(new URL('../packages/shared-abi/package.json', import.meta.url))
   if (generate.status !== 0) process.exit(generate.status ?? 1);
 
   // `status` sees changed and new files alike; `diff` alone would miss a file that was never added.
-  const status = run('git', ['status', '--porcelain', '--', GENERATED]);
+  const status = run('git', ['status', '--porcelain', '--', ...GENERATED]);
   if (status.status !== 0) {
     console.error(`check:generated: git status failed: ${status.stderr.trim()}`);
     process.exitCode = 1;
   } else if (status.stdout.trim() !== '') {
     console.error(status.stdout.trimEnd());
-    run('git', ['diff', '--stat', '--', GENERATED], { stdio: 'inherit' });
+    run('git', ['diff', '--stat', '--', ...GENERATED], { stdio: 'inherit' });
     console.error('check:generated: committed generated files are stale.');
-    console.error(`Mend with: npm run generate && git add ${GENERATED}`);
+    console.error(`Mend with: npm run generate && git add ${GENERATED.join(' ')}`);
     process.exitCode = 1;
   } else {
     console.log('check:generated: current.');
