@@ -1,0 +1,59 @@
+//! Raw deflate (RFC 1951), accepted as QEMU accepts it: the cluster must become full, and what the
+//! stream would do after that does not matter.
+
+use alloc::boxed::Box;
+
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
+
+use crate::CodecError;
+use crate::libdeflate::Libdeflate;
+
+#[derive(Debug)]
+pub(crate) struct Inflater {
+    fast: Libdeflate,
+    /// Only for streams that libdeflate refuses.
+    patient: Option<Box<Patient>>,
+}
+
+struct Patient(DecompressorOxide);
+
+impl core::fmt::Debug for Patient {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Patient")
+    }
+}
+
+impl Inflater {
+    pub fn new() -> Result<Self, CodecError> {
+        Ok(Self {
+            fast: Libdeflate::new()?,
+            patient: None,
+        })
+    }
+
+    pub fn inflate(&mut self, input: &[u8], output: &mut [u8]) -> Result<(), CodecError> {
+        match self.fast.inflate(input, output) {
+            Ok(written) if written == output.len() => Ok(()),
+            Ok(_) => Err(CodecError::ShortOutput),
+            // libdeflate has no way to stop at a full output or to forgive a missing end.
+            Err(_) => self.inflate_until_full(input, output),
+        }
+    }
+
+    fn inflate_until_full(&mut self, input: &[u8], output: &mut [u8]) -> Result<(), CodecError> {
+        let patient = self
+            .patient
+            .get_or_insert_with(|| Box::new(Patient(DecompressorOxide::new())));
+        patient.0.init();
+        let flags = inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+        let (status, _, written) = decompress(&mut patient.0, input, output, 0, flags);
+        if written == output.len() {
+            return Ok(());
+        }
+        use miniz_oxide::inflate::TINFLStatus::{Done, FailedCannotMakeProgress};
+        Err(match status {
+            Done | FailedCannotMakeProgress => CodecError::ShortOutput,
+            _ => CodecError::BadData,
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! Decoders for compressed clusters: whole input, whole output, no growth.
+//!
+//! Every decoder fills the output exactly and needs no window of its own, so that a hostile stream
+//! costs no more memory than an honest one. The fast paths are C (libdeflate, libzstd): they run
+//! inside the sandbox, and everything they are given is bounded by slices.
+
+#![cfg_attr(not(test), no_std)]
+#![deny(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+#![warn(missing_docs)]
+
+extern crate alloc;
+
+mod deflate;
+#[allow(unsafe_code)]
+mod libdeflate;
+mod zstd;
+
+use core::fmt;
+
+pub use instar_image_formats::Codec;
+
+/// Why a cluster could not be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodecError {
+    /// The input is not a stream of this codec, or it is damaged.
+    BadData,
+    /// The input ends before the output is full.
+    ShortOutput,
+    /// The stream holds more than the cluster, which this codec's images never do.
+    LongOutput,
+    /// A decoder's tables could not be allocated.
+    OutOfMemory,
+}
+
+impl fmt::Display for CodecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BadData => "the compressed data is damaged",
+            Self::ShortOutput => "the compressed data ends before the cluster is full",
+            Self::LongOutput => "the compressed data holds more than one cluster",
+            Self::OutOfMemory => "no memory is left for the decoder",
+        })
+    }
+}
+
+impl core::error::Error for CodecError {}
+
+/// A reusable decoder; each codec's tables are allocated when it is first needed.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    deflate: Option<deflate::Inflater>,
+    zstd: Option<zstd::Decompressor>,
+}
+
+impl Decoder {
+    /// A decoder that has allocated nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Decodes one cluster: fills `output` exactly from the beginning of `input`. Bytes of the input
+    /// behind the stream's end are ignored, because a cluster's length is known in sectors only.
+    ///
+    /// # Errors
+    /// When the stream cannot fill the output; the output's content is then unspecified.
+    pub fn decode_cluster(
+        &mut self,
+        codec: Codec,
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<(), CodecError> {
+        match codec {
+            Codec::Deflate => match &mut self.deflate {
+                Some(inflater) => inflater.inflate(input, output),
+                none => none
+                    .insert(deflate::Inflater::new()?)
+                    .inflate(input, output),
+            },
+            Codec::Zstd => match &mut self.zstd {
+                Some(decompressor) => decompressor.decompress(input, output),
+                none => none
+                    .insert(zstd::Decompressor::new()?)
+                    .decompress(input, output),
+            },
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The two functions of libdeflate that are used (libdeflate.h), behind a safe face.
+//!
+//! The only file of this crate with unsafe code.
+
+use core::ffi::{c_int, c_void};
+use core::fmt;
+use core::ptr::NonNull;
+
+use crate::CodecError;
+
+/// The C side's `struct libdeflate_decompressor`, which only it looks into.
+#[repr(C)]
+struct Context {
+    private: [u8; 0],
+}
+
+unsafe extern "C" {
+    fn libdeflate_alloc_decompressor() -> *mut Context;
+    fn libdeflate_free_decompressor(context: *mut Context);
+    fn libdeflate_deflate_decompress(
+        context: *mut Context,
+        input: *const c_void,
+        input_length: usize,
+        output: *mut c_void,
+        output_length: usize,
+        actual_output: *mut usize,
+    ) -> c_int;
+}
+
+// `enum libdeflate_result`.
+const SUCCESS: c_int = 0;
+const INSUFFICIENT_SPACE: c_int = 3;
+
+/// A libdeflate decompressor.
+pub(crate) struct Libdeflate {
+    context: NonNull<Context>,
+}
+
+// SAFETY: the context is plain memory without ties to a thread, and `&mut self` keeps its use exclusive.
+unsafe impl Send for Libdeflate {}
+
+impl fmt::Debug for Libdeflate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Libdeflate")
+    }
+}
+
+impl Libdeflate {
+    /// Allocates a context with the C allocator.
+    pub fn new() -> Result<Self, CodecError> {
+        // SAFETY: the function takes nothing, and null is its way to say that memory ran out.
+        let context = unsafe { libdeflate_alloc_decompressor() };
+        NonNull::new(context)
+            .map(|context| Self { context })
+            .ok_or(CodecError::OutOfMemory)
+    }
+
+    /// Decodes the stream at the start of `input` and says how many bytes of `output` it filled.
+    /// `LongOutput` when the stream has more than fits.
+    pub fn inflate(&mut self, input: &[u8], output: &mut [u8]) -> Result<usize, CodecError> {
+        let mut written = 0;
+        // SAFETY: the context came from the allocating function and is freed only in `drop`; the
+        // pointers and lengths are those of two live slices, which cannot overlap, and the C side
+        // writes nothing but `output` and `written`.
+        let result = unsafe {
+            libdeflate_deflate_decompress(
+                self.context.as_ptr(),
+                input.as_ptr().cast(),
+                input.len(),
+                output.as_mut_ptr().cast(),
+                output.len(),
+                &mut written,
+            )
+        };
+        match result {
+            SUCCESS => Ok(written),
+            INSUFFICIENT_SPACE => Err(CodecError::LongOutput),
+            _ => Err(CodecError::BadData),
+        }
+    }
+}
+
+impl Drop for Libdeflate {
+    fn drop(&mut self) {
+        // SAFETY: the context came from the allocating function and nobody uses it after this.
+        unsafe { libdeflate_free_decompressor(self.context.as_ptr()) }
+    }
+}

@@ -1,0 +1,292 @@
+//! What is wrong with an image, said so that a person can act on it and a program can match on it.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use crate::source::{DeviceIndex, SourceError};
+
+macro_rules! error_kinds {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $name:literal, $sentence:literal;)*) => {
+        /// The stable classes of errors. Codes and names never change their meaning; new ones append.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u32)]
+        pub enum ErrorKind {
+            $($(#[$doc])* $variant = $code,)*
+        }
+
+        impl ErrorKind {
+            /// Every kind, in the order of the codes.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The number that crosses the ABI.
+            pub const fn code(self) -> u32 {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The kind of a number that crossed the ABI.
+            pub const fn from_code(code: u32) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)* _ => None }
+            }
+
+            /// A stable name for programs: lower case, hyphens.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What is wrong, for people, without the particulars.
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $sentence,)* }
+            }
+        }
+    };
+}
+
+error_kinds! {
+    /// The host could not deliver bytes of the file.
+    SourceFailed = 1, "source-failed", "the file could not be read";
+    /// The reader's own memory is used up.
+    OutOfMemory = 2, "out-of-memory", "no memory is left to read the image's metadata";
+    /// The caller asked for a range outside the virtual disk: a mistake of ours, not the image's.
+    OutOfRange = 3, "out-of-range", "a range outside the virtual disk was asked for";
+
+    /// The magic number is not the one of the format that was asked for.
+    NotThisFormat = 10, "not-this-format", "the file is not in this format";
+    /// A known format that is not read yet.
+    UnsupportedFormat = 11, "unsupported-format", "images of this format are not supported yet";
+    /// Two formats claim the file.
+    AmbiguousFormat = 12, "ambiguous-format", "the file answers to two formats at once; name the right one with -f";
+    /// A version of the format that is not known.
+    UnsupportedVersion = 13, "unsupported-version", "this version of the format is not supported";
+    /// The image needs a feature that is not known.
+    UnknownFeature = 14, "unknown-feature", "the image needs features that are not supported";
+    /// The image is encrypted.
+    Encrypted = 15, "encrypted", "the image is encrypted, and encrypted images are not supported yet";
+    /// The encryption method is none that the format knows.
+    UnsupportedEncryption = 16, "unsupported-encryption", "the encryption method is unknown";
+
+    /// The cluster (or subcluster) size is out of bounds.
+    BadClusterSize = 20, "bad-cluster-size", "the cluster size is not supported";
+    /// The header's own length is out of bounds.
+    BadHeaderLength = 21, "bad-header-length", "the header length is impossible";
+    /// The backing file's name does not lie where it may.
+    BadBackingName = 22, "bad-backing-name", "the backing file name is misplaced or too long";
+    /// The compression type and the feature bit contradict each other, or the type is unknown.
+    BadCompressionType = 23, "bad-compression-type", "the compression type is impossible";
+    /// Refcount entries wider than 64 bits.
+    BadRefcountWidth = 24, "bad-refcount-width", "the refcount width is impossible";
+    /// The refcount table is missing, misplaced or too large.
+    BadRefcountTable = 25, "bad-refcount-table", "the refcount table is impossible";
+    /// The snapshot table is misplaced or too large.
+    BadSnapshotTable = 26, "bad-snapshot-table", "the snapshot table is impossible";
+    /// The L1 table is misplaced or too large.
+    BadL1Table = 27, "bad-l1-table", "the L1 table is impossible";
+    /// The L1 table does not cover the virtual size.
+    L1TableTooSmall = 28, "l1-table-too-small", "the L1 table is too small for the virtual size";
+    /// The virtual size is beyond what can be addressed.
+    ImageTooBig = 29, "image-too-big", "the virtual size is too big";
+    /// A header extension does not fit or contradicts the header.
+    BadExtension = 30, "bad-extension", "a header extension is impossible";
+    /// The bitmap directory is impossible.
+    BadBitmapDirectory = 31, "bad-bitmap-directory", "the bitmap directory is impossible";
+    /// The image keeps its data in another file, and that file is not there or not named.
+    DataFileMissing = 32, "data-file-missing", "the image needs its external data file";
+    /// Data-file features without the data-file bit.
+    DataFileUnexpected = 33, "data-file-unexpected", "the image claims a raw external data file but has none";
+
+    /// An L1 entry that points nowhere sensible.
+    BadL1Entry = 40, "bad-l1-entry", "an L1 table entry is impossible";
+    /// An L2 entry that points nowhere sensible or contradicts the header.
+    BadL2Entry = 41, "bad-l2-entry", "an L2 table entry is impossible";
+
+    /// More images in the chain than the limit allows.
+    ChainTooDeep = 50, "chain-too-deep", "the backing chain is too deep";
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sentence())
+    }
+}
+
+/// What a field should have held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Exactly this number.
+    Value(u64),
+    /// At most this number.
+    AtMost(u64),
+    /// At least this number.
+    AtLeast(u64),
+    /// A number in this closed range.
+    Between(u64, u64),
+    /// A multiple of this number.
+    MultipleOf(u64),
+    /// Something that takes words.
+    Sentence(&'static str),
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Value(value) => write!(f, "{value}"),
+            Self::AtMost(most) => write!(f, "at most {most}"),
+            Self::AtLeast(least) => write!(f, "at least {least}"),
+            Self::Between(low, high) => write!(f, "{low} to {high}"),
+            Self::MultipleOf(unit) => write!(f, "a multiple of {unit}"),
+            Self::Sentence(sentence) => f.write_str(sentence),
+        }
+    }
+}
+
+/// One fault of one image: where, what was found, what was expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormatError {
+    /// The class.
+    pub kind: ErrorKind,
+    /// The field, as the format's specification names it.
+    pub field: &'static str,
+    /// Byte offset of that field in the file.
+    pub offset: u64,
+    /// What it holds.
+    pub value: u64,
+    /// What it should have held.
+    pub expected: Expected,
+    /// The file.
+    pub device: DeviceIndex,
+    /// Bytes out of the image that belong into the message (names of unknown features), or empty.
+    /// They are the image author's: escape them before they reach a terminal.
+    pub text: Box<[u8]>,
+}
+
+impl FormatError {
+    /// A fault in a field of the image.
+    pub fn new(
+        kind: ErrorKind,
+        device: DeviceIndex,
+        field: &'static str,
+        offset: u64,
+        value: u64,
+        expected: Expected,
+    ) -> Self {
+        Self {
+            kind,
+            field,
+            offset,
+            value,
+            expected,
+            device,
+            text: Box::default(),
+        }
+    }
+
+    /// The file could not be read at `offset`.
+    pub(crate) fn source(device: DeviceIndex, offset: u64, error: SourceError) -> Self {
+        let (value, sentence) = match error {
+            SourceError::OutOfRange => (0, "bytes inside the file"),
+            SourceError::Failed { code } => (u64::from(code), "a read without an error number"),
+        };
+        Self::new(
+            ErrorKind::SourceFailed,
+            device,
+            "file",
+            offset,
+            value,
+            Expected::Sentence(sentence),
+        )
+    }
+
+    /// A cache block or a list could not be allocated.
+    pub(crate) fn out_of_memory(device: DeviceIndex, offset: u64, length: u64) -> Self {
+        let expected = Expected::Sentence("a smaller table or more guest memory");
+        Self::new(
+            ErrorKind::OutOfMemory,
+            device,
+            "allocation",
+            offset,
+            length,
+            expected,
+        )
+    }
+
+    /// The caller asked outside the virtual disk.
+    pub(crate) fn out_of_range(offset: u64, virtual_size: u64) -> Self {
+        let expected = Expected::AtMost(virtual_size.saturating_sub(1));
+        let device = DeviceIndex::default();
+        Self::new(
+            ErrorKind::OutOfRange,
+            device,
+            "virtual offset",
+            offset,
+            offset,
+            expected,
+        )
+    }
+
+    /// The same fault with bytes of the image for the message.
+    pub(crate) fn with_text(mut self, text: &[u8]) -> Self {
+        self.text = text.into();
+        self
+    }
+}
+
+/// One line without the file's name, which only the host knows.
+impl fmt::Display for FormatError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.sentence())?;
+        if !self.text.is_empty() {
+            write!(f, ": {}", self.text.escape_ascii())?;
+        }
+        let Self {
+            field,
+            offset,
+            value,
+            expected,
+            ..
+        } = self;
+        write!(
+            f,
+            " ({field} at offset {offset} is {value}, expected {expected})"
+        )
+    }
+}
+
+impl core::error::Error for FormatError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn codes_and_names_are_unique_and_reversible() {
+        for (index, kind) in ErrorKind::ALL.iter().enumerate() {
+            assert_eq!(ErrorKind::from_code(kind.code()), Some(*kind));
+            for other in &ErrorKind::ALL[index + 1..] {
+                assert_ne!(kind.name(), other.name());
+            }
+        }
+        assert_eq!(ErrorKind::from_code(0), None);
+    }
+
+    #[test]
+    fn a_message_names_field_place_value_and_expectation() {
+        let error = FormatError::new(
+            ErrorKind::BadClusterSize,
+            DeviceIndex(0),
+            "cluster_bits",
+            20,
+            8,
+            Expected::Between(9, 21),
+        );
+        assert_eq!(
+            error.to_string(),
+            "the cluster size is not supported (cluster_bits at offset 20 is 8, expected 9 to 21)"
+        );
+    }
+
+    #[test]
+    fn bytes_of_the_image_are_escaped_in_messages() {
+        let error = FormatError::out_of_range(1, 1).with_text(b"a\x1b[2J");
+        assert!(error.to_string().contains("a\\x1b[2J"));
+    }
+}

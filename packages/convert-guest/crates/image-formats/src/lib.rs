@@ -1,0 +1,45 @@
+//! Disk-image formats as maps: a virtual range goes in, extents of host files come out.
+//!
+//! The crate reads metadata through [`ByteSource`] and touches no guest data: whoever asked copies,
+//! decodes or zero-fills what an [`Extent`] says. Everything an image claims is checked before it is
+//! used, memory is bounded by a cache of fixed size, and a fault is a [`FormatError`] that names its
+//! field, place and value.
+
+#![cfg_attr(not(any(test, feature = "std")), no_std)]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::indexing_slicing,
+        clippy::panic
+    )
+)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+#![warn(missing_docs)]
+
+extern crate alloc;
+
+pub mod arith;
+pub mod chain;
+pub mod cursor;
+pub mod disk_image;
+pub mod error;
+pub mod extent;
+pub mod metadata_cache;
+pub mod probe;
+pub mod qcow2;
+pub mod raw;
+pub mod source;
+
+pub use chain::Chain;
+pub use disk_image::{DiskImage, OpenOptions};
+pub use error::{ErrorKind, Expected, FormatError};
+pub use extent::{Codec, Extent, ExtentKind, Image};
+pub use probe::{Format, Probe, probe};
+pub use qcow2::Qcow2Image;
+pub use raw::RawImage;
+#[cfg(all(any(test, feature = "std"), unix))]
+pub use source::FileSource;
+pub use source::{ByteSource, DeviceIndex, SourceError};

@@ -1,0 +1,193 @@
+//! What a file answers to when nobody has said what it is.
+//!
+//! A file is believed only when one format claims it: images with two faces have been used to make
+//! two programs see two different disks.
+
+use crate::arith::to_u64;
+use crate::source::{ByteSource, SourceError};
+
+macro_rules! formats {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $name:literal;)*) => {
+        /// Formats that are known by name; [`DiskImage`](crate::DiskImage) reads the first two.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u32)]
+        pub enum Format {
+            $($(#[$doc])* $variant = $code,)*
+        }
+
+        impl Format {
+            /// Every format, in the order of the codes.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The number that crosses the ABI.
+            pub const fn code(self) -> u32 {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The format of a number that crossed the ABI.
+            pub const fn from_code(code: u32) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)* _ => None }
+            }
+
+            /// The name, as `qemu-img` spells it where it knows the format.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The format of a name.
+            pub fn from_name(name: &[u8]) -> Option<Self> {
+                Self::ALL.iter().copied().find(|format| format.name().as_bytes() == name)
+            }
+        }
+    };
+}
+
+formats! {
+    /// The file's bytes are the disk's.
+    Raw = 1, "raw";
+    /// qcow, versions 2 and 3.
+    Qcow2 = 2, "qcow2";
+    /// VMware, with its several layouts.
+    Vmdk = 3, "vmdk";
+    /// VirtualBox.
+    Vdi = 4, "vdi";
+    /// Virtual PC, VHD.
+    Vpc = 5, "vpc";
+    /// Hyper-V, VHDX.
+    Vhdx = 6, "vhdx";
+    /// qcow, version 1.
+    Qcow = 7, "qcow";
+    /// QEMU enhanced disk.
+    Qed = 8, "qed";
+    /// Parallels.
+    Parallels = 9, "parallels";
+    /// LUKS, versions 1 and 2.
+    Luks = 10, "luks";
+    /// Bochs.
+    Bochs = 11, "bochs";
+    /// Compressed loop.
+    Cloop = 12, "cloop";
+    /// Apple disk image.
+    Dmg = 13, "dmg";
+    /// A file system for optical discs; alone it is the content of a raw image.
+    Iso9660 = 14, "iso9660";
+}
+
+/// What the probe found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// No image format claims the file.
+    Raw {
+        /// It holds an ISO 9660 file system.
+        iso: bool,
+    },
+    /// One format claims it.
+    Known(Format),
+    /// At least these two claim it.
+    Ambiguous(Format, Format),
+}
+
+const HEAD_LENGTH: usize = 2048;
+const TRAILER_LENGTH: usize = 512;
+const ISO_OFFSET: u64 = 32769;
+const VDI_OFFSET: usize = 64;
+
+impl Format {
+    /// Where in a file the format is recognised; 0 for those that are recognised at the end.
+    pub fn magic_offset(self) -> u64 {
+        match self {
+            Self::Iso9660 => ISO_OFFSET,
+            Self::Vdi => to_u64(VDI_OFFSET),
+            _ => 0,
+        }
+    }
+}
+
+/// Asks every known format whether the file is one of its images.
+///
+/// # Errors
+/// What the source reports.
+pub fn probe<S: ByteSource + ?Sized>(source: &mut S) -> Result<Probe, SourceError> {
+    let size = source.size();
+    let mut head = [0; HEAD_LENGTH];
+    read_inside(source, 0, &mut head)?;
+    let mut trailer = [0; TRAILER_LENGTH];
+    if let Some(start) = size.checked_sub(to_u64(TRAILER_LENGTH)) {
+        source.read_exact_at(start, &mut trailer)?;
+    }
+    let mut iso = [0; 5];
+    read_inside(source, ISO_OFFSET, &mut iso)?;
+
+    let mut found = claimants(&head, &trailer);
+    let iso = iso == *b"CD001";
+    Ok(match (found.next(), found.next(), iso) {
+        (None, _, iso) => Probe::Raw { iso },
+        (Some(format), None, false) => Probe::Known(format),
+        (Some(format), None, true) => Probe::Ambiguous(format, Format::Iso9660),
+        (Some(first), Some(second), _) => Probe::Ambiguous(first, second),
+    })
+}
+
+/// Fills as much of `buffer` as the file reaches; the rest stays zero.
+fn read_inside<S: ByteSource + ?Sized>(
+    source: &mut S,
+    offset: u64,
+    buffer: &mut [u8],
+) -> Result<(), SourceError> {
+    let left = crate::arith::to_usize(source.size().saturating_sub(offset));
+    let length = left.min(buffer.len());
+    match buffer.get_mut(..length) {
+        Some(part) if !part.is_empty() => source.read_exact_at(offset, part),
+        _ => Ok(()),
+    }
+}
+
+fn claimants<'a>(head: &'a [u8], trailer: &'a [u8]) -> impl Iterator<Item = Format> + use<'a> {
+    Format::ALL.iter().copied().filter(|format| match format {
+        Format::Raw | Format::Iso9660 => false,
+        Format::Qcow => qcow_version(head) == Some(1),
+        Format::Qcow2 => qcow_version(head).is_some_and(|version| version >= 2),
+        Format::Vmdk => {
+            head.starts_with(b"KDMV") || head.starts_with(b"COWD") || is_vmdk_descriptor(head)
+        }
+        Format::Vdi => has(head, VDI_OFFSET, &[0x7f, 0x10, 0xda, 0xbe]),
+        // Dynamic disks begin with a copy of the footer, fixed ones have only the footer.
+        Format::Vpc => head.starts_with(b"conectix") || trailer.starts_with(b"conectix"),
+        Format::Vhdx => head.starts_with(b"vhdxfile"),
+        Format::Qed => head.starts_with(b"QED\0"),
+        Format::Parallels => {
+            let magic = [&b"WithoutFreeSpace"[..], &b"WithouFreSpacExt"[..]];
+            magic.iter().any(|magic| head.starts_with(magic)) && has(head, 16, &[2, 0, 0, 0])
+        }
+        Format::Luks => {
+            head.starts_with(b"LUKS\xba\xbe") && (has(head, 6, &[0, 1]) || has(head, 6, &[0, 2]))
+        }
+        Format::Bochs => head.starts_with(b"Bochs Virtual HD Image") && has(head, 32, b"Redolog"),
+        Format::Cloop => head.starts_with(b"#!/bin/sh\n#V2.0 Format\nmodprobe cloop"),
+        Format::Dmg => trailer.starts_with(b"koly"),
+    })
+}
+
+fn has(bytes: &[u8], offset: usize, magic: &[u8]) -> bool {
+    bytes
+        .get(offset..)
+        .is_some_and(|rest| rest.starts_with(magic))
+}
+
+fn qcow_version(head: &[u8]) -> Option<u32> {
+    let (magic, rest) = head.split_first_chunk::<4>()?;
+    let (version, _) = rest.split_first_chunk::<4>()?;
+    (*magic == crate::qcow2::header::MAGIC.to_be_bytes()).then(|| u32::from_be_bytes(*version))
+}
+
+/// A VMDK descriptor is a text: comment lines and blank ones, then its version. QEMU goes by the
+/// version line, others by the first comment; either is a claim.
+fn is_vmdk_descriptor(head: &[u8]) -> bool {
+    if head.starts_with(b"# Disk DescriptorFile") {
+        return true;
+    }
+    head.split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .find(|line| !line.is_empty() && !line.starts_with(b"#"))
+        .is_some_and(|line| [&b"version=1"[..], b"version=2", b"version=3"].contains(&line))
+}

@@ -1,0 +1,161 @@
+//! Persistent bitmaps (qcow2.txt "Bitmap directory"): listed for information only.
+
+use alloc::vec::Vec;
+
+use crate::arith::{PowerOfTwo, to_usize};
+use crate::cursor::{Cursor, Field};
+use crate::error::{ErrorKind, Expected, FormatError};
+use crate::metadata_cache::MetadataCache;
+use crate::qcow2::extensions::BitmapDirectory;
+use crate::qcow2::header::Header;
+use crate::source::ByteSource;
+
+const ALIGNMENT: PowerOfTwo = PowerOfTwo::from_bits(3);
+const ENTRY_BYTES: usize = 24;
+
+const FLAG_IN_USE: u32 = 1 << 0;
+const FLAG_AUTO: u32 = 1 << 1;
+const KNOWN_FLAGS: u32 = FLAG_IN_USE | FLAG_AUTO;
+const TYPE_DIRTY_TRACKING: u8 = 1;
+
+// QEMU's limits.
+const GRANULARITY_BITS: core::ops::RangeInclusive<u8> = 9..=31;
+const MAX_NAME: u16 = 1023;
+const MAX_TABLE_ENTRIES: u32 = 1 << 27;
+const MAX_BITMAP_BYTES: u64 = 512 << 20;
+
+/// One persistent bitmap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bitmap {
+    /// Name, of any bytes, at most 1023.
+    pub name: Vec<u8>,
+    /// Bytes of the disk that one bit stands for.
+    pub granularity: u64,
+    /// Was not saved properly; its content means nothing.
+    pub in_use: bool,
+    /// Is updated with every write to the disk.
+    pub auto: bool,
+}
+
+/// Steps from entry to entry of the directory.
+pub(super) struct Walk {
+    position: u64,
+    end: u64,
+    left: u32,
+    count: Field<u32>,
+    length: Field<u64>,
+}
+
+impl Walk {
+    pub fn new(directory: BitmapDirectory) -> Self {
+        Self {
+            position: directory.offset,
+            end: directory.offset.saturating_add(directory.length.value),
+            left: directory.count.value,
+            count: directory.count,
+            length: directory.length,
+        }
+    }
+
+    /// The next bitmap. With `names` false its name stays empty, which is enough to check the list.
+    pub fn next<S: ByteSource>(
+        &mut self,
+        cache: &mut MetadataCache<S>,
+        header: &Header,
+        virtual_size: u64,
+        names: bool,
+    ) -> Result<Option<Bitmap>, FormatError> {
+        let room = self.end.saturating_sub(self.position);
+        if room == 0 {
+            if self.left != 0 {
+                let expected = Expected::Sentence("as many bitmaps as the directory lists");
+                return Err(self.count.refuse(ErrorKind::BadBitmapDirectory, expected));
+            }
+            return Ok(None);
+        }
+        if self.left == 0 {
+            let expected = Expected::Sentence("a directory that ends with its last bitmap");
+            return Err(self.length.refuse(ErrorKind::BadBitmapDirectory, expected));
+        }
+        self.left = self.left.saturating_sub(1);
+
+        let mut bytes = [0; ENTRY_BYTES];
+        let inside = to_usize(room).min(ENTRY_BYTES);
+        cache.read(self.position, bytes.get_mut(..inside).unwrap_or_default())?;
+        let mut cursor = Cursor::new(
+            bytes.get(..inside).unwrap_or_default(),
+            self.position,
+            cache.device(),
+            ErrorKind::BadBitmapDirectory,
+        );
+        let table_offset = cursor.be64("bitmap_table_offset")?;
+        let table_entries = cursor.be32("bitmap_table_size")?;
+        let flags = cursor.be32("bitmap flags")?;
+        let bitmap_type = cursor.u8("bitmap type")?;
+        let granularity_bits = cursor.u8("bitmap granularity_bits")?;
+        let name_length = cursor.be16("bitmap name_size")?;
+        let extra_length = cursor.be32("bitmap extra_data_size")?;
+
+        let refused = ErrorKind::BadBitmapDirectory;
+        if table_offset.value == 0 || !header.cluster.is_aligned(table_offset.value) {
+            return Err(table_offset.refuse(refused, Expected::MultipleOf(header.cluster.size())));
+        }
+        if !(1..=MAX_TABLE_ENTRIES).contains(&table_entries.value) {
+            let expected = Expected::Between(1, MAX_TABLE_ENTRIES.into());
+            return Err(table_entries.refuse(refused, expected));
+        }
+        if flags.value & !KNOWN_FLAGS != 0 {
+            return Err(flags.refuse(refused, Expected::AtMost(KNOWN_FLAGS.into())));
+        }
+        if bitmap_type.value != TYPE_DIRTY_TRACKING {
+            let expected = Expected::Value(TYPE_DIRTY_TRACKING.into());
+            return Err(bitmap_type.refuse(refused, expected));
+        }
+        if !GRANULARITY_BITS.contains(&granularity_bits.value) {
+            return Err(granularity_bits.refuse(refused, Expected::Between(9, 31)));
+        }
+        if !(1..=MAX_NAME).contains(&name_length.value) {
+            return Err(name_length.refuse(refused, Expected::Between(1, MAX_NAME.into())));
+        }
+        if extra_length.value != 0 {
+            return Err(extra_length.refuse(refused, Expected::Value(0)));
+        }
+        let bitmap_bytes = header
+            .cluster
+            .times(table_entries.value.into())
+            .unwrap_or(u64::MAX);
+        if bitmap_bytes > MAX_BITMAP_BYTES {
+            let most = header.cluster.index_of(MAX_BITMAP_BYTES);
+            return Err(table_entries.refuse(refused, Expected::AtMost(most)));
+        }
+        let granularity = PowerOfTwo::from_bits(granularity_bits.value.into());
+        let in_use = flags.value & FLAG_IN_USE != 0;
+        let covered = granularity
+            .times(bitmap_bytes.saturating_mul(8))
+            .unwrap_or(u64::MAX);
+        if !in_use && covered < virtual_size {
+            let expected = Expected::Sentence("enough clusters for the virtual size");
+            return Err(table_entries.refuse(refused, expected));
+        }
+
+        let name_at = cursor.offset();
+        let name_end = name_at.saturating_add(name_length.value.into());
+        self.position = ALIGNMENT.round_up(name_end).unwrap_or(u64::MAX);
+        if self.position > self.end {
+            let expected = Expected::AtMost(self.end.saturating_sub(name_at));
+            return Err(name_length.refuse(refused, expected));
+        }
+        let name = if names {
+            cache.read_vec(name_at, name_length.value.into())?
+        } else {
+            Vec::new()
+        };
+        let auto = flags.value & FLAG_AUTO != 0;
+        Ok(Some(Bitmap {
+            name,
+            granularity: granularity.size(),
+            in_use,
+            auto,
+        }))
+    }
+}

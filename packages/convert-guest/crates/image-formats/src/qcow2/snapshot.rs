@@ -1,0 +1,134 @@
+//! Internal snapshots (qcow2.txt "Snapshots"): listed for information; the active state is what is read.
+
+use alloc::vec::Vec;
+
+use crate::arith::{PowerOfTwo, to_usize};
+use crate::cursor::{Cursor, Field};
+use crate::error::{ErrorKind, Expected, FormatError};
+use crate::metadata_cache::MetadataCache;
+use crate::qcow2::header::Header;
+use crate::source::ByteSource;
+
+const ALIGNMENT: PowerOfTwo = PowerOfTwo::from_bits(3);
+const HEADER_BYTES: usize = 40;
+/// Extra data that this version of the format defines: VM state size, disk size, instruction count.
+const KNOWN_EXTRA: u64 = 24;
+
+// QEMU's limits.
+const MAX_EXTRA: u64 = 1024;
+const MAX_TABLE_BYTES: u64 = 64 << 20;
+
+/// One internal snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Unique ID, usually a decimal number.
+    pub id: Vec<u8>,
+    /// Name, of any bytes.
+    pub name: Vec<u8>,
+    /// Bytes of VM state; 0 for a snapshot of the disk alone.
+    pub vm_state_size: u64,
+    /// When it was taken: seconds since 1970.
+    pub date_seconds: u32,
+    /// And nanoseconds.
+    pub date_nanoseconds: u32,
+    /// How long the VM had been running, in nanoseconds.
+    pub vm_clock_nanoseconds: u64,
+    /// Instructions that the VM had executed, where that was recorded.
+    pub instruction_count: Option<u64>,
+    /// Virtual size of the disk at that time, in bytes.
+    pub disk_size: u64,
+    /// Byte offset of the snapshot's L1 table; not checked.
+    pub l1_table_offset: u64,
+    /// Its entries; not checked.
+    pub l1_entries: u32,
+}
+
+/// Steps from entry to entry; entries have no fixed size.
+pub(super) struct Walk {
+    position: u64,
+    left: u32,
+    table: u64,
+    disk_size: u64,
+    count: Field<u32>,
+}
+
+impl Walk {
+    pub fn new(header: &Header, virtual_size: u64) -> Self {
+        Self {
+            position: header.snapshot_table_offset,
+            left: header.snapshot_count.value,
+            table: header.snapshot_table_offset,
+            disk_size: virtual_size,
+            count: header.snapshot_count,
+        }
+    }
+
+    /// The next snapshot. With `names` false its texts stay empty, which is enough to check the table.
+    pub fn next<S: ByteSource>(
+        &mut self,
+        cache: &mut MetadataCache<S>,
+        names: bool,
+    ) -> Result<Option<Snapshot>, FormatError> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left = self.left.saturating_sub(1);
+        self.position = ALIGNMENT.round_up(self.position).unwrap_or(u64::MAX);
+
+        let mut bytes = [0; HEADER_BYTES];
+        cache.read(self.position, &mut bytes)?;
+        let mut cursor = Cursor::new(
+            &bytes,
+            self.position,
+            cache.device(),
+            ErrorKind::BadSnapshotTable,
+        );
+        let l1_table_offset = cursor.be64("snapshot's l1_table_offset")?.value;
+        let l1_entries = cursor.be32("snapshot's l1_size")?.value;
+        let id_length = u64::from(cursor.be16("snapshot's id_str_size")?.value);
+        let name_length = u64::from(cursor.be16("snapshot's name_size")?.value);
+        let date_seconds = cursor.be32("snapshot's date_sec")?.value;
+        let date_nanoseconds = cursor.be32("snapshot's date_nsec")?.value;
+        let vm_clock_nanoseconds = cursor.be64("snapshot's vm_clock_nsec")?.value;
+        let small_vm_state = cursor.be32("snapshot's vm_state_size")?.value;
+        let extra_length = cursor.be32("snapshot's extra_data_size")?;
+        if u64::from(extra_length.value) > MAX_EXTRA {
+            let expected = Expected::AtMost(MAX_EXTRA);
+            return Err(extra_length.refuse(ErrorKind::BadSnapshotTable, expected));
+        }
+        let extra_length = u64::from(extra_length.value);
+        let extra_at = cursor.offset();
+        let extra = cache.read_vec(extra_at, to_usize(extra_length.min(KNOWN_EXTRA)))?;
+        let (extra, _) = extra.as_chunks::<8>();
+        let extra_number = |index: usize| extra.get(index).map(|bytes| u64::from_be_bytes(*bytes));
+
+        let id_at = extra_at.saturating_add(extra_length);
+        let name_at = id_at.saturating_add(id_length);
+        self.position = name_at.saturating_add(name_length);
+        let table_bytes = self.position.saturating_sub(self.table);
+        if table_bytes > MAX_TABLE_BYTES {
+            let expected = Expected::Sentence("a snapshot table of at most 67108864 bytes");
+            return Err(self.count.refuse(ErrorKind::BadSnapshotTable, expected));
+        }
+        let mut text = |at, length| {
+            if names {
+                cache.read_vec(at, to_usize(length))
+            } else {
+                Ok(Vec::new())
+            }
+        };
+        Ok(Some(Snapshot {
+            id: text(id_at, id_length)?,
+            name: text(name_at, name_length)?,
+            vm_state_size: extra_number(0).unwrap_or(u64::from(small_vm_state)),
+            date_seconds,
+            date_nanoseconds,
+            vm_clock_nanoseconds,
+            // All ones stands for "not recorded".
+            instruction_count: extra_number(2).filter(|count| *count != u64::MAX),
+            disk_size: extra_number(1).unwrap_or(self.disk_size),
+            l1_table_offset,
+            l1_entries,
+        }))
+    }
+}
