@@ -1,0 +1,279 @@
+//! What the tests share: a temporary directory, the judge, and a reader of whole disks.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use instar_codecs::Decoder;
+use instar_image_formats::chain::DEFAULT_MAX_DEPTH;
+use instar_image_formats::{
+    ByteSource, Chain, DeviceIndex, DiskImage, ExtentKind, FileSource, Format, FormatError, Image,
+    OpenOptions,
+};
+
+/// A directory that is gone when the test ends.
+pub struct Workdir {
+    path: PathBuf,
+}
+
+impl Workdir {
+    pub fn new() -> Self {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("instar-image-formats-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self { path }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap()
+    }
+}
+
+impl Drop for Workdir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// The real qemu-img and qemu-io.
+pub struct Judge<'a> {
+    workdir: &'a Workdir,
+}
+
+/// The judge, or `None` (said loudly) where it is not installed. In CI it must be.
+pub fn judge<'a>(workdir: &'a Workdir, test: &str) -> Option<Judge<'a>> {
+    let installed = ["qemu-img", "qemu-io"]
+        .iter()
+        .all(|tool| Command::new(tool).arg("--version").output().is_ok());
+    if installed {
+        return Some(Judge { workdir });
+    }
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "{test}: qemu-img and qemu-io must be installed in CI"
+    );
+    eprintln!("SKIPPED {test}: NOT TESTED, because qemu-img or qemu-io is not installed");
+    None
+}
+
+impl Judge<'_> {
+    /// Runs qemu-img in the work directory; `arguments` is split at blanks.
+    pub fn try_img(&self, arguments: &str) -> Output {
+        let mut command = Command::new("qemu-img");
+        command
+            .args(arguments.split_whitespace())
+            .current_dir(&self.workdir.path);
+        command.output().unwrap()
+    }
+
+    pub fn img(&self, arguments: &str) -> String {
+        let output = self.try_img(arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "qemu-img {arguments}: {stderr}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs qemu-io commands on an image, all in one process.
+    pub fn io(&self, options: &str, image: &str, commands: &[String]) {
+        let mut command = Command::new("qemu-io");
+        command
+            .args(options.split_whitespace())
+            .current_dir(&self.workdir.path);
+        for one in commands {
+            command.arg("-c").arg(one);
+        }
+        let output = command.arg(image).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        let failed = text.contains("failed") || text.contains("nvalid") || text.contains("error");
+        assert!(
+            output.status.success() && !failed,
+            "qemu-io {image} {commands:?}: {text}"
+        );
+    }
+
+    /// The virtual disk as qemu-img reads it, or its error.
+    pub fn try_disk(&self, image: &str, options: &str) -> Result<Vec<u8>, String> {
+        let out = format!("{image}.judged");
+        let output = self.try_img(&format!("convert {options} -O raw {image} {out}"));
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        let bytes = self.workdir.read(&out);
+        fs::remove_file(self.workdir.path(&out)).unwrap();
+        Ok(bytes)
+    }
+
+    pub fn disk(&self, image: &str) -> Vec<u8> {
+        self.try_disk(image, "")
+            .unwrap_or_else(|error| panic!("qemu-img convert {image}: {error}"))
+    }
+}
+
+/// A chain of files with what is needed to read its bytes.
+pub struct OpenChain {
+    pub chain: Chain<DiskImage<FileSource>>,
+    files: Vec<fs::File>,
+}
+
+/// Opens an image with all that it names, as a trusting host would.
+pub fn open_chain(path: &Path, format: Option<Format>) -> Result<OpenChain, FormatError> {
+    open_chain_with(path, format, OpenOptions::default())
+}
+
+pub fn open_chain_with(
+    path: &Path,
+    format: Option<Format>,
+    options: OpenOptions,
+) -> Result<OpenChain, FormatError> {
+    let mut chain = Chain::new(DEFAULT_MAX_DEPTH);
+    let mut files = Vec::new();
+    let directory = path.parent().unwrap();
+    let mut next = Some((path.to_owned(), format));
+    while let Some((path, format)) = next.take() {
+        let device = DeviceIndex(files.len() as u32);
+        let file = fs::File::open(&path).unwrap();
+        let source = FileSource::new(file.try_clone().unwrap()).unwrap();
+        files.push(file);
+        let mut image = DiskImage::open(source, device, format, options)?;
+        if let DiskImage::Qcow2(image) = &mut image {
+            let text = |name: &[u8]| String::from_utf8(name.to_vec()).unwrap();
+            if let Some(name) = image.backing_name() {
+                let format = image.extensions().backing_format.as_deref();
+                let format = format.map(|name| Format::from_name(name).unwrap());
+                next = Some((directory.join(text(name)), format));
+            }
+            if image.header().has_data_file()
+                && let Some(name) = image.extensions().data_file_name.as_deref()
+            {
+                let file = fs::File::open(directory.join(text(name))).unwrap();
+                let size = file.metadata().unwrap().len();
+                image.attach_data_file(DeviceIndex(files.len() as u32), size)?;
+                files.push(file);
+            }
+        }
+        chain.push(image, device)?;
+    }
+    Ok(OpenChain { chain, files })
+}
+
+impl OpenChain {
+    /// Reads the whole virtual disk, `step` bytes asked for at a time.
+    pub fn read_all(&mut self, step: u64) -> Result<Vec<u8>, FormatError> {
+        let size = self.chain.virtual_size();
+        let mut disk = vec![0xa5; usize::try_from(size).unwrap()];
+        let mut decoder = Decoder::new();
+        let mut offset = 0;
+        while offset < size {
+            let extent = self.chain.map(offset, step)?;
+            assert_eq!(extent.start, offset);
+            assert!(
+                extent.length >= 1 && extent.length <= step.min(size - offset),
+                "{extent:?}"
+            );
+            let place = &mut disk[offset as usize..extent.end() as usize];
+            self.read_extent(extent.kind, offset, place, &mut decoder);
+            offset = extent.end();
+        }
+        Ok(disk)
+    }
+
+    fn read_extent(&self, kind: ExtentKind, start: u64, place: &mut [u8], decoder: &mut Decoder) {
+        match kind {
+            ExtentKind::Zero => place.fill(0),
+            ExtentKind::Unallocated => panic!("a chain never answers Unallocated"),
+            ExtentKind::Data { device, offset } => {
+                self.source(device).read_exact_at(offset, place).unwrap();
+            }
+            ExtentKind::Compressed {
+                device,
+                codec,
+                offset,
+                max_length,
+                cluster_start,
+                cluster_size,
+            } => {
+                let mut input = vec![0; max_length as usize];
+                self.source(device)
+                    .read_exact_at(offset, &mut input)
+                    .unwrap();
+                let mut cluster = vec![0; cluster_size as usize];
+                decoder.decode_cluster(codec, &input, &mut cluster).unwrap();
+                let within = (start - cluster_start) as usize;
+                place.copy_from_slice(&cluster[within..within + place.len()]);
+            }
+        }
+    }
+
+    fn source(&self, device: DeviceIndex) -> FileSource {
+        let file = self.files[device.0 as usize].try_clone().unwrap();
+        FileSource::new(file).unwrap()
+    }
+}
+
+/// Reads an image our way and the judge's way, and compares length and every byte. Our way is taken
+/// with large steps and with odd small ones.
+pub fn assert_same_disk(judge: &Judge, image: &str) {
+    let path = judge.workdir.path(image);
+    let expected = judge.disk(image);
+    for step in [u64::MAX, 77_777] {
+        let mut chain = open_chain(&path, None).unwrap();
+        let disk = chain.read_all(step).unwrap();
+        assert_eq!(disk.len(), expected.len(), "{image}: virtual size");
+        if let Some(at) = disk
+            .iter()
+            .zip(&expected)
+            .position(|(ours, theirs)| ours != theirs)
+        {
+            panic!(
+                "{image}, step {step}: byte {at} is {}, expected {}",
+                disk[at], expected[at]
+            );
+        }
+    }
+}
+
+/// A small deterministic generator, so that a failure can be repeated from its seed.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        // splitmix64
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    /// Bytes that compress to some degree: words out of a small set.
+    pub fn bytes(&mut self, length: usize) -> Vec<u8> {
+        let words: Vec<[u8; 8]> = (0..64).map(|_| self.next().to_le_bytes()).collect();
+        let mut bytes = Vec::with_capacity(length + 8);
+        while bytes.len() < length {
+            let word = self.below(64) as usize;
+            bytes.extend_from_slice(&words[word][..1 + word % 8]);
+        }
+        bytes.truncate(length);
+        bytes
+    }
+}
