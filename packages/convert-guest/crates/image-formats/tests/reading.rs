@@ -1,5 +1,7 @@
 //! Whole disks, read through the maps and compared with what the real qemu-img reads.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod support;
 
 use support::{Judge, Random, Workdir, assert_same_disk, judge};

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::arith::to_usize;
 use crate::cursor::Field;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::metadata_cache::MetadataCache;
@@ -35,7 +36,7 @@ pub const AUTOCLEAR_BITMAPS: u64 = 1 << 0;
 pub const AUTOCLEAR_DATA_FILE_RAW: u64 = 1 << 1;
 
 /// An entry of the feature name table: type, bit number, name padded with zeros.
-const NAME_ENTRY_LENGTH: usize = 48;
+pub(super) const NAME_ENTRY_LENGTH: u64 = 48;
 const TYPE_INCOMPATIBLE: u8 = 0;
 
 /// Names in a message; the image chooses them, so the message must not grow with it.
@@ -75,7 +76,7 @@ pub(super) fn refuse_unknown<S: ByteSource>(
 
 fn name_of(table: &[u8], bit: u8) -> Option<&[u8]> {
     table
-        .chunks_exact(NAME_ENTRY_LENGTH)
+        .chunks_exact(to_usize(NAME_ENTRY_LENGTH))
         .find_map(|entry| match entry {
             [TYPE_INCOMPATIBLE, number, name @ ..] if *number == bit => name
                 .split(|byte| *byte == 0)

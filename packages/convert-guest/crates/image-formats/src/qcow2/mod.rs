@@ -9,6 +9,7 @@ mod l1;
 mod l2;
 mod map;
 pub mod snapshot;
+pub mod writer;
 
 use alloc::vec::Vec;
 
@@ -22,6 +23,7 @@ pub use bitmap::Bitmap;
 pub use extensions::Extensions;
 pub use header::{Encryption, Header};
 pub use snapshot::Snapshot;
+pub use writer::{DenseLayout, LayoutError, LayoutOptions};
 
 /// The host file that guest data lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
