@@ -112,12 +112,12 @@ describe('ABI 1', () => {
   });
 
   it('round-trips a chain and refuses what does not fit', () => {
-    const devices = [{ role: 1, format: 2, parent: 0xffffffff, flags: 0, file_size: 7n, virtual_size: 9n }];
+    const devices = [{ role: 1, format: 2, parent: 0xffffffff, flags: 0, file_size: 7n, virtual_size: 9n, start: 0n }];
     const bytes = ChainConfig.encode({ device_count: 1, devices });
     const read = ChainConfig.decode(bytes);
     expect(read.devices[0]).toEqual(devices[0]);
     expect(read.devices).toHaveLength(CHAIN_MAX_DEVICES);
-    expect(() => ChainConfig.decode(bytes.subarray(0, 2000))).toThrow(/needs 2064 bytes, 2000 are there/);
+    expect(() => ChainConfig.decode(bytes.subarray(0, 2000))).toThrow(/needs 2576 bytes, 2000 are there/);
     bytes[0] = 0;
     expect(() => ChainConfig.decode(bytes)).toThrow(/ChainConfig\.magic at byte 0/);
   });

@@ -13,21 +13,23 @@ export const NO_PARENT = 0xffff_ffff;
 export const DEVICE_FLAG = defineFlags('DeviceFlag', 'Flags of a device.', {
   FORCE_SIZE: [1 << 0, '`virtual_size` replaces the size that the image states: cut or extended with zeros'],
   STREAM: [1 << 1, 'an output that only takes consecutive bytes from offset 0 on'],
+  EXACT: [1 << 3, 'a raw output that is not padded to whole sectors'],
   FRESH: [1 << 2, 'an output that reads as zeros wherever it was not written'],
 });
 
 /** One host file of the chain. */
-export const ChainDevice = defineStruct('ChainDevice', 32, 'One host file.', {
+export const ChainDevice = defineStruct('ChainDevice', 40, 'One host file.', {
   role: field(u32, 0, 'DeviceRole'),
   format: field(u32, 4, 'ImageFormat, PROBE to find out'),
   parent: field(u32, 8, 'index of the device that refers to this one, NO_PARENT for none'),
   flags: field(u32, 12, 'DeviceFlag'),
   file_size: field(u64, 16, 'bytes of the host file; for an output the limit it may grow to'),
-  virtual_size: field(u64, 24, 'virtual size (bytes), 0 when not known'),
+  virtual_size: field(u64, 24, 'virtual size (bytes) under FORCE_SIZE, else 0'),
+  start: field(u64, 32, 'of an output: byte offset at which it begins in the file'),
 });
 
 /** All host files of an operation. */
-export const ChainConfig = defineStruct('ChainConfig', 2064, 'All host files of an operation.', {
+export const ChainConfig = defineStruct('ChainConfig', 2576, 'All host files of an operation.', {
   magic: field(u32, 0, 'CHAIN_CONFIG_MAGIC', CHAIN_CONFIG_MAGIC),
   device_count: field(u32, 4, 'how many entries of `devices` are used'),
   max_depth: field(u32, 8, 'most layers that a backing chain may have'),

@@ -3,32 +3,35 @@ import { defineStruct, field } from '../layout/struct.js';
 import { array, bytes, i64, u32, u64 } from '../layout/types.js';
 
 /** Why an operation failed, and where in which file. Text is UTF-8 from the guest: the host escapes it before showing it. */
-export const ErrorRecord = defineStruct('ErrorRecord', 264, 'Why an operation failed, and where.', {
+export const ErrorRecord = defineStruct('ErrorRecord', 448, 'Why an operation failed, and where.', {
   kind: field(u32, 0, 'ErrorKind'),
   device: field(u32, 4, 'index of the device the error was met in'),
   offset: field(u64, 8, 'byte offset in that device'),
   value: field(u64, 16, 'the value that was found'),
   has_location: field(u32, 24, '1 when offset and value mean something'),
-  field_len: field(u32, 28, 'bytes of `field`'),
-  detail_len: field(u32, 32, 'bytes of `detail`'),
-  status: field(u32, 36, 'errno of a failed command, else 0'),
-  field: field(bytes(64), 40, 'name of the field that was found wrong'),
-  detail: field(bytes(160), 104, 'one sentence: what is wrong and what was expected'),
+  status: field(u32, 28, 'errno of a failed command, else 0'),
+  field_len: field(u32, 32, 'bytes of `field`'),
+  detail_len: field(u32, 36, 'bytes of `detail`'),
+  expected_len: field(u32, 40, 'bytes of `expected`'),
+  pad: field(u32, 44, 'zero'),
+  field: field(bytes(64), 48, 'name of the field that was found wrong'),
+  detail: field(bytes(256), 112, 'one sentence: what is wrong'),
+  expected: field(bytes(80), 368, 'what was expected'),
 });
 
 export const CONVERT_RESULT_MAGIC = 0x434f_4e52;
 export const INFO_RESULT_MAGIC = 0x494e_4652;
 
 /** What a convert operation did. */
-export const ConvertResult = defineStruct('ConvertResult', 312, 'Outcome of a convert operation.', {
+export const ConvertResult = defineStruct('ConvertResult', 496, 'Outcome of a convert operation.', {
   magic: field(u32, 0, 'CONVERT_RESULT_MAGIC'),
   status: field(u32, 4, 'ResultStatus'),
   error: field(ErrorRecord, 8, 'set when status is ERROR'),
-  data_bytes: field(u64, 272, 'bytes copied from data extents'),
-  zero_bytes: field(u64, 280, 'bytes written as zeros or left as holes'),
-  compressed_bytes: field(u64, 288, 'bytes that came out of compressed clusters'),
-  output_length: field(u64, 296, 'length that the output file must get (bytes)'),
-  output_virtual_size: field(u64, 304, 'virtual size declared by the output (bytes)'),
+  data_bytes: field(u64, 456, 'bytes copied from data extents'),
+  zero_bytes: field(u64, 464, 'bytes written as zeros or left as holes'),
+  compressed_bytes: field(u64, 472, 'bytes that came out of compressed clusters'),
+  output_length: field(u64, 480, 'length that the output file must get (bytes)'),
+  output_virtual_size: field(u64, 488, 'virtual size declared by the output (bytes)'),
 });
 
 /** Facts of an image that are yes or no. */
@@ -77,32 +80,31 @@ export const INFO_MAX_BITMAPS = 16;
 export const INFO_MAX_NAME = 1024;
 
 /** What an image says of itself. */
-export const InfoResult = defineStruct('InfoResult', 47592, 'Outcome of an info operation.', {
+export const InfoResult = defineStruct('InfoResult', 47392, 'Outcome of an info operation.', {
   magic: field(u32, 0, 'INFO_RESULT_MAGIC'),
   status: field(u32, 4, 'ResultStatus'),
   error: field(ErrorRecord, 8, 'set when status is ERROR'),
-  format: field(u32, 272, 'ImageFormat that was found or forced'),
-  other_format: field(u32, 276, 'the second format of an ambiguous probe, else 0'),
-  flags: field(u32, 280, 'InfoFlag'),
-  version: field(u32, 284, 'format version (qcow2: 2 or 3)'),
-  virtual_size: field(u64, 288, 'bytes'),
-  cluster_size: field(u32, 296, 'bytes, 0 where the format has none'),
-  refcount_bits: field(u32, 300, 'width of a refcount'),
-  compression_type: field(u32, 304, '0 zlib, 1 zstd'),
-  crypt_method: field(u32, 308, '0 none, 1 AES, 2 LUKS'),
-  incompatible_features: field(u64, 312, 'feature bits as stored'),
-  compatible_features: field(u64, 320, 'feature bits as stored'),
-  autoclear_features: field(u64, 328, 'feature bits as stored'),
-  snapshot_count: field(u32, 336, 'records in `snapshots`'),
-  bitmap_count: field(u32, 340, 'records in `bitmaps`'),
-  backing_file_len: field(u32, 344, 'bytes of `backing_file`'),
-  backing_format_len: field(u32, 348, 'bytes of `backing_format`'),
-  data_file_len: field(u32, 352, 'bytes of `data_file`'),
-  feature_name_len: field(u32, 356, 'bytes of `feature_name`'),
-  backing_file: field(bytes(INFO_MAX_NAME), 360, 'name of the backing file, as stored'),
-  backing_format: field(bytes(64), 1384, 'format of the backing file, as stored'),
-  data_file: field(bytes(INFO_MAX_NAME), 1448, 'name of the external data file, as stored'),
-  feature_name: field(bytes(384), 2472, 'name of the first unknown feature'),
-  snapshots: field(array(SnapshotRecord, INFO_MAX_SNAPSHOTS), 2856, 'internal snapshots'),
-  bitmaps: field(array(BitmapRecord, INFO_MAX_BITMAPS), 31016, 'persistent dirty bitmaps'),
+  format: field(u32, 456, 'ImageFormat that was found or forced'),
+  other_format: field(u32, 460, 'the second format of an ambiguous probe, else 0'),
+  flags: field(u32, 464, 'InfoFlag'),
+  version: field(u32, 468, 'format version (qcow2: 2 or 3)'),
+  virtual_size: field(u64, 472, 'bytes'),
+  cluster_size: field(u32, 480, 'bytes, 0 where the format has none'),
+  refcount_bits: field(u32, 484, 'width of a refcount'),
+  compression_type: field(u32, 488, '0 zlib, 1 zstd'),
+  crypt_method: field(u32, 492, '0 none, 1 AES, 2 LUKS'),
+  incompatible_features: field(u64, 496, 'feature bits as stored'),
+  compatible_features: field(u64, 504, 'feature bits as stored'),
+  autoclear_features: field(u64, 512, 'feature bits as stored'),
+  snapshot_count: field(u32, 520, 'records in `snapshots`'),
+  bitmap_count: field(u32, 524, 'records in `bitmaps`'),
+  backing_file_len: field(u32, 528, 'bytes of `backing_file`'),
+  backing_format_len: field(u32, 532, 'bytes of `backing_format`'),
+  data_file_len: field(u32, 536, 'bytes of `data_file`'),
+  pad: field(u32, 540, 'zero', 0),
+  backing_file: field(bytes(INFO_MAX_NAME), 544, 'name of the backing file, as stored'),
+  backing_format: field(bytes(64), 1568, 'format of the backing file, as stored'),
+  data_file: field(bytes(INFO_MAX_NAME), 1632, 'name of the external data file, as stored'),
+  snapshots: field(array(SnapshotRecord, INFO_MAX_SNAPSHOTS), 2656, 'internal snapshots'),
+  bitmaps: field(array(BitmapRecord, INFO_MAX_BITMAPS), 30816, 'persistent dirty bitmaps'),
 });

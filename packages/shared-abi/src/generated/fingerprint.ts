@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '9fefff23df6e09f8e9078ba8cbbf7884fd54fa16e7133a7cd09fbdf05c837173';
+export const FINGERPRINT_HEX = '63f1e96c28860b3193c242cfc02d12bb9c9ca4ed8155bd36d39d745acadf7c0d';

@@ -11,8 +11,8 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 /// SHA-256 of the canonical JSON of this ABI (version 1.0).
 pub const FINGERPRINT: [u8; 32] = [
-    0x9f, 0xef, 0xff, 0x23, 0xdf, 0x6e, 0x09, 0xf8, 0xe9, 0x07, 0x8b, 0xa8, 0xcb, 0xbf, 0x78, 0x84,
-    0xfd, 0x54, 0xfa, 0x16, 0xe7, 0x13, 0x3a, 0x7c, 0xd0, 0x9f, 0xbd, 0xf0, 0x5c, 0x83, 0x71, 0x73,
+    0x63, 0xf1, 0xe9, 0x6c, 0x28, 0x86, 0x0b, 0x31, 0x93, 0xc2, 0x42, 0xcf, 0xc0, 0x2d, 0x12, 0xbb,
+    0x9c, 0x9c, 0xa4, 0xed, 0x81, 0x55, 0xbd, 0x36, 0xd3, 0x9d, 0x74, 0x5a, 0xca, 0xdf, 0x7c, 0x0d,
 ];
 
 /// ABI_VERSION_MAJOR.
@@ -331,6 +331,8 @@ pub mod device_flag {
     pub const FORCE_SIZE: u32 = 0x1;
     /// an output that only takes consecutive bytes from offset 0 on.
     pub const STREAM: u32 = 0x2;
+    /// a raw output that is not padded to whole sectors.
+    pub const EXACT: u32 = 0x8;
     /// an output that reads as zeros wherever it was not written.
     pub const FRESH: u32 = 0x4;
 }
@@ -353,38 +355,74 @@ pub mod device_role {
 pub mod error_kind {
     /// no error.
     pub const NONE: u32 = 0;
+    /// the file could not be read.
+    pub const SOURCE_FAILED: u32 = 1;
+    /// no memory is left to read the image’s metadata.
+    pub const OUT_OF_MEMORY: u32 = 2;
+    /// a range outside the virtual disk was asked for.
+    pub const OUT_OF_RANGE: u32 = 3;
+    /// the file is not in this format.
+    pub const NOT_THIS_FORMAT: u32 = 10;
+    /// images of this format are not supported yet.
+    pub const UNSUPPORTED_FORMAT: u32 = 11;
+    /// the file answers to two formats at once; name the right one with -f.
+    pub const AMBIGUOUS_FORMAT: u32 = 12;
+    /// this version of the format is not supported.
+    pub const UNSUPPORTED_VERSION: u32 = 13;
+    /// the image needs features that are not supported.
+    pub const UNKNOWN_FEATURE: u32 = 14;
+    /// the image is encrypted, and encrypted images are not supported yet.
+    pub const ENCRYPTED: u32 = 15;
+    /// the encryption method is unknown.
+    pub const UNSUPPORTED_ENCRYPTION: u32 = 16;
+    /// the cluster size is not supported.
+    pub const BAD_CLUSTER_SIZE: u32 = 20;
+    /// the header length is impossible.
+    pub const BAD_HEADER_LENGTH: u32 = 21;
+    /// the backing file name is misplaced or too long.
+    pub const BAD_BACKING_NAME: u32 = 22;
+    /// the compression type is impossible.
+    pub const BAD_COMPRESSION_TYPE: u32 = 23;
+    /// the refcount width is impossible.
+    pub const BAD_REFCOUNT_WIDTH: u32 = 24;
+    /// the refcount table is impossible.
+    pub const BAD_REFCOUNT_TABLE: u32 = 25;
+    /// the snapshot table is impossible.
+    pub const BAD_SNAPSHOT_TABLE: u32 = 26;
+    /// the L1 table is impossible.
+    pub const BAD_L1_TABLE: u32 = 27;
+    /// the L1 table is too small for the virtual size.
+    pub const L1_TABLE_TOO_SMALL: u32 = 28;
+    /// the virtual size is too big.
+    pub const IMAGE_TOO_BIG: u32 = 29;
+    /// a header extension is impossible.
+    pub const BAD_EXTENSION: u32 = 30;
+    /// the bitmap directory is impossible.
+    pub const BAD_BITMAP_DIRECTORY: u32 = 31;
+    /// the image needs its external data file.
+    pub const DATA_FILE_MISSING: u32 = 32;
+    /// the image claims a raw external data file but has none.
+    pub const DATA_FILE_UNEXPECTED: u32 = 33;
+    /// an L1 table entry is impossible.
+    pub const BAD_L1_ENTRY: u32 = 40;
+    /// an L2 table entry is impossible.
+    pub const BAD_L2_ENTRY: u32 = 41;
+    /// the backing chain is too deep.
+    pub const CHAIN_TOO_DEEP: u32 = 50;
+    /// a compressed cluster does not decode.
+    pub const DECOMPRESS: u32 = 60;
+    /// the host could not write the output.
+    pub const WRITE_FAILED: u32 = 61;
+    /// the config pages contradict each other.
+    pub const BAD_CONFIG: u32 = 62;
+    /// this output format is not written yet.
+    pub const UNSUPPORTED_OUTPUT: u32 = 63;
+    /// the output format cannot hold so many bytes.
+    pub const OUTPUT_TOO_BIG: u32 = 64;
+    /// the image has a backing file that was not opened.
+    pub const BACKING_MISSING: u32 = 65;
     /// a state that should not occur in the guest.
-    pub const INTERNAL: u32 = 1;
-    /// the config page is not usable.
-    pub const CONFIG: u32 = 2;
-    /// the host could not read or write a range.
-    pub const IO: u32 = 3;
-    /// a format that is known but not read.
-    pub const UNSUPPORTED_FORMAT: u32 = 4;
-    /// two formats answer the probe.
-    pub const AMBIGUOUS_FORMAT: u32 = 5;
-    /// the forced format does not fit the file.
-    pub const BAD_MAGIC: u32 = 6;
-    /// a version of the format that is not read.
-    pub const UNSUPPORTED_VERSION: u32 = 7;
-    /// an incompatible feature that is not known.
-    pub const UNSUPPORTED_FEATURE: u32 = 8;
-    /// the image is encrypted.
-    pub const ENCRYPTED: u32 = 9;
-    /// metadata contradicts itself or the specification.
-    pub const CORRUPT: u32 = 10;
-    /// an offset or a size is outside the file or beyond a limit.
-    pub const OUT_OF_RANGE: u32 = 11;
-    /// the file ends inside a structure.
-    pub const TRUNCATED: u32 = 12;
-    /// compressed data does not decode to one cluster.
-    pub const DECOMPRESS: u32 = 13;
-    /// the backing chain is too deep or does not fit.
-    pub const CHAIN: u32 = 14;
-    /// the guest's heap is exhausted.
-    pub const NO_MEMORY: u32 = 15;
-    /// the output would grow beyond its limit.
-    pub const OUTPUT_LIMIT: u32 = 16;
+    pub const INTERNAL: u32 = 66;
 }
 
 /// Fault code of a process record.
@@ -405,20 +443,20 @@ pub mod image_format {
     pub const QCOW2: u32 = 2;
     /// VMware virtual disk.
     pub const VMDK: u32 = 3;
-    /// QEMU copy-on-write 1.
-    pub const QCOW: u32 = 4;
+    /// VirtualBox disk image.
+    pub const VDI: u32 = 4;
     /// Virtual PC / VHD.
     pub const VPC: u32 = 5;
     /// Hyper-V virtual disk v2.
     pub const VHDX: u32 = 6;
-    /// VirtualBox disk image.
-    pub const VDI: u32 = 7;
+    /// QEMU copy-on-write 1.
+    pub const QCOW: u32 = 7;
     /// LUKS container.
-    pub const LUKS: u32 = 8;
+    pub const LUKS: u32 = 10;
     /// QEMU enhanced disk.
-    pub const QED: u32 = 9;
+    pub const QED: u32 = 8;
     /// Parallels disk.
-    pub const PARALLELS: u32 = 10;
+    pub const PARALLELS: u32 = 9;
     /// Bochs growing disk.
     pub const BOCHS: u32 = 11;
     /// compressed loop image.
@@ -674,7 +712,7 @@ pub struct ChainConfig {
 }
 
 const _: () = {
-    assert!(core::mem::size_of::<ChainConfig>() == 2064);
+    assert!(core::mem::size_of::<ChainConfig>() == 2576);
     assert!(core::mem::align_of::<ChainConfig>() == 8);
     assert!(core::mem::offset_of!(ChainConfig, magic) == 0);
     assert!(core::mem::offset_of!(ChainConfig, device_count) == 4);
@@ -685,7 +723,7 @@ const _: () = {
 
 impl ChainConfig {
     /// Size in bytes.
-    pub const SIZE: usize = 2064;
+    pub const SIZE: usize = 2576;
     /// Byte offset of `magic`.
     pub const OFFSET_MAGIC: usize = 0;
     /// Byte offset of `device_count`.
@@ -706,7 +744,7 @@ impl ChainConfig {
     };
 
     /// Reads the struct from its bytes (little endian).
-    pub fn from_bytes(bytes: &[u8; 2064]) -> Self {
+    pub fn from_bytes(bytes: &[u8; 2576]) -> Self {
         let mut value = Self::ZERO;
         value.magic = u32::from_le_bytes(take(bytes, 0));
         value.device_count = u32::from_le_bytes(take(bytes, 4));
@@ -715,22 +753,22 @@ impl ChainConfig {
         let mut at = 16;
         for item in &mut value.devices {
             *item = ChainDevice::from_bytes(&take(bytes, at));
-            at += 32;
+            at += 40;
         }
         value
     }
 
     /// The bytes of the struct (little endian).
-    pub fn to_bytes(&self) -> [u8; 2064] {
-        let mut bytes = [0; 2064];
+    pub fn to_bytes(&self) -> [u8; 2576] {
+        let mut bytes = [0; 2576];
         bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.device_count.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.max_depth.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.pad.to_le_bytes());
         let mut at = 16;
         for item in &self.devices {
-            bytes[at..at + 32].copy_from_slice(&item.to_bytes());
-            at += 32;
+            bytes[at..at + 40].copy_from_slice(&item.to_bytes());
+            at += 40;
         }
         bytes
     }
@@ -750,12 +788,14 @@ pub struct ChainDevice {
     pub flags: u32,
     /// Byte 16: bytes of the host file; for an output the limit it may grow to.
     pub file_size: u64,
-    /// Byte 24: virtual size (bytes), 0 when not known.
+    /// Byte 24: virtual size (bytes) under FORCE_SIZE, else 0.
     pub virtual_size: u64,
+    /// Byte 32: of an output: byte offset at which it begins in the file.
+    pub start: u64,
 }
 
 const _: () = {
-    assert!(core::mem::size_of::<ChainDevice>() == 32);
+    assert!(core::mem::size_of::<ChainDevice>() == 40);
     assert!(core::mem::align_of::<ChainDevice>() == 8);
     assert!(core::mem::offset_of!(ChainDevice, role) == 0);
     assert!(core::mem::offset_of!(ChainDevice, format) == 4);
@@ -763,11 +803,12 @@ const _: () = {
     assert!(core::mem::offset_of!(ChainDevice, flags) == 12);
     assert!(core::mem::offset_of!(ChainDevice, file_size) == 16);
     assert!(core::mem::offset_of!(ChainDevice, virtual_size) == 24);
+    assert!(core::mem::offset_of!(ChainDevice, start) == 32);
 };
 
 impl ChainDevice {
     /// Size in bytes.
-    pub const SIZE: usize = 32;
+    pub const SIZE: usize = 40;
     /// Byte offset of `role`.
     pub const OFFSET_ROLE: usize = 0;
     /// Byte offset of `format`.
@@ -780,6 +821,8 @@ impl ChainDevice {
     pub const OFFSET_FILE_SIZE: usize = 16;
     /// Byte offset of `virtual_size`.
     pub const OFFSET_VIRTUAL_SIZE: usize = 24;
+    /// Byte offset of `start`.
+    pub const OFFSET_START: usize = 32;
     /// All fields zero.
     pub const ZERO: Self = Self {
         role: 0,
@@ -788,10 +831,11 @@ impl ChainDevice {
         flags: 0,
         file_size: 0,
         virtual_size: 0,
+        start: 0,
     };
 
     /// Reads the struct from its bytes (little endian).
-    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+    pub fn from_bytes(bytes: &[u8; 40]) -> Self {
         let mut value = Self::ZERO;
         value.role = u32::from_le_bytes(take(bytes, 0));
         value.format = u32::from_le_bytes(take(bytes, 4));
@@ -799,18 +843,20 @@ impl ChainDevice {
         value.flags = u32::from_le_bytes(take(bytes, 12));
         value.file_size = u64::from_le_bytes(take(bytes, 16));
         value.virtual_size = u64::from_le_bytes(take(bytes, 24));
+        value.start = u64::from_le_bytes(take(bytes, 32));
         value
     }
 
     /// The bytes of the struct (little endian).
-    pub fn to_bytes(&self) -> [u8; 32] {
-        let mut bytes = [0; 32];
+    pub fn to_bytes(&self) -> [u8; 40] {
+        let mut bytes = [0; 40];
         bytes[0..4].copy_from_slice(&self.role.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.format.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.parent.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.flags.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.file_size.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.virtual_size.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.start.to_le_bytes());
         bytes
     }
 }
@@ -1079,34 +1125,34 @@ pub struct ConvertResult {
     pub status: u32,
     /// Byte 8: set when status is ERROR.
     pub error: ErrorRecord,
-    /// Byte 272: bytes copied from data extents.
+    /// Byte 456: bytes copied from data extents.
     pub data_bytes: u64,
-    /// Byte 280: bytes written as zeros or left as holes.
+    /// Byte 464: bytes written as zeros or left as holes.
     pub zero_bytes: u64,
-    /// Byte 288: bytes that came out of compressed clusters.
+    /// Byte 472: bytes that came out of compressed clusters.
     pub compressed_bytes: u64,
-    /// Byte 296: length that the output file must get (bytes).
+    /// Byte 480: length that the output file must get (bytes).
     pub output_length: u64,
-    /// Byte 304: virtual size declared by the output (bytes).
+    /// Byte 488: virtual size declared by the output (bytes).
     pub output_virtual_size: u64,
 }
 
 const _: () = {
-    assert!(core::mem::size_of::<ConvertResult>() == 312);
+    assert!(core::mem::size_of::<ConvertResult>() == 496);
     assert!(core::mem::align_of::<ConvertResult>() == 8);
     assert!(core::mem::offset_of!(ConvertResult, magic) == 0);
     assert!(core::mem::offset_of!(ConvertResult, status) == 4);
     assert!(core::mem::offset_of!(ConvertResult, error) == 8);
-    assert!(core::mem::offset_of!(ConvertResult, data_bytes) == 272);
-    assert!(core::mem::offset_of!(ConvertResult, zero_bytes) == 280);
-    assert!(core::mem::offset_of!(ConvertResult, compressed_bytes) == 288);
-    assert!(core::mem::offset_of!(ConvertResult, output_length) == 296);
-    assert!(core::mem::offset_of!(ConvertResult, output_virtual_size) == 304);
+    assert!(core::mem::offset_of!(ConvertResult, data_bytes) == 456);
+    assert!(core::mem::offset_of!(ConvertResult, zero_bytes) == 464);
+    assert!(core::mem::offset_of!(ConvertResult, compressed_bytes) == 472);
+    assert!(core::mem::offset_of!(ConvertResult, output_length) == 480);
+    assert!(core::mem::offset_of!(ConvertResult, output_virtual_size) == 488);
 };
 
 impl ConvertResult {
     /// Size in bytes.
-    pub const SIZE: usize = 312;
+    pub const SIZE: usize = 496;
     /// Byte offset of `magic`.
     pub const OFFSET_MAGIC: usize = 0;
     /// Byte offset of `status`.
@@ -1114,15 +1160,15 @@ impl ConvertResult {
     /// Byte offset of `error`.
     pub const OFFSET_ERROR: usize = 8;
     /// Byte offset of `data_bytes`.
-    pub const OFFSET_DATA_BYTES: usize = 272;
+    pub const OFFSET_DATA_BYTES: usize = 456;
     /// Byte offset of `zero_bytes`.
-    pub const OFFSET_ZERO_BYTES: usize = 280;
+    pub const OFFSET_ZERO_BYTES: usize = 464;
     /// Byte offset of `compressed_bytes`.
-    pub const OFFSET_COMPRESSED_BYTES: usize = 288;
+    pub const OFFSET_COMPRESSED_BYTES: usize = 472;
     /// Byte offset of `output_length`.
-    pub const OFFSET_OUTPUT_LENGTH: usize = 296;
+    pub const OFFSET_OUTPUT_LENGTH: usize = 480;
     /// Byte offset of `output_virtual_size`.
-    pub const OFFSET_OUTPUT_VIRTUAL_SIZE: usize = 304;
+    pub const OFFSET_OUTPUT_VIRTUAL_SIZE: usize = 488;
     /// All fields zero.
     pub const ZERO: Self = Self {
         magic: 0,
@@ -1136,30 +1182,30 @@ impl ConvertResult {
     };
 
     /// Reads the struct from its bytes (little endian).
-    pub fn from_bytes(bytes: &[u8; 312]) -> Self {
+    pub fn from_bytes(bytes: &[u8; 496]) -> Self {
         let mut value = Self::ZERO;
         value.magic = u32::from_le_bytes(take(bytes, 0));
         value.status = u32::from_le_bytes(take(bytes, 4));
         value.error = ErrorRecord::from_bytes(&take(bytes, 8));
-        value.data_bytes = u64::from_le_bytes(take(bytes, 272));
-        value.zero_bytes = u64::from_le_bytes(take(bytes, 280));
-        value.compressed_bytes = u64::from_le_bytes(take(bytes, 288));
-        value.output_length = u64::from_le_bytes(take(bytes, 296));
-        value.output_virtual_size = u64::from_le_bytes(take(bytes, 304));
+        value.data_bytes = u64::from_le_bytes(take(bytes, 456));
+        value.zero_bytes = u64::from_le_bytes(take(bytes, 464));
+        value.compressed_bytes = u64::from_le_bytes(take(bytes, 472));
+        value.output_length = u64::from_le_bytes(take(bytes, 480));
+        value.output_virtual_size = u64::from_le_bytes(take(bytes, 488));
         value
     }
 
     /// The bytes of the struct (little endian).
-    pub fn to_bytes(&self) -> [u8; 312] {
-        let mut bytes = [0; 312];
+    pub fn to_bytes(&self) -> [u8; 496] {
+        let mut bytes = [0; 496];
         bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.status.to_le_bytes());
-        bytes[8..272].copy_from_slice(&self.error.to_bytes());
-        bytes[272..280].copy_from_slice(&self.data_bytes.to_le_bytes());
-        bytes[280..288].copy_from_slice(&self.zero_bytes.to_le_bytes());
-        bytes[288..296].copy_from_slice(&self.compressed_bytes.to_le_bytes());
-        bytes[296..304].copy_from_slice(&self.output_length.to_le_bytes());
-        bytes[304..312].copy_from_slice(&self.output_virtual_size.to_le_bytes());
+        bytes[8..456].copy_from_slice(&self.error.to_bytes());
+        bytes[456..464].copy_from_slice(&self.data_bytes.to_le_bytes());
+        bytes[464..472].copy_from_slice(&self.zero_bytes.to_le_bytes());
+        bytes[472..480].copy_from_slice(&self.compressed_bytes.to_le_bytes());
+        bytes[480..488].copy_from_slice(&self.output_length.to_le_bytes());
+        bytes[488..496].copy_from_slice(&self.output_virtual_size.to_le_bytes());
         bytes
     }
 }
@@ -1289,36 +1335,45 @@ pub struct ErrorRecord {
     pub value: u64,
     /// Byte 24: 1 when offset and value mean something.
     pub has_location: u32,
-    /// Byte 28: bytes of `field`.
-    pub field_len: u32,
-    /// Byte 32: bytes of `detail`.
-    pub detail_len: u32,
-    /// Byte 36: errno of a failed command, else 0.
+    /// Byte 28: errno of a failed command, else 0.
     pub status: u32,
-    /// Byte 40: name of the field that was found wrong.
+    /// Byte 32: bytes of `field`.
+    pub field_len: u32,
+    /// Byte 36: bytes of `detail`.
+    pub detail_len: u32,
+    /// Byte 40: bytes of `expected`.
+    pub expected_len: u32,
+    /// Byte 44: zero.
+    pub pad: u32,
+    /// Byte 48: name of the field that was found wrong.
     pub field: [u8; 64],
-    /// Byte 104: one sentence: what is wrong and what was expected.
-    pub detail: [u8; 160],
+    /// Byte 112: one sentence: what is wrong.
+    pub detail: [u8; 256],
+    /// Byte 368: what was expected.
+    pub expected: [u8; 80],
 }
 
 const _: () = {
-    assert!(core::mem::size_of::<ErrorRecord>() == 264);
+    assert!(core::mem::size_of::<ErrorRecord>() == 448);
     assert!(core::mem::align_of::<ErrorRecord>() == 8);
     assert!(core::mem::offset_of!(ErrorRecord, kind) == 0);
     assert!(core::mem::offset_of!(ErrorRecord, device) == 4);
     assert!(core::mem::offset_of!(ErrorRecord, offset) == 8);
     assert!(core::mem::offset_of!(ErrorRecord, value) == 16);
     assert!(core::mem::offset_of!(ErrorRecord, has_location) == 24);
-    assert!(core::mem::offset_of!(ErrorRecord, field_len) == 28);
-    assert!(core::mem::offset_of!(ErrorRecord, detail_len) == 32);
-    assert!(core::mem::offset_of!(ErrorRecord, status) == 36);
-    assert!(core::mem::offset_of!(ErrorRecord, field) == 40);
-    assert!(core::mem::offset_of!(ErrorRecord, detail) == 104);
+    assert!(core::mem::offset_of!(ErrorRecord, status) == 28);
+    assert!(core::mem::offset_of!(ErrorRecord, field_len) == 32);
+    assert!(core::mem::offset_of!(ErrorRecord, detail_len) == 36);
+    assert!(core::mem::offset_of!(ErrorRecord, expected_len) == 40);
+    assert!(core::mem::offset_of!(ErrorRecord, pad) == 44);
+    assert!(core::mem::offset_of!(ErrorRecord, field) == 48);
+    assert!(core::mem::offset_of!(ErrorRecord, detail) == 112);
+    assert!(core::mem::offset_of!(ErrorRecord, expected) == 368);
 };
 
 impl ErrorRecord {
     /// Size in bytes.
-    pub const SIZE: usize = 264;
+    pub const SIZE: usize = 448;
     /// Byte offset of `kind`.
     pub const OFFSET_KIND: usize = 0;
     /// Byte offset of `device`.
@@ -1329,16 +1384,22 @@ impl ErrorRecord {
     pub const OFFSET_VALUE: usize = 16;
     /// Byte offset of `has_location`.
     pub const OFFSET_HAS_LOCATION: usize = 24;
-    /// Byte offset of `field_len`.
-    pub const OFFSET_FIELD_LEN: usize = 28;
-    /// Byte offset of `detail_len`.
-    pub const OFFSET_DETAIL_LEN: usize = 32;
     /// Byte offset of `status`.
-    pub const OFFSET_STATUS: usize = 36;
+    pub const OFFSET_STATUS: usize = 28;
+    /// Byte offset of `field_len`.
+    pub const OFFSET_FIELD_LEN: usize = 32;
+    /// Byte offset of `detail_len`.
+    pub const OFFSET_DETAIL_LEN: usize = 36;
+    /// Byte offset of `expected_len`.
+    pub const OFFSET_EXPECTED_LEN: usize = 40;
+    /// Byte offset of `pad`.
+    pub const OFFSET_PAD: usize = 44;
     /// Byte offset of `field`.
-    pub const OFFSET_FIELD: usize = 40;
+    pub const OFFSET_FIELD: usize = 48;
     /// Byte offset of `detail`.
-    pub const OFFSET_DETAIL: usize = 104;
+    pub const OFFSET_DETAIL: usize = 112;
+    /// Byte offset of `expected`.
+    pub const OFFSET_EXPECTED: usize = 368;
     /// All fields zero.
     pub const ZERO: Self = Self {
         kind: 0,
@@ -1346,42 +1407,51 @@ impl ErrorRecord {
         offset: 0,
         value: 0,
         has_location: 0,
+        status: 0,
         field_len: 0,
         detail_len: 0,
-        status: 0,
+        expected_len: 0,
+        pad: 0,
         field: [0; 64],
-        detail: [0; 160],
+        detail: [0; 256],
+        expected: [0; 80],
     };
 
     /// Reads the struct from its bytes (little endian).
-    pub fn from_bytes(bytes: &[u8; 264]) -> Self {
+    pub fn from_bytes(bytes: &[u8; 448]) -> Self {
         let mut value = Self::ZERO;
         value.kind = u32::from_le_bytes(take(bytes, 0));
         value.device = u32::from_le_bytes(take(bytes, 4));
         value.offset = u64::from_le_bytes(take(bytes, 8));
         value.value = u64::from_le_bytes(take(bytes, 16));
         value.has_location = u32::from_le_bytes(take(bytes, 24));
-        value.field_len = u32::from_le_bytes(take(bytes, 28));
-        value.detail_len = u32::from_le_bytes(take(bytes, 32));
-        value.status = u32::from_le_bytes(take(bytes, 36));
-        value.field = take(bytes, 40);
-        value.detail = take(bytes, 104);
+        value.status = u32::from_le_bytes(take(bytes, 28));
+        value.field_len = u32::from_le_bytes(take(bytes, 32));
+        value.detail_len = u32::from_le_bytes(take(bytes, 36));
+        value.expected_len = u32::from_le_bytes(take(bytes, 40));
+        value.pad = u32::from_le_bytes(take(bytes, 44));
+        value.field = take(bytes, 48);
+        value.detail = take(bytes, 112);
+        value.expected = take(bytes, 368);
         value
     }
 
     /// The bytes of the struct (little endian).
-    pub fn to_bytes(&self) -> [u8; 264] {
-        let mut bytes = [0; 264];
+    pub fn to_bytes(&self) -> [u8; 448] {
+        let mut bytes = [0; 448];
         bytes[0..4].copy_from_slice(&self.kind.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.device.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.offset.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.value.to_le_bytes());
         bytes[24..28].copy_from_slice(&self.has_location.to_le_bytes());
-        bytes[28..32].copy_from_slice(&self.field_len.to_le_bytes());
-        bytes[32..36].copy_from_slice(&self.detail_len.to_le_bytes());
-        bytes[36..40].copy_from_slice(&self.status.to_le_bytes());
-        bytes[40..104].copy_from_slice(&self.field);
-        bytes[104..264].copy_from_slice(&self.detail);
+        bytes[28..32].copy_from_slice(&self.status.to_le_bytes());
+        bytes[32..36].copy_from_slice(&self.field_len.to_le_bytes());
+        bytes[36..40].copy_from_slice(&self.detail_len.to_le_bytes());
+        bytes[40..44].copy_from_slice(&self.expected_len.to_le_bytes());
+        bytes[44..48].copy_from_slice(&self.pad.to_le_bytes());
+        bytes[48..112].copy_from_slice(&self.field);
+        bytes[112..368].copy_from_slice(&self.detail);
+        bytes[368..448].copy_from_slice(&self.expected);
         bytes
     }
 }
@@ -1665,91 +1735,88 @@ pub struct InfoResult {
     pub status: u32,
     /// Byte 8: set when status is ERROR.
     pub error: ErrorRecord,
-    /// Byte 272: ImageFormat that was found or forced.
+    /// Byte 456: ImageFormat that was found or forced.
     pub format: u32,
-    /// Byte 276: the second format of an ambiguous probe, else 0.
+    /// Byte 460: the second format of an ambiguous probe, else 0.
     pub other_format: u32,
-    /// Byte 280: InfoFlag.
+    /// Byte 464: InfoFlag.
     pub flags: u32,
-    /// Byte 284: format version (qcow2: 2 or 3).
+    /// Byte 468: format version (qcow2: 2 or 3).
     pub version: u32,
-    /// Byte 288: bytes.
+    /// Byte 472: bytes.
     pub virtual_size: u64,
-    /// Byte 296: bytes, 0 where the format has none.
+    /// Byte 480: bytes, 0 where the format has none.
     pub cluster_size: u32,
-    /// Byte 300: width of a refcount.
+    /// Byte 484: width of a refcount.
     pub refcount_bits: u32,
-    /// Byte 304: 0 zlib, 1 zstd.
+    /// Byte 488: 0 zlib, 1 zstd.
     pub compression_type: u32,
-    /// Byte 308: 0 none, 1 AES, 2 LUKS.
+    /// Byte 492: 0 none, 1 AES, 2 LUKS.
     pub crypt_method: u32,
-    /// Byte 312: feature bits as stored.
+    /// Byte 496: feature bits as stored.
     pub incompatible_features: u64,
-    /// Byte 320: feature bits as stored.
+    /// Byte 504: feature bits as stored.
     pub compatible_features: u64,
-    /// Byte 328: feature bits as stored.
+    /// Byte 512: feature bits as stored.
     pub autoclear_features: u64,
-    /// Byte 336: records in `snapshots`.
+    /// Byte 520: records in `snapshots`.
     pub snapshot_count: u32,
-    /// Byte 340: records in `bitmaps`.
+    /// Byte 524: records in `bitmaps`.
     pub bitmap_count: u32,
-    /// Byte 344: bytes of `backing_file`.
+    /// Byte 528: bytes of `backing_file`.
     pub backing_file_len: u32,
-    /// Byte 348: bytes of `backing_format`.
+    /// Byte 532: bytes of `backing_format`.
     pub backing_format_len: u32,
-    /// Byte 352: bytes of `data_file`.
+    /// Byte 536: bytes of `data_file`.
     pub data_file_len: u32,
-    /// Byte 356: bytes of `feature_name`.
-    pub feature_name_len: u32,
-    /// Byte 360: name of the backing file, as stored.
+    /// Byte 540: zero.
+    pub pad: u32,
+    /// Byte 544: name of the backing file, as stored.
     pub backing_file: [u8; 1024],
-    /// Byte 1384: format of the backing file, as stored.
+    /// Byte 1568: format of the backing file, as stored.
     pub backing_format: [u8; 64],
-    /// Byte 1448: name of the external data file, as stored.
+    /// Byte 1632: name of the external data file, as stored.
     pub data_file: [u8; 1024],
-    /// Byte 2472: name of the first unknown feature.
-    pub feature_name: [u8; 384],
-    /// Byte 2856: internal snapshots.
+    /// Byte 2656: internal snapshots.
     pub snapshots: [SnapshotRecord; 64],
-    /// Byte 31016: persistent dirty bitmaps.
+    /// Byte 30816: persistent dirty bitmaps.
     pub bitmaps: [BitmapRecord; 16],
 }
 
 const _: () = {
-    assert!(core::mem::size_of::<InfoResult>() == 47592);
+    assert!(core::mem::size_of::<InfoResult>() == 47392);
     assert!(core::mem::align_of::<InfoResult>() == 8);
     assert!(core::mem::offset_of!(InfoResult, magic) == 0);
     assert!(core::mem::offset_of!(InfoResult, status) == 4);
     assert!(core::mem::offset_of!(InfoResult, error) == 8);
-    assert!(core::mem::offset_of!(InfoResult, format) == 272);
-    assert!(core::mem::offset_of!(InfoResult, other_format) == 276);
-    assert!(core::mem::offset_of!(InfoResult, flags) == 280);
-    assert!(core::mem::offset_of!(InfoResult, version) == 284);
-    assert!(core::mem::offset_of!(InfoResult, virtual_size) == 288);
-    assert!(core::mem::offset_of!(InfoResult, cluster_size) == 296);
-    assert!(core::mem::offset_of!(InfoResult, refcount_bits) == 300);
-    assert!(core::mem::offset_of!(InfoResult, compression_type) == 304);
-    assert!(core::mem::offset_of!(InfoResult, crypt_method) == 308);
-    assert!(core::mem::offset_of!(InfoResult, incompatible_features) == 312);
-    assert!(core::mem::offset_of!(InfoResult, compatible_features) == 320);
-    assert!(core::mem::offset_of!(InfoResult, autoclear_features) == 328);
-    assert!(core::mem::offset_of!(InfoResult, snapshot_count) == 336);
-    assert!(core::mem::offset_of!(InfoResult, bitmap_count) == 340);
-    assert!(core::mem::offset_of!(InfoResult, backing_file_len) == 344);
-    assert!(core::mem::offset_of!(InfoResult, backing_format_len) == 348);
-    assert!(core::mem::offset_of!(InfoResult, data_file_len) == 352);
-    assert!(core::mem::offset_of!(InfoResult, feature_name_len) == 356);
-    assert!(core::mem::offset_of!(InfoResult, backing_file) == 360);
-    assert!(core::mem::offset_of!(InfoResult, backing_format) == 1384);
-    assert!(core::mem::offset_of!(InfoResult, data_file) == 1448);
-    assert!(core::mem::offset_of!(InfoResult, feature_name) == 2472);
-    assert!(core::mem::offset_of!(InfoResult, snapshots) == 2856);
-    assert!(core::mem::offset_of!(InfoResult, bitmaps) == 31016);
+    assert!(core::mem::offset_of!(InfoResult, format) == 456);
+    assert!(core::mem::offset_of!(InfoResult, other_format) == 460);
+    assert!(core::mem::offset_of!(InfoResult, flags) == 464);
+    assert!(core::mem::offset_of!(InfoResult, version) == 468);
+    assert!(core::mem::offset_of!(InfoResult, virtual_size) == 472);
+    assert!(core::mem::offset_of!(InfoResult, cluster_size) == 480);
+    assert!(core::mem::offset_of!(InfoResult, refcount_bits) == 484);
+    assert!(core::mem::offset_of!(InfoResult, compression_type) == 488);
+    assert!(core::mem::offset_of!(InfoResult, crypt_method) == 492);
+    assert!(core::mem::offset_of!(InfoResult, incompatible_features) == 496);
+    assert!(core::mem::offset_of!(InfoResult, compatible_features) == 504);
+    assert!(core::mem::offset_of!(InfoResult, autoclear_features) == 512);
+    assert!(core::mem::offset_of!(InfoResult, snapshot_count) == 520);
+    assert!(core::mem::offset_of!(InfoResult, bitmap_count) == 524);
+    assert!(core::mem::offset_of!(InfoResult, backing_file_len) == 528);
+    assert!(core::mem::offset_of!(InfoResult, backing_format_len) == 532);
+    assert!(core::mem::offset_of!(InfoResult, data_file_len) == 536);
+    assert!(core::mem::offset_of!(InfoResult, pad) == 540);
+    assert!(core::mem::offset_of!(InfoResult, backing_file) == 544);
+    assert!(core::mem::offset_of!(InfoResult, backing_format) == 1568);
+    assert!(core::mem::offset_of!(InfoResult, data_file) == 1632);
+    assert!(core::mem::offset_of!(InfoResult, snapshots) == 2656);
+    assert!(core::mem::offset_of!(InfoResult, bitmaps) == 30816);
 };
 
 impl InfoResult {
     /// Size in bytes.
-    pub const SIZE: usize = 47592;
+    pub const SIZE: usize = 47392;
     /// Byte offset of `magic`.
     pub const OFFSET_MAGIC: usize = 0;
     /// Byte offset of `status`.
@@ -1757,53 +1824,51 @@ impl InfoResult {
     /// Byte offset of `error`.
     pub const OFFSET_ERROR: usize = 8;
     /// Byte offset of `format`.
-    pub const OFFSET_FORMAT: usize = 272;
+    pub const OFFSET_FORMAT: usize = 456;
     /// Byte offset of `other_format`.
-    pub const OFFSET_OTHER_FORMAT: usize = 276;
+    pub const OFFSET_OTHER_FORMAT: usize = 460;
     /// Byte offset of `flags`.
-    pub const OFFSET_FLAGS: usize = 280;
+    pub const OFFSET_FLAGS: usize = 464;
     /// Byte offset of `version`.
-    pub const OFFSET_VERSION: usize = 284;
+    pub const OFFSET_VERSION: usize = 468;
     /// Byte offset of `virtual_size`.
-    pub const OFFSET_VIRTUAL_SIZE: usize = 288;
+    pub const OFFSET_VIRTUAL_SIZE: usize = 472;
     /// Byte offset of `cluster_size`.
-    pub const OFFSET_CLUSTER_SIZE: usize = 296;
+    pub const OFFSET_CLUSTER_SIZE: usize = 480;
     /// Byte offset of `refcount_bits`.
-    pub const OFFSET_REFCOUNT_BITS: usize = 300;
+    pub const OFFSET_REFCOUNT_BITS: usize = 484;
     /// Byte offset of `compression_type`.
-    pub const OFFSET_COMPRESSION_TYPE: usize = 304;
+    pub const OFFSET_COMPRESSION_TYPE: usize = 488;
     /// Byte offset of `crypt_method`.
-    pub const OFFSET_CRYPT_METHOD: usize = 308;
+    pub const OFFSET_CRYPT_METHOD: usize = 492;
     /// Byte offset of `incompatible_features`.
-    pub const OFFSET_INCOMPATIBLE_FEATURES: usize = 312;
+    pub const OFFSET_INCOMPATIBLE_FEATURES: usize = 496;
     /// Byte offset of `compatible_features`.
-    pub const OFFSET_COMPATIBLE_FEATURES: usize = 320;
+    pub const OFFSET_COMPATIBLE_FEATURES: usize = 504;
     /// Byte offset of `autoclear_features`.
-    pub const OFFSET_AUTOCLEAR_FEATURES: usize = 328;
+    pub const OFFSET_AUTOCLEAR_FEATURES: usize = 512;
     /// Byte offset of `snapshot_count`.
-    pub const OFFSET_SNAPSHOT_COUNT: usize = 336;
+    pub const OFFSET_SNAPSHOT_COUNT: usize = 520;
     /// Byte offset of `bitmap_count`.
-    pub const OFFSET_BITMAP_COUNT: usize = 340;
+    pub const OFFSET_BITMAP_COUNT: usize = 524;
     /// Byte offset of `backing_file_len`.
-    pub const OFFSET_BACKING_FILE_LEN: usize = 344;
+    pub const OFFSET_BACKING_FILE_LEN: usize = 528;
     /// Byte offset of `backing_format_len`.
-    pub const OFFSET_BACKING_FORMAT_LEN: usize = 348;
+    pub const OFFSET_BACKING_FORMAT_LEN: usize = 532;
     /// Byte offset of `data_file_len`.
-    pub const OFFSET_DATA_FILE_LEN: usize = 352;
-    /// Byte offset of `feature_name_len`.
-    pub const OFFSET_FEATURE_NAME_LEN: usize = 356;
+    pub const OFFSET_DATA_FILE_LEN: usize = 536;
+    /// Byte offset of `pad`.
+    pub const OFFSET_PAD: usize = 540;
     /// Byte offset of `backing_file`.
-    pub const OFFSET_BACKING_FILE: usize = 360;
+    pub const OFFSET_BACKING_FILE: usize = 544;
     /// Byte offset of `backing_format`.
-    pub const OFFSET_BACKING_FORMAT: usize = 1384;
+    pub const OFFSET_BACKING_FORMAT: usize = 1568;
     /// Byte offset of `data_file`.
-    pub const OFFSET_DATA_FILE: usize = 1448;
-    /// Byte offset of `feature_name`.
-    pub const OFFSET_FEATURE_NAME: usize = 2472;
+    pub const OFFSET_DATA_FILE: usize = 1632;
     /// Byte offset of `snapshots`.
-    pub const OFFSET_SNAPSHOTS: usize = 2856;
+    pub const OFFSET_SNAPSHOTS: usize = 2656;
     /// Byte offset of `bitmaps`.
-    pub const OFFSET_BITMAPS: usize = 31016;
+    pub const OFFSET_BITMAPS: usize = 30816;
     /// All fields zero.
     pub const ZERO: Self = Self {
         magic: 0,
@@ -1826,49 +1891,47 @@ impl InfoResult {
         backing_file_len: 0,
         backing_format_len: 0,
         data_file_len: 0,
-        feature_name_len: 0,
+        pad: 0,
         backing_file: [0; 1024],
         backing_format: [0; 64],
         data_file: [0; 1024],
-        feature_name: [0; 384],
         snapshots: [SnapshotRecord::ZERO; 64],
         bitmaps: [BitmapRecord::ZERO; 16],
     };
 
     /// Reads the struct from its bytes (little endian).
-    pub fn from_bytes(bytes: &[u8; 47592]) -> Self {
+    pub fn from_bytes(bytes: &[u8; 47392]) -> Self {
         let mut value = Self::ZERO;
         value.magic = u32::from_le_bytes(take(bytes, 0));
         value.status = u32::from_le_bytes(take(bytes, 4));
         value.error = ErrorRecord::from_bytes(&take(bytes, 8));
-        value.format = u32::from_le_bytes(take(bytes, 272));
-        value.other_format = u32::from_le_bytes(take(bytes, 276));
-        value.flags = u32::from_le_bytes(take(bytes, 280));
-        value.version = u32::from_le_bytes(take(bytes, 284));
-        value.virtual_size = u64::from_le_bytes(take(bytes, 288));
-        value.cluster_size = u32::from_le_bytes(take(bytes, 296));
-        value.refcount_bits = u32::from_le_bytes(take(bytes, 300));
-        value.compression_type = u32::from_le_bytes(take(bytes, 304));
-        value.crypt_method = u32::from_le_bytes(take(bytes, 308));
-        value.incompatible_features = u64::from_le_bytes(take(bytes, 312));
-        value.compatible_features = u64::from_le_bytes(take(bytes, 320));
-        value.autoclear_features = u64::from_le_bytes(take(bytes, 328));
-        value.snapshot_count = u32::from_le_bytes(take(bytes, 336));
-        value.bitmap_count = u32::from_le_bytes(take(bytes, 340));
-        value.backing_file_len = u32::from_le_bytes(take(bytes, 344));
-        value.backing_format_len = u32::from_le_bytes(take(bytes, 348));
-        value.data_file_len = u32::from_le_bytes(take(bytes, 352));
-        value.feature_name_len = u32::from_le_bytes(take(bytes, 356));
-        value.backing_file = take(bytes, 360);
-        value.backing_format = take(bytes, 1384);
-        value.data_file = take(bytes, 1448);
-        value.feature_name = take(bytes, 2472);
-        let mut at = 2856;
+        value.format = u32::from_le_bytes(take(bytes, 456));
+        value.other_format = u32::from_le_bytes(take(bytes, 460));
+        value.flags = u32::from_le_bytes(take(bytes, 464));
+        value.version = u32::from_le_bytes(take(bytes, 468));
+        value.virtual_size = u64::from_le_bytes(take(bytes, 472));
+        value.cluster_size = u32::from_le_bytes(take(bytes, 480));
+        value.refcount_bits = u32::from_le_bytes(take(bytes, 484));
+        value.compression_type = u32::from_le_bytes(take(bytes, 488));
+        value.crypt_method = u32::from_le_bytes(take(bytes, 492));
+        value.incompatible_features = u64::from_le_bytes(take(bytes, 496));
+        value.compatible_features = u64::from_le_bytes(take(bytes, 504));
+        value.autoclear_features = u64::from_le_bytes(take(bytes, 512));
+        value.snapshot_count = u32::from_le_bytes(take(bytes, 520));
+        value.bitmap_count = u32::from_le_bytes(take(bytes, 524));
+        value.backing_file_len = u32::from_le_bytes(take(bytes, 528));
+        value.backing_format_len = u32::from_le_bytes(take(bytes, 532));
+        value.data_file_len = u32::from_le_bytes(take(bytes, 536));
+        value.pad = u32::from_le_bytes(take(bytes, 540));
+        value.backing_file = take(bytes, 544);
+        value.backing_format = take(bytes, 1568);
+        value.data_file = take(bytes, 1632);
+        let mut at = 2656;
         for item in &mut value.snapshots {
             *item = SnapshotRecord::from_bytes(&take(bytes, at));
             at += 440;
         }
-        let mut at = 31016;
+        let mut at = 30816;
         for item in &mut value.bitmaps {
             *item = BitmapRecord::from_bytes(&take(bytes, at));
             at += 1036;
@@ -1877,39 +1940,38 @@ impl InfoResult {
     }
 
     /// The bytes of the struct (little endian).
-    pub fn to_bytes(&self) -> [u8; 47592] {
-        let mut bytes = [0; 47592];
+    pub fn to_bytes(&self) -> [u8; 47392] {
+        let mut bytes = [0; 47392];
         bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.status.to_le_bytes());
-        bytes[8..272].copy_from_slice(&self.error.to_bytes());
-        bytes[272..276].copy_from_slice(&self.format.to_le_bytes());
-        bytes[276..280].copy_from_slice(&self.other_format.to_le_bytes());
-        bytes[280..284].copy_from_slice(&self.flags.to_le_bytes());
-        bytes[284..288].copy_from_slice(&self.version.to_le_bytes());
-        bytes[288..296].copy_from_slice(&self.virtual_size.to_le_bytes());
-        bytes[296..300].copy_from_slice(&self.cluster_size.to_le_bytes());
-        bytes[300..304].copy_from_slice(&self.refcount_bits.to_le_bytes());
-        bytes[304..308].copy_from_slice(&self.compression_type.to_le_bytes());
-        bytes[308..312].copy_from_slice(&self.crypt_method.to_le_bytes());
-        bytes[312..320].copy_from_slice(&self.incompatible_features.to_le_bytes());
-        bytes[320..328].copy_from_slice(&self.compatible_features.to_le_bytes());
-        bytes[328..336].copy_from_slice(&self.autoclear_features.to_le_bytes());
-        bytes[336..340].copy_from_slice(&self.snapshot_count.to_le_bytes());
-        bytes[340..344].copy_from_slice(&self.bitmap_count.to_le_bytes());
-        bytes[344..348].copy_from_slice(&self.backing_file_len.to_le_bytes());
-        bytes[348..352].copy_from_slice(&self.backing_format_len.to_le_bytes());
-        bytes[352..356].copy_from_slice(&self.data_file_len.to_le_bytes());
-        bytes[356..360].copy_from_slice(&self.feature_name_len.to_le_bytes());
-        bytes[360..1384].copy_from_slice(&self.backing_file);
-        bytes[1384..1448].copy_from_slice(&self.backing_format);
-        bytes[1448..2472].copy_from_slice(&self.data_file);
-        bytes[2472..2856].copy_from_slice(&self.feature_name);
-        let mut at = 2856;
+        bytes[8..456].copy_from_slice(&self.error.to_bytes());
+        bytes[456..460].copy_from_slice(&self.format.to_le_bytes());
+        bytes[460..464].copy_from_slice(&self.other_format.to_le_bytes());
+        bytes[464..468].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[468..472].copy_from_slice(&self.version.to_le_bytes());
+        bytes[472..480].copy_from_slice(&self.virtual_size.to_le_bytes());
+        bytes[480..484].copy_from_slice(&self.cluster_size.to_le_bytes());
+        bytes[484..488].copy_from_slice(&self.refcount_bits.to_le_bytes());
+        bytes[488..492].copy_from_slice(&self.compression_type.to_le_bytes());
+        bytes[492..496].copy_from_slice(&self.crypt_method.to_le_bytes());
+        bytes[496..504].copy_from_slice(&self.incompatible_features.to_le_bytes());
+        bytes[504..512].copy_from_slice(&self.compatible_features.to_le_bytes());
+        bytes[512..520].copy_from_slice(&self.autoclear_features.to_le_bytes());
+        bytes[520..524].copy_from_slice(&self.snapshot_count.to_le_bytes());
+        bytes[524..528].copy_from_slice(&self.bitmap_count.to_le_bytes());
+        bytes[528..532].copy_from_slice(&self.backing_file_len.to_le_bytes());
+        bytes[532..536].copy_from_slice(&self.backing_format_len.to_le_bytes());
+        bytes[536..540].copy_from_slice(&self.data_file_len.to_le_bytes());
+        bytes[540..544].copy_from_slice(&self.pad.to_le_bytes());
+        bytes[544..1568].copy_from_slice(&self.backing_file);
+        bytes[1568..1632].copy_from_slice(&self.backing_format);
+        bytes[1632..2656].copy_from_slice(&self.data_file);
+        let mut at = 2656;
         for item in &self.snapshots {
             bytes[at..at + 440].copy_from_slice(&item.to_bytes());
             at += 440;
         }
-        let mut at = 31016;
+        let mut at = 30816;
         for item in &self.bitmaps {
             bytes[at..at + 1036].copy_from_slice(&item.to_bytes());
             at += 1036;
