@@ -1,0 +1,193 @@
+//! Streams as images hold them: padded, cut, too long, in several frames, damaged.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use instar_codecs::{Codec, CodecError, Decoder};
+
+const CLUSTER: usize = 65536;
+
+fn content(seed: u8) -> Vec<u8> {
+    (0..CLUSTER)
+        .map(|index| (index / 13) as u8 ^ (index % 7) as u8 ^ seed)
+        .collect()
+}
+
+fn deflated(bytes: &[u8]) -> Vec<u8> {
+    miniz_oxide::deflate::compress_to_vec(bytes, 6)
+}
+
+fn zstd_frame(bytes: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0; zstd_safe::compress_bound(bytes.len())];
+    let length = zstd_safe::compress(&mut frame[..], bytes, 3).unwrap();
+    frame.truncate(length);
+    frame
+}
+
+fn decode(codec: Codec, input: &[u8], length: usize) -> Result<Vec<u8>, CodecError> {
+    let mut output = vec![0xee; length];
+    Decoder::new()
+        .decode_cluster(codec, input, &mut output)
+        .map(|()| output)
+}
+
+#[test]
+fn a_cluster_is_decoded_whatever_follows_its_stream() {
+    let bytes = content(0);
+    for (codec, mut input) in [
+        (Codec::Deflate, deflated(&bytes)),
+        (Codec::Zstd, zstd_frame(&bytes)),
+    ] {
+        assert!(decode(codec, &input, CLUSTER).unwrap() == bytes);
+        input.extend([0; 300]);
+        assert!(
+            decode(codec, &input, CLUSTER).unwrap() == bytes,
+            "zeros behind {codec:?}"
+        );
+        input.extend([0xff; 300]);
+        assert!(
+            decode(codec, &input, CLUSTER).unwrap() == bytes,
+            "garbage behind {codec:?}"
+        );
+    }
+}
+
+#[test]
+fn one_decoder_serves_many_clusters_and_survives_bad_ones() {
+    let mut decoder = Decoder::new();
+    let mut output = vec![0; CLUSTER];
+    for seed in 0..20 {
+        let bytes = content(seed);
+        decoder
+            .decode_cluster(Codec::Deflate, &deflated(&bytes), &mut output)
+            .unwrap();
+        assert!(output == bytes);
+        assert!(
+            decoder
+                .decode_cluster(Codec::Deflate, &[0xff; 50], &mut output)
+                .is_err()
+        );
+        decoder
+            .decode_cluster(Codec::Zstd, &zstd_frame(&bytes), &mut output)
+            .unwrap();
+        assert!(output == bytes);
+        assert!(
+            decoder
+                .decode_cluster(Codec::Zstd, &[0xff; 50], &mut output)
+                .is_err()
+        );
+    }
+}
+
+#[test]
+fn a_deflate_stream_may_hold_more_than_the_cluster() {
+    let bytes = content(1);
+    let input = deflated(&bytes);
+    for length in [1, 512, CLUSTER - 1] {
+        assert!(decode(Codec::Deflate, &input, length).unwrap() == bytes[..length]);
+    }
+}
+
+#[test]
+fn a_deflate_stream_may_lack_its_end_when_the_cluster_is_full() {
+    let bytes = content(2);
+    // A stored block that is not the last one, and nothing after it.
+    let mut input = vec![0, 0, 16, 0xff, 0xef];
+    input.extend(&bytes[..4096]);
+    assert!(decode(Codec::Deflate, &input, 4096).unwrap() == bytes[..4096]);
+    assert_eq!(
+        decode(Codec::Deflate, &input, 4097),
+        Err(CodecError::ShortOutput)
+    );
+}
+
+#[test]
+fn short_streams_are_refused() {
+    let bytes = content(3);
+    let half = &bytes[..CLUSTER / 2];
+    assert_eq!(
+        decode(Codec::Deflate, &deflated(half), CLUSTER),
+        Err(CodecError::ShortOutput)
+    );
+    assert_eq!(
+        decode(Codec::Zstd, &zstd_frame(half), CLUSTER),
+        Err(CodecError::ShortOutput)
+    );
+    for codec in [Codec::Deflate, Codec::Zstd] {
+        assert!(decode(codec, &[], CLUSTER).is_err());
+    }
+    let cut = deflated(&bytes);
+    assert!(decode(Codec::Deflate, &cut[..cut.len() / 2], CLUSTER).is_err());
+    let cut = zstd_frame(&bytes);
+    assert!(decode(Codec::Zstd, &cut[..cut.len() / 2], CLUSTER).is_err());
+}
+
+#[test]
+fn zstd_frames_are_joined_and_skippable_ones_skipped() {
+    let bytes = content(4);
+    let mut input = zstd_frame(&bytes[..1000]);
+    // RFC 8878, 3.1.2: magic number, length, anything.
+    input.extend([0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
+    input.extend(zstd_frame(&[]));
+    input.extend(zstd_frame(&bytes[1000..]));
+    input.extend([0; 100]);
+    assert!(decode(Codec::Zstd, &input, CLUSTER).unwrap() == bytes);
+}
+
+#[test]
+fn a_zstd_frame_must_not_hold_more_than_the_cluster() {
+    let input = zstd_frame(&content(5));
+    assert_eq!(
+        decode(Codec::Zstd, &input, CLUSTER - 1),
+        Err(CodecError::LongOutput)
+    );
+}
+
+#[test]
+fn bombs_fill_the_cluster_or_fail_and_nothing_more() {
+    let zeros = vec![0; 64 << 20];
+    assert!(decode(Codec::Deflate, &deflated(&zeros), CLUSTER).unwrap() == zeros[..CLUSTER]);
+    assert_eq!(
+        decode(Codec::Zstd, &zstd_frame(&zeros), CLUSTER),
+        Err(CodecError::LongOutput)
+    );
+}
+
+#[test]
+fn damaged_streams_never_do_more_than_fail() {
+    let mut state = 1_u64;
+    let mut random = move || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as usize
+    };
+    let bytes = content(6);
+    let mut decoder = Decoder::new();
+    let mut output = vec![0; CLUSTER];
+    for (codec, input) in [
+        (Codec::Deflate, deflated(&bytes)),
+        (Codec::Zstd, zstd_frame(&bytes)),
+    ] {
+        for _ in 0..500 {
+            let mut damaged = input.clone();
+            for _ in 0..1 + random() % 4 {
+                let at = random() % damaged.len();
+                damaged[at] ^= 1 << (random() % 8);
+            }
+            damaged.truncate(1 + random() % damaged.len());
+            let _ = decoder.decode_cluster(codec, &damaged, &mut output);
+        }
+    }
+}
+
+#[test]
+fn an_empty_output_is_full_at_once() {
+    for codec in [Codec::Deflate, Codec::Zstd] {
+        let mut decoder = Decoder::new();
+        let input = match codec {
+            Codec::Deflate => deflated(&[]),
+            Codec::Zstd => zstd_frame(&[]),
+        };
+        assert_eq!(decoder.decode_cluster(codec, &input, &mut []), Ok(()));
+    }
+}
