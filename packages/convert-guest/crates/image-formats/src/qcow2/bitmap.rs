@@ -114,8 +114,8 @@ impl Walk {
         if !GRANULARITY_BITS.contains(&granularity_bits.value) {
             return Err(granularity_bits.refuse(refused, Expected::Between(9, 31)));
         }
-        if !(1..=MAX_NAME).contains(&name_length.value) {
-            return Err(name_length.refuse(refused, Expected::Between(1, MAX_NAME.into())));
+        if name_length.value > MAX_NAME {
+            return Err(name_length.refuse(refused, Expected::AtMost(MAX_NAME.into())));
         }
         if extra_length.value != 0 {
             return Err(extra_length.refuse(refused, Expected::Value(0)));
