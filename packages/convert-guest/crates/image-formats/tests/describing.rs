@@ -1,0 +1,180 @@
+//! What an image says of itself, compared with `qemu-img info --output=json`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::fs::File;
+
+use instar_image_formats::qcow2::features;
+use instar_image_formats::{Codec, DeviceIndex, FileSource, Image, Qcow2Image};
+use support::{Judge, Workdir, judge};
+
+fn open(workdir: &Workdir, image: &str) -> Qcow2Image<FileSource> {
+    let source = FileSource::new(File::open(workdir.path(image)).unwrap()).unwrap();
+    Qcow2Image::open(source, DeviceIndex(0), 4).unwrap()
+}
+
+/// Whether the judge's JSON has this member; the text is compared, so that no parser is needed.
+fn assert_says(judge: &Judge, image: &str, members: &[String]) {
+    let info = judge.img(&format!("info --output=json {image}"));
+    for member in members {
+        assert!(info.contains(member), "{image}: {member} is not in {info}");
+    }
+}
+
+fn describe(image: &Qcow2Image<FileSource>) -> Vec<String> {
+    let header = image.header();
+    let bit = |word: u64, bit: u64| word & bit != 0;
+    let mut members = vec![
+        format!("\"virtual-size\": {},", image.virtual_size()),
+        format!("\"cluster-size\": {},", header.cluster.size()),
+        format!(
+            "\"compat\": \"{}\"",
+            if header.version == 2 { "0.10" } else { "1.1" }
+        ),
+        format!("\"refcount-bits\": {}", header.refcount_bits),
+        format!(
+            "\"dirty-flag\": {}",
+            bit(header.incompatible, features::INCOMPATIBLE_DIRTY)
+        ),
+        format!(
+            "\"compression-type\": \"{}\"",
+            match header.compression {
+                Codec::Deflate => "zlib",
+                Codec::Zstd => "zstd",
+            }
+        ),
+    ];
+    if header.version == 3 {
+        let lazy = bit(header.compatible, features::COMPATIBLE_LAZY_REFCOUNTS);
+        members.push(format!("\"lazy-refcounts\": {lazy}"));
+        members.push(format!("\"extended-l2\": {}", header.has_extended_l2()));
+        let corrupt = bit(header.incompatible, features::INCOMPATIBLE_CORRUPT);
+        members.push(format!("\"corrupt\": {corrupt}"));
+    }
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    if let Some(name) = image.backing_name() {
+        members.push(format!("\"backing-filename\": \"{}\"", text(name)));
+    }
+    if let Some(format) = &image.extensions().backing_format {
+        members.push(format!("\"backing-filename-format\": \"{}\"", text(format)));
+    }
+    if let Some(name) = &image.extensions().data_file_name {
+        members.push(format!("\"data-file\": \"{}\"", text(name)));
+        members.push(format!("\"data-file-raw\": {}", header.is_data_file_raw()));
+    }
+    members
+}
+
+#[test]
+fn images_describe_themselves_as_qemu_img_describes_them() {
+    let workdir = Workdir::new();
+    let Some(judge) = judge(&workdir, "images_describe_themselves") else {
+        return;
+    };
+    workdir.write("base.raw", &[0; 5000]);
+    for (options, size) in [
+        ("-o compat=0.10", "1M"),
+        ("-o compat=1.1,lazy_refcounts=on,refcount_bits=1", "10G"),
+        (
+            "-o compression_type=zstd,cluster_size=2M,refcount_bits=64",
+            "3T",
+        ),
+        ("-o extended_l2=on,cluster_size=128k", "1536"),
+        ("-b base.raw -F raw", ""),
+        ("-o data_file=data.raw,data_file_raw=on", "512k"),
+        ("-o data_file=data.raw", "512k"),
+    ] {
+        judge.img(&format!("create -q -f qcow2 {options} i.qcow2 {size}"));
+        assert_says(&judge, "i.qcow2", &describe(&open(&workdir, "i.qcow2")));
+    }
+    let dirty = &mut support::builder::Builder::new();
+    workdir.write("flags.qcow2", &dirty.u64(72, 3).u64(80, 1).bytes);
+    assert_says(
+        &judge,
+        "flags.qcow2",
+        &describe(&open(&workdir, "flags.qcow2")),
+    );
+}
+
+#[test]
+fn an_image_without_its_data_file_can_be_described_but_not_read() {
+    let workdir = Workdir::new();
+    let Some(judge) = judge(&workdir, "an_image_without_its_data_file") else {
+        return;
+    };
+    judge.img("create -q -f qcow2 -o data_file=data.raw i.qcow2 1M");
+    let mut image = open(&workdir, "i.qcow2");
+    assert!(image.lacks_data_file());
+    assert_eq!(
+        image.map(0, 1).unwrap_err().kind.name(),
+        "data-file-missing"
+    );
+    image.attach_data_file(DeviceIndex(1), 1 << 20).unwrap();
+    image.map(0, 1).unwrap();
+    let plain = support::builder::Builder::new();
+    let mut image = Qcow2Image::open(plain.bytes, DeviceIndex(0), 4).unwrap();
+    let error = image.attach_data_file(DeviceIndex(1), 1 << 20).unwrap_err();
+    assert_eq!(error.kind.name(), "data-file-unexpected");
+}
+
+#[test]
+fn snapshots_and_bitmaps_are_listed() {
+    let workdir = Workdir::new();
+    let Some(judge) = judge(&workdir, "snapshots_and_bitmaps_are_listed") else {
+        return;
+    };
+    judge.img("create -q -f qcow2 i.qcow2 2M");
+    for name in ["one", "zwei", "\u{4e09}"] {
+        judge.io("", "i.qcow2", &["write -P 1 0 64k".to_owned()]);
+        judge.img(&format!("snapshot -c {name} i.qcow2"));
+    }
+    judge.img("bitmap --add -g 65536 i.qcow2 first");
+    judge.img("bitmap --add -g 512 --disable i.qcow2 second");
+    let mut image = open(&workdir, "i.qcow2");
+    let snapshots = image.snapshots(usize::MAX).unwrap();
+    let names: Vec<_> = snapshots
+        .iter()
+        .map(|one| (&one.id[..], &one.name[..]))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            (&b"1"[..], &b"one"[..]),
+            (b"2", b"zwei"),
+            (b"3", "\u{4e09}".as_bytes())
+        ]
+    );
+    let members: Vec<_> = snapshots
+        .iter()
+        .flat_map(|one| {
+            assert_eq!(one.disk_size, 2 << 20);
+            [
+                format!("\"date-sec\": {}", one.date_seconds),
+                format!("\"date-nsec\": {}", one.date_nanoseconds),
+                format!(
+                    "\"vm-clock-sec\": {}",
+                    one.vm_clock_nanoseconds / 1_000_000_000
+                ),
+                format!("\"vm-state-size\": {}", one.vm_state_size),
+                format!("\"icount\": {}", one.instruction_count.unwrap()),
+            ]
+        })
+        .collect();
+    assert_says(&judge, "i.qcow2", &members);
+    let bitmaps = image.bitmaps(usize::MAX).unwrap();
+    let bitmaps: Vec<_> = bitmaps
+        .iter()
+        .map(|one| (&one.name[..], one.granularity, one.in_use, one.auto))
+        .collect();
+    assert_eq!(
+        bitmaps,
+        [
+            (&b"first"[..], 65536, false, true),
+            (b"second", 512, false, false)
+        ]
+    );
+    assert_eq!(image.snapshots(2).unwrap().len(), 2);
+    assert_eq!(image.bitmaps(1).unwrap().len(), 1);
+}
