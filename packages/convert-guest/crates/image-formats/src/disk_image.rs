@@ -62,7 +62,7 @@ impl<S: ByteSource> DiskImage<S> {
         }
     }
 
-    /// The format's name as `qemu-img` spells it.
+    /// How the file is read.
     pub fn format(&self) -> Format {
         match self {
             Self::Raw(_) => Format::Raw,

@@ -24,6 +24,7 @@ extern crate alloc;
 pub mod arith;
 pub mod chain;
 pub mod cursor;
+pub mod describe;
 pub mod disk_image;
 pub mod error;
 pub mod extent;
@@ -34,6 +35,7 @@ pub mod raw;
 pub mod source;
 
 pub use chain::Chain;
+pub use describe::{Description, Qcow2Description};
 pub use disk_image::{DiskImage, OpenOptions};
 pub use error::{ErrorKind, Expected, FormatError};
 pub use extent::{Codec, Extent, ExtentKind, Image};

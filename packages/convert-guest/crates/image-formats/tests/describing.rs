@@ -6,8 +6,9 @@ mod support;
 
 use std::fs::File;
 
-use instar_image_formats::qcow2::features;
-use instar_image_formats::{Codec, DeviceIndex, FileSource, Image, Qcow2Image};
+use instar_image_formats::{
+    Codec, Description, DeviceIndex, DiskImage, FileSource, Format, Image, OpenOptions, Qcow2Image,
+};
 use support::{Judge, Workdir, judge};
 
 fn open(workdir: &Workdir, image: &str) -> Qcow2Image<FileSource> {
@@ -23,46 +24,39 @@ fn assert_says(judge: &Judge, image: &str, members: &[String]) {
     }
 }
 
-fn describe(image: &Qcow2Image<FileSource>) -> Vec<String> {
-    let header = image.header();
-    let bit = |word: u64, bit: u64| word & bit != 0;
+fn members_of(image: &Qcow2Image<FileSource>) -> Vec<String> {
+    let said = image.describe();
+    let codec = match said.compression {
+        Codec::Deflate => "zlib",
+        Codec::Zstd => "zstd",
+    };
     let mut members = vec![
         format!("\"virtual-size\": {},", image.virtual_size()),
-        format!("\"cluster-size\": {},", header.cluster.size()),
+        format!("\"cluster-size\": {},", said.cluster_size),
         format!(
             "\"compat\": \"{}\"",
-            if header.version == 2 { "0.10" } else { "1.1" }
+            if said.version == 2 { "0.10" } else { "1.1" }
         ),
-        format!("\"refcount-bits\": {}", header.refcount_bits),
-        format!(
-            "\"dirty-flag\": {}",
-            bit(header.incompatible, features::INCOMPATIBLE_DIRTY)
-        ),
-        format!(
-            "\"compression-type\": \"{}\"",
-            match header.compression {
-                Codec::Deflate => "zlib",
-                Codec::Zstd => "zstd",
-            }
-        ),
+        format!("\"refcount-bits\": {}", said.refcount_bits),
+        format!("\"dirty-flag\": {}", said.dirty),
+        format!("\"compression-type\": \"{codec}\""),
     ];
-    if header.version == 3 {
-        let lazy = bit(header.compatible, features::COMPATIBLE_LAZY_REFCOUNTS);
-        members.push(format!("\"lazy-refcounts\": {lazy}"));
-        members.push(format!("\"extended-l2\": {}", header.has_extended_l2()));
-        let corrupt = bit(header.incompatible, features::INCOMPATIBLE_CORRUPT);
-        members.push(format!("\"corrupt\": {corrupt}"));
+    if said.version == 3 {
+        members.push(format!("\"lazy-refcounts\": {}", said.lazy_refcounts));
+        members.push(format!("\"extended-l2\": {}", said.extended_l2));
+        members.push(format!("\"corrupt\": {}", said.corrupt));
     }
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    if let Some(name) = image.backing_name() {
+    if let Some(name) = said.backing_file {
         members.push(format!("\"backing-filename\": \"{}\"", text(name)));
     }
-    if let Some(format) = &image.extensions().backing_format {
+    if let Some(format) = said.backing_format {
         members.push(format!("\"backing-filename-format\": \"{}\"", text(format)));
     }
-    if let Some(name) = &image.extensions().data_file_name {
+    if let Some(name) = said.data_file {
+        assert!(said.has_data_file);
         members.push(format!("\"data-file\": \"{}\"", text(name)));
-        members.push(format!("\"data-file-raw\": {}", header.is_data_file_raw()));
+        members.push(format!("\"data-file-raw\": {}", said.data_file_raw));
     }
     members
 }
@@ -87,14 +81,14 @@ fn images_describe_themselves_as_qemu_img_describes_them() {
         ("-o data_file=data.raw", "512k"),
     ] {
         judge.img(&format!("create -q -f qcow2 {options} i.qcow2 {size}"));
-        assert_says(&judge, "i.qcow2", &describe(&open(&workdir, "i.qcow2")));
+        assert_says(&judge, "i.qcow2", &members_of(&open(&workdir, "i.qcow2")));
     }
     let dirty = &mut support::builder::Builder::new();
     workdir.write("flags.qcow2", &dirty.u64(72, 3).u64(80, 1).bytes);
     assert_says(
         &judge,
         "flags.qcow2",
-        &describe(&open(&workdir, "flags.qcow2")),
+        &members_of(&open(&workdir, "flags.qcow2")),
     );
 }
 
@@ -133,6 +127,13 @@ fn snapshots_and_bitmaps_are_listed() {
     judge.img("bitmap --add -g 65536 i.qcow2 first");
     judge.img("bitmap --add -g 512 --disable i.qcow2 second");
     let mut image = open(&workdir, "i.qcow2");
+    assert_eq!(
+        (
+            image.describe().snapshot_count,
+            image.describe().bitmap_count
+        ),
+        (3, 2)
+    );
     let snapshots = image.snapshots(usize::MAX).unwrap();
     let names: Vec<_> = snapshots
         .iter()
@@ -177,4 +178,21 @@ fn snapshots_and_bitmaps_are_listed() {
     );
     assert_eq!(image.snapshots(2).unwrap().len(), 2);
     assert_eq!(image.bitmaps(1).unwrap().len(), 1);
+}
+
+#[test]
+fn raw_images_have_little_to_say() {
+    let image = DiskImage::open(
+        &[0_u8; 700][..],
+        DeviceIndex(0),
+        None,
+        OpenOptions::default(),
+    );
+    let expected = Description {
+        format: Format::Raw,
+        virtual_size: 1024,
+        file_size: 700,
+        qcow2: None,
+    };
+    assert_eq!(image.unwrap().describe(), expected);
 }

@@ -112,6 +112,11 @@ impl<S: ByteSource> Qcow2Image<S> {
         self.cache.device()
     }
 
+    /// Bytes of the image file.
+    pub fn file_size(&self) -> u64 {
+        self.cache.file_size()
+    }
+
     /// The checked header.
     pub fn header(&self) -> &Header {
         &self.header
