@@ -1,0 +1,237 @@
+//! Node-API face of the VMM: thin, no decisions of its own. A run owns a thread; the event loop is never blocked.
+
+mod options;
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use instar_vmm::device::DeviceTable;
+use instar_vmm::run::{run, Control, RunOptions as VmmOptions};
+use instar_vmm::{files, kvm, process, stream};
+use napi::bindgen_prelude::{BigInt, Object};
+use napi::{Env, Error, JsDeferred, Status};
+use napi_derive::napi;
+use options::{to_u64, OwnedOptions, RunOptions, RunReport};
+
+/// An error of which JavaScript sees `code` and `message`.
+type Failure = Error<String>;
+
+fn failure(code: &str, message: impl Into<String>) -> Failure {
+    Error::new(code.to_string(), message.into())
+}
+
+fn io_failure(error: &std::io::Error) -> Failure {
+    let code = error.raw_os_error().map_or("EIO".to_string(), |number| errno_name(number).to_string());
+    Error::new(code, error.to_string())
+}
+
+/// Names of the errors that callers tell apart.
+fn errno_name(number: i32) -> &'static str {
+    match number {
+        libc::EPERM => "EPERM",
+        libc::ENOENT => "ENOENT",
+        libc::EACCES => "EACCES",
+        libc::EXDEV => "EXDEV",
+        libc::ELOOP => "ELOOP",
+        libc::ENOTDIR => "ENOTDIR",
+        libc::EINVAL => "EINVAL",
+        libc::EFBIG => "EFBIG",
+        libc::ENOSPC => "ENOSPC",
+        libc::EDQUOT => "EDQUOT",
+        libc::EPIPE => "EPIPE",
+        libc::EAGAIN => "EAGAIN",
+        libc::EBADF => "EBADF",
+        libc::ENOSYS => "ENOSYS",
+        libc::EOPNOTSUPP => "EOPNOTSUPP",
+        libc::ECANCELED => "ECANCELED",
+        _ => "EIO",
+    }
+}
+
+/// Handle on a run or a stream copy that goes on: cancels it, and tells how far it is.
+#[napi]
+pub struct RunControl {
+    control: Arc<Control>,
+    stream_progress: Arc<AtomicU64>,
+}
+
+/// How far a run is.
+#[napi(object)]
+pub struct RunProgress {
+    /// Bytes that are done, as the guest says.
+    pub done: BigInt,
+    /// Bytes that there are to do, as the guest says.
+    pub total: BigInt,
+}
+
+#[napi]
+impl RunControl {
+    /// A control for one run.
+    #[napi(constructor)]
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        Self { control: Arc::default(), stream_progress: Arc::default() }
+    }
+
+    /// Ends the run as soon as possible; its outcome is then `cancelled`.
+    #[napi]
+    pub fn cancel(&self) {
+        self.control.cancelled.store(true, Ordering::Release);
+    }
+
+    /// How far the run is.
+    #[napi]
+    pub fn progress(&self) -> RunProgress {
+        let counters = &self.control.counters;
+        let streamed = self.stream_progress.load(Ordering::Relaxed);
+        RunProgress {
+            done: BigInt::from(counters.progress_done.load(Ordering::Relaxed).max(streamed)),
+            total: BigInt::from(counters.progress_total.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+/// Moves `work` to a thread of its own and settles a promise with what it returns.
+fn on_thread<'env, T, F>(env: &'env Env, name: &str, work: F) -> napi::Result<Object<'env>>
+where
+    T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
+    F: FnOnce() -> Result<T, Failure> + Send + 'static,
+{
+    type Resolver<T> = Box<dyn FnOnce(Env) -> napi::Result<T> + Send>;
+    let (deferred, promise): (JsDeferred<T, Resolver<T>>, Object) = env.create_deferred()?;
+    std::thread::Builder::new().name(name.to_string()).spawn(move || {
+        let done = catch_unwind(AssertUnwindSafe(work))
+            .unwrap_or_else(|_| Err(failure("INTERNAL", "a worker thread panicked; this is a bug")));
+        match done {
+            Ok(value) => deferred.resolve(Box::new(move |_| Ok(value))),
+            // The status of a napi error is fixed, so the code travels in front of the message; the JavaScript face
+            // takes it apart.
+            Err(error) => {
+                deferred.reject(Error::new(Status::GenericFailure, format!("{}\n{}", error.status, error.reason)))
+            }
+        }
+    })?;
+    Ok(promise)
+}
+
+/// Runs a guest image on a thread of its own. Rejects when it cannot start; resolves with a report otherwise, whatever
+/// the guest did.
+#[napi(catch_unwind, ts_return_type = "Promise<RunReport>")]
+pub fn run_guest<'env>(env: &'env Env, options: RunOptions, control: &RunControl) -> napi::Result<Object<'env>> {
+    let owned = OwnedOptions::from_js(&options).map_err(|text| Error::new(Status::InvalidArg, text))?;
+    let control = Arc::clone(&control.control);
+    on_thread(env, "instar-run", move || {
+        let devices = DeviceTable::new(owned.devices);
+        let options = VmmOptions {
+            image: &owned.image,
+            chain_config: &owned.chain_config,
+            operation_config: &owned.operation_config,
+            devices: &devices,
+            limits: owned.limits,
+            sandbox: owned.sandbox,
+            helper: &owned.helper,
+            io_threads: owned.io_threads,
+        };
+        match run(&options, &control) {
+            Ok(report) => Ok(RunReport::from(report)),
+            Err(error) => Err(failure(error.code(), error.to_string())),
+        }
+    })
+}
+
+/// A copy between streams.
+#[napi(object)]
+pub struct StreamOptions {
+    /// Descriptor that is read from its position.
+    pub source: i32,
+    /// Descriptor that is written.
+    pub target: i32,
+    /// Where to write (bytes); absent for the current position of a pipe.
+    pub target_offset: Option<BigInt>,
+    /// Bytes of the source to drop first.
+    pub skip: BigInt,
+    /// Most bytes to copy after them.
+    pub limit: BigInt,
+}
+
+/// What a stream copy did.
+#[napi(object)]
+pub struct StreamReport {
+    /// Bytes that were dropped.
+    pub skipped: BigInt,
+    /// Bytes that were copied.
+    pub copied: BigInt,
+}
+
+/// Copies raw bytes from a stream on a thread of its own.
+#[napi(catch_unwind, ts_return_type = "Promise<StreamReport>")]
+pub fn copy_stream<'env>(env: &'env Env, options: StreamOptions, control: &RunControl) -> napi::Result<Object<'env>> {
+    let invalid = |text| Error::new(Status::InvalidArg, text);
+    let request = stream::StreamCopy {
+        source: options.source,
+        target: options.target,
+        target_offset: options
+            .target_offset
+            .as_ref()
+            .map(|value| to_u64(value, "targetOffset"))
+            .transpose()
+            .map_err(invalid)?,
+        skip: to_u64(&options.skip, "skip").map_err(invalid)?,
+        limit: to_u64(&options.limit, "limit").map_err(invalid)?,
+    };
+    let control_state = Arc::clone(&control.control);
+    let progress = Arc::clone(&control.stream_progress);
+    on_thread(env, "instar-stream", move || {
+        stream::copy(&request, &control_state.cancelled, &progress)
+            .map(|done| StreamReport { skipped: done.skipped.into(), copied: done.copied.into() })
+            .map_err(|error| io_failure(&error))
+    })
+}
+
+/// Why KVM cannot be used here, or null when it can.
+#[napi(catch_unwind)]
+pub fn probe_kvm() -> Option<String> {
+    kvm::probe().err()
+}
+
+/// Why the process sandbox cannot be used here, or null when it can.
+#[napi(catch_unwind)]
+pub fn probe_process(helper: String) -> Option<String> {
+    process::probe(Path::new(&helper)).err()
+}
+
+/// Opens `name` read-only below the directory `dir`; no component may lead out of it. The caller closes the descriptor.
+#[napi(catch_unwind)]
+pub fn open_beneath(dir: String, name: String) -> Result<i32, Failure> {
+    use std::os::fd::IntoRawFd;
+    files::open_beneath(&dir, &name).map(IntoRawFd::into_raw_fd).map_err(|error| io_failure(&error))
+}
+
+/// Allocates the first `length` bytes of a file.
+#[napi(catch_unwind)]
+pub fn allocate_file(fd: i32, length: BigInt) -> Result<(), Failure> {
+    let length = to_u64(&length, "length").map_err(|text| failure("EINVAL", text))?;
+    files::allocate(fd, length).map_err(|error| io_failure(&error))
+}
+
+/// Makes a range of a file read as zeros.
+#[napi(catch_unwind)]
+pub fn zero_file_range(fd: i32, offset: BigInt, length: BigInt) -> Result<(), Failure> {
+    let number = |value: &BigInt, name| to_u64(value, name).map_err(|text| failure("EINVAL", text));
+    files::zero_range(fd, number(&offset, "offset")?, number(&length, "length")?, false)
+        .map_err(|error| io_failure(&error))
+}
+
+/// Takes the locks of a reader on an image. False means that another process writes it.
+#[napi(catch_unwind)]
+pub fn lock_for_reading(fd: i32) -> Result<bool, Failure> {
+    files::lock_for_reading(fd).map_err(|error| io_failure(&error))
+}
+
+/// Takes the locks of a writer on an image. False means that another process uses it.
+#[napi(catch_unwind)]
+pub fn lock_for_writing(fd: i32) -> Result<bool, Failure> {
+    files::lock_for_writing(fd).map_err(|error| io_failure(&error))
+}

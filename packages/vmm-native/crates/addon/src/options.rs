@@ -1,0 +1,251 @@
+//! What JavaScript passes in and gets back. Byte offsets and sizes are bigints.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use instar_vmm::device::{Access, Device};
+use instar_vmm::report::{Outcome, Report};
+use instar_vmm::run::Sandbox;
+use instar_vmm::watchdog::Limits;
+use napi::bindgen_prelude::{BigInt, Buffer, Uint8Array};
+use napi_derive::napi;
+
+/// What may be done with a device.
+#[napi(string_enum = "kebab-case")]
+pub enum DeviceAccess {
+    /// Only read.
+    Input,
+    /// Written at any offset within `size`.
+    Output,
+    /// Written at consecutive offsets only.
+    StreamOutput,
+}
+
+/// One host file of a run. The descriptor stays the caller's and must stay open until the run has ended.
+#[napi(object)]
+pub struct DeviceOptions {
+    /// Open file descriptor.
+    pub fd: i32,
+    /// What may be done with it.
+    pub access: DeviceAccess,
+    /// Bytes: the length of an input, the limit of an output.
+    pub size: BigInt,
+    /// The output reads as zeros wherever it was not written (default false).
+    pub fresh: Option<bool>,
+}
+
+/// Bounds of a run; 0 or absent means the default.
+#[napi(object)]
+pub struct LimitOptions {
+    /// Longest time without a completed command (ms, default 30000).
+    pub no_progress_ms: Option<u32>,
+    /// Longest time altogether (ms, default none).
+    pub wall_clock_ms: Option<u32>,
+    /// Most CPU time of the guest (ms, default none).
+    pub cpu_ms: Option<u32>,
+    /// Most exits from the guest (default none).
+    pub max_exits: Option<BigInt>,
+    /// Most bytes that outputs receive (default none).
+    pub output_bytes: Option<BigInt>,
+}
+
+/// Which sandbox runs the guest.
+#[napi(string_enum = "lowercase")]
+pub enum SandboxKind {
+    /// A KVM micro-VM.
+    Kvm,
+    /// A process under seccomp.
+    Process,
+}
+
+/// What to run.
+#[napi(object)]
+pub struct RunOptions {
+    /// A guest image file.
+    pub image: Uint8Array,
+    /// Encoded ChainConfig.
+    pub chain_config: Uint8Array,
+    /// Encoded config of the operation.
+    pub operation_config: Uint8Array,
+    /// Host files, in the order of the chain config.
+    pub devices: Vec<DeviceOptions>,
+    /// Which sandbox.
+    pub sandbox: SandboxKind,
+    /// Path of the sandbox helper program.
+    pub helper: String,
+    /// Bounds.
+    pub limits: Option<LimitOptions>,
+    /// Threads that execute commands (default 2).
+    pub io_threads: Option<u32>,
+}
+
+/// A CPU exception of the guest.
+#[napi(object)]
+pub struct FaultReport {
+    /// Exception vector.
+    pub vector: u32,
+    /// Error code, 0 where the exception has none.
+    pub error_code: BigInt,
+    /// Address of the faulting instruction.
+    pub rip: BigInt,
+    /// Faulting address of a page fault.
+    pub cr2: BigInt,
+    /// Stack pointer.
+    pub rsp: BigInt,
+    /// Registers in the order of the ABI's RegistersX86_64.
+    pub registers: Vec<BigInt>,
+}
+
+/// Counters of a run.
+#[napi(object)]
+pub struct RunStatistics {
+    /// Commands that completed.
+    pub commands: BigInt,
+    /// Bytes read from inputs into the guest.
+    pub bytes_read: BigInt,
+    /// Bytes written from the guest to outputs.
+    pub bytes_written: BigInt,
+    /// Bytes copied from inputs to outputs past the guest.
+    pub bytes_copied: BigInt,
+    /// Bytes zeroed in outputs.
+    pub bytes_zeroed: BigInt,
+    /// Exits from the guest that the host answered.
+    pub exits: BigInt,
+    /// Times that the guest rang for a sleeping host.
+    pub doorbells: BigInt,
+}
+
+/// How a run ended.
+#[napi(object)]
+pub struct RunReport {
+    /// One of exit, fault, violation, bad-descriptor, bad-ring, limit, cancelled, host-error.
+    pub outcome: String,
+    /// Exit code of an `exit`.
+    pub exit_code: Option<u32>,
+    /// One sentence for people.
+    pub message: String,
+    /// The exception of a `fault`.
+    pub fault: Option<FaultReport>,
+    /// The result region as the guest left it.
+    pub result: Buffer,
+    /// Log lines of the guest, as it sent them: not to be shown unescaped.
+    pub log: Vec<Buffer>,
+    /// Log bytes that were dropped.
+    pub log_dropped: BigInt,
+    /// Counters.
+    pub statistics: RunStatistics,
+}
+
+/// An owned form of [`RunOptions`] that can go to another thread.
+pub struct OwnedOptions {
+    pub image: Vec<u8>,
+    pub chain_config: Vec<u8>,
+    pub operation_config: Vec<u8>,
+    pub devices: Vec<Device>,
+    pub sandbox: Sandbox,
+    pub helper: PathBuf,
+    pub limits: Limits,
+    pub io_threads: usize,
+}
+
+const DEFAULT_IO_THREADS: u32 = 2;
+
+/// A bigint as an unsigned 64-bit number.
+pub fn to_u64(value: &BigInt, name: &str) -> Result<u64, String> {
+    match value.get_u64() {
+        (false, number, true) => Ok(number),
+        _ => Err(format!("{name} must be a bigint from 0 to 2^64-1")),
+    }
+}
+
+fn milliseconds(value: Option<u32>) -> Option<Duration> {
+    value.filter(|ms| *ms > 0).map(|ms| Duration::from_millis(u64::from(ms)))
+}
+
+fn to_limits(options: Option<&LimitOptions>) -> Result<Limits, String> {
+    let mut limits = Limits::default();
+    if let Some(options) = options {
+        limits.no_progress = milliseconds(options.no_progress_ms).or(limits.no_progress);
+        limits.wall_clock = milliseconds(options.wall_clock_ms);
+        limits.cpu = milliseconds(options.cpu_ms);
+        limits.exits = options.max_exits.as_ref().map(|value| to_u64(value, "maxExits")).transpose()?;
+        limits.output_bytes = options.output_bytes.as_ref().map(|value| to_u64(value, "outputBytes")).transpose()?;
+    }
+    Ok(limits)
+}
+
+impl OwnedOptions {
+    /// Copies and checks what JavaScript passed.
+    pub fn from_js(options: &RunOptions) -> Result<Self, String> {
+        let devices = options
+            .devices
+            .iter()
+            .map(|device| {
+                Ok(Device {
+                    fd: device.fd,
+                    access: match device.access {
+                        DeviceAccess::Input => Access::Input,
+                        DeviceAccess::Output => Access::Output,
+                        DeviceAccess::StreamOutput => Access::StreamOutput,
+                    },
+                    size: to_u64(&device.size, "device size")?,
+                    fresh: device.fresh.unwrap_or(false),
+                })
+            })
+            .collect::<Result<Vec<_>, String>>()?;
+        Ok(Self {
+            image: options.image.to_vec(),
+            chain_config: options.chain_config.to_vec(),
+            operation_config: options.operation_config.to_vec(),
+            devices,
+            sandbox: match options.sandbox {
+                SandboxKind::Kvm => Sandbox::Kvm,
+                SandboxKind::Process => Sandbox::Process,
+            },
+            helper: PathBuf::from(&options.helper),
+            limits: to_limits(options.limits.as_ref())?,
+            io_threads: usize::try_from(options.io_threads.unwrap_or(DEFAULT_IO_THREADS))
+                .map_err(|error| error.to_string())?,
+        })
+    }
+}
+
+impl From<Report> for RunReport {
+    fn from(report: Report) -> Self {
+        let statistics = report.statistics;
+        let message = report.outcome.to_string();
+        let (mut exit_code, mut fault) = (None, None);
+        match &report.outcome {
+            Outcome::Exit(code) => exit_code = Some(*code),
+            Outcome::Fault(found) => {
+                fault = Some(FaultReport {
+                    vector: u32::try_from(found.vector).unwrap_or(u32::MAX),
+                    error_code: BigInt::from(found.error_code),
+                    rip: BigInt::from(found.registers.rip()),
+                    cr2: BigInt::from(found.cr2),
+                    rsp: BigInt::from(found.registers.rsp()),
+                    registers: found.registers.values.iter().map(|value| BigInt::from(*value)).collect(),
+                });
+            }
+            _ => {}
+        }
+        Self {
+            outcome: report.outcome.kind().into(),
+            exit_code,
+            message,
+            fault,
+            result: report.result.into(),
+            log: report.log.into_iter().map(Buffer::from).collect(),
+            log_dropped: report.log_dropped.into(),
+            statistics: RunStatistics {
+                commands: statistics.commands.into(),
+                bytes_read: statistics.bytes_read.into(),
+                bytes_written: statistics.bytes_written.into(),
+                bytes_copied: statistics.bytes_copied.into(),
+                bytes_zeroed: statistics.bytes_zeroed.into(),
+                exits: statistics.exits.into(),
+                doorbells: statistics.doorbells.into(),
+            },
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The system calls on files that node has no function for, and the raw reads and writes of the executor.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+fn offset_of(value: u64) -> io::Result<libc::off_t> {
+    libc::off_t::try_from(value).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Reads exactly `length` bytes at `offset`; a file that ends earlier is EIO.
+///
+/// # Safety
+/// `target` must be valid for writes of `length` bytes.
+pub unsafe fn read_exact_raw(fd: RawFd, target: *mut u8, length: u64, offset: u64) -> io::Result<()> {
+    let mut done: u64 = 0;
+    while done < length {
+        let left = usize::try_from(length.saturating_sub(done)).map_err(io::Error::other)?;
+        let at = usize::try_from(done).map_err(io::Error::other)?;
+        // SAFETY: done < length, and the caller promises `length` bytes.
+        let got = unsafe { libc::pread(fd, target.add(at).cast(), left, offset_of(offset.saturating_add(done))?) };
+        match u64::try_from(got) {
+            Ok(0) => return Err(io::Error::from_raw_os_error(libc::EIO)),
+            Ok(count) => done = done.saturating_add(count),
+            Err(_) => retry_interrupted()?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes exactly `length` bytes, at `offset` or, for a stream, at the current position.
+///
+/// # Safety
+/// `source` must be valid for reads of `length` bytes.
+pub unsafe fn write_all_raw(fd: RawFd, source: *mut u8, length: u64, offset: Option<u64>) -> io::Result<()> {
+    let mut done: u64 = 0;
+    while done < length {
+        let left = usize::try_from(length.saturating_sub(done)).map_err(io::Error::other)?;
+        let at = usize::try_from(done).map_err(io::Error::other)?;
+        // SAFETY: done < length, and the caller promises `length` bytes.
+        let put = unsafe {
+            let from = source.add(at).cast();
+            match offset {
+                Some(offset) => libc::pwrite(fd, from, left, offset_of(offset.saturating_add(done))?),
+                None => libc::write(fd, from, left),
+            }
+        };
+        match u64::try_from(put) {
+            Ok(0) => return Err(io::Error::from_raw_os_error(libc::EIO)),
+            Ok(count) => done = done.saturating_add(count),
+            Err(_) => match io::Error::last_os_error() {
+                error if error.raw_os_error() == Some(libc::EAGAIN) && offset.is_none() => wait_writable(fd)?,
+                error if error.kind() == io::ErrorKind::Interrupted => {}
+                error => return Err(error),
+            },
+        }
+    }
+    Ok(())
+}
+
+fn retry_interrupted() -> io::Result<()> {
+    let error = io::Error::last_os_error();
+    if error.kind() == io::ErrorKind::Interrupted {
+        return Ok(());
+    }
+    Err(error)
+}
+
+fn wait_writable(fd: RawFd) -> io::Result<()> {
+    let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one valid pollfd.
+    match unsafe { libc::poll(&mut poll, 1, -1) } {
+        -1 => retry_interrupted(),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a range of a file read as zeros without writing it: allocated, or deallocated where `hole`.
+pub fn zero_range(fd: RawFd, offset: u64, length: u64, hole: bool) -> io::Result<()> {
+    let mode = if hole { libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE } else { libc::FALLOC_FL_ZERO_RANGE };
+    // SAFETY: fallocate on plain integers.
+    check(unsafe { libc::fallocate(fd, mode, offset_of(offset)?, offset_of(length)?) })
+}
+
+/// Allocates the first `length` bytes of a file.
+pub fn allocate(fd: RawFd, length: u64) -> io::Result<()> {
+    // SAFETY: fallocate on plain integers.
+    check(unsafe { libc::fallocate(fd, 0, 0, offset_of(length)?) })
+}
+
+/// Brings written data to the disk.
+pub fn sync_data(fd: RawFd) -> io::Result<()> {
+    // SAFETY: fdatasync on a plain integer.
+    check(unsafe { libc::fdatasync(fd) })
+}
+
+/// Waits until at least one descriptor is readable (or closed at the other end).
+pub fn wait_readable(fds: &[RawFd]) -> io::Result<Vec<bool>> {
+    let mut polls: Vec<libc::pollfd> =
+        fds.iter().map(|fd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 }).collect();
+    // SAFETY: the vector holds `polls.len()` valid entries.
+    let ready = unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, -1) };
+    if ready < 0 {
+        retry_interrupted()?;
+        return Ok(vec![false; fds.len()]);
+    }
+    Ok(polls.iter().map(|poll| poll.revents != 0).collect())
+}
+
+/// An eventfd.
+pub struct Event(OwnedFd);
+
+impl Event {
+    /// A new event that is not signalled.
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: eventfd on plain integers.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        check(fd)?;
+        // SAFETY: eventfd returned a new descriptor that nothing else owns.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Makes it readable.
+    pub fn signal(&self) {
+        let one = 1_u64.to_ne_bytes();
+        // SAFETY: eight readable bytes. A full counter stays readable, so the result does not matter.
+        unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+    }
+
+    /// Makes it unreadable again.
+    pub fn clear(&self) {
+        let mut value = [0; 8];
+        // SAFETY: eight writable bytes. EAGAIN means that it was clear already.
+        unsafe { libc::read(self.0.as_raw_fd(), value.as_mut_ptr().cast(), value.len()) };
+    }
+
+    /// Its descriptor.
+    pub fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+fn c_string(text: &str) -> io::Result<CString> {
+    CString::new(text).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
+}
+
+/// Opens `name` read-only below the directory `dir`: no component may lead out of it, no magic link is followed
+/// (openat2(2), RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS). Returns a descriptor that closes on exec.
+pub fn open_beneath(dir: &str, name: &str) -> io::Result<OwnedFd> {
+    #[repr(C)]
+    struct OpenHow {
+        flags: u64,
+        mode: u64,
+        resolve: u64,
+    }
+    const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
+    const RESOLVE_BENEATH: u64 = 0x08;
+    let dir = c_string(dir)?;
+    let name = c_string(name)?;
+    // SAFETY: a NUL-terminated path and plain flags.
+    let dir_fd = unsafe { libc::open(dir.as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) };
+    check(dir_fd)?;
+    // SAFETY: open returned a new descriptor that nothing else owns.
+    let dir_fd = unsafe { OwnedFd::from_raw_fd(dir_fd) };
+    let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let how =
+        OpenHow { flags: u64::try_from(flags).unwrap_or(0), mode: 0, resolve: RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
+    // SAFETY: all pointers are valid for the call and the size is that of the struct.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_openat2,
+            dir_fd.as_raw_fd(),
+            name.as_ptr(),
+            std::ptr::from_ref(&how),
+            std::mem::size_of::<OpenHow>(),
+        )
+    };
+    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
+    check(fd)?;
+    // SAFETY: openat2 returned a new descriptor that nothing else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The bytes that QEMU locks in an image (block/file-posix.c): permissions in use from 100, permissions denied to
+/// others from 200.
+const LOCK_PERMISSIONS: i64 = 100;
+const LOCK_SHARED: i64 = 200;
+/// Bit of the permission "consistent read", and of "write", in QEMU's numbering.
+const PERMISSION_READ: i64 = 0;
+const PERMISSION_WRITE: i64 = 1;
+
+fn region_lock(fd: RawFd, start: i64, kind: libc::c_int, command: libc::c_int) -> io::Result<libc::flock> {
+    // SAFETY: flock is plain data for which zero is a valid value.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::c_short::try_from(kind).map_err(io::Error::other)?;
+    lock.l_whence = libc::c_short::try_from(libc::SEEK_SET).map_err(io::Error::other)?;
+    lock.l_start = start;
+    lock.l_len = 1;
+    // SAFETY: a valid flock that the kernel may write to.
+    check(unsafe { libc::fcntl(fd, command, std::ptr::from_mut(&mut lock)) })?;
+    Ok(lock)
+}
+
+/// Takes the locks that QEMU takes on an image that is read (a shared lock on "read" in use, and on "write" denied to
+/// others), as open-file-description locks: they end with the descriptor.
+/// Returns whether the image could be locked; false means that another process writes it.
+pub fn lock_for_reading(fd: RawFd) -> io::Result<bool> {
+    region_lock(fd, LOCK_PERMISSIONS + PERMISSION_READ, libc::F_RDLCK, libc::F_OFD_SETLK)?;
+    region_lock(fd, LOCK_SHARED + PERMISSION_WRITE, libc::F_RDLCK, libc::F_OFD_SETLK)?;
+    let denied = region_lock(fd, LOCK_SHARED + PERMISSION_READ, libc::F_WRLCK, libc::F_OFD_GETLK)?;
+    let writer = region_lock(fd, LOCK_PERMISSIONS + PERMISSION_WRITE, libc::F_WRLCK, libc::F_OFD_GETLK)?;
+    let free = libc::c_short::try_from(libc::F_UNLCK).map_err(io::Error::other)?;
+    Ok(denied.l_type == free && writer.l_type == free)
+}
+
+/// Takes the lock that QEMU's `resize`/`write` users take on an output that is written in place, and looks whether
+/// anybody uses the file. Needs a descriptor open for reading and writing.
+pub fn lock_for_writing(fd: RawFd) -> io::Result<bool> {
+    region_lock(fd, LOCK_PERMISSIONS + PERMISSION_WRITE, libc::F_RDLCK, libc::F_OFD_SETLK)?;
+    region_lock(fd, LOCK_SHARED + PERMISSION_WRITE, libc::F_RDLCK, libc::F_OFD_SETLK)?;
+    let denied = region_lock(fd, LOCK_SHARED + PERMISSION_WRITE, libc::F_WRLCK, libc::F_OFD_GETLK)?;
+    let writer = region_lock(fd, LOCK_PERMISSIONS + PERMISSION_WRITE, libc::F_WRLCK, libc::F_OFD_GETLK)?;
+    let free = libc::c_short::try_from(libc::F_UNLCK).map_err(io::Error::other)?;
+    Ok(denied.l_type == free && writer.l_type == free)
+}

@@ -1,0 +1,9 @@
+//! The KVM backend: a micro-VM with one vCPU that never leaves CPL 3 but for the exception stubs.
+
+mod exceptions;
+mod layout;
+mod page_tables;
+mod vcpu;
+mod vm;
+
+pub use vm::{probe, KvmBackend};

@@ -1,0 +1,244 @@
+//! The micro-VM: one memory slot, one vCPU, one ioeventfd, no irqchip (KVM API 4.8, 4.10, 4.35, 4.59).
+
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, Once, PoisonError};
+use std::time::Duration;
+
+use instar_abi::{PORT_DOORBELL, PORT_EXIT, PORT_WAIT};
+use kvm_bindings::kvm_userspace_memory_region;
+use kvm_ioctls::{Cap, IoEventAddress, Kvm, NoDatamatch, VcpuExit, VcpuFd, VmFd};
+use vmm_sys_util::eventfd::EventFd;
+
+use super::{exceptions, page_tables, vcpu};
+use crate::executor::{lock, Executor, Wake};
+use crate::guest_image::{startup_entry, GuestImage};
+use crate::memory::GuestMemory;
+use crate::report::{Outcome, Registers};
+use crate::run::{Backend, StartError};
+use crate::startup::{install_call_table, save_registers, Stubs};
+use crate::watchdog::Stop;
+
+const API_VERSION: i32 = 12;
+
+/// Real-time signal that interrupts KVM_RUN; not SIGUSR1, which node uses for its inspector.
+fn kick_signal() -> libc::c_int {
+    libc::SIGRTMIN().saturating_add(6)
+}
+
+extern "C" fn on_kick(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
+
+fn install_kick_handler() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // A handler that does nothing: the signal's only effect is EINTR. If it can't be installed the watchdog's kicks
+        // would end the process, so the registration must not fail; for a valid signal number it cannot.
+        let _ = vmm_sys_util::signal::register_signal_handler(kick_signal(), on_kick);
+    });
+}
+
+/// Looks whether KVM can be used here, and if not, says why and what would help.
+pub fn probe() -> Result<(), String> {
+    open_kvm().map(|_| ())
+}
+
+fn open_kvm() -> Result<Kvm, String> {
+    let kvm = Kvm::new().map_err(|error| match error.errno() {
+        libc::ENOENT => "/dev/kvm does not exist; load the kvm module or enable (nested) virtualisation".to_string(),
+        libc::EACCES | libc::EPERM => {
+            "/dev/kvm may not be opened for reading and writing; add this user to the group that owns it (often `kvm`)"
+                .to_string()
+        }
+        _ => format!("/dev/kvm cannot be opened: {error}"),
+    })?;
+    let version = kvm.get_api_version();
+    if version != API_VERSION {
+        return Err(format!("/dev/kvm has API version {version}, expected {API_VERSION}"));
+    }
+    for (capability, name) in [(Cap::UserMemory, "KVM_CAP_USER_MEMORY"), (Cap::Ioeventfd, "KVM_CAP_IOEVENTFD")] {
+        if !kvm.check_extension(capability) {
+            return Err(format!("/dev/kvm lacks {name}; a newer kernel has it"));
+        }
+    }
+    Ok(kvm)
+}
+
+fn create_vm(kvm: &Kvm) -> Result<VmFd, String> {
+    for _ in 0..64 {
+        match kvm.create_vm() {
+            Err(error) if error.errno() == libc::EINTR => {}
+            other => return other.map_err(|error| format!("KVM_CREATE_VM: {error}")),
+        }
+    }
+    Err("KVM_CREATE_VM was interrupted again and again".into())
+}
+
+/// Doorbell code: `mov edx, port; mov eax, edi; out dx, eax; ret`.
+fn stub(port: u32) -> Vec<u8> {
+    let mut code = vec![0xba];
+    code.extend_from_slice(&port.to_le_bytes());
+    code.extend_from_slice(&[0x89, 0xf8, 0xef, 0xc3]);
+    code
+}
+
+/// A micro-VM that is ready to run.
+pub struct KvmBackend<'a> {
+    memory: &'a GuestMemory,
+    vcpu: Mutex<VcpuFd>,
+    // The VM must outlive its vCPU; it is not used after the start.
+    _vm: VmFd,
+    doorbell: EventFd,
+    woken: (Mutex<bool>, Condvar),
+    thread: AtomicU64,
+}
+
+impl<'a> KvmBackend<'a> {
+    /// Builds the VM around loaded memory and takes the startup fault of the image.
+    pub fn new(memory: &'a GuestMemory, image: &GuestImage<'_>) -> Result<Self, StartError> {
+        let entry = startup_entry(memory, image).map_err(StartError::Image)?;
+        Self::build(memory, image, entry).map_err(StartError::Sandbox)
+    }
+
+    fn build(memory: &'a GuestMemory, image: &GuestImage<'_>, entry: u64) -> Result<Self, String> {
+        install_kick_handler();
+        let kvm = open_kvm()?;
+        let vm = create_vm(&kvm)?;
+        let page_tables = page_tables::build(memory, image)?;
+        exceptions::build(memory)?;
+        let stubs = Stubs { doorbell: stub(PORT_DOORBELL), wait: stub(PORT_WAIT), exit: stub(PORT_EXIT) };
+        install_call_table(memory, &stubs)?;
+        let slot = kvm_userspace_memory_region {
+            slot: 0,
+            flags: 0,
+            guest_phys_addr: 0,
+            memory_size: memory.size(),
+            userspace_addr: memory.host_base(),
+        };
+        // SAFETY: the mapping is valid for the whole slot and outlives the VM, which this backend owns while borrowing it.
+        unsafe { vm.set_user_memory_region(slot) }.map_err(|error| format!("KVM_SET_USER_MEMORY_REGION: {error}"))?;
+        let doorbell =
+            EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC).map_err(|error| format!("eventfd: {error}"))?;
+        vm.register_ioevent(&doorbell, &IoEventAddress::Pio(u64::from(PORT_DOORBELL)), NoDatamatch)
+            .map_err(|error| format!("KVM_IOEVENTFD: {error}"))?;
+        let fd = vm.create_vcpu(0).map_err(|error| format!("KVM_CREATE_VCPU: {error}"))?;
+        let regs = vcpu::set_up(&kvm, &fd, page_tables, entry)?;
+        save_registers(memory, &Registers::from_kvm(&regs))?;
+        Ok(Self {
+            memory,
+            vcpu: Mutex::new(fd),
+            _vm: vm,
+            doorbell,
+            woken: (Mutex::new(false), Condvar::new()),
+            thread: AtomicU64::new(0),
+        })
+    }
+
+    fn wait_for_completion(&self, executor: &Executor<'_>) {
+        let guard = lock(&self.woken.0);
+        let mut guard = self
+            .woken
+            .1
+            .wait_while(guard, |woken| !*woken && !executor.stopped())
+            .unwrap_or_else(PoisonError::into_inner);
+        *guard = false;
+    }
+
+    fn fault(&self, vcpu: &VcpuFd) -> Outcome {
+        let (Ok(regs), Ok(sregs)) = (vcpu.get_regs(), vcpu.get_sregs()) else {
+            return Outcome::HostError("the registers of a faulting guest cannot be read".into());
+        };
+        let registers = Registers::from_kvm(&regs);
+        match exceptions::report(self.memory, registers, sregs.cr2) {
+            Some(fault) => Outcome::Fault(Box::new(fault)),
+            None => Outcome::Violation(format!("the vCPU halted at rip {:#x}", regs.rip)),
+        }
+    }
+}
+
+impl Wake for KvmBackend<'_> {
+    fn doorbell(&self) -> RawFd {
+        use std::os::fd::AsRawFd;
+        self.doorbell.as_raw_fd()
+    }
+
+    fn drain_doorbell(&self) {
+        // EAGAIN means that another thread took it.
+        let _ = self.doorbell.read();
+    }
+
+    fn wake_guest(&self) {
+        *lock(&self.woken.0) = true;
+        self.woken.1.notify_one();
+    }
+}
+
+impl Stop for KvmBackend<'_> {
+    fn stop_guest(&self) {
+        self.woken.1.notify_all();
+        let thread = self.thread.load(Ordering::Acquire);
+        if thread != 0 {
+            // SAFETY: the thread set its own id and does not end before the watchdog that calls this.
+            unsafe { libc::pthread_kill(thread, kick_signal()) };
+        }
+    }
+
+    fn cpu_time(&self) -> Duration {
+        let thread = self.thread.load(Ordering::Acquire);
+        let mut clock = 0;
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        if thread == 0 {
+            return Duration::ZERO;
+        }
+        // SAFETY: as in `stop_guest`; both out-pointers are valid.
+        let known = unsafe {
+            libc::pthread_getcpuclockid(thread, &mut clock) == 0 && libc::clock_gettime(clock, &mut time) == 0
+        };
+        if !known {
+            return Duration::ZERO;
+        }
+        let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
+        seconds.saturating_add(Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0)))
+    }
+}
+
+impl Backend for KvmBackend<'_> {
+    fn run_guest(&self, executor: &Executor<'_>) -> Outcome {
+        // SAFETY: pthread_self has no preconditions.
+        self.thread.store(unsafe { libc::pthread_self() }, Ordering::Release);
+        let mut vcpu = lock(&self.vcpu);
+        while !executor.stopped() {
+            let exit = vcpu.run();
+            executor.counters().exits.fetch_add(1, Ordering::Relaxed);
+            match exit {
+                Ok(VcpuExit::IoOut(port, data)) if u32::from(port) == PORT_EXIT => {
+                    let mut code = [0; 4];
+                    let used = data.len().min(4);
+                    code[..used].copy_from_slice(&data[..used]);
+                    return Outcome::Exit(u32::from_le_bytes(code));
+                }
+                Ok(VcpuExit::IoOut(port, _)) if u32::from(port) == PORT_WAIT => self.wait_for_completion(executor),
+                // An `out` to the doorbell port of a width that the ioeventfd does not take is as good as a ring.
+                Ok(VcpuExit::IoOut(port, _)) if u32::from(port) == PORT_DOORBELL => {
+                    let _ = self.doorbell.write(1);
+                }
+                Ok(VcpuExit::IoIn(port, data)) => {
+                    data.fill(0);
+                    let _ = port;
+                }
+                Ok(VcpuExit::IoOut(..)) => {}
+                Ok(VcpuExit::Hlt) => return self.fault(&vcpu),
+                Ok(VcpuExit::Shutdown) => return shutdown(&vcpu),
+                Ok(VcpuExit::Intr) => {}
+                Ok(other) => return Outcome::Violation(format!("unexpected exit {other:?}")),
+                Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => {}
+                Err(error) => return Outcome::Violation(format!("KVM_RUN: {error}")),
+            }
+        }
+        Outcome::HostError("stopped".into())
+    }
+}
+
+fn shutdown(vcpu: &VcpuFd) -> Outcome {
+    let place = vcpu.get_regs().map_or(0, |regs| regs.rip);
+    Outcome::Violation(format!("triple fault at rip {place:#x}"))
+}

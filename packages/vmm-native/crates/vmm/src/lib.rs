@@ -1,0 +1,20 @@
+//! Runs a guest image in a sandbox and executes the commands of its ring.
+//!
+//! The guest decides, the host moves: nothing here knows an image format. A guest asks for bounded reads, writes and
+//! copies on descriptors that the caller opened, every request is checked from a private copy, and whatever the guest
+//! does ends as a [`report::Report`].
+
+pub mod descriptor;
+pub mod device;
+pub mod executor;
+pub mod files;
+pub mod guest_image;
+pub mod kvm;
+pub mod memory;
+pub mod process;
+pub mod report;
+pub mod ring;
+pub mod run;
+pub mod startup;
+pub mod stream;
+pub mod watchdog;

@@ -1,0 +1,273 @@
+//! Starts the helper with its three descriptors (doorbell socket, memory file, nothing) and watches it.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use instar_abi::{
+    sandbox_region_flag, Protection, SandboxBoot, SandboxFault, SandboxRegion, MEMORY_MAP, REGION_HEAP, REGION_RING,
+    REGION_STACK, SANDBOX_BOOT_MAGIC, SANDBOX_FAULT_MAGIC, SANDBOX_FAULT_OFFSET, SANDBOX_FAULT_STATUS,
+    SANDBOX_SETUP_STATUS,
+};
+
+use super::seccomp;
+use crate::executor::{lock, Executor, Wake};
+use crate::guest_image::{startup_entry, GuestImage};
+use crate::memory::GuestMemory;
+use crate::report::{Fault, Outcome, Registers};
+use crate::run::{Backend, StartError};
+use crate::startup::{initial_stack, install_call_table, save_registers, Stubs};
+use crate::watchdog::Stop;
+
+/// Looks whether the process backend can be used here: the helper must exist and be executable.
+pub fn probe(helper: &Path) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt;
+    let meta = std::fs::metadata(helper).map_err(|error| format!("{}: {error}", helper.display()))?;
+    if meta.permissions().mode() & 0o111 == 0 {
+        return Err(format!("{} is not executable; reinstall the package", helper.display()));
+    }
+    seccomp::filter().map(|_| ())
+}
+
+const SYS_READ: u8 = 0;
+const SYS_WRITE: u8 = 1;
+
+/// A child that was started and waits behind its filter or already runs.
+pub struct ProcessBackend<'a> {
+    memory: &'a GuestMemory,
+    /// `None` once it was reaped: its pid may then belong to another process.
+    child: Mutex<Option<Child>>,
+    pid: libc::pid_t,
+    doorbell: UnixStream,
+}
+
+/// Code of one call-table entry; all of them end in `ret`.
+/// doorbell: `sub rsp,16; xor edi,edi; mov rsi,rsp; mov edx,4; mov eax,SYS_write; syscall; add rsp,16; ret`
+fn socket_stub(number: u8) -> Vec<u8> {
+    vec![
+        0x48, 0x83, 0xec, 0x10, 0x31, 0xff, 0x48, 0x89, 0xe6, 0xba, 4, 0, 0, 0, 0xb8, number, 0, 0, 0, 0x0f, 0x05,
+        0x48, 0x83, 0xc4, 0x10, 0xc3,
+    ]
+}
+
+/// `mov eax, SYS_exit_group; syscall; ud2` with the code still in edi.
+fn exit_stub() -> Vec<u8> {
+    vec![0xb8, 231, 0, 0, 0, 0x0f, 0x05, 0x0f, 0x0b]
+}
+
+fn regions(image: &GuestImage<'_>) -> Vec<SandboxRegion> {
+    use sandbox_region_flag::{EXECUTE, PRIVATE, READ, WRITE};
+    let mut regions = Vec::new();
+    for region in &MEMORY_MAP {
+        let flags = match region.protection {
+            Protection::Read => READ,
+            Protection::ReadWrite if *region == REGION_HEAP || *region == REGION_STACK => READ | WRITE | PRIVATE,
+            Protection::ReadWrite => READ | WRITE,
+            Protection::ReadExecute => READ | EXECUTE,
+            Protection::None | Protection::Supervisor | Protection::Image => continue,
+        };
+        regions.push(SandboxRegion { address: region.start, size: region.size, flags, pad: 0 });
+    }
+    for segment in image.segments() {
+        let mut flags = READ;
+        if segment.write {
+            flags |= WRITE;
+        }
+        if segment.execute {
+            flags |= EXECUTE;
+        }
+        regions.push(SandboxRegion { address: segment.address, size: segment.size, flags, pad: 0 });
+    }
+    regions
+}
+
+fn boot_page(image: &GuestImage<'_>, entry: u64, cpu: Option<Duration>) -> Result<SandboxBoot, String> {
+    let mut boot = SandboxBoot::ZERO;
+    let regions = regions(image);
+    let filter = seccomp::filter()?;
+    boot.magic = SANDBOX_BOOT_MAGIC;
+    boot.region_count = u32::try_from(regions.len()).map_err(|error| error.to_string())?;
+    boot.filter_count = u32::try_from(filter.len()).map_err(|error| error.to_string())?;
+    boot.entry = entry;
+    boot.stack_top = initial_stack();
+    boot.fault_addr = REGION_RING.start.saturating_add(u64::from(SANDBOX_FAULT_OFFSET));
+    boot.cpu_seconds = cpu.map_or(0, |limit| limit.as_secs().saturating_add(1));
+    boot.regions.get_mut(..regions.len()).ok_or("too many regions for the boot page")?.copy_from_slice(&regions);
+    boot.filter
+        .get_mut(..filter.len())
+        .ok_or("the seccomp filter does not fit the boot page")?
+        .copy_from_slice(&filter);
+    Ok(boot)
+}
+
+impl<'a> ProcessBackend<'a> {
+    /// Writes the boot page around loaded memory and starts the helper.
+    pub fn new(
+        memory: &'a GuestMemory,
+        image: &GuestImage<'_>,
+        helper: &Path,
+        cpu: Option<Duration>,
+    ) -> Result<Self, StartError> {
+        let entry = startup_entry(memory, image).map_err(StartError::Image)?;
+        Self::spawn(memory, image, helper, entry, cpu).map_err(StartError::Sandbox)
+    }
+
+    fn spawn(
+        memory: &'a GuestMemory,
+        image: &GuestImage<'_>,
+        helper: &Path,
+        entry: u64,
+        cpu: Option<Duration>,
+    ) -> Result<Self, String> {
+        let stubs = Stubs { doorbell: socket_stub(SYS_WRITE), wait: socket_stub(SYS_READ), exit: exit_stub() };
+        install_call_table(memory, &stubs)?;
+        let boot = boot_page(image, entry, cpu)?;
+        memory.write(0, &boot.to_bytes()).map_err(|range| format!("boot page outside memory: {range:?}"))?;
+        let mut registers = Registers::default();
+        registers.values[16] = entry;
+        registers.values[7] = boot.stack_top;
+        save_registers(memory, &registers)?;
+
+        let (ours, theirs) = UnixStream::pair().map_err(|error| format!("socketpair: {error}"))?;
+        ours.set_nonblocking(true).map_err(|error| format!("doorbell socket: {error}"))?;
+        let file = memory.file().ok_or("the process backend needs a memory file")?;
+        let file = file.try_clone().map_err(|error| format!("memory file: {error}"))?;
+        let child = Command::new(helper)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::from(file))
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("{}: {error}", helper.display()))?;
+        let pid = libc::pid_t::try_from(child.id()).map_err(|error| error.to_string())?;
+        Ok(Self { memory, pid, child: Mutex::new(Some(child)), doorbell: ours })
+    }
+
+    fn outcome(&self, status: ExitStatus) -> Outcome {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => match u32::try_from(code) {
+                Ok(SANDBOX_FAULT_STATUS) => self.fault(),
+                Ok(SANDBOX_SETUP_STATUS) => Outcome::HostError("the sandbox helper could not set itself up".into()),
+                Ok(code) => Outcome::Exit(code),
+                Err(_) => Outcome::Violation(format!("the guest process ended with status {code}")),
+            },
+            (None, Some(libc::SIGXCPU)) => Outcome::Violation("the guest process used up its CPU time".into()),
+            (None, Some(signal)) => Outcome::Violation(format!("the guest process was killed by signal {signal}")),
+            (None, None) => Outcome::Violation("the guest process ended in an unknown way".into()),
+        }
+    }
+
+    /// What the signal handler of the child wrote. The guest could have written it too: good for messages only.
+    fn fault(&self) -> Outcome {
+        let mut bytes = [0; SandboxFault::SIZE];
+        let place = REGION_RING.start.saturating_add(u64::from(SANDBOX_FAULT_OFFSET));
+        if self.memory.read(place, &mut bytes).is_err() {
+            return Outcome::Violation("the guest process crashed".into());
+        }
+        let fault = SandboxFault::from_bytes(&bytes);
+        if fault.magic != SANDBOX_FAULT_MAGIC {
+            return Outcome::Violation("the guest process crashed without a report".into());
+        }
+        if i32::try_from(fault.signal) == Ok(libc::SIGSYS) {
+            return Outcome::Violation(format!("system call {} is not allowed in the sandbox", fault.syscall));
+        }
+        Outcome::Fault(Box::new(Fault {
+            vector: fault.vector,
+            error_code: fault.error_code,
+            cr2: fault.cr2,
+            signal: fault.signal,
+            registers: Registers { values: fault.registers },
+        }))
+    }
+}
+
+impl Wake for ProcessBackend<'_> {
+    fn doorbell(&self) -> RawFd {
+        self.doorbell.as_raw_fd()
+    }
+
+    fn drain_doorbell(&self) {
+        use std::io::Read;
+        let mut bytes = [0; 256];
+        // An error or the end of the stream means that the child is gone, which its parent sees by waiting for it.
+        if matches!((&self.doorbell).read(&mut bytes), Ok(0)) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn wake_guest(&self) {
+        use std::io::Write;
+        // A full socket has wake-ups enough in it; a closed one has nobody to wake.
+        let _ = (&self.doorbell).write(&[0; 4]);
+    }
+}
+
+impl Stop for ProcessBackend<'_> {
+    fn stop_guest(&self) {
+        if let Some(child) = lock(&self.child).as_mut() {
+            // Fails only for a child that has ended.
+            let _ = child.kill();
+        }
+    }
+
+    fn cpu_time(&self) -> Duration {
+        let mut clock = 0;
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: both out-pointers are valid; an unknown pid is an error code.
+        let known = unsafe {
+            libc::clock_getcpuclockid(self.pid, &mut clock) == 0 && libc::clock_gettime(clock, &mut time) == 0
+        };
+        if !known {
+            return Duration::ZERO;
+        }
+        let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
+        seconds.saturating_add(Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0)))
+    }
+}
+
+impl Backend for ProcessBackend<'_> {
+    fn run_guest(&self, _executor: &Executor<'_>) -> Outcome {
+        if let Err(error) = wait_without_reaping(self.pid) {
+            return Outcome::HostError(format!("waiting for the guest process failed: {error}"));
+        }
+        let ended = lock(&self.child).take().map(|mut child| child.wait());
+        match ended {
+            Some(Ok(status)) => self.outcome(status),
+            Some(Err(error)) => Outcome::HostError(format!("waiting for the guest process failed: {error}")),
+            None => Outcome::HostError("the guest process was waited for twice".into()),
+        }
+    }
+}
+
+/// Blocks until the child has ended, and leaves it to be reaped, so that its pid stays its own.
+fn wait_without_reaping(pid: libc::pid_t) -> io::Result<()> {
+    let id = libc::id_t::try_from(pid).map_err(io::Error::other)?;
+    loop {
+        // SAFETY: siginfo_t is plain data for which zero is a valid value.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: a valid siginfo_t that the kernel may write to.
+        if unsafe { libc::waitid(libc::P_PID, id, &mut info, libc::WEXITED | libc::WNOWAIT) } == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+impl Drop for ProcessBackend<'_> {
+    fn drop(&mut self) {
+        if let Some(child) = lock(&self.child).as_mut() {
+            // Both fail only for a child that has ended.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! One run of a guest image, from start to report.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use instar_abi::{REGION_CHAIN_CONFIG, REGION_OPERATION_CONFIG, REGION_RESULT};
+
+use crate::device::DeviceTable;
+use crate::executor::{Counters, Executor, Wake};
+use crate::guest_image::{GuestImage, ImageError};
+use crate::kvm::KvmBackend;
+use crate::memory::GuestMemory;
+use crate::process::ProcessBackend;
+use crate::report::{Outcome, Report};
+use crate::watchdog::{watch, Limits, Stop};
+
+/// Which sandbox runs the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sandbox {
+    /// A micro-VM.
+    Kvm,
+    /// A process under seccomp.
+    Process,
+}
+
+/// What to run.
+pub struct RunOptions<'a> {
+    /// A guest image file.
+    pub image: &'a [u8],
+    /// Encoded ChainConfig.
+    pub chain_config: &'a [u8],
+    /// Encoded config of the operation.
+    pub operation_config: &'a [u8],
+    /// Host files, in the order of the chain config.
+    pub devices: &'a DeviceTable,
+    /// Bounds.
+    pub limits: Limits,
+    /// Which sandbox.
+    pub sandbox: Sandbox,
+    /// The sandbox helper program; needed for [`Sandbox::Process`].
+    pub helper: &'a Path,
+    /// Threads that execute commands.
+    pub io_threads: usize,
+}
+
+/// What another thread may see and do while a run goes on.
+#[derive(Default)]
+pub struct Control {
+    /// Set to end the run.
+    pub cancelled: AtomicBool,
+    /// Counters, updated while commands complete.
+    pub counters: Counters,
+}
+
+/// Why a run could not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The guest image was refused.
+    Image(ImageError),
+    /// A config does not fit its page.
+    Config(String),
+    /// The sandbox could not be built.
+    Sandbox(String),
+}
+
+impl StartError {
+    /// Stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            StartError::Image(ImageError::ForeignAbi { .. }) => "FOREIGN_ABI",
+            StartError::Image(_) => "BAD_GUEST_IMAGE",
+            StartError::Config(_) => "BAD_CONFIG",
+            StartError::Sandbox(_) => "SANDBOX_UNAVAILABLE",
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Image(error) => error.fmt(f),
+            StartError::Config(text) | StartError::Sandbox(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A way to run a guest that was loaded.
+pub trait Backend: Wake + Stop {
+    /// Runs the guest on the calling thread until it ends or is stopped.
+    fn run_guest(&self, executor: &Executor<'_>) -> Outcome;
+}
+
+fn put(memory: &GuestMemory, region: &instar_abi::Region, bytes: &[u8]) -> Result<(), StartError> {
+    if bytes.len() as u64 > region.size {
+        return Err(StartError::Config(format!(
+            "{} is {} bytes, at most {} fit",
+            region.name,
+            bytes.len(),
+            region.size
+        )));
+    }
+    memory
+        .write(region.start, bytes)
+        .map_err(|_| StartError::Config(format!("{} is outside guest memory", region.name)))
+}
+
+/// Runs a guest until it ends, breaks a rule, passes a limit or is cancelled. Blocks the calling thread.
+pub fn run(options: &RunOptions<'_>, control: &Control) -> Result<Report, StartError> {
+    let image = GuestImage::parse(options.image).map_err(StartError::Image)?;
+    let memory = match options.sandbox {
+        Sandbox::Kvm => GuestMemory::anonymous(),
+        Sandbox::Process => GuestMemory::shared(),
+    }
+    .map_err(|error| StartError::Sandbox(format!("guest memory: {error}")))?;
+    image.load(&memory).map_err(StartError::Image)?;
+    put(&memory, &REGION_CHAIN_CONFIG, options.chain_config)?;
+    put(&memory, &REGION_OPERATION_CONFIG, options.operation_config)?;
+    let executor = Executor::new(&memory, options.devices, &control.counters, options.limits.output_bytes)
+        .map_err(|error| StartError::Sandbox(error.to_string()))?;
+    match options.sandbox {
+        Sandbox::Kvm => {
+            let backend = KvmBackend::new(&memory, &image)?;
+            drive(&executor, &backend, options, control);
+        }
+        Sandbox::Process => {
+            let backend = ProcessBackend::new(&memory, &image, options.helper, options.limits.cpu)?;
+            drive(&executor, &backend, options, control);
+        }
+    }
+    let (outcome, log, log_dropped) = executor.into_parts();
+    Ok(Report {
+        outcome: outcome.unwrap_or_else(|| Outcome::HostError("the run left no outcome".into())),
+        result: memory.read_region(&REGION_RESULT),
+        log,
+        log_dropped,
+        statistics: control.counters.statistics(),
+    })
+}
+
+fn drive(executor: &Executor<'_>, backend: &dyn Backend, options: &RunOptions<'_>, control: &Control) {
+    let guest_left = AtomicBool::new(false);
+    let threads = if options.devices.needs_order() { 1 } else { options.io_threads.max(1) };
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| executor.serve(backend));
+        }
+        scope.spawn(|| watch(executor, backend, &options.limits, &control.cancelled, &guest_left));
+        let outcome = backend.run_guest(executor);
+        guest_left.store(true, Ordering::Release);
+        executor.finish(outcome);
+    });
+}

@@ -1,0 +1,56 @@
+//! What both backends prepare before the guest's first instruction.
+
+use instar_abi::{
+    fault_code, CallTable, ProcessRecord, RegistersX86_64, ABI_VERSION_MAJOR, ABI_VERSION_MINOR, CALL_TABLE_ENTRIES,
+    CALL_TABLE_MAGIC, REGION_CALL_TABLE, REGION_PROCESS_RECORD, REGION_STACK, REGION_STUBS,
+};
+
+use crate::memory::GuestMemory;
+use crate::report::Registers;
+
+/// Bytes between two call-table functions in the stubs page.
+const STUB_STRIDE: u64 = 64;
+
+/// Machine code of the call table's functions.
+pub struct Stubs {
+    /// Wakes the host.
+    pub doorbell: Vec<u8>,
+    /// Waits for a completion.
+    pub wait: Vec<u8>,
+    /// Ends the guest.
+    pub exit: Vec<u8>,
+}
+
+/// Writes the functions into the stubs page and their addresses into the call table.
+pub fn install_call_table(memory: &GuestMemory, stubs: &Stubs) -> Result<(), String> {
+    let outside = |range| format!("call table outside memory: {range:?}");
+    let place = |index: u64| REGION_STUBS.start.saturating_add(index.saturating_mul(STUB_STRIDE));
+    for (index, code) in [(0, &stubs.doorbell), (1, &stubs.wait), (2, &stubs.exit)] {
+        memory.write(place(index), code).map_err(outside)?;
+    }
+    let table = CallTable {
+        magic: CALL_TABLE_MAGIC,
+        abi_major: ABI_VERSION_MAJOR,
+        abi_minor: ABI_VERSION_MINOR,
+        entry_count: CALL_TABLE_ENTRIES,
+        doorbell: place(0),
+        wait: place(1),
+        exit: place(2),
+    };
+    memory.write(REGION_CALL_TABLE.start, &table.to_bytes()).map_err(outside)
+}
+
+/// Initial stack pointer: the end of the stack region.
+pub fn initial_stack() -> u64 {
+    REGION_STACK.start.saturating_add(REGION_STACK.size)
+}
+
+/// Answers the startup fault: puts the registers behind the head of the process record and marks it as running.
+pub fn save_registers(memory: &GuestMemory, registers: &Registers) -> Result<(), String> {
+    let outside = |range| format!("process record outside memory: {range:?}");
+    let record = ProcessRecord { fault_code: fault_code::NONE, pad: 0, fault_info: 0 };
+    memory.write(REGION_PROCESS_RECORD.start, &record.to_bytes()).map_err(outside)?;
+    let tail: Vec<u8> = registers.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    debug_assert_eq!(tail.len(), RegistersX86_64::SIZE);
+    memory.write(REGION_PROCESS_RECORD.start.saturating_add(ProcessRecord::SIZE as u64), &tail).map_err(outside)
+}

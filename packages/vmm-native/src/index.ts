@@ -1,0 +1,96 @@
+import { binding } from './binding.js';
+import { toVmmError } from './errors.js';
+import type { RunControl, RunOptions, RunReport, StreamOptions, StreamReport } from './generated/native.js';
+
+export { VmmError } from './errors.js';
+export type {
+  DeviceAccess,
+  DeviceOptions,
+  FaultReport,
+  LimitOptions,
+  RunControl,
+  RunOptions,
+  RunProgress,
+  RunReport,
+  RunStatistics,
+  SandboxKind,
+  StreamOptions,
+  StreamReport,
+} from './generated/native.js';
+
+function guarded<T>(action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw toVmmError(error);
+  }
+}
+
+async function settled<T>(action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw toVmmError(error);
+  }
+}
+
+/** A handle that cancels one run or stream copy and tells how far it is. */
+export function createControl(): RunControl {
+  return guarded(() => new (binding().RunControl)());
+}
+
+/**
+ * Runs a guest image in a sandbox, on a thread of its own.
+ * @returns a report of how the run ended, whatever the guest did.
+ * @throws VmmError when the run cannot start.
+ */
+export async function runGuest(options: RunOptions, control: RunControl = createControl()): Promise<RunReport> {
+  return settled(() => binding().runGuest(options, control));
+}
+
+/** Copies raw bytes from a stream, on a thread of its own. Offsets and lengths in bytes. */
+export async function copyStream(options: StreamOptions, control: RunControl = createControl()): Promise<StreamReport> {
+  return settled(() => binding().copyStream(options, control));
+}
+
+/** Why KVM cannot be used here (with the remedy), or null when it can. */
+export function probeKvm(): string | null {
+  return guarded(() => binding().probeKvm());
+}
+
+/** Why the process sandbox cannot be used here, or null when it can. */
+export function probeProcess(helper: string): string | null {
+  return guarded(() => binding().probeProcess(helper));
+}
+
+/**
+ * Opens `name` read-only below `dir` (openat2 with RESOLVE_BENEATH). The caller closes the descriptor.
+ * @throws VmmError with the name of the system error; `EXDEV` when the name leads out of the directory.
+ */
+export function openBeneath(dir: string, name: string): number {
+  return guarded(() => binding().openBeneath(dir, name));
+}
+
+/** Allocates the first `length` bytes of a file (fallocate). */
+export function allocateFile(fd: number, length: bigint): void {
+  guarded(() => {
+    binding().allocateFile(fd, length);
+  });
+}
+
+/** Makes `length` bytes at `offset` of a file read as zeros, allocated (fallocate, FALLOC_FL_ZERO_RANGE). */
+export function zeroFileRange(fd: number, offset: bigint, length: bigint): void {
+  guarded(() => {
+    binding().zeroFileRange(fd, offset, length);
+  });
+}
+
+/** Takes the image locks of a reader, as QEMU does; they end with the descriptor. False: another process writes it. */
+export function lockForReading(fd: number): boolean {
+  return guarded(() => binding().lockForReading(fd));
+}
+
+/** Takes the image locks of a writer, as QEMU does; they end with the descriptor. False: another process uses it. */
+export function lockForWriting(fd: number): boolean {
+  return guarded(() => binding().lockForWriting(fd));
+}
