@@ -1,0 +1,40 @@
+//! What a guest needs to run at CPL 3 in a micro-VM, or in a sandboxed process, from one image.
+//!
+//! A guest owns its segments, stack, heap and windows, sees its configs read-only and reaches the host through the
+//! call table and the command ring; there is nothing else.
+#![no_std]
+
+mod c_allocator;
+mod call_table;
+mod config;
+mod heap;
+mod mem;
+mod panic;
+mod ring;
+mod window;
+
+pub use call_table::{doorbell, exit, wait};
+pub use config::{OPERATION_CONFIG_SIZE, chain_config, operation_config, put_result};
+pub use ring::Ring;
+pub use window::{Window, WindowPool};
+
+/// Defines the entry point of a guest: `main` gets the ring and returns the exit code.
+#[macro_export]
+macro_rules! entry {
+    ($main:path) => {
+        core::arch::global_asm!(
+            ".section .text._start,\"ax\",@progbits",
+            ".global _start",
+            "_start:",
+            "and rsp, -16",
+            "xor ebp, ebp",
+            "call {start}",
+            "ud2",
+            start = sym __guest_start,
+        );
+
+        extern "C" fn __guest_start() -> ! {
+            $crate::exit($main())
+        }
+    };
+}

@@ -1,0 +1,365 @@
+//! Pieces of input that are read, decoded where they are compressed, and written together. Several batches are in
+//! flight: the host reads ahead while the guest decodes.
+
+use alloc::collections::VecDeque;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use instar_abi::{Descriptor, error_kind, opcode};
+use instar_codecs::Decoder;
+use instar_guest_runtime::{Window, WindowPool};
+use instar_image_formats::{Codec, DeviceIndex, Extent, ExtentKind};
+
+use crate::commands::{SharedCommands, Ticket, descriptor};
+use crate::error::OperationError;
+use crate::output::Output;
+
+/// Batches in flight.
+const DEPTH: usize = 3;
+/// Most bytes that a batch reads; a cluster of 2 MiB may be stored in a little more.
+const INPUT_SIZE: usize = 4 << 20;
+/// Most bytes that a batch writes.
+const OUTPUT_SIZE: usize = 2 << 20;
+/// Grain at which zeros are looked for under SKIP_ZEROS (bytes of output).
+const ZERO_GRAIN: usize = 4096;
+
+/// Most writes of one batch whose end is awaited only later.
+const MAX_TICKETS: usize = 12;
+
+/// One compressed or plain piece of a batch.
+struct Piece {
+    codec: Option<Codec>,
+    /// Byte offset in the device.
+    offset: u64,
+    /// Bytes there.
+    length: u64,
+    /// Virtual offset, for errors.
+    virtual_offset: u64,
+    /// Bytes of the decoded cluster to leave out at its beginning.
+    skip: usize,
+    /// Bytes that the cluster decodes to.
+    cluster_size: usize,
+    /// Bytes that go to the output.
+    output_length: usize,
+}
+
+/// Memory of one batch.
+struct Buffers {
+    input: Window,
+    output: Window,
+}
+
+/// A batch that is gathered or in flight.
+struct Batch {
+    device: DeviceIndex,
+    /// Range of the device that is read.
+    low: u64,
+    high: u64,
+    /// Offset of the first byte in the window.
+    output_offset: u64,
+    output_length: usize,
+    pieces: Vec<Piece>,
+}
+
+impl Batch {
+    fn takes(&self, device: DeviceIndex, piece: &Piece, output_offset: u64) -> bool {
+        let low = self.low.min(piece.offset);
+        let high = self.high.max(piece.offset.saturating_add(piece.length));
+        let length = self.output_length.saturating_add(piece.output_length);
+        self.device == device
+            && self.output_offset.saturating_add(self.output_length as u64) == output_offset
+            && high.saturating_sub(low) <= INPUT_SIZE as u64
+            && length <= OUTPUT_SIZE
+    }
+
+    fn add(&mut self, piece: Piece) {
+        self.low = self.low.min(piece.offset);
+        self.high = self.high.max(piece.offset.saturating_add(piece.length));
+        self.output_length = self.output_length.saturating_add(piece.output_length);
+        self.pieces.push(piece);
+    }
+}
+
+/// The pipeline of batches.
+pub struct Pipeline<'a> {
+    commands: &'a SharedCommands,
+    output: &'a Output,
+    skip_zeros: bool,
+    decoder: Decoder,
+    scratch: Vec<u8>,
+    gathering: Option<Batch>,
+    flying: VecDeque<(Batch, Buffers, Ticket)>,
+    /// Buffers, with the writes that still use them.
+    idle: VecDeque<(Buffers, Vec<Ticket>)>,
+    /// Bytes that came out of compressed clusters.
+    pub decoded: u64,
+}
+
+fn internal(detail: &'static str) -> OperationError {
+    OperationError::plain(error_kind::INTERNAL, 0, detail)
+}
+
+impl<'a> Pipeline<'a> {
+    /// A pipeline with windows of its own.
+    pub fn new(
+        commands: &'a SharedCommands,
+        output: &'a Output,
+        windows: &mut WindowPool,
+        skip_zeros: bool,
+    ) -> Result<Self, OperationError> {
+        let mut idle = VecDeque::new();
+        for _ in 0..DEPTH {
+            let input = windows.take(INPUT_SIZE);
+            let output = windows.take(OUTPUT_SIZE);
+            let (Some(input), Some(output)) = (input, output) else {
+                return Err(internal("the windows region is too small"));
+            };
+            idle.push_back((Buffers { input, output }, Vec::new()));
+        }
+        Ok(Self {
+            commands,
+            output,
+            skip_zeros,
+            decoder: Decoder::new(),
+            scratch: Vec::new(),
+            gathering: None,
+            flying: VecDeque::new(),
+            idle,
+            decoded: 0,
+        })
+    }
+
+    /// Whether nothing is gathered or in flight.
+    pub fn is_empty(&self) -> bool {
+        self.gathering.is_none() && self.flying.is_empty()
+    }
+
+    /// Takes an extent that must pass through the guest; returns how many of its bytes were taken.
+    pub fn take(&mut self, extent: &Extent, output_offset: u64) -> Result<u64, OperationError> {
+        let most = extent.length.min(OUTPUT_SIZE as u64);
+        let small = |value: u64| {
+            usize::try_from(value).map_err(|_| internal("a cluster does not fit memory"))
+        };
+        let (device, piece) = match extent.kind {
+            ExtentKind::Data { device, offset } => {
+                let piece = Piece {
+                    codec: None,
+                    offset,
+                    length: most,
+                    virtual_offset: extent.start,
+                    skip: 0,
+                    cluster_size: small(most)?,
+                    output_length: small(most)?,
+                };
+                (device, piece)
+            }
+            ExtentKind::Compressed {
+                device,
+                codec,
+                offset,
+                max_length,
+                cluster_start,
+                cluster_size,
+            } => {
+                let piece = Piece {
+                    codec: Some(codec),
+                    offset,
+                    length: max_length,
+                    virtual_offset: cluster_start,
+                    skip: small(extent.start.saturating_sub(cluster_start))?,
+                    cluster_size: small(cluster_size)?,
+                    output_length: small(most)?,
+                };
+                (device, piece)
+            }
+            ExtentKind::Zero | ExtentKind::Unallocated => {
+                return Err(internal("an extent without data"));
+            }
+        };
+        if piece.length == 0 {
+            return Err(OperationError::Decompress {
+                device: device.0,
+                offset: piece.offset,
+                virtual_offset: piece.virtual_offset,
+            });
+        }
+        if piece.length > INPUT_SIZE as u64 {
+            return Err(internal("a cluster is larger than its window"));
+        }
+        if self
+            .gathering
+            .as_ref()
+            .is_some_and(|batch| !batch.takes(device, &piece, output_offset))
+        {
+            self.launch()?;
+        }
+        match &mut self.gathering {
+            Some(batch) => batch.add(piece),
+            none => {
+                *none = Some(Batch {
+                    device,
+                    low: piece.offset,
+                    high: piece.offset.saturating_add(piece.length),
+                    output_offset,
+                    output_length: piece.output_length,
+                    pieces: vec![piece],
+                });
+            }
+        }
+        Ok(most)
+    }
+
+    /// Starts reading what was gathered.
+    fn launch(&mut self) -> Result<(), OperationError> {
+        let Some(batch) = self.gathering.take() else {
+            return Ok(());
+        };
+        if self.idle.is_empty() {
+            self.land()?;
+        }
+        let (buffers, writes) = self
+            .idle
+            .pop_front()
+            .ok_or(internal("no buffers are idle"))?;
+        let mut commands = self.commands.borrow_mut();
+        for ticket in writes {
+            commands.wait(ticket)?;
+        }
+        let read = Descriptor {
+            device: batch.device.0,
+            offset: batch.low,
+            length: batch.high.saturating_sub(batch.low),
+            window: buffers.input.address(),
+            ..descriptor(opcode::READ)
+        };
+        let ticket = commands.start(read)?;
+        drop(commands);
+        self.flying.push_back((batch, buffers, ticket));
+        Ok(())
+    }
+
+    /// Waits for the oldest batch, decodes it and starts its writes.
+    fn land(&mut self) -> Result<(), OperationError> {
+        let Some((batch, mut buffers, ticket)) = self.flying.pop_front() else {
+            return Ok(());
+        };
+        self.commands.borrow_mut().wait(ticket)?;
+        let mut at = 0_usize;
+        let mut tickets = Vec::new();
+        for piece in &batch.pieces {
+            let start =
+                usize::try_from(piece.offset.saturating_sub(batch.low)).unwrap_or(usize::MAX);
+            let length = usize::try_from(piece.length).unwrap_or(usize::MAX);
+            let end = at.saturating_add(piece.output_length);
+            let input = buffers
+                .input
+                .bytes()
+                .get(start..start.saturating_add(length))
+                .ok_or(internal("a piece lies outside its window"))?;
+            let target = buffers
+                .output
+                .bytes_mut()
+                .get_mut(at..end)
+                .ok_or(internal("a batch is larger than its window"))?;
+            match piece.codec {
+                None => target.copy_from_slice(input),
+                Some(codec) => {
+                    let undecodable = |_| OperationError::Decompress {
+                        device: batch.device.0,
+                        offset: piece.offset,
+                        virtual_offset: piece.virtual_offset,
+                    };
+                    if piece.output_length == piece.cluster_size {
+                        self.decoder
+                            .decode_cluster(codec, input, target)
+                            .map_err(undecodable)?;
+                    } else {
+                        self.scratch.resize(piece.cluster_size, 0);
+                        self.decoder
+                            .decode_cluster(codec, input, &mut self.scratch)
+                            .map_err(undecodable)?;
+                        let part = self
+                            .scratch
+                            .get(piece.skip..piece.skip.saturating_add(piece.output_length))
+                            .ok_or(internal("a window lies outside its cluster"))?;
+                        target.copy_from_slice(part);
+                    }
+                    self.decoded = self.decoded.saturating_add(piece.output_length as u64);
+                }
+            }
+            at = end;
+        }
+        self.emit(
+            &buffers.output,
+            batch.output_offset,
+            batch.output_length,
+            &mut tickets,
+        )?;
+        self.idle.push_back((buffers, tickets));
+        Ok(())
+    }
+
+    /// Writes a window to the output; under SKIP_ZEROS leaves whole grains of zeros as holes.
+    fn emit(
+        &self,
+        window: &Window,
+        offset: u64,
+        length: usize,
+        tickets: &mut Vec<Ticket>,
+    ) -> Result<(), OperationError> {
+        let bytes = window
+            .bytes()
+            .get(..length)
+            .ok_or(internal("a batch is larger than its window"))?;
+        let mut commands = self.commands.borrow_mut();
+        if !self.skip_zeros {
+            tickets.push(commands.start(self.output.write(
+                window.address(),
+                offset,
+                length as u64,
+            ))?);
+            return Ok(());
+        }
+        let mut at = 0_usize;
+        for run in bytes
+            .chunks(ZERO_GRAIN)
+            .collect::<Vec<_>>()
+            .chunk_by(|a, b| is_zero(a) == is_zero(b))
+        {
+            let run_length: usize = run.iter().map(|grain| grain.len()).sum();
+            let place = offset.saturating_add(at as u64);
+            let command = if run.first().is_some_and(|grain| is_zero(grain)) {
+                self.output.zero(place, run_length as u64, true)
+            } else {
+                self.output.write(
+                    window.address().saturating_add(at as u64),
+                    place,
+                    run_length as u64,
+                )
+            };
+            tickets.push(commands.start(command)?);
+            at = at.saturating_add(run_length);
+            // Tickets hold ring slots: never so many that none is left for reading.
+            if tickets.len() >= MAX_TICKETS {
+                for ticket in tickets.drain(..) {
+                    commands.wait(ticket)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings everything that was taken to the output queue.
+    pub fn flush(&mut self) -> Result<(), OperationError> {
+        self.launch()?;
+        while !self.flying.is_empty() {
+            self.land()?;
+        }
+        Ok(())
+    }
+}
+
+fn is_zero(grain: &[u8]) -> bool {
+    let words = grain.chunks_exact(8);
+    words.remainder().iter().all(|byte| *byte == 0) && words.into_iter().all(|word| word == [0; 8])
+}

@@ -1,0 +1,204 @@
+//! The convert operation; dd is convert with a window.
+
+use alloc::rc::Rc;
+use core::cell::RefCell;
+
+use instar_abi::{
+    CONVERT_RESULT_MAGIC, ChainConfig, ConvertConfig, ConvertResult, Descriptor, EXIT_ERROR,
+    EXIT_OK, convert_flag, error_kind, opcode, result_status,
+};
+use instar_guest_runtime::{WindowPool, put_result};
+use instar_image_formats::{Chain, Extent, ExtentKind, Image};
+
+use crate::batch::Pipeline;
+use crate::commands::{SharedCommands, descriptor};
+use crate::error::OperationError;
+use crate::open_chain::{GuestImage, Opener, output, virtual_size};
+use crate::output::Output;
+
+/// Bytes of the window through which metadata is read and written.
+pub const METADATA_WINDOW: usize = 1 << 20;
+/// Most bytes of one COPY: large enough that a command's cost does not count, small enough that two threads share work.
+const COPY_PIECE: u64 = 4 << 20;
+/// Bytes between two PROGRESS commands.
+const PROGRESS_STEP: u64 = 16 << 20;
+
+/// Copies the window and leaves a ConvertResult.
+pub fn run(
+    config: &[u8],
+    chain: &ChainConfig,
+    commands: &SharedCommands,
+    windows: WindowPool,
+) -> u32 {
+    let mut result = ConvertResult::ZERO;
+    result.magic = CONVERT_RESULT_MAGIC;
+    let code = match convert(config, chain, commands, windows, &mut result) {
+        Ok(()) => {
+            result.status = result_status::OK;
+            EXIT_OK
+        }
+        Err(error) => {
+            result.status = result_status::ERROR;
+            result.error = error.record();
+            EXIT_ERROR
+        }
+    };
+    put_result(&result.to_bytes());
+    code
+}
+
+fn window_of(config: &ConvertConfig, size: u64) -> (u64, u64) {
+    if config.flags & convert_flag::DD_WINDOW == 0 {
+        return (0, size);
+    }
+    let end = config.window_end.min(size);
+    (config.window_start.min(end), end)
+}
+
+fn convert(
+    config: &[u8],
+    chain_config: &ChainConfig,
+    commands: &SharedCommands,
+    mut windows: WindowPool,
+    result: &mut ConvertResult,
+) -> Result<(), OperationError> {
+    let internal = |detail| OperationError::plain(error_kind::INTERNAL, 0, detail);
+    let config: &[u8; ConvertConfig::SIZE] = config
+        .first_chunk()
+        .ok_or_else(|| internal("the config page is too short"))?;
+    let config = ConvertConfig::from_bytes(config);
+    let window = windows
+        .take(METADATA_WINDOW)
+        .ok_or_else(|| internal("no window for metadata"))?;
+    let window = Rc::new(RefCell::new(window));
+    let mut chain = Opener {
+        chain: chain_config,
+        commands,
+        metadata_window: &window,
+    }
+    .open_all()?;
+    let (start, end) = window_of(&config, virtual_size(chain_config, &chain));
+    let (index, device) = output(chain_config).ok_or_else(|| {
+        OperationError::plain(error_kind::BAD_CONFIG, 0, "no device is the output")
+    })?;
+    let output = Output::new(
+        index,
+        device,
+        config.target_format,
+        end.saturating_sub(start),
+    )?;
+    output.write_metadata(commands, &mut window.borrow_mut())?;
+
+    let skip_zeros = config.flags & convert_flag::SKIP_ZEROS != 0;
+    let pipeline = Pipeline::new(commands, &output, &mut windows, skip_zeros)?;
+    Copier {
+        commands,
+        output: &output,
+        pipeline,
+        skip_zeros,
+        start,
+        end,
+        result: &mut *result,
+    }
+    .copy_all(&mut chain)?;
+    if let Some(tail) = output.tail(skip_zeros) {
+        commands.borrow_mut().submit(tail)?;
+    }
+    commands.borrow_mut().drain()?;
+    result.output_length = output.file_length();
+    result.output_virtual_size = output.virtual_size();
+    Ok(())
+}
+
+struct Copier<'a> {
+    commands: &'a SharedCommands,
+    output: &'a Output,
+    pipeline: Pipeline<'a>,
+    skip_zeros: bool,
+    start: u64,
+    end: u64,
+    result: &'a mut ConvertResult,
+}
+
+impl Copier<'_> {
+    fn copy_all(&mut self, chain: &mut Chain<GuestImage>) -> Result<(), OperationError> {
+        let mut position = self.start;
+        let mut told = self.start;
+        while position < self.end {
+            let extent = self.next_extent(chain, position)?;
+            position = position.saturating_add(self.copy(&extent)?);
+            if position.saturating_sub(told) >= PROGRESS_STEP {
+                told = position;
+                self.tell_progress(position)?;
+            }
+        }
+        self.pipeline.flush()?;
+        self.result.compressed_bytes = self.pipeline.decoded;
+        self.tell_progress(self.end)
+    }
+
+    /// The extent at `position`; beyond the end of the image (a forced size) there are zeros.
+    fn next_extent(
+        &self,
+        chain: &mut Chain<GuestImage>,
+        position: u64,
+    ) -> Result<Extent, OperationError> {
+        let left = self.end.saturating_sub(position);
+        if position >= chain.virtual_size() {
+            return Ok(Extent {
+                start: position,
+                length: left,
+                kind: ExtentKind::Zero,
+            });
+        }
+        Ok(chain.map(position, left)?)
+    }
+
+    /// Sends an extent, or its beginning, on its way; returns how many bytes that were.
+    fn copy(&mut self, extent: &Extent) -> Result<u64, OperationError> {
+        let offset = extent.start.saturating_sub(self.start);
+        match extent.kind {
+            ExtentKind::Zero | ExtentKind::Unallocated => {
+                self.keep_order()?;
+                let zero = self.output.zero(offset, extent.length, self.skip_zeros);
+                self.commands.borrow_mut().submit(zero)?;
+                self.result.zero_bytes = self.result.zero_bytes.saturating_add(extent.length);
+                Ok(extent.length)
+            }
+            ExtentKind::Data {
+                device,
+                offset: source,
+            } if !self.skip_zeros => {
+                self.keep_order()?;
+                let length = extent.length.min(COPY_PIECE);
+                let copy = self.output.copy(device.0, source, offset, length);
+                self.commands.borrow_mut().submit(copy)?;
+                self.result.data_bytes = self.result.data_bytes.saturating_add(length);
+                Ok(length)
+            }
+            ExtentKind::Data { .. } => {
+                let taken = self.pipeline.take(extent, offset)?;
+                self.result.data_bytes = self.result.data_bytes.saturating_add(taken);
+                Ok(taken)
+            }
+            ExtentKind::Compressed { .. } => self.pipeline.take(extent, offset),
+        }
+    }
+
+    /// A stream takes bytes in order: what is still in the pipeline goes out first.
+    fn keep_order(&mut self) -> Result<(), OperationError> {
+        if self.output.is_stream() && !self.pipeline.is_empty() {
+            self.pipeline.flush()?;
+        }
+        Ok(())
+    }
+
+    fn tell_progress(&self, position: u64) -> Result<(), OperationError> {
+        let progress = Descriptor {
+            offset: position.saturating_sub(self.start),
+            length: self.end.saturating_sub(self.start),
+            ..descriptor(opcode::PROGRESS)
+        };
+        self.commands.borrow_mut().submit(progress)
+    }
+}

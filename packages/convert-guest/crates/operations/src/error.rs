@@ -1,0 +1,151 @@
+//! Why an operation failed, in the form that crosses the ABI.
+
+use instar_abi::{ErrorRecord, error_kind};
+use instar_image_formats::{ErrorKind, FormatError};
+
+use crate::text;
+
+// The readers' kinds cross the ABI by number: the numbers must be the same on both sides.
+const _: () = {
+    assert!(ErrorKind::SourceFailed.code() == error_kind::SOURCE_FAILED);
+    assert!(ErrorKind::OutOfMemory.code() == error_kind::OUT_OF_MEMORY);
+    assert!(ErrorKind::OutOfRange.code() == error_kind::OUT_OF_RANGE);
+    assert!(ErrorKind::NotThisFormat.code() == error_kind::NOT_THIS_FORMAT);
+    assert!(ErrorKind::UnsupportedFormat.code() == error_kind::UNSUPPORTED_FORMAT);
+    assert!(ErrorKind::AmbiguousFormat.code() == error_kind::AMBIGUOUS_FORMAT);
+    assert!(ErrorKind::UnsupportedVersion.code() == error_kind::UNSUPPORTED_VERSION);
+    assert!(ErrorKind::UnknownFeature.code() == error_kind::UNKNOWN_FEATURE);
+    assert!(ErrorKind::Encrypted.code() == error_kind::ENCRYPTED);
+    assert!(ErrorKind::UnsupportedEncryption.code() == error_kind::UNSUPPORTED_ENCRYPTION);
+    assert!(ErrorKind::BadClusterSize.code() == error_kind::BAD_CLUSTER_SIZE);
+    assert!(ErrorKind::BadHeaderLength.code() == error_kind::BAD_HEADER_LENGTH);
+    assert!(ErrorKind::BadBackingName.code() == error_kind::BAD_BACKING_NAME);
+    assert!(ErrorKind::BadCompressionType.code() == error_kind::BAD_COMPRESSION_TYPE);
+    assert!(ErrorKind::BadRefcountWidth.code() == error_kind::BAD_REFCOUNT_WIDTH);
+    assert!(ErrorKind::BadRefcountTable.code() == error_kind::BAD_REFCOUNT_TABLE);
+    assert!(ErrorKind::BadSnapshotTable.code() == error_kind::BAD_SNAPSHOT_TABLE);
+    assert!(ErrorKind::BadL1Table.code() == error_kind::BAD_L1_TABLE);
+    assert!(ErrorKind::L1TableTooSmall.code() == error_kind::L1_TABLE_TOO_SMALL);
+    assert!(ErrorKind::ImageTooBig.code() == error_kind::IMAGE_TOO_BIG);
+    assert!(ErrorKind::BadExtension.code() == error_kind::BAD_EXTENSION);
+    assert!(ErrorKind::BadBitmapDirectory.code() == error_kind::BAD_BITMAP_DIRECTORY);
+    assert!(ErrorKind::DataFileMissing.code() == error_kind::DATA_FILE_MISSING);
+    assert!(ErrorKind::DataFileUnexpected.code() == error_kind::DATA_FILE_UNEXPECTED);
+    assert!(ErrorKind::BadL1Entry.code() == error_kind::BAD_L1_ENTRY);
+    assert!(ErrorKind::BadL2Entry.code() == error_kind::BAD_L2_ENTRY);
+    assert!(ErrorKind::ChainTooDeep.code() == error_kind::CHAIN_TOO_DEEP);
+};
+
+/// Why an operation failed.
+#[derive(Clone, Debug)]
+pub enum OperationError {
+    /// A reader refused an image.
+    Format(FormatError),
+    /// A command came back with an errno.
+    Command {
+        write: bool,
+        device: u32,
+        offset: u64,
+        errno: u32,
+    },
+    /// A compressed cluster does not decode.
+    Decompress {
+        device: u32,
+        offset: u64,
+        virtual_offset: u64,
+    },
+    /// Something that is not about one place in a file.
+    Plain {
+        kind: u32,
+        device: u32,
+        detail: &'static str,
+    },
+}
+
+impl From<FormatError> for OperationError {
+    fn from(error: FormatError) -> Self {
+        Self::Format(error)
+    }
+}
+
+impl OperationError {
+    /// An error without a place.
+    pub fn plain(kind: u32, device: u32, detail: &'static str) -> Self {
+        Self::Plain {
+            kind,
+            device,
+            detail,
+        }
+    }
+
+    /// The record that crosses the ABI.
+    pub fn record(&self) -> ErrorRecord {
+        let mut record = ErrorRecord::ZERO;
+        match self {
+            Self::Format(error) => {
+                record.kind = error.kind.code();
+                record.device = error.device.0;
+                record.offset = error.offset;
+                record.value = error.value;
+                record.has_location = 1;
+                if error.kind == ErrorKind::SourceFailed {
+                    record.status = u32::try_from(error.value).unwrap_or(0);
+                }
+                record.field_len = text::put(&mut record.field, error.field.as_bytes());
+                let sentence = error.kind.sentence();
+                record.detail_len = if error.text.is_empty() {
+                    text::put(&mut record.detail, sentence.as_bytes())
+                } else {
+                    let shown = error.text.escape_ascii();
+                    text::format(&mut record.detail, format_args!("{sentence}: {shown}"))
+                };
+                record.expected_len =
+                    text::format(&mut record.expected, format_args!("{}", error.expected));
+            }
+            Self::Command {
+                write,
+                device,
+                offset,
+                errno,
+            } => {
+                let (kind, sentence) = if *write {
+                    (error_kind::WRITE_FAILED, "the output could not be written")
+                } else {
+                    (error_kind::SOURCE_FAILED, "the file could not be read")
+                };
+                record.kind = kind;
+                record.device = *device;
+                record.offset = *offset;
+                record.status = *errno;
+                record.detail_len = text::put(&mut record.detail, sentence.as_bytes());
+            }
+            Self::Decompress {
+                device,
+                offset,
+                virtual_offset,
+            } => {
+                record.kind = error_kind::DECOMPRESS;
+                record.device = *device;
+                record.offset = *offset;
+                record.value = *virtual_offset;
+                record.has_location = 1;
+                record.field_len =
+                    text::put(&mut record.field, b"compressed cluster of virtual offset");
+                record.detail_len =
+                    text::put(&mut record.detail, b"a compressed cluster does not decode");
+                record.expected_len =
+                    text::put(&mut record.expected, b"a stream that fills one cluster");
+            }
+            Self::Plain {
+                kind,
+                device,
+                detail,
+            } => {
+                record.kind = *kind;
+                record.device = *device;
+                record.detail_len = text::put(&mut record.detail, detail.as_bytes());
+            }
+        }
+        record
+    }
+}

@@ -1,0 +1,35 @@
+//! What a guest does with images: *info* and *convert* (with the dd window), over the formats of
+//! `instar-image-formats` and the ring of `instar-guest-runtime`.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod batch;
+mod commands;
+mod convert;
+mod device_source;
+mod error;
+mod info;
+mod open_chain;
+mod output;
+mod text;
+
+use instar_abi::{CONVERT_CONFIG_MAGIC, EXIT_ERROR, INFO_CONFIG_MAGIC};
+use instar_guest_runtime::{Ring, WindowPool, chain_config, operation_config};
+
+use crate::commands::Commands;
+
+/// Runs the operation whose config stands in the config page, and leaves its result in the result region. Returns the
+/// exit code of the guest.
+pub fn run(ring: Ring, windows: WindowPool) -> u32 {
+    let config = operation_config();
+    let chain = chain_config();
+    let commands = Commands::new(ring).shared();
+    let [a, b, c, d, ..] = config;
+    match u32::from_le_bytes([a, b, c, d]) {
+        CONVERT_CONFIG_MAGIC => convert::run(&config, &chain, &commands, windows),
+        INFO_CONFIG_MAGIC => info::run(&config, &chain, &commands, windows),
+        _ => EXIT_ERROR,
+    }
+}

@@ -1,0 +1,134 @@
+//! Opens the images of a ChainConfig.
+
+use alloc::rc::Rc;
+use core::cell::RefCell;
+
+use instar_abi::{ChainConfig, ChainDevice, device_flag, device_role, error_kind, image_format};
+use instar_guest_runtime::Window;
+use instar_image_formats::{Chain, DeviceIndex, DiskImage, Format, Image, OpenOptions};
+
+use crate::commands::SharedCommands;
+use crate::device_source::DeviceSource;
+use crate::error::OperationError;
+
+// Format codes cross the ABI by number: the numbers must be the same on both sides.
+const _: () = {
+    assert!(Format::Raw.code() == image_format::RAW);
+    assert!(Format::Qcow2.code() == image_format::QCOW2);
+    assert!(Format::Vmdk.code() == image_format::VMDK);
+    assert!(Format::Vdi.code() == image_format::VDI);
+    assert!(Format::Vpc.code() == image_format::VPC);
+    assert!(Format::Vhdx.code() == image_format::VHDX);
+    assert!(Format::Qcow.code() == image_format::QCOW);
+    assert!(Format::Qed.code() == image_format::QED);
+    assert!(Format::Parallels.code() == image_format::PARALLELS);
+    assert!(Format::Luks.code() == image_format::LUKS);
+    assert!(Format::Bochs.code() == image_format::BOCHS);
+    assert!(Format::Cloop.code() == image_format::CLOOP);
+    assert!(Format::Dmg.code() == image_format::DMG);
+    assert!(Format::Iso9660.code() == image_format::ISO);
+};
+
+/// An image of a chain.
+pub type GuestImage = DiskImage<DeviceSource>;
+
+/// What opening needs.
+pub struct Opener<'a> {
+    pub chain: &'a ChainConfig,
+    pub commands: &'a SharedCommands,
+    pub metadata_window: &'a Rc<RefCell<Window>>,
+}
+
+/// The devices that are used, with their indexes.
+pub fn devices(chain: &ChainConfig) -> impl Iterator<Item = (u32, &ChainDevice)> {
+    let count = usize::try_from(chain.device_count).unwrap_or(usize::MAX);
+    (0_u32..).zip(chain.devices.iter().take(count))
+}
+
+fn child(chain: &ChainConfig, parent: u32, role: u32) -> Option<(u32, &ChainDevice)> {
+    devices(chain).find(|(_, device)| device.role == role && device.parent == parent)
+}
+
+/// The device that holds the output.
+pub fn output(chain: &ChainConfig) -> Option<(u32, &ChainDevice)> {
+    devices(chain).find(|(_, device)| device.role == device_role::OUTPUT)
+}
+
+fn forced_format(index: u32, device: &ChainDevice) -> Result<Option<Format>, OperationError> {
+    if device.format == image_format::PROBE {
+        return Ok(None);
+    }
+    match Format::from_code(device.format) {
+        Some(format) => Ok(Some(format)),
+        None => Err(OperationError::plain(
+            error_kind::BAD_CONFIG,
+            index,
+            "the forced format has an unknown number",
+        )),
+    }
+}
+
+impl Opener<'_> {
+    /// Opens one device as an image.
+    pub fn open(&self, index: u32) -> Result<GuestImage, OperationError> {
+        let (_, device) = devices(self.chain)
+            .find(|(found, _)| *found == index)
+            .ok_or(OperationError::plain(
+                error_kind::BAD_CONFIG,
+                index,
+                "there is no such device",
+            ))?;
+        let source =
+            DeviceSource::new(self.commands, self.metadata_window, index, device.file_size);
+        let format = forced_format(index, device)?;
+        let mut image =
+            DiskImage::open(source, DeviceIndex(index), format, OpenOptions::default())?;
+        if let DiskImage::Qcow2(qcow2) = &mut image
+            && let Some((data_index, data)) = child(self.chain, index, device_role::DATA_FILE)
+        {
+            qcow2.attach_data_file(DeviceIndex(data_index), data.file_size)?;
+        }
+        Ok(image)
+    }
+
+    /// Opens the named image and everything below it.
+    pub fn open_all(&self) -> Result<Chain<GuestImage>, OperationError> {
+        let depth = usize::try_from(self.chain.max_depth).unwrap_or(usize::MAX);
+        let mut chain = Chain::new(depth);
+        let (mut index, _) = devices(self.chain)
+            .find(|(_, device)| device.role == device_role::IMAGE)
+            .ok_or(OperationError::plain(
+                error_kind::BAD_CONFIG,
+                0,
+                "no device is the image",
+            ))?;
+        loop {
+            let image = self.open(index)?;
+            let named = matches!(&image, DiskImage::Qcow2(qcow2) if qcow2.backing_name().is_some());
+            chain.push(image, DeviceIndex(index))?;
+            if !named {
+                return Ok(chain);
+            }
+            match child(self.chain, index, device_role::BACKING) {
+                Some((below, _)) => index = below,
+                None => {
+                    let detail = "the image has a backing file that was not opened";
+                    return Err(OperationError::plain(
+                        error_kind::BACKING_MISSING,
+                        index,
+                        detail,
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// The size that the operation works with: what the image says, unless the config forces another.
+pub fn virtual_size(config: &ChainConfig, chain: &Chain<GuestImage>) -> u64 {
+    devices(config)
+        .find(|(_, device)| {
+            device.role == device_role::IMAGE && device.flags & device_flag::FORCE_SIZE != 0
+        })
+        .map_or_else(|| chain.virtual_size(), |(_, device)| device.virtual_size)
+}

@@ -1,0 +1,153 @@
+//! The child of the process backend: maps the guest's regions, gives up every right, installs the filter that its
+//! parent built, and jumps to the guest. Static, without a C library; linked far away from the guest's addresses.
+//!
+//! Descriptors: 0 the doorbell socket, 1 the memory file, 2 nothing.
+#![no_std]
+#![no_main]
+
+mod sys;
+
+use core::mem::offset_of;
+use core::panic::PanicInfo;
+
+use instar_abi::{
+    SANDBOX_BOOT_MAGIC, SANDBOX_FAULT_MAGIC, SANDBOX_FAULT_STATUS, SANDBOX_SETUP_STATUS,
+    SandboxBoot, SandboxFault, sandbox_region_flag,
+};
+
+core::arch::global_asm!(
+    ".section .text._start,\"ax\",@progbits",
+    ".global _start",
+    "_start:",
+    "and rsp, -16",
+    "xor ebp, ebp",
+    "call {start}",
+    "ud2",
+    start = sym start,
+);
+
+#[panic_handler]
+fn on_panic(_: &PanicInfo<'_>) -> ! {
+    sys::exit_group(SANDBOX_SETUP_STATUS)
+}
+
+const MEMORY_FILE: u64 = 1;
+const PAGE: u64 = 4096;
+const SIGNAL_STACK: u64 = 64 * 1024;
+
+/// Address of the fault report, for the signal handler.
+static mut FAULT_ADDR: u64 = 0;
+
+fn need(result: Result<u64, u64>) -> u64 {
+    match result {
+        Ok(value) => value,
+        Err(_) => sys::exit_group(SANDBOX_SETUP_STATUS),
+    }
+}
+
+fn map_region(address: u64, size: u64, flags: u32) {
+    let has = |flag| flags & flag != 0;
+    let mut protection = 0;
+    for (flag, bit) in [
+        (sandbox_region_flag::READ, sys::PROT_READ),
+        (sandbox_region_flag::WRITE, sys::PROT_WRITE),
+        (sandbox_region_flag::EXECUTE, sys::PROT_EXEC),
+    ] {
+        if has(flag) {
+            protection |= bit;
+        }
+    }
+    let fixed = sys::MAP_FIXED_NOREPLACE | sys::MAP_NORESERVE;
+    if has(sandbox_region_flag::PRIVATE) {
+        need(sys::mmap(
+            address,
+            size,
+            protection,
+            fixed | sys::MAP_PRIVATE | sys::MAP_ANONYMOUS,
+            u64::MAX,
+            0,
+        ));
+        // Advice: large pages make first touches cheaper; without them nothing is lost.
+        let _ = sys::madvise(address, size, sys::MADV_HUGEPAGE);
+    } else {
+        need(sys::mmap(
+            address,
+            size,
+            protection,
+            fixed | sys::MAP_SHARED,
+            MEMORY_FILE,
+            address,
+        ));
+    }
+}
+
+/// Signal handler (SA_SIGINFO): writes what the kernel says of the fault, and ends the process.
+extern "C" fn on_fault(signal: u32, info: *const sys::SigInfo, context: *const sys::UContext) -> ! {
+    // SAFETY: the kernel passes valid pointers to a handler with SA_SIGINFO; FAULT_ADDR was set before handlers were
+    // installed and points into the ring region, which is mapped read-write.
+    unsafe {
+        let info = &*info;
+        let machine = &(*context).machine;
+        let report: *mut u8 = core::ptr::with_exposed_provenance_mut(FAULT_ADDR as usize);
+        let put32 =
+            |field: usize, value: u32| report.add(field).cast::<u32>().write_volatile(value);
+        let put64 =
+            |field: usize, value: u64| report.add(field).cast::<u64>().write_volatile(value);
+        put32(offset_of!(SandboxFault, signal), signal);
+        put32(offset_of!(SandboxFault, code), info.code);
+        put32(offset_of!(SandboxFault, syscall), info.syscall);
+        put64(offset_of!(SandboxFault, vector), machine.trapno);
+        put64(offset_of!(SandboxFault, error_code), machine.err);
+        put64(offset_of!(SandboxFault, cr2), machine.cr2);
+        for (index, value) in machine.in_abi_order().into_iter().enumerate() {
+            put64(offset_of!(SandboxFault, registers) + index * 8, value);
+        }
+        put32(offset_of!(SandboxFault, magic), SANDBOX_FAULT_MAGIC);
+    }
+    sys::exit_group(SANDBOX_FAULT_STATUS)
+}
+
+extern "C" fn start() -> ! {
+    let page = need(sys::mmap(
+        0,
+        PAGE,
+        sys::PROT_READ,
+        sys::MAP_SHARED,
+        MEMORY_FILE,
+        0,
+    ));
+    // SAFETY: the page was just mapped and the parent does not change it any more.
+    let boot = unsafe {
+        let bytes: *const [u8; SandboxBoot::SIZE] =
+            core::ptr::with_exposed_provenance(page as usize);
+        SandboxBoot::from_bytes(&*bytes)
+    };
+    if boot.magic != SANDBOX_BOOT_MAGIC {
+        sys::exit_group(SANDBOX_SETUP_STATUS);
+    }
+    need(sys::munmap(page, PAGE));
+    for region in boot.regions.iter().take(boot.region_count as usize) {
+        map_region(region.address, region.size, region.flags);
+    }
+    sys::drop_rights(boot.cpu_seconds);
+
+    // SAFETY: one thread, and no handler is installed yet.
+    unsafe { FAULT_ADDR = boot.fault_addr };
+    let anonymous = sys::MAP_PRIVATE | sys::MAP_ANONYMOUS;
+    let stack = need(sys::mmap(
+        0,
+        SIGNAL_STACK,
+        sys::PROT_READ | sys::PROT_WRITE,
+        anonymous,
+        u64::MAX,
+        0,
+    ));
+    need(sys::sigaltstack(stack, SIGNAL_STACK));
+    for signal in sys::FAULT_SIGNALS {
+        need(sys::sigaction(signal, on_fault));
+    }
+    need(sys::close_range(1, u64::from(u32::MAX)));
+    let count = (boot.filter_count as usize).min(boot.filter.len());
+    need(sys::install_filter(&boot.filter[..count]));
+    sys::jump(boot.entry, boot.stack_top)
+}
