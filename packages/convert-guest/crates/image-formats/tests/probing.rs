@@ -80,6 +80,13 @@ fn formats_that_nothing_here_can_make_are_recognised() {
         probe_bytes(&with(&[(TRAILER, b"koly")])),
         Probe::Known(Format::Dmg)
     );
+    // Either end of a dynamic VHD is enough, for a file that has lost the other.
+    for at in [0, TRAILER] {
+        assert_eq!(
+            probe_bytes(&with(&[(at, b"conectix")])),
+            Probe::Known(Format::Vpc)
+        );
+    }
     let cowd = with(&[(0, b"COWD\x01\0\0\0")]);
     assert_eq!(probe_bytes(&cowd), Probe::Known(Format::Vmdk));
     for version in [1, 2] {

@@ -17,7 +17,17 @@ fn walk(image: &mut impl Image, file_sizes: &[u64], falls_through: bool) {
     assert_eq!(size % 512, 0);
     for start in [0, size / 3, size.saturating_sub(1)] {
         let mut offset = start;
-        for step in [1, 511, 70_000, u64::MAX, u64::MAX, 5, u64::MAX] {
+        for step in [
+            1,
+            511,
+            70_000,
+            u64::MAX,
+            u64::MAX,
+            5,
+            u64::MAX,
+            9999,
+            u64::MAX,
+        ] {
             if offset >= size {
                 assert!(image.map(offset, step).is_err());
                 break;
@@ -27,8 +37,25 @@ fn walk(image: &mut impl Image, file_sizes: &[u64], falls_through: bool) {
             };
             check(&extent, offset, step.min(size - offset), file_sizes);
             assert!(falls_through || extent.kind != ExtentKind::Unallocated);
+            check_inside(image, &extent);
             offset = extent.end();
         }
+    }
+}
+
+/// A long extent says of each of its bytes what the byte says of itself.
+fn check_inside(image: &mut impl Image, extent: &Extent) {
+    for part in 0..=40 {
+        let delta = (extent.length - 1) / 40 * part;
+        let single = image.map(extent.start + delta, 1).unwrap();
+        let expected = match extent.kind {
+            ExtentKind::Data { device, offset } => ExtentKind::Data {
+                device,
+                offset: offset + delta,
+            },
+            same => same,
+        };
+        assert_eq!(single.kind, expected, "{delta} bytes into {extent:?}");
     }
 }
 
@@ -135,6 +162,28 @@ proptest! {
         }
         for (index, entry) in l2.iter().enumerate() {
             image.l2(index, *entry);
+        }
+        open_and_walk(&image.bytes, Some(Format::Qcow2));
+    }
+
+    // Many tables of 64 entries side by side in one cache block, in any order.
+    #[test]
+    fn any_tables_of_small_clusters(
+        l1 in prop::collection::vec(0..8_u64, 40),
+        runs in prop::collection::vec((table_entry(), 1..100_usize), 1..20),
+        version in 2..4_u32,
+    ) {
+        let mut image = Builder::new();
+        image.u32(at::CLUSTER_BITS, 9).u32(at::VERSION, version).u32(at::L1_SIZE, 40);
+        for (index, table) in l1.iter().enumerate() {
+            image.u64(L1_TABLE + 8 * index, L2_TABLE as u64 + 512 * table);
+        }
+        let entries = runs.iter().flat_map(|(entry, count)| {
+            let stride = if *entry % 2 == 0 && *entry != 0 { 512 } else { 0 };
+            (0..*count as u64).map(move |index| entry.wrapping_add(stride * index))
+        });
+        for (index, entry) in entries.take(8 * 64).enumerate() {
+            image.l2(index, entry);
         }
         open_and_walk(&image.bytes, Some(Format::Qcow2));
     }
