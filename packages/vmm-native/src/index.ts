@@ -78,6 +78,11 @@ export function allocateFile(fd: number, length: bigint): void {
   });
 }
 
+/** Bytes of a file or block device. */
+export function deviceSize(fd: number): bigint {
+  return guarded(() => binding().deviceSize(fd));
+}
+
 /** Makes `length` bytes at `offset` of a file read as zeros, allocated (fallocate, FALLOC_FL_ZERO_RANGE). */
 export function zeroFileRange(fd: number, offset: bigint, length: bigint): void {
   guarded(() => {

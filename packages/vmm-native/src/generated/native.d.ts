@@ -32,6 +32,9 @@ export interface DeviceOptions {
   fresh?: boolean
 }
 
+/** Bytes of a file or block device. */
+export declare function deviceSize(fd: number): bigint
+
 /** A CPU exception of the guest. */
 export interface FaultReport {
   /** Exception vector. */

@@ -216,6 +216,12 @@ pub fn allocate_file(fd: i32, length: BigInt) -> Result<(), Failure> {
     files::allocate(fd, length).map_err(|error| io_failure(&error))
 }
 
+/// Bytes of a file or block device.
+#[napi(catch_unwind)]
+pub fn device_size(fd: i32) -> Result<BigInt, Failure> {
+    files::size(fd).map(BigInt::from).map_err(|error| io_failure(&error))
+}
+
 /// Makes a range of a file read as zeros.
 #[napi(catch_unwind)]
 pub fn zero_file_range(fd: i32, offset: BigInt, length: BigInt) -> Result<(), Failure> {

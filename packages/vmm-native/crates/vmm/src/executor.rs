@@ -298,7 +298,7 @@ impl<'a> Executor<'a> {
                 let from = self.memory.range(window, target.length).map_err(|_| Failure::Errno(libc::EFAULT))?;
                 self.advance_stream(device, &target)?;
                 // SAFETY: the window was checked to lie in guest memory, which outlives this call.
-                unsafe { files::write_all_raw(device.fd, from, target.length, position(device, target.offset)) }?;
+                unsafe { put(device, from, target.length, target.offset, &|| self.stopped()) }?;
                 add(&self.counters.bytes_written, target.length);
                 Ok(())
             }
@@ -339,12 +339,7 @@ impl<'a> Executor<'a> {
             // SAFETY: the buffer belongs to this thread and is at least `piece` bytes long.
             unsafe {
                 files::read_exact_raw(from.fd, buffer.as_mut_ptr(), piece, source.offset.saturating_add(done))?;
-                files::write_all_raw(
-                    to.fd,
-                    buffer.as_mut_ptr(),
-                    piece,
-                    position(to, target.offset.saturating_add(done)),
-                )?;
+                put(to, buffer.as_ptr(), piece, target.offset.saturating_add(done), &|| self.stopped())?;
             }
             done = done.saturating_add(piece);
             add(&self.counters.bytes_copied, piece);
@@ -399,8 +394,23 @@ fn add(counter: &AtomicU64, value: u64) {
     counter.fetch_add(value, Ordering::Relaxed);
 }
 
-fn position(device: &Device, offset: u64) -> Option<u64> {
-    (device.access == Access::Output).then_some(offset)
+/// Writes to a file at an offset, or to a stream, whose position the caller has checked.
+///
+/// # Safety
+/// `source` must be valid for reads of `length` bytes.
+unsafe fn put(
+    device: &Device,
+    source: *const u8,
+    length: u64,
+    offset: u64,
+    stopped: &dyn Fn() -> bool,
+) -> std::io::Result<()> {
+    match device.access {
+        // SAFETY: the caller's promise.
+        Access::StreamOutput => unsafe { files::write_stream_raw(device.fd, source, length, stopped) },
+        // SAFETY: the caller's promise.
+        _ => unsafe { files::write_all_raw(device.fd, source, length, offset) },
+    }
 }
 
 /// Makes a range read as zeros. A fresh output needs nothing: its bytes are allocated (or, for a hole, absent) already.
@@ -425,12 +435,7 @@ fn zero(
         let piece = target.length.saturating_sub(done).min(buffer.len() as u64);
         // SAFETY: the buffer belongs to this thread and is at least `piece` bytes long.
         unsafe {
-            files::write_all_raw(
-                device.fd,
-                buffer.as_mut_ptr(),
-                piece,
-                position(device, target.offset.saturating_add(done)),
-            )?;
+            put(device, buffer.as_ptr(), piece, target.offset.saturating_add(done), stopped)?;
         }
         done = done.saturating_add(piece);
     }

@@ -35,34 +35,85 @@ pub unsafe fn read_exact_raw(fd: RawFd, target: *mut u8, length: u64, offset: u6
     Ok(())
 }
 
-/// Writes exactly `length` bytes, at `offset` or, for a stream, at the current position.
+/// Writes exactly `length` bytes at `offset`.
 ///
 /// # Safety
 /// `source` must be valid for reads of `length` bytes.
-pub unsafe fn write_all_raw(fd: RawFd, source: *mut u8, length: u64, offset: Option<u64>) -> io::Result<()> {
+pub unsafe fn write_all_raw(fd: RawFd, source: *const u8, length: u64, offset: u64) -> io::Result<()> {
     let mut done: u64 = 0;
     while done < length {
         let left = usize::try_from(length.saturating_sub(done)).map_err(io::Error::other)?;
         let at = usize::try_from(done).map_err(io::Error::other)?;
         // SAFETY: done < length, and the caller promises `length` bytes.
-        let put = unsafe {
-            let from = source.add(at).cast();
-            match offset {
-                Some(offset) => libc::pwrite(fd, from, left, offset_of(offset.saturating_add(done))?),
-                None => libc::write(fd, from, left),
+        let put = unsafe { libc::pwrite(fd, source.add(at).cast(), left, offset_of(offset.saturating_add(done))?) };
+        match u64::try_from(put) {
+            Ok(0) => return Err(io::Error::from_raw_os_error(libc::EIO)),
+            Ok(count) => done = done.saturating_add(count),
+            Err(_) => retry_interrupted()?,
+        }
+    }
+    Ok(())
+}
+
+/// Bytes that a pipe which polls writable takes without blocking (pipe(7), PIPE_BUF).
+const PIPE_BUF: usize = 4096;
+/// How long a stalled stream is waited for before `stopped` is looked at again (ms).
+const STREAM_POLL_MS: libc::c_int = 50;
+
+/// Writes exactly `length` bytes at the position of a stream. A reader that stalls is waited for, but never so that
+/// `stopped` would not be seen: then it fails with ECANCELED.
+///
+/// # Safety
+/// `source` must be valid for reads of `length` bytes.
+pub unsafe fn write_stream_raw(
+    fd: RawFd,
+    source: *const u8,
+    length: u64,
+    stopped: &dyn Fn() -> bool,
+) -> io::Result<()> {
+    let mut done: u64 = 0;
+    let mut can_refuse_to_wait = true;
+    while done < length {
+        if stopped() {
+            return Err(io::Error::from_raw_os_error(libc::ECANCELED));
+        }
+        let left = usize::try_from(length.saturating_sub(done)).map_err(io::Error::other)?;
+        let at = usize::try_from(done).map_err(io::Error::other)?;
+        // SAFETY: done < length, and the caller promises `length` bytes.
+        let from = unsafe { source.add(at) };
+        let put = if can_refuse_to_wait {
+            let part = libc::iovec { iov_base: from.cast_mut().cast(), iov_len: left };
+            // SAFETY: one valid iovec over `left` readable bytes; offset -1 means the current position.
+            unsafe { libc::pwritev2(fd, &part, 1, -1, libc::RWF_NOWAIT) }
+        } else {
+            if !wait_writable(fd)? {
+                continue;
             }
+            // SAFETY: at most `left` readable bytes.
+            unsafe { libc::write(fd, from.cast(), left.min(PIPE_BUF)) }
         };
         match u64::try_from(put) {
             Ok(0) => return Err(io::Error::from_raw_os_error(libc::EIO)),
             Ok(count) => done = done.saturating_add(count),
             Err(_) => match io::Error::last_os_error() {
-                error if error.raw_os_error() == Some(libc::EAGAIN) && offset.is_none() => wait_writable(fd)?,
                 error if error.kind() == io::ErrorKind::Interrupted => {}
+                error if error.raw_os_error() == Some(libc::EAGAIN) => {
+                    wait_writable(fd)?;
+                }
+                error if can_refuse_to_wait && !is_final(&error) => can_refuse_to_wait = false,
                 error => return Err(error),
             },
         }
     }
     Ok(())
+}
+
+/// Errors of a stream that another way of writing would meet, too.
+fn is_final(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EPIPE | libc::ENOSPC | libc::EFBIG | libc::EDQUOT | libc::EIO | libc::EBADF)
+    )
 }
 
 fn retry_interrupted() -> io::Result<()> {
@@ -73,12 +124,13 @@ fn retry_interrupted() -> io::Result<()> {
     Err(error)
 }
 
-fn wait_writable(fd: RawFd) -> io::Result<()> {
+/// Waits a short time; returns whether the descriptor can be written.
+fn wait_writable(fd: RawFd) -> io::Result<bool> {
     let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
     // SAFETY: one valid pollfd.
-    match unsafe { libc::poll(&mut poll, 1, -1) } {
-        -1 => retry_interrupted(),
-        _ => Ok(()),
+    match unsafe { libc::poll(&mut poll, 1, STREAM_POLL_MS) } {
+        -1 => retry_interrupted().map(|()| false),
+        ready => Ok(ready > 0),
     }
 }
 
@@ -93,6 +145,13 @@ pub fn zero_range(fd: RawFd, offset: u64, length: u64, hole: bool) -> io::Result
 pub fn allocate(fd: RawFd, length: u64) -> io::Result<()> {
     // SAFETY: fallocate on plain integers.
     check(unsafe { libc::fallocate(fd, 0, 0, offset_of(length)?) })
+}
+
+/// Bytes of a file or block device (the position of the descriptor moves).
+pub fn size(fd: RawFd) -> io::Result<u64> {
+    // SAFETY: lseek on plain integers.
+    let end = unsafe { libc::lseek(fd, 0, libc::SEEK_END) };
+    u64::try_from(end).map_err(|_| io::Error::last_os_error())
 }
 
 /// Brings written data to the disk.

@@ -58,9 +58,17 @@ pub fn copy(request: &StreamCopy, cancelled: &AtomicBool, progress: &AtomicU64) 
             done.skipped = done.skipped.saturating_add(count);
             continue;
         }
-        let offset = request.target_offset.map(|start| start.saturating_add(done.copied));
+        let stopped = || cancelled.load(Ordering::Acquire);
         // SAFETY: `count` bytes of the buffer were just read.
-        unsafe { files::write_all_raw(request.target, buffer.as_mut_ptr(), count, offset)? };
+        unsafe {
+            match request.target_offset {
+                Some(start) => {
+                    let offset = start.saturating_add(done.copied);
+                    files::write_all_raw(request.target, buffer.as_ptr(), count, offset)?;
+                }
+                None => files::write_stream_raw(request.target, buffer.as_ptr(), count, &stopped)?,
+            }
+        }
         done.copied = done.copied.saturating_add(count);
         progress.store(done.copied, Ordering::Relaxed);
     }
