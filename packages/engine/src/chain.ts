@@ -1,0 +1,143 @@
+import { DEVICE_ROLE, INFO_FLAG, NO_PARENT, type InfoResult, type ValueOf } from '@instar/shared-abi';
+import { EngineError } from './errors.js';
+import { quoteName } from './escape.js';
+import { closeFile } from './file-descriptor.js';
+import { formatNumber, READABLE_FORMATS } from './formats.js';
+import { guestInfo, MAX_CHAIN_DEPTH, type GuestContext, type GuestDevice } from './guest.js';
+import { adoptInput, type InputFile } from './input-file.js';
+import { openReference, type PathPolicy } from './path-policy.js';
+
+/** What the guest said of an image. */
+export type ImageInfo = ValueOf<typeof InfoResult>;
+
+/** One image of a chain. */
+export interface Layer {
+  readonly file: InputFile;
+  readonly info: ImageInfo;
+  /** Index of the layer's file in {@link Chain.devices}. */
+  readonly device: number;
+  readonly dataFile: InputFile | undefined;
+}
+
+/** An image with everything that it reads from, all files open. */
+export interface Chain {
+  /** The named image first. */
+  readonly layers: readonly Layer[];
+  readonly devices: readonly GuestDevice[];
+  readonly files: readonly InputFile[];
+  /** Closes all files. */
+  close(): Promise<void>;
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+function storedName(bytes: Uint8Array, length: number, role: string, image: string): string {
+  try {
+    const name = decoder.decode(bytes.subarray(0, length));
+    if (name.includes('\0')) throw new TypeError('NUL');
+    return name;
+  } catch {
+    throw new EngineError('PATH_REFUSED', `the name of its ${role} is not UTF-8 text`, { file: image });
+  }
+}
+
+/** Device entry of an input. */
+export function inputDevice(file: InputFile, role: number, format: number, parent: number): GuestDevice {
+  return {
+    path: file.path,
+    entry: { role, format, parent, flags: 0, file_size: file.size, virtual_size: 0n, start: 0n },
+    options: { fd: file.fd, access: 'input', size: file.size },
+  };
+}
+
+/**
+ * Opens an image and everything below it: asks the guest what each file is and what it refers to, and opens the
+ * references that the policy allows. Closes everything again when it fails.
+ * @param format number of the format that the user forced, or PROBE
+ * @throws EngineError `CHAIN_LOOP`, `CHAIN_TOO_DEEP`, `PATH_REFUSED`, `IMAGE_…`
+ */
+export async function openChain(
+  top: InputFile,
+  format: number,
+  policy: PathPolicy,
+  forceShare: boolean,
+  context: GuestContext,
+): Promise<Chain> {
+  const layers: Layer[] = [];
+  const devices: GuestDevice[] = [];
+  const files: InputFile[] = [top];
+  const close = async (): Promise<void> => {
+    await Promise.all(files.map((file) => closeFile(file.fd)));
+  };
+
+  const addReference = async (role: string, name: string, image: string): Promise<InputFile> => {
+    const opened = await openReference({ role, name, image }, policy);
+    const file = await adoptInput(opened.fd, opened.path, forceShare);
+    files.push(file);
+    return file;
+  };
+
+  const addLayer = async (file: InputFile, declared: number, parent: number): Promise<Layer> => {
+    const role = parent === NO_PARENT ? DEVICE_ROLE.values.IMAGE : DEVICE_ROLE.values.BACKING;
+    const info = await guestInfo([inputDevice(file, DEVICE_ROLE.values.IMAGE, declared, NO_PARENT)], context);
+    const device = devices.length;
+    devices.push(inputDevice(file, role, info.format, parent));
+    let dataFile: InputFile | undefined;
+    if ((info.flags & INFO_FLAG.values.DATA_FILE) !== 0) {
+      if (info.data_file_len === 0) {
+        throw new EngineError('REFERENCE_MISSING', 'needs an external data file but names none', { file: file.path });
+      }
+      const name = storedName(info.data_file, info.data_file_len, 'external data file', file.path);
+      dataFile = await addReference('external data file', name, file.path);
+      refuseLoop(files, dataFile);
+      devices.push(inputDevice(dataFile, DEVICE_ROLE.values.DATA_FILE, 0, device));
+    }
+    const layer = { file, info, device, dataFile };
+    layers.push(layer);
+    return layer;
+  };
+
+  try {
+    let layer = await addLayer(top, format, NO_PARENT);
+    while ((layer.info.flags & INFO_FLAG.values.BACKING_FILE) !== 0) {
+      const { info, file } = layer;
+      if (layers.length >= MAX_CHAIN_DEPTH) {
+        throw new EngineError('CHAIN_TOO_DEEP', `its backing chain has more than ${MAX_CHAIN_DEPTH} layers`, {
+          file: top.path,
+        });
+      }
+      const name = storedName(info.backing_file, info.backing_file_len, 'backing file', file.path);
+      const backing = await addReference('backing file', name, file.path);
+      refuseLoop(files, backing);
+      layer = await addLayer(backing, declaredFormat(info, file.path), layer.device);
+    }
+    return { layers, devices, files, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function refuseLoop(files: readonly InputFile[], added: InputFile): void {
+  const earlier = files.find((file) => file !== added && file.identity === added.identity);
+  if (earlier !== undefined) {
+    throw new EngineError('CHAIN_LOOP', `refers to ${quoteName(added.path)}, which is already part of its chain`, {
+      file: earlier.path,
+    });
+  }
+}
+
+/** The backing format that an image declares; it is then believed, never probed again. */
+function declaredFormat(info: ImageInfo, image: string): number {
+  if (info.backing_format_len === 0) return 0;
+  const name = storedName(info.backing_format, info.backing_format_len, 'backing format', image);
+  const number = formatNumber(name);
+  if (number === undefined || !(READABLE_FORMATS as readonly string[]).includes(name)) {
+    throw new EngineError(
+      'UNSUPPORTED_FORMAT',
+      `declares the backing format ${quoteName(name)}; ${READABLE_FORMATS.join(' and ')} are read`,
+      { file: image },
+    );
+  }
+  return number;
+}

@@ -1,0 +1,111 @@
+import { escapeText } from './escape.js';
+
+/** Where in a file an error was met. */
+export interface ErrorLocation {
+  /** Name of the field, as the format's specification has it. */
+  readonly field: string;
+  /** Byte offset in the file. */
+  readonly offset: bigint;
+  /** What was found there. */
+  readonly value: bigint;
+  /** What was expected. */
+  readonly expected?: string;
+}
+
+/** Codes of errors that do not come from an image's content. Codes of refused images begin with `IMAGE_`. */
+export type EngineErrorCode =
+  | `IMAGE_${string}`
+  | 'ABORTED'
+  | 'CHAIN_LOOP'
+  | 'CHAIN_TOO_DEEP'
+  | 'FILE_NOT_USABLE'
+  | 'GUEST_FAILED'
+  | 'GUEST_LIMIT'
+  | 'INPUT_IN_USE'
+  | 'INVALID_OPTION'
+  | 'NO_SPACE'
+  | 'OUTPUT_EXISTS'
+  | 'PATH_REFUSED'
+  | 'READ_FAILED'
+  | 'REFERENCE_MISSING'
+  | 'SAME_FILE'
+  | 'SANDBOX_UNAVAILABLE'
+  | 'UNSUPPORTED_FORMAT'
+  | 'UNSUPPORTED_PLATFORM'
+  | 'WRITE_FAILED';
+
+/** What is known of an error besides its message. */
+export interface EngineErrorDetails {
+  /** Path of the file, as the user or the image named it. */
+  readonly file?: string;
+  readonly location?: ErrorLocation;
+  readonly cause?: unknown;
+}
+
+/**
+ * An operation that was refused or failed. `message` is one line that may be shown as it is: control characters of
+ * names are escaped. `code` is stable.
+ */
+export class EngineError extends Error {
+  override readonly name = 'EngineError';
+  readonly code: EngineErrorCode;
+  readonly file: string | undefined;
+  readonly location: ErrorLocation | undefined;
+
+  constructor(code: EngineErrorCode, what: string, details: EngineErrorDetails = {}) {
+    const { file, location, cause } = details;
+    super(
+      `${file === undefined ? '' : `${escapeText(file)}: `}${what}${location === undefined ? '' : place(location)}`,
+      cause === undefined ? undefined : { cause },
+    );
+    this.code = code;
+    this.file = file;
+    this.location = location;
+  }
+}
+
+function place({ field, offset, value, expected }: ErrorLocation): string {
+  const wanted = expected === undefined || expected === '' ? '' : `, expected ${escapeText(expected)}`;
+  return ` (${escapeText(field)} at offset ${offset} is ${value}${wanted})`;
+}
+
+/** Short sentences for system errors that users meet. */
+const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EDQUOT: 'the disk quota is exhausted',
+  EFBIG: 'the file would be larger than its file system or limit allows',
+  EISDIR: 'is a directory',
+  ELOOP: 'too many symbolic links',
+  EMFILE: 'too many open files',
+  ENAMETOOLONG: 'the name is too long',
+  ENOENT: 'no such file or directory',
+  ENOSPC: 'no space left on device',
+  ENOTDIR: 'a part of the path is not a directory',
+  ENXIO: 'no such device',
+  EPERM: 'operation not permitted',
+  EPIPE: 'the reader of the output is gone',
+  EROFS: 'the file system is read-only',
+  ETXTBSY: 'the file is being executed',
+  EXDEV: 'the name leads out of its directory',
+};
+
+/** The name of a system error, where `error` is one. */
+export function systemErrorName(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
+  return /^E[A-Z0-9]+$/.test(error.code) ? error.code : undefined;
+}
+
+/** A sentence for a system error, with its name. */
+export function describeSystemError(name: string): string {
+  const sentence = SYSTEM_ERRORS[name];
+  return sentence === undefined ? `system error ${name}` : `${sentence} (${name})`;
+}
+
+/** Wraps a failed system call on a file. */
+export function fileError(code: EngineErrorCode, file: string, doing: string, error: unknown): EngineError {
+  if (error instanceof EngineError) return error;
+  const name = systemErrorName(error);
+  const why = name === undefined ? (error instanceof Error ? error.message : String(error)) : describeSystemError(name);
+  const chosen = name === 'ENOSPC' || name === 'EDQUOT' || name === 'EFBIG' ? 'NO_SPACE' : code;
+  return new EngineError(chosen, `${doing}: ${why}`, { file, cause: error });
+}

@@ -1,0 +1,185 @@
+import {
+  CHAIN_MAX_DEVICES,
+  ChainConfig,
+  ConvertConfig,
+  ConvertResult,
+  ERROR_KIND,
+  InfoConfig,
+  InfoResult,
+  nameOf,
+  RESULT_STATUS,
+  type ChainDevice,
+  type ErrorRecord,
+  type ValueOf,
+} from '@instar/shared-abi';
+import { sandboxHelperPath } from '@instar/convert-guest';
+import {
+  createControl,
+  runGuest,
+  VmmError,
+  type DeviceOptions,
+  type LimitOptions,
+  type RunReport,
+} from '@instar/vmm-native';
+import { getSystemErrorName } from 'node:util';
+import { EngineError, describeSystemError, type EngineErrorCode } from './errors.js';
+import { escapeText } from './escape.js';
+import { guestImage, type Sandbox } from './sandbox.js';
+
+/** Bounds of one guest run. Times in milliseconds; 0 means the default. */
+export interface GuestLimits {
+  /** Longest time without any completed command (default 30000). */
+  readonly noProgressMs?: number;
+  /** Longest time of one run (default: none). */
+  readonly wallClockMs?: number;
+  /** Most CPU time of the guest (default: none). */
+  readonly cpuMs?: number;
+}
+
+/** One device of a run: its entry in the chain config and its descriptor. */
+export interface GuestDevice {
+  readonly entry: ValueOf<typeof ChainDevice>;
+  readonly options: DeviceOptions;
+  /** Path, for messages. */
+  readonly path: string;
+}
+
+/** How a run is made. */
+export interface GuestContext {
+  readonly sandbox: Sandbox;
+  readonly limits: GuestLimits;
+  readonly signal?: AbortSignal | undefined;
+  /** Called a few times a second with bytes done and bytes to do. */
+  readonly onProgress?: ((done: bigint, total: bigint) => void) | undefined;
+}
+
+/** Layers that a backing chain may have. */
+export const MAX_CHAIN_DEPTH = 16;
+const PROGRESS_INTERVAL_MS = 100;
+
+async function run(
+  devices: readonly GuestDevice[],
+  operationConfig: Uint8Array,
+  context: GuestContext,
+  outputBytes?: bigint,
+): Promise<RunReport> {
+  if (devices.length > CHAIN_MAX_DEVICES) {
+    throw new EngineError('CHAIN_TOO_DEEP', `${devices.length} files are more than ${CHAIN_MAX_DEVICES}`);
+  }
+  const { signal, onProgress, limits } = context;
+  throwIfAborted(signal);
+  const control = createControl();
+  const onAbort = (): void => {
+    control.cancel();
+  };
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const timer =
+    onProgress &&
+    setInterval(() => {
+      const { done, total } = control.progress();
+      onProgress(done, total);
+    }, PROGRESS_INTERVAL_MS);
+  const limitOptions: LimitOptions = { ...limits, ...(outputBytes === undefined ? {} : { outputBytes }) };
+  try {
+    const report = await runGuest(
+      {
+        image: guestImage(),
+        chainConfig: ChainConfig.encode({
+          device_count: devices.length,
+          max_depth: MAX_CHAIN_DEPTH,
+          devices: devices.map((device) => device.entry),
+        }),
+        operationConfig,
+        devices: devices.map((device) => device.options),
+        sandbox: context.sandbox,
+        helper: sandboxHelperPath(),
+        limits: limitOptions,
+      },
+      control,
+    );
+    throwIfAborted(signal);
+    return report;
+  } catch (error) {
+    if (error instanceof VmmError) {
+      const code: EngineErrorCode = error.code === 'SANDBOX_UNAVAILABLE' ? error.code : 'GUEST_FAILED';
+      throw new EngineError(code, error.message, { cause: error });
+    }
+    throw error;
+  } finally {
+    clearInterval(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new EngineError('ABORTED', 'aborted', { cause: signal.reason });
+}
+
+/** Turns an outcome that is not a finished guest into an error about the image that was being read. */
+function checkOutcome(report: RunReport, devices: readonly GuestDevice[]): void {
+  if (report.outcome === 'exit' && (report.exitCode === 0 || report.exitCode === 1)) return;
+  const file = devices[0]?.path ?? '';
+  if (report.outcome === 'limit') throw new EngineError('GUEST_LIMIT', report.message, { file });
+  const what =
+    report.outcome === 'exit' ? `the sandboxed reader gave up (exit code ${report.exitCode ?? 0})` : report.message;
+  throw new EngineError('GUEST_FAILED', `${escapeText(what)}; the image may be made to attack its reader`, { file });
+}
+
+const decoder = new TextDecoder('utf-8');
+
+function text(bytes: Uint8Array, length: number): string {
+  return decoder.decode(bytes.subarray(0, length));
+}
+
+/** The error behind a guest's error record. */
+function recordError(record: ValueOf<typeof ErrorRecord>, devices: readonly GuestDevice[]): EngineError {
+  const file = devices[record.device]?.path ?? devices[0]?.path ?? '';
+  const kind = nameOf(ERROR_KIND, record.kind) ?? 'UNKNOWN';
+  const detail = escapeText(text(record.detail, record.detail_len)).replaceAll('\\\\x', '\\x');
+  if (record.status !== 0) {
+    const name = getSystemErrorName(-record.status);
+    const full = name === 'ENOSPC' || name === 'EDQUOT' || name === 'EFBIG';
+    const code = full ? 'NO_SPACE' : kind === 'WRITE_FAILED' ? 'WRITE_FAILED' : 'READ_FAILED';
+    const where = kind === 'WRITE_FAILED' || record.offset !== 0n ? ` at offset ${record.offset}` : '';
+    return new EngineError(code, `${detail}${where}: ${describeSystemError(name)}`, { file });
+  }
+  const code: EngineErrorCode =
+    kind === 'WRITE_FAILED' ? 'WRITE_FAILED' : kind === 'SOURCE_FAILED' ? 'IMAGE_TRUNCATED' : `IMAGE_${kind}`;
+  if (record.has_location !== 1) return new EngineError(code, detail, { file });
+  const expected = text(record.expected, record.expected_len);
+  return new EngineError(code, detail, {
+    file,
+    location: {
+      field: text(record.field, record.field_len),
+      offset: record.offset,
+      value: record.value,
+      ...(expected === '' ? {} : { expected }),
+    },
+  });
+}
+
+/** Asks the guest what the image on the first device is. */
+export async function guestInfo(
+  devices: readonly GuestDevice[],
+  context: GuestContext,
+): Promise<ValueOf<typeof InfoResult>> {
+  const report = await run(devices, InfoConfig.encode({ device: 0 }), context);
+  checkOutcome(report, devices);
+  const result = InfoResult.decode(report.result);
+  if (result.status === RESULT_STATUS.values.OK) return result;
+  throw recordError(result.error, devices);
+}
+
+/** Runs the convert operation. */
+export async function guestConvert(
+  devices: readonly GuestDevice[],
+  config: Parameters<typeof ConvertConfig.encode>[0],
+  context: GuestContext,
+  outputBytes: bigint,
+): Promise<ValueOf<typeof ConvertResult>> {
+  const report = await run(devices, ConvertConfig.encode(config), context, outputBytes);
+  checkOutcome(report, devices);
+  const result = ConvertResult.decode(report.result);
+  if (result.status === RESULT_STATUS.values.OK) return result;
+  throw recordError(result.error, devices);
+}

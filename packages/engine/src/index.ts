@@ -1,0 +1,15 @@
+/** Disk-image operations on images from strangers: every image is parsed inside a sandbox. */
+export { dd } from './dd.js';
+export type { DdOptions, DdResult, Endpoint, OperationControl } from './dd.js';
+export { EngineError } from './errors.js';
+export type { EngineErrorCode, EngineErrorDetails, ErrorLocation } from './errors.js';
+export { escapeText, quoteName } from './escape.js';
+export { READABLE_FORMATS, WRITABLE_FORMATS } from './formats.js';
+export type { GuestLimits } from './guest.js';
+export { checkSafety, info } from './info.js';
+export type { Bitmap, ImageDescription, InfoOptions, Qcow2Details, Snapshot } from './info.js';
+export { IMAGE_DIRECTORY_ONLY, NO_REFERENCES } from './path-policy.js';
+export type { PathPolicy } from './path-policy.js';
+export type { SafetyCheck, SafetyCheckName, SafetyVerdict } from './safety.js';
+export { checkSandboxes } from './sandbox.js';
+export type { Sandbox, SandboxChoice, SandboxReport } from './sandbox.js';

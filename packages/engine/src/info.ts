@@ -1,0 +1,209 @@
+import { INFO_FLAG, type BitmapRecord, type SnapshotRecord, type ValueOf } from '@instar/shared-abi';
+import { inputDevice, openChain, type ImageInfo, type Layer } from './chain.js';
+import { EngineError } from './errors.js';
+import { closeFile } from './file-descriptor.js';
+import { forcedFormat, formatName } from './formats.js';
+import { guestInfo, type GuestContext } from './guest.js';
+import { openInput, type InputFile } from './input-file.js';
+import type { PathPolicy } from './path-policy.js';
+import { chooseSandbox, type Sandbox } from './sandbox.js';
+import { judge, judgeUnreadable, type SafetyVerdict } from './safety.js';
+import { warnOfProcess, type OperationControl } from './dd.js';
+import { DEVICE_ROLE, NO_PARENT } from '@instar/shared-abi';
+import path from 'node:path';
+
+/** An internal snapshot. */
+export interface Snapshot {
+  readonly id: string;
+  readonly name: string;
+  /** Bytes of VM state. */
+  readonly vmStateSize: bigint;
+  readonly dateSeconds: number;
+  readonly dateNanoseconds: number;
+  readonly vmClockNanoseconds: bigint;
+  /** Instruction count, undefined where it was not recorded. */
+  readonly instructionCount: bigint | undefined;
+}
+
+/** A persistent dirty bitmap. */
+export interface Bitmap {
+  readonly name: string;
+  /** Bytes that one bit stands for. */
+  readonly granularity: bigint;
+  readonly flags: readonly ('in-use' | 'auto')[];
+}
+
+/** What is special to qcow2. */
+export interface Qcow2Details {
+  /** `0.10` for version 2, `1.1` for version 3. */
+  readonly compat: string;
+  readonly compressionType: 'zlib' | 'zstd';
+  readonly lazyRefcounts: boolean;
+  readonly refcountBits: number;
+  readonly corrupt: boolean;
+  readonly extendedL2: boolean;
+  readonly dataFile: string | undefined;
+  readonly dataFileRaw: boolean;
+  readonly bitmaps: readonly Bitmap[];
+}
+
+/** What an image says of itself. Text comes from the image: escape it before it is shown. */
+export interface ImageDescription {
+  readonly filename: string;
+  readonly format: string;
+  /** Bytes. */
+  readonly virtualSize: bigint;
+  /** Length of the file (bytes). */
+  readonly fileLength: bigint;
+  /** Bytes that the file takes on its file system. */
+  readonly actualSize: bigint;
+  /** Bytes; undefined where the format has no clusters. */
+  readonly clusterSize: number | undefined;
+  readonly encrypted: boolean;
+  readonly dirty: boolean;
+  readonly backingFilename: string | undefined;
+  /** The path that the name leads to. */
+  readonly fullBackingFilename: string | undefined;
+  readonly backingFormat: string | undefined;
+  readonly snapshots: readonly Snapshot[];
+  readonly qcow2: Qcow2Details | undefined;
+  /** A raw image that holds an ISO 9660 file system. */
+  readonly iso9660: boolean;
+  readonly safety: SafetyVerdict;
+  readonly sandbox: Sandbox;
+}
+
+/** How info looks at an image. */
+export interface InfoOptions {
+  /** Format that is forced instead of a probe. */
+  readonly format?: string | undefined;
+  /** Read an image that another process has locked. */
+  readonly forceShare?: boolean | undefined;
+  /** Describe the backing images as well; needs a decision on which files may be opened. */
+  readonly backingChain?: PathPolicy | undefined;
+}
+
+const decoder = new TextDecoder();
+
+function text(bytes: Uint8Array, length: number): string {
+  return decoder.decode(bytes.subarray(0, length));
+}
+
+function snapshot(record: ValueOf<typeof SnapshotRecord>): Snapshot {
+  return {
+    id: text(record.id, record.id_len),
+    name: text(record.name, record.name_len),
+    vmStateSize: record.vm_state_size,
+    dateSeconds: record.date_sec,
+    dateNanoseconds: record.date_nsec,
+    vmClockNanoseconds: record.vm_clock_nsec,
+    instructionCount: record.icount < 0n ? undefined : record.icount,
+  };
+}
+
+function bitmap(record: ValueOf<typeof BitmapRecord>): Bitmap {
+  const flags: Bitmap['flags'] = [
+    ...((record.flags & 1) === 0 ? [] : ['in-use' as const]),
+    ...((record.flags & 2) === 0 ? [] : ['auto' as const]),
+  ];
+  return { name: text(record.name, record.name_len), granularity: 1n << BigInt(record.granularity_bits), flags };
+}
+
+function qcow2Details(info: ImageInfo): Qcow2Details {
+  const has = (flag: number): boolean => (info.flags & flag) !== 0;
+  const F = INFO_FLAG.values;
+  return {
+    compat: info.version === 2 ? '0.10' : '1.1',
+    compressionType: info.compression_type === 1 ? 'zstd' : 'zlib',
+    lazyRefcounts: has(F.LAZY_REFCOUNTS),
+    refcountBits: info.refcount_bits,
+    corrupt: has(F.CORRUPT),
+    extendedL2: has(F.EXTENDED_L2),
+    dataFile: has(F.DATA_FILE) ? text(info.data_file, info.data_file_len) : undefined,
+    dataFileRaw: has(F.DATA_FILE_RAW),
+    bitmaps: info.bitmaps.slice(0, info.bitmap_count).map(bitmap),
+  };
+}
+
+function describe(file: InputFile, info: ImageInfo, sandbox: Sandbox): ImageDescription {
+  const has = (flag: number): boolean => (info.flags & flag) !== 0;
+  const F = INFO_FLAG.values;
+  const format = formatName(info.format);
+  const backing = has(F.BACKING_FILE) ? text(info.backing_file, info.backing_file_len) : undefined;
+  return {
+    filename: file.path,
+    format,
+    virtualSize: info.virtual_size,
+    fileLength: file.size,
+    actualSize: file.allocated,
+    clusterSize: info.cluster_size === 0 ? undefined : info.cluster_size,
+    encrypted: has(F.ENCRYPTED),
+    dirty: has(F.DIRTY),
+    backingFilename: backing,
+    fullBackingFilename: backing === undefined ? undefined : path.join(path.dirname(file.path), backing),
+    backingFormat: info.backing_format_len === 0 ? undefined : text(info.backing_format, info.backing_format_len),
+    snapshots: info.snapshots.slice(0, info.snapshot_count).map(snapshot),
+    qcow2: format === 'qcow2' ? qcow2Details(info) : undefined,
+    iso9660: has(F.ISO_HINT),
+    safety: judge(info, format),
+    sandbox,
+  };
+}
+
+function contextOf(control: OperationControl): GuestContext {
+  const sandbox = chooseSandbox(control.sandbox ?? 'auto');
+  warnOfProcess(sandbox, control);
+  return { sandbox, limits: control.limits ?? {}, signal: control.signal };
+}
+
+/**
+ * Describes an image, and with `backingChain` every image below it. Without it no file but the named one is opened.
+ * @returns the named image first.
+ * @throws EngineError
+ */
+export async function info(
+  file: string,
+  options: InfoOptions = {},
+  control: OperationControl = {},
+): Promise<readonly [ImageDescription, ...ImageDescription[]]> {
+  const format = forcedFormat(options.format, file);
+  const context = contextOf(control);
+  const forceShare = options.forceShare === true;
+  const input = await openInput(file, forceShare);
+  if (options.backingChain === undefined) {
+    try {
+      const found = await guestInfo([inputDevice(input, DEVICE_ROLE.values.IMAGE, format, NO_PARENT)], context);
+      return [describe(input, found, context.sandbox)];
+    } finally {
+      await closeFile(input.fd);
+    }
+  }
+  const chain = await openChain(input, format, options.backingChain, forceShare, context);
+  try {
+    const [first, ...rest] = chain.layers.map((layer: Layer) => describe(layer.file, layer.info, context.sandbox));
+    if (first === undefined) throw new RangeError('a chain has at least one layer');
+    return [first, ...rest];
+  } finally {
+    await chain.close();
+  }
+}
+
+/**
+ * The safety verdict on an image. Unlike `info` it also judges images that cannot be read: they are not safe.
+ * @throws EngineError when the file itself cannot be opened, or no sandbox works.
+ */
+export async function checkSafety(
+  file: string,
+  options: InfoOptions = {},
+  control: OperationControl = {},
+): Promise<SafetyVerdict> {
+  try {
+    const [found] = await info(file, { ...options, backingChain: undefined }, control);
+    return found.safety;
+  } catch (error) {
+    const aboutImage =
+      error instanceof EngineError && (error.code.startsWith('IMAGE_') || error.code.startsWith('GUEST_'));
+    if (aboutImage) return judgeUnreadable(error);
+    throw error;
+  }
+}

@@ -1,0 +1,68 @@
+import { deviceSize, lockForReading } from '@instar/vmm-native';
+import { constants } from 'node:fs';
+import { EngineError, fileError, systemErrorName } from './errors.js';
+import { closeFile, identity, kindOf, openFile, statFile } from './file-descriptor.js';
+
+/** A file that is read. It is opened once: what was checked is what is read. */
+export interface InputFile {
+  readonly fd: number;
+  /** As named by the user or composed from an image's reference. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: bigint;
+  /** Bytes that it takes on its file system. */
+  readonly allocated: bigint;
+  /** The same for all names of one file. */
+  readonly identity: string;
+}
+
+/**
+ * Opens a file that the user named. Links are followed, block devices are fine; anything else is refused by name.
+ * @throws EngineError `READ_FAILED`, `FILE_NOT_USABLE`, `INPUT_IN_USE`
+ */
+export async function openInput(path: string, forceShare: boolean): Promise<InputFile> {
+  let fd: number;
+  try {
+    fd = await openFile(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    throw fileError('READ_FAILED', path, 'cannot be opened', error);
+  }
+  return adoptInput(fd, path, forceShare);
+}
+
+/** Takes over a descriptor that was opened; closes it when the file cannot be used. */
+export async function adoptInput(fd: number, path: string, forceShare: boolean): Promise<InputFile> {
+  try {
+    const stats = await statFile(fd);
+    if (!stats.isFile() && !stats.isBlockDevice()) {
+      const hint = stats.isFIFO() || stats.isCharacterDevice() ? '; a stream can be read with if=-' : '';
+      throw new EngineError('FILE_NOT_USABLE', `is ${kindOf(stats)}, not an image file${hint}`, { file: path });
+    }
+    if (!forceShare) lockInput(fd, path);
+    const size = stats.isFile() ? stats.size : deviceSize(fd);
+    return { fd, path, size, allocated: stats.blocks * 512n, identity: identity(stats) };
+  } catch (error) {
+    await closeFile(fd);
+    throw error;
+  }
+}
+
+function lockInput(fd: number, path: string): void {
+  const inUse = (): EngineError =>
+    new EngineError(
+      'INPUT_IN_USE',
+      'another process is writing this image (it holds its write lock), so its content may change while it is read; ' +
+        'stop that process, or read it all the same with -U',
+      { file: path },
+    );
+  let free: boolean;
+  try {
+    free = lockForReading(fd);
+  } catch (error) {
+    const name = systemErrorName(error);
+    if (name === 'EAGAIN' || name === 'EACCES') throw inUse();
+    // A file system without locks cannot say who else uses the file; QEMU goes on there, too.
+    return;
+  }
+  if (!free) throw inUse();
+}
