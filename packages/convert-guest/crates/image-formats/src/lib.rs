@@ -5,7 +5,7 @@
 //! used, memory is bounded by a cache of fixed size, and a fault is a [`FormatError`] that names its
 //! field, place and value.
 
-#![cfg_attr(not(any(test, feature = "std")), no_std)]
+#![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -42,6 +42,4 @@ pub use extent::{Codec, Extent, ExtentKind, Image};
 pub use probe::{Format, Probe, probe};
 pub use qcow2::Qcow2Image;
 pub use raw::RawImage;
-#[cfg(all(any(test, feature = "std"), unix))]
-pub use source::FileSource;
 pub use source::{ByteSource, DeviceIndex, SourceError};

@@ -7,8 +7,9 @@ mod support;
 use std::fs::File;
 
 use instar_image_formats::{
-    Codec, Description, DeviceIndex, DiskImage, FileSource, Format, Image, OpenOptions, Qcow2Image,
+    Codec, Description, DeviceIndex, DiskImage, Format, Image, OpenOptions, Qcow2Image,
 };
+use support::file_source::FileSource;
 use support::{Judge, Workdir, judge};
 
 fn open(workdir: &Workdir, image: &str) -> Qcow2Image<FileSource> {

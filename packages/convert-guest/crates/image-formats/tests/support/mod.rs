@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod builder;
+pub mod file_source;
 
 use std::fs;
 use std::io::Write as _;
@@ -10,11 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use file_source::FileSource;
 use instar_codecs::Decoder;
 use instar_image_formats::chain::DEFAULT_MAX_DEPTH;
 use instar_image_formats::{
-    ByteSource, Chain, DeviceIndex, DiskImage, ExtentKind, FileSource, Format, FormatError, Image,
-    OpenOptions,
+    ByteSource, Chain, DeviceIndex, DiskImage, ExtentKind, Format, FormatError, Image, OpenOptions,
 };
 
 /// A directory that is gone when the test ends.
