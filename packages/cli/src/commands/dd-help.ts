@@ -1,0 +1,43 @@
+/** Text of `instar dd --help`. */
+export const DD_HELP = `Usage: instar dd [OPTION]... if=INPUT of=OUTPUT [OPERAND]...
+
+Copies a window of a disk image, as qemu-img dd does. The image is parsed inside a sandbox only.
+
+Operands (mixed freely with options; of a repeated one the last counts):
+  if=FILE         input image; - is standard input (raw)
+  of=FILE         output; - is standard output (raw), ./- is a file of that name
+  bs=N            bytes of a block, 1 to 2147483647 (default 512)
+  count=N         look at the first N blocks of the input only
+  skip=N          leave out N blocks at the start (counted within those of count=)
+  seek=N          write N blocks into an existing or new raw output, in place, the rest untouched
+  isize=N         virtual size of the input in bytes, in place of its own: cut, or extended with zeros
+  osize=N         exact length of a raw output in bytes: cut, or extended with zeros
+  conv=sparse     leave regions of zeros as holes
+  status=WORD     none, noxfer or progress (default: nothing is printed)
+
+Options:
+  -f, --format FMT         format of the input: raw, qcow2; it is then not probed
+  -O, --output-format FMT  format of the output: raw (default), qcow2
+  -U, --force-share        read an image that another process has locked
+  -p, --progress           show a progress bar on a terminal
+      --json               print the result, or the error, as a JSON record
+      --no-clobber         refuse an output that exists
+      --sandbox KIND       kvm, process or auto (default: kvm where it works, else process)
+      --allow-path DIR     let the image use backing and data files in DIR as well; may be repeated
+      --no-backing         refuse images that refer to other files
+  -h, --help               this text
+
+Numbers: decimal with an optional fraction and one of B K M G T P E (1024-based), or 0x and hexadecimal digits.
+A raw output is padded to whole sectors of 512 bytes; osize= gives an exact length.
+By default a backing file must lie in the directory of the image that names it.
+
+The output is written beside its final name and put in place when it is complete: after a failure or Ctrl-C a file
+that existed before is as it was.
+
+Exit codes: 0 done, 1 refused or failed, 130 interrupted (Ctrl-C), 143 terminated.
+
+Examples:
+  instar dd if=disk.qcow2 of=part.raw bs=1M skip=2 count=10
+  instar dd -O qcow2 if=disk.raw of=disk.qcow2
+  instar dd if=disk.qcow2 of=- bs=1M | sha256sum
+`;

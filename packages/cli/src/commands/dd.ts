@@ -1,0 +1,98 @@
+import {
+  dd,
+  EngineError,
+  IMAGE_DIRECTORY_ONLY,
+  NO_REFERENCES,
+  type DdOptions,
+  type DdResult,
+  type PathPolicy,
+} from '@instar/engine';
+import { parseDd, type DdOperands } from '@instar/operands';
+import { EXIT_CODES } from '../exit-codes.js';
+import { listenForInterrupt } from '../interrupt.js';
+import { printError } from '../render/errors.js';
+import { toJson } from '../render/json.js';
+import { progressBar, progressLines, type ProgressDisplay } from '../render/progress.js';
+import { humanSize } from '../render/size.js';
+import { DD_HELP } from './dd-help.js';
+
+const STANDARD_INPUT = 0;
+const STANDARD_OUTPUT = 1;
+
+function pathPolicy(operands: DdOperands): PathPolicy {
+  if (!operands.backing) return NO_REFERENCES;
+  return { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: operands.allowPaths };
+}
+
+function toOptions(operands: DdOperands): DdOptions {
+  if (operands.of === '-' && process.stdout.isTTY) {
+    throw new EngineError('INVALID_OPTION', 'of=- would write raw bytes to a terminal: redirect standard output');
+  }
+  return {
+    input: operands.if === '-' ? { stream: STANDARD_INPUT } : { path: operands.if },
+    output: operands.of === '-' ? { stream: STANDARD_OUTPUT } : { path: operands.of },
+    pathPolicy: pathPolicy(operands),
+    inputFormat: operands.inputFormat,
+    outputFormat: operands.outputFormat,
+    blockSize: operands.bs,
+    count: operands.count,
+    skip: operands.skip,
+    seek: operands.seek,
+    inputSize: operands.isize,
+    outputSize: operands.osize,
+    sparse: operands.conv.sparse,
+    noClobber: operands.noClobber,
+    forceShare: operands.forceShare,
+  };
+}
+
+async function display(operands: DdOperands): Promise<ProgressDisplay | undefined> {
+  if (operands.progress && process.stderr.isTTY) return progressBar();
+  return operands.status === 'progress' ? progressLines() : undefined;
+}
+
+function transferLine(result: DdResult): string {
+  const seconds = Math.max(result.elapsedMs / 1000, 0.001);
+  const rate = humanSize(BigInt(Math.round(Number(result.bytes) / seconds)));
+  return `${result.bytes} bytes (${humanSize(result.bytes)}) copied, ${seconds.toFixed(3)} s, ${rate}/s\n`;
+}
+
+/** `instar dd`: returns the exit code. */
+export async function ddCommand(tokens: readonly string[]): Promise<number> {
+  // Where the error of a command line that cannot be parsed goes is not known yet; the flag itself is plain to see.
+  let json: NodeJS.WriteStream | undefined = tokens.includes('--json') ? process.stdout : undefined;
+  const interrupt = listenForInterrupt();
+  let progress: ProgressDisplay | undefined;
+  const warnings: string[] = [];
+  try {
+    const operands = parseDd(tokens);
+    if (operands.kind === 'help') {
+      process.stdout.write(DD_HELP);
+      return EXIT_CODES.OK;
+    }
+    json = operands.json ? (operands.of === '-' ? process.stderr : process.stdout) : undefined;
+    const options = toOptions(operands);
+    progress = await display(operands);
+    const result = await dd(options, {
+      signal: interrupt.signal,
+      sandbox: operands.sandbox,
+      onProgress: progress?.update.bind(progress),
+      onWarning: (warning) => {
+        warnings.push(warning);
+        if (json === undefined) process.stderr.write(`instar: dd: warning: ${warning}\n`);
+      },
+    });
+    progress?.close();
+    if (json !== undefined) json.write(`${toJson({ result: { ...result, warnings } })}\n`);
+    else if (operands.status === 'progress') process.stderr.write(transferLine(result));
+    return EXIT_CODES.OK;
+  } catch (error) {
+    progress?.close();
+    const interrupted = interrupt.exitCode();
+    if (interrupted !== undefined) return interrupted;
+    printError('dd', error, json);
+    return EXIT_CODES.FAILURE;
+  } finally {
+    interrupt.dispose();
+  }
+}

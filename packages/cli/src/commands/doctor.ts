@@ -1,0 +1,43 @@
+import { checkSandboxes, EngineError } from '@instar/engine';
+import pc from 'picocolors';
+import { EXIT_CODES } from '../exit-codes.js';
+import { printError } from '../render/errors.js';
+import { toJson } from '../render/json.js';
+
+const HELP = `Usage: instar doctor [--json]
+
+Says which sandbox works on this machine, and if one does not, why and what would help.
+
+Exit codes: 0 a sandbox works, 1 none does.
+`;
+
+/** `instar doctor`: returns the exit code. */
+export function doctorCommand(tokens: readonly string[]): number {
+  const json = tokens.includes('--json');
+  if (tokens.includes('--help') || tokens.includes('-h')) {
+    process.stdout.write(HELP);
+    return EXIT_CODES.OK;
+  }
+  const unknown = tokens.find((token) => token !== '--json');
+  if (unknown !== undefined) {
+    printError('doctor', new EngineError('INVALID_OPTION', `takes --json only; see instar doctor --help`), undefined);
+    return EXIT_CODES.FAILURE;
+  }
+  try {
+    const report = checkSandboxes();
+    if (json) {
+      process.stdout.write(`${toJson({ ...report, platform: `${process.platform}-${process.arch}` })}\n`);
+    } else {
+      const line = (name: string, problem: string | undefined): string =>
+        `${problem === undefined ? pc.green('ok') : pc.red('no')}  ${name}${problem === undefined ? '' : `: ${problem}`}\n`;
+      process.stdout.write(`platform  ${process.platform}-${process.arch}, node ${process.version}\n`);
+      process.stdout.write(line('kvm      a micro-VM', report.kvm));
+      process.stdout.write(line('process  a process under seccomp', report.process));
+      process.stdout.write(`--sandbox=auto takes: ${report.chosen ?? 'nothing, so no image can be read here'}\n`);
+    }
+    return report.chosen === undefined ? EXIT_CODES.FAILURE : EXIT_CODES.OK;
+  } catch (error) {
+    printError('doctor', error, json ? process.stdout : undefined);
+    return EXIT_CODES.FAILURE;
+  }
+}

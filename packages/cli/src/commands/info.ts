@@ -1,0 +1,128 @@
+import {
+  checkSafety,
+  EngineError,
+  IMAGE_DIRECTORY_ONLY,
+  info,
+  type InfoOptions,
+  type OperationControl,
+} from '@instar/engine';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { EXIT_CODES } from '../exit-codes.js';
+import { listenForInterrupt } from '../interrupt.js';
+import { printError } from '../render/errors.js';
+import { infoRecord } from '../render/info-json.js';
+import { infoText } from '../render/info-text.js';
+import { toJson } from '../render/json.js';
+
+interface InfoFlags {
+  readonly format?: string;
+  readonly output: 'human' | 'json';
+  readonly json?: boolean;
+  readonly backingChain?: boolean;
+  readonly forceShare?: boolean;
+  readonly requireSafe?: boolean;
+  readonly allowPath: readonly string[];
+  readonly sandbox: 'kvm' | 'process' | 'auto';
+}
+
+function oneOf<const T extends readonly string[]>(choices: T): (value: string) => T[number] {
+  return (value) => {
+    if (!choices.includes(value)) throw new InvalidArgumentError(`expected ${choices.join(' or ')}`);
+    return value;
+  };
+}
+
+function refused(option: string, why: string): () => never {
+  return () => {
+    throw new InvalidArgumentError(`${option} is not offered: ${why}`);
+  };
+}
+
+function parser(): Command {
+  return new Command('instar info')
+    .description('Says what an image is, without trusting it: the image is parsed inside a sandbox only.')
+    .argument('<file>', 'the image')
+    .option('-f, --format <fmt>', 'format of the image: raw, qcow2; it is then not probed')
+    .option('--output <kind>', 'human or json', oneOf(['human', 'json'] as const), 'human')
+    .option('--json', 'the same as --output=json')
+    .option('--backing-chain', 'describe the backing images as well')
+    .option('-U, --force-share', 'read an image that another process has locked')
+    .option('--require-safe', `exit with ${EXIT_CODES.NOT_SAFE} unless every safety check passes`)
+    .option(
+      '--allow-path <dir>',
+      'with --backing-chain: let images use files in this directory as well; may be repeated',
+      (value: string, earlier: readonly string[]) => [...earlier, value],
+      [],
+    )
+    .option('--sandbox <kind>', 'kvm, process or auto', oneOf(['kvm', 'process', 'auto'] as const), 'auto')
+    .option('--image-opts', '', refused('--image-opts', 'it opens whatever block driver the text names'))
+    .option('--object <def>', '', refused('--object', 'secrets and throttling are not needed to describe an image'))
+    .configureHelp({ visibleOptions: (command) => command.options.filter((option) => option.description !== '') })
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, 1 refused or failed, 3 not safe (with --require-safe), 130 interrupted.',
+    )
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
+}
+
+async function describe(file: string, flags: InfoFlags, control: OperationControl, json: boolean): Promise<number> {
+  const options: InfoOptions = {
+    format: flags.format,
+    forceShare: flags.forceShare,
+    backingChain:
+      flags.backingChain === true ? { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: flags.allowPath } : undefined,
+  };
+  if (flags.requireSafe === true) {
+    const verdict = await checkSafety(file, options, control);
+    if (!verdict.safe) {
+      const failed = verdict.checks.filter((check) => !check.passed);
+      if (json) process.stdout.write(`${toJson({ instar: { safety: verdict } })}\n`);
+      else {
+        const reasons = failed.map((check) => `${check.name}: ${check.evidence}`).join('; ');
+        printError('info', new EngineError('IMAGE_NOT_SAFE', `not safe (${reasons})`, { file }), undefined);
+      }
+      return EXIT_CODES.NOT_SAFE;
+    }
+  }
+  const images = await info(file, options, control);
+  if (json) {
+    const records = images.map(infoRecord);
+    process.stdout.write(`${toJson(flags.backingChain === true ? records : records[0])}\n`);
+  } else {
+    process.stdout.write(images.map(infoText).join('\n'));
+  }
+  return EXIT_CODES.OK;
+}
+
+/** `instar info`: returns the exit code. */
+export async function infoCommand(tokens: readonly string[]): Promise<number> {
+  const interrupt = listenForInterrupt();
+  let json = tokens.includes('--json') || tokens.includes('--output=json');
+  try {
+    const command = parser().parse([...tokens], { from: 'user' });
+    const flags = command.opts<InfoFlags>();
+    json = flags.json === true || flags.output === 'json';
+    const [file = ''] = command.args;
+    const control: OperationControl = {
+      signal: interrupt.signal,
+      sandbox: flags.sandbox,
+      onWarning: (warning) => {
+        if (!json) process.stderr.write(`instar: info: warning: ${warning}\n`);
+      },
+    };
+    return await describe(file, flags, control, json);
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT_CODES.OK;
+    const interrupted = interrupt.exitCode();
+    if (interrupted !== undefined) return interrupted;
+    const shown =
+      error instanceof CommanderError
+        ? new EngineError('INVALID_OPTION', `${error.message.replace(/^error: /, '')}; see instar info --help`)
+        : error;
+    printError('info', shown, json ? process.stdout : undefined);
+    return EXIT_CODES.FAILURE;
+  } finally {
+    interrupt.dispose();
+  }
+}

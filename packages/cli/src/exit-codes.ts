@@ -1,0 +1,15 @@
+/** Exit codes of the `instar` command; the table in docs/exit-codes.md is checked against this. */
+export const EXIT_CODES = {
+  /** Done; also where a warning was given. */
+  OK: 0,
+  /** Usage error, refused image, failed operation: as qemu-img. */
+  FAILURE: 1,
+  /** `info --require-safe`: the image is not safe. */
+  NOT_SAFE: 3,
+  /** SIGHUP. */
+  HANGUP: 129,
+  /** SIGINT (Ctrl-C). */
+  INTERRUPTED: 130,
+  /** SIGTERM. */
+  TERMINATED: 143,
+} as const;

@@ -1,0 +1,57 @@
+import { EXIT_CODES } from './exit-codes.js';
+
+const HELP = `Usage: instar COMMAND [ARGUMENT]...
+
+Disk-image tooling that is safe on images from strangers: images are parsed inside a sandbox only.
+
+Commands:
+  dd      copy a window of an image, as qemu-img dd does
+  info    say what an image is, and whether it is safe
+  doctor  say which sandbox works on this machine
+
+instar COMMAND --help tells more of a command; instar --version prints the version.
+`;
+
+type CommandFunction = (tokens: readonly string[]) => Promise<number> | number;
+
+/** Each command is loaded when it is called: starting is part of what users wait for. */
+const COMMANDS: Readonly<Record<string, () => Promise<CommandFunction>>> = {
+  dd: async () => (await import('./commands/dd.js')).ddCommand,
+  info: async () => (await import('./commands/info.js')).infoCommand,
+  doctor: async () => (await import('./commands/doctor.js')).doctorCommand,
+};
+
+async function version(): Promise<string> {
+  const { readFile } = await import('node:fs/promises');
+  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8');
+  const manifest: unknown = JSON.parse(text);
+  const found = typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : '';
+  return String(found);
+}
+
+async function dispatch([name, ...tokens]: readonly string[]): Promise<number> {
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    (name === undefined ? process.stderr : process.stdout).write(HELP);
+    return name === undefined ? EXIT_CODES.FAILURE : EXIT_CODES.OK;
+  }
+  if (name === '--version' || name === '-V') {
+    process.stdout.write(`instar ${await version()}\n`);
+    return EXIT_CODES.OK;
+  }
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (load === undefined) {
+    const { escapeText } = await import('@instar/engine');
+    process.stderr.write(`instar: unknown command '${escapeText(name)}'; see instar --help\n`);
+    return EXIT_CODES.FAILURE;
+  }
+  return (await load())(tokens);
+}
+
+/** Runs one command line (without node and script) and sets the exit code. */
+export async function main(tokens: readonly string[]): Promise<void> {
+  // A reader that went away (instar … | head) is no reason for a stack trace.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? EXIT_CODES.OK : EXIT_CODES.FAILURE);
+  });
+  process.exitCode = await dispatch(tokens);
+}

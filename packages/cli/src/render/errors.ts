@@ -1,0 +1,31 @@
+import { EngineError, escapeText } from '@instar/engine';
+import { OperandError } from '@instar/operands';
+import { toJson } from './json.js';
+
+/** An error as a record for `--json`. */
+export function errorRecord(command: string, error: unknown): object {
+  const { code, message } = describe(error);
+  const location = error instanceof EngineError ? error.location : undefined;
+  const file = error instanceof EngineError ? error.file : undefined;
+  const token = error instanceof OperandError ? error.token : undefined;
+  return { error: { command, code, message, file, location, token } };
+}
+
+function describe(error: unknown): { readonly code: string; readonly message: string } {
+  if (error instanceof EngineError || error instanceof OperandError)
+    return { code: error.code, message: error.message };
+  const text = error instanceof Error ? error.message : String(error);
+  const line = text.split('\n')[0] ?? '';
+  return { code: 'INTERNAL', message: `internal error, please report it: ${escapeText(line)}` };
+}
+
+/** One line for people. */
+export function errorLine(command: string, error: unknown): string {
+  return `instar: ${command}: ${describe(error).message}`;
+}
+
+/** Prints an error as a line on stderr, or as a record where `json` names a stream. */
+export function printError(command: string, error: unknown, json: NodeJS.WriteStream | undefined): void {
+  if (json === undefined) process.stderr.write(`${errorLine(command, error)}\n`);
+  else json.write(`${toJson(errorRecord(command, error))}\n`);
+}

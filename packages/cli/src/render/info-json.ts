@@ -1,0 +1,73 @@
+import type { ImageDescription } from '@instar/engine';
+
+/** An image with the field names of `qemu-img info --output=json`, and what is ours under `instar`. */
+export function infoRecord(image: ImageDescription): object {
+  const { qcow2 } = image;
+  return {
+    children: [
+      {
+        name: 'file',
+        info: {
+          children: [],
+          'virtual-size': image.fileLength,
+          filename: image.filename,
+          format: 'file',
+          'actual-size': image.actualSize,
+          'format-specific': { type: 'file', data: {} },
+          'dirty-flag': false,
+        },
+      },
+    ],
+    ...(image.snapshots.length === 0
+      ? {}
+      : {
+          snapshots: image.snapshots.map((item) => ({
+            ...(item.instructionCount === undefined ? {} : { icount: item.instructionCount }),
+            'vm-clock-nsec': item.vmClockNanoseconds % 1_000_000_000n,
+            name: item.name,
+            'date-sec': item.dateSeconds,
+            'date-nsec': item.dateNanoseconds,
+            'vm-clock-sec': item.vmClockNanoseconds / 1_000_000_000n,
+            id: item.id,
+            'vm-state-size': item.vmStateSize,
+          })),
+        }),
+    ...(image.backingFormat === undefined ? {} : { 'backing-filename-format': image.backingFormat }),
+    'virtual-size': image.virtualSize,
+    filename: image.filename,
+    ...(image.clusterSize === undefined ? {} : { 'cluster-size': image.clusterSize }),
+    format: image.format,
+    'actual-size': image.actualSize,
+    ...(image.encrypted ? { encrypted: true } : {}),
+    ...(qcow2 === undefined
+      ? {}
+      : {
+          'format-specific': {
+            type: 'qcow2',
+            data: {
+              compat: qcow2.compat,
+              ...(qcow2.dataFile === undefined ? {} : { 'data-file': qcow2.dataFile }),
+              'compression-type': qcow2.compressionType,
+              ...(qcow2.compat === '0.10' ? {} : { 'lazy-refcounts': qcow2.lazyRefcounts }),
+              ...(qcow2.bitmaps.length === 0
+                ? {}
+                : {
+                    bitmaps: qcow2.bitmaps.map((item) => ({
+                      flags: item.flags,
+                      name: item.name,
+                      granularity: item.granularity,
+                    })),
+                  }),
+              'refcount-bits': qcow2.refcountBits,
+              ...(qcow2.compat === '0.10' ? {} : { corrupt: qcow2.corrupt }),
+              ...(qcow2.dataFile === undefined ? {} : { 'data-file-raw': qcow2.dataFileRaw }),
+              ...(qcow2.compat === '0.10' ? {} : { 'extended-l2': qcow2.extendedL2 }),
+            },
+          },
+        }),
+    ...(image.fullBackingFilename === undefined ? {} : { 'full-backing-filename': image.fullBackingFilename }),
+    ...(image.backingFilename === undefined ? {} : { 'backing-filename': image.backingFilename }),
+    'dirty-flag': image.dirty,
+    instar: { safety: image.safety, sandbox: image.sandbox, iso9660: image.iso9660 },
+  };
+}

@@ -1,0 +1,76 @@
+import { escapeText, type ImageDescription, type SafetyVerdict, type Snapshot } from '@instar/engine';
+import { humanSize } from './size.js';
+
+function two(value: number | bigint): string {
+  return value.toString().padStart(2, '0');
+}
+
+function snapshotLine(item: Snapshot): string {
+  const date = new Date(item.dateSeconds * 1000);
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+  const seconds = item.vmClockNanoseconds / 1_000_000_000n;
+  const thousandths = (item.vmClockNanoseconds / 1_000_000n) % 1000n;
+  const clock = `${two(seconds / 3600n)}:${two((seconds / 60n) % 60n)}:${two(seconds % 60n)}.${thousandths.toString().padStart(3, '0')}`;
+  return [
+    escapeText(item.id).padEnd(7),
+    escapeText(item.name).padEnd(16),
+    humanSize(item.vmStateSize).padStart(8),
+    `${day} ${time}`,
+    clock.padStart(15),
+    item.instructionCount === undefined ? '' : item.instructionCount.toString().padStart(10),
+  ]
+    .join(' ')
+    .trimEnd();
+}
+
+/** The verdict as lines: a word for each check, and its ground. */
+export function safetyText(verdict: SafetyVerdict): string {
+  const lines = verdict.checks.map(
+    (check) => `    ${check.passed ? 'pass' : 'FAIL'}  ${check.name}: ${check.evidence}`,
+  );
+  return [`safety: ${verdict.safe ? 'safe' : 'NOT safe'}`, ...lines].join('\n');
+}
+
+/** An image for people, in the order and wording of `qemu-img info`. Text of the image is escaped. */
+export function infoText(image: ImageDescription): string {
+  const { qcow2 } = image;
+  const lines = [
+    `image: ${escapeText(image.filename)}`,
+    `file format: ${image.format}`,
+    `virtual size: ${humanSize(image.virtualSize)} (${image.virtualSize} bytes)`,
+    `disk size: ${humanSize(image.actualSize)}`,
+  ];
+  if (image.encrypted) lines.push('encrypted: yes');
+  if (image.clusterSize !== undefined) lines.push(`cluster_size: ${image.clusterSize}`);
+  if (image.dirty) lines.push('cleanly shut down: no');
+  if (image.iso9660) lines.push('content: ISO 9660 file system');
+  if (image.backingFilename !== undefined) {
+    const actual = image.fullBackingFilename ?? image.backingFilename;
+    const note = actual === image.backingFilename ? '' : ` (actual path: ${escapeText(actual)})`;
+    lines.push(`backing file: ${escapeText(image.backingFilename)}${note}`);
+    if (image.backingFormat !== undefined) lines.push(`backing file format: ${escapeText(image.backingFormat)}`);
+  }
+  if (image.snapshots.length > 0) {
+    lines.push('Snapshot list:', 'ID      TAG              VM SIZE                DATE        VM CLOCK     ICOUNT');
+    lines.push(...image.snapshots.map(snapshotLine));
+  }
+  if (qcow2 !== undefined) {
+    lines.push('Format specific information:', `    compat: ${qcow2.compat}`);
+    if (qcow2.dataFile !== undefined) lines.push(`    data file: ${escapeText(qcow2.dataFile)}`);
+    lines.push(`    compression type: ${qcow2.compressionType}`);
+    if (qcow2.compat !== '0.10') lines.push(`    lazy refcounts: ${qcow2.lazyRefcounts}`);
+    for (const [index, item] of qcow2.bitmaps.entries()) {
+      if (index === 0) lines.push('    bitmaps:');
+      lines.push(`        [${index}]:`);
+      lines.push(`            flags: ${item.flags.join(', ')}`);
+      lines.push(`            name: ${escapeText(item.name)}`, `            granularity: ${item.granularity}`);
+    }
+    lines.push(`    refcount bits: ${qcow2.refcountBits}`);
+    if (qcow2.compat !== '0.10') lines.push(`    corrupt: ${qcow2.corrupt}`);
+    if (qcow2.dataFile !== undefined) lines.push(`    data file raw: ${qcow2.dataFileRaw}`);
+    if (qcow2.compat !== '0.10') lines.push(`    extended l2: ${qcow2.extendedL2}`);
+  }
+  lines.push(safetyText(image.safety));
+  return `${lines.join('\n')}\n`;
+}
