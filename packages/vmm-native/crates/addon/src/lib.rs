@@ -5,7 +5,7 @@ mod options;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use instar_vmm::device::DeviceTable;
 use instar_vmm::run::{run, Control, RunOptions as VmmOptions};
@@ -93,24 +93,37 @@ impl RunControl {
     }
 }
 
-/// Moves `work` to a thread of its own and settles a promise with what it returns.
+type Resolver<T> = Box<dyn FnOnce(Env) -> napi::Result<T> + Send>;
+/// A promise that has not been settled.
+type Pending<T> = Arc<Mutex<Option<JsDeferred<T, Resolver<T>>>>>;
+
+fn settle<T>(pending: &Pending<T>, done: Result<T, Failure>)
+where
+    T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
+{
+    let taken = pending.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(deferred) = taken else { return };
+    match done {
+        Ok(value) => deferred.resolve(Box::new(move |_| Ok(value))),
+        // The status of a napi error is fixed, so the code travels in front of the message; the JavaScript face takes
+        // it apart.
+        Err(error) => {
+            deferred.reject(Error::new(Status::GenericFailure, format!("{}\n{}", error.status, error.reason)));
+        }
+    }
+}
+
+/// Moves `work` to a thread of its own. It settles the promise that is returned, and may clean up after that.
 fn on_thread<'env, T, F>(env: &'env Env, name: &str, work: F) -> napi::Result<Object<'env>>
 where
     T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
-    F: FnOnce() -> Result<T, Failure> + Send + 'static,
+    F: FnOnce(&Pending<T>) + Send + 'static,
 {
-    type Resolver<T> = Box<dyn FnOnce(Env) -> napi::Result<T> + Send>;
     let (deferred, promise): (JsDeferred<T, Resolver<T>>, Object) = env.create_deferred()?;
+    let pending: Pending<T> = Arc::new(Mutex::new(Some(deferred)));
     std::thread::Builder::new().name(name.to_string()).spawn(move || {
-        let done = catch_unwind(AssertUnwindSafe(work))
-            .unwrap_or_else(|_| Err(failure("INTERNAL", "a worker thread panicked; this is a bug")));
-        match done {
-            Ok(value) => deferred.resolve(Box::new(move |_| Ok(value))),
-            // The status of a napi error is fixed, so the code travels in front of the message; the JavaScript face
-            // takes it apart.
-            Err(error) => {
-                deferred.reject(Error::new(Status::GenericFailure, format!("{}\n{}", error.status, error.reason)))
-            }
+        if catch_unwind(AssertUnwindSafe(|| work(&pending))).is_err() {
+            settle(&pending, Err(failure("INTERNAL", "a worker thread panicked; this is a bug")));
         }
     })?;
     Ok(promise)
@@ -122,7 +135,7 @@ where
 pub fn run_guest<'env>(env: &'env Env, options: RunOptions, control: &RunControl) -> napi::Result<Object<'env>> {
     let owned = OwnedOptions::from_js(&options).map_err(|text| Error::new(Status::InvalidArg, text))?;
     let control = Arc::clone(&control.control);
-    on_thread(env, "instar-run", move || {
+    on_thread(env, "instar-run", move |pending| {
         let devices = DeviceTable::new(owned.devices);
         let options = VmmOptions {
             image: &owned.image,
@@ -134,10 +147,9 @@ pub fn run_guest<'env>(env: &'env Env, options: RunOptions, control: &RunControl
             helper: &owned.helper,
             io_threads: owned.io_threads,
         };
-        match run(&options, &control) {
-            Ok(report) => Ok(RunReport::from(report)),
-            Err(error) => Err(failure(error.code(), error.to_string())),
-        }
+        run(&options, &control, |done| {
+            settle(pending, done.map(RunReport::from).map_err(|error| failure(error.code(), error.to_string())));
+        });
     })
 }
 
@@ -183,10 +195,13 @@ pub fn copy_stream<'env>(env: &'env Env, options: StreamOptions, control: &RunCo
     };
     let control_state = Arc::clone(&control.control);
     let progress = Arc::clone(&control.stream_progress);
-    on_thread(env, "instar-stream", move || {
-        stream::copy(&request, &control_state.cancelled, &progress)
-            .map(|done| StreamReport { skipped: done.skipped.into(), copied: done.copied.into() })
-            .map_err(|error| io_failure(&error))
+    on_thread(env, "instar-stream", move |pending| {
+        settle(
+            pending,
+            stream::copy(&request, &control_state.cancelled, &progress)
+                .map(|done| StreamReport { skipped: done.skipped.into(), copied: done.copied.into() })
+                .map_err(|error| io_failure(&error)),
+        );
     })
 }
 

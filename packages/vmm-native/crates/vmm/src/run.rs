@@ -107,8 +107,35 @@ fn put(memory: &GuestMemory, region: &instar_abi::Region, bytes: &[u8]) -> Resul
         .map_err(|_| StartError::Config(format!("{} is outside guest memory", region.name)))
 }
 
-/// Runs a guest until it ends, breaks a rule, passes a limit or is cancelled. Blocks the calling thread.
-pub fn run(options: &RunOptions<'_>, control: &Control) -> Result<Report, StartError> {
+/// Runs a guest until it ends, breaks a rule, passes a limit or is cancelled, and hands the report to `deliver`. Blocks
+/// the calling thread; what the run used is given back after `deliver`, because closing a VM takes the kernel longer
+/// than many runs.
+pub fn run<T>(options: &RunOptions<'_>, control: &Control, deliver: impl FnOnce(Result<Report, StartError>) -> T) -> T {
+    let memory = match load(options) {
+        Ok(memory) => memory,
+        Err(error) => return deliver(Err(error)),
+    };
+    let executor = match Executor::new(&memory, options.devices, &control.counters, options.limits.output_bytes) {
+        Ok(executor) => executor,
+        Err(error) => return deliver(Err(StartError::Sandbox(error.to_string()))),
+    };
+    let backend = match start(options, &memory) {
+        Ok(backend) => backend,
+        Err(error) => return deliver(Err(error)),
+    };
+    drive(&executor, &*backend, options, control);
+    let (outcome, log, log_dropped) = executor.into_parts();
+    deliver(Ok(Report {
+        outcome: outcome.unwrap_or_else(|| Outcome::HostError("the run left no outcome".into())),
+        result: memory.read_region(&REGION_RESULT),
+        log,
+        log_dropped,
+        statistics: control.counters.statistics(),
+    }))
+}
+
+/// Guest memory with the image and the configs in it.
+fn load(options: &RunOptions<'_>) -> Result<GuestMemory, StartError> {
     let image = GuestImage::parse(options.image).map_err(StartError::Image)?;
     let memory = match options.sandbox {
         Sandbox::Kvm => GuestMemory::anonymous(),
@@ -118,25 +145,14 @@ pub fn run(options: &RunOptions<'_>, control: &Control) -> Result<Report, StartE
     image.load(&memory).map_err(StartError::Image)?;
     put(&memory, &REGION_CHAIN_CONFIG, options.chain_config)?;
     put(&memory, &REGION_OPERATION_CONFIG, options.operation_config)?;
-    let executor = Executor::new(&memory, options.devices, &control.counters, options.limits.output_bytes)
-        .map_err(|error| StartError::Sandbox(error.to_string()))?;
-    match options.sandbox {
-        Sandbox::Kvm => {
-            let backend = KvmBackend::new(&memory, &image)?;
-            drive(&executor, &backend, options, control);
-        }
-        Sandbox::Process => {
-            let backend = ProcessBackend::new(&memory, &image, options.helper, options.limits.cpu)?;
-            drive(&executor, &backend, options, control);
-        }
-    }
-    let (outcome, log, log_dropped) = executor.into_parts();
-    Ok(Report {
-        outcome: outcome.unwrap_or_else(|| Outcome::HostError("the run left no outcome".into())),
-        result: memory.read_region(&REGION_RESULT),
-        log,
-        log_dropped,
-        statistics: control.counters.statistics(),
+    Ok(memory)
+}
+
+fn start<'a>(options: &RunOptions<'_>, memory: &'a GuestMemory) -> Result<Box<dyn Backend + 'a>, StartError> {
+    let image = GuestImage::parse(options.image).map_err(StartError::Image)?;
+    Ok(match options.sandbox {
+        Sandbox::Kvm => Box::new(KvmBackend::new(memory, &image)?),
+        Sandbox::Process => Box::new(ProcessBackend::new(memory, &image, options.helper, options.limits.cpu)?),
     })
 }
 
