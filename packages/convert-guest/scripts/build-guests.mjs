@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { makeGuestImage } from '../dist/index.js';
+import { makeGuestImage } from '../dist/mkimage.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const target = process.env['CARGO_TARGET_DIR'] ?? join(root, 'target');

@@ -1,8 +1,5 @@
 import { fileURLToPath } from 'node:url';
 
-export { GuestImageError, makeGuestImage } from './mkimage.js';
-export { readElf, type ElfProgram, type LoadSegment } from './elf.js';
-
 /** Path of the guest image that runs the info and convert operations. */
 export function convertGuestPath(): string {
   return fileURLToPath(new URL('../guests/convert.img', import.meta.url));
