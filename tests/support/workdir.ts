@@ -1,0 +1,48 @@
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { onTestFinished } from 'vitest';
+
+/** A directory of its own for a test or a group of tests. */
+export class Workdir {
+  readonly path: string;
+
+  constructor() {
+    this.path = mkdtempSync(join(tmpdir(), 'instar-e2e-'));
+  }
+
+  /** Absolute path of a file in it. */
+  file(name: string): string {
+    return join(this.path, name);
+  }
+
+  /** Writes a file, with its directories. */
+  write(name: string, content: Uint8Array | string): this {
+    const file = this.file(name);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, content);
+    return this;
+  }
+
+  read(name: string): Buffer {
+    return readFileSync(this.file(name));
+  }
+
+  /** Names of what lies in it, sorted. */
+  names(below = '.'): string[] {
+    return readdirSync(this.file(below)).sort();
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+/** A directory that goes away with the running test. */
+export function workdir(): Workdir {
+  const directory = new Workdir();
+  onTestFinished(() => {
+    directory.remove();
+  });
+  return directory;
+}
