@@ -25,7 +25,8 @@ export const NO_PROGRESS_MS = 300;
 
 export const SANDBOXES: readonly SandboxKind[] = ['kvm', 'process'];
 
-const ATTACK_IMAGE = readFileSync(
+/** The guest image of the attacks. */
+export const ATTACK_IMAGE = readFileSync(
   fileURLToPath(new URL('../../packages/convert-guest/guests/attack.img', import.meta.url)),
 );
 
@@ -57,25 +58,34 @@ export function argumentOffset(index: number): number {
   return 8 + index * 8;
 }
 
+/** How an attack is run. */
+export interface AttackOptions {
+  readonly limits?: LimitOptions;
+  readonly control?: RunControl;
+  /** Replaces the three files of the scene. */
+  readonly devices?: DeviceOptions[];
+  /** Replaces the attack guest. */
+  readonly image?: Uint8Array;
+}
+
 async function attackWith(
   sandbox: SandboxKind,
   number: number,
   args: readonly bigint[],
   devices: DeviceOptions[],
-  limits: LimitOptions,
-  control?: RunControl,
+  options: AttackOptions,
 ): Promise<RunReport> {
   return runGuest(
     {
-      image: ATTACK_IMAGE,
+      image: options.image ?? ATTACK_IMAGE,
       chainConfig: new Uint8Array(),
       operationConfig: configPage(number, args),
       devices,
       sandbox,
       helper: sandboxHelperPath(),
-      limits: { noProgressMs: NO_PROGRESS_MS, ...limits },
+      limits: { noProgressMs: NO_PROGRESS_MS, ...options.limits },
     },
-    control,
+    options.control,
   );
 }
 
@@ -88,14 +98,6 @@ export function listAttacks(): Promise<readonly string[]> {
     return text.slice(0, text.indexOf('\0')).trimEnd().split('\n');
   });
   return known;
-}
-
-/** How an attack is run. */
-export interface AttackOptions {
-  readonly limits?: LimitOptions;
-  readonly control?: RunControl;
-  /** Replaces the three files of the scene. */
-  readonly devices?: DeviceOptions[];
 }
 
 /** A directory with two inputs, an output and a file that is nobody's business, and the descriptors on them. */
@@ -143,7 +145,7 @@ export class Scene {
   ): Promise<RunReport> {
     const number = (await listAttacks()).indexOf(name);
     if (number < 0) throw new Error(`the attack guest has no attack ${name}`);
-    return attackWith(sandbox, number, args, options.devices ?? this.devices, options.limits ?? {}, options.control);
+    return attackWith(sandbox, number, args, options.devices ?? this.devices, options);
   }
 
   /** Asserts that no byte changed but, where the attack `writes`, those within the output's limit. */

@@ -64,12 +64,6 @@ impl Counters {
             doorbells: get(&self.doorbells),
         }
     }
-
-    /// Bytes that outputs received, of whatever kind.
-    pub fn output_bytes(&self) -> u64 {
-        let s = self.statistics();
-        s.bytes_written.saturating_add(s.bytes_copied).saturating_add(s.bytes_zeroed)
-    }
 }
 
 /// What the executor needs of a backend.
@@ -102,6 +96,7 @@ pub struct Executor<'a> {
     devices: &'a DeviceTable,
     counters: &'a Counters,
     output_limit: Option<u64>,
+    output_promised: AtomicU64,
     queue: Mutex<Queue>,
     work: Condvar,
     completion_tail: Mutex<u32>,
@@ -127,6 +122,7 @@ impl<'a> Executor<'a> {
             devices,
             counters,
             output_limit,
+            output_promised: AtomicU64::new(0),
             queue: Mutex::default(),
             work: Condvar::new(),
             completion_tail: Mutex::new(0),
@@ -149,6 +145,9 @@ impl<'a> Executor<'a> {
         lock(&self.outcome).get_or_insert(outcome);
         self.stop.store(true, Ordering::Release);
         self.stop_event.signal();
+        // Under the lock: a thread that has looked at `stop` and not yet gone to sleep would miss the call, and sleep
+        // for ever.
+        drop(lock(&self.queue));
         self.work.notify_all();
         *lock(&self.ended.0) = true;
         self.ended.1.notify_all();
@@ -270,14 +269,18 @@ impl<'a> Executor<'a> {
         if wake {
             backend.wake_guest();
         }
-        if let Some(limit) = self.output_limit {
-            if self.counters.output_bytes() > limit {
-                self.finish(Outcome::Limit(
-                    LimitKind::OutputBytes,
-                    format!("the output limit of {limit} bytes was passed"),
-                ));
-            }
+    }
+
+    /// Counts the bytes of a command against the output limit, before the first of them is written.
+    fn promise_output(&self, length: u64) -> Result<(), Failure> {
+        let Some(limit) = self.output_limit else { return Ok(()) };
+        let add = |promised: u64| Some(promised.saturating_add(length));
+        let before = self.output_promised.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).unwrap_or(u64::MAX);
+        if before.saturating_add(length) > limit {
+            let text = format!("the output limit of {limit} bytes was passed");
+            return Err(Failure::Stop(Outcome::Limit(LimitKind::OutputBytes, text)));
         }
+        Ok(())
     }
 
     fn device(&self, index: u32) -> Result<&Device, Failure> {
@@ -296,6 +299,7 @@ impl<'a> Executor<'a> {
             Command::Write { target, window } => {
                 let device = self.device(target.device)?;
                 let from = self.memory.range(window, target.length).map_err(|_| Failure::Errno(libc::EFAULT))?;
+                self.promise_output(target.length)?;
                 self.advance_stream(device, &target)?;
                 // SAFETY: the window was checked to lie in guest memory, which outlives this call.
                 unsafe { put(device, from, target.length, target.offset, &|| self.stopped()) }?;
@@ -305,6 +309,7 @@ impl<'a> Executor<'a> {
             Command::Copy { source, target } => self.copy(source, target, buffer),
             Command::Zero { target, hole } => {
                 let device = self.device(target.device)?;
+                self.promise_output(target.length)?;
                 self.advance_stream(device, &target)?;
                 zero(device, &target, hole, buffer, &|| self.stopped())?;
                 add(&self.counters.bytes_zeroed, target.length);
@@ -329,6 +334,7 @@ impl<'a> Executor<'a> {
     fn copy(&self, source: DeviceRange, target: DeviceRange, buffer: &mut [u8]) -> Result<(), Failure> {
         let from = self.device(source.device)?;
         let to = self.device(target.device)?;
+        self.promise_output(target.length)?;
         self.advance_stream(to, &target)?;
         let mut done = 0;
         while done < source.length {
