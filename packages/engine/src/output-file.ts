@@ -1,4 +1,4 @@
-import { allocateFile, lockForWriting, zeroFileRange } from '@instar/vmm-native';
+import { allocateFileRange, lockForWriting } from '@instar/vmm-native';
 import { constants, type BigIntStats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import path from 'node:path';
@@ -29,7 +29,7 @@ export interface OutputFile {
   readonly fd: number;
   /** Byte offset at which the output begins. */
   readonly start: bigint;
-  /** Reads as zeros wherever it is not written, and is allocated where that was asked for. */
+  /** Reads as zeros wherever it is not written. */
   readonly fresh: boolean;
   /**
    * Gives the output its exact length (bytes from `start`), brings it to the disk and puts it under its final name.
@@ -167,11 +167,12 @@ async function createBeside(request: OutputRequest, existing: BigIntStats | unde
   };
   try {
     if (existing !== undefined) await keepOwner(fd, existing);
-    const fresh = await prepare(fd, request);
+    // One hole, which writes fill and the guest's zeros allocate: space is not touched twice.
+    await ftruncate(fd, request.limit);
     return {
       fd,
       start: 0n,
-      fresh,
+      fresh: true,
       abandon,
       async finish(length) {
         await setLength(fd, length, request.sparse);
@@ -219,39 +220,11 @@ async function keepOwner(fd: number, existing: BigIntStats): Promise<void> {
   await fchmod(fd, Number(existing.mode & 0o7777n));
 }
 
-/** Gives a new file its length: allocated, or as one hole. Returns whether that could be done as asked. */
-async function prepare(fd: number, request: OutputRequest): Promise<boolean> {
-  if (request.limit === 0n) return true;
-  if (request.sparse) {
-    await ftruncate(fd, request.limit);
-    return true;
-  }
-  try {
-    allocateFile(fd, request.limit);
-    return true;
-  } catch (error) {
-    if (!cannotAllocate(error)) throw error;
-    // The file system cannot allocate ahead: zeros are written instead.
-    await ftruncate(fd, request.limit);
-    return false;
-  }
-}
-
 /** The exact length. What is added reads as zeros, and is allocated unless the output may have holes. */
 async function setLength(fd: number, length: bigint, sparse: boolean): Promise<void> {
   const { size } = await statFile(fd);
-  if (size > length || sparse) await ftruncate(fd, length);
-  if (size >= length) return;
-  try {
-    zeroFileRange(fd, size, length - size);
-  } catch (error) {
-    if (!cannotAllocate(error)) throw error;
-    await ftruncate(fd, length);
-  }
-}
-
-function cannotAllocate(error: unknown): boolean {
-  return ['EOPNOTSUPP', 'ENOSYS', 'EINVAL'].includes(systemErrorName(error) ?? '');
+  if (size < length && !sparse && allocateFileRange(fd, size, length - size)) return;
+  if (size !== length) await ftruncate(fd, length);
 }
 
 async function checkSpace(directory: string, request: OutputRequest): Promise<void> {

@@ -71,23 +71,17 @@ export function openBeneath(dir: string, name: string): number {
   return guarded(() => binding().openBeneath(dir, name));
 }
 
-/** Allocates the first `length` bytes of a file (fallocate). */
-export function allocateFile(fd: number, length: bigint): void {
-  guarded(() => {
-    binding().allocateFile(fd, length);
-  });
-}
-
 /** Bytes of a file or block device. */
 export function deviceSize(fd: number): bigint {
   return guarded(() => binding().deviceSize(fd));
 }
 
-/** Makes `length` bytes at `offset` of a file read as zeros, allocated (fallocate, FALLOC_FL_ZERO_RANGE). */
-export function zeroFileRange(fd: number, offset: bigint, length: bigint): void {
-  guarded(() => {
-    binding().zeroFileRange(fd, offset, length);
-  });
+/**
+ * Allocates what `length` bytes at `offset` of a file have of holes (fallocate); its bytes do not change, and the file
+ * grows where it is shorter. False where the file system cannot.
+ */
+export function allocateFileRange(fd: number, offset: bigint, length: bigint): boolean {
+  return guarded(() => binding().allocateFileRange(fd, offset, length));
 }
 
 /** Takes the image locks of a reader, as QEMU does; they end with the descriptor. False: another process writes it. */

@@ -11,8 +11,8 @@ export declare class RunControl {
   progress(): RunProgress
 }
 
-/** Allocates the first `length` bytes of a file. */
-export declare function allocateFile(fd: number, length: bigint): void
+/** Allocates what a range of a file has of holes. False where the file system cannot. */
+export declare function allocateFileRange(fd: number, offset: bigint, length: bigint): boolean
 
 /** Copies raw bytes from a stream on a thread of its own. */
 export declare function copyStream(options: StreamOptions, control: RunControl): Promise<StreamReport>
@@ -176,6 +176,3 @@ export interface StreamReport {
   /** Bytes that were copied. */
   copied: bigint
 }
-
-/** Makes a range of a file read as zeros. */
-export declare function zeroFileRange(fd: number, offset: bigint, length: bigint): void

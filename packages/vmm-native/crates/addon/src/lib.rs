@@ -224,25 +224,17 @@ pub fn open_beneath(dir: String, name: String) -> Result<i32, Failure> {
     files::open_beneath(&dir, &name).map(IntoRawFd::into_raw_fd).map_err(|error| io_failure(&error))
 }
 
-/// Allocates the first `length` bytes of a file.
-#[napi(catch_unwind)]
-pub fn allocate_file(fd: i32, length: BigInt) -> Result<(), Failure> {
-    let length = to_u64(&length, "length").map_err(|text| failure("EINVAL", text))?;
-    files::allocate(fd, length).map_err(|error| io_failure(&error))
-}
-
 /// Bytes of a file or block device.
 #[napi(catch_unwind)]
 pub fn device_size(fd: i32) -> Result<BigInt, Failure> {
     files::size(fd).map(BigInt::from).map_err(|error| io_failure(&error))
 }
 
-/// Makes a range of a file read as zeros.
+/// Allocates what a range of a file has of holes. False where the file system cannot.
 #[napi(catch_unwind)]
-pub fn zero_file_range(fd: i32, offset: BigInt, length: BigInt) -> Result<(), Failure> {
+pub fn allocate_file_range(fd: i32, offset: BigInt, length: BigInt) -> Result<bool, Failure> {
     let number = |value: &BigInt, name| to_u64(value, name).map_err(|text| failure("EINVAL", text));
-    files::zero_range(fd, number(&offset, "offset")?, number(&length, "length")?, false)
-        .map_err(|error| io_failure(&error))
+    files::allocate(fd, number(&offset, "offset")?, number(&length, "length")?).map_err(|error| io_failure(&error))
 }
 
 /// Takes the locks of a reader on an image. False means that another process writes it.

@@ -15,6 +15,10 @@ use crate::ring::Ring;
 
 /// Bytes of the buffer through which COPY and dense ZERO move data; fits a second-level cache.
 const BUFFER_SIZE: usize = 1 << 20;
+/// Bytes of one copy inside the kernel; a cancellation is looked for between two.
+const KERNEL_COPY_SIZE: u64 = 4 << 20;
+/// Writes of at least so many bytes are sent to the disk at once: the sync at the end then waits for little.
+const WRITEBACK_SIZE: u64 = 512 << 10;
 /// Looks at the ring before an idle thread sleeps.
 const SPINS: u32 = 2000;
 /// Log bytes that are kept; more are counted and dropped.
@@ -101,6 +105,8 @@ pub struct Executor<'a> {
     work: Condvar,
     completion_tail: Mutex<u32>,
     stream_position: AtomicU64,
+    /// Set once the kernel has refused to copy between these files.
+    copies_by_hand: AtomicBool,
     log: Mutex<Log>,
     outcome: Mutex<Option<Outcome>>,
     stop: AtomicBool,
@@ -127,6 +133,7 @@ impl<'a> Executor<'a> {
             work: Condvar::new(),
             completion_tail: Mutex::new(0),
             stream_position: AtomicU64::new(0),
+            copies_by_hand: AtomicBool::new(false),
             log: Mutex::default(),
             outcome: Mutex::new(None),
             stop: AtomicBool::new(false),
@@ -336,6 +343,12 @@ impl<'a> Executor<'a> {
         let to = self.device(target.device)?;
         self.promise_output(target.length)?;
         self.advance_stream(to, &target)?;
+        if to.access == Access::Output && !self.copies_by_hand.load(Ordering::Relaxed) {
+            if self.copy_in_kernel(from, to, source, target)? {
+                return Ok(());
+            }
+            self.copies_by_hand.store(true, Ordering::Relaxed);
+        }
         let mut done = 0;
         while done < source.length {
             if self.stopped() {
@@ -351,6 +364,33 @@ impl<'a> Executor<'a> {
             add(&self.counters.bytes_copied, piece);
         }
         Ok(())
+    }
+
+    /// Copies without the bytes entering this process. File systems that share blocks may carry holes over, which a copy
+    /// must not have: they are filled. Returns false when the kernel cannot copy between these files.
+    fn copy_in_kernel(
+        &self,
+        from: &Device,
+        to: &Device,
+        source: DeviceRange,
+        target: DeviceRange,
+    ) -> Result<bool, Failure> {
+        let mut done = 0;
+        while done < source.length {
+            if self.stopped() {
+                return Err(Failure::Errno(libc::ECANCELED));
+            }
+            let piece = source.length.saturating_sub(done).min(KERNEL_COPY_SIZE);
+            let offset = target.offset.saturating_add(done);
+            if !files::copy_range(from.fd, to.fd, source.offset.saturating_add(done), offset, piece)? {
+                return Ok(false);
+            }
+            files::allocate(to.fd, offset, piece)?;
+            files::start_writeback(to.fd, offset, piece);
+            done = done.saturating_add(piece);
+            add(&self.counters.bytes_copied, piece);
+        }
+        Ok(true)
     }
 
     /// A stream takes consecutive bytes only; anything else cannot be carried out and is no working guest's wish.
@@ -413,13 +453,18 @@ unsafe fn put(
 ) -> std::io::Result<()> {
     match device.access {
         // SAFETY: the caller's promise.
-        Access::StreamOutput => unsafe { files::write_stream_raw(device.fd, source, length, stopped) },
+        Access::StreamOutput => return unsafe { files::write_stream_raw(device.fd, source, length, stopped) },
         // SAFETY: the caller's promise.
-        _ => unsafe { files::write_all_raw(device.fd, source, length, offset) },
+        _ => unsafe { files::write_all_raw(device.fd, source, length, offset) }?,
     }
+    if length >= WRITEBACK_SIZE {
+        files::start_writeback(device.fd, offset, length);
+    }
+    Ok(())
 }
 
-/// Makes a range read as zeros. A fresh output needs nothing: its bytes are allocated (or, for a hole, absent) already.
+/// Makes a range read as zeros: by the file system where it can, else by writing them. A fresh output reads as zeros
+/// wherever it was not written, so there a hole needs nothing and a dense range only allocation.
 fn zero(
     device: &Device,
     target: &DeviceRange,
@@ -427,10 +472,16 @@ fn zero(
     buffer: &mut [u8],
     stopped: &dyn Fn() -> bool,
 ) -> Result<(), Failure> {
-    if device.access == Access::Output
-        && (device.fresh || files::zero_range(device.fd, target.offset, target.length, hole).is_ok())
-    {
-        return Ok(());
+    if device.access == Access::Output {
+        let DeviceRange { offset, length, .. } = *target;
+        let done = match (device.fresh, hole) {
+            (true, true) => Ok(true),
+            (true, false) => files::allocate(device.fd, offset, length),
+            (false, _) => files::zero_range(device.fd, offset, length, hole),
+        };
+        if done? {
+            return Ok(());
+        }
     }
     buffer.fill(0);
     let mut done = 0;

@@ -134,17 +134,36 @@ fn wait_writable(fd: RawFd) -> io::Result<bool> {
     }
 }
 
-/// Makes a range of a file read as zeros without writing it: allocated, or deallocated where `hole`.
-pub fn zero_range(fd: RawFd, offset: u64, length: u64, hole: bool) -> io::Result<()> {
+/// Makes a range of a file read as zeros without writing it: allocated, or deallocated where `hole`. False where the
+/// file system cannot.
+pub fn zero_range(fd: RawFd, offset: u64, length: u64, hole: bool) -> io::Result<bool> {
     let mode = if hole { libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE } else { libc::FALLOC_FL_ZERO_RANGE };
-    // SAFETY: fallocate on plain integers.
-    check(unsafe { libc::fallocate(fd, mode, offset_of(offset)?, offset_of(length)?) })
+    fallocate(fd, mode, offset, length)
 }
 
-/// Allocates the first `length` bytes of a file.
-pub fn allocate(fd: RawFd, length: u64) -> io::Result<()> {
-    // SAFETY: fallocate on plain integers.
-    check(unsafe { libc::fallocate(fd, 0, 0, offset_of(length)?) })
+/// Allocates what a range has of holes; its bytes do not change. False where the file system cannot.
+pub fn allocate(fd: RawFd, offset: u64, length: u64) -> io::Result<bool> {
+    fallocate(fd, 0, offset, length)
+}
+
+fn fallocate(fd: RawFd, mode: libc::c_int, offset: u64, length: u64) -> io::Result<bool> {
+    loop {
+        // SAFETY: fallocate on plain integers.
+        match check(unsafe { libc::fallocate(fd, mode, offset_of(offset)?, offset_of(length)?) }) {
+            Ok(()) => return Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // ENODEV is a block device or a pipe, EINVAL one that knows fallocate but not this range.
+            Err(error)
+                if matches!(
+                    error.raw_os_error(),
+                    Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::ENODEV | libc::EINVAL)
+                ) =>
+            {
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Bytes of a file or block device (the position of the descriptor moves).
@@ -152,6 +171,46 @@ pub fn size(fd: RawFd) -> io::Result<u64> {
     // SAFETY: lseek on plain integers.
     let end = unsafe { libc::lseek(fd, 0, libc::SEEK_END) };
     u64::try_from(end).map_err(|_| io::Error::last_os_error())
+}
+
+/// Copies a range from file to file inside the kernel (copy_file_range(2)). `Ok(false)` when these two files cannot be
+/// copied so and nothing was written; a source that ends early is EIO.
+pub fn copy_range(source: RawFd, target: RawFd, source_offset: u64, offset: u64, length: u64) -> io::Result<bool> {
+    let mut done: u64 = 0;
+    while done < length {
+        let left = usize::try_from(length.saturating_sub(done)).map_err(io::Error::other)?;
+        let mut from = offset_of(source_offset.saturating_add(done))?;
+        let mut to = offset_of(offset.saturating_add(done))?;
+        // SAFETY: both offsets are valid for the call.
+        let copied = unsafe { libc::copy_file_range(source, &mut from, target, &mut to, left, 0) };
+        match u64::try_from(copied) {
+            Ok(0) => return Err(io::Error::from_raw_os_error(libc::EIO)),
+            Ok(count) => done = done.saturating_add(count),
+            Err(_) => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::Interrupted => {}
+                error if done == 0 && cannot_copy(&error) => return Ok(false),
+                error => return Err(error),
+            },
+        }
+    }
+    Ok(true)
+}
+
+/// Errors that say that these files cannot be copied inside the kernel (different file systems, devices, old kernels).
+fn cannot_copy(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EXDEV | libc::EINVAL | libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM | libc::EBADF | libc::ETXTBSY)
+    )
+}
+
+/// Asks the kernel to begin writing a range back, without waiting (sync_file_range(2)): a later sync then finds little
+/// left to do. Only advice, so that failures do not matter.
+pub fn start_writeback(fd: RawFd, offset: u64, length: u64) {
+    if let (Ok(offset), Ok(length)) = (offset_of(offset), offset_of(length)) {
+        // SAFETY: sync_file_range on plain integers.
+        unsafe { libc::sync_file_range(fd, offset, length, libc::SYNC_FILE_RANGE_WRITE) };
+    }
 }
 
 /// Brings written data to the disk.
