@@ -226,7 +226,8 @@ async function copyWindow(
       context,
       limit + limit,
     );
-    const length = await output.finish(request.outputSize ?? result.output_length);
+    // A stream extends itself from what went out; a file is told its length.
+    const length = await output.finish(stream ? bytes : (request.outputSize ?? result.output_length));
     context.onProgress?.(bytes, bytes);
     return {
       bytes,

@@ -111,8 +111,8 @@ export async function ddFromStream(
     }
     const bytes = inputSize === undefined ? copied : wanted;
     if (toStream && copied < bytes) await writeZeros(output.fd, bytes - copied);
-    const exact = toStream || request.seek !== undefined;
-    const length = await output.finish(outputSize ?? (exact ? bytes : roundUpToSector(bytes)));
+    const whole = request.seek === undefined ? roundUpToSector(bytes) : bytes;
+    const length = await output.finish(toStream ? bytes : (outputSize ?? whole));
     return {
       bytes,
       inputVirtualSize: inputSize ?? roundUpToSector(skipped + copied),
