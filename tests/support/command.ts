@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Workdir } from './workdir.js';
 
@@ -94,6 +94,41 @@ export class CommandLine {
       stdout: child.stdout.toString('utf8'),
       stdoutBytes: child.stdout,
       stderr: child.stderr.toString('utf8'),
+      elapsedMs: performance.now() - started,
+    };
+  }
+
+  /** Runs it while the test goes on. */
+  async start(): Promise<Finished> {
+    const [program = '', ...args] = this.#words;
+    const started = performance.now();
+    const child = spawn(program, args, {
+      cwd: this.#directory,
+      env: { ...process.env, ...this.#environment },
+      stdio: 'pipe',
+      timeout: HANGS_AFTER,
+      killSignal: 'SIGKILL',
+    });
+    const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
+    child.stdout.on('data', (bytes: Buffer) => stdout.push(bytes));
+    child.stderr.on('data', (bytes: Buffer) => stderr.push(bytes));
+    // A program that ends without reading breaks the pipe, which is its right.
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(this.#input ?? Buffer.alloc(0));
+    const [status, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
+      child.on('error', reject);
+      child.on('close', (code, name) => {
+        resolve([code, name]);
+      });
+    });
+    const stdoutBytes = Buffer.concat(stdout);
+    return {
+      command: this.toString(),
+      status,
+      signal,
+      stdout: stdoutBytes.toString('utf8'),
+      stdoutBytes,
+      stderr: Buffer.concat(stderr).toString('utf8'),
       elapsedMs: performance.now() - started,
     };
   }

@@ -33,6 +33,11 @@ export class Workdir {
     return readdirSync(this.file(below)).sort();
   }
 
+  /** Deletes a file, if it is there. */
+  delete(name: string): void {
+    rmSync(this.file(name), { force: true });
+  }
+
   remove(): void {
     rmSync(this.path, { recursive: true, force: true });
   }
