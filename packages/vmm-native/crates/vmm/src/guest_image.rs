@@ -107,6 +107,7 @@ impl<'a> GuestImage<'a> {
             header.file_size == bytes.len() as u64,
             || format!("{} (the size of the file)", bytes.len()),
         )?;
+        check("reserved", GuestImageHeader::OFFSET_RESERVED, header.reserved, header.reserved == 0, || "0".into())?;
         check(
             "segment_count",
             GuestImageHeader::OFFSET_SEGMENT_COUNT,
@@ -214,9 +215,10 @@ fn checked_segment(bytes: &[u8], offset: u64) -> Result<Segment, ImageError> {
         "segment.flags",
         at(offset, GuestSegment::OFFSET_FLAGS),
         u64::from(record.flags),
-        record.flags & !known == 0 && !(write && execute),
+        record.flags & !known == 0 && record.flags & segment_flag::READ != 0 && !(write && execute),
         || "READ, with at most one of WRITE and EXECUTE".into(),
     )?;
+    check("segment.pad", at(offset, GuestSegment::OFFSET_PAD), u64::from(record.pad), record.pad == 0, || "0".into())?;
     let size = record.memory_size.checked_next_multiple_of(page).unwrap_or(u64::MAX);
     let end = record.address.checked_add(size);
     let inside = record.address >= REGION_IMAGE.start

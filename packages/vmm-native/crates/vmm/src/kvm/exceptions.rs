@@ -165,3 +165,6 @@ impl Registers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

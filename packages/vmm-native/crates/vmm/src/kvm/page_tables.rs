@@ -139,3 +139,6 @@ pub fn build(memory: &GuestMemory, image: &GuestImage<'_>) -> Result<u64, String
     }
     Ok(PAGE_TABLES)
 }
+
+#[cfg(test)]
+mod tests;
