@@ -5,12 +5,11 @@ import { closeFile } from './file-descriptor.js';
 import { forcedFormat, formatName } from './formats.js';
 import { guestInfo, type GuestContext } from './guest.js';
 import { openInput, type InputFile } from './input-file.js';
-import type { PathPolicy } from './path-policy.js';
+import { combinePath, type PathPolicy } from './path-policy.js';
 import { chooseSandbox, type Sandbox } from './sandbox.js';
 import { judge, judgeUnreadable, type SafetyVerdict } from './safety.js';
 import { warnOfProcess, type OperationControl } from './dd.js';
 import { DEVICE_ROLE, NO_PARENT } from '@instar/shared-abi';
-import path from 'node:path';
 
 /** An internal snapshot. */
 export interface Snapshot {
@@ -140,7 +139,7 @@ function describe(file: InputFile, info: ImageInfo, sandbox: Sandbox): ImageDesc
     encrypted: has(F.ENCRYPTED),
     dirty: has(F.DIRTY),
     backingFilename: backing,
-    fullBackingFilename: backing === undefined ? undefined : path.join(path.dirname(file.path), backing),
+    fullBackingFilename: backing === undefined ? undefined : combinePath(file.path, backing),
     backingFormat: info.backing_format_len === 0 ? undefined : text(info.backing_format, info.backing_format_len),
     snapshots: info.snapshots.slice(0, info.snapshot_count).map(snapshot),
     qcow2: format === 'qcow2' ? qcow2Details(info) : undefined,

@@ -31,6 +31,11 @@ export interface Reference {
   readonly image: string;
 }
 
+/** The path that a name in an image leads to: relative names begin in the image's directory. Nothing is normalised. */
+export function combinePath(image: string, name: string): string {
+  return path.isAbsolute(name) ? name : `${image.slice(0, image.lastIndexOf('/') + 1)}${name}`;
+}
+
 /** A referenced file that was opened. */
 export interface OpenedReference {
   readonly fd: number;
@@ -68,7 +73,7 @@ export async function openReference(reference: Reference, policy: PathPolicy): P
     });
   }
   const imageDirectory = path.dirname(image);
-  const target = path.resolve(imageDirectory, name);
+  const target = combinePath(image, name);
   let real: string;
   try {
     real = await realpath(target);
