@@ -1,4 +1,5 @@
 import type { ImageDescription } from '@instar/engine';
+import { roundUpToSector } from '@instar/operands';
 
 /** An image with the field names of `qemu-img info --output=json`, and what is ours under `instar`. */
 export function infoRecord(image: ImageDescription): object {
@@ -9,7 +10,7 @@ export function infoRecord(image: ImageDescription): object {
         name: 'file',
         info: {
           children: [],
-          'virtual-size': image.fileLength,
+          'virtual-size': roundUpToSector(image.fileLength),
           filename: image.filename,
           format: 'file',
           'actual-size': image.actualSize,
@@ -46,7 +47,6 @@ export function infoRecord(image: ImageDescription): object {
             type: 'qcow2',
             data: {
               compat: qcow2.compat,
-              ...(qcow2.dataFile === undefined ? {} : { 'data-file': qcow2.dataFile }),
               'compression-type': qcow2.compressionType,
               ...(qcow2.compat === '0.10' ? {} : { 'lazy-refcounts': qcow2.lazyRefcounts }),
               ...(qcow2.bitmaps.length === 0
@@ -59,8 +59,10 @@ export function infoRecord(image: ImageDescription): object {
                     })),
                   }),
               'refcount-bits': qcow2.refcountBits,
+              ...(qcow2.dataFile === undefined
+                ? {}
+                : { 'data-file': qcow2.dataFile, 'data-file-raw': qcow2.dataFileRaw }),
               ...(qcow2.compat === '0.10' ? {} : { corrupt: qcow2.corrupt }),
-              ...(qcow2.dataFile === undefined ? {} : { 'data-file-raw': qcow2.dataFileRaw }),
               ...(qcow2.compat === '0.10' ? {} : { 'extended-l2': qcow2.extendedL2 }),
             },
           },

@@ -1,4 +1,5 @@
 import { escapeText, type ImageDescription, type SafetyVerdict, type Snapshot } from '@instar/engine';
+import { roundUpToSector } from '@instar/operands';
 import { humanSize } from './size.js';
 
 function two(value: number | bigint): string {
@@ -11,7 +12,7 @@ function snapshotLine(item: Snapshot): string {
   const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
   const seconds = item.vmClockNanoseconds / 1_000_000_000n;
   const thousandths = (item.vmClockNanoseconds / 1_000_000n) % 1000n;
-  const clock = `${two(seconds / 3600n)}:${two((seconds / 60n) % 60n)}:${two(seconds % 60n)}.${thousandths.toString().padStart(3, '0')}`;
+  const clock = `${(seconds / 3600n).toString().padStart(4, '0')}:${two((seconds / 60n) % 60n)}:${two(seconds % 60n)}.${thousandths.toString().padStart(3, '0')}`;
   return [
     escapeText(item.id).padEnd(7),
     escapeText(item.name).padEnd(16),
@@ -30,6 +31,18 @@ export function safetyText(verdict: SafetyVerdict): string {
     (check) => `    ${check.passed ? 'pass' : 'FAIL'}  ${check.name}: ${check.evidence}`,
   );
   return [`safety: ${verdict.safe ? 'safe' : 'NOT safe'}`, ...lines].join('\n');
+}
+
+/** The file that the image lies in; its length counts whole sectors, as qemu-img counts it. */
+function fileLines(image: ImageDescription): string[] {
+  const length = roundUpToSector(image.fileLength);
+  return [
+    "Child node '/file':",
+    `    filename: ${escapeText(image.filename)}`,
+    '    protocol type: file',
+    `    file length: ${humanSize(length)} (${length} bytes)`,
+    `    disk size: ${humanSize(image.actualSize)}`,
+  ];
 }
 
 /** An image for people, in the order and wording of `qemu-img info`. Text of the image is escaped. */
@@ -52,25 +65,26 @@ export function infoText(image: ImageDescription): string {
     if (image.backingFormat !== undefined) lines.push(`backing file format: ${escapeText(image.backingFormat)}`);
   }
   if (image.snapshots.length > 0) {
-    lines.push('Snapshot list:', 'ID      TAG              VM SIZE                DATE        VM CLOCK     ICOUNT');
+    lines.push('Snapshot list:', 'ID      TAG               VM_SIZE                DATE        VM_CLOCK     ICOUNT');
     lines.push(...image.snapshots.map(snapshotLine));
   }
   if (qcow2 !== undefined) {
     lines.push('Format specific information:', `    compat: ${qcow2.compat}`);
-    if (qcow2.dataFile !== undefined) lines.push(`    data file: ${escapeText(qcow2.dataFile)}`);
     lines.push(`    compression type: ${qcow2.compressionType}`);
     if (qcow2.compat !== '0.10') lines.push(`    lazy refcounts: ${qcow2.lazyRefcounts}`);
     for (const [index, item] of qcow2.bitmaps.entries()) {
       if (index === 0) lines.push('    bitmaps:');
       lines.push(`        [${index}]:`);
-      lines.push(`            flags: ${item.flags.join(', ')}`);
+      lines.push('            flags:', ...item.flags.map((flag, at) => `                [${at}]: ${flag}`));
       lines.push(`            name: ${escapeText(item.name)}`, `            granularity: ${item.granularity}`);
     }
     lines.push(`    refcount bits: ${qcow2.refcountBits}`);
+    if (qcow2.dataFile !== undefined) {
+      lines.push(`    data file: ${escapeText(qcow2.dataFile)}`, `    data file raw: ${qcow2.dataFileRaw}`);
+    }
     if (qcow2.compat !== '0.10') lines.push(`    corrupt: ${qcow2.corrupt}`);
-    if (qcow2.dataFile !== undefined) lines.push(`    data file raw: ${qcow2.dataFileRaw}`);
     if (qcow2.compat !== '0.10') lines.push(`    extended l2: ${qcow2.extendedL2}`);
   }
-  lines.push(safetyText(image.safety));
+  lines.push(...fileLines(image), safetyText(image.safety));
   return `${lines.join('\n')}\n`;
 }
