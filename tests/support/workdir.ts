@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -31,6 +32,12 @@ export class Workdir {
   /** Names of what lies in it, sorted. */
   names(below = '.'): string[] {
     return readdirSync(this.file(below)).sort();
+  }
+
+  /** Digest of each file by its name: what must be the same when nothing may have changed. */
+  digests(): Record<string, string> {
+    const files = this.names().filter((name) => statSync(this.file(name)).isFile());
+    return Object.fromEntries(files.map((name) => [name, createHash('sha256').update(this.read(name)).digest('hex')]));
   }
 
   /** Deletes a file, if it is there. */

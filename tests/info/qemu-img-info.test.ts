@@ -1,0 +1,150 @@
+import { mkdirSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { instar } from '../support/command.js';
+import { QEMU_IMG, judgeVersion, requireJudge } from '../support/judge.js';
+import { qemuImg, qemuMajorVersion } from '../support/qemu-img.js';
+import { Workdir } from '../support/workdir.js';
+import { ZOO } from '../support/zoo.js';
+
+type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
+
+/** Fields of theirs that ours lack or hold with another value, with their paths. */
+function missing(ours: Json | undefined, theirs: Json, path = ''): string[] {
+  if (Array.isArray(theirs)) {
+    const list = Array.isArray(ours) ? (ours as readonly Json[]) : [];
+    const lengths = list.length === theirs.length ? [] : [`${path}: ${list.length} entries, not ${theirs.length}`];
+    return [...lengths, ...theirs.flatMap((item: Json, index) => missing(list[index], item, `${path}[${index}]`))];
+  }
+  if (typeof theirs === 'object' && theirs !== null) {
+    const record = typeof ours === 'object' && ours !== null ? (ours as Record<string, Json>) : {};
+    return Object.entries(theirs).flatMap(([name, value]) => missing(record[name], value, `${path}/${name}`));
+  }
+  return ours === theirs ? [] : [`${path}: ${JSON.stringify(ours)}, not ${JSON.stringify(theirs)}`];
+}
+
+/** What people are told before the safety verdict, which is ours alone. */
+function withoutVerdict(text: string): string {
+  return text.replace(/^safety: [^\n]+\n(?: {4}(?:pass|FAIL) {2}[^\n]+\n)+/gm, '');
+}
+
+describe('info of every image of the zoo says what qemu-img info says', () => {
+  let zoo: Workdir;
+
+  beforeAll(() => {
+    zoo = new Workdir();
+    if (judgeVersion(QEMU_IMG) !== undefined) for (const image of ZOO) image.build(zoo);
+  });
+
+  afterAll(() => {
+    zoo.remove();
+  });
+
+  it.for(ZOO)('$file ($about)', ({ file, format }, context) => {
+    requireJudge(context, QEMU_IMG);
+    const theirs = qemuImg('info', '-f', format, '--output=json', file).in(zoo).must();
+    const ours = instar('info', '-f', format, '--output=json', file).in(zoo).must();
+    expect(missing(JSON.parse(ours.stdout) as Json, JSON.parse(theirs.stdout) as Json)).toEqual([]);
+    expect(ours.stderr).toBe('');
+
+    const chain = ['info', '--backing-chain', '-f', format, file];
+    const text = instar(...chain)
+      .in(zoo)
+      .must().stdout;
+    const judged = qemuImg(...chain)
+      .in(zoo)
+      .must().stdout;
+    // Version 8 began to describe the child nodes.
+    if (qemuMajorVersion() >= 8) expect(withoutVerdict(text)).toBe(judged);
+  });
+
+  it.for(ZOO.filter(({ file }) => file.includes('over') || file.includes('layers')))(
+    '--backing-chain of $file describes each layer',
+    ({ file }, context) => {
+      requireJudge(context, QEMU_IMG);
+      const tokens = ['info', '--backing-chain', '--output=json', file];
+      const theirs = JSON.parse(
+        qemuImg(...tokens)
+          .in(zoo)
+          .must().stdout,
+      ) as Json;
+      const ours = JSON.parse(
+        instar(...tokens)
+          .in(zoo)
+          .must().stdout,
+      ) as Json;
+      expect(missing(ours, theirs)).toEqual([]);
+    },
+  );
+
+  it('--backing-chain of a lone image is a list of one', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const { stdout } = instar('info', '--backing-chain', '--json', 'v3.qcow2').in(zoo).must();
+    expect(JSON.parse(stdout)).toHaveLength(1);
+  });
+
+  it('-f raw describes a qcow2 file as raw', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const tokens = ['info', '-f', 'raw', '--output=json', 'v3.qcow2'];
+    const theirs = JSON.parse(
+      qemuImg(...tokens)
+        .in(zoo)
+        .must().stdout,
+    ) as Json;
+    const ours = JSON.parse(
+      instar(...tokens)
+        .in(zoo)
+        .must().stdout,
+    ) as Json;
+    expect(missing(ours, theirs)).toEqual([]);
+  });
+
+  it('--json, --output json and --output=json are the same; --output=human is the default', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const [first, ...others] = [['--json'], ['--output', 'json'], ['--output=json']].map(
+      (tokens) =>
+        instar('info', ...tokens, 'v3.qcow2')
+          .in(zoo)
+          .must().stdout,
+    );
+    expect(others).toEqual([first, first]);
+    const human = instar('info', '--output=human', 'v3.qcow2').in(zoo).must().stdout;
+    expect(human).toBe(instar('info', 'v3.qcow2').in(zoo).must().stdout);
+    expect(human).toMatch(/^image: v3\.qcow2\nfile format: qcow2\n/);
+  });
+
+  it('a path with directories is shown as it was given, and backing names are put to it as qemu-img does', (context) => {
+    requireJudge(context, QEMU_IMG);
+    mkdirSync(zoo.file('deep/er'), { recursive: true });
+    const create = ['create', '-q', '-f', 'qcow2', '-b', '../../raw-1000.raw', '-F', 'raw', 'deep/er/over.qcow2'];
+    qemuImg(...create)
+      .in(zoo)
+      .must();
+    const tokens = ['info', '--output=json', './deep/er/over.qcow2'];
+    const theirs = JSON.parse(
+      qemuImg(...tokens)
+        .in(zoo)
+        .must().stdout,
+    ) as Json;
+    const ours = JSON.parse(
+      instar(...tokens)
+        .in(zoo)
+        .must().stdout,
+    ) as Json;
+    expect(missing(ours, theirs)).toEqual([]);
+    const chain = ['info', '--backing-chain', '--output=json', './deep/er/over.qcow2'];
+    const allowed = instar(...chain, '--allow-path', '.')
+      .in(zoo)
+      .must().stdout;
+    expect(
+      missing(
+        JSON.parse(allowed) as Json,
+        JSON.parse(
+          qemuImg(...chain)
+            .in(zoo)
+            .must().stdout,
+        ) as Json,
+      ),
+    ).toEqual([]);
+  });
+});
