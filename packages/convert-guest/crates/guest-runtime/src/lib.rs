@@ -8,10 +8,11 @@ mod c_allocator;
 mod call_table;
 mod config;
 mod heap;
-mod mem;
 mod panic;
 mod ring;
 mod window;
+
+pub use instar_freestanding as freestanding;
 
 pub use call_table::{doorbell, exit, wait};
 pub use config::{OPERATION_CONFIG_SIZE, chain_config, operation_config, put_result};
@@ -22,16 +23,7 @@ pub use window::{Window, WindowPool};
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {
-        core::arch::global_asm!(
-            ".section .text._start,\"ax\",@progbits",
-            ".global _start",
-            "_start:",
-            "and rsp, -16",
-            "xor ebp, ebp",
-            "call {start}",
-            "ud2",
-            start = sym __guest_start,
-        );
+        $crate::freestanding::start!(__guest_start);
 
         extern "C" fn __guest_start() -> ! {
             $crate::exit($main())

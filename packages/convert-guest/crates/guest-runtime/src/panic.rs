@@ -9,12 +9,8 @@ fn on_panic(_: &PanicInfo<'_>) -> ! {
     crate::exit(EXIT_PANIC)
 }
 
-/// Named by the prebuilt `core`, never called: guests abort on panic.
+/// What `instar-freestanding` ends the guest with.
 #[unsafe(no_mangle)]
-pub extern "C" fn rust_eh_personality() {}
-
-/// Named by landing pads of the prebuilt `alloc`; never reached, for the same reason.
-#[unsafe(no_mangle)]
-pub extern "C" fn _Unwind_Resume() -> ! {
+fn __abort() -> ! {
     crate::exit(EXIT_PANIC)
 }

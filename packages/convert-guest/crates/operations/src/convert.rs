@@ -4,15 +4,15 @@ use alloc::rc::Rc;
 use core::cell::RefCell;
 
 use instar_abi::{
-    CONVERT_RESULT_MAGIC, ChainConfig, ConvertConfig, ConvertResult, Descriptor, EXIT_ERROR,
-    EXIT_OK, convert_flag, error_kind, opcode, result_status,
+    CONVERT_RESULT_MAGIC, ChainConfig, ConvertConfig, ConvertResult, Descriptor, convert_flag,
+    error_kind, opcode,
 };
 use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::{Chain, Extent, ExtentKind, Image};
 
 use crate::batch::Pipeline;
 use crate::commands::{SharedCommands, descriptor};
-use crate::error::OperationError;
+use crate::error::{OperationError, ending};
 use crate::open_chain::{GuestImage, Opener, output, virtual_size};
 use crate::output::Output;
 
@@ -32,17 +32,9 @@ pub fn run(
 ) -> u32 {
     let mut result = ConvertResult::ZERO;
     result.magic = CONVERT_RESULT_MAGIC;
-    let code = match convert(config, chain, commands, windows, &mut result) {
-        Ok(()) => {
-            result.status = result_status::OK;
-            EXIT_OK
-        }
-        Err(error) => {
-            result.status = result_status::ERROR;
-            result.error = error.record();
-            EXIT_ERROR
-        }
-    };
+    let done = convert(config, chain, commands, windows, &mut result);
+    let code;
+    (result.status, result.error, code) = ending(done);
     put_result(&result.to_bytes());
     code
 }

@@ -1,6 +1,6 @@
 //! Why an operation failed, in the form that crosses the ABI.
 
-use instar_abi::{ErrorRecord, error_kind};
+use instar_abi::{EXIT_ERROR, EXIT_OK, ErrorRecord, error_kind, result_status};
 use instar_image_formats::{ErrorKind, FormatError};
 
 use crate::text;
@@ -147,5 +147,13 @@ impl OperationError {
             }
         }
         record
+    }
+}
+
+/// Splits the end of an operation into what its result struct and its exit code say.
+pub fn ending(done: Result<(), OperationError>) -> (u32, ErrorRecord, u32) {
+    match done {
+        Ok(()) => (result_status::OK, ErrorRecord::ZERO, EXIT_OK),
+        Err(error) => (result_status::ERROR, error.record(), EXIT_ERROR),
     }
 }

@@ -5,9 +5,8 @@ use alloc::rc::Rc;
 use core::cell::RefCell;
 
 use instar_abi::{
-    BitmapRecord, ChainConfig, EXIT_ERROR, EXIT_OK, INFO_MAX_BITMAPS, INFO_MAX_SNAPSHOTS,
-    INFO_RESULT_MAGIC, InfoConfig, InfoResult, SnapshotRecord, error_kind, info_flag,
-    result_status,
+    BitmapRecord, ChainConfig, INFO_MAX_BITMAPS, INFO_MAX_SNAPSHOTS, INFO_RESULT_MAGIC, InfoConfig,
+    InfoResult, SnapshotRecord, error_kind, info_flag,
 };
 use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::qcow2::bitmap::Bitmap;
@@ -21,7 +20,7 @@ use instar_image_formats::{ByteSource, Codec, DiskImage, Image, Probe, Qcow2Imag
 use crate::commands::SharedCommands;
 use crate::convert::METADATA_WINDOW;
 use crate::device_source::DeviceSource;
-use crate::error::OperationError;
+use crate::error::{OperationError, ending};
 use crate::open_chain::{Opener, devices};
 use crate::text::put;
 
@@ -34,17 +33,9 @@ pub fn run(
 ) -> u32 {
     let mut result = Box::new(InfoResult::ZERO);
     result.magic = INFO_RESULT_MAGIC;
-    let code = match look(config, chain, commands, windows, &mut result) {
-        Ok(()) => {
-            result.status = result_status::OK;
-            EXIT_OK
-        }
-        Err(error) => {
-            result.status = result_status::ERROR;
-            result.error = error.record();
-            EXIT_ERROR
-        }
-    };
+    let done = look(config, chain, commands, windows, &mut result);
+    let code;
+    (result.status, result.error, code) = ending(done);
     put_result(&result.to_bytes());
     code
 }

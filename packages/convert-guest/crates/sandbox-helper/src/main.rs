@@ -15,19 +15,16 @@ use instar_abi::{
     SandboxBoot, SandboxFault, sandbox_region_flag,
 };
 
-core::arch::global_asm!(
-    ".section .text._start,\"ax\",@progbits",
-    ".global _start",
-    "_start:",
-    "and rsp, -16",
-    "xor ebp, ebp",
-    "call {start}",
-    "ud2",
-    start = sym start,
-);
+instar_freestanding::start!(start);
 
 #[panic_handler]
 fn on_panic(_: &PanicInfo<'_>) -> ! {
+    sys::exit_group(SANDBOX_SETUP_STATUS)
+}
+
+/// What `instar-freestanding` ends the program with.
+#[unsafe(no_mangle)]
+fn __abort() -> ! {
     sys::exit_group(SANDBOX_SETUP_STATUS)
 }
 

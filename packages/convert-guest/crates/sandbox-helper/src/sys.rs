@@ -243,31 +243,3 @@ pub fn jump(entry: u64, stack: u64) -> ! {
             options(noreturn));
     }
 }
-
-/// # Safety
-/// As C's `memcpy`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn memcpy(target: *mut u8, source: *const u8, count: usize) -> *mut u8 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        asm!("rep movsb", inout("rcx") count => _, inout("rdi") target => _, inout("rsi") source => _,
-            options(nostack, preserves_flags));
-    }
-    target
-}
-
-/// # Safety
-/// As C's `memset`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn memset(target: *mut u8, value: i32, count: usize) -> *mut u8 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        asm!("rep stosb", inout("rcx") count => _, inout("rdi") target => _, in("eax") value,
-            options(nostack, preserves_flags));
-    }
-    target
-}
-
-/// Named by the prebuilt `core`, never called.
-#[unsafe(no_mangle)]
-pub extern "C" fn rust_eh_personality() {}

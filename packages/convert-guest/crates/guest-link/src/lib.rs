@@ -1,0 +1,24 @@
+//! For build scripts: links a freestanding program, without start files and C library, at a fixed address.
+
+use std::path::Path;
+
+/// Prints the linker arguments of the package's programs, whose first byte is to lie at `start`.
+pub fn link_at(start: u64) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("guest.ld");
+    let arguments = [
+        "-nostartfiles".to_string(),
+        "-nostdlib".to_string(),
+        "-static".to_string(),
+        "-no-pie".to_string(),
+        "-Wl,--build-id=none".to_string(),
+        "-Wl,--no-eh-frame-hdr".to_string(),
+        "-Wl,-z,norelro".to_string(),
+        "-Wl,--gc-sections".to_string(),
+        format!("-Wl,--defsym=IMAGE_START={start:#x}"),
+        format!("-Wl,-T,{}", script.display()),
+    ];
+    for argument in arguments {
+        println!("cargo:rustc-link-arg-bins={argument}");
+    }
+    println!("cargo:rerun-if-changed={}", script.display());
+}
