@@ -66,6 +66,12 @@ function parser(): Command {
     .configureOutput({ writeErr: () => undefined });
 }
 
+/** What is wrong with the command line. An option that is refused on purpose says all itself. */
+function usage(error: CommanderError): string {
+  const message = error.message.replace(/^error: /, '');
+  return /--[a-z-]+ is not offered: .*/.exec(message)?.[0] ?? message;
+}
+
 async function describe(file: string, flags: InfoFlags, control: OperationControl, json: boolean): Promise<number> {
   const options: InfoOptions = {
     format: flags.format,
@@ -118,7 +124,7 @@ export async function infoCommand(tokens: readonly string[]): Promise<number> {
     if (interrupted !== undefined) return interrupted;
     const shown =
       error instanceof CommanderError
-        ? new EngineError('INVALID_OPTION', `${error.message.replace(/^error: /, '')}; see instar info --help`)
+        ? new EngineError('INVALID_OPTION', `${usage(error)}; see instar info --help`)
         : error;
     printError('info', shown, json ? process.stdout : undefined);
     return EXIT_CODES.FAILURE;
