@@ -1,9 +1,23 @@
-/** JSON with bigints as plain integers, as qemu-img prints sizes; four spaces, as it indents. */
-export function toJson(value: unknown): string {
-  const marked = JSON.stringify(
-    value,
-    (_key, item: unknown) => (typeof item === 'bigint' ? `\u0000${item}\u0000` : item),
-    4,
-  );
-  return marked.replace(/"\\u0000(-?\d+)\\u0000"/g, '$1');
+const INDENT = '    ';
+
+function block(open: string, items: readonly string[], close: string, indent: string): string {
+  if (items.length === 0) return `${open}${close}`;
+  return `${open}\n${items.map((item) => `${indent}${INDENT}${item}`).join(',\n')}\n${indent}${close}`;
+}
+
+/**
+ * JSON with bigints as plain integers, as qemu-img prints sizes, and four spaces, as it indents. Fields that are
+ * undefined are left out.
+ */
+export function toJson(value: unknown, indent = ''): string {
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const inner = indent + INDENT;
+  if (Array.isArray(value)) {
+    const items = value.map((item: unknown) => toJson(item, inner));
+    return block('[', items, ']', indent);
+  }
+  const fields = Object.entries(value).filter(([, field]) => field !== undefined);
+  const items = fields.map(([name, field]) => `${JSON.stringify(name)}: ${toJson(field, inner)}`);
+  return block('{', items, '}', indent);
 }

@@ -1,0 +1,20 @@
+import { describe, expect, it } from 'vitest';
+
+import { toJson } from './json.js';
+
+describe('toJson', () => {
+  it('is JSON.stringify with four spaces where there are no bigints', () => {
+    const values = [null, true, 1.5, 'a"b\\\n\u0000', [], {}, [1, [2]], { a: { b: [] }, c: undefined, 'd e': [{}] }];
+    for (const value of values) expect(toJson(value)).toBe(JSON.stringify(value, null, 4));
+  });
+
+  it('writes bigints as they are, beyond 2^53 too', () => {
+    expect(toJson([0n, -1n, 2n ** 63n])).toBe('[\n    0,\n    -1,\n    9223372036854775808\n]');
+  });
+
+  it('leaves strings strings, whatever an image puts into them', () => {
+    for (const text of ['\u00005\u0000', '5n', '"\u00001\u0000"', '\\u00001\\u0000']) {
+      expect(JSON.parse(toJson({ text }))).toEqual({ text });
+    }
+  });
+});
