@@ -12,7 +12,6 @@ use crate::files;
 use crate::memory::GuestMemory;
 use crate::report::{LimitKind, Outcome, Statistics};
 use crate::ring::Ring;
-use crate::size_limit;
 
 /// Bytes of the buffer through which COPY and dense ZERO move data; fits a second-level cache.
 const BUFFER_SIZE: usize = 1 << 20;
@@ -183,10 +182,6 @@ impl<'a> Executor<'a> {
 
     /// Executes commands until the run is over. One idle thread watches the ring, the others sleep behind it.
     pub fn serve(&self, backend: &dyn Wake) {
-        size_limit::without_signal(|| self.serve_all(backend));
-    }
-
-    fn serve_all(&self, backend: &dyn Wake) {
         let mut buffer = vec![0_u8; BUFFER_SIZE];
         while !self.stopped() {
             match self.take(backend) {

@@ -4,8 +4,6 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use crate::size_limit;
-
 fn offset_of(value: u64) -> io::Result<libc::off_t> {
     libc::off_t::try_from(value).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))
 }
@@ -150,9 +148,8 @@ pub fn allocate(fd: RawFd, offset: u64, length: u64) -> io::Result<bool> {
 
 fn fallocate(fd: RawFd, mode: libc::c_int, offset: u64, length: u64) -> io::Result<bool> {
     loop {
-        let (offset, length) = (offset_of(offset)?, offset_of(length)?);
         // SAFETY: fallocate on plain integers.
-        match size_limit::without_signal(|| check(unsafe { libc::fallocate(fd, mode, offset, length) })) {
+        match check(unsafe { libc::fallocate(fd, mode, offset_of(offset)?, offset_of(length)?) }) {
             Ok(()) => return Ok(true),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // ENODEV is a block device or a pipe, EINVAL one that knows fallocate but not this range.

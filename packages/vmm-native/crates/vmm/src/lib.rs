@@ -15,7 +15,6 @@ pub mod process;
 pub mod report;
 pub mod ring;
 pub mod run;
-pub mod size_limit;
 pub mod startup;
 pub mod stream;
 pub mod watchdog;

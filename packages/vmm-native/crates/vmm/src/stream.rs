@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::{files, size_limit};
+use crate::files;
 
 /// A copy of a part of a stream.
 #[derive(Clone, Copy, Debug)]
@@ -35,10 +35,6 @@ const POLL_MS: libc::c_int = 50;
 
 /// Reads until the limit or the end of the source, with one buffer of 1 MiB. `ECANCELED` when `cancelled` is set.
 pub fn copy(request: &StreamCopy, cancelled: &AtomicBool, progress: &AtomicU64) -> io::Result<StreamCopied> {
-    size_limit::without_signal(|| copy_to_the_end(request, cancelled, progress))
-}
-
-fn copy_to_the_end(request: &StreamCopy, cancelled: &AtomicBool, progress: &AtomicU64) -> io::Result<StreamCopied> {
     let mut buffer = vec![0_u8; BUFFER_SIZE];
     let mut done = StreamCopied::default();
     loop {
