@@ -1,0 +1,197 @@
+// The host never interprets what an image's author could have chosen: no code in it could, and no code in it does.
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import type { SandboxKind } from '@instar/vmm-native';
+import ts from 'typescript';
+import { describe, expect, it } from 'vitest';
+import { instar, program, ROOT } from '../support/command.js';
+import { QEMU_IMG, requireJudge, skipLoudly, STRACE } from '../support/judge.js';
+import { workdir, type Workdir } from '../support/workdir.js';
+import { requireSandbox, SANDBOXES } from './scene.js';
+
+/** Crates that the addon may be made of. One that reads formats, decompresses or deciphers would have no reason. */
+const CRATES: Readonly<Record<string, readonly string[]>> = {
+  'our own': ['instar-abi', 'instar-addon', 'instar-vmm'],
+  'system calls and KVM': ['libc', 'bitflags', 'kvm-bindings', 'kvm-ioctls', 'seccompiler', 'vmm-sys-util'],
+  'Node-API': ['napi', 'napi-derive', 'napi-derive-backend', 'napi-sys', 'ctor', 'libloading', 'nohash-hasher'],
+  'what Node-API’s bindings stand on': [
+    ...['cfg-if', 'futures', 'futures-channel', 'futures-core', 'futures-executor', 'futures-io', 'futures-macro'],
+    ...['futures-sink', 'futures-task', 'futures-util', 'memchr', 'pin-project-lite', 'rustc-hash', 'slab'],
+  ],
+  'macros, which run while it is compiled': [
+    ...['convert_case', 'proc-macro2', 'quote', 'semver', 'syn', 'unicode-ident', 'unicode-segmentation'],
+  ],
+};
+
+/** Names by which JavaScript reads bytes of files. */
+const READERS = new Set([
+  ...['read', 'readSync', 'readv', 'readvSync', 'readFile', 'readFileSync', 'readLines', 'readableWebStream'],
+  ...['createReadStream', 'ReadStream', 'openAsBlob', 'stdin', 'pipeline', 'arrayBuffer'],
+]);
+
+/** Modules that could bring bytes of files in another way are not among these. */
+const MODULES = new Set([
+  ...['node:fs', 'node:fs/promises', 'node:module', 'node:path', 'node:util'],
+  ...['@instar/convert-guest', '@instar/engine', '@instar/operands', '@instar/shared-abi', '@instar/vmm-native'],
+  ...['commander', 'picocolors', 'cli-progress'],
+]);
+
+/** The uses of a reader that there are, and why none of them sees an image. */
+const ALLOWED: Readonly<Record<string, string>> = {
+  'packages/engine/src/sandbox.ts: readFileSync': 'reads the guest image, which is part of the package',
+  'packages/cli/src/main.ts: readFile': 'reads its own package.json for --version',
+};
+
+function sources(): readonly string[] {
+  return ['engine', 'cli', 'vmm-native'].flatMap((name) =>
+    readdirSync(join(ROOT, 'packages', name, 'src'), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts') && !path.endsWith('.d.ts'))
+      .map((path) => join(ROOT, 'packages', name, 'src', path)),
+  );
+}
+
+/** Names and modules that a file uses; comments and texts for people do not count. */
+function usesOf(path: string): { readonly readers: readonly string[]; readonly modules: readonly string[] } {
+  const readers = new Set<string>();
+  const modules = new Set<string>();
+  const visit = (node: ts.Node): void => {
+    if (ts.isIdentifier(node) && READERS.has(node.text)) readers.add(node.text);
+    if (ts.isStringLiteralLike(node)) {
+      if (ts.isElementAccessExpression(node.parent) && READERS.has(node.text)) readers.add(node.text);
+      const called = ts.isCallExpression(node.parent) && node.parent.expression.kind === ts.SyntaxKind.ImportKeyword;
+      if (ts.isImportDeclaration(node.parent) || ts.isExportDeclaration(node.parent) || called) modules.add(node.text);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true));
+  return { readers: [...readers], modules: [...modules].filter((name) => !name.startsWith('.')) };
+}
+
+describe('no code of the host could interpret an image', () => {
+  it('the addon is made of no format, compression or cipher crate', (context) => {
+    let tree: string;
+    const args = ['tree', '--package', 'instar-addon', '--edges', 'normal', '--prefix', 'none', '--format', '{p}'];
+    try {
+      const cwd = join(ROOT, 'packages/vmm-native');
+      tree = execFileSync('cargo', [...args, '--locked'], {
+        cwd,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+    } catch {
+      skipLoudly(context, 'cargo cannot list the crates of the addon');
+    }
+    const names = new Set(tree.split('\n').flatMap((line) => line.split(' ').slice(0, 1)));
+    names.delete('');
+    const allowed = new Set(Object.values(CRATES).flat());
+    expect([...names].filter((name) => !allowed.has(name))).toEqual([]);
+    expect(
+      [...allowed].filter((name) => !names.has(name)),
+      'an allowed crate is no longer used',
+    ).toEqual([]);
+  });
+
+  it('JavaScript reads no file but the guest image and its own package.json', () => {
+    const found = sources().flatMap((path) =>
+      usesOf(path).readers.map((reader) => `${relative(ROOT, path)}: ${reader}`),
+    );
+    expect(found.sort()).toEqual(Object.keys(ALLOWED).sort());
+  });
+
+  it('JavaScript loads no module that could bring file contents in by another way', () => {
+    const found = sources().flatMap((path) =>
+      usesOf(path).modules.map((name) => ({ file: relative(ROOT, path), name })),
+    );
+    expect(found.filter(({ name }) => !MODULES.has(name))).toEqual([]);
+    expect(found.length).toBeGreaterThan(10);
+  });
+});
+
+/** Name of the thread of a run, which those that execute its commands inherit. */
+const EXECUTOR = 'instar-run';
+const MOVES = 'read,readv,pread64,preadv,preadv2,mmap,mremap,copy_file_range,sendfile,splice,tee,process_vm_readv';
+const OPENS = 'open,openat,openat2,io_uring_setup';
+
+interface Call {
+  readonly thread: string;
+  readonly name: string;
+  readonly args: string;
+}
+
+/** The system calls in a trace that name a file, and who made them. */
+function callsOn(trace: string, file: string): readonly Call[] {
+  return (
+    trace
+      .split('\n')
+      // What a call was asked stands in its first line; a call that was interrupted has a second one with its result.
+      .filter((line) => line.includes(file) && !line.includes(' resumed>'))
+      .map((line) => {
+        const match = /^\d+<([^>]*)> +(\w+)\((.*)$/.exec(line);
+        if (match === null) throw new Error(`a line of the trace that cannot be read: ${line}`);
+        return { thread: match[1] ?? '', name: match[2] ?? '', args: match[3] ?? '' };
+      })
+  );
+}
+
+function withImages(): Workdir {
+  const directory = workdir();
+  const bytes = Buffer.alloc(4 << 20);
+  for (let index = 0; index < bytes.length; index += 1) bytes[index] = (index * 7 + (index >> 12)) & 0xff;
+  directory.write('disk.raw', bytes);
+  program('qemu-img', 'convert', '-O', 'qcow2', 'disk.raw', 'base.qcow2').in(directory).must();
+  program('qemu-img', 'convert', '-O', 'qcow2', '-c', 'disk.raw', 'zlib.qcow2').in(directory).must();
+  program('qemu-img', 'create', '-f', 'qcow2', '-b', 'base.qcow2', '-F', 'qcow2', 'top.qcow2').in(directory).must();
+  return directory;
+}
+
+/** Runs instar under strace, with the paths of descriptors and the names of threads in the trace. */
+function traced(directory: Workdir, sandbox: SandboxKind, ...args: readonly string[]): string {
+  const trace = directory.file('trace');
+  instar(...args, `--sandbox=${sandbox}`)
+    .under('strace', '-f', '-y', '-Y', '-qq', '-s', '0', '-e', `trace=${MOVES},${OPENS}`, '-o', trace)
+    .in(directory)
+    .must();
+  return readFileSync(trace, 'utf8');
+}
+
+/** Asserts that nothing but the executor's threads took bytes of an input, and they only by the calls given. */
+function expectOnlyMoved(trace: string, file: string): void {
+  const calls = callsOn(trace, file);
+  const opened = calls.filter(({ name }) => name.startsWith('open'));
+  const moved = calls.filter(({ name }) => !name.startsWith('open'));
+  for (const { args } of opened) expect(args).toMatch(/O_RDONLY/);
+  expect(moved.length, `${file} was used`).toBeGreaterThan(0);
+  expect(moved.filter(({ thread }) => thread !== EXECUTOR)).toEqual([]);
+  expect(moved.filter(({ name }) => name !== 'pread64' && name !== 'copy_file_range')).toEqual([]);
+  for (const { args } of moved) expect(args.indexOf(file), 'an input is only a source').toBeLessThan(args.indexOf(','));
+  expect(trace).not.toContain('io_uring_setup');
+}
+
+describe.each(SANDBOXES)('no code of the host does, under %s', (sandbox) => {
+  it.for([
+    ['disk.raw', ['disk.raw']],
+    ['base.qcow2', ['base.qcow2']],
+    ['zlib.qcow2', ['zlib.qcow2']],
+    ['top.qcow2', ['top.qcow2', 'base.qcow2']],
+  ] as const)('dd of %s only moves bytes of its inputs', ([input, files], context) => {
+    requireJudge(context, STRACE);
+    requireJudge(context, QEMU_IMG);
+    requireSandbox(context, sandbox);
+    const directory = withImages();
+    const trace = traced(directory, sandbox, 'dd', `if=${input}`, 'of=out.raw', 'bs=64k', 'skip=1', 'count=30');
+    for (const file of files) expectOnlyMoved(trace, directory.file(file));
+    const copied = directory.read('out.raw');
+    expect(copied.length).toBeGreaterThan(1 << 20);
+    expect(copied.equals(directory.read('disk.raw').subarray(65536, 65536 + copied.length))).toBe(true);
+  });
+
+  it('info only moves bytes of its inputs', (context) => {
+    requireJudge(context, STRACE);
+    requireJudge(context, QEMU_IMG);
+    requireSandbox(context, sandbox);
+    const directory = withImages();
+    const trace = traced(directory, sandbox, 'info', '--backing-chain', 'top.qcow2');
+    for (const file of ['top.qcow2', 'base.qcow2']) expectOnlyMoved(trace, directory.file(file));
+  });
+});
