@@ -1,6 +1,7 @@
 /** Disk-image operations on images from strangers: every image is parsed inside a sandbox. */
 export { dd } from './dd.js';
-export type { DdOptions, DdResult, Endpoint, OperationControl } from './dd.js';
+export type { DdOptions, DdResult, Endpoint } from './dd-request.js';
+export type { OperationControl } from './operation.js';
 export { EngineError } from './errors.js';
 export type { EngineErrorCode, EngineErrorDetails, ErrorLocation } from './errors.js';
 export { escapeText, quoteName } from './escape.js';

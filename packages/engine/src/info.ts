@@ -8,7 +8,7 @@ import { openInput, type InputFile } from './input-file.js';
 import { combinePath, type PathPolicy } from './path-policy.js';
 import { chooseSandbox, type Sandbox } from './sandbox.js';
 import { judge, judgeUnreadable, type SafetyVerdict } from './safety.js';
-import { warnOfProcess, type OperationControl } from './dd.js';
+import { warnOfProcess, type OperationControl } from './operation.js';
 import { DEVICE_ROLE, NO_PARENT } from '@instar/shared-abi';
 
 /** An internal snapshot. */

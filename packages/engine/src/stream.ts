@@ -1,7 +1,8 @@
 import { MAX_SIZE, ddWindow, roundUpToSector } from '@instar/operands';
 import { copyStream, createControl, VmmError } from '@instar/vmm-native';
 import { constants } from 'node:fs';
-import { seekOffset, warnOfSkip, type DdRequest, type DdResult, type OperationControl } from './dd.js';
+import { seekOffset, warnOfSkip, type DdRequest, type DdResult } from './dd-request.js';
+import type { OperationControl } from './operation.js';
 import { EngineError, fileError } from './errors.js';
 import { closeFile, openFile } from './file-descriptor.js';
 import { createOutput, type OutputFile } from './output-file.js';
