@@ -1,4 +1,5 @@
-import { DEVICE_ROLE, INFO_FLAG, NO_PARENT, type InfoResult, type ValueOf } from '@instar/shared-abi';
+import { roundUpToSector } from '@instar/operands';
+import { DEVICE_ROLE, IMAGE_FORMAT, INFO_FLAG, InfoResult, NO_PARENT, type ValueOf } from '@instar/shared-abi';
 import { EngineError } from './errors.js';
 import { quoteName } from './escape.js';
 import { closeFile } from './file-descriptor.js';
@@ -50,6 +51,11 @@ export function inputDevice(file: InputFile, role: number, format: number, paren
   };
 }
 
+/** A file that was declared raw has no structure, so there is nothing to ask the guest. */
+function rawInfo(file: InputFile): ImageInfo {
+  return { ...InfoResult.zero(), format: IMAGE_FORMAT.values.RAW, virtual_size: roundUpToSector(file.size) };
+}
+
 /**
  * Opens an image and everything below it: asks the guest what each file is and what it refers to, and opens the
  * references that the policy allows. Closes everything again when it fails.
@@ -79,7 +85,10 @@ export async function openChain(
 
   const addLayer = async (file: InputFile, declared: number, parent: number): Promise<Layer> => {
     const role = parent === NO_PARENT ? DEVICE_ROLE.values.IMAGE : DEVICE_ROLE.values.BACKING;
-    const info = await guestInfo([inputDevice(file, DEVICE_ROLE.values.IMAGE, declared, NO_PARENT)], context);
+    const info =
+      declared === IMAGE_FORMAT.values.RAW
+        ? rawInfo(file)
+        : await guestInfo([inputDevice(file, DEVICE_ROLE.values.IMAGE, declared, NO_PARENT)], context);
     const device = devices.length;
     devices.push(inputDevice(file, role, info.format, parent));
     let dataFile: InputFile | undefined;
