@@ -4,8 +4,13 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** Where `npm run generate` writes. */
-const GENERATED = ['packages/shared-abi/generated', 'packages/shared-abi/src/generated', 'docs/abi.md'];
+/** Where `npm run generate`, and the build of the addon, write. */
+const GENERATED = [
+  'packages/shared-abi/generated',
+  'packages/shared-abi/src/generated',
+  'packages/vmm-native/src/generated',
+  'docs/abi.md',
+];
 
 function run(program, args, options = {}) {
   return spawnSync(program, args, { cwd: root, encoding: 'utf8', ...options });
