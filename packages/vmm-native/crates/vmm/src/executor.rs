@@ -498,3 +498,6 @@ fn zero(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

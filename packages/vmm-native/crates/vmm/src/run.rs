@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Builder;
 
 use instar_abi::{REGION_CHAIN_CONFIG, REGION_OPERATION_CONFIG, REGION_RESULT};
 
@@ -160,11 +161,18 @@ fn drive(executor: &Executor<'_>, backend: &dyn Backend, options: &RunOptions<'_
     let guest_left = AtomicBool::new(false);
     let threads = if options.devices.needs_order() { 1 } else { options.io_threads.max(1) };
     std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| executor.serve(backend));
-        }
-        scope.spawn(|| watch(executor, backend, &options.limits, &control.cancelled, &guest_left));
-        let outcome = backend.run_guest(executor);
+        // A thread that cannot be had must end the run: those that were started wait for its end.
+        let start = || -> std::io::Result<()> {
+            for _ in 0..threads {
+                Builder::new().spawn_scoped(scope, || executor.serve(backend))?;
+            }
+            let watchdog = || watch(executor, backend, &options.limits, &control.cancelled, &guest_left);
+            Builder::new().spawn_scoped(scope, watchdog).map(drop)
+        };
+        let outcome = match start() {
+            Ok(()) => backend.run_guest(executor),
+            Err(error) => Outcome::HostError(format!("no thread could be started: {error}")),
+        };
         guest_left.store(true, Ordering::Release);
         executor.finish(outcome);
     });
