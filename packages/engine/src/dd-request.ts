@@ -1,6 +1,7 @@
 import { DD_DEFAULT_BLOCK_SIZE, DD_MAX_BLOCK_SIZE, MAX_SIZE, type DdWindow } from '@instar/operands';
 import { IMAGE_FORMAT } from '@instar/shared-abi';
 import { EngineError } from './errors.js';
+import { escapeText } from './escape.js';
 import { outputFormat } from './formats.js';
 import type { OperationControl } from './operation.js';
 import type { PathPolicy } from './path-policy.js';
@@ -102,7 +103,7 @@ export function checkOptions(options: DdOptions): DdRequest {
   }
   if ('stream' in input) {
     if (options.inputFormat !== undefined && options.inputFormat !== 'raw') {
-      throw invalid(`a stream is raw: ${options.inputFormat} needs a file that can be read at any place`);
+      throw invalid(`a stream is raw: ${escapeText(options.inputFormat)} needs a file that can be read at any place`);
     }
     if (!raw) throw invalid(`a stream has no size beforehand, which ${name} needs: write raw, or read from a file`);
   }
@@ -121,6 +122,6 @@ export function seekOffset(request: DdRequest): bigint | undefined {
 export function warnOfSkip(request: DdRequest, window: DdWindow, control: OperationControl, name: string): void {
   if (!window.skipPastEnd) return;
   control.onWarning?.(
-    `${name}: cannot skip to specified offset: skip=${request.skip} begins behind the last byte that is to be read`,
+    `${escapeText(name)}: cannot skip to specified offset: skip=${request.skip} begins behind the last byte that is to be read`,
   );
 }

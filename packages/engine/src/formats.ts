@@ -1,5 +1,6 @@
 import { IMAGE_FORMAT } from '@instar/shared-abi';
 import { EngineError } from './errors.js';
+import { escapeText } from './escape.js';
 
 const NUMBERS = IMAGE_FORMAT.values;
 
@@ -51,7 +52,7 @@ export function forcedFormat(name: string | undefined, file: string): number {
   if (name === undefined) return NUMBERS.PROBE;
   const number = formatNumber(name);
   if (number === undefined) {
-    throw new EngineError('UNSUPPORTED_FORMAT', `unknown format '${name}'; known are ${known()}`, { file });
+    throw new EngineError('UNSUPPORTED_FORMAT', `unknown format '${escapeText(name)}'; known are ${known()}`, { file });
   }
   if (!(READABLE_FORMATS as readonly string[]).includes(name)) {
     throw new EngineError(
@@ -70,7 +71,9 @@ export function forcedFormat(name: string | undefined, file: string): number {
 export function outputFormat(name: string, file: string): number {
   const number = formatNumber(name);
   if (number === undefined) {
-    throw new EngineError('UNSUPPORTED_FORMAT', `unknown output format '${name}'; known are ${known()}`, { file });
+    throw new EngineError('UNSUPPORTED_FORMAT', `unknown output format '${escapeText(name)}'; known are ${known()}`, {
+      file,
+    });
   }
   if (!(WRITABLE_FORMATS as readonly string[]).includes(name)) {
     throw new EngineError(

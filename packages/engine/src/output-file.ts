@@ -4,6 +4,7 @@ import * as fs from 'node:fs/promises';
 import path from 'node:path';
 import { fchmod, fchown, fsync, ftruncate } from './descriptor-calls.js';
 import { EngineError, fileError, systemErrorName } from './errors.js';
+import { escapeText } from './escape.js';
 import { closeFile, identity, kindOf, openFile, statFile } from './file-descriptor.js';
 
 /** What an output is to become. */
@@ -76,9 +77,13 @@ export async function createOutput(request: OutputRequest): Promise<OutputFile> 
   if (existing !== undefined) {
     const same = inputs.find((input) => input.identity === identity(existing));
     if (same !== undefined) {
-      throw new EngineError('SAME_FILE', `is also an input (${same.path}); writing it would destroy the data`, {
-        file: request.path,
-      });
+      throw new EngineError(
+        'SAME_FILE',
+        `is also an input (${escapeText(same.path)}); writing it would destroy the data`,
+        {
+          file: request.path,
+        },
+      );
     }
     if (noClobber) throw new EngineError('OUTPUT_EXISTS', 'exists already', { file: request.path });
     if (!existing.isFile() && !existing.isBlockDevice()) {

@@ -1,6 +1,7 @@
 import {
   checkSafety,
   EngineError,
+  escapeText,
   IMAGE_DIRECTORY_ONLY,
   info,
   type InfoOptions,
@@ -62,6 +63,7 @@ function parser(): Command {
       'after',
       '\nExit codes: 0 done, 1 refused or failed, 3 not safe (with --require-safe), 130 interrupted.',
     )
+    .showSuggestionAfterError(false)
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });
 }
@@ -69,7 +71,7 @@ function parser(): Command {
 /** What is wrong with the command line. An option that is refused on purpose says all itself. */
 function usage(error: CommanderError): string {
   const message = error.message.replace(/^error: /, '');
-  return /--[a-z-]+ is not offered: .*/.exec(message)?.[0] ?? message;
+  return /--[a-z-]+ is not offered: .*/.exec(message)?.[0] ?? escapeText(message);
 }
 
 async function describe(file: string, flags: InfoFlags, control: OperationControl, json: boolean): Promise<number> {
