@@ -284,7 +284,7 @@ describe('streams', () => {
 
   it('takes bounded memory whatever passes through', () => {
     const finished = program('sh', '-c', 'head -c 1500000000 /dev/zero | "$@" | wc -c', 'sh')
-      .with(process.execPath, instar().toString().split(' ')[1] ?? '', 'dd', 'if=-', 'of=-')
+      .with(...instar('dd', 'if=-', 'of=-').words)
       .under('prlimit', '--data=400000000')
       .must();
     expect(finished.stdout.trim()).toBe('1500000000');

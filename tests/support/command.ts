@@ -31,52 +31,53 @@ export function shellWord(word: string): string {
 
 /** A program with its arguments, told step by step; `run` starts it and waits for its end. */
 export class CommandLine {
-  readonly #words: readonly string[];
+  /** Program and arguments. */
+  readonly words: readonly string[];
   #directory: string | undefined;
   #input: Uint8Array | undefined;
   #environment: Readonly<Record<string, string>> = {};
 
   constructor(words: readonly string[]) {
-    this.#words = words;
+    this.words = words;
   }
 
   /** More arguments at the end. */
   with(...words: readonly string[]): CommandLine {
-    return this.#copy([...this.#words, ...words]);
+    return this.#copy([...this.words, ...words]);
   }
 
   /** The same under another program (`strace`, `prlimit`) that starts it. */
   under(...words: readonly string[]): CommandLine {
-    return this.#copy([...words, ...this.#words]);
+    return this.#copy([...words, ...this.words]);
   }
 
   /** Its current directory. */
   in(directory: Workdir | string): CommandLine {
-    const copy = this.#copy(this.#words);
+    const copy = this.#copy(this.words);
     copy.#directory = typeof directory === 'string' ? directory : directory.path;
     return copy;
   }
 
   /** What it finds on its standard input; without this, nothing. */
   reading(input: Uint8Array | string): CommandLine {
-    const copy = this.#copy(this.#words);
+    const copy = this.#copy(this.words);
     copy.#input = typeof input === 'string' ? Buffer.from(input) : input;
     return copy;
   }
 
   environment(variables: Readonly<Record<string, string>>): CommandLine {
-    const copy = this.#copy(this.#words);
+    const copy = this.#copy(this.words);
     copy.#environment = { ...this.#environment, ...variables };
     return copy;
   }
 
   /** As one would type it. */
   toString(): string {
-    return this.#words.map(shellWord).join(' ');
+    return this.words.map(shellWord).join(' ');
   }
 
   run(): Finished {
-    const [program = '', ...args] = this.#words;
+    const [program = '', ...args] = this.words;
     const started = performance.now();
     const child = spawnSync(program, args, {
       cwd: this.#directory,
@@ -100,7 +101,7 @@ export class CommandLine {
 
   /** Runs it while the test goes on. */
   async start(): Promise<Finished> {
-    const [program = '', ...args] = this.#words;
+    const [program = '', ...args] = this.words;
     const started = performance.now();
     const child = spawn(program, args, {
       cwd: this.#directory,

@@ -29,6 +29,13 @@ export class Workdir {
     return readFileSync(this.file(name));
   }
 
+  /** Reads a text file beside it and deletes that. */
+  readOutside(file: string): string {
+    const text = readFileSync(file, 'utf8');
+    rmSync(file);
+    return text;
+  }
+
   /** Names of what lies in it, sorted. */
   names(below = '.'): string[] {
     return readdirSync(this.file(below)).sort();
