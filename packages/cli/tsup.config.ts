@@ -1,9 +1,10 @@
 import { defineConfig } from 'tsup';
 import { library } from '../../tsup.base.js';
 
-// A program, not a library: one module format, each command in a chunk of its own, and the TypeScript of the engine
-// bundled and minified, because starting is part of what users wait for. What finds files beside itself stays outside.
+// A program, not a library: one module format, and one minified file with the engine and small libraries in it, because
+// starting is part of what users wait for and node takes more than a millisecond for each module that it looks up.
+// What finds files beside itself stays outside.
 export default defineConfig({
-  ...library({ entry: ['src/main.ts'], platform: 'node', format: ['esm'], splitting: true, dts: false, minify: true }),
-  noExternal: [/^@instar\/(engine|operands|shared-abi)$/],
+  ...library({ entry: ['src/main.ts'], platform: 'node', format: ['esm'], dts: false, minify: true }),
+  noExternal: [/^@instar\/(engine|operands|shared-abi)$/, 'commander', 'picocolors'],
 });
