@@ -47,11 +47,15 @@ async function dispatch([name, ...tokens]: readonly string[]): Promise<number> {
   return (await load())(tokens);
 }
 
+function ignoreLostReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') process.exitCode = EXIT_CODES.FAILURE;
+}
+
 /** Runs one command line (without node and script) and sets the exit code. */
 export async function main(tokens: readonly string[]): Promise<void> {
-  // A reader that went away (instar … | head) is no reason for a stack trace.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? EXIT_CODES.OK : EXIT_CODES.FAILURE);
-  });
+  // A reader that went away (instar … | head) is no reason for a stack trace, nor for another exit code: what the command
+  // itself comes to counts.
+  process.stdout.on('error', ignoreLostReader);
+  process.stderr.on('error', ignoreLostReader);
   process.exitCode = await dispatch(tokens);
 }

@@ -1,5 +1,4 @@
 import { checkSandboxes, EngineError } from '@instar/engine';
-import pc from 'picocolors';
 import { EXIT_CODES } from '../exit-codes.js';
 import { printError } from '../render/errors.js';
 import { toJson } from '../render/json.js';
@@ -12,7 +11,7 @@ Exit codes: 0 a sandbox works, 1 none does.
 `;
 
 /** `instar doctor`: returns the exit code. */
-export function doctorCommand(tokens: readonly string[]): number {
+export async function doctorCommand(tokens: readonly string[]): Promise<number> {
   const json = tokens.includes('--json');
   if (tokens.includes('--help') || tokens.includes('-h')) {
     process.stdout.write(HELP);
@@ -28,6 +27,7 @@ export function doctorCommand(tokens: readonly string[]): number {
     if (json) {
       process.stdout.write(`${toJson({ ...report, platform: `${process.platform}-${process.arch}` })}\n`);
     } else {
+      const { default: pc } = await import('picocolors');
       const line = (name: string, problem: string | undefined): string =>
         `${problem === undefined ? pc.green('ok') : pc.red('no')}  ${name}${problem === undefined ? '' : `: ${problem}`}\n`;
       process.stdout.write(`platform  ${process.platform}-${process.arch}, node ${process.version}\n`);

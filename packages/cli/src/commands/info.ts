@@ -7,7 +7,8 @@ import {
   type InfoOptions,
   type OperationControl,
 } from '@instar/engine';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import type * as CommanderModule from 'commander';
+import type { Command, CommanderError } from 'commander';
 import { EXIT_CODES } from '../exit-codes.js';
 import { listenForInterrupt } from '../interrupt.js';
 import { printError } from '../render/errors.js';
@@ -26,21 +27,23 @@ interface InfoFlags {
   readonly sandbox: 'kvm' | 'process' | 'auto';
 }
 
-function oneOf<const T extends readonly string[]>(choices: T): (value: string) => T[number] {
-  return (value) => {
-    if (!choices.includes(value)) throw new InvalidArgumentError(`expected ${choices.join(' or ')}`);
-    return value;
-  };
-}
+type Commander = typeof CommanderModule;
 
-function refused(option: string, why: string): () => never {
-  return () => {
-    throw new InvalidArgumentError(`${option} is not offered: ${why}`);
-  };
-}
+function parser(commander: Commander): Command {
+  function oneOf<const T extends readonly string[]>(choices: T): (value: string) => T[number] {
+    return (value) => {
+      if (!choices.includes(value)) throw new commander.InvalidArgumentError(`expected ${choices.join(' or ')}`);
+      return value;
+    };
+  }
 
-function parser(): Command {
-  return new Command('instar info')
+  function refused(option: string, why: string): () => never {
+    return () => {
+      throw new commander.InvalidArgumentError(`${option} is not offered: ${why}`);
+    };
+  }
+
+  return new commander.Command('instar info')
     .description('Says what an image is, without trusting it: the image is parsed inside a sandbox only.')
     .argument('<file>', 'the image')
     .option('-f, --format <fmt>', 'format of the image: raw, qcow2; it is then not probed')
@@ -106,9 +109,11 @@ async function describe(file: string, flags: InfoFlags, control: OperationContro
 /** `instar info`: returns the exit code. */
 export async function infoCommand(tokens: readonly string[]): Promise<number> {
   const interrupt = listenForInterrupt();
+  // Loaded here, so that the other commands do not wait for it.
+  const commander = await import('commander');
   let json = tokens.includes('--json') || tokens.includes('--output=json');
   try {
-    const command = parser().parse([...tokens], { from: 'user' });
+    const command = parser(commander).parse([...tokens], { from: 'user' });
     const flags = command.opts<InfoFlags>();
     json = flags.json === true || flags.output === 'json';
     const [file = ''] = command.args;
@@ -121,11 +126,11 @@ export async function infoCommand(tokens: readonly string[]): Promise<number> {
     };
     return await describe(file, flags, control, json);
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return EXIT_CODES.OK;
+    if (error instanceof commander.CommanderError && error.exitCode === 0) return EXIT_CODES.OK;
     const interrupted = interrupt.exitCode();
     if (interrupted !== undefined) return interrupted;
     const shown =
-      error instanceof CommanderError
+      error instanceof commander.CommanderError
         ? new EngineError('INVALID_OPTION', `${usage(error)}; see instar info --help`)
         : error;
     printError('info', shown, json ? process.stdout : undefined);
