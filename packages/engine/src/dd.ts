@@ -2,11 +2,13 @@ import { ddWindow, roundUpToSector } from '@instar/operands';
 import { CONVERT_FLAG, DEVICE_FLAG, DEVICE_ROLE, IMAGE_FORMAT, NO_PARENT } from '@instar/shared-abi';
 import { openChain, type Chain } from './chain.js';
 import { checkOptions, seekOffset, warnOfSkip, type DdOptions, type DdRequest, type DdResult } from './dd-request.js';
+import { EngineError } from './errors.js';
 import { forcedFormat, formatName } from './formats.js';
-import { guestConvert, type GuestContext, type GuestDevice } from './guest.js';
+import { guestConvert, type ConvertOutcome, type GuestContext, type GuestDevice } from './guest.js';
 import { openInput } from './input-file.js';
 import { warnOfProcess, type OperationControl } from './operation.js';
-import { createOutput, type OutputFile } from './output-file.js';
+import { createOutput } from './output-file.js';
+import { abandonQuietly, type OutputFile } from './output-request.js';
 import { chooseSandbox } from './sandbox.js';
 import { ddFromStream, streamOutput } from './stream.js';
 
@@ -37,7 +39,9 @@ export async function dd(options: DdOptions, control: OperationControl = {}): Pr
   const file = await openInput(input.path, forceShare);
   const chain = await openChain(file, probe, request.pathPolicy, forceShare, context);
   try {
-    return await copyWindow(request, chain, { ...context, onProgress: control.onProgress }, control, started);
+    const result = await copyWindow(request, chain, { ...context, onProgress: control.onProgress }, control, started);
+    control.onProgress?.(result.bytes, result.bytes);
+    return result;
   } finally {
     await chain.close();
   }
@@ -63,7 +67,7 @@ async function copyWindow(
   const stream = 'stream' in request.output;
   const exact = stream || request.seek !== undefined || request.outputSize !== undefined;
   const rawLength = exact ? bytes : roundUpToSector(bytes);
-  const output = await openOutput(request, chain, raw ? rawLength : qcow2Limit(bytes));
+  const output = await openOutput(request, chain, raw ? rawLength : qcow2Limit(bytes), control);
   try {
     const limit = output.start + (raw ? rawLength : qcow2Limit(bytes));
     const devices: GuestDevice[] = [
@@ -84,9 +88,9 @@ async function copyWindow(
       context,
       limit + limit,
     );
+    checkResult(result, output.start, limit, raw ? rawLength : undefined, topDevice.path);
     // A stream extends itself from what went out; a file is told its length.
     const length = await output.finish(stream ? bytes : (request.outputSize ?? result.output_length));
-    context.onProgress?.(bytes, bytes);
     return {
       bytes,
       inputVirtualSize: virtualSize,
@@ -98,16 +102,37 @@ async function copyWindow(
       elapsedMs: performance.now() - started,
     };
   } catch (error) {
-    await output.abandon();
+    await abandonQuietly(output);
     throw error;
   }
 }
 
-async function openOutput(request: DdRequest, chain: Chain, limit: bigint): Promise<OutputFile> {
-  if ('stream' in request.output) return streamOutput(request.output.stream, request.outputSize);
+/** The guest may be in an attacker's hands: its numbers count only as far as they can be right. */
+function checkResult(
+  result: ConvertOutcome,
+  start: bigint,
+  limit: bigint,
+  expected: bigint | undefined,
+  file: string,
+): void {
+  const length = result.output_length;
+  if (expected === undefined ? length <= limit - start : length === expected) return;
+  throw new EngineError('GUEST_FAILED', `the sandboxed reader reports an output of ${length} bytes, which cannot be`, {
+    file,
+  });
+}
+
+async function openOutput(
+  request: DdRequest,
+  chain: Chain,
+  limit: bigint,
+  control: OperationControl,
+): Promise<OutputFile> {
+  if ('stream' in request.output) return streamOutput(request.output.stream, request.outputSize, control.signal);
   return createOutput({
     path: request.output.path,
     limit,
+    length: request.outputSize,
     sparse: request.sparse === true,
     noClobber: request.noClobber === true,
     inPlaceAt: seekOffset(request),

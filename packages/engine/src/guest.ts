@@ -1,5 +1,10 @@
+import { MAX_SIZE } from '@instar/operands';
 import {
   CHAIN_MAX_DEVICES,
+  CONVERT_RESULT_MAGIC,
+  INFO_MAX_BITMAPS,
+  INFO_MAX_SNAPSHOTS,
+  INFO_RESULT_MAGIC,
   ChainConfig,
   ConvertConfig,
   ConvertResult,
@@ -158,6 +163,21 @@ function recordError(record: ValueOf<typeof ErrorRecord>, devices: readonly Gues
   });
 }
 
+/** A result that no working guest leaves. */
+function garbage(devices: readonly GuestDevice[]): EngineError {
+  return new EngineError('GUEST_FAILED', 'the sandboxed reader left an impossible result', {
+    file: devices[0]?.path ?? '',
+  });
+}
+
+function decoded<T>(decode: () => T, devices: readonly GuestDevice[]): T {
+  try {
+    return decode();
+  } catch {
+    throw garbage(devices);
+  }
+}
+
 /** Asks the guest what the image on the first device is. */
 export async function guestInfo(
   devices: readonly GuestDevice[],
@@ -165,10 +185,21 @@ export async function guestInfo(
 ): Promise<ValueOf<typeof InfoResult>> {
   const report = await run(devices, InfoConfig.encode({ device: 0 }), context);
   checkOutcome(report, devices);
-  const result = InfoResult.decode(report.result);
-  if (result.status === RESULT_STATUS.values.OK) return result;
-  throw recordError(result.error, devices);
+  const result = decoded(() => InfoResult.decode(report.result), devices);
+  if (result.status === RESULT_STATUS.values.ERROR) throw recordError(result.error, devices);
+  const plausible =
+    result.status === RESULT_STATUS.values.OK &&
+    result.magic === INFO_RESULT_MAGIC &&
+    result.virtual_size <= MAX_SIZE &&
+    result.snapshot_count <= INFO_MAX_SNAPSHOTS &&
+    result.bitmap_count <= INFO_MAX_BITMAPS &&
+    result.bitmaps.every((bitmap) => bitmap.granularity_bits < 64);
+  if (plausible) return result;
+  throw garbage(devices);
 }
+
+/** What a convert operation reports. */
+export type ConvertOutcome = ValueOf<typeof ConvertResult>;
 
 /** Runs the convert operation. */
 export async function guestConvert(
@@ -176,10 +207,11 @@ export async function guestConvert(
   config: Parameters<typeof ConvertConfig.encode>[0],
   context: GuestContext,
   outputBytes: bigint,
-): Promise<ValueOf<typeof ConvertResult>> {
+): Promise<ConvertOutcome> {
   const report = await run(devices, ConvertConfig.encode(config), context, outputBytes);
   checkOutcome(report, devices);
-  const result = ConvertResult.decode(report.result);
-  if (result.status === RESULT_STATUS.values.OK) return result;
-  throw recordError(result.error, devices);
+  const result = decoded(() => ConvertResult.decode(report.result), devices);
+  if (result.status === RESULT_STATUS.values.ERROR) throw recordError(result.error, devices);
+  if (result.status === RESULT_STATUS.values.OK && result.magic === CONVERT_RESULT_MAGIC) return result;
+  throw garbage(devices);
 }

@@ -1,24 +1,25 @@
 import { MAX_SIZE, ddWindow, roundUpToSector } from '@instar/operands';
-import { copyStream, createControl, VmmError } from '@instar/vmm-native';
+import { copyStream, createControl, VmmError, type StreamOptions, type StreamReport } from '@instar/vmm-native';
 import { constants } from 'node:fs';
 import { seekOffset, warnOfSkip, type DdRequest, type DdResult } from './dd-request.js';
 import type { OperationControl } from './operation.js';
-import { EngineError, fileError } from './errors.js';
-import { closeFile, openFile } from './file-descriptor.js';
-import { createOutput, type OutputFile } from './output-file.js';
+import { describeSystemError, EngineError, fileError } from './errors.js';
+import { closeFile, identity, openFile, statFile } from './file-descriptor.js';
+import { createOutput } from './output-file.js';
+import { abandonQuietly, type OutputFile } from './output-request.js';
 
 const PROGRESS_INTERVAL_MS = 100;
 const ZEROS = '/dev/zero';
 
 /** A pipe as an output: nothing is created, and nothing can be taken back. */
-export function streamOutput(fd: number, exactLength: bigint | undefined): OutputFile {
+export function streamOutput(fd: number, exactLength: bigint | undefined, signal: AbortSignal | undefined): OutputFile {
   return {
     fd,
     start: 0n,
     fresh: false,
     async finish(length) {
       if (exactLength === undefined || exactLength <= length) return length;
-      await writeZeros(fd, exactLength - length);
+      await writeZeros(fd, exactLength - length, signal);
       return exactLength;
     },
     async abandon() {
@@ -27,29 +28,33 @@ export function streamOutput(fd: number, exactLength: bigint | undefined): Outpu
   };
 }
 
-async function writeZeros(target: number, count: bigint): Promise<void> {
+async function writeZeros(target: number, count: bigint, signal: AbortSignal | undefined): Promise<void> {
   const source = await openFile(ZEROS, constants.O_RDONLY);
   try {
-    await copyStream({ source, target, skip: 0n, limit: count });
+    await cancellable({ source, target, skip: 0n, limit: count }, { signal });
+  } catch (error) {
+    throw streamError(error, 'standard output', signal);
   } finally {
     await closeFile(source);
   }
 }
 
-interface StreamCopy {
-  readonly source: number;
-  readonly skip: bigint;
-  readonly limit: bigint;
-  readonly total: bigint;
+/** Says which side of a copy failed. */
+function streamError(error: unknown, output: string, signal: AbortSignal | undefined): unknown {
+  if (!(error instanceof VmmError)) return error;
+  if (signal?.aborted === true) return new EngineError('ABORTED', 'aborted', { cause: error });
+  if (error.code.startsWith('SOURCE_')) {
+    const why = describeSystemError(error.code.slice('SOURCE_'.length));
+    return new EngineError('READ_FAILED', `cannot be read: ${why}`, { file: 'standard input', cause: error });
+  }
+  return fileError('WRITE_FAILED', output, 'cannot be written', error);
 }
 
-async function copy(
-  { source, skip, limit, total }: StreamCopy,
-  output: OutputFile,
-  seekable: boolean,
-  control: OperationControl,
-): Promise<{ readonly skipped: bigint; readonly copied: bigint }> {
-  const { signal, onProgress } = control;
+async function cancellable(
+  options: StreamOptions,
+  { signal, onProgress }: Pick<OperationControl, 'signal' | 'onProgress'>,
+  total = 0n,
+): Promise<StreamReport> {
   if (signal?.aborted === true) throw new EngineError('ABORTED', 'aborted', { cause: signal.reason });
   const handle = createControl();
   const onAbort = (): void => {
@@ -62,8 +67,7 @@ async function copy(
       onProgress(handle.progress().done, total);
     }, PROGRESS_INTERVAL_MS);
   try {
-    const target = { target: output.fd, ...(seekable ? { targetOffset: output.start } : {}) };
-    return await copyStream({ source, skip, limit, ...target }, handle);
+    return await copyStream(options, handle);
   } finally {
     clearInterval(timer);
     signal?.removeEventListener('abort', onAbort);
@@ -93,25 +97,27 @@ export async function ddFromStream(
   warnOfSkip(request, window, control, 'standard input');
   const wanted = outputSize !== undefined && outputSize < window.outVsize ? outputSize : window.outVsize;
   const toStream = 'stream' in target;
-  const output = toStream ? streamOutput(target.stream, outputSize) : await createStreamTarget(request, target.path);
+  const output = toStream
+    ? streamOutput(target.stream, outputSize, control.signal)
+    : await createStreamTarget(request, target.path, source);
   try {
-    const { skipped, copied } = await copy(
+    const { skipped, copied } = await cancellable(
       {
         source,
+        target: output.fd,
+        ...(toStream ? {} : { targetOffset: output.start }),
         skip: window.outVsize === 0n ? 0n : window.windowStart,
         limit: wanted,
-        total: wanted === MAX_SIZE ? 0n : wanted,
       },
-      output,
-      !toStream,
       control,
+      wanted === MAX_SIZE ? 0n : wanted,
     );
     // Without isize= the end of the stream is the end of the disk, which only now is known.
     if (inputSize === undefined && window.outVsize > 0n && skipped < window.windowStart) {
       warnOfSkip(request, { ...window, skipPastEnd: true }, control, 'standard input');
     }
     const bytes = inputSize === undefined ? copied : wanted;
-    if (toStream && copied < bytes) await writeZeros(output.fd, bytes - copied);
+    if (toStream && copied < bytes) await writeZeros(output.fd, bytes - copied, control.signal);
     const whole = request.seek === undefined ? roundUpToSector(bytes) : bytes;
     const length = await output.finish(toStream ? bytes : (outputSize ?? whole));
     return {
@@ -125,21 +131,22 @@ export async function ddFromStream(
       elapsedMs: performance.now() - started,
     };
   } catch (error) {
-    await output.abandon();
-    if (!(error instanceof VmmError)) throw error;
-    if (control.signal?.aborted === true) throw new EngineError('ABORTED', 'aborted', { cause: error });
-    throw fileError('WRITE_FAILED', request.outputName, 'copying the stream failed', error);
+    await abandonQuietly(output);
+    throw streamError(error, request.outputName, control.signal);
   }
 }
 
-async function createStreamTarget(request: DdRequest, path: string): Promise<OutputFile> {
+async function createStreamTarget(request: DdRequest, path: string, source: number): Promise<OutputFile> {
+  const stats = await statFile(source);
   return createOutput({
     path,
     limit: 0n,
+    length: request.outputSize,
     sparse: false,
     noClobber: request.noClobber === true,
     inPlaceAt: seekOffset(request),
     forceShare: request.forceShare === true,
-    inputs: [],
+    // A redirected file is an input as well: reading what was just written would never end.
+    inputs: [{ identity: identity(stats), path: 'standard input' }],
   });
 }

@@ -1,9 +1,11 @@
+import { getSystemErrorName } from 'node:util';
+
 /** A run that could not start, or a system call on a file that failed. */
 export class VmmError extends Error {
   override readonly name = 'VmmError';
   /**
    * Stable code: `UNSUPPORTED_PLATFORM`, `FOREIGN_ABI`, `BAD_GUEST_IMAGE`, `BAD_CONFIG`, `SANDBOX_UNAVAILABLE`, or the
-   * name of a system error such as `ENOSPC`.
+   * name of a system error such as `ENOSPC`, with `SOURCE_` before it where reading a stream failed.
    */
   readonly code: string;
 
@@ -13,14 +15,22 @@ export class VmmError extends Error {
   }
 }
 
+/** The addon gives error numbers; programs and people know names. */
+function nameOfCode(code: string): string {
+  const number = /^(?:SOURCE_)?ERRNO_(\d+)$/.exec(code)?.[1];
+  if (number === undefined) return code;
+  const name = getSystemErrorName(-Number(number));
+  return code.startsWith('SOURCE_') ? `SOURCE_${name}` : name;
+}
+
 /** Turns what the addon throws into a {@link VmmError}. */
 export function toVmmError(error: unknown): VmmError {
   if (!(error instanceof Error)) return new VmmError('INTERNAL', String(error));
   // A rejected promise of the addon carries its code in front of the message, on a line of its own.
   const [first = '', ...rest] = error.message.split('\n');
   if (rest.length > 0 && /^[A-Z0-9_]+$/.test(first)) {
-    return new VmmError(first, rest.join('\n'), { cause: error });
+    return new VmmError(nameOfCode(first), rest.join('\n'), { cause: error });
   }
   const code = 'code' in error && typeof error.code === 'string' ? error.code : 'INTERNAL';
-  return new VmmError(code, error.message, { cause: error });
+  return new VmmError(nameOfCode(code), error.message, { cause: error });
 }

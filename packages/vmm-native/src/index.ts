@@ -84,6 +84,11 @@ export function allocateFileRange(fd: number, offset: bigint, length: bigint): b
   return guarded(() => binding().allocateFileRange(fd, offset, length));
 }
 
+/** Takes an exclusive lock on a whole file, which ends with the descriptor. False: someone else has one. */
+export function lockExclusive(fd: number): boolean {
+  return guarded(() => binding().lockExclusive(fd));
+}
+
 /** Takes the image locks of a reader, as QEMU does; they end with the descriptor. False: another process writes it. */
 export function lockForReading(fd: number): boolean {
   return guarded(() => binding().lockForReading(fd));

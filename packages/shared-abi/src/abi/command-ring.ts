@@ -49,7 +49,7 @@ export const Descriptor = defineStruct('Descriptor', 64, 'A submission entry.', 
 export const Completion = defineStruct('Completion', 16, 'A completion entry.', {
   user_data: field(u64, 0, 'of the descriptor'),
   status: field(i32, 8, '0, or a negated errno'),
-  pad: field(u32, 12, 'zero'),
+  source_failed: field(u32, 12, '1 when it was the source of a COPY that failed, else 0'),
 });
 
 /** Indexes of both queues, each in a cache line of its own. They count up without bound, modulo 2^32. */

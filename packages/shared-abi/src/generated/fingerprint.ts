@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '63f1e96c28860b3193c242cfc02d12bb9c9ca4ed8155bd36d39d745acadf7c0d';
+export const FINGERPRINT_HEX = 'fa595523929ac5581f271b0dc6af1039617695ee5f01ee289ba7b212508b4e45';

@@ -65,6 +65,9 @@ export interface LimitOptions {
   outputBytes?: bigint
 }
 
+/** Takes an exclusive lock on a whole file; it ends with the descriptor. False when someone else has one. */
+export declare function lockExclusive(fd: number): boolean
+
 /** Takes the locks of a reader on an image. False means that another process writes it. */
 export declare function lockForReading(fd: number): boolean
 

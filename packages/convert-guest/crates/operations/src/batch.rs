@@ -232,7 +232,7 @@ impl<'a> Pipeline<'a> {
             window: buffers.input.address(),
             ..descriptor(opcode::READ)
         };
-        let ticket = commands.start(read)?;
+        let ticket = commands.start(read);
         drop(commands);
         self.flying.push_back((batch, buffers, ticket));
         Ok(())
@@ -317,7 +317,7 @@ impl<'a> Pipeline<'a> {
                 window.address(),
                 offset,
                 length as u64,
-            ))?);
+            )));
             return Ok(());
         }
         let mut at = 0_usize;
@@ -337,7 +337,7 @@ impl<'a> Pipeline<'a> {
                     run_length as u64,
                 )
             };
-            tickets.push(commands.start(command)?);
+            tickets.push(commands.start(command));
             at = at.saturating_add(run_length);
             // Tickets hold ring slots: never so many that none is left for reading.
             if tickets.len() >= MAX_TICKETS {

@@ -15,19 +15,27 @@ const SLOTS: usize = RING_ENTRIES as usize;
 enum Slot {
     Free,
     /// In flight; nobody will ask for its end.
-    Detached(Place),
+    Detached(Places),
     /// In flight; a ticket is out.
-    Attached(Place),
-    /// Done with this status; a ticket is out.
-    Done(Place, i32),
+    Attached(Places),
+    /// Done; a ticket is out.
+    Done(Option<Failed>),
 }
 
 /// Where a command works, for its error.
 #[derive(Clone, Copy)]
-struct Place {
+struct Places {
+    source: (u32, u64),
+    target: (u32, u64),
+    reads_only: bool,
+}
+
+/// How a command failed.
+#[derive(Clone, Copy)]
+struct Failed {
     write: bool,
-    device: u32,
-    offset: u64,
+    place: (u32, u64),
+    errno: u32,
 }
 
 /// A command that someone will wait for.
@@ -39,35 +47,48 @@ pub struct Commands {
     ring: Ring,
     slots: [Slot; SLOTS],
     in_flight: usize,
-    failed: Option<OperationError>,
+    /// The first detached command that failed; the next `submit` or `drain` tells.
+    failed: Option<Failed>,
 }
 
 /// One set of commands for all who read and write.
 pub type SharedCommands = Rc<RefCell<Commands>>;
 
-fn place_of(descriptor: &Descriptor) -> Place {
-    let write = descriptor.opcode != opcode::READ;
-    if write {
-        Place {
-            write,
-            device: descriptor.target_device,
-            offset: descriptor.target_offset,
-        }
-    } else {
-        Place {
-            write,
-            device: descriptor.device,
-            offset: descriptor.offset,
-        }
+fn places_of(descriptor: &Descriptor) -> Places {
+    Places {
+        source: (descriptor.device, descriptor.offset),
+        target: (descriptor.target_device, descriptor.target_offset),
+        reads_only: descriptor.opcode == opcode::READ,
     }
 }
 
-fn error_of(place: Place, status: i32) -> OperationError {
-    OperationError::Command {
-        write: place.write,
-        device: place.device,
-        offset: place.offset,
-        errno: status.unsigned_abs(),
+impl Places {
+    /// What a completion says of the command that works here.
+    fn outcome(self, completion: Completion) -> Option<Failed> {
+        let write = !self.reads_only && completion.source_failed == 0;
+        let place = if write { self.target } else { self.source };
+        let errno = completion.status.unsigned_abs();
+        (errno != 0).then_some(Failed {
+            write,
+            place,
+            errno,
+        })
+    }
+}
+
+impl From<Failed> for OperationError {
+    fn from(failed: Failed) -> Self {
+        let Failed {
+            write,
+            place: (device, offset),
+            errno,
+        } = failed;
+        Self::Command {
+            write,
+            device,
+            offset,
+            errno,
+        }
     }
 }
 
@@ -94,29 +115,23 @@ impl Commands {
             return;
         };
         match *slot {
-            Slot::Detached(place) => {
+            Slot::Detached(places) => {
                 *slot = Slot::Free;
-                if completion.status != 0 && self.failed.is_none() {
-                    self.failed = Some(error_of(place, completion.status));
-                }
+                self.failed = self.failed.or(places.outcome(completion));
             }
-            Slot::Attached(place) => *slot = Slot::Done(place, completion.status),
-            Slot::Free | Slot::Done(..) => {}
+            Slot::Attached(places) => *slot = Slot::Done(places.outcome(completion)),
+            Slot::Free | Slot::Done(_) => {}
         }
     }
 
-    fn check(&mut self) -> Result<(), OperationError> {
-        match &self.failed {
-            Some(error) => Err(error.clone()),
-            None => Ok(()),
-        }
+    fn check(&self) -> Result<(), OperationError> {
+        self.failed.map_or(Ok(()), |failed| Err(failed.into()))
     }
 
-    fn put(&mut self, mut descriptor: Descriptor, attached: bool) -> Result<usize, OperationError> {
+    fn put(&mut self, mut descriptor: Descriptor, attached: bool) -> usize {
         while let Some(completion) = self.ring.poll() {
             self.settle(completion);
         }
-        self.check()?;
         let index = loop {
             if let Some(index) = self
                 .slots
@@ -129,43 +144,41 @@ impl Commands {
             self.settle(completion);
         };
         descriptor.user_data = index as u64;
-        let place = place_of(&descriptor);
+        let places = places_of(&descriptor);
         if let Some(slot) = self.slots.get_mut(index) {
             *slot = if attached {
-                Slot::Attached(place)
+                Slot::Attached(places)
             } else {
-                Slot::Detached(place)
+                Slot::Detached(places)
             };
         }
         self.in_flight = self.in_flight.saturating_add(1);
         self.ring.submit(&descriptor);
-        Ok(index)
+        index
     }
 
     /// Submits a command and forgets it; its failure comes out of a later call.
     pub fn submit(&mut self, descriptor: Descriptor) -> Result<(), OperationError> {
-        self.put(descriptor, false).map(|_| ())
+        self.check()?;
+        self.put(descriptor, false);
+        Ok(())
     }
 
     /// Submits a command that someone will wait for.
-    pub fn start(&mut self, descriptor: Descriptor) -> Result<Ticket, OperationError> {
-        self.put(descriptor, true).map(Ticket)
+    pub fn start(&mut self, descriptor: Descriptor) -> Ticket {
+        Ticket(self.put(descriptor, true))
     }
 
-    /// Waits for one command.
+    /// Waits for one command, and tells how that one ended.
     pub fn wait(&mut self, ticket: Ticket) -> Result<(), OperationError> {
         loop {
             match self.slots.get(ticket.0) {
-                Some(Slot::Done(place, status)) => {
-                    let (place, status) = (*place, *status);
+                Some(Slot::Done(failed)) => {
+                    let failed = *failed;
                     if let Some(slot) = self.slots.get_mut(ticket.0) {
                         *slot = Slot::Free;
                     }
-                    return if status == 0 {
-                        self.check()
-                    } else {
-                        Err(error_of(place, status))
-                    };
+                    return failed.map_or(Ok(()), |failed| Err(failed.into()));
                 }
                 Some(Slot::Attached(_)) => {
                     let completion = self.ring.next_completion();

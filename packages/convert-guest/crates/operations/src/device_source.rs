@@ -59,10 +59,11 @@ impl ByteSource for DeviceSource {
                 ..descriptor(opcode::READ)
             };
             let mut commands = self.commands.borrow_mut();
-            commands
-                .start(read)
-                .and_then(|ticket| commands.wait(ticket))
-                .map_err(|error| failed(&error))?;
+            {
+                let ticket = commands.start(read);
+                commands.wait(ticket)
+            }
+            .map_err(|error| failed(&error))?;
             let bytes = window
                 .bytes()
                 .get(..piece.len())

@@ -174,7 +174,7 @@ impl Output {
                 ..descriptor(opcode::WRITE)
             };
             let mut commands = commands.borrow_mut();
-            let ticket = commands.start(write)?;
+            let ticket = commands.start(write);
             commands.wait(ticket)?;
         }
         Ok(())

@@ -11,8 +11,8 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 /// SHA-256 of the canonical JSON of this ABI (version 1.0).
 pub const FINGERPRINT: [u8; 32] = [
-    0x63, 0xf1, 0xe9, 0x6c, 0x28, 0x86, 0x0b, 0x31, 0x93, 0xc2, 0x42, 0xcf, 0xc0, 0x2d, 0x12, 0xbb,
-    0x9c, 0x9c, 0xa4, 0xed, 0x81, 0x55, 0xbd, 0x36, 0xd3, 0x9d, 0x74, 0x5a, 0xca, 0xdf, 0x7c, 0x0d,
+    0xfa, 0x59, 0x55, 0x23, 0x92, 0x9a, 0xc5, 0x58, 0x1f, 0x27, 0x1b, 0x0d, 0xc6, 0xaf, 0x10, 0x39,
+    0x61, 0x76, 0x95, 0xee, 0x5f, 0x01, 0xee, 0x28, 0x9b, 0xa7, 0xb2, 0x12, 0x50, 0x8b, 0x4e, 0x45,
 ];
 
 /// ABI_VERSION_MAJOR.
@@ -869,8 +869,8 @@ pub struct Completion {
     pub user_data: u64,
     /// Byte 8: 0, or a negated errno.
     pub status: i32,
-    /// Byte 12: zero.
-    pub pad: u32,
+    /// Byte 12: 1 when it was the source of a COPY that failed, else 0.
+    pub source_failed: u32,
 }
 
 const _: () = {
@@ -878,7 +878,7 @@ const _: () = {
     assert!(core::mem::align_of::<Completion>() == 8);
     assert!(core::mem::offset_of!(Completion, user_data) == 0);
     assert!(core::mem::offset_of!(Completion, status) == 8);
-    assert!(core::mem::offset_of!(Completion, pad) == 12);
+    assert!(core::mem::offset_of!(Completion, source_failed) == 12);
 };
 
 impl Completion {
@@ -888,13 +888,13 @@ impl Completion {
     pub const OFFSET_USER_DATA: usize = 0;
     /// Byte offset of `status`.
     pub const OFFSET_STATUS: usize = 8;
-    /// Byte offset of `pad`.
-    pub const OFFSET_PAD: usize = 12;
+    /// Byte offset of `source_failed`.
+    pub const OFFSET_SOURCE_FAILED: usize = 12;
     /// All fields zero.
     pub const ZERO: Self = Self {
         user_data: 0,
         status: 0,
-        pad: 0,
+        source_failed: 0,
     };
 
     /// Reads the struct from its bytes (little endian).
@@ -902,7 +902,7 @@ impl Completion {
         let mut value = Self::ZERO;
         value.user_data = u64::from_le_bytes(take(bytes, 0));
         value.status = i32::from_le_bytes(take(bytes, 8));
-        value.pad = u32::from_le_bytes(take(bytes, 12));
+        value.source_failed = u32::from_le_bytes(take(bytes, 12));
         value
     }
 
@@ -911,7 +911,7 @@ impl Completion {
         let mut bytes = [0; 16];
         bytes[0..8].copy_from_slice(&self.user_data.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.status.to_le_bytes());
-        bytes[12..16].copy_from_slice(&self.pad.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.source_failed.to_le_bytes());
         bytes
     }
 }

@@ -22,32 +22,9 @@ fn failure(code: &str, message: impl Into<String>) -> Failure {
     Error::new(code.to_string(), message.into())
 }
 
+/// The error number travels in the code; the JavaScript face knows the names.
 fn io_failure(error: &std::io::Error) -> Failure {
-    let code = error.raw_os_error().map_or("EIO".to_string(), |number| errno_name(number).to_string());
-    Error::new(code, error.to_string())
-}
-
-/// Names of the errors that callers tell apart.
-fn errno_name(number: i32) -> &'static str {
-    match number {
-        libc::EPERM => "EPERM",
-        libc::ENOENT => "ENOENT",
-        libc::EACCES => "EACCES",
-        libc::EXDEV => "EXDEV",
-        libc::ELOOP => "ELOOP",
-        libc::ENOTDIR => "ENOTDIR",
-        libc::EINVAL => "EINVAL",
-        libc::EFBIG => "EFBIG",
-        libc::ENOSPC => "ENOSPC",
-        libc::EDQUOT => "EDQUOT",
-        libc::EPIPE => "EPIPE",
-        libc::EAGAIN => "EAGAIN",
-        libc::EBADF => "EBADF",
-        libc::ENOSYS => "ENOSYS",
-        libc::EOPNOTSUPP => "EOPNOTSUPP",
-        libc::ECANCELED => "ECANCELED",
-        _ => "EIO",
-    }
+    failure(&format!("ERRNO_{}", error.raw_os_error().unwrap_or(libc::EIO)), error.to_string())
 }
 
 /// Handle on a run or a stream copy that goes on: cancels it, and tells how far it is.
@@ -200,7 +177,10 @@ pub fn copy_stream<'env>(env: &'env Env, options: StreamOptions, control: &RunCo
             pending,
             stream::copy(&request, &control_state.cancelled, &progress)
                 .map(|done| StreamReport { skipped: done.skipped.into(), copied: done.copied.into() })
-                .map_err(|error| io_failure(&error)),
+                .map_err(|failed| {
+                    let Failure { status, reason, .. } = io_failure(&failed.error);
+                    failure(&if failed.source { format!("SOURCE_{status}") } else { status }, reason)
+                }),
         );
     })
 }
@@ -233,8 +213,15 @@ pub fn device_size(fd: i32) -> Result<BigInt, Failure> {
 /// Allocates what a range of a file has of holes. False where the file system cannot.
 #[napi(catch_unwind)]
 pub fn allocate_file_range(fd: i32, offset: BigInt, length: BigInt) -> Result<bool, Failure> {
-    let number = |value: &BigInt, name| to_u64(value, name).map_err(|text| failure("EINVAL", text));
+    let number =
+        |value: &BigInt, name| to_u64(value, name).map_err(|text| failure(&format!("ERRNO_{}", libc::EINVAL), text));
     files::allocate(fd, number(&offset, "offset")?, number(&length, "length")?).map_err(|error| io_failure(&error))
+}
+
+/// Takes an exclusive lock on a whole file; it ends with the descriptor. False when someone else has one.
+#[napi(catch_unwind)]
+pub fn lock_exclusive(fd: i32) -> Result<bool, Failure> {
+    files::lock_exclusive(fd).map_err(|error| io_failure(&error))
 }
 
 /// Takes the locks of a reader on an image. False means that another process writes it.

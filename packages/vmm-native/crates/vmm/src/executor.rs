@@ -1,4 +1,6 @@
-//! Executes commands on a few host threads.
+//! Takes commands from the ring and executes them on a few host threads.
+
+mod perform;
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -6,23 +8,18 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use instar_abi::{Completion, RING_ENTRIES};
 
-use crate::descriptor::{validate, Command, DeviceRange};
-use crate::device::{Access, Device, DeviceTable};
+use crate::descriptor::{validate, Command};
+use crate::device::DeviceTable;
 use crate::files;
 use crate::memory::GuestMemory;
-use crate::report::{LimitKind, Outcome, Statistics};
+use crate::report::{Outcome, Statistics};
 use crate::ring::Ring;
+use perform::Failure;
 
 /// Bytes of the buffer through which COPY and dense ZERO move data; fits a second-level cache.
 const BUFFER_SIZE: usize = 1 << 20;
-/// Bytes of one copy inside the kernel; a cancellation is looked for between two.
-const KERNEL_COPY_SIZE: u64 = 4 << 20;
-/// Writes of at least so many bytes are sent to the disk at once: the sync at the end then waits for little.
-const WRITEBACK_SIZE: u64 = 512 << 10;
 /// Looks at the ring before an idle thread sleeps.
 const SPINS: u32 = 2000;
-/// Log bytes that are kept; more are counted and dropped.
-const LOG_LIMIT: usize = 64 * 1024;
 
 /// Locks a mutex whose data stays meaningful even if another thread panicked while it held the lock.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -207,10 +204,9 @@ impl<'a> Executor<'a> {
             let descriptor = self.ring.descriptor(queue.head);
             queue.head = queue.head.wrapping_add(1);
             self.ring.set_submission_head(queue.head);
+            // Whoever takes a command leaves the watch: another thread takes it over.
             drop(queue);
-            if pending > 1 {
-                self.work.notify_one();
-            }
+            self.work.notify_one();
             let command = validate(&descriptor, self.devices).map_err(Outcome::BadDescriptor)?;
             return Ok(Some((command, descriptor.user_data)));
         }
@@ -260,15 +256,16 @@ impl<'a> Executor<'a> {
         let done = self.perform(command, buffer);
         self.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.counters.commands.fetch_add(1, Ordering::Relaxed);
-        let status = match done {
-            Ok(()) => 0,
-            Err(Failure::Errno(code)) => -code,
+        let (status, source_failed) = match done {
+            Ok(()) => (0, 0),
+            Err(Failure::Errno(code)) => (-code, 0),
+            Err(Failure::Source(code)) => (-code, 1),
             Err(Failure::Stop(outcome)) => {
                 self.finish(outcome);
                 return;
             }
         };
-        let completion = Completion { user_data, status, pad: 0 };
+        let completion = Completion { user_data, status, source_failed };
         let mut tail = lock(&self.completion_tail);
         let wake = self.ring.complete(*tail, completion);
         *tail = tail.wrapping_add(1);
@@ -277,226 +274,6 @@ impl<'a> Executor<'a> {
             backend.wake_guest();
         }
     }
-
-    /// Counts the bytes of a command against the output limit, before the first of them is written.
-    fn promise_output(&self, length: u64) -> Result<(), Failure> {
-        let Some(limit) = self.output_limit else { return Ok(()) };
-        let add = |promised: u64| Some(promised.saturating_add(length));
-        let before = self.output_promised.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).unwrap_or(u64::MAX);
-        if before.saturating_add(length) > limit {
-            let text = format!("the output limit of {limit} bytes was passed");
-            return Err(Failure::Stop(Outcome::Limit(LimitKind::OutputBytes, text)));
-        }
-        Ok(())
-    }
-
-    fn device(&self, index: u32) -> Result<&Device, Failure> {
-        self.devices.get(index).ok_or(Failure::Errno(libc::EBADF))
-    }
-
-    fn perform(&self, command: Command, buffer: &mut [u8]) -> Result<(), Failure> {
-        match command {
-            Command::Read { source, window } => {
-                let target = self.memory.range(window, source.length).map_err(|_| Failure::Errno(libc::EFAULT))?;
-                // SAFETY: the window was checked to lie in guest memory, which outlives this call.
-                unsafe { files::read_exact_raw(self.device(source.device)?.fd, target, source.length, source.offset) }?;
-                add(&self.counters.bytes_read, source.length);
-                Ok(())
-            }
-            Command::Write { target, window } => {
-                let device = self.device(target.device)?;
-                let from = self.memory.range(window, target.length).map_err(|_| Failure::Errno(libc::EFAULT))?;
-                self.promise_output(target.length)?;
-                self.advance_stream(device, &target)?;
-                // SAFETY: the window was checked to lie in guest memory, which outlives this call.
-                unsafe { put(device, from, target.length, target.offset, &|| self.stopped()) }?;
-                add(&self.counters.bytes_written, target.length);
-                Ok(())
-            }
-            Command::Copy { source, target } => self.copy(source, target, buffer),
-            Command::Zero { target, hole } => {
-                let device = self.device(target.device)?;
-                self.promise_output(target.length)?;
-                self.advance_stream(device, &target)?;
-                zero(device, &target, hole, buffer, &|| self.stopped())?;
-                add(&self.counters.bytes_zeroed, target.length);
-                Ok(())
-            }
-            Command::Flush { device } => {
-                let device = self.device(device)?;
-                if device.access == Access::Output {
-                    files::sync_data(device.fd)?;
-                }
-                Ok(())
-            }
-            Command::Log { window, length } => self.log(window, length),
-            Command::Progress { done, total } => {
-                self.counters.progress_total.store(total, Ordering::Relaxed);
-                self.counters.progress_done.store(done, Ordering::Relaxed);
-                Ok(())
-            }
-        }
-    }
-
-    fn copy(&self, source: DeviceRange, target: DeviceRange, buffer: &mut [u8]) -> Result<(), Failure> {
-        let from = self.device(source.device)?;
-        let to = self.device(target.device)?;
-        self.promise_output(target.length)?;
-        self.advance_stream(to, &target)?;
-        if to.access == Access::Output && !self.copies_by_hand.load(Ordering::Relaxed) {
-            if self.copy_in_kernel(from, to, source, target)? {
-                return Ok(());
-            }
-            self.copies_by_hand.store(true, Ordering::Relaxed);
-        }
-        let mut done = 0;
-        while done < source.length {
-            if self.stopped() {
-                return Err(Failure::Errno(libc::ECANCELED));
-            }
-            let piece = source.length.saturating_sub(done).min(buffer.len() as u64);
-            // SAFETY: the buffer belongs to this thread and is at least `piece` bytes long.
-            unsafe {
-                files::read_exact_raw(from.fd, buffer.as_mut_ptr(), piece, source.offset.saturating_add(done))?;
-                put(to, buffer.as_ptr(), piece, target.offset.saturating_add(done), &|| self.stopped())?;
-            }
-            done = done.saturating_add(piece);
-            add(&self.counters.bytes_copied, piece);
-        }
-        Ok(())
-    }
-
-    /// Copies without the bytes entering this process. File systems that share blocks may carry holes over, which a copy
-    /// must not have: they are filled. Returns false when the kernel cannot copy between these files.
-    fn copy_in_kernel(
-        &self,
-        from: &Device,
-        to: &Device,
-        source: DeviceRange,
-        target: DeviceRange,
-    ) -> Result<bool, Failure> {
-        let mut done = 0;
-        while done < source.length {
-            if self.stopped() {
-                return Err(Failure::Errno(libc::ECANCELED));
-            }
-            let piece = source.length.saturating_sub(done).min(KERNEL_COPY_SIZE);
-            let offset = target.offset.saturating_add(done);
-            if !files::copy_range(from.fd, to.fd, source.offset.saturating_add(done), offset, piece)? {
-                return Ok(false);
-            }
-            files::allocate(to.fd, offset, piece)?;
-            files::start_writeback(to.fd, offset, piece);
-            done = done.saturating_add(piece);
-            add(&self.counters.bytes_copied, piece);
-        }
-        Ok(true)
-    }
-
-    /// A stream takes consecutive bytes only; anything else cannot be carried out and is no working guest's wish.
-    fn advance_stream(&self, device: &Device, target: &DeviceRange) -> Result<(), Failure> {
-        if device.access != Access::StreamOutput {
-            return Ok(());
-        }
-        let next = target.offset.saturating_add(target.length);
-        self.stream_position
-            .compare_exchange(target.offset, next, Ordering::Relaxed, Ordering::Relaxed)
-            .map(|_| ())
-            .map_err(|position| {
-                Failure::Stop(Outcome::BadDescriptor(format!(
-                    "target_offset is {:#x}, expected {position:#x} (a stream takes consecutive bytes)",
-                    target.offset
-                )))
-            })
-    }
-
-    fn log(&self, window: u64, length: u64) -> Result<(), Failure> {
-        let length = usize::try_from(length).map_err(|_| Failure::Errno(libc::EINVAL))?;
-        let mut line = vec![0; length];
-        self.memory.read(window, &mut line).map_err(|_| Failure::Errno(libc::EFAULT))?;
-        let mut log = lock(&self.log);
-        if log.bytes.saturating_add(length) > LOG_LIMIT {
-            log.dropped = log.dropped.saturating_add(length as u64);
-        } else {
-            log.bytes = log.bytes.saturating_add(length);
-            log.lines.push(line);
-        }
-        Ok(())
-    }
-}
-
-enum Failure {
-    Errno(i32),
-    Stop(Outcome),
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        Failure::Errno(error.raw_os_error().unwrap_or(libc::EIO))
-    }
-}
-
-fn add(counter: &AtomicU64, value: u64) {
-    counter.fetch_add(value, Ordering::Relaxed);
-}
-
-/// Writes to a file at an offset, or to a stream, whose position the caller has checked.
-///
-/// # Safety
-/// `source` must be valid for reads of `length` bytes.
-unsafe fn put(
-    device: &Device,
-    source: *const u8,
-    length: u64,
-    offset: u64,
-    stopped: &dyn Fn() -> bool,
-) -> std::io::Result<()> {
-    match device.access {
-        // SAFETY: the caller's promise.
-        Access::StreamOutput => return unsafe { files::write_stream_raw(device.fd, source, length, stopped) },
-        // SAFETY: the caller's promise.
-        _ => unsafe { files::write_all_raw(device.fd, source, length, offset) }?,
-    }
-    if length >= WRITEBACK_SIZE {
-        files::start_writeback(device.fd, offset, length);
-    }
-    Ok(())
-}
-
-/// Makes a range read as zeros: by the file system where it can, else by writing them. A fresh output reads as zeros
-/// wherever it was not written, so there a hole needs nothing and a dense range only allocation.
-fn zero(
-    device: &Device,
-    target: &DeviceRange,
-    hole: bool,
-    buffer: &mut [u8],
-    stopped: &dyn Fn() -> bool,
-) -> Result<(), Failure> {
-    if device.access == Access::Output {
-        let DeviceRange { offset, length, .. } = *target;
-        let done = match (device.fresh, hole) {
-            (true, true) => Ok(true),
-            (true, false) => files::allocate(device.fd, offset, length),
-            (false, _) => files::zero_range(device.fd, offset, length, hole),
-        };
-        if done? {
-            return Ok(());
-        }
-    }
-    buffer.fill(0);
-    let mut done = 0;
-    while done < target.length {
-        if stopped() {
-            return Err(Failure::Errno(libc::ECANCELED));
-        }
-        let piece = target.length.saturating_sub(done).min(buffer.len() as u64);
-        // SAFETY: the buffer belongs to this thread and is at least `piece` bytes long.
-        unsafe {
-            put(device, buffer.as_ptr(), piece, target.offset.saturating_add(done), stopped)?;
-        }
-        done = done.saturating_add(piece);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

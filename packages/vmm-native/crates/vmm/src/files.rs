@@ -57,6 +57,8 @@ pub unsafe fn write_all_raw(fd: RawFd, source: *const u8, length: u64, offset: u
 
 /// Bytes that a pipe which polls writable takes without blocking (pipe(7), PIPE_BUF).
 const PIPE_BUF: usize = 4096;
+/// Bytes that are written to a file at once, between two looks at `stopped`.
+const FILE_PIECE: usize = 1 << 20;
 /// How long a stalled stream is waited for before `stopped` is looked at again (ms).
 const STREAM_POLL_MS: libc::c_int = 50;
 
@@ -72,7 +74,8 @@ pub unsafe fn write_stream_raw(
     stopped: &dyn Fn() -> bool,
 ) -> io::Result<()> {
     let mut done: u64 = 0;
-    let mut can_refuse_to_wait = true;
+    let is_file = is_file(fd);
+    let mut can_refuse_to_wait = !is_file;
     while done < length {
         if stopped() {
             return Err(io::Error::from_raw_os_error(libc::ECANCELED));
@@ -85,6 +88,9 @@ pub unsafe fn write_stream_raw(
             let part = libc::iovec { iov_base: from.cast_mut().cast(), iov_len: left };
             // SAFETY: one valid iovec over `left` readable bytes; offset -1 means the current position.
             unsafe { libc::pwritev2(fd, &part, 1, -1, libc::RWF_NOWAIT) }
+        } else if is_file {
+            // SAFETY: at most `left` readable bytes.
+            unsafe { libc::write(fd, from.cast(), left.min(FILE_PIECE)) }
         } else {
             if !wait_writable(fd)? {
                 continue;
@@ -106,6 +112,20 @@ pub unsafe fn write_stream_raw(
         }
     }
     Ok(())
+}
+
+/// Errors that say that there is no room for more bytes.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EFBIG | libc::EDQUOT))
+}
+
+/// Whether the descriptor is a file or a block device, which never makes a writer wait for a reader.
+fn is_file(fd: RawFd) -> bool {
+    // SAFETY: stat is plain data for which zero is a valid value.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: a valid stat that the kernel may write to.
+    let known = unsafe { libc::fstat(fd, &mut stat) } == 0;
+    known && matches!(stat.st_mode & libc::S_IFMT, libc::S_IFREG | libc::S_IFBLK)
 }
 
 /// Errors of a stream that another way of writing would meet, too.
@@ -304,6 +324,20 @@ pub fn open_beneath(dir: &str, name: &str) -> io::Result<OwnedFd> {
     check(fd)?;
     // SAFETY: openat2 returned a new descriptor that nothing else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Takes an exclusive open-file-description lock on a whole file, without waiting. False when another description has
+/// one; it ends with the descriptor, also when the process is killed.
+pub fn lock_exclusive(fd: RawFd) -> io::Result<bool> {
+    // SAFETY: flock is plain data for which zero is a valid value; l_len 0 means the whole file.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::c_short::try_from(libc::F_WRLCK).map_err(io::Error::other)?;
+    // SAFETY: a valid flock that the kernel may read.
+    match check(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, std::ptr::from_mut(&mut lock)) }) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The bytes that QEMU locks in an image (block/file-posix.c): permissions in use from 100, permissions denied to

@@ -30,16 +30,33 @@ pub struct StreamCopied {
     pub copied: u64,
 }
 
+/// Why a copy ended early.
+#[derive(Debug)]
+pub struct StreamError {
+    /// It was reading that failed.
+    pub source: bool,
+    /// What the system says.
+    pub error: io::Error,
+}
+
+fn of_source(error: io::Error) -> StreamError {
+    StreamError { source: true, error }
+}
+
+fn of_target(error: io::Error) -> StreamError {
+    StreamError { source: false, error }
+}
+
 const BUFFER_SIZE: usize = 1 << 20;
 const POLL_MS: libc::c_int = 50;
 
 /// Reads until the limit or the end of the source, with one buffer of 1 MiB. `ECANCELED` when `cancelled` is set.
-pub fn copy(request: &StreamCopy, cancelled: &AtomicBool, progress: &AtomicU64) -> io::Result<StreamCopied> {
+pub fn copy(request: &StreamCopy, cancelled: &AtomicBool, progress: &AtomicU64) -> Result<StreamCopied, StreamError> {
     let mut buffer = vec![0_u8; BUFFER_SIZE];
     let mut done = StreamCopied::default();
     loop {
         if cancelled.load(Ordering::Acquire) {
-            return Err(io::Error::from_raw_os_error(libc::ECANCELED));
+            return Err(of_target(io::Error::from_raw_os_error(libc::ECANCELED)));
         }
         let skipping = done.skipped < request.skip;
         let left = if skipping {
@@ -50,7 +67,7 @@ pub fn copy(request: &StreamCopy, cancelled: &AtomicBool, progress: &AtomicU64) 
         if left == 0 {
             return Ok(done);
         }
-        let Some(count) = read_some(request.source, &mut buffer, left)? else { continue };
+        let Some(count) = read_some(request.source, &mut buffer, left).map_err(of_source)? else { continue };
         if count == 0 {
             return Ok(done);
         }
@@ -64,11 +81,12 @@ pub fn copy(request: &StreamCopy, cancelled: &AtomicBool, progress: &AtomicU64) 
             match request.target_offset {
                 Some(start) => {
                     let offset = start.saturating_add(done.copied);
-                    files::write_all_raw(request.target, buffer.as_ptr(), count, offset)?;
+                    files::write_all_raw(request.target, buffer.as_ptr(), count, offset)
                 }
-                None => files::write_stream_raw(request.target, buffer.as_ptr(), count, &stopped)?,
+                None => files::write_stream_raw(request.target, buffer.as_ptr(), count, &stopped),
             }
         }
+        .map_err(of_target)?;
         done.copied = done.copied.saturating_add(count);
         progress.store(done.copied, Ordering::Relaxed);
     }

@@ -332,13 +332,13 @@ fn indexes_of_the_ring_wrap_around() {
         memory.write(slot, &Descriptor { user_data, ..Descriptor::ZERO }.to_bytes()).unwrap();
         assert_eq!(ring.descriptor(index).user_data, user_data);
 
-        ring.complete(index, Completion { user_data, status: -5, pad: 0 });
+        ring.complete(index, Completion { user_data, status: -5, source_failed: 0 });
         let tail = memory.atomic_u32(REGION_RING.start + RingHeader::OFFSET_COMPLETION_TAIL as u64).unwrap();
         assert_eq!(tail.load(Ordering::SeqCst), index.wrapping_add(1));
         let mut bytes = [0; Completion::SIZE];
         let slot = u64::from(index % RING_ENTRIES) * Completion::SIZE as u64;
         memory.read(REGION_RING.start + u64::from(RING_COMPLETIONS_OFFSET) + slot, &mut bytes).unwrap();
-        assert_eq!(Completion::from_bytes(&bytes), Completion { user_data, status: -5, pad: 0 });
+        assert_eq!(Completion::from_bytes(&bytes), Completion { user_data, status: -5, source_failed: 0 });
     }
 }
 
