@@ -16,7 +16,7 @@ import { countCargo, countVitest, emptyTally, readSkipLog } from './test-tally.m
  * The floor under a full run. It exists because a glob that matches nothing is green otherwise; raise it whenever tests
  * are added, never lower it without saying in the commit which tests went away.
  */
-const MINIMUM_PASSED = 270;
+const MINIMUM_PASSED = 2300;
 
 /** Cargo workspaces, tested in this order. One that has no Cargo.toml yet is left out. */
 const CARGO_WORKSPACES = ['packages/convert-guest', 'packages/vmm-native'];
@@ -111,12 +111,10 @@ if (total.reasons.length > 0) {
   for (const [reason, count] of counts) console.log(`  ${count} × ${reason}`);
 }
 
-const tooFew = filters.length === 0 && total.passed + total.failed < MINIMUM_PASSED;
-if (tooFew) {
-  console.log(
-    `test: ${total.passed + total.failed} tests ran, and at least ${MINIMUM_PASSED} must (scripts/test.mjs).`,
-  );
-}
+// Tests that want a program or /dev/kvm are skipped, with their reason, on a machine without it; under CI none may be.
+const seen = total.passed + total.failed + (process.env['CI'] === 'true' ? 0 : total.skipped);
+const tooFew = filters.length === 0 && seen < MINIMUM_PASSED;
+if (tooFew) console.log(`test: ${seen} tests were met, and at least ${MINIMUM_PASSED} must be (scripts/test.mjs).`);
 const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
 process.exitCode = total.failed > 0 || tooFew ? 1 : 0;
 console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);

@@ -1,0 +1,108 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { INSTAR, instar, program } from '../support/command.js';
+import { QEMU_IMG, requireJudge, skipLoudly } from '../support/judge.js';
+import { workdir, type Workdir } from '../support/workdir.js';
+
+const MIB = 1024 * 1024;
+const OLD = 'an output that existed before\n';
+
+function withDisk(): Workdir {
+  return workdir()
+    .write('disk.raw', Buffer.alloc(8 * MIB, 'not zero '))
+    .write('out.raw', OLD);
+}
+
+/** Whether this process may do what only root may. */
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
+describe('an output in a directory that others use', () => {
+  it('is not replaced while another process holds it open as an image', async (context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = withDisk();
+    program('qemu-img', 'create', '-q', '-f', 'raw', 'vm.raw', '1M').in(directory).must();
+    const holder = spawn('qemu-io', ['-f', 'raw', '-c', 'write 0 512', '-c', 'sleep 20000', 'vm.raw'], {
+      cwd: directory.path,
+      stdio: 'ignore',
+    });
+    try {
+      // qemu-img itself says when the lock is taken.
+      while (program('qemu-img', 'info', 'vm.raw').in(directory).run().status === 0) await setTimeout(20);
+      const before = directory.read('vm.raw');
+      for (const operands of [['of=vm.raw'], ['of=vm.raw', 'seek=0']]) {
+        const ended = instar('dd', 'if=disk.raw', ...operands)
+          .in(directory)
+          .run();
+        expect(ended.status).toBe(1);
+        expect(ended.stderr).toMatch(/^instar: dd: vm\.raw: another process uses this image [^\n]+\n$/);
+      }
+      expect(directory.read('vm.raw').equals(before)).toBe(true);
+    } finally {
+      holder.kill('SIGKILL');
+    }
+  });
+
+  it('is never published with the bytes of another container that has the same pid', async (context) => {
+    if (spawnSync('unshare', ['-pf', 'true']).status !== 0) skipLoudly(context, 'pid namespaces need root');
+    const directory = withDisk();
+    const other = Buffer.alloc(8 * MIB, 'the other ');
+    directory.write('other.raw', other);
+    const runs = ['disk.raw', 'other.raw'].map(
+      (input) =>
+        new Promise<number | null>((resolve) => {
+          const words = ['-pf', process.execPath, INSTAR, 'dd', `if=${input}`, 'of=out.raw', '-f', 'raw'];
+          spawn('unshare', words, { cwd: directory.path, stdio: 'ignore' }).on('close', resolve);
+        }),
+    );
+    const codes = await Promise.all(runs);
+    expect(codes).toContain(0);
+    const found = directory.read('out.raw');
+    expect(found.equals(other) || found.equals(directory.read('disk.raw'))).toBe(true);
+    expect(directory.names().filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
+  it('is put in place also where the directory cannot be read', (context) => {
+    if (!isRoot()) skipLoudly(context, 'only root can become another user');
+    const directory = withDisk();
+    mkdirSync(directory.file('drop'));
+    chmodSync(directory.file('drop'), 0o333);
+    chmodSync(directory.path, 0o755);
+    const words = ['--reuid', '65534', '--clear-groups', process.execPath, INSTAR];
+    const operands = ['dd', 'if=disk.raw', 'of=drop/out.raw', 'count=3', '--sandbox=process'];
+    const ended = program('setpriv', ...words, ...operands)
+      .in(directory)
+      .run();
+    expect([ended.status, ended.stderr]).toEqual([0, '']);
+    expect(directory.read('drop/out.raw')).toHaveLength(1536);
+  });
+
+  it('does not fail because of a leftover that it may not remove', () => {
+    const directory = withDisk();
+    mkdirSync(directory.file('.out.raw.instar-4194000.tmp'));
+    instar('dd', 'if=disk.raw', 'of=out.raw', 'count=1').in(directory).must();
+    expect(directory.read('out.raw')).toHaveLength(512);
+  });
+
+  it('may have a name of 255 bytes', () => {
+    const directory = withDisk();
+    const name = 'n'.repeat(255);
+    instar('dd', 'if=disk.raw', `of=${name}`, 'count=1').in(directory).must();
+    expect(directory.read(name)).toHaveLength(512);
+  });
+
+  it('is refused where standard input is the same file', () => {
+    const directory = withDisk();
+    const command = instar('dd', 'if=-', 'of=out.raw', 'seek=1').toString();
+    const { status, stderr } = spawnSync('bash', ['-c', `${command} < out.raw`], {
+      cwd: directory.path,
+      encoding: 'utf8',
+    });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^instar: dd: out\.raw: is also an input [^\n]+\n$/);
+    expect(directory.read('out.raw').toString()).toBe(OLD);
+  });
+});
