@@ -24,23 +24,24 @@ describe('an output in a directory that others use', () => {
   it('is not replaced while another process holds it open as an image', async (context) => {
     requireJudge(context, QEMU_IMG);
     const directory = withDisk();
-    program('qemu-img', 'create', '-q', '-f', 'raw', 'vm.raw', '1M').in(directory).must();
-    const holder = spawn('qemu-io', ['-f', 'raw', '-c', 'write 0 512', '-c', 'sleep 20000', 'vm.raw'], {
+    program('qemu-img', 'create', '-q', '-f', 'qcow2', 'vm.qcow2', '1M').in(directory).must();
+    const holder = spawn('qemu-io', ['-c', 'write 0 512', '-c', 'sleep 20000', 'vm.qcow2'], {
       cwd: directory.path,
       stdio: 'ignore',
     });
     try {
       // qemu-img itself says when the lock is taken.
-      while (program('qemu-img', 'info', 'vm.raw').in(directory).run().status === 0) await setTimeout(20);
-      const before = directory.read('vm.raw');
-      for (const operands of [['of=vm.raw'], ['of=vm.raw', 'seek=0']]) {
+      const locked = (): boolean => program('qemu-img', 'info', 'vm.qcow2').in(directory).run().status !== 0;
+      for (let tries = 0; tries < 200 && !locked(); tries += 1) await setTimeout(20);
+      const before = directory.read('vm.qcow2');
+      for (const operands of [['of=vm.qcow2'], ['of=vm.qcow2', 'seek=0']]) {
         const ended = instar('dd', 'if=disk.raw', ...operands)
           .in(directory)
           .run();
         expect(ended.status).toBe(1);
-        expect(ended.stderr).toMatch(/^instar: dd: vm\.raw: another process uses this image [^\n]+\n$/);
+        expect(ended.stderr).toMatch(/^instar: dd: vm\.qcow2: another process uses this image [^\n]+\n$/);
       }
-      expect(directory.read('vm.raw').equals(before)).toBe(true);
+      expect(directory.read('vm.qcow2').equals(before)).toBe(true);
     } finally {
       holder.kill('SIGKILL');
     }
