@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 
@@ -174,11 +174,6 @@ impl GuestMemory {
         // SAFETY: checked to be inside the mapping and aligned (the base is page-aligned); the mapping lives as long as
         // `self`, and every access to these words on the host is atomic.
         Ok(unsafe { AtomicU32::from_ptr(pointer.cast::<u32>()) })
-    }
-
-    /// Raw descriptor of the memory file for handing it to a child.
-    pub fn raw_file(&self) -> Option<RawFd> {
-        self.file.as_ref().map(AsRawFd::as_raw_fd)
     }
 }
 
