@@ -2,7 +2,17 @@
 import { existsSync, readFileSync } from 'node:fs';
 
 export function emptyTally() {
-  return { passed: 0, failed: 0, skipped: 0, reasons: [] };
+  return { passed: 0, failed: 0, skipped: 0, reasons: [], failures: [] };
+}
+
+/** Counts a failure, with a line that says which it is. */
+export function fail(tally, what) {
+  tally.failed += 1;
+  tally.failures.push(what);
+}
+
+function firstLine(text) {
+  return (text ?? '').split('\n', 1)[0].trim();
 }
 
 /**
@@ -12,17 +22,20 @@ export function emptyTally() {
 export function countVitest(report, status) {
   const tally = emptyTally();
   for (const file of report?.testResults ?? []) {
-    if (file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed')) tally.failed += 1;
+    if (file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed')) {
+      fail(tally, `${file.name}: ${firstLine(file.message) || 'could not be loaded'}`);
+    }
     for (const test of file.assertionResults) {
       if (test.status === 'passed') tally.passed += 1;
-      else if (test.status === 'failed') tally.failed += 1;
-      else {
+      else if (test.status === 'failed') {
+        fail(tally, `${file.name}: ${test.fullName.trim()}: ${firstLine(test.failureMessages?.[0])}`);
+      } else {
         tally.skipped += 1;
         tally.reasons.push(test.meta?.skipReason ?? `no reason given: ${test.fullName.trim()}`);
       }
     }
   }
-  if (status !== 0 && tally.failed === 0) tally.failed = 1;
+  if (status !== 0 && tally.failed === 0) fail(tally, `vitest ended with status ${status}`);
   return tally;
 }
 
@@ -39,8 +52,9 @@ export function countCargo(output, status, workspace) {
   for (const line of plain.matchAll(/^test (.+?) \.\.\. ignored(?:, (.*))?$/gm)) {
     tally.reasons.push(`${workspace}: ${line[2] ?? `no reason given: ${line[1]}`}`);
   }
+  for (const line of plain.matchAll(/^test (.+?) \.\.\. FAILED$/gm)) tally.failures.push(`${workspace}: ${line[1]}`);
   // A crate that does not compile prints no result line.
-  if (status !== 0 && tally.failed === 0) tally.failed = 1;
+  if (status !== 0 && tally.failed === 0) fail(tally, `${workspace}: cargo test ended with status ${status}`);
   return tally;
 }
 

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { countCargo, countVitest, emptyTally, readSkipLog } from './test-tally.mjs';
+import { countCargo, countVitest, emptyTally, fail, readSkipLog } from './test-tally.mjs';
 
 /**
  * The floor under a full run. It exists because a glob that matches nothing is green otherwise; raise it whenever tests
@@ -32,6 +32,7 @@ function add(tally) {
   total.failed += tally.failed;
   total.skipped += tally.skipped;
   total.reasons.push(...tally.reasons);
+  total.failures.push(...tally.failures);
 }
 
 function run(program, args, { cwd = root, collect = false } = {}) {
@@ -83,8 +84,7 @@ async function cargo(workspace) {
 try {
   const build = await run(process.execPath, ['scripts/turbo.mjs', 'run', 'build', '--output-logs=new-only']);
   if (build.status !== 0) {
-    add({ ...emptyTally(), failed: 1 });
-    console.error('test: the build failed, so no test was run.');
+    fail(total, 'the build: no test was run');
   } else {
     await vitest();
     if (filters.length === 0) {
@@ -109,6 +109,12 @@ if (total.reasons.length > 0) {
   const counts = new Map();
   for (const reason of total.reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
   for (const [reason, count] of counts) console.log(`  ${count} × ${reason}`);
+}
+
+// Again at the end, where somebody who sees only the last lines of a long log finds them.
+if (total.failures.length > 0) {
+  console.log('failed:');
+  for (const failure of total.failures) console.log(`  ${failure}`);
 }
 
 // Tests that want a program or /dev/kvm are skipped, with their reason, on a machine without it; under CI none may be.

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { instar, program } from '../support/command.js';
-import { QEMU_IMG, requireJudge, skipLoudly } from '../support/judge.js';
+import { QEMU_IMG, requireJudge, skipWithoutRight } from '../support/judge.js';
 import { workdir, type Workdir } from '../support/workdir.js';
 
 const MIB = 1024 * 1024;
@@ -51,7 +51,7 @@ describe('a dd that runs out of space', () => {
     const mount = directory.file('small');
     mkdirSync(mount);
     const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', mount]);
-    if (mounted.status !== 0) skipLoudly(context, 'a small tmpfs can only be mounted by root');
+    if (mounted.status !== 0) skipWithoutRight(context, 'a small tmpfs needs the right to mount');
     onTestFinished(() => {
       spawnSync('umount', [mount]);
     });

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { INSTAR, instar, program } from '../support/command.js';
-import { QEMU_IMG, requireJudge, skipLoudly } from '../support/judge.js';
+import { QEMU_IMG, requireJudge, skipWithoutRight } from '../support/judge.js';
 import { workdir, type Workdir } from '../support/workdir.js';
 
 const MIB = 1024 * 1024;
@@ -15,9 +15,13 @@ function withDisk(): Workdir {
     .write('out.raw', OLD);
 }
 
-/** Whether this process may do what only root may. */
-function isRoot(): boolean {
-  return process.getuid?.() === 0;
+/** Words that run a program as a user who owns nothing. */
+const AS_ANOTHER_USER = ['--reuid', '65534', '--clear-groups'];
+
+/** Whether this process may become another user, and that user may read this checkout. */
+function canBecomeAnotherUser(): boolean {
+  const words = [...AS_ANOTHER_USER, process.execPath, INSTAR, '--version'];
+  return spawnSync('setpriv', words).status === 0;
 }
 
 describe('an output in a directory that others use', () => {
@@ -48,7 +52,8 @@ describe('an output in a directory that others use', () => {
   });
 
   it('is never published with the bytes of another container that has the same pid', async (context) => {
-    if (spawnSync('unshare', ['-pf', 'true']).status !== 0) skipLoudly(context, 'pid namespaces need root');
+    if (spawnSync('unshare', ['-pf', 'true']).status !== 0)
+      skipWithoutRight(context, 'a pid namespace needs the right to make one');
     const directory = withDisk();
     const other = Buffer.alloc(8 * MIB, 'the other ');
     directory.write('other.raw', other);
@@ -67,12 +72,13 @@ describe('an output in a directory that others use', () => {
   });
 
   it('is put in place also where the directory cannot be read', (context) => {
-    if (!isRoot()) skipLoudly(context, 'only root can become another user');
+    if (!canBecomeAnotherUser())
+      skipWithoutRight(context, 'only root can become another user, who must see this checkout');
     const directory = withDisk();
     mkdirSync(directory.file('drop'));
     chmodSync(directory.file('drop'), 0o333);
     chmodSync(directory.path, 0o755);
-    const words = ['--reuid', '65534', '--clear-groups', process.execPath, INSTAR];
+    const words = [...AS_ANOTHER_USER, process.execPath, INSTAR];
     const operands = ['dd', 'if=disk.raw', 'of=drop/out.raw', 'count=3', '--sandbox=process'];
     const ended = program('setpriv', ...words, ...operands)
       .in(directory)

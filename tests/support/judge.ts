@@ -47,6 +47,15 @@ export function skipLoudly(context: TestContext, reason: string): never {
   return context.skip(reason);
 }
 
+/**
+ * Skips the running test where this process may not do what it needs (mount, make a pid namespace, become another user).
+ * Unlike a program, a right cannot be installed, so CI may lack it too: a container often does.
+ */
+export function skipWithoutRight(context: TestContext, reason: string): never {
+  context.task.meta.skipReason = reason;
+  return context.skip(reason);
+}
+
 /** Call first in a test that another program judges. */
 export function requireJudge(context: TestContext, judge: Judge): void {
   if (judgeVersion(judge) === undefined) {

@@ -4,8 +4,10 @@ import { countCargo, countVitest, emptyTally } from '../../scripts/test-tally.mj
 
 describe('the sum that npm test prints', () => {
   it('counts a test file that could not be loaded as a failure', () => {
-    const report = { testResults: [{ status: 'failed', assertionResults: [] }] };
-    expect(countVitest(report, 1)).toEqual({ ...emptyTally(), failed: 1 });
+    const report = {
+      testResults: [{ name: 'a.test.ts', status: 'failed', message: 'no b.js\n', assertionResults: [] }],
+    };
+    expect(countVitest(report, 1)).toEqual({ ...emptyTally(), failed: 1, failures: ['a.test.ts: no b.js'] });
   });
 
   it('counts a vitest run that died without a report as a failure', () => {
@@ -14,7 +16,14 @@ describe('the sum that npm test prints', () => {
 
   it('counts a run that ends badly although each test passed as a failure', () => {
     const report = { testResults: [{ status: 'passed', assertionResults: [{ status: 'passed', fullName: 'a' }] }] };
-    expect(countVitest(report, 1)).toEqual({ ...emptyTally(), passed: 1, failed: 1 });
+    const failures = ['vitest ended with status 1'];
+    expect(countVitest(report, 1)).toEqual({ ...emptyTally(), passed: 1, failed: 1, failures });
+  });
+
+  it('names each failed test', () => {
+    const failed = { status: 'failed', fullName: ' suite test', failureMessages: ['Error: 1 is not 2\n    at x'] };
+    const report = { testResults: [{ name: 'a.test.ts', status: 'failed', assertionResults: [failed] }] };
+    expect(countVitest(report, 1).failures).toEqual(['a.test.ts: suite test: Error: 1 is not 2']);
   });
 
   it('keeps the reason of a skipped test', () => {
@@ -27,6 +36,7 @@ describe('the sum that npm test prints', () => {
     const output = [
       'test a ... ok',
       'test b ... ignored, takes an hour',
+      'test c ... FAILED',
       'test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s',
       'test result: \u001b[31mFAILED\u001b[0m. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out',
     ].join('\n');
@@ -35,6 +45,7 @@ describe('the sum that npm test prints', () => {
       failed: 1,
       skipped: 1,
       reasons: ['w: takes an hour'],
+      failures: ['w: c'],
     });
   });
 
