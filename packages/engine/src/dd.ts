@@ -88,7 +88,8 @@ async function copyWindow(
       context,
       limit + limit,
     );
-    checkResult(result, output.start, limit, raw ? rawLength : undefined, topDevice.path);
+    const expected = { length: raw ? rawLength : undefined, most: limit - output.start, virtualSize: rawLength };
+    checkResult(result, expected, topDevice.path);
     // A stream extends itself from what went out; a file is told its length.
     const length = await output.finish(stream ? bytes : (request.outputSize ?? result.output_length));
     return {
@@ -107,19 +108,24 @@ async function copyWindow(
   }
 }
 
+/** What an output can come to (bytes). */
+interface ExpectedOutput {
+  /** Undefined where the format decides, up to `most`. */
+  readonly length: bigint | undefined;
+  readonly most: bigint;
+  readonly virtualSize: bigint;
+}
+
 /** The guest may be in an attacker's hands: its numbers count only as far as they can be right. */
-function checkResult(
-  result: ConvertOutcome,
-  start: bigint,
-  limit: bigint,
-  expected: bigint | undefined,
-  file: string,
-): void {
+function checkResult(result: ConvertOutcome, expected: ExpectedOutput, file: string): void {
+  const impossible = (what: string): EngineError =>
+    new EngineError('GUEST_FAILED', `the sandboxed reader reports an output of ${what}, which cannot be`, { file });
   const length = result.output_length;
-  if (expected === undefined ? length <= limit - start : length === expected) return;
-  throw new EngineError('GUEST_FAILED', `the sandboxed reader reports an output of ${length} bytes, which cannot be`, {
-    file,
-  });
+  if (expected.length === undefined ? length > expected.most : length !== expected.length) {
+    throw impossible(`${length} bytes`);
+  }
+  const size = result.output_virtual_size;
+  if (size !== expected.virtualSize) throw impossible(`${size} bytes of disk`);
 }
 
 async function openOutput(
