@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { instar } from '../support/command.js';
-import { QEMU_IMG, requireJudge } from '../support/judge.js';
+import { QEMU_IMG, requireJudge, STRACE } from '../support/judge.js';
 import { qemuImg } from '../support/qemu-img.js';
 import { noise } from '../support/random.js';
 import { workdir } from '../support/workdir.js';
@@ -77,6 +77,21 @@ describe('the safety verdict', () => {
       expect(failedChecks(stdout)).toEqual([]);
     }
   });
+
+  it.for<[flags: string[]]>([[[]], [['--json']], [['--backing-chain', '--json']]])(
+    'of a safe image and its description (%j) come from one opened file',
+    ([flags], context) => {
+      requireJudge(context, STRACE);
+      const directory = workdir().write('in.raw', noise(512));
+      const trace = `${directory.path}.strace`;
+      const { stdout } = instar('info', '--require-safe', ...flags, 'in.raw')
+        .under('strace', '-f', '--seccomp-bpf', '-qq', '-e', 'trace=open,openat,openat2', '-o', trace)
+        .in(directory)
+        .must();
+      expect(stdout).toContain('raw');
+      expect(directory.readOutside(trace).match(/"in\.raw"/g)).toHaveLength(1);
+    },
+  );
 
   it.for<[file: string, make: string[][], check: string]>([
     ['backed.qcow2', [['create', '-q', '-f', 'qcow2', '-b', 'in.raw', '-F', 'raw', 'backed.qcow2']], 'backing-file'],

@@ -7,8 +7,8 @@ export type { EngineErrorCode, EngineErrorDetails, ErrorLocation } from './error
 export { escapeText, quoteName } from './escape.js';
 export { READABLE_FORMATS, WRITABLE_FORMATS } from './formats.js';
 export type { GuestLimits } from './guest.js';
-export { checkSafety, info } from './info.js';
-export type { Bitmap, ImageDescription, InfoOptions, Qcow2Details, Snapshot } from './info.js';
+export { checkSafety, info, inspect } from './info.js';
+export type { Bitmap, ImageDescription, InfoOptions, Inspection, Qcow2Details, Snapshot } from './info.js';
 export { IMAGE_DIRECTORY_ONLY, NO_REFERENCES } from './path-policy.js';
 export type { PathPolicy } from './path-policy.js';
 export type { SafetyCheck, SafetyCheckName, SafetyVerdict } from './safety.js';

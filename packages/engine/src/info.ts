@@ -187,8 +187,36 @@ export async function info(
   }
 }
 
+/** A verdict on an image, and what the image says of itself where it could be read. */
+export interface Inspection {
+  readonly verdict: SafetyVerdict;
+  /** Undefined where the image could not be read, which is never safe. */
+  readonly description: ImageDescription | undefined;
+}
+
 /**
- * The safety verdict on an image. Unlike `info` it also judges images that cannot be read: they are not safe.
+ * Describes an image and judges it, from one look at one opened file: what was judged is what is described. Unlike
+ * `info` it also judges images that cannot be read: they are not safe. No file but the named one is opened.
+ * @throws EngineError when the file itself cannot be opened, or no sandbox works.
+ */
+export async function inspect(
+  file: string,
+  options: InfoOptions = {},
+  control: OperationControl = {},
+): Promise<Inspection> {
+  try {
+    const [description] = await info(file, { ...options, backingChain: undefined }, control);
+    return { verdict: description.safety, description };
+  } catch (error) {
+    const aboutImage =
+      error instanceof EngineError && (error.code.startsWith('IMAGE_') || error.code.startsWith('GUEST_'));
+    if (aboutImage) return { verdict: judgeUnreadable(error), description: undefined };
+    throw error;
+  }
+}
+
+/**
+ * The safety verdict of {@link inspect} alone.
  * @throws EngineError when the file itself cannot be opened, or no sandbox works.
  */
 export async function checkSafety(
@@ -196,13 +224,5 @@ export async function checkSafety(
   options: InfoOptions = {},
   control: OperationControl = {},
 ): Promise<SafetyVerdict> {
-  try {
-    const [found] = await info(file, { ...options, backingChain: undefined }, control);
-    return found.safety;
-  } catch (error) {
-    const aboutImage =
-      error instanceof EngineError && (error.code.startsWith('IMAGE_') || error.code.startsWith('GUEST_'));
-    if (aboutImage) return judgeUnreadable(error);
-    throw error;
-  }
+  return (await inspect(file, options, control)).verdict;
 }

@@ -1,11 +1,13 @@
 import {
-  checkSafety,
   EngineError,
   escapeText,
   IMAGE_DIRECTORY_ONLY,
   info,
+  inspect,
+  type ImageDescription,
   type InfoOptions,
   type OperationControl,
+  type SafetyVerdict,
 } from '@instar/engine';
 import type * as CommanderModule from 'commander';
 import type { Command, CommanderError } from 'commander';
@@ -77,6 +79,25 @@ function usage(error: CommanderError): string {
   return /--[a-z-]+ is not offered: .*/.exec(message)?.[0] ?? escapeText(message);
 }
 
+function print(images: readonly ImageDescription[], flags: InfoFlags, json: boolean): void {
+  if (json) {
+    const records = images.map(infoRecord);
+    process.stdout.write(`${toJson(flags.backingChain === true ? records : records[0])}\n`);
+  } else {
+    process.stdout.write(images.map(infoText).join('\n'));
+  }
+}
+
+function printUnsafe(file: string, verdict: SafetyVerdict, json: boolean): void {
+  if (json) {
+    process.stdout.write(`${toJson({ instar: { safety: verdict } })}\n`);
+    return;
+  }
+  const failed = verdict.checks.filter((check) => !check.passed);
+  const reasons = failed.map((check) => `${check.name}: ${check.evidence}`).join('; ');
+  printError('info', new EngineError('IMAGE_NOT_SAFE', `not safe (${reasons})`, { file }), undefined);
+}
+
 async function describe(file: string, flags: InfoFlags, control: OperationControl, json: boolean): Promise<number> {
   const options: InfoOptions = {
     format: flags.format,
@@ -85,24 +106,16 @@ async function describe(file: string, flags: InfoFlags, control: OperationContro
       flags.backingChain === true ? { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: flags.allowPath } : undefined,
   };
   if (flags.requireSafe === true) {
-    const verdict = await checkSafety(file, options, control);
-    if (!verdict.safe) {
-      const failed = verdict.checks.filter((check) => !check.passed);
-      if (json) process.stdout.write(`${toJson({ instar: { safety: verdict } })}\n`);
-      else {
-        const reasons = failed.map((check) => `${check.name}: ${check.evidence}`).join('; ');
-        printError('info', new EngineError('IMAGE_NOT_SAFE', `not safe (${reasons})`, { file }), undefined);
-      }
+    const { verdict, description } = await inspect(file, options, control);
+    if (!verdict.safe || description === undefined) {
+      printUnsafe(file, verdict, json);
       return EXIT_CODES.NOT_SAFE;
     }
+    // A safe image refers to no other file, so it is all of its chain.
+    print([description], flags, json);
+    return EXIT_CODES.OK;
   }
-  const images = await info(file, options, control);
-  if (json) {
-    const records = images.map(infoRecord);
-    process.stdout.write(`${toJson(flags.backingChain === true ? records : records[0])}\n`);
-  } else {
-    process.stdout.write(images.map(infoText).join('\n'));
-  }
+  print(await info(file, options, control), flags, json);
   return EXIT_CODES.OK;
 }
 
