@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { canonicalText, describeAbi, jsonEmitter, markdownEmitter, rustEmitter } from '../dist/index.js';
+import { canonicalText, describeAbi, jsonEmitter, markdownEmitter, rustEmitter, x86_64 } from '../dist/index.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const abi = describeAbi();
@@ -17,10 +17,10 @@ function write(path, text) {
   writeFileSync(target, text);
 }
 
-write('generated/rust/src/lib.rs', rustEmitter.emit(abi, fingerprint));
+write('generated/rust/src/lib.rs', rustEmitter.emit(abi, { target: x86_64, fingerprint }));
 execFileSync('rustfmt', ['--edition', '2021', join(root, 'generated/rust/src/lib.rs')]);
-write('generated/abi.json', jsonEmitter.emit(abi, fingerprint));
-write('../../docs/abi.md', markdownEmitter.emit(abi, fingerprint));
+write('generated/abi.json', jsonEmitter.emit(abi, { target: x86_64, fingerprint }));
+write('../../docs/abi.md', markdownEmitter.emit(abi, { target: x86_64, fingerprint }));
 write(
   'src/generated/fingerprint.ts',
   `// @generated: \`npm run generate\`\nexport const FINGERPRINT_HEX = '${fingerprint.toString('hex')}';\n`,

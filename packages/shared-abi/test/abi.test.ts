@@ -51,7 +51,7 @@ const PUBLISHED: readonly (readonly [string, number])[] = [
 
 describe('ABI 1', () => {
   it('keeps every published offset of ConvertConfig', () => {
-    expect(ConvertConfig.fields.map((item) => [item.name, item.offset])).toEqual(PUBLISHED);
+    expect(ConvertConfig.layout.map((item) => [item.name, item.offset])).toEqual(PUBLISHED);
     expect(ConvertConfig.size).toBe(416);
     expect(CONVERT_FLAG.values.DD_WINDOW).toBe(32);
     expect(CONVERT_FLAG.values.VERBOSE).toBe(0x80000000);

@@ -1,4 +1,5 @@
-import { defineStruct, field } from '../layout/struct.js';
+import { defineStruct } from '../layout/fixed-struct.js';
+import { field } from '../layout/struct.js';
 import { u32, u64 } from '../layout/types.js';
 
 /** "CALL", read as a big-endian word. */

@@ -1,5 +1,6 @@
 import { defineFlags } from '../layout/constants.js';
-import { defineStruct, field } from '../layout/struct.js';
+import { defineStruct } from '../layout/fixed-struct.js';
+import { field } from '../layout/struct.js';
 import { array, u32, u64 } from '../layout/types.js';
 
 /** "CHAI", read as a big-endian word. */

@@ -1,4 +1,6 @@
-import type { AbiDescription } from '../emit/emitter.js';
+import { isNamed, type Interface, type NamedConstant, type NamedDescription } from '../emit/emitter.js';
+import type { ConstantSet } from '../layout/constants.js';
+import type { Description } from '../layout/types.js';
 import * as callTable from './call-table.js';
 import * as chain from './chain-config.js';
 import * as codes from './codes.js';
@@ -11,38 +13,35 @@ import * as sandbox from './sandbox-boot.js';
 import * as version from './version.js';
 
 /** The whole ABI as data: what the emitters write and the fingerprint is taken over. */
-export function describeAbi(): AbiDescription {
+export function describeAbi(): Interface {
   const modules: readonly object[] = [version, map, codes, callTable, chain, convert, ring, results, image, sandbox];
-  const description: AbiDescription = {
-    version: `${version.ABI_VERSION_MAJOR}.${version.ABI_VERSION_MINOR}`,
-    regions: map.MEMORY_MAP,
-    constants: [],
-    sets: [],
-    structs: [],
-  };
+  const constants: NamedConstant[] = [];
+  const sets: ConstantSet[] = [];
+  const types: NamedDescription[] = [];
   for (const module of modules) {
     for (const [name, value] of Object.entries(module) as [string, unknown][]) {
-      if (typeof value === 'number' || typeof value === 'bigint') {
-        description.constants.push({ name, value });
-      } else if (isSet(value)) {
-        description.sets.push(value);
-      } else if (isStruct(value)) {
-        description.structs.push(value);
-      }
+      if (typeof value === 'number' || typeof value === 'bigint') constants.push({ name, value });
+      else if (isSet(value)) sets.push(value);
+      else if (isDescription(value) && isNamed(value)) types.push(value);
     }
   }
+  const number = `${version.ABI_VERSION_MAJOR}.${version.ABI_VERSION_MINOR}`;
   // Module namespaces have no order that survives bundling: names give one, so that the fingerprint is stable.
   const byName = (a: { readonly name: string }, b: { readonly name: string }): number => (a.name < b.name ? -1 : 1);
-  description.constants.sort(byName);
-  description.sets.sort(byName);
-  description.structs.sort(byName);
-  return description;
+  return {
+    title: `ABI ${number}`,
+    version: number,
+    regions: map.MEMORY_MAP,
+    constants: constants.sort(byName),
+    sets: sets.sort(byName),
+    types: types.sort(byName),
+  };
 }
 
-function isSet(value: unknown): value is AbiDescription['sets'][number] {
+function isSet(value: unknown): value is ConstantSet {
   return typeof value === 'object' && value !== null && 'values' in value && 'docs' in value;
 }
 
-function isStruct(value: unknown): value is AbiDescription['structs'][number] {
-  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'struct';
+function isDescription(value: unknown): value is Description {
+  return typeof value === 'object' && value !== null && 'kind' in value && 'name' in value;
 }

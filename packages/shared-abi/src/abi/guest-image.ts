@@ -1,5 +1,6 @@
 import { defineEnum, defineFlags } from '../layout/constants.js';
-import { defineStruct, field } from '../layout/struct.js';
+import { defineStruct } from '../layout/fixed-struct.js';
+import { field } from '../layout/struct.js';
 import { bytes, u32, u64 } from '../layout/types.js';
 import { FINGERPRINT_SIZE } from './version.js';
 

@@ -1,5 +1,6 @@
 import { defineFlags } from '../layout/constants.js';
-import { defineStruct, field } from '../layout/struct.js';
+import { defineStruct } from '../layout/fixed-struct.js';
+import { field } from '../layout/struct.js';
 import { array, bytes, i64, u32, u64 } from '../layout/types.js';
 
 /** Why an operation failed, and where in which file. Text is UTF-8 from the guest: the host escapes it before showing it. */

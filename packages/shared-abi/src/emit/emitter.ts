@@ -1,29 +1,100 @@
 import type { Region } from '../abi/memory-map.js';
 import type { ConstantSet } from '../layout/constants.js';
-import type { ResolvedField } from '../layout/struct.js';
+import { LayoutError } from '../layout/errors.js';
+import type { Target } from '../layout/target.js';
+import type {
+  Description,
+  IntegralDescription,
+  StructDescription,
+  TaggedDescription,
+  UnionDescription,
+} from '../layout/types.js';
 
-/** A struct as the emitters see it. */
-export interface StructDescription {
+/** A description that has a name of its own. */
+export type NamedDescription = StructDescription | IntegralDescription | UnionDescription | TaggedDescription;
+
+/** A named number. */
+export interface NamedConstant {
   readonly name: string;
-  readonly doc: string;
-  readonly size: number;
-  readonly align: number;
-  readonly fields: readonly ResolvedField[];
+  readonly value: number | bigint;
 }
 
-/** An ABI as data. */
-export interface AbiDescription {
-  readonly version: string;
+/** What an emitter writes down: a binary interface, or a few types of one. */
+export interface Interface {
+  /** What it is called, for instance `ABI 1.0`. */
+  readonly title: string;
+  /** Its version, where it has one. */
+  readonly version?: string | undefined;
+  /** Memory map, lowest address first; empty where there is none. */
   readonly regions: readonly Region[];
-  readonly constants: { readonly name: string; readonly value: number | bigint }[];
-  readonly sets: ConstantSet[];
-  readonly structs: StructDescription[];
+  readonly constants: readonly NamedConstant[];
+  readonly sets: readonly ConstantSet[];
+  readonly types: readonly NamedDescription[];
 }
 
-/** Writes an ABI in one language. */
+/** What else goes into a file. */
+export interface EmitOptions {
+  /** The target that layouts are resolved for. */
+  readonly target: Target;
+  /** SHA-256 of the interface's canonical JSON, where it has a version. */
+  readonly fingerprint?: Uint8Array | undefined;
+}
+
+/** Writes an interface in one language. */
 export interface Emitter {
-  /** Name of the target language, as the command line spells it. */
+  /** Name of the language, as the command line spells it. */
   readonly name: string;
-  /** The text of one file. */
-  emit(abi: AbiDescription, fingerprint: Uint8Array): string;
+  /**
+   * The text of one file.
+   * @throws LayoutError `LAYOUT_UNSUPPORTED` for what the language cannot say.
+   */
+  emit(unit: Interface, options: EmitOptions): string;
+}
+
+/** The named types that a description uses directly. */
+export function usedTypes(type: Description): NamedDescription[] {
+  switch (type.kind) {
+    case 'array':
+      return isNamed(type.element) ? [type.element] : usedTypes(type.element);
+    case 'struct':
+    case 'integral':
+      return type.fields.flatMap((item) => (isNamed(item.type) ? [item.type] : usedTypes(item.type)));
+    case 'union':
+    case 'tagged':
+      return type.arms.flatMap((arm) => (isNamed(arm.type) ? [arm.type] : usedTypes(arm.type)));
+    default:
+      return [];
+  }
+}
+
+export function isNamed(type: Description): type is NamedDescription {
+  return type.kind === 'struct' || type.kind === 'integral' || type.kind === 'union' || type.kind === 'tagged';
+}
+
+/**
+ * Types and all that they use, each behind what it uses.
+ * @throws LayoutError `LAYOUT_NAME` when two different types have one name, `LAYOUT_CYCLE` when a type contains itself.
+ */
+export function inOrder(types: readonly NamedDescription[]): NamedDescription[] {
+  const done = new Map<string, NamedDescription>();
+  const visit = (type: NamedDescription, inside: readonly NamedDescription[]): void => {
+    const known = done.get(type.name);
+    if (known === type) return;
+    if (known !== undefined) {
+      throw new LayoutError('LAYOUT_NAME', 'found two different types of this name, expected one', {
+        path: type.name,
+        offset: 0,
+      });
+    }
+    if (inside.includes(type)) {
+      throw new LayoutError('LAYOUT_CYCLE', 'found a type inside itself, expected a finite size', {
+        path: type.name,
+        offset: 0,
+      });
+    }
+    for (const used of usedTypes(type)) visit(used, [...inside, type]);
+    done.set(type.name, type);
+  };
+  for (const type of types) visit(type, []);
+  return [...done.values()];
 }

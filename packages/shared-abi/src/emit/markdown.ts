@@ -1,20 +1,19 @@
-import type { ArrayType, IntegerType, LayoutType } from '../layout/types.js';
-import type { AbiDescription, Emitter } from './emitter.js';
+import { resolve } from '../layout/resolve.js';
+import { byteSize, type ResolvedType } from '../layout/resolved.js';
+import type { Emitter } from './emitter.js';
 
-function typeText(type: LayoutType<unknown>): string {
+function typeText(type: ResolvedType): string {
   switch (type.kind) {
-    case 'integer': {
-      const integer = type as IntegerType<number | bigint>;
-      return `${integer.signed ? 'i' : 'u'}${integer.bits}`;
-    }
+    case 'integer':
+      return `${type.signed ? 'i' : 'u'}${type.bits}`;
     case 'bytes':
-      return `u8[${type.size}]`;
-    case 'array': {
-      const list = type as ArrayType<unknown>;
-      return `${typeText(list.element)}[${list.count}]`;
-    }
+      return `u8[${byteSize(type)}]`;
+    case 'array':
+      return `${typeText(type.element)}[${type.count}]`;
     case 'struct':
-      return (type as LayoutType<unknown> & { readonly name: string }).name;
+      return type.name;
+    default:
+      throw new TypeError(type.kind);
   }
 }
 
@@ -23,10 +22,10 @@ const hex = (value: number): string => `0x${value.toString(16)}`;
 /** Tables of the memory map, the constants and every struct, for the documentation. */
 export const markdownEmitter: Emitter = {
   name: 'markdown',
-  emit(abi: AbiDescription, fingerprint: Uint8Array): string {
+  emit(abi, { target, fingerprint = new Uint8Array(0) }) {
     const print = Array.from(fingerprint, (byte) => byte.toString(16).padStart(2, '0')).join('');
     const lines = [
-      `# ABI ${abi.version}`,
+      `# ${abi.title}`,
       '',
       '<!-- generated from packages/shared-abi/src/abi: edit there, then `npm run generate` -->',
       '',
@@ -50,16 +49,19 @@ export const markdownEmitter: Emitter = {
         ),
         '',
       ]),
-      ...abi.structs.flatMap((item) => [
-        `## ${item.name}`,
-        '',
-        `${item.doc} ${item.size} bytes.`,
-        '',
-        '| offset | type | field | |',
-        '| --- | --- | --- | --- |',
-        ...item.fields.map((f) => `| ${f.offset} | ${typeText(f.type)} | ${f.name} | ${f.doc} |`),
-        '',
-      ]),
+      ...abi.types
+        .map((type) => resolve(type, target))
+        .filter((item) => item.kind === 'struct')
+        .flatMap((item) => [
+          `## ${item.name}`,
+          '',
+          `${item.doc} ${byteSize(item)} bytes.`,
+          '',
+          '| offset | type | field | |',
+          '| --- | --- | --- | --- |',
+          ...item.fields.map((f) => `| ${f.offset} | ${typeText(f.type)} | ${f.name} | ${f.doc} |`),
+          '',
+        ]),
     ];
     return `${lines.join('\n').trimEnd()}\n`;
   },

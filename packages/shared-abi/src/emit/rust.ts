@@ -1,6 +1,6 @@
-import type { ResolvedField } from '../layout/struct.js';
-import type { ArrayType, IntegerType, LayoutType } from '../layout/types.js';
-import type { AbiDescription, Emitter, StructDescription } from './emitter.js';
+import { resolve } from '../layout/resolve.js';
+import { byteSize, type ResolvedField, type ResolvedStruct, type ResolvedType } from '../layout/resolved.js';
+import type { Emitter, Interface } from './emitter.js';
 
 const HEADER = `// @generated from packages/shared-abi/src/abi: edit there, then \`npm run generate\`.
 //! The ABI between instar's host and its guests. Every offset and size is asserted when this file is compiled.
@@ -16,35 +16,33 @@ function hex(value: number | bigint): string {
   return `0x${value.toString(16)}`;
 }
 
-function rustType(type: LayoutType<unknown>): string {
+function rustType(type: ResolvedType): string {
   switch (type.kind) {
-    case 'integer': {
-      const integer = type as IntegerType<number | bigint>;
-      return `${integer.signed ? 'i' : 'u'}${integer.bits}`;
-    }
+    case 'integer':
+      return `${type.signed ? 'i' : 'u'}${type.bits}`;
     case 'bytes':
-      return `[u8; ${type.size}]`;
-    case 'array': {
-      const list = type as ArrayType<unknown>;
-      return `[${rustType(list.element)}; ${list.count}]`;
-    }
+      return `[u8; ${byteSize(type)}]`;
+    case 'array':
+      return `[${rustType(type.element)}; ${type.count}]`;
     case 'struct':
-      return (type as LayoutType<unknown> & { readonly name: string }).name;
+      return type.name;
+    default:
+      throw new TypeError(type.kind);
   }
 }
 
-function zeroValue(type: LayoutType<unknown>): string {
+function zeroValue(type: ResolvedType): string {
   switch (type.kind) {
     case 'integer':
       return '0';
     case 'bytes':
-      return `[0; ${type.size}]`;
-    case 'array': {
-      const list = type as ArrayType<unknown>;
-      return `[${zeroValue(list.element)}; ${list.count}]`;
-    }
+      return `[0; ${byteSize(type)}]`;
+    case 'array':
+      return `[${zeroValue(type.element)}; ${type.count}]`;
     case 'struct':
       return `${rustType(type)}::ZERO`;
+    default:
+      throw new TypeError(type.kind);
   }
 }
 
@@ -59,26 +57,27 @@ function readStatement(item: ResolvedField): string[] {
     case 'struct':
       return [`${place} = ${rustType(type)}::from_bytes(&take(bytes, ${offset}));`];
     case 'array': {
-      const list = type as ArrayType<unknown>;
-      const element = rustType(list.element);
+      const element = rustType(type.element);
       const call =
-        list.element.kind === 'struct'
+        type.element.kind === 'struct'
           ? `${element}::from_bytes(&take(bytes, at))`
           : `${element}::from_le_bytes(take(bytes, at))`;
       return [
         `let mut at = ${offset};`,
         `for item in &mut ${place} {`,
         `    *item = ${call};`,
-        `    at += ${list.element.size};`,
+        `    at += ${byteSize(type.element)};`,
         `}`,
       ];
     }
+    default:
+      throw new TypeError(type.kind);
   }
 }
 
 function writeStatement(item: ResolvedField): string[] {
   const { type, offset, name } = item;
-  const end = offset + type.size;
+  const end = offset + byteSize(type);
   switch (type.kind) {
     case 'integer':
       return [`bytes[${offset}..${end}].copy_from_slice(&self.${name}.to_le_bytes());`];
@@ -87,23 +86,24 @@ function writeStatement(item: ResolvedField): string[] {
     case 'struct':
       return [`bytes[${offset}..${end}].copy_from_slice(&self.${name}.to_bytes());`];
     case 'array': {
-      const list = type as ArrayType<unknown>;
-      const call = list.element.kind === 'struct' ? 'to_bytes' : 'to_le_bytes';
+      const call = type.element.kind === 'struct' ? 'to_bytes' : 'to_le_bytes';
       return [
         `let mut at = ${offset};`,
         `for item in &self.${name} {`,
-        `    bytes[at..at + ${list.element.size}].copy_from_slice(&item.${call}());`,
-        `    at += ${list.element.size};`,
+        `    bytes[at..at + ${byteSize(type.element)}].copy_from_slice(&item.${call}());`,
+        `    at += ${byteSize(type.element)};`,
         `}`,
       ];
     }
+    default:
+      throw new TypeError(type.kind);
   }
 }
 
 const indent = (lines: readonly string[], by: number): string[] => lines.map((line) => ' '.repeat(by) + line);
 
-function structText(item: StructDescription): string[] {
-  const size = `${item.size}`;
+function structText(item: ResolvedStruct): string[] {
+  const size = `${byteSize(item)}`;
   return [
     `/// ${item.doc}`,
     '#[repr(C)]',
@@ -157,7 +157,7 @@ const PROTECTIONS = {
   image: 'Image',
 };
 
-function regionText(abi: AbiDescription): string[] {
+function regionText(abi: Interface): string[] {
   return [
     '/// What code at CPL 3 may do with a region.',
     '#[derive(Clone, Copy, Debug, PartialEq, Eq)]',
@@ -198,7 +198,7 @@ function regionText(abi: AbiDescription): string[] {
 
 export const rustEmitter: Emitter = {
   name: 'rust',
-  emit(abi, fingerprint) {
+  emit(abi, { target, fingerprint = new Uint8Array(0) }) {
     const lines = [
       HEADER,
       'fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {',
@@ -207,7 +207,7 @@ export const rustEmitter: Emitter = {
       '    out',
       '}',
       '',
-      `/// SHA-256 of the canonical JSON of this ABI (version ${abi.version}).`,
+      `/// SHA-256 of the canonical JSON of this ABI (version ${abi.version ?? ''}).`,
       `pub const FINGERPRINT: [u8; ${fingerprint.length}] = [`,
       ...Array.from(
         { length: fingerprint.length / 8 },
@@ -232,7 +232,10 @@ export const rustEmitter: Emitter = {
         '}',
         '',
       ]),
-      ...abi.structs.flatMap(structText),
+      ...abi.types
+        .map((type) => resolve(type, target))
+        .filter((type) => type.kind === 'struct')
+        .flatMap(structText),
     ];
     return `${lines.join('\n').trimEnd()}\n`;
   },

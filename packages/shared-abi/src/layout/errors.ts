@@ -1,12 +1,33 @@
 /** What went wrong with a layout definition or with bytes read through one. */
 export type LayoutErrorCode =
-  'LAYOUT_OFFSET' | 'LAYOUT_SIZE' | 'LAYOUT_NAME' | 'LAYOUT_VALUE' | 'LAYOUT_RANGE' | 'LAYOUT_TRUNCATED';
+  /** A field is not where its description says. */
+  | 'LAYOUT_OFFSET'
+  /** A total is not what its description says. */
+  | 'LAYOUT_SIZE'
+  /** A name is no identifier, a keyword of a target language, unknown, or there twice. */
+  | 'LAYOUT_NAME'
+  /** A width that no integer has, or a count that no array has. */
+  | 'LAYOUT_WIDTH'
+  /** Two fields lie on the same bits. */
+  | 'LAYOUT_OVERLAP'
+  /** A type contains itself. */
+  | 'LAYOUT_CYCLE'
+  /** A type in a place that cannot hold it, or a language that cannot say it. */
+  | 'LAYOUT_UNSUPPORTED'
+  /** A constant field has another value, or a value is of the wrong type. */
+  | 'LAYOUT_VALUE'
+  /** A value does not fit its field. */
+  | 'LAYOUT_RANGE'
+  /** A tagged union's tag has no arm, or another one than the value. */
+  | 'LAYOUT_TAG'
+  /** The bytes end too early. */
+  | 'LAYOUT_TRUNCATED';
 
 /** Where in a layout an error was met, and what was found there. */
 export interface LayoutErrorDetails {
   /** Path of the field, for instance `ChainConfig.devices[3].role`. */
   readonly path: string;
-  /** Byte offset from the start of the outermost struct. */
+  /** Byte offset: from the start of the bytes when decoding, from the start of the struct when defining. */
   readonly offset: number;
   readonly found?: unknown;
   readonly expected?: unknown;

@@ -1,200 +1,256 @@
 import { LayoutError } from './errors.js';
-import type { LayoutType } from './types.js';
+import { checkName } from './names.js';
+import type {
+  ArmDescription,
+  FieldDescription,
+  Integer,
+  IntegralDescription,
+  Label,
+  Packing,
+  StructDescription,
+  TaggedDescription,
+  Type,
+  Typed,
+  UnionDescription,
+  Unnamed,
+  ValueOf,
+} from './types.js';
 
-/** One field as its author writes it. */
+/** A field as its author writes it, with more to say than its type. */
 export interface FieldSpec<T = unknown> {
-  readonly type: LayoutType<T>;
+  readonly type: Type<T>;
   /** Byte offset that the author claims; checked against the computed one. */
-  readonly at: number;
-  readonly doc: string;
+  readonly at?: number;
+  readonly doc?: string;
   /** A value that the field must always have (a magic, a zero padding). Encoders fill it in, decoders check it. */
   readonly value?: T;
+  /** Bit offset from the start of a struct that is packed to the bit; it may depend on the byte order. */
+  readonly label?: Label;
+  /** Smallest alignment in bytes (C's `_Alignas`). */
+  readonly align?: number;
 }
 
-/** One field with its place resolved. */
-export interface ResolvedField {
-  readonly name: string;
-  readonly type: LayoutType<unknown>;
-  /** Byte offset from the start of the struct. */
-  readonly offset: number;
-  readonly doc: string;
-  /** The value that the field must have, where it is constant. */
-  readonly value: number | bigint | undefined;
-}
+type Spec = Type | FieldSpec;
+type Specs = Readonly<Record<string, Spec>>;
+type SpecValue<S> = S extends FieldSpec<infer T> ? T : ValueOf<S>;
 
-type FieldSpecs = Readonly<Record<string, FieldSpec<never>>>;
-type FieldValue<F> = F extends { readonly type: LayoutType<infer T> } ? T : never;
+/** The value of a struct: its named fields. */
+export type StructValue<F> = { -readonly [K in keyof F as F[K] extends Unnamed ? never : K]: SpecValue<F[K]> };
 
-/** The decoded form of a struct. */
-export type StructValue<F> = { -readonly [K in keyof F]: FieldValue<F[K]> };
+/** A struct with the TypeScript type of its values. */
+export type Struct<V> = StructDescription & Typed<V>;
+/** An integral struct with the TypeScript type of its values. */
+export type Integral<V> = IntegralDescription & Typed<V>;
+/** A C union: decoding gives every arm, encoding takes one. */
+export type Union<V> = UnionDescription & Typed<V>;
+/** A tagged union: the arm that its tag chooses. */
+export type Tagged<V> = TaggedDescription & Typed<V>;
 
-/** A struct: named fields at checked offsets, with a checked total size. */
-export interface StructType<V> extends LayoutType<V> {
-  readonly kind: 'struct';
-  readonly name: string;
-  readonly doc: string;
-  readonly fields: readonly ResolvedField[];
-  /** Byte offset of a field. */
-  offsetOf(field: keyof V & string): number;
-  /**
-   * Decodes one struct from `bytes` at `offset` (bytes).
-   * @throws LayoutError `LAYOUT_TRUNCATED` when the bytes end too early, `LAYOUT_VALUE` when a constant field differs.
-   */
-  decode(bytes: Uint8Array, offset?: number): V;
-  /**
-   * Encodes `value`; fields left out become zero or their constant.
-   * @throws LayoutError `LAYOUT_RANGE` when a value does not fit its field.
-   */
-  encode(value: Partial<V>): Uint8Array;
-}
+/** The value of a tagged union: which arm, and its value. */
+export type TaggedValue<A> = { [K in keyof A]: { readonly arm: K; readonly value: ArmValue<A[K]> } }[keyof A];
+type ArmValue<A> = A extends readonly [unknown, infer D] ? ValueOf<D> : never;
 
-/** Declares a field of a struct: its type, the offset it must have, and what it means. */
-export function field<T>(type: LayoutType<T>, at: number, doc: string, value?: T): FieldSpec<T> {
+/** Declares a field of a struct: its type, the byte offset it must have, and what it means. */
+export function field<T>(type: Type<T>, at: number, doc: string, value?: NoInfer<T>): FieldSpec<T> {
   return value === undefined ? { type, at, doc } : { type, at, doc, value };
 }
 
-function alignUp(value: number, align: number): number {
-  return Math.ceil(value / align) * align;
-}
-
-function constantValue(path: string, spec: FieldSpec<never>): number | bigint | undefined {
-  const value: unknown = spec.value;
-  if (value === undefined || typeof value === 'number' || typeof value === 'bigint') {
-    return value;
-  }
-  throw new LayoutError('LAYOUT_VALUE', 'only integer fields can be constant', { path, offset: spec.at });
-}
-
-function resolveFields(name: string, specs: FieldSpecs): readonly ResolvedField[] {
-  let end = 0;
-  return Object.entries<FieldSpec<never>>(specs).map(([fieldName, spec]) => {
-    const path = `${name}.${fieldName}`;
-    if (!/^[a-z][a-z0-9_]*$/.test(fieldName)) {
-      throw new LayoutError('LAYOUT_NAME', 'field names are snake_case', {
-        path,
-        offset: spec.at,
-        found: fieldName,
-        expected: '[a-z][a-z0-9_]*',
-      });
-    }
-    const computed = alignUp(end, spec.type.align);
-    if (computed !== spec.at || computed !== end) {
-      throw new LayoutError(
-        'LAYOUT_OFFSET',
-        `declared at ${spec.at}, but the fields before it end at ${end} and its alignment is ${spec.type.align}; ` +
-          'declare the padding or mend the offset',
-        { path, offset: spec.at, found: spec.at, expected: computed },
-      );
-    }
-    end = computed + spec.type.size;
-    return {
-      name: fieldName,
-      type: spec.type,
-      offset: computed,
-      doc: spec.doc,
-      value: constantValue(path, spec),
-    };
-  });
+/** What may be said of a struct as a whole. */
+export interface StructOptions {
+  readonly doc?: string;
+  /** Total size in bytes, checked. */
+  readonly size?: number;
+  /** Smallest alignment in bytes. */
+  readonly align?: number;
+  readonly packing?: Packing;
+  /** Refuses gaps: all padding must be declared. */
+  readonly explicit?: boolean;
+  /** Name of the first field that differs from target to target; what stands before it may not. */
+  readonly tail?: string;
 }
 
 /**
- * Defines a struct. Every offset and the total size are stated by the author and checked here, so that a slip in the
- * description is an error when the module loads, not a wrong byte later.
- * @param size Total size in bytes.
- * @throws LayoutError naming the field, what was declared and what was computed.
+ * A struct: named fields in memory order, laid out as C does unless `packing` says otherwise. Its layout is computed,
+ * and all that was claimed of it checked, when it is resolved for a target.
+ * @throws LayoutError `LAYOUT_NAME`, `LAYOUT_UNSUPPORTED`, naming the field.
  */
-export function defineStruct<const F extends Readonly<Record<string, unknown>>>(
+export function struct<const F extends Specs>(
   name: string,
-  size: number,
-  doc: string,
-  specs: F & { readonly [K in keyof F]: FieldSpec<FieldValue<F[K]>> },
-): StructType<StructValue<F>> {
-  type Value = StructValue<F>;
-  const fields = resolveFields(name, specs as unknown as FieldSpecs);
-  const last = fields.at(-1);
-  const end = last === undefined ? 0 : last.offset + last.type.size;
-  const align = fields.reduce((most, item) => Math.max(most, item.type.align), 1);
-  if (end !== size || size % align !== 0) {
-    throw new LayoutError('LAYOUT_SIZE', `declared ${size} bytes, the fields need ${alignUp(end, align)}`, {
+  fields: F,
+  options: StructOptions = {},
+): Struct<StructValue<F>> {
+  checkName(name, name);
+  const packing = options.packing ?? 'natural';
+  const described = describeFields(name, fields);
+  for (const item of described) {
+    if (item.label !== undefined && packing !== 'bits') {
+      throw unsupported(`${name}.${item.name}`, 'only a struct that is packed to the bit has labels');
+    }
+    if (item.type.kind === 'bitField' && packing === 'bits') {
+      throw unsupported(`${name}.${item.name}`, 'a C bit field needs a struct that is laid out as C does');
+    }
+  }
+  checkAlign(name, options.align);
+  if (options.tail !== undefined && !described.some((item) => item.name === options.tail)) {
+    throw new LayoutError('LAYOUT_NAME', `found ${options.tail} as the start of the tail, expected a field's name`, {
       path: name,
-      offset: end,
-      found: size,
-      expected: alignUp(end, align),
+      offset: 0,
+      found: options.tail,
     });
   }
-
-  const read = (view: DataView, offset: number, path: string): Value => {
-    const value: Record<string, unknown> = {};
-    for (const item of fields) {
-      const found = item.type.read(view, offset + item.offset, `${path}.${item.name}`);
-      if (item.value !== undefined && found !== item.value) {
-        throw new LayoutError('LAYOUT_VALUE', `found ${String(found)}, expected ${String(item.value)}`, {
-          path: `${path}.${item.name}`,
-          offset: offset + item.offset,
-          found,
-          expected: item.value,
-        });
-      }
-      value[item.name] = found;
-    }
-    return value as Value;
-  };
-
-  const write = (view: DataView, offset: number, value: Partial<Value>, path: string): void => {
-    const given: Readonly<Record<string, unknown>> = value;
-    for (const item of fields) {
-      const fallback = item.value ?? item.type.zero();
-      const chosen = given[item.name] ?? fallback;
-      if (item.value !== undefined && chosen !== item.value) {
-        throw new LayoutError('LAYOUT_VALUE', `is constant: found ${String(chosen)}, expected ${String(item.value)}`, {
-          path: `${path}.${item.name}`,
-          offset: offset + item.offset,
-          found: chosen,
-          expected: item.value,
-        });
-      }
-      item.type.write(view, offset + item.offset, chosen, `${path}.${item.name}`);
-    }
-  };
-
   return {
     kind: 'struct',
     name,
-    doc,
-    size,
-    align,
-    fields,
-    read,
-    write,
-    zero: () => {
-      const value: Record<string, unknown> = {};
-      for (const item of fields) {
-        value[item.name] = item.value ?? item.type.zero();
-      }
-      return value as Value;
-    },
-    offsetOf(fieldName) {
-      const found = fields.find((item) => item.name === fieldName);
-      if (found === undefined) {
-        throw new LayoutError('LAYOUT_NAME', 'no such field', { path: `${name}.${fieldName}`, offset: 0 });
-      }
-      return found.offset;
-    },
-    decode(source, offset = 0) {
-      if (offset < 0 || offset + size > source.byteLength) {
-        throw new LayoutError('LAYOUT_TRUNCATED', `needs ${size} bytes, ${source.byteLength - offset} are there`, {
-          path: name,
-          offset,
-          found: source.byteLength - offset,
-          expected: size,
-        });
-      }
-      return read(new DataView(source.buffer, source.byteOffset, source.byteLength), offset, name);
-    },
-    encode(value) {
-      const target = new Uint8Array(size);
-      write(new DataView(target.buffer), 0, value, name);
-      return target;
-    },
+    doc: options.doc ?? '',
+    packing,
+    fields: described,
+    size: options.size,
+    align: options.align,
+    explicit: options.explicit ?? false,
+    tail: options.tail,
   };
+}
+
+/** A struct whose fields follow each other without gaps to the bit, as GNU poke's do. See {@link struct}. */
+export function bitStruct<const F extends Specs>(
+  name: string,
+  fields: F,
+  options: Omit<StructOptions, 'packing'> = {},
+): Struct<StructValue<F>> {
+  return struct(name, fields, { ...options, packing: 'bits' });
+}
+
+/**
+ * An integral struct: the bytes are read as one integer in the container's byte order and then split from the most
+ * significant bit down (GNU poke manual, "Integral Structs"). Fields are integers or integral structs; their widths must
+ * add up to the container's.
+ * @throws LayoutError `LAYOUT_SIZE` when they do not, `LAYOUT_UNSUPPORTED` for a field that is no integer.
+ */
+export function integral<const F extends Specs>(
+  name: string,
+  container: Integer,
+  fields: F,
+  doc = '',
+): Integral<StructValue<F>> {
+  checkName(name, name);
+  const described = describeFields(name, fields);
+  let sum = 0;
+  for (const item of described) {
+    const path = `${name}.${item.name}`;
+    if (item.type.kind !== 'integer' && item.type.kind !== 'integral') {
+      throw unsupported(
+        path,
+        `a field of an integral struct is an integer or an integral struct, found ${item.type.kind}`,
+      );
+    }
+    const inner = item.type.kind === 'integer' ? item.type : item.type.container;
+    if (inner.endian !== undefined) {
+      throw unsupported(path, 'a part of an integer has no byte order of its own');
+    }
+    if (item.label !== undefined || item.at !== undefined || item.align !== undefined) {
+      throw unsupported(path, 'the place of a field follows from the widths before it');
+    }
+    sum += inner.bits;
+  }
+  if (sum !== container.bits) {
+    throw new LayoutError('LAYOUT_SIZE', `found fields of ${sum} bits together, expected ${container.bits}`, {
+      path: described.length === 0 ? name : `${name}.${described.at(-1)?.name ?? ''}`,
+      offset: 0,
+      found: sum,
+      expected: container.bits,
+    });
+  }
+  return { kind: 'integral', name, doc, container, fields: described };
+}
+
+/**
+ * A C union: every arm begins at the same byte. Which one means something, the reader knows: decoding gives all of
+ * them, encoding takes exactly one.
+ */
+export function union<const F extends Specs>(
+  name: string,
+  arms: F,
+  options: { readonly doc?: string; readonly packed?: boolean } = {},
+): Union<Partial<StructValue<F>>> {
+  checkName(name, name);
+  const described = describeFields(name, arms);
+  if (described.length === 0) throw unsupported(name, 'a union needs an arm');
+  return { kind: 'union', name, doc: options.doc ?? '', packed: options.packed ?? false, arms: described };
+}
+
+/**
+ * A union whose arm is chosen by a field of the struct that contains it, also one that is a few bits of an integral
+ * struct.
+ * @param by Path of the tag from the struct around the union, for instance `header.type`.
+ * @param arms By name: the tag's value, and the type.
+ * @throws LayoutError `LAYOUT_TAG` when two arms have one tag.
+ */
+export function tagged<const A extends Readonly<Record<string, readonly [tag: number | bigint, type: Type]>>>(
+  name: string,
+  by: string,
+  arms: A,
+  doc = '',
+): Tagged<TaggedValue<A>> {
+  checkName(name, name);
+  const described = Object.entries(arms).map(([arm, [tag, type]]): ArmDescription => {
+    checkName(arm, `${name}.${arm}`);
+    if (type.kind === 'bitField') throw unsupported(`${name}.${arm}`, 'an arm cannot be a bit field');
+    return { name: arm, tag, type };
+  });
+  if (described.length === 0) throw unsupported(name, 'a tagged union needs an arm');
+  const seen = new Map<bigint, string>();
+  for (const arm of described) {
+    const other = seen.get(BigInt(arm.tag));
+    if (other !== undefined) {
+      throw new LayoutError('LAYOUT_TAG', `found the tag ${arm.tag}, which ${other} has already, expected another`, {
+        path: `${name}.${arm.name}`,
+        offset: 0,
+        found: arm.tag,
+      });
+    }
+    seen.set(BigInt(arm.tag), arm.name);
+  }
+  return { kind: 'tagged', name, doc, by: by.split('.'), arms: described };
+}
+
+function unsupported(path: string, message: string): LayoutError {
+  return new LayoutError('LAYOUT_UNSUPPORTED', message, { path, offset: 0 });
+}
+
+function checkAlign(path: string, align: number | undefined): void {
+  if (align === undefined || (Number.isInteger(Math.log2(align)) && align >= 1)) return;
+  throw new LayoutError('LAYOUT_WIDTH', `found an alignment of ${align}, expected a power of two`, {
+    path,
+    offset: 0,
+    found: align,
+    expected: 'a power of two',
+  });
+}
+
+function describeFields(owner: string, specs: Specs): FieldDescription[] {
+  const seen = new Set<string>();
+  return Object.entries(specs).map(([name, spec]) => {
+    const path = `${owner}.${name}`;
+    const { type, at, doc = '', value, label, align }: FieldSpec = 'type' in spec ? spec : { type: spec };
+    if (type.kind !== 'bitField' || !type.unnamed) checkName(name, path);
+    checkAlign(path, align);
+    // Emitters write constants named after fields in capitals: two fields that differ by case alone would collide.
+    const folded = name.toLowerCase();
+    if (seen.has(folded)) {
+      throw new LayoutError('LAYOUT_NAME', 'found the name twice (case aside), expected each once', {
+        path,
+        offset: 0,
+        found: name,
+      });
+    }
+    seen.add(folded);
+    if (value !== undefined && !(typeof value === 'number' || typeof value === 'bigint')) {
+      throw new LayoutError('LAYOUT_VALUE', 'found a constant that is no integer, expected one', {
+        path,
+        offset: 0,
+        found: value,
+      });
+    }
+    return { name, type, doc, at, label, value, align };
+  });
 }

@@ -1,179 +1,338 @@
+import type { ConstantSet } from './constants.js';
 import { LayoutError } from './errors.js';
+import type { Endian } from './target.js';
 
-/**
- * A type that has a fixed size in memory.
- *
- * `T` is the value that TypeScript code sees: `number` up to 32 bits, `bigint` for 64,
- * `Uint8Array` for byte strings. All numbers are little endian (the ABI has one byte order).
- */
-export interface LayoutType<T> {
-  readonly kind: 'integer' | 'bytes' | 'array' | 'struct';
-  /** Size in bytes. */
-  readonly size: number;
-  /** Natural alignment in bytes (System V x86-64 psABI, "Scalar Types"). */
-  readonly align: number;
-  read(view: DataView, offset: number, path: string): T;
-  write(view: DataView, offset: number, value: T, path: string): void;
-  /** The value of an all-zero memory, used for fields that an encoder's caller left out. */
-  zero(): T;
+declare const VALUE: unique symbol;
+
+/** Carries the TypeScript type of the values that a description stands for; it exists for the compiler only. */
+export interface Typed<T> {
+  readonly [VALUE]?: T;
 }
 
-/** The TypeScript value type of a layout type. */
-export type ValueOf<L> = L extends LayoutType<infer T> ? T : never;
-
-/** An integer of 8 to 64 bits. */
-export interface IntegerType<T extends number | bigint> extends LayoutType<T> {
+/** An integer of 1 to 64 bits. */
+export interface IntegerDescription {
   readonly kind: 'integer';
-  readonly bits: 8 | 16 | 32 | 64;
+  readonly bits: number;
   readonly signed: boolean;
+  /** A byte order that the target does not change. */
+  readonly endian?: Endian | undefined;
+  /** Names of its values or of its bits. */
+  readonly set?: ConstantSet | undefined;
+}
+
+/** An integer as wide as a pointer of the target (C's `long`, `size_t`, `uintptr_t` on Unix). */
+export interface WordDescription {
+  readonly kind: 'word';
+  readonly signed: boolean;
+  /** Set where it is a pointer: to what, for people. */
+  readonly pointer?: string | undefined;
+  /** Set where the pointer leads into a contiguous table, so that an index can stand for it. */
+  readonly table?: TableReference | undefined;
+}
+
+/** A contiguous table: a pointer into it and an index of it say the same. */
+export interface TableReference {
+  readonly name: string;
+  /** Bytes from one entry to the next. */
+  readonly stride: number;
+}
+
+/** An IEEE 754 number of 32 or 64 bits. */
+export interface FloatDescription {
+  readonly kind: 'float';
+  readonly bits: 32 | 64;
+}
+
+/** C's `_Bool`: one byte, 0 or 1. */
+export interface BooleanDescription {
+  readonly kind: 'boolean';
 }
 
 /** A fixed number of raw bytes. */
-export interface BytesType extends LayoutType<Uint8Array> {
+export interface BytesDescription {
   readonly kind: 'bytes';
+  readonly count: number;
+  /** Alignment in bytes, 1 unless a type that is known only by its size needs more. */
+  readonly align: number;
 }
 
-/** A fixed number of elements of one type, without gaps. */
-export interface ArrayType<T> extends LayoutType<readonly T[]> {
-  readonly kind: 'array';
-  readonly element: LayoutType<T>;
+/** UTF-8 text in a fixed number of bytes, the rest of them zero. */
+export interface TextDescription {
+  readonly kind: 'text';
   readonly count: number;
 }
 
-function narrow(bits: 8 | 16 | 32, signed: boolean): IntegerType<number> {
-  const size = bits / 8;
-  const low = signed ? -(2 ** (bits - 1)) : 0;
-  const high = signed ? 2 ** (bits - 1) - 1 : 2 ** bits - 1;
-  return {
-    kind: 'integer',
-    bits,
-    signed,
-    size,
-    align: size,
-    zero: () => 0,
-    read(view, offset) {
-      switch (bits) {
-        case 8:
-          return signed ? view.getInt8(offset) : view.getUint8(offset);
-        case 16:
-          return signed ? view.getInt16(offset, true) : view.getUint16(offset, true);
-        case 32:
-          return signed ? view.getInt32(offset, true) : view.getUint32(offset, true);
-      }
-    },
-    write(view, offset, value, path) {
-      if (!Number.isInteger(value) || value < low || value > high) {
-        throw new LayoutError('LAYOUT_RANGE', `${value} does not fit ${signed ? 'i' : 'u'}${bits}`, {
-          path,
-          offset,
-          found: value,
-          expected: `${low}..${high}`,
-        });
-      }
-      switch (bits) {
-        case 8:
-          view.setUint8(offset, value & 0xff);
-          return;
-        case 16:
-          view.setUint16(offset, value & 0xffff, true);
-          return;
-        case 32:
-          view.setUint32(offset, value >>> 0, true);
-      }
-    },
-  };
+/** A fixed number of elements without gaps. */
+export interface ArrayDescription {
+  readonly kind: 'array';
+  readonly element: Type;
+  readonly count: number;
 }
 
-function wide(signed: boolean): IntegerType<bigint> {
-  const low = signed ? -(2n ** 63n) : 0n;
-  const high = signed ? 2n ** 63n - 1n : 2n ** 64n - 1n;
-  return {
-    kind: 'integer',
-    bits: 64,
-    signed,
-    size: 8,
-    align: 8,
-    zero: () => 0n,
-    read: (view, offset) => (signed ? view.getBigInt64(offset, true) : view.getBigUint64(offset, true)),
-    write(view, offset, value, path) {
-      if (typeof value !== 'bigint' || value < low || value > high) {
-        throw new LayoutError('LAYOUT_RANGE', `${String(value)} does not fit ${signed ? 'i' : 'u'}64`, {
-          path,
-          offset,
-          found: value,
-          expected: `${low}..${high}`,
-        });
-      }
-      view.setBigUint64(offset, BigInt.asUintN(64, value), true);
-    },
-  };
+/** A bit field of a C struct: how it lies depends on the target. Only as a field of a struct. */
+export interface BitFieldDescription {
+  readonly kind: 'bitField';
+  /** The type that C declares it with; its size and alignment matter. */
+  readonly container: IntegerDescription | WordDescription | BooleanDescription;
+  /** Width in bits. 0 (unnamed only) ends the container. */
+  readonly width: number;
+  readonly unnamed: boolean;
 }
 
-export const u8: IntegerType<number> = narrow(8, false);
-export const u16: IntegerType<number> = narrow(16, false);
-export const u32: IntegerType<number> = narrow(32, false);
-export const i32: IntegerType<number> = narrow(32, true);
-export const u64: IntegerType<bigint> = wide(false);
-export const i64: IntegerType<bigint> = wide(true);
+/** One field of a struct or of an integral struct. */
+export interface FieldDescription {
+  readonly name: string;
+  readonly type: Type;
+  readonly doc: string;
+  /** Byte offset that the author claims. */
+  readonly at?: number | undefined;
+  /** Bit offset from the start of the struct at which a label puts the field. */
+  readonly label?: Label | undefined;
+  /** The value that the field must always have. */
+  readonly value?: number | bigint | undefined;
+  /** Smallest alignment in bytes (C's `_Alignas`). */
+  readonly align?: number | undefined;
+}
+
+/** A bit offset that may follow from the byte order. */
+export type Label = number | { readonly little: number; readonly big: number };
+
+/** How the fields of a struct follow each other. */
+export type Packing =
+  /** As C lays them out: each at its natural alignment. */
+  | 'natural'
+  /** As C with `__attribute__((packed))`. */
+  | 'packed'
+  /** Without gaps to the bit, most significant bit of a byte first (GNU poke's structs). */
+  | 'bits';
+
+/** A struct: named fields, in memory order. */
+export interface StructDescription {
+  readonly kind: 'struct';
+  readonly name: string;
+  readonly doc: string;
+  readonly packing: Packing;
+  readonly fields: readonly FieldDescription[];
+  /** Total size in bytes that the author claims. */
+  readonly size?: number | undefined;
+  /** Smallest alignment in bytes. */
+  readonly align?: number | undefined;
+  /** Whether padding must be declared: gaps are errors then. */
+  readonly explicit: boolean;
+  /** Name of the first field of the target-dependent tail. */
+  readonly tail?: string | undefined;
+}
+
+/** An integer that is split into fields, most significant first (GNU poke's integral structs). */
+export interface IntegralDescription {
+  readonly kind: 'integral';
+  readonly name: string;
+  readonly doc: string;
+  readonly container: IntegerDescription;
+  readonly fields: readonly FieldDescription[];
+}
+
+/** A C union: every arm at the same place. */
+export interface UnionDescription {
+  readonly kind: 'union';
+  readonly name: string;
+  readonly doc: string;
+  readonly packed: boolean;
+  readonly arms: readonly FieldDescription[];
+}
+
+/** One arm of a tagged union. */
+export interface ArmDescription {
+  readonly name: string;
+  /** Value of the tag that chooses it. */
+  readonly tag: number | bigint;
+  readonly type: Type;
+}
+
+/** A union whose arm is chosen by a field of the struct around it. */
+export interface TaggedDescription {
+  readonly kind: 'tagged';
+  readonly name: string;
+  readonly doc: string;
+  /** Path of the tag from the struct around the union: `['header', 'type']`. */
+  readonly by: readonly string[];
+  readonly arms: readonly ArmDescription[];
+}
+
+/** Any description of a type. */
+export type Description =
+  | IntegerDescription
+  | WordDescription
+  | FloatDescription
+  | BooleanDescription
+  | BytesDescription
+  | TextDescription
+  | ArrayDescription
+  | BitFieldDescription
+  | StructDescription
+  | IntegralDescription
+  | UnionDescription
+  | TaggedDescription;
+
+/**
+ * A type of fixed size, described without a target. `T` is the value that TypeScript code sees: `number` up to 32 bits,
+ * `bigint` above and for words, `Uint8Array` for byte strings, objects for structs.
+ */
+export type Type<T = unknown> = Description & Typed<T>;
+
+/** The TypeScript value of a described type. */
+export type ValueOf<D> = D extends Typed<infer T> ? Exclude<T, undefined> : never;
+
+type Bits32 = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15 | 16;
+type Narrow = Bits32 | 17 | 18 | 19 | 20 | 21 | 22 | 23 | 24 | 25 | 26 | 27 | 28 | 29 | 30 | 31 | 32;
+
+/** `number` for a width of up to 32 bits, `bigint` above; both where the width is not known to the compiler. */
+export type ValueOfBits<B extends number> = number extends B ? number | bigint : B extends Narrow ? number : bigint;
+
+/** An integer type with the TypeScript type of its values. */
+export type Integer<T extends number | bigint = number | bigint> = IntegerDescription & Typed<T>;
+
+function checkWhole(what: string, value: number, least: number, most: number): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  throw new LayoutError('LAYOUT_WIDTH', `found ${String(value)}, expected ${least} to ${most}`, {
+    path: what,
+    offset: 0,
+    found: value,
+    expected: `${least}..${most}`,
+  });
+}
+
+function integer<const B extends number>(bits: B, signed: boolean, options: IntegerOptions): Integer<ValueOfBits<B>> {
+  checkWhole(`${signed ? 'int' : 'uint'}(${String(bits)})`, bits, 1, 64);
+  return { kind: 'integer', bits, signed, endian: options.endian, set: options.set };
+}
+
+/** What may be said of an integer beside its width. */
+export interface IntegerOptions {
+  /** A byte order that the target does not change. */
+  readonly endian?: Endian;
+  /** Names of its values or of its bits. */
+  readonly set?: ConstantSet;
+}
+
+/**
+ * An unsigned integer of 1 to 64 bits. Widths other than 8, 16, 32 and 64 can stand in integral structs, in structs that
+ * are packed to the bit, and alone.
+ * @throws LayoutError `LAYOUT_WIDTH`.
+ */
+export function uint<const B extends number>(bits: B, options: IntegerOptions = {}): Integer<ValueOfBits<B>> {
+  return integer(bits, false, options);
+}
+
+/** A signed integer (two's complement) of 1 to 64 bits. See {@link uint}. */
+export function int<const B extends number>(bits: B, options: IntegerOptions = {}): Integer<ValueOfBits<B>> {
+  return integer(bits, true, options);
+}
+
+export const u8: Integer<number> = uint(8);
+export const u16: Integer<number> = uint(16);
+export const u32: Integer<number> = uint(32);
+export const u64: Integer<bigint> = uint(64);
+export const i8: Integer<number> = int(8);
+export const i16: Integer<number> = int(16);
+export const i32: Integer<number> = int(32);
+export const i64: Integer<bigint> = int(64);
+
+/** IEEE 754 single precision (C's `float`). */
+export const f32: FloatDescription & Typed<number> = { kind: 'float', bits: 32 };
+/** IEEE 754 double precision (C's `double`). */
+export const f64: FloatDescription & Typed<number> = { kind: 'float', bits: 64 };
+/** C's `_Bool`: one byte; decoding refuses what is neither 0 nor 1. */
+export const bool: BooleanDescription & Typed<boolean> = { kind: 'boolean' };
+
+/** An unsigned integer as wide as a pointer (`size_t`, `unsigned long`). */
+export const uword: WordDescription & Typed<bigint> = { kind: 'word', signed: false };
+/** A signed integer as wide as a pointer (`ssize_t`, `long`). */
+export const iword: WordDescription & Typed<bigint> = { kind: 'word', signed: true };
+
+/** A pointer: a word; `to` says to people what it leads to. */
+export function pointer(to = 'void'): WordDescription & Typed<bigint> {
+  return { kind: 'word', signed: false, pointer: to };
+}
+
+/**
+ * A pointer into a contiguous table, for which the other side keeps an index. The conversion is `indexOfPointer` and
+ * `pointerOfIndex`.
+ * @param stride Bytes from one entry to the next.
+ */
+export function tablePointer(name: string, stride: number): WordDescription & Typed<bigint> {
+  checkWhole(`${name}: stride`, stride, 1, Number.MAX_SAFE_INTEGER);
+  return { kind: 'word', signed: false, pointer: name, table: { name, stride } };
+}
 
 /**
  * `count` raw bytes. Shorter values are zero-filled on encoding, longer ones refused.
  * Decoding copies, so the result does not change with the memory it came from.
+ * @param align Alignment in bytes, for a foreign type that is known only by its size.
  */
-export function bytes(count: number): BytesType {
-  return {
-    kind: 'bytes',
-    size: count,
-    align: 1,
-    zero: () => new Uint8Array(count),
-    read: (view, offset) => new Uint8Array(view.buffer, view.byteOffset + offset, count).slice(),
-    write(view, offset, value, path) {
-      if (value.byteLength > count) {
-        throw new LayoutError('LAYOUT_RANGE', `${value.byteLength} bytes do not fit ${count}`, {
-          path,
-          offset,
-          found: value.byteLength,
-          expected: count,
-        });
-      }
-      const target = new Uint8Array(view.buffer, view.byteOffset + offset, count);
-      target.fill(0);
-      target.set(value);
-    },
-  };
+export function bytes(count: number, align = 1): BytesDescription & Typed<Uint8Array> {
+  checkWhole(`bytes(${String(count)})`, count, 0, MOST_BYTES);
+  return { kind: 'bytes', count, align };
 }
 
-/** `count` elements of `element`, without gaps. Fewer values are zero-filled on encoding, more refused. */
-export function array<T>(element: LayoutType<T>, count: number): ArrayType<T> {
-  return {
-    kind: 'array',
-    element,
-    count,
-    size: element.size * count,
-    align: element.align,
-    zero: () => Array.from({ length: count }, () => element.zero()),
-    read: (view, offset, path) =>
-      Array.from({ length: count }, (_, index) =>
-        element.read(view, offset + index * element.size, `${path}[${index}]`),
-      ),
-    write(view, offset, value, path) {
-      if (value.length > count) {
-        throw new LayoutError('LAYOUT_RANGE', `${value.length} elements do not fit ${count}`, {
-          path,
-          offset,
-          found: value.length,
-          expected: count,
-        });
-      }
-      for (let index = 0; index < count; index += 1) {
-        const item = value[index];
-        element.write(
-          view,
-          offset + index * element.size,
-          item === undefined ? element.zero() : item,
-          `${path}[${index}]`,
-        );
-      }
-    },
-  };
+/** UTF-8 text in `count` bytes; it ends at the first zero byte, or with the field. */
+export function text(count: number): TextDescription & Typed<string> {
+  checkWhole(`text(${String(count)})`, count, 0, MOST_BYTES);
+  return { kind: 'text', count };
+}
+
+/** `count` elements of `element` without gaps. Fewer values are zero-filled on encoding, more refused. */
+export function array<T>(element: Type<T>, count: number): ArrayDescription & Typed<readonly T[]> {
+  checkWhole(`array of ${String(count)}`, count, 0, MOST_BYTES);
+  if (element.kind === 'bitField') {
+    throw new LayoutError('LAYOUT_UNSUPPORTED', 'C has no arrays of bit fields', { path: 'array', offset: 0 });
+  }
+  return { kind: 'array', element, count };
+}
+
+/** Sizes beyond this are slips: offsets must stay exact as numbers, in bits. */
+const MOST_BYTES = 2 ** 48;
+
+/** A bit field of a C struct with the TypeScript type of its values. */
+export type BitField<T> = BitFieldDescription & Typed<T>;
+
+/** Marks fields that have no name in C, and so no value here. */
+export interface Unnamed {
+  readonly unnamed: true;
+}
+
+/**
+ * A bit field as C declares it (`u32 x : 5`). Where it lies is the target's matter: System V and AArch64 fill from the
+ * least significant bit on little-endian targets and from the most significant one on big-endian targets, and never let
+ * a field cross more units of its type than the type itself has.
+ * @param width Width in bits, 1 to the width of the container.
+ */
+export function bitField<const B extends number>(
+  container: Integer | (WordDescription & Typed<bigint>),
+  width: B,
+): BitField<ValueOfBits<B>>;
+export function bitField(container: BooleanDescription, width: 1): BitField<boolean>;
+export function bitField(container: BitFieldDescription['container'], width: number): BitField<never> {
+  checkWhole('bit field', width, 1, containerBits(container));
+  return { kind: 'bitField', container, width, unnamed: false };
+}
+
+/** An unnamed bit field of a C struct: padding of `width` bits, or with 0 the end of the container. It has no value. */
+export function unnamedBits(container: BitFieldDescription['container'], width: number): BitField<never> & Unnamed {
+  checkWhole('unnamed bit field', width, 0, containerBits(container));
+  return { kind: 'bitField', container, width, unnamed: true };
+}
+
+function containerBits(container: BitFieldDescription['container']): number {
+  if (container.kind === 'boolean') return 1;
+  if (container.kind === 'word') return 64;
+  if (![8, 16, 32, 64].includes(container.bits)) {
+    throw new LayoutError('LAYOUT_UNSUPPORTED', `C has no integer of ${container.bits} bits`, {
+      path: 'bit field',
+      offset: 0,
+      found: container.bits,
+      expected: '8, 16, 32 or 64',
+    });
+  }
+  return container.bits;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LayoutError } from './errors.js';
-import { defineStruct, field } from './struct.js';
+import { defineStruct } from './fixed-struct.js';
+import { field } from './struct.js';
 import { array, bytes, u16, u32, u64, u8 } from './types.js';
 
 function thrown(action: () => unknown): LayoutError {

@@ -1,0 +1,160 @@
+import { LayoutError } from '../layout/errors.js';
+import { resolve } from '../layout/resolve.js';
+import { byteSize, type ResolvedType } from '../layout/resolved.js';
+import { x86_64, type Target } from '../layout/target.js';
+import type { Type } from '../layout/types.js';
+import { generateDecode, generateEncode, mayGenerate, type Decode, type Encode } from './generate.js';
+import { readValue, writeValue, zeroValue } from './interpret.js';
+import { ElementsView, viewer, type ArrayView, type View } from './views.js';
+
+/** What an encoder takes: fields that are left out become zero, or their constant. */
+export type Partly<T> = T extends number | bigint | boolean | string | Uint8Array
+  ? T
+  : T extends readonly (infer E)[]
+    ? readonly Partly<E>[]
+    : { readonly [K in keyof T]?: Partly<T[K]> | undefined };
+
+/** Bytes to read from or write to. */
+export type Memory = Uint8Array | DataView;
+
+/** Reads and writes values of one type for one target. Offsets are bytes. */
+export interface Codec<T> {
+  readonly layout: ResolvedType;
+  /** Bytes of a value; of a value that begins at a bit other than 0, one more may be touched. */
+  readonly size: number;
+  /**
+   * Decodes a value.
+   * @param bit Bits beyond `offset` at which the value begins.
+   * @throws LayoutError `LAYOUT_TRUNCATED` when the bytes end too early, `LAYOUT_VALUE` when a constant field differs,
+   *   `LAYOUT_TAG` when a tagged union has no arm for its tag.
+   */
+  readonly decode: (memory: Memory, offset?: number, bit?: number) => T;
+  /**
+   * Encodes a value into bytes of its own.
+   * @throws LayoutError `LAYOUT_RANGE` or `LAYOUT_VALUE` when a value does not fit its field.
+   */
+  readonly encode: (value: Partly<T>) => Uint8Array<ArrayBuffer>;
+  /** Encodes a value where it is to stand. When it throws, some fields may be written already. */
+  readonly encodeInto: (memory: Memory, value: Partly<T>, offset?: number, bit?: number) => void;
+  /** The value in place. */
+  readonly view: (memory: Memory, offset?: number) => View<T>;
+  /** `count` values in place, one behind the other; as many as there is room for when it is left out. */
+  readonly viewArray: (memory: Memory, offset?: number, count?: number) => ArrayView<T>;
+  /** Decodes `count` values that stand one behind the other. */
+  readonly decodeArray: (memory: Memory, offset?: number, count?: number) => T[];
+  /** Encodes values one behind the other. */
+  readonly encodeArray: (values: readonly Partly<T>[]) => Uint8Array<ArrayBuffer>;
+  /** The value of an all-zero memory, with constants filled in. */
+  readonly zero: () => T;
+}
+
+function viewOf(memory: Memory): DataView {
+  return memory instanceof DataView ? memory : new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
+}
+
+/** The codec of a type for a target, by default x86-64. Compile it once, use it often. */
+export function codec<T>(type: Type<T>, target: Target = x86_64): Codec<T> {
+  return resolvedCodec<T>(resolve(type, target), 'name' in type ? type.name : type.kind);
+}
+
+/** The codec of a layout that is resolved already. `T` is the caller's word for what it holds. */
+export function resolvedCodec<T>(layout: ResolvedType, name: string): Codec<T> {
+  const size = byteSize(layout);
+  const slowDecode: Decode = (view, offset) => readValue(layout, view, offset * 8, name);
+  const slowEncode: Encode = (view, offset, value) => {
+    writeValue(layout, view, offset * 8, value, name);
+  };
+  // Compiled on first use: most programs decode some of the types that they know.
+  let fastDecode: Decode | undefined;
+  let fastEncode: Encode | undefined;
+  const decodeAt: Decode = (view, offset) => {
+    fastDecode ??= mayGenerate() ? generateDecode(layout, slowDecode) : slowDecode;
+    try {
+      return fastDecode(view, offset);
+    } catch (error) {
+      // The interpreter knows the path of what was met.
+      if (error instanceof LayoutError) return slowDecode(view, offset);
+      throw error;
+    }
+  };
+  const encodeAt: Encode = (view, offset, value) => {
+    fastEncode ??= mayGenerate() ? generateEncode(layout, slowEncode) : slowEncode;
+    try {
+      fastEncode(view, offset, value);
+    } catch (error) {
+      if (!(error instanceof LayoutError)) throw error;
+      slowEncode(view, offset, value);
+    }
+  };
+
+  const check = (view: DataView, offset: number, bits: number, needed = Math.ceil(bits / 8)): void => {
+    if (Number.isInteger(offset) && offset >= 0 && offset + needed <= view.byteLength) return;
+    const there = view.byteLength - offset;
+    throw new LayoutError('LAYOUT_TRUNCATED', `needs ${needed} bytes, ${there} are there`, {
+      path: name,
+      offset,
+      found: there,
+      expected: needed,
+    });
+  };
+  const room = (view: DataView, offset: number): number =>
+    layout.bits === 0 ? 0 : Math.max(0, Math.floor(((view.byteLength - offset) * 8) / layout.bits));
+  const arrayOf = (count: number): ResolvedType & { readonly kind: 'array' } => {
+    if (!Number.isInteger(count) || count < 0) {
+      throw new LayoutError('LAYOUT_WIDTH', `found ${count}, expected a count`, {
+        path: name,
+        offset: 0,
+        found: count,
+      });
+    }
+    return { kind: 'array', element: layout, count, bits: layout.bits * count, align: layout.align };
+  };
+
+  return {
+    layout,
+    size,
+    decode(memory, offset = 0, bit = 0) {
+      const view = viewOf(memory);
+      check(view, offset, bit + layout.bits);
+      return (bit === 0 ? decodeAt(view, offset) : readValue(layout, view, offset * 8 + bit, name)) as T;
+    },
+    encode(value) {
+      const bytes = new Uint8Array(size);
+      encodeAt(viewOf(bytes), 0, value);
+      return bytes;
+    },
+    encodeInto(memory, value, offset = 0, bit = 0) {
+      const view = viewOf(memory);
+      check(view, offset, bit + layout.bits);
+      if (bit === 0) encodeAt(view, offset, value);
+      else writeValue(layout, view, offset * 8 + bit, value, name);
+    },
+    view(memory, offset = 0) {
+      const view = viewOf(memory);
+      check(view, offset, layout.bits);
+      return viewer(layout)(view, offset) as View<T>;
+    },
+    viewArray(memory, offset = 0, count = room(viewOf(memory), offset)) {
+      const view = viewOf(memory);
+      check(view, offset, layout.bits * count);
+      return new ElementsView(arrayOf(count), view, offset * 8);
+    },
+    decodeArray(memory, offset = 0, count = room(viewOf(memory), offset)) {
+      const view = viewOf(memory);
+      check(view, offset, layout.bits * count);
+      if (layout.bits % 8 !== 0) return readValue(arrayOf(count), view, offset * 8, name) as T[];
+      const values: T[] = [];
+      for (let index = 0; index < count; index += 1) values.push(decodeAt(view, offset + index * size) as T);
+      return values;
+    },
+    encodeArray(values) {
+      const list = arrayOf(values.length);
+      const bytes = new Uint8Array(byteSize(list));
+      const view = viewOf(bytes);
+      if (layout.bits % 8 !== 0) writeValue(list, view, 0, values, name);
+      else for (const [index, value] of values.entries()) encodeAt(view, index * size, value);
+      return bytes;
+    },
+    zero: () => zeroValue(layout) as T,
+  };
+}

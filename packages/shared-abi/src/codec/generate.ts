@@ -1,0 +1,415 @@
+import type {
+  ResolvedArray,
+  ResolvedInteger,
+  ResolvedIntegral,
+  ResolvedStruct,
+  ResolvedType,
+} from '../layout/resolved.js';
+import {
+  flatSlices,
+  halves,
+  isDirect,
+  joined,
+  joinedWide,
+  load,
+  loadRaw,
+  misfit,
+  moved,
+  sliceInPlace,
+  sliceOf,
+  store,
+  storeRun,
+  type FlatSlice,
+  type Place,
+} from './expressions.js';
+import { readValue, writeValue } from './interpret.js';
+
+/** Decodes at a byte offset. */
+export type Decode = (view: DataView, offset: number) => unknown;
+/** Encodes at a byte offset. */
+export type Encode = (view: DataView, offset: number, value: unknown) => void;
+
+/** What generated code calls: the interpreter, for what is not compiled and for the error of what is found wrong. */
+interface Runtime {
+  read(type: ResolvedType, view: DataView, bit: number): unknown;
+  write(type: ResolvedType, view: DataView, bit: number, value: unknown): void;
+  bytes(view: DataView, offset: number, count: number): Uint8Array;
+}
+
+const runtime: Runtime = {
+  read: (type, view, bit) => readValue(type, view, bit, ''),
+  write: (type, view, bit, value) => {
+    writeValue(type, view, bit, value, '');
+  },
+  bytes: (view, offset, count) => new Uint8Array(view.buffer, view.byteOffset + offset, count).slice(),
+};
+
+let allowed: boolean | undefined;
+
+/** Whether this place lets code be made from strings; a content security policy may forbid it. */
+export function mayGenerate(): boolean {
+  try {
+    allowed ??= (make('', 'return 1', [])() as number) === 1;
+  } catch {
+    allowed = false;
+  }
+  return allowed;
+}
+
+/** Makes a function of (v, o, x) out of generated statements; nothing in them comes from the bytes that are decoded. */
+function make(
+  parameters: string,
+  body: string,
+  types: readonly ResolvedType[],
+  slow?: unknown,
+): (...values: unknown[]) => unknown {
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- compiling accessors is what this file is for; names are checked identifiers
+  const outer = new Function('H', 'T', 'S', `'use strict';return function(${parameters}){${body}}`) as (
+    ...values: unknown[]
+  ) => unknown;
+  return outer(runtime, types, slow) as (...values: unknown[]) => unknown;
+}
+
+const PERIODS: Readonly<Record<number, number>> = { 0: 1, 4: 2, 2: 4, 6: 4 };
+/** After how many elements of a width a packed array is at a byte again. */
+const period = (bits: number): number => PERIODS[bits % 8] ?? 8;
+
+class Generator {
+  readonly types: ResolvedType[] = [];
+  #lines: string[] = [];
+  #names = 0;
+
+  body(): string {
+    return this.#lines.join('\n');
+  }
+
+  line(text: string): void {
+    this.#lines.push(text);
+  }
+
+  name(): string {
+    this.#names += 1;
+    return `t${this.#names}`;
+  }
+
+  /** A variable that holds an expression's value. */
+  keep(expression: string): string {
+    const name = this.name();
+    this.line(`const ${name}=${expression};`);
+    return name;
+  }
+
+  /** The interpreter's word for a type in generated code. */
+  type(type: ResolvedType): string {
+    this.types.push(type);
+    return `T[${this.types.length - 1}]`;
+  }
+
+  bitOf(place: Place): string {
+    return `(${place.base})*8+${place.bit}`;
+  }
+
+  // Decoding. `slow` is what to do where a constant differs.
+
+  read(type: ResolvedType, place: Place): string {
+    switch (type.kind) {
+      case 'integer':
+        return load(type, place) ?? this.readSlowly(type, place);
+      case 'float':
+        return place.bit % 8 === 0
+          ? `v.getFloat${type.bits}(${place.base}+${place.bit / 8},${String(type.endian === 'little')})`
+          : this.readSlowly(type, place);
+      case 'bytes':
+        return place.bit % 8 === 0
+          ? `H.bytes(v,${place.base}+${place.bit / 8},${type.bits / 8})`
+          : this.readSlowly(type, place);
+      case 'array':
+        return this.readArray(type, place);
+      case 'struct':
+        return this.readStruct(type, place);
+      case 'integral':
+        return this.readIntegral(type, place);
+      default:
+        return this.readSlowly(type, place);
+    }
+  }
+
+  readSlowly(type: ResolvedType, place: Place): string {
+    return `H.read(${this.type(type)},v,${this.bitOf(place)})`;
+  }
+
+  check(value: number | bigint | undefined, expression: string): string {
+    if (value === undefined) return expression;
+    const name = this.keep(expression);
+    this.line(`if(${name}!==${literal(value)})return S(v,o);`);
+    return name;
+  }
+
+  readStruct(type: ResolvedStruct, place: Place): string {
+    if (type.fields.some((item) => item.type.kind === 'tagged')) return this.readSlowly(type, place);
+    const parts: string[] = [];
+    for (const item of type.fields) {
+      if (item.unnamed) continue;
+      const value = this.check(item.value, this.read(item.type, moved(place, item.bit)));
+      parts.push(`${item.name}:${value}`);
+    }
+    return `{${parts.join(',')}}`;
+  }
+
+  readIntegral(type: ResolvedIntegral, place: Place): string {
+    const container = type.container;
+    const slices = flatSlices(type);
+    const inPlace = slices.map((part) => sliceInPlace(container, place, part.item));
+    const values = new Map<string, string>();
+    if (inPlace.every((part) => part !== undefined)) {
+      inPlace.forEach((part, index) => values.set(pathKey(slices[index]), load(part.type, part.place) ?? '0'));
+    } else if (type.bits <= 32) {
+      const raw = loadRaw(container, place);
+      if (raw === undefined) return this.readSlowly(type, place);
+      const name = this.keep(raw);
+      for (const part of slices) values.set(pathKey(part), sliceOf(name, type.bits, part.item, part.type));
+    } else if (isDirect(container, place)) {
+      const [high, low] = halves(container, place).map((half) => this.keep(half)) as [string, string];
+      for (const part of slices)
+        values.set(pathKey(part), sliceOfHalves(part, high, low) ?? this.sliceOfBig(part, high, low));
+    } else {
+      return this.readSlowly(type, place);
+    }
+    return this.integralObject(type, [], values);
+  }
+
+  sliceOfBig({ item, type }: FlatSlice, high: string, low: string): string {
+    const whole = `(BigInt(${high})<<32n|BigInt(${low}))`;
+    const part = `BigInt.as${type.signed ? 'Int' : 'Uint'}N(${item.width},${whole}>>${item.shift}n)`;
+    return type.wide ? part : `Number(${part})`;
+  }
+
+  integralObject(type: ResolvedIntegral, path: readonly string[], values: ReadonlyMap<string, string>): string {
+    const parts = type.fields.map((item) => {
+      const inner = [...path, item.name];
+      if (item.type.kind === 'integral') return `${item.name}:${this.integralObject(item.type, inner, values)}`;
+      return `${item.name}:${this.check(item.value, values.get(inner.join('.')) ?? '0')}`;
+    });
+    return `{${parts.join(',')}}`;
+  }
+
+  readArray(type: ResolvedArray, place: Place): string {
+    const { element, count } = type;
+    const group = period(element.bits);
+    if (group > 1 && element.kind !== 'integer') return this.readSlowly(type, place);
+    const list = this.keep(`new Array(${count})`);
+    const whole = Math.floor(count / group);
+    const loop = this.#block(() => {
+      const at = this.keep(`${place.base}+i*${(element.bits * group) / 8}`);
+      for (let index = 0; index < group; index += 1) {
+        this.line(
+          `${list}[i*${group}+${index}]=${this.read(element, { base: at, bit: place.bit + index * element.bits })};`,
+        );
+      }
+    });
+    if (whole > 0) this.line(`for(let i=0;i<${whole};i++){${loop}}`);
+    for (let index = whole * group; index < count; index += 1) {
+      this.line(`${list}[${index}]=${this.read(element, moved(place, index * element.bits))};`);
+    }
+    return list;
+  }
+
+  // Encoding. Anything that does not fit goes to the interpreter, which says what is wrong, or fills in what was left out.
+
+  write(type: ResolvedType, place: Place, value: string): void {
+    switch (type.kind) {
+      case 'integer':
+        this.writeInteger(type, place, value);
+        return;
+      case 'struct':
+        this.writeStruct(type, place, value);
+        return;
+      case 'integral':
+        this.writeIntegral(type, place, value);
+        return;
+      case 'array':
+        this.writeArray(type, place, value);
+        return;
+      default:
+        this.writeSlowly(type, place, value);
+    }
+  }
+
+  writeSlowly(type: ResolvedType, place: Place, value: string): void {
+    this.line(`H.write(${this.type(type)},v,${this.bitOf(place)},${value});`);
+  }
+
+  writeInteger(type: ResolvedInteger, place: Place, value: string): void {
+    this.store(type, place, this.fitting(type, value, undefined));
+  }
+
+  /** A variable with a value that is known to fit. */
+  fitting(type: ResolvedInteger, value: string, constant: number | bigint | undefined): string {
+    const name = this.name();
+    const rest = literal(constant ?? (type.wide ? 0n : 0));
+    this.line(`let ${name}=${value};if(${name}===undefined)${name}=${rest};`);
+    const wrong = constant === undefined ? misfit(type, name) : `${name}!==${rest}`;
+    this.line(`if(${wrong})return S(v,o,x);`);
+    return name;
+  }
+
+  writeStruct(type: ResolvedStruct, place: Place, value: string): void {
+    if (type.fields.some((item) => item.type.kind === 'tagged')) {
+      this.writeSlowly(type, place, value);
+      return;
+    }
+    const object = this.object(value);
+    // Fields that are parts of bytes are stored together where they fill these bytes.
+    let parts: { readonly type: ResolvedInteger; readonly bit: number; readonly value: string }[] = [];
+    const flush = (): void => {
+      const [first] = parts;
+      const last = parts.at(-1);
+      if (first !== undefined && last !== undefined && first.bit % 8 === 0 && (last.bit + last.type.bits) % 8 === 0) {
+        const run = parts.map((part) => ({ bits: part.type.bits, value: part.value }));
+        for (const line of storeRun(place.base, first.bit / 8, run)) this.line(line);
+      } else {
+        for (const part of parts) this.writeSlowly(part.type, { base: place.base, bit: part.bit }, part.value);
+      }
+      parts = [];
+    };
+    for (const item of type.fields) {
+      if (item.unnamed) continue;
+      const at = moved(place, item.bit);
+      const inner = `${object}.${item.name}`;
+      const leaf = item.type;
+      if (leaf.kind !== 'integer') {
+        flush();
+        this.write(leaf, at, inner);
+        continue;
+      }
+      const checked = this.fitting(leaf, inner, item.value);
+      if (!isPart(leaf, at)) {
+        flush();
+        this.store(leaf, at, checked);
+        continue;
+      }
+      const last = parts.at(-1);
+      if (last !== undefined && last.bit + last.type.bits !== at.bit) flush();
+      parts.push({ type: leaf, bit: at.bit, value: checked });
+      if ((at.bit + leaf.bits) % 8 === 0) flush();
+    }
+    flush();
+  }
+
+  /** Stores a value that fits. */
+  store(type: ResolvedInteger, place: Place, value: string): void {
+    const direct = store(type, place, value);
+    if (direct === undefined) this.writeSlowly(type, place, value);
+    else this.line(direct);
+  }
+
+  writeIntegral(type: ResolvedIntegral, place: Place, value: string): void {
+    const { container } = type;
+    const slices = flatSlices(type);
+    const objects = new Map<string, string>([['', this.object(value)]]);
+    const checked = slices.map((part) => {
+      const owner = this.owner(part.path.slice(0, -1), objects);
+      return this.fitting(part.type, `${owner}.${part.path.at(-1) ?? ''}`, part.item.value);
+    });
+    const inPlace = slices.map((part) => sliceInPlace(container, place, part.item));
+    if (inPlace.every((part) => part !== undefined)) {
+      inPlace.forEach((part, index) => {
+        this.store(part.type, part.place, checked[index] ?? '0');
+      });
+      return;
+    }
+    const values = slices.map((part, index) => ({ item: part.item, type: part.type, value: checked[index] ?? '0' }));
+    this.store({ ...container, signed: false }, place, type.bits > 32 ? joinedWide(values) : joined(values));
+  }
+
+  owner(path: readonly string[], objects: Map<string, string>): string {
+    const key = path.join('.');
+    const known = objects.get(key);
+    if (known !== undefined) return known;
+    const name = this.object(`${this.owner(path.slice(0, -1), objects)}.${path.at(-1) ?? ''}`);
+    objects.set(key, name);
+    return name;
+  }
+
+  /** A variable with an object; one that was left out has no fields. */
+  object(value: string): string {
+    const name = this.name();
+    this.line(`let ${name}=${value};if(${name}===undefined)${name}={};`);
+    this.line(`if(typeof ${name}!=='object'||${name}===null||Array.isArray(${name}))return S(v,o,x);`);
+    return name;
+  }
+
+  writeArray(type: ResolvedArray, place: Place, value: string): void {
+    const { element, count } = type;
+    const group = period(element.bits);
+    const whole = Math.floor(count / group);
+    if (group > 1 && element.kind !== 'integer') {
+      this.writeSlowly(type, place, value);
+      return;
+    }
+    const list = this.name();
+    this.line(`const ${list}=${value};`);
+    // Short lists and other things are the interpreter's.
+    this.line(
+      `if(!Array.isArray(${list})||${list}.length!==${count}){if(${list}!==undefined&&!(Array.isArray(${list})&&${list}.length<${count}))return S(v,o,x);H.write(${this.type(type)},v,${this.bitOf(place)},${list});}else{`,
+    );
+    const runs = group > 1 && place.bit % 8 === 0 && element.kind === 'integer' && isPart(element, place);
+    const loop = this.#block(() => {
+      const at = this.keep(`${place.base}+i*${(element.bits * group) / 8}`);
+      if (runs) {
+        const run = Array.from({ length: group }, (_, index) => ({
+          bits: element.bits,
+          value: this.fitting(element, `${list}[i*${group}+${index}]`, undefined),
+        }));
+        for (const line of storeRun(at, place.bit / 8, run)) this.line(line);
+        return;
+      }
+      for (let index = 0; index < group; index += 1) {
+        this.write(element, { base: at, bit: place.bit + index * element.bits }, `${list}[i*${group}+${index}]`);
+      }
+    });
+    if (whole > 0) this.line(`for(let i=0;i<${whole};i++){${loop}}`);
+    for (let index = whole * group; index < count; index += 1) {
+      this.write(element, moved(place, index * element.bits), `${list}[${index}]`);
+    }
+    this.line('}');
+  }
+
+  #block(fill: () => void): string {
+    const outside = this.#lines;
+    this.#lines = [];
+    fill();
+    const inside = this.body();
+    this.#lines = outside;
+    return inside;
+  }
+}
+
+/** Whether an integer is a part of bytes that other fields have the rest of, most significant bit first. */
+function isPart(type: ResolvedInteger, place: Place): boolean {
+  const ordered = type.endian === 'big' || type.bits <= 8;
+  return !type.wide && type.order === 'msb' && ordered && !isDirect(type, place);
+}
+
+const pathKey = (part: FlatSlice | undefined): string => part?.path.join('.') ?? '';
+const literal = (value: number | bigint): string => (typeof value === 'bigint' ? `${value}n` : `${value}`);
+
+function sliceOfHalves({ item, type }: FlatSlice, high: string, low: string): string | undefined {
+  if (type.wide) return undefined;
+  if (item.shift >= 32) return sliceOf(high, 32, { ...item, shift: item.shift - 32 }, type);
+  return item.shift + item.width <= 32 ? sliceOf(low, 32, item, type) : undefined;
+}
+
+/** Compiles a decoder; what it finds wrong it leaves to `slow`, which says where. */
+export function generateDecode(type: ResolvedType, slow: Decode): Decode {
+  const generator = new Generator();
+  const value = generator.read(type, { base: 'o', bit: 0 });
+  return make('v,o', `${generator.body()}\nreturn ${value};`, generator.types, slow);
+}
+
+/** Compiles an encoder; what does not fit it leaves to `slow`, which says why. */
+export function generateEncode(type: ResolvedType, slow: Encode): Encode {
+  const generator = new Generator();
+  generator.write(type, { base: 'o', bit: 0 }, 'x');
+  return make('v,o,x', generator.body(), generator.types, slow);
+}

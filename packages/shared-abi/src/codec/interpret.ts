@@ -1,0 +1,289 @@
+import { LayoutError } from '../layout/errors.js';
+import type { ResolvedArm, ResolvedField, ResolvedTagged, ResolvedType } from '../layout/resolved.js';
+import { readBits, writeBits } from './bits.js';
+import { checkConstant, checkObject, fromBits, joinIntegral, splitIntegral, toBits } from './integers.js';
+
+// Reads and writes values by walking their layout. Compiled codecs call it for what they do not compile and for the error
+// of what they found wrong; where no code may be generated, it does everything.
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function byteOf(bit: number): number {
+  return Math.floor(bit / 8);
+}
+
+/**
+ * Reads a value that begins at a bit of the view.
+ * @param around The fields of the struct around it that were read before, for a tagged union.
+ */
+export function readValue(type: ResolvedType, view: DataView, bit: number, path: string, around: Fields = {}): unknown {
+  switch (type.kind) {
+    case 'integer':
+      return fromBits(type, readBits(view, bit, type.bits, type.endian, type.order));
+    case 'float': {
+      const bytes = readBytes(view, bit, type.bits / 8);
+      const aligned = new DataView(bytes.buffer);
+      const little = type.endian === 'little';
+      return type.bits === 32 ? aligned.getFloat32(0, little) : aligned.getFloat64(0, little);
+    }
+    case 'boolean': {
+      const found = readBits(view, bit, type.bits, 'big', type.order);
+      if (found !== 0 && found !== 1) {
+        throw new LayoutError('LAYOUT_VALUE', `found ${found}, expected 0 or 1`, {
+          path,
+          offset: byteOf(bit),
+          found,
+          expected: '0 or 1',
+        });
+      }
+      return found === 1;
+    }
+    case 'bytes':
+      return readBytes(view, bit, type.bits / 8);
+    case 'text': {
+      const bytes = readBytes(view, bit, type.bits / 8);
+      const end = bytes.indexOf(0);
+      return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+    }
+    case 'array': {
+      const values: unknown[] = [];
+      for (let index = 0; index < type.count; index += 1) {
+        values.push(readValue(type.element, view, bit + index * type.element.bits, `${path}[${index}]`));
+      }
+      return values;
+    }
+    case 'struct': {
+      const value: Record<string, unknown> = {};
+      for (const item of type.fields) {
+        if (item.unnamed) continue;
+        const inner = `${path}.${item.name}`;
+        const found = readValue(item.type, view, bit + item.bit, inner, value);
+        checkConstant(item.value, found, inner, byteOf(bit + item.bit));
+        value[item.name] = found;
+      }
+      return value;
+    }
+    case 'integral': {
+      const raw = readBits(view, bit, type.bits, type.container.endian, type.container.order);
+      return splitIntegral(type, raw, path, byteOf(bit));
+    }
+    case 'union':
+      return Object.fromEntries(
+        type.arms.map((arm) => [arm.name, readValue(arm.type, view, bit, `${path}.${arm.name}`)]),
+      );
+    case 'tagged': {
+      const tag = tagIn(type, around);
+      const arm = armOf(type, tag, path, byteOf(bit));
+      return { arm: arm.name, value: readValue(arm.type, view, bit, `${path}.${arm.name}`) };
+    }
+  }
+}
+
+/** Writes a value that begins at a bit of the view; fields left out become zero or their constant. */
+export function writeValue(
+  type: ResolvedType,
+  view: DataView,
+  bit: number,
+  value: unknown,
+  path: string,
+  around: Fields = {},
+): void {
+  const offset = byteOf(bit);
+  switch (type.kind) {
+    case 'integer':
+      writeBits(
+        view,
+        bit,
+        type.bits,
+        type.endian,
+        type.order,
+        toBits(type, value ?? (type.wide ? 0n : 0), path, offset),
+      );
+      return;
+    case 'float': {
+      const bytes = new Uint8Array(type.bits / 8);
+      const aligned = new DataView(bytes.buffer);
+      const little = type.endian === 'little';
+      const number = value ?? 0;
+      if (typeof number !== 'number') throw wrongType(number, 'number', path, offset);
+      if (type.bits === 32) aligned.setFloat32(0, number, little);
+      else aligned.setFloat64(0, number, little);
+      writeBytes(view, bit, bytes, bytes.length, path);
+      return;
+    }
+    case 'boolean': {
+      const truth = value ?? false;
+      if (typeof truth !== 'boolean') throw wrongType(truth, 'boolean', path, offset);
+      writeBits(view, bit, type.bits, 'big', type.order, truth ? 1 : 0);
+      return;
+    }
+    case 'bytes': {
+      const bytes = value ?? new Uint8Array(0);
+      if (!(bytes instanceof Uint8Array)) throw wrongType(bytes, 'Uint8Array', path, offset);
+      writeBytes(view, bit, bytes, type.bits / 8, path);
+      return;
+    }
+    case 'text': {
+      const words = value ?? '';
+      if (typeof words !== 'string') throw wrongType(words, 'string', path, offset);
+      if (words.includes('\0')) {
+        throw new LayoutError('LAYOUT_VALUE', 'found a zero character, which would end the text', {
+          path,
+          offset,
+          found: words,
+        });
+      }
+      writeBytes(view, bit, new TextEncoder().encode(words), type.bits / 8, path);
+      return;
+    }
+    case 'array': {
+      const values: unknown = value ?? [];
+      if (!isList(values)) throw wrongType(values, 'array', path, offset);
+      if (values.length > type.count) throw tooLong(values.length, 'elements', type.count, path, offset);
+      for (let index = 0; index < type.count; index += 1) {
+        writeValue(type.element, view, bit + index * type.element.bits, values[index], `${path}[${index}]`);
+      }
+      return;
+    }
+    case 'struct': {
+      const given = checkObject(value ?? {}, path, offset);
+      const filled = fillTags(type.fields, given, path, offset);
+      for (const item of type.fields) {
+        const inner = `${path}.${item.name}`;
+        if (item.unnamed) continue;
+        const chosen = filled[item.name] ?? item.value;
+        if (item.value !== undefined) checkConstant(item.value, chosen, inner, byteOf(bit + item.bit));
+        writeValue(item.type, view, bit + item.bit, chosen, inner, filled);
+      }
+      return;
+    }
+    case 'integral': {
+      const raw = joinIntegral(type, value ?? {}, path, offset);
+      writeBits(view, bit, type.bits, type.container.endian, type.container.order, raw);
+      return;
+    }
+    case 'union': {
+      const given = checkObject(value ?? {}, path, offset);
+      const chosen = type.arms.filter((arm) => given[arm.name] !== undefined);
+      const [arm] = chosen;
+      if (chosen.length > 1) {
+        throw new LayoutError(
+          'LAYOUT_VALUE',
+          `found ${chosen.map((item) => item.name).join(', ')} at once, expected one arm`,
+          {
+            path,
+            offset,
+            found: chosen.length,
+            expected: 1,
+          },
+        );
+      }
+      if (arm !== undefined) writeValue(arm.type, view, bit, given[arm.name], `${path}.${arm.name}`);
+      return;
+    }
+    case 'tagged': {
+      if (value === undefined) return;
+      const given = checkObject(value, path, offset);
+      const arm = armOf(type, tagIn(type, around), path, offset);
+      if (given['arm'] !== arm.name) {
+        throw new LayoutError(
+          'LAYOUT_TAG',
+          `found ${String(given['arm'])}, but the tag ${type.by.join('.')} says ${arm.name}`,
+          {
+            path,
+            offset,
+            found: given['arm'],
+            expected: arm.name,
+          },
+        );
+      }
+      writeValue(arm.type, view, bit, given['value'], `${path}.${arm.name}`);
+    }
+  }
+}
+
+/** The value of an all-zero memory, with constants filled in. */
+export function zeroValue(type: ResolvedType): unknown {
+  const bytes = new Uint8Array(Math.ceil(type.bits / 8));
+  const view = new DataView(bytes.buffer);
+  writeValue(type, view, 0, undefined, 'zero');
+  return readValue(type, view, 0, 'zero');
+}
+
+function readBytes(view: DataView, bit: number, count: number): Uint8Array<ArrayBuffer> {
+  if (bit % 8 === 0) return new Uint8Array(new Uint8Array(view.buffer, view.byteOffset + bit / 8, count));
+  return Uint8Array.from({ length: count }, (_, index) => Number(readBits(view, bit + index * 8, 8, 'big', 'msb')));
+}
+
+function writeBytes(view: DataView, bit: number, bytes: Uint8Array, count: number, path: string): void {
+  if (bytes.byteLength > count) throw tooLong(bytes.byteLength, 'bytes', count, path, byteOf(bit));
+  for (let index = 0; index < count; index += 1) writeBits(view, bit + index * 8, 8, 'big', 'msb', bytes[index] ?? 0);
+}
+
+function isList(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value);
+}
+
+function wrongType(value: unknown, expected: string, path: string, offset: number): LayoutError {
+  const found = value === null ? 'null' : typeof value;
+  return new LayoutError('LAYOUT_VALUE', `found ${found}, expected ${expected}`, {
+    path,
+    offset,
+    found: value,
+    expected,
+  });
+}
+
+function tooLong(found: number, what: string, expected: number, path: string, offset: number): LayoutError {
+  return new LayoutError('LAYOUT_RANGE', `${found} ${what} do not fit ${expected}`, { path, offset, found, expected });
+}
+
+function tagIn(type: ResolvedTagged, around: Fields): unknown {
+  let found: unknown = around;
+  for (const step of type.by) {
+    found = typeof found === 'object' && found !== null ? (found as Fields)[step] : undefined;
+  }
+  return found;
+}
+
+function armOf(type: ResolvedTagged, tag: unknown, path: string, offset: number): ResolvedArm {
+  const number = typeof tag === 'number' || typeof tag === 'bigint' ? BigInt(tag) : undefined;
+  const arm = type.arms.find((item) => item.tag === number);
+  if (arm !== undefined) return arm;
+  const expected = type.arms.map((item) => `${item.tag} (${item.name})`).join(', ');
+  throw new LayoutError('LAYOUT_TAG', `found the tag ${String(tag)} in ${type.by.join('.')}, expected ${expected}`, {
+    path,
+    offset,
+    found: tag,
+    expected,
+  });
+}
+
+/** Fills in tags that the caller left out but that follow from the arm that was given. */
+function fillTags(fields: readonly ResolvedField[], given: Fields, path: string, offset: number): Fields {
+  let filled = given;
+  for (const { name, type } of fields) {
+    if (type.kind !== 'tagged') continue;
+    const wanted = given[name];
+    if (wanted === undefined || tagIn(type, given) !== undefined) continue;
+    const arm = type.arms.find((item) => item.name === checkObject(wanted, `${path}.${name}`, offset)['arm']);
+    if (arm !== undefined) filled = withTag(filled, type.by, arm.tag, fields);
+  }
+  return filled;
+}
+
+function withTag(value: Fields, by: readonly string[], tag: bigint, fields: readonly TagField[]): Fields {
+  const [first, ...rest] = by;
+  const item = fields.find((candidate) => candidate.name === first);
+  if (first === undefined || item === undefined) return value;
+  if (item.type.kind === 'integer') return { ...value, [first]: item.type.wide ? tag : Number(tag) };
+  if (item.type.kind !== 'struct' && item.type.kind !== 'integral') return value;
+  const inner = (value[first] ?? {}) as Fields;
+  return { ...value, [first]: withTag(inner, rest, tag, item.type.fields) };
+}
+
+/** What structs and integral structs have in common here. */
+interface TagField {
+  readonly name: string;
+  readonly type: ResolvedType;
+}

@@ -1,0 +1,54 @@
+import { codec, type Codec } from '../codec/codec.js';
+import { LayoutError } from './errors.js';
+import { resolve } from './resolve.js';
+import type { ResolvedField } from './resolved.js';
+import { struct, type FieldSpec, type Struct, type StructValue } from './struct.js';
+import { x86_64 } from './target.js';
+
+/** A struct that is the same everywhere: little endian, every offset and the size stated by its author and checked. */
+export type FixedStruct<V> = Struct<V> &
+  Pick<Codec<V>, 'decode' | 'encode' | 'zero' | 'view'> & {
+    /** Bytes. */
+    readonly size: number;
+    readonly align: number;
+    /** Fields with their places. */
+    readonly layout: readonly ResolvedField[];
+    /** Byte offset of a field. @throws LayoutError `LAYOUT_NAME` when there is none of this name. */
+    offsetOf(field: keyof V & string): number;
+  };
+
+/**
+ * Defines a struct of a binary interface or a file format. Every offset and the total size are stated and checked here,
+ * and all padding is declared, so that a slip in the description is an error when the module loads, not a wrong byte later.
+ * @param size Total size in bytes.
+ * @throws LayoutError naming the field, what was declared and what was computed.
+ */
+export function defineStruct<const F extends Readonly<Record<string, FieldSpec>>>(
+  name: string,
+  size: number,
+  doc: string,
+  specs: F,
+): FixedStruct<StructValue<F>> {
+  const described = struct(name, specs, { doc, size, explicit: true });
+  const resolved = resolve(described, x86_64);
+  const compiled = codec<StructValue<F>>(described, x86_64);
+  return {
+    ...described,
+    size,
+    align: resolved.align,
+    layout: resolved.fields,
+    decode: compiled.decode,
+    encode: compiled.encode,
+    zero: compiled.zero,
+    view: compiled.view,
+    offsetOf(fieldName) {
+      const found = resolved.fields.find((item) => item.name === fieldName);
+      if (found !== undefined) return found.offset;
+      throw new LayoutError('LAYOUT_NAME', 'no such field', {
+        path: `${name}.${fieldName}`,
+        offset: 0,
+        found: fieldName,
+      });
+    },
+  };
+}

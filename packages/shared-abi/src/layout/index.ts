@@ -1,0 +1,54 @@
+/** The layout language: descriptions, and what they resolve to for a target. */
+export { defineEnum, defineFlags, nameOf } from './constants.js';
+export type { ConstantSet } from './constants.js';
+export { LayoutError } from './errors.js';
+export type { LayoutErrorCode, LayoutErrorDetails } from './errors.js';
+export { defineStruct } from './fixed-struct.js';
+export type { FixedStruct } from './fixed-struct.js';
+export { resolve } from './resolve.js';
+export { byteSize } from './resolved.js';
+export type {
+  BitOrder,
+  ResolvedArm,
+  ResolvedArray,
+  ResolvedBoolean,
+  ResolvedBytes,
+  ResolvedField,
+  ResolvedFloat,
+  ResolvedInteger,
+  ResolvedIntegral,
+  ResolvedSlice,
+  ResolvedStruct,
+  ResolvedTagged,
+  ResolvedType,
+  ResolvedUnion,
+} from './resolved.js';
+export { bitStruct, field, integral, struct, tagged, union } from './struct.js';
+export type { FieldSpec, Integral, Struct, StructOptions, StructValue, Tagged, TaggedValue, Union } from './struct.js';
+export { TARGETS, aarch64, aarch64_be, i386, s390x, x86_64 } from './target.js';
+export type { Endian, Target } from './target.js';
+export {
+  array,
+  bitField,
+  bool,
+  bytes,
+  f32,
+  f64,
+  i16,
+  i32,
+  i64,
+  i8,
+  int,
+  iword,
+  pointer,
+  tablePointer,
+  text,
+  u16,
+  u32,
+  u64,
+  u8,
+  uint,
+  unnamedBits,
+  uword,
+} from './types.js';
+export type * from './types.js';
