@@ -10,6 +10,7 @@ const GENERATED = [
   'packages/shared-abi/src/generated',
   'packages/vmm-native/src/generated',
   'docs/abi.md',
+  'docs/abi-changes.md',
 ];
 
 function run(program, args, options = {}) {

@@ -1,10 +1,20 @@
-// Writes the committed artefacts of the ABI: the Rust crate, the JSON, the documentation table and the fingerprint.
+// Writes the committed artefacts of the ABI: the Rust crate, the JSON, the documentation table, the history and the
+// fingerprint. With --release it also keeps the ABI as a released version, which may not exist yet.
 import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { canonicalText, describeAbi, jsonEmitter, markdownEmitter, rustEmitter, x86_64 } from '../dist/index.js';
+import {
+  canonicalText,
+  changelogText,
+  describeAbi,
+  jsonEmitter,
+  markdownEmitter,
+  parseInterface,
+  rustEmitter,
+  x86_64,
+} from '../dist/index.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const abi = describeAbi();
@@ -25,3 +35,13 @@ write(
   'src/generated/fingerprint.ts',
   `// @generated: \`npm run generate\`\nexport const FINGERPRINT_HEX = '${fingerprint.toString('hex')}';\n`,
 );
+
+if (process.argv.includes('--release')) {
+  const release = join(root, 'releases', `${abi.version}.json`);
+  writeFileSync(release, jsonEmitter.emit(abi, { target: x86_64, fingerprint }), { flag: 'wx' });
+}
+
+const releases = readdirSync(join(root, 'releases'))
+  .map((name) => parseInterface(JSON.parse(readFileSync(join(root, 'releases', name), 'utf8'))))
+  .sort((a, b) => a.version.localeCompare(b.version, 'en', { numeric: true }));
+write('../../docs/abi-changes.md', changelogText(releases));

@@ -9,5 +9,10 @@ export type { Emitter, EmitOptions, Interface, NamedConstant, NamedDescription }
 export { canonicalAbi, canonicalText, jsonEmitter } from './emit/json.js';
 export { markdownEmitter } from './emit/markdown.js';
 export { rustEmitter } from './emit/rust.js';
+export { AbiVersionError, assertAbi } from './versions/assert.js';
+export { changelogText } from './versions/changelog.js';
+export { diffInterfaces } from './versions/diff.js';
+export type { Change, ChangeKind, ChangeLevel, InterfaceDiff } from './versions/diff.js';
 export { FINGERPRINT, fingerprintHex } from './versions/fingerprint.js';
+export { parseInterface } from './versions/parse.js';
 export * from './layout/index.js';

@@ -1,67 +1,138 @@
 import { resolve } from '../layout/resolve.js';
-import { byteSize, type ResolvedType } from '../layout/resolved.js';
+import { byteSize } from '../layout/resolved.js';
 import { x86_64 } from '../layout/target.js';
-import type { Emitter, Interface, NamedDescription } from './emitter.js';
+import type { Description, FieldDescription, IntegralDescription, StructDescription } from '../layout/types.js';
+import { inOrder, type Emitter, type Interface, type NamedDescription } from './emitter.js';
 
-type Json = string | number | readonly Json[] | { readonly [key: string]: Json };
+/** Any JSON value without `null`, which no layout needs. */
+export type Json = string | number | boolean | readonly Json[] | { readonly [key: string]: Json };
 
-function typeJson(type: ResolvedType): Json {
+/** How a type is written: `u32`, `i11be`, `{"bytes": 32}`, `{"array": "u8", "count": 4}`, `{"struct": "Descriptor"}`. */
+export function typeJson(type: Description): Json {
   switch (type.kind) {
     case 'integer':
-      return `${type.signed ? 'i' : 'u'}${type.bits}`;
+      return `${type.signed ? 'i' : 'u'}${type.bits}${type.endian === undefined ? '' : type.endian === 'big' ? 'be' : 'le'}`;
+    case 'word':
+      if (type.table !== undefined) return { table: type.table.name, stride: type.table.stride };
+      if (type.pointer !== undefined) return { pointer: type.pointer };
+      return type.signed ? 'iword' : 'uword';
+    case 'float':
+      return `f${type.bits}`;
+    case 'boolean':
+      return 'bool';
     case 'bytes':
-      return { bytes: byteSize(type) };
+      return type.align === 1 ? { bytes: type.count } : { bytes: type.count, align: type.align };
+    case 'text':
+      return { text: type.count };
     case 'array':
       return { array: typeJson(type.element), count: type.count };
-    case 'struct':
-      return { struct: type.name };
+    case 'bitField':
+      return { bits: type.width, of: typeJson(type.container), ...(type.unnamed ? { unnamed: true } : {}) };
     default:
-      throw new TypeError(type.kind);
+      return { [type.kind]: type.name };
   }
 }
 
-function structJson(type: NamedDescription): Json {
+function valueJson(item: FieldDescription): Readonly<Record<string, Json>> {
+  return item.value === undefined ? {} : { value: String(item.value) };
+}
+
+function structJson(type: StructDescription): Json {
   const resolved = resolve(type, x86_64);
-  if (resolved.kind !== 'struct') throw new TypeError(resolved.kind);
   return {
-    name: resolved.name,
+    name: type.name,
     size: byteSize(resolved),
     align: resolved.align,
-    fields: resolved.fields.map((item) => ({
-      name: item.name,
-      offset: item.offset,
-      size: byteSize(item.type),
-      type: typeJson(item.type),
-      ...(item.value === undefined ? {} : { value: String(item.value) }),
-    })),
+    ...(type.packing === 'natural' ? {} : { packing: type.packing }),
+    ...(type.align === undefined ? {} : { minimum_align: type.align }),
+    ...(type.tail === undefined ? {} : { tail: type.tail }),
+    fields: type.fields.map((item, index) => {
+      const { offset = 0, bit = 0, type: place } = resolved.fields[index] ?? {};
+      const whole = bit % 8 === 0 && item.type.kind !== 'bitField';
+      return {
+        name: item.name,
+        offset,
+        size: place === undefined ? 0 : byteSize(place),
+        ...(whole ? {} : { bit }),
+        type: typeJson(item.type),
+        ...valueJson(item),
+        ...(item.label === undefined ? {} : { label: labelJson(item.label) }),
+        ...(item.align === undefined ? {} : { align: item.align }),
+      };
+    }),
   };
 }
 
-/**
- * The ABI's numbers without its prose: two descriptions with the same canonical form mean the same bytes. Keys stand in
- * a fixed order; integers wider than 53 bits are decimal strings.
- */
-export function canonicalAbi(abi: Interface): Json {
+function labelJson(label: NonNullable<FieldDescription['label']>): Json {
+  return typeof label === 'number' ? label : { little: label.little, big: label.big };
+}
+
+function integralJson(type: IntegralDescription): Json {
   return {
-    version: abi.version ?? '',
-    regions: abi.regions.map(({ name, start, size, protection }) => ({ name, start, size, protection })),
+    name: type.name,
+    container: typeJson(type.container),
+    fields: type.fields.map((item) => ({ name: item.name, type: typeJson(item.type), ...valueJson(item) })),
+  };
+}
+
+function otherJson(type: Exclude<NamedDescription, StructDescription | IntegralDescription>): Json {
+  if (type.kind === 'union') {
+    return {
+      name: type.name,
+      ...(type.packed ? { packed: true } : {}),
+      arms: type.arms.map((arm) => ({ name: arm.name, type: typeJson(arm.type) })),
+    };
+  }
+  return {
+    name: type.name,
+    by: type.by.join('.'),
+    arms: type.arms.map((arm) => ({ name: arm.name, tag: String(arm.tag), type: typeJson(arm.type) })),
+  };
+}
+
+/** A key for a list that is only there where the list has something in it: what has none reads as it always did. */
+function listed(key: string, items: readonly Json[]): Readonly<Record<string, Json>> {
+  return items.length === 0 ? {} : { [key]: items };
+}
+
+/**
+ * The numbers of an interface without its prose: two descriptions with the same canonical form mean the same bytes. Keys
+ * stand in a fixed order; constants are numbers, those of more than 53 bits decimal strings. Offsets and sizes are those
+ * on x86-64.
+ */
+export function canonicalAbi(unit: Interface): Json {
+  const types = inOrder(unit.types);
+  const byName = (a: { readonly name: string }, b: { readonly name: string }): number => (a.name < b.name ? -1 : 1);
+  types.sort(byName);
+  return {
+    version: unit.version ?? '',
+    regions: unit.regions.map(({ name, start, size, protection }) => ({ name, start, size, protection })),
     constants: Object.fromEntries(
-      abi.constants.map(({ name, value }) => [name, typeof value === 'bigint' ? value.toString() : value]),
+      unit.constants.map(({ name, value }) => [name, typeof value === 'bigint' ? value.toString() : value]),
     ),
-    sets: Object.fromEntries(abi.sets.map(({ name, kind, values }) => [name, { kind, values }])),
-    structs: abi.types.map(structJson),
+    sets: Object.fromEntries(unit.sets.map(({ name, kind, values }) => [name, { kind, values }])),
+    structs: types.filter((type) => type.kind === 'struct').map(structJson),
+    ...listed('integrals', types.filter((type) => type.kind === 'integral').map(integralJson)),
+    ...listed('unions', types.filter((type) => type.kind === 'union').map(otherJson)),
+    ...listed('tagged', types.filter((type) => type.kind === 'tagged').map(otherJson)),
   };
 }
 
 /** The text that the fingerprint is the SHA-256 of. */
-export function canonicalText(abi: Interface): string {
-  return JSON.stringify(canonicalAbi(abi));
+export function canonicalText(unit: Interface): string {
+  return JSON.stringify(canonicalAbi(unit));
 }
 
+/** The bytes of a digest in hexadecimal. */
+export function hexText(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** Canonical JSON; `parseInterface` reads it back. */
 export const jsonEmitter: Emitter = {
   name: 'json',
-  emit(abi, { fingerprint = new Uint8Array(0) }) {
-    const hex = Array.from(fingerprint, (byte) => byte.toString(16).padStart(2, '0')).join('');
-    return `${JSON.stringify({ fingerprint: hex, abi: canonicalAbi(abi) }, null, 2)}\n`;
+  emit(unit, { fingerprint }) {
+    const print = fingerprint === undefined ? {} : { fingerprint: hexText(fingerprint) };
+    return `${JSON.stringify({ ...print, abi: canonicalAbi(unit) }, null, 2)}\n`;
   },
 };

@@ -10,7 +10,6 @@ export type FixedStruct<V> = Struct<V> &
   Pick<Codec<V>, 'decode' | 'encode' | 'zero' | 'view'> & {
     /** Bytes. */
     readonly size: number;
-    readonly align: number;
     /** Fields with their places. */
     readonly layout: readonly ResolvedField[];
     /** Byte offset of a field. @throws LayoutError `LAYOUT_NAME` when there is none of this name. */
@@ -35,7 +34,6 @@ export function defineStruct<const F extends Readonly<Record<string, FieldSpec>>
   return {
     ...described,
     size,
-    align: resolved.align,
     layout: resolved.fields,
     decode: compiled.decode,
     encode: compiled.encode,

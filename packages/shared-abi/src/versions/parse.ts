@@ -1,0 +1,322 @@
+import type { Region } from '../abi/memory-map.js';
+import type { Interface, NamedConstant, NamedDescription } from '../emit/emitter.js';
+import type { ConstantSet } from '../layout/constants.js';
+import { LayoutError } from '../layout/errors.js';
+import { checkName } from '../layout/names.js';
+import { resolve } from '../layout/resolve.js';
+import { integral, struct, tagged, union, type FieldSpec } from '../layout/struct.js';
+import { x86_64 } from '../layout/target.js';
+import * as types from '../layout/types.js';
+import type { Description, Integer, Label, Packing, Type } from '../layout/types.js';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function bad(path: string, found: unknown, expected: string): LayoutError {
+  const text =
+    typeof found === 'object' && found !== null
+      ? Array.isArray(found)
+        ? 'a list'
+        : 'an object'
+      : JSON.stringify(found ?? 'nothing');
+  return new LayoutError('LAYOUT_VALUE', `found ${text}, expected ${expected}`, {
+    path,
+    offset: 0,
+    found,
+    expected,
+  });
+}
+
+function fieldsOf(value: unknown, path: string): Fields {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields;
+  throw bad(path, value, 'an object');
+}
+
+function listOf(value: unknown, path: string): readonly unknown[] {
+  if (Array.isArray(value)) return value as readonly unknown[];
+  throw bad(path, value, 'a list');
+}
+
+function textOf(value: unknown, path: string): string {
+  if (typeof value === 'string') return value;
+  throw bad(path, value, 'a text');
+}
+
+function wholeOf(value: unknown, path: string): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+  throw bad(path, value, 'a whole number');
+}
+
+function numberOf(value: unknown, path: string): bigint {
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value);
+  if (typeof value === 'string' && /^-?(0x[0-9a-f]+|[0-9]+)$/.test(value)) {
+    return value.startsWith('-') ? -BigInt(value.slice(1)) : BigInt(value);
+  }
+  throw bad(path, value, 'an integer');
+}
+
+/** A list that may be missing. */
+function optionalList(parent: Fields, key: string, path: string): readonly unknown[] {
+  return parent[key] === undefined ? [] : listOf(parent[key], `${path}.${key}`);
+}
+
+/** Reads the types of canonical JSON, each when it is first used. */
+class TypeReader {
+  readonly #sources = new Map<string, { readonly kind: string; readonly source: Fields; readonly path: string }>();
+  readonly #done = new Map<string, NamedDescription>();
+  readonly #open = new Set<string>();
+
+  add(kind: string, value: unknown, path: string): void {
+    const source = fieldsOf(value, path);
+    const name = textOf(source['name'], `${path}.name`);
+    if (this.#sources.has(name)) {
+      throw new LayoutError('LAYOUT_NAME', `found a second type ${name}, expected one`, {
+        path,
+        offset: 0,
+        found: name,
+      });
+    }
+    this.#sources.set(name, { kind, source, path });
+  }
+
+  all(): NamedDescription[] {
+    return [...this.#sources].map(([name, { kind }]) => this.#named(kind, name, name));
+  }
+
+  #named(kind: string, name: string, path: string): NamedDescription {
+    const known = this.#done.get(name);
+    const entry = this.#sources.get(name);
+    if (entry?.kind !== kind) throw bad(path, name, `the name of a ${kind}`);
+    if (known !== undefined) return known;
+    if (this.#open.has(name)) {
+      throw new LayoutError('LAYOUT_CYCLE', `found ${name} inside itself, expected a finite size`, {
+        path,
+        offset: 0,
+        found: name,
+      });
+    }
+    this.#open.add(name);
+    const made = this.#make(kind, name, entry.source);
+    this.#done.set(name, made);
+    return made;
+  }
+
+  #make(kind: string, name: string, source: Fields): NamedDescription {
+    switch (kind) {
+      case 'struct':
+        return this.#struct(name, source);
+      case 'integral': {
+        const container = this.#type(source['container'], `${name}.container`);
+        if (container.kind !== 'integer') throw bad(`${name}.container`, source['container'], 'an integer');
+        return integral(name, container as Integer, this.#fields(name, source));
+      }
+      case 'union':
+        return union(name, this.#fields(name, source, 'arms'), { packed: source['packed'] === true });
+      default:
+        return this.#tagged(name, source);
+    }
+  }
+
+  #struct(name: string, source: Fields): NamedDescription {
+    const packing = source['packing'] ?? 'natural';
+    if (packing !== 'natural' && packing !== 'packed' && packing !== 'bits') {
+      throw bad(`${name}.packing`, packing, 'natural, packed or bits');
+    }
+    const tail = source['tail'];
+    const align = source['minimum_align'];
+    const made = struct(name, this.#fields(name, source), {
+      packing: packing satisfies Packing,
+      ...(align === undefined ? {} : { align: wholeOf(align, `${name}.minimum_align`) }),
+      ...(tail === undefined ? {} : { tail: textOf(tail, `${name}.tail`) }),
+    });
+    this.#checkPlaces(made, source);
+    return made;
+  }
+
+  /** Offsets and the size that the JSON states are those on x86-64. */
+  #checkPlaces(made: NamedDescription & { readonly kind: 'struct' }, source: Fields): void {
+    const resolved = resolve(made, x86_64);
+    const claimed = source['size'] === undefined ? undefined : wholeOf(source['size'], `${made.name}.size`);
+    const size = Math.ceil(resolved.bits / 8);
+    if (claimed !== undefined && claimed !== size) {
+      throw new LayoutError('LAYOUT_SIZE', `declared ${claimed} bytes, the fields need ${size}`, {
+        path: made.name,
+        offset: size,
+        found: claimed,
+        expected: size,
+      });
+    }
+    listOf(source['fields'], `${made.name}.fields`).forEach((item, index) => {
+      const offset = fieldsOf(item, made.name)['offset'];
+      const place = resolved.fields[index];
+      if (offset === undefined || place === undefined || offset === place.offset) return;
+      throw new LayoutError('LAYOUT_OFFSET', `declared at ${JSON.stringify(offset)}, but it lies at ${place.offset}`, {
+        path: `${made.name}.${place.name}`,
+        offset: place.offset,
+        found: offset,
+        expected: place.offset,
+      });
+    });
+  }
+
+  #fields(owner: string, source: Fields, key = 'fields'): Record<string, FieldSpec> {
+    const specs: Record<string, FieldSpec> = {};
+    for (const entry of listOf(source[key], `${owner}.${key}`)) {
+      const item = fieldsOf(entry, owner);
+      const name = textOf(item['name'], `${owner}.name`);
+      const path = `${owner}.${name}`;
+      checkName(name, path);
+      if (Object.hasOwn(specs, name)) {
+        throw new LayoutError('LAYOUT_NAME', 'found the name twice, expected each once', {
+          path,
+          offset: 0,
+          found: name,
+        });
+      }
+      const type = this.#type(item['type'], path);
+      const { value, label, align } = item;
+      specs[name] = {
+        type,
+        ...(value === undefined ? {} : { value: constant(type, numberOf(value, path)) }),
+        ...(label === undefined ? {} : { label: labelOf(label, path) }),
+        ...(align === undefined ? {} : { align: wholeOf(align, path) }),
+      };
+    }
+    return specs;
+  }
+
+  #tagged(name: string, source: Fields): NamedDescription {
+    const arms: Record<string, readonly [bigint, Type]> = {};
+    for (const entry of listOf(source['arms'], `${name}.arms`)) {
+      const arm = fieldsOf(entry, name);
+      const armName = textOf(arm['name'], `${name}.arms`);
+      checkName(armName, `${name}.${armName}`);
+      arms[armName] = [numberOf(arm['tag'], `${name}.${armName}`), this.#type(arm['type'], `${name}.${armName}`)];
+    }
+    return tagged(name, textOf(source['by'], `${name}.by`), arms);
+  }
+
+  #type(value: unknown, path: string): Type {
+    if (typeof value === 'string') return scalar(value, path);
+    const source = fieldsOf(value, path);
+    const count = (key: string): number => wholeOf(source[key], path);
+    const [key = ''] = Object.keys(source);
+    switch (key) {
+      case 'bytes':
+        return types.bytes(count('bytes'), source['align'] === undefined ? 1 : count('align'));
+      case 'text':
+        return types.text(count('text'));
+      case 'array':
+        return types.array(this.#type(source['array'], path), count('count'));
+      case 'pointer':
+        return types.pointer(textOf(source['pointer'], path));
+      case 'table':
+        return types.tablePointer(textOf(source['table'], path), count('stride'));
+      case 'bits':
+        return this.#bitField(source, path);
+      case 'struct':
+      case 'integral':
+      case 'union':
+      case 'tagged':
+        return this.#named(key, textOf(source[key], path), path);
+      default:
+        throw bad(path, key, 'bytes, text, array, pointer, table, bits, struct, integral, union or tagged');
+    }
+  }
+
+  #bitField(source: Fields, path: string): Type {
+    const container: Description = this.#type(source['of'], path);
+    const width = wholeOf(source['bits'], path);
+    if (container.kind !== 'integer' && container.kind !== 'word' && container.kind !== 'boolean') {
+      throw bad(path, source['of'], 'an integer, a word or bool');
+    }
+    if (source['unnamed'] === true) return types.unnamedBits(container, width);
+    return container.kind === 'boolean' ? types.bitField(container, 1) : types.bitField(container as Integer, width);
+  }
+}
+
+function labelOf(value: unknown, path: string): Label {
+  if (typeof value === 'number') return wholeOf(value, path);
+  const both = fieldsOf(value, path);
+  return { little: wholeOf(both['little'], path), big: wholeOf(both['big'], path) };
+}
+
+function constant(type: Description, value: bigint): number | bigint {
+  if (type.kind === 'integer' && type.bits <= 32) return Number(value);
+  return type.kind === 'bitField' && type.container.kind !== 'word' && type.width <= 32 ? Number(value) : value;
+}
+
+const SCALARS: Readonly<Record<string, Type>> = {
+  bool: types.bool,
+  f32: types.f32,
+  f64: types.f64,
+  uword: types.uword,
+  iword: types.iword,
+};
+
+function scalar(text: string, path: string): Type {
+  if (Object.hasOwn(SCALARS, text)) return SCALARS[text] ?? types.bool;
+  const [, sign, width, order] = /^([ui])([0-9]{1,2})(be|le)?$/.exec(text) ?? [];
+  if (width === undefined)
+    throw bad(path, text, 'u1 to u64, i1 to i64 (with be or le), uword, iword, f32, f64 or bool');
+  const options = order === undefined ? {} : { endian: order === 'be' ? ('big' as const) : ('little' as const) };
+  return sign === 'u' ? types.uint(Number(width), options) : types.int(Number(width), options);
+}
+
+const PROTECTIONS: readonly string[] = [
+  'none',
+  'supervisor',
+  'r',
+  'rw',
+  'rx',
+  'image',
+] satisfies Region['protection'][];
+
+function regionOf(value: unknown, path: string): Region {
+  const source = fieldsOf(value, path);
+  const protection = textOf(source['protection'], path);
+  if (!PROTECTIONS.includes(protection)) throw bad(path, protection, PROTECTIONS.join(', '));
+  return {
+    name: textOf(source['name'], path),
+    start: wholeOf(source['start'], path),
+    size: wholeOf(source['size'], path),
+    protection: protection as Region['protection'],
+    doc: '',
+  };
+}
+
+function setOf(name: string, value: unknown): ConstantSet {
+  const source = fieldsOf(value, name);
+  const kind = source['kind'];
+  if (kind !== 'enum' && kind !== 'flags') throw bad(name, kind, 'enum or flags');
+  const entries = Object.entries(fieldsOf(source['values'], name));
+  const values = Object.fromEntries(entries.map(([key, number]) => [key, wholeOf(number, `${name}.${key}`)]));
+  return { name, doc: '', kind, values, docs: {} };
+}
+
+/**
+ * Reads an interface back from its canonical JSON (`jsonEmitter`), parsed but not trusted. Prose is not in it.
+ * @throws LayoutError that names the type and the field.
+ */
+export function parseInterface(json: unknown): Interface {
+  const file = fieldsOf(json, 'the file');
+  const source = file['abi'] === undefined ? file : fieldsOf(file['abi'], 'abi');
+  const version = source['version'] === undefined ? '' : textOf(source['version'], 'version');
+  const reader = new TypeReader();
+  const lists = { structs: 'struct', integrals: 'integral', unions: 'union', tagged: 'tagged' };
+  for (const [key, kind] of Object.entries(lists)) {
+    for (const item of optionalList(source, key, 'abi')) reader.add(kind, item, key);
+  }
+  const constants = Object.entries(fieldsOf(source['constants'] ?? {}, 'constants')).map(
+    ([name, value]): NamedConstant => {
+      return { name, value: typeof value === 'number' ? Number(numberOf(value, name)) : numberOf(value, name) };
+    },
+  );
+  return {
+    title: version === '' ? 'layouts' : `ABI ${version}`,
+    version: version === '' ? undefined : version,
+    regions: optionalList(source, 'regions', 'abi').map((item) => regionOf(item, 'regions')),
+    constants,
+    sets: Object.entries(fieldsOf(source['sets'] ?? {}, 'sets')).map(([name, value]) => setOf(name, value)),
+    types: reader.all(),
+  };
+}
