@@ -16,3 +16,5 @@ export type { Change, ChangeKind, ChangeLevel, InterfaceDiff } from './versions/
 export { FINGERPRINT, fingerprintHex } from './versions/fingerprint.js';
 export { parseInterface } from './versions/parse.js';
 export * from './layout/index.js';
+export { getField, manifest, setField } from './layout/manifest.js';
+export type { Manifest, StorageUnit } from './layout/manifest.js';
