@@ -1,0 +1,332 @@
+import type { ConstantSet } from '../layout/constants.js';
+import { LayoutError } from '../layout/errors.js';
+import { isBitField, manifestOfResolved, type Manifest } from '../layout/manifest.js';
+import { resolve } from '../layout/resolve.js';
+import { byteSize, type ResolvedStruct, type ResolvedType } from '../layout/resolved.js';
+import type { Target } from '../layout/target.js';
+import type { FieldDescription, IntegralDescription, StructDescription, Type } from '../layout/types.js';
+import type { TaggedDescription, UnionDescription } from '../layout/types.js';
+import { inOrder, type Emitter, type Interface, type NamedDescription } from './emitter.js';
+
+// What C11 can say becomes C; sizes, alignments and offsets are asserted. What it cannot say becomes bytes with a comment
+// and constants: integers of the other byte order, structs that are packed to the bit, widths that C has not.
+
+function upper(name: string): string {
+  return name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase();
+}
+
+function hex(value: bigint): string {
+  return `UINT64_C(0x${value.toString(16)})`;
+}
+
+function comment(text: string): string {
+  return text === '' ? '' : ` /* ${text.replaceAll('*/', '* /').replaceAll('\n', ' ')} */`;
+}
+
+/** A declaration: the type before the name and what stands behind it. */
+interface Declarator {
+  readonly type: string;
+  readonly suffix: string;
+  /** Alignment in bytes that the C type has by itself. */
+  readonly align: number;
+  readonly note: string;
+}
+
+function exact(bits: number, signed: boolean): string {
+  return `${signed ? '' : 'u'}int${bits}_t`;
+}
+
+/** The narrowest integer of C that holds a width. */
+function holder(bits: number): 8 | 16 | 32 | 64 {
+  return bits <= 8 ? 8 : bits <= 16 ? 16 : bits <= 32 ? 32 : 64;
+}
+
+function asBytes(type: ResolvedType, note: string): Declarator {
+  return { type: 'uint8_t', suffix: `[${byteSize(type)}]`, align: 1, note };
+}
+
+function isForeign(endian: string | undefined, bits: number, target: Target): boolean {
+  return endian !== undefined && endian !== target.endian && bits > 8;
+}
+
+function declarator(type: Type, target: Target): Declarator {
+  const resolved = resolve(type, target);
+  const { align } = resolved;
+  switch (type.kind) {
+    case 'integer': {
+      const name = `${type.signed ? 'i' : 'u'}${type.bits}`;
+      if (isForeign(type.endian, type.bits, target)) return asBytes(resolved, `${name}, ${type.endian ?? ''} endian`);
+      if (![8, 16, 32, 64].includes(type.bits)) return asBytes(resolved, name);
+      return { type: exact(type.bits, type.signed), suffix: '', align, note: type.set?.name ?? '' };
+    }
+    case 'word':
+      if (type.pointer !== undefined) return { type: 'void *', suffix: '', align, note: `to ${type.pointer}` };
+      return { type: type.signed ? 'intptr_t' : 'uintptr_t', suffix: '', align, note: '' };
+    case 'float':
+      return { type: type.bits === 32 ? 'float' : 'double', suffix: '', align, note: '' };
+    case 'boolean':
+      return { type: 'bool', suffix: '', align, note: '' };
+    case 'bytes':
+      return asBytes(resolved, '');
+    case 'text':
+      return { type: 'char', suffix: `[${type.count}]`, align, note: 'UTF-8' };
+    case 'array': {
+      const element = declarator(type.element, target);
+      return { ...element, suffix: `[${type.count}]${element.suffix}` };
+    }
+    case 'integral':
+      if (isForeign(type.container.endian, type.container.bits, target) || resolved.bits % 8 !== 0) {
+        return asBytes(resolved, `${type.name}, ${type.container.endian ?? target.endian} endian`);
+      }
+      return holder(resolved.bits) === resolved.bits
+        ? { type: type.name, suffix: '', align, note: '' }
+        : asBytes(resolved, type.name);
+    case 'struct':
+    case 'union':
+    case 'tagged':
+      return { type: type.name, suffix: '', align, note: '' };
+    case 'bitField':
+      throw new LayoutError('LAYOUT_UNSUPPORTED', 'a bit field can only be a field of a struct', {
+        path: 'bit field',
+        offset: 0,
+      });
+  }
+}
+
+/** One member of a struct or union. */
+function member(item: FieldDescription, packed: boolean, target: Target): string {
+  const { type, name } = item;
+  if (type.kind === 'bitField') {
+    const { container } = type;
+    const base = declarator(container, target).type;
+    const aligned = item.align === undefined ? '' : ` __attribute__((aligned(${item.align})))`;
+    return `    ${base} ${type.unnamed ? '' : name} : ${type.width}${aligned};${comment(item.doc)}`;
+  }
+  const place = declarator(type, target);
+  const wanted = Math.max(packed ? 1 : resolve(type, target).align, item.align ?? 1);
+  const aligned = wanted > (packed ? 1 : place.align) ? `_Alignas(${wanted}) ` : '';
+  const space = place.type.endsWith('*') ? '' : ' ';
+  const text = [place.note, item.doc].filter((part) => part !== '').join(': ');
+  return `    ${aligned}${place.type}${space}${name}${place.suffix};${comment(text)}`;
+}
+
+function attributes(packed: boolean, align: number | undefined): string {
+  const list = [...(packed ? ['packed'] : []), ...(align === undefined ? [] : [`aligned(${align})`])];
+  return list.length === 0 ? '' : ` __attribute__((${list.join(', ')}))`;
+}
+
+function assertion(condition: string, text: string): string {
+  return `_Static_assert(${condition}, "${text}");`;
+}
+
+function sizeAssertions(name: string, type: ResolvedType): string[] {
+  const size = byteSize(type);
+  return [
+    assertion(`sizeof(${name}) == ${size}`, `size of ${name}`),
+    assertion(`_Alignof(${name}) == ${type.align}`, `alignment of ${name}`),
+  ];
+}
+
+function constantLines(owner: string, places: readonly Manifest[]): string[] {
+  return places.flatMap((place) => {
+    const name = `${upper(owner)}_${upper(place.name)}`;
+    return [
+      ...(place.unit === undefined ? [] : [`#define ${name}_UNIT_OFFSET ${place.unit.offset}`]),
+      ...(place.unit === undefined ? [] : [`#define ${name}_UNIT_BITS ${place.unit.bits}`]),
+      `#define ${name}_SHIFT ${place.shift}`,
+      `#define ${name}_WIDTH ${place.width}`,
+      // A packed 64-bit field that begins inside a byte has a mask that no integer of C holds.
+      ...(place.mask >> 64n === 0n ? [`#define ${name}_MASK ${hex(place.mask)}`] : []),
+    ];
+  });
+}
+
+/** Bit fields, each with its storage unit. The positions themselves are no constant expressions of C11: `extract` asks. */
+function structText(type: StructDescription, target: Target): string[] {
+  const resolved = resolve(type, target);
+  if (type.packing === 'bits') return bitsText(resolved);
+  const packed = type.packing === 'packed';
+  const { name } = type;
+  return [
+    ...(type.doc === '' ? [] : [`/* ${type.doc.replaceAll('*/', '* /')} */`]),
+    `typedef struct ${name} {`,
+    ...type.fields.map((item) => member(item, packed, target)),
+    `}${attributes(packed, type.align)} ${name};`,
+    ...sizeAssertions(name, resolved),
+    ...resolved.fields
+      .filter((item) => !isBitField(item))
+      .map((item) => assertion(`offsetof(${name}, ${item.name}) == ${item.offset}`, `offset of ${name}.${item.name}`)),
+    ...constantLines(name, manifestOfResolved(resolved)),
+    '',
+  ];
+}
+
+/**
+ * A struct that is packed to the bit: its bytes, and where each field begins, most significant bit of byte 0 first. Where
+ * the bytes read as one big-endian integer hold a field in one piece, SHIFT and MASK are those of that integer.
+ */
+function bitsText(type: ResolvedStruct): string[] {
+  const size = byteSize(type);
+  const total = size * 8;
+  const { name } = type;
+  const lines = type.fields.flatMap((item) => {
+    const { bit } = item;
+    const width = item.type.bits;
+    const constant = `${upper(name)}_${upper(item.name)}`;
+    const whole = item.type.kind === 'integral' ? item.type.container : item.type;
+    const inOnePiece = whole.kind === 'boolean' || (whole.kind === 'integer' && (width <= 8 || whole.endian === 'big'));
+    const mask = ((1n << BigInt(width)) - 1n) << BigInt(total - bit - width);
+    return [
+      `#define ${constant}_BIT ${bit}${comment(item.doc)}`,
+      `#define ${constant}_WIDTH ${width}`,
+      ...(total > 64 || !inOnePiece
+        ? []
+        : [`#define ${constant}_SHIFT ${total - bit - width}`, `#define ${constant}_MASK ${hex(mask)}`]),
+    ];
+  });
+  return [
+    `/* ${type.doc === '' ? name : type.doc.replaceAll('*/', '* /')}: packed to the bit, ${type.bits} bits. */`,
+    `typedef struct ${name} {`,
+    `    uint8_t bytes[${size}];`,
+    `} ${name};`,
+    ...sizeAssertions(name, type),
+    ...lines,
+    '',
+  ];
+}
+
+/** An integral struct: an integer, with constants and functions for its fields. */
+function integralText(type: IntegralDescription, target: Target): string[] {
+  const resolved = resolve(type, target);
+  const bits = holder(resolved.bits);
+  const raw = exact(bits, false);
+  const { name } = type;
+  const places = manifestOfResolved(resolved);
+  return [
+    `/* ${type.doc === '' ? name : type.doc.replaceAll('*/', '* /')}: an integer of ${resolved.bits} bits. */`,
+    `typedef ${exact(bits, type.container.signed)} ${name};`,
+    ...(bits === resolved.bits ? [assertion(`sizeof(${name}) == ${bits / 8}`, `size of ${name}`)] : []),
+    ...constantLines(name, places),
+    ...places.flatMap((place) => {
+      const constant = `${upper(name)}_${upper(place.name)}`;
+      const width = holder(place.width);
+      const value = exact(width, place.signed);
+      const low = `(uint64_t)(${raw})raw >> ${constant}_SHIFT`;
+      // Shifting the field's top bit to the top of 64 bits and back extends the sign; gcc and clang define both shifts.
+      const got = place.signed
+        ? `(int64_t)((${low}) << ${64 - place.width}) >> ${64 - place.width}`
+        : `((${low}) & (${constant}_MASK >> ${constant}_SHIFT))`;
+      return [
+        `static inline ${value} ${name}_${place.name}_get(${name} raw)`,
+        '{',
+        `    return (${value})(${got});`,
+        '}',
+        `static inline ${name} ${name}_${place.name}_set(${name} raw, ${value} value)`,
+        '{',
+        `    return (${name})(((uint64_t)(${raw})raw & ~${constant}_MASK) |`,
+        `                     (((uint64_t)value << ${constant}_SHIFT) & ${constant}_MASK));`,
+        '}',
+      ];
+    }),
+    '',
+  ];
+}
+
+function unionText(type: UnionDescription, target: Target): string[] {
+  return [
+    ...(type.doc === '' ? [] : [`/* ${type.doc.replaceAll('*/', '* /')} */`]),
+    `typedef union ${type.name} {`,
+    ...type.arms.map((arm) => member(arm, type.packed, target)),
+    `}${attributes(type.packed, undefined)} ${type.name};`,
+    ...sizeAssertions(type.name, resolve(type, target)),
+    '',
+  ];
+}
+
+function taggedText(type: TaggedDescription, target: Target): string[] {
+  const { name } = type;
+  const resolved = resolve(type, target);
+  const arms = type.arms.map((arm): FieldDescription => ({ name: arm.name, type: arm.type, doc: '' }));
+  return [
+    `/* ${type.doc === '' ? name : type.doc.replaceAll('*/', '* /')}: ${type.by.join('.')} says which arm. */`,
+    `typedef union ${name} {`,
+    ...arms.map((arm) => member(arm, false, target)),
+    `} ${name};`,
+    ...(resolved.bits % 8 === 0 ? sizeAssertions(name, resolved) : []),
+    ...type.arms.map((arm) => `#define ${upper(name)}_TAG_${upper(arm.name)} ${number(arm.tag)}`),
+    '',
+  ];
+}
+
+function typeText(type: NamedDescription, target: Target): string[] {
+  switch (type.kind) {
+    case 'struct':
+      return structText(type, target);
+    case 'integral':
+      return integralText(type, target);
+    case 'union':
+      return unionText(type, target);
+    case 'tagged':
+      return taggedText(type, target);
+  }
+}
+
+function number(value: number | bigint): string {
+  const big = BigInt(value);
+  if (big > 0x7fff_ffffn) return hex(big);
+  return big < -0x8000_0000n ? `(-INT64_C(${-big - 1n}) - 1)` : big < 0n ? `(${big})` : `${big}`;
+}
+
+/** An enumeration of C where `int` holds every value; constants of the preprocessor elsewhere. */
+function setText(set: ConstantSet): string[] {
+  const entries = Object.entries<number>(set.values);
+  const prefix = upper(set.name);
+  const asEnum = set.kind === 'enum' && entries.every(([, value]) => Math.abs(value) < 2 ** 31);
+  const lines = entries.map(([name, value]) => {
+    const text = set.kind === 'flags' ? hex(BigInt(value)) : number(value);
+    const note = comment(set.docs[name] ?? '');
+    return asEnum ? `    ${prefix}_${name} = ${text},${note}` : `#define ${prefix}_${name} ${text}${note}`;
+  });
+  return [
+    `/* ${set.name}: ${set.doc.replaceAll('*/', '* /')} */`,
+    ...(asEnum && entries.length > 0 ? [`enum ${set.name} {`, ...lines, '};'] : lines),
+    '',
+  ];
+}
+
+function regionText(unit: Interface): string[] {
+  if (unit.regions.length === 0) return [];
+  const lines = unit.regions.flatMap((item) => [
+    `#define REGION_${item.name.toUpperCase()}_START ${hex(BigInt(item.start))}${comment(item.doc)}`,
+    `#define REGION_${item.name.toUpperCase()}_SIZE ${hex(BigInt(item.size))}`,
+  ]);
+  return ['/* The memory map, lowest address first. */', ...lines, ''];
+}
+
+/**
+ * A C11 header for gcc and clang: `_Static_assert` on every size, alignment and offset, so that compiling it for another
+ * target than the one it was made for fails where that one lays out differently.
+ */
+export const cEmitter: Emitter = {
+  name: 'c',
+  emit(unit, { target }) {
+    const guard = `INSTAR_${unit.title.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}_H`;
+    const lines = [
+      `/* @generated by @instar/shared-abi: ${unit.title.replaceAll('*/', '* /')}, for ${target.name}. Do not edit. */`,
+      `#ifndef ${guard}`,
+      `#define ${guard}`,
+      '',
+      '#include <stdbool.h>',
+      '#include <stddef.h>',
+      '#include <stdint.h>',
+      '',
+      ...unit.constants.map(({ name, value }) => `#define ${name} ${number(value)}`),
+      ...(unit.constants.length === 0 ? [] : ['']),
+      ...regionText(unit),
+      ...unit.sets.flatMap(setText),
+      ...inOrder(unit.types).flatMap((type) => typeText(type, target)),
+      `#endif /* ${guard} */`,
+    ];
+    return `${lines.join('\n')}\n`;
+  },
+};
