@@ -4,7 +4,10 @@ import {
   bitStruct,
   int,
   integral,
+  resolve,
+  s390x,
   uint,
+  x86_64,
   type FieldSpec,
   type Integer,
   type Integral,
@@ -15,15 +18,18 @@ import {
 /** Types that are packed to the bit: what GNU poke can say too. */
 export class RandomTypes {
   readonly random: Random;
+  readonly #prefix: string;
   #names = 0;
 
-  constructor(seed: number) {
+  /** @param prefix What every name begins with, so that the types of several seeds can stand in one file. */
+  constructor(seed: number, prefix = '') {
     this.random = new Random(seed);
+    this.#prefix = prefix;
   }
 
   #name(prefix: string): string {
     this.#names += 1;
-    return `${prefix}${this.#names}`;
+    return `${this.#prefix}${prefix}${this.#names}`;
   }
 
   integer(most = 64): Integer {
@@ -53,8 +59,18 @@ export class RandomTypes {
   struct(depth = 2): Struct<Record<string, unknown>> {
     const fields: Record<string, FieldSpec> = {};
     const count = this.random.between(1, 6);
+    const end = { little: 0, big: 0 };
     for (let index = 0; index < count; index += 1) {
-      fields[`f${index}`] = { type: this.#member(depth) };
+      const type = this.#member(depth);
+      if (this.random.chance(6)) {
+        end.little += this.random.below(20);
+        end.big += this.random.below(20);
+        fields[`f${index}`] = { type, label: { ...end } };
+      } else {
+        fields[`f${index}`] = { type };
+      }
+      end.little += resolve(type, x86_64).bits;
+      end.big += resolve(type, s390x).bits;
     }
     return bitStruct(this.#name('Record'), fields);
   }

@@ -1,0 +1,273 @@
+import { LayoutError } from '../layout/errors.js';
+import { resolve } from '../layout/resolve.js';
+import { byteSize, type ResolvedField } from '../layout/resolved.js';
+import type { Target } from '../layout/target.js';
+import type {
+  Description,
+  FieldDescription,
+  IntegralDescription,
+  StructDescription,
+  TaggedDescription,
+  UnionDescription,
+} from '../layout/types.js';
+import { inOrder, type Emitter, type NamedDescription } from './emitter.js';
+
+// Words that GNU poke 2.4 does not take as the name of a field.
+const KEYWORDS = new Set(
+  (
+    'any as assert big little break continue else for fun if in isa lambda load method pinned print printf raise return ' +
+    'sizeof string struct try catch type union unit unmap until var void while where format'
+  ).split(' '),
+);
+
+/** The name that a field has in a pickle: keywords of GNU poke get an underscore behind them. */
+export function pokeName(name: string): string {
+  return KEYWORDS.has(name) ? `${name}_` : name;
+}
+
+function integerText(bits: number, signed: boolean): string {
+  return `${signed ? 'int' : 'uint'}<${bits}>`;
+}
+
+/** A number with the suffix of the narrowest type that GNU poke has for it. */
+function numberText(value: number | bigint): string {
+  const suffix = BigInt.asIntN(33, BigInt(value)) === BigInt(value) ? '' : 'L';
+  return BigInt(value) < 0n ? `(${value}${suffix})` : `0x${value.toString(16)}${suffix === '' ? 'U' : 'UL'}`;
+}
+
+function commentText(doc: string): string {
+  return doc.replaceAll('*/', '* /').replaceAll(/\s+/g, ' ');
+}
+
+/** How a type is written where a field is declared, without its name. */
+function typeText(type: Description, target: Target, path: string): string {
+  switch (type.kind) {
+    case 'integer':
+      return `${type.endian === undefined ? '' : `${type.endian} `}${integerText(type.bits, type.signed)}`;
+    case 'word':
+      return integerText(target.wordBits, type.signed);
+    case 'float':
+      // GNU poke has no floating point numbers: the bits as an integer.
+      return integerText(type.bits, false);
+    case 'boolean':
+      return 'uint<8>';
+    case 'bytes':
+    case 'text':
+      return `uint<8>[${type.count}]`;
+    case 'array': {
+      if (type.element.kind === 'integer' && type.element.endian !== undefined) {
+        throw unsupported(path, 'GNU poke has no arrays of integers with a byte order of their own');
+      }
+      return `${typeText(type.element, target, path)}[${type.count}]`;
+    }
+    case 'bitField':
+      throw unsupported(path, 'a bit field stands in a storage unit');
+    case 'tagged':
+      throw unsupported(path, 'a tagged union can only be a field of a struct');
+    default:
+      return type.name;
+  }
+}
+
+function unsupported(path: string, message: string): LayoutError {
+  return new LayoutError('LAYOUT_UNSUPPORTED', message, { path, offset: 0 });
+}
+
+function constraintText(item: FieldDescription): string {
+  return item.value === undefined ? '' : ` : ${pokeName(item.name)} == ${numberText(item.value)}`;
+}
+
+function docText(doc: string): string {
+  return doc === '' ? '' : ` /* ${commentText(doc)} */`;
+}
+
+/** Structs packed to the bit are what GNU poke's structs are; labels that follow from the byte order ask for it. */
+function bitsLines(type: StructDescription, target: Target): string[] {
+  return type.fields.map((item) => {
+    const path = `${type.name}.${item.name}`;
+    return `  ${typeText(item.type, target, path)} ${pokeName(item.name)}${constraintText(item)}${labelText(item)};${docText(item.doc)}`;
+  });
+}
+
+function labelText(item: FieldDescription): string {
+  if (item.label === undefined) return '';
+  if (typeof item.label === 'number') return ` @ ${item.label}#b`;
+  return ` @ (get_endian == ENDIAN_LITTLE ? ${item.label.little} : ${item.label.big}) * 1#b`;
+}
+
+/** A run of C's bit fields that fills whole bytes together. */
+interface StorageUnit {
+  readonly from: number;
+  readonly to: number;
+  readonly fields: readonly ResolvedField[];
+}
+
+/** Cuts a run of bit fields at bytes that no field crosses. */
+function storageUnits(run: readonly ResolvedField[], path: string): StorageUnit[] {
+  const units: StorageUnit[] = [];
+  let fields: ResolvedField[] = [];
+  const close = (): void => {
+    const [first] = fields;
+    const last = fields.at(-1);
+    if (first === undefined || last === undefined) return;
+    const from = Math.floor(first.bit / 8) * 8;
+    const to = Math.ceil((last.bit + last.type.bits) / 8) * 8;
+    if (to - from > 64)
+      throw unsupported(path, 'found bit fields that share more than 64 bits, which no integer of GNU poke holds');
+    units.push({ from, to, fields });
+    fields = [];
+  };
+  for (const item of run) {
+    const last = fields.at(-1);
+    const end = last === undefined ? 0 : last.bit + last.type.bits;
+    if (Math.ceil(end / 8) * 8 <= item.bit) close();
+    fields.push(item);
+  }
+  close();
+  return units;
+}
+
+function unitLines(unit: StorageUnit, index: number, target: Target): string[] {
+  const width = unit.to - unit.from;
+  const little = target.endian === 'little';
+  // Bits below each field in the integer that the storage unit is.
+  const slices = unit.fields
+    .map((item) => {
+      const at = item.bit - unit.from;
+      return { item, shift: little ? at : width - at - item.type.bits };
+    })
+    .sort((a, b) => b.shift - a.shift);
+  const lines = [`  struct uint<${width}>`, '  {'];
+  let above = width;
+  for (const { item, shift } of slices) {
+    const end = shift + item.type.bits;
+    if (end < above) lines.push(`    uint<${above - end}>;`);
+    const signed = item.type.kind === 'integer' && item.type.signed;
+    const name = item.unnamed ? '' : ` ${pokeName(item.name)}`;
+    lines.push(`    ${integerText(item.type.bits, signed)}${name};${docText(item.doc)}`);
+    above = shift;
+  }
+  if (above > 0) lines.push(`    uint<${above}>;`);
+  return [...lines, `  } bits${index};`];
+}
+
+/** C structs: padding is written out, bit fields stand in the integers that hold them. */
+function cLines(type: StructDescription, target: Target): string[] {
+  const resolved = resolve(type, target);
+  const lines: string[] = [];
+  let end = 0;
+  let pads = 0;
+  let units = 0;
+  let run: ResolvedField[] = [];
+  // Behind a tagged union, whose arms may be of different sizes, each place is said.
+  const labelled = type.fields.some((item) => item.type.kind === 'tagged');
+  const padTo = (bit: number): void => {
+    if (bit > end && !labelled) {
+      lines.push(`  uint<8>[${(bit - end) / 8}] pad${pads}_;`);
+      pads += 1;
+    }
+    end = bit;
+  };
+  const flush = (): void => {
+    for (const unit of storageUnits(run, type.name)) {
+      padTo(unit.from);
+      const text = unitLines(unit, units, target);
+      if (labelled) text.push(text.pop()?.replace(/;$/, ` @ ${unit.from}#b;`) ?? '');
+      lines.push(...text);
+      units += 1;
+      end = unit.to;
+    }
+    run = [];
+  };
+  type.fields.forEach((item, index) => {
+    const place = resolved.fields[index];
+    if (place === undefined) return;
+    if (item.type.kind === 'bitField') {
+      if (place.type.bits > 0) run.push(place);
+      return;
+    }
+    flush();
+    padTo(place.bit);
+    const label = labelled ? ` @ ${place.bit}#b` : '';
+    const path = `${type.name}.${item.name}`;
+    const text = item.type.kind === 'tagged' ? taggedText(item.type, target) : typeText(item.type, target, path);
+    lines.push(`  ${text} ${pokeName(item.name)}${constraintText(item)}${label};${docText(item.doc)}`);
+    end = place.bit + place.type.bits;
+  });
+  flush();
+  padTo(resolved.bits);
+  if (labelled) lines.push(`  uint<8>[0] end_ @ ${resolved.bits}#b;`);
+  return lines;
+}
+
+function taggedText(type: TaggedDescription, target: Target): string {
+  const tag = type.by.map(pokeName).join('.');
+  const arms = type.arms.map(
+    (arm) =>
+      `    ${typeText(arm.type, target, `${type.name}.${arm.name}`)} ${pokeName(arm.name)} : ${tag} == ${numberText(arm.tag)};`,
+  );
+  return ['union', '  {', ...arms, '  }'].join('\n');
+}
+
+function unionLines(type: UnionDescription, target: Target): string[] {
+  const size = byteSize(resolve(type as NamedDescription, target));
+  const arms = type.arms.map((arm) => {
+    const path = `${type.name}.${arm.name}`;
+    if (arm.type.kind === 'bitField') throw unsupported(path, 'GNU poke has no place for a bit field of its own');
+    return `  ${typeText(arm.type, target, path)} ${pokeName(arm.name)} @ 0#b;${docText(arm.doc)}`;
+  });
+  // A union of GNU poke is a choice; these arms are all there at once.
+  return [...arms, `  uint<8>[${size}] bytes_ @ 0#b;`];
+}
+
+function integralLines(type: IntegralDescription, target: Target): string[] {
+  return type.fields.map((item) => {
+    const path = `${type.name}.${item.name}`;
+    return `  ${typeText(item.type, target, path)} ${pokeName(item.name)}${constraintText(item)};${docText(item.doc)}`;
+  });
+}
+
+function declaration(type: NamedDescription, target: Target): string[] {
+  const about = type.doc === '' ? [] : [`/* ${commentText(type.doc)} */`];
+  switch (type.kind) {
+    case 'integral': {
+      const container = integerText(type.container.bits, type.container.signed);
+      if (type.container.endian !== undefined) {
+        throw unsupported(type.name, 'GNU poke has no integral structs with a byte order of their own');
+      }
+      return [...about, `type ${type.name} =`, `  struct ${container}`, '{', ...integralLines(type, target), '};', ''];
+    }
+    case 'struct': {
+      const lines = type.packing === 'bits' ? bitsLines(type, target) : cLines(type, target);
+      return [...about, `type ${type.name} =`, '  struct', '{', ...lines, '};', ''];
+    }
+    case 'union':
+      return [...about, `type ${type.name} =`, '  struct', '{', ...unionLines(type, target), '};', ''];
+    case 'tagged':
+      // Written where its tag is.
+      return [];
+  }
+}
+
+/**
+ * A GNU poke pickle. The byte order is the reader's to set (`.set endian`); C bit fields and words are those of the
+ * target. Storage units of bit fields are integral structs named `bits0`, `bits1`, … (GNU poke manual, "Integral Structs").
+ */
+export const pokeEmitter: Emitter = {
+  name: 'poke',
+  emit(unit, { target }) {
+    const lines = [
+      `/* ${unit.title}, for ${target.name} (${target.endian} endian). Generated: edit the description, not this file. */`,
+      '',
+      ...unit.constants.map(({ name, value }) => `var ${name} = ${numberText(value)};`),
+      ...(unit.constants.length === 0 ? [] : ['']),
+      ...unit.sets.flatMap((set) => [
+        ...(set.doc === '' ? [] : [`/* ${commentText(set.doc)} */`]),
+        ...Object.entries<number>(set.values).map(([name, value]) => `var ${set.name}_${name} = ${numberText(value)};`),
+        '',
+      ]),
+      ...inOrder(unit.types).flatMap((type) => declaration(type, target)),
+    ];
+    return `${lines.join('\n').trimEnd()}\n`;
+  },
+};
