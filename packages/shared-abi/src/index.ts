@@ -1,6 +1,26 @@
 /** The ABI between instar's host and its guests, the language it is written in, and its emitters. */
 export * from './abi/index.js';
 export { describeAbi } from './abi/description.js';
+export {
+  add,
+  and,
+  ArithmeticError,
+  compare,
+  divide,
+  divideUp,
+  modulo,
+  multiply,
+  negate,
+  not,
+  or,
+  power,
+  shiftLeft,
+  shiftRight,
+  subtract,
+  xor,
+} from './arithmetic/operators.js';
+export { cast, fromInteger, operand, toInteger, toValue, typed } from './arithmetic/typed-integer.js';
+export type { Operand, TypedInteger } from './arithmetic/typed-integer.js';
 export { codec } from './codec/codec.js';
 export type { Codec, Memory, Partly } from './codec/codec.js';
 export type { ArrayView, View } from './codec/views.js';

@@ -8,11 +8,13 @@ import { readValue, writeValue, zeroValue } from './interpret.js';
 import { ElementsView, viewer, type ArrayView, type View } from './views.js';
 
 /** What an encoder takes: fields that are left out become zero, or their constant. */
-export type Partly<T> = T extends number | bigint | boolean | string | Uint8Array
-  ? T
-  : T extends readonly (infer E)[]
-    ? readonly Partly<E>[]
-    : { readonly [K in keyof T]?: Partly<T[K]> | undefined };
+export type Partly<T> = unknown extends T
+  ? unknown
+  : T extends number | bigint | boolean | string | Uint8Array
+    ? T
+    : T extends readonly (infer E)[]
+      ? readonly Partly<E>[]
+      : { readonly [K in keyof T]?: Partly<T[K]> | undefined };
 
 /** Bytes to read from or write to. */
 export type Memory = Uint8Array | DataView;
