@@ -154,16 +154,17 @@ function placeBitField(
 ): { readonly type: ResolvedType; readonly bit: number } {
   const container = resolveIn(type.container, target, []);
   // System V x86-64 psABI 3.1.2 "Bit-Fields", AAPCS64 "Bit-fields": a bit field lies within as many units of its type's
-  // alignment as the type itself; one of width 0 ends the unit; an unnamed one aligns the struct on some targets only.
-  const unit = Math.max(packed ? 1 : container.align, item.align ?? 1) * 8;
-  if (item.align !== undefined) cursor.bit = alignUp(cursor.bit, unit);
+  // alignment as the type itself; one of width 0 ends the unit, in packed structs too; an unnamed one aligns the struct on
+  // some targets only. An alignment of its own (an attribute of gcc and clang) moves a field first, and changes no unit.
+  const unit = (packed ? 1 : container.align) * 8;
+  if (item.align !== undefined) cursor.bit = alignUp(cursor.bit, item.align * 8);
   if (type.width === 0) {
     cursor.bit = alignUp(cursor.bit, container.align * 8);
   } else if (!packed && Math.ceil(((cursor.bit % unit) + type.width) / unit) > container.bits / unit) {
     cursor.bit = alignUp(cursor.bit, unit);
   }
   if (!type.unnamed || target.unnamedBitFieldsAlign) {
-    cursor.align = Math.max(cursor.align, type.width === 0 ? container.align : unit / 8);
+    cursor.align = Math.max(cursor.align, type.width === 0 ? container.align : unit / 8, item.align ?? 1);
   }
   const bit = cursor.bit;
   cursor.bit += type.width;
