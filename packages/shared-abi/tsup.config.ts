@@ -1,4 +1,11 @@
 import { defineConfig } from 'tsup';
 import { library } from '../../tsup.base.js';
 
-export default defineConfig(library({ entry: ['src/index.ts'] }));
+export default defineConfig(
+  library({
+    entry: { index: 'src/index.ts', extract: 'src/extract/index.ts' },
+    // Only `extract` uses Node; the main entry stays free of it, and runs in browsers.
+    external: [/^node:/],
+    removeNodeProtocol: false,
+  }),
+);

@@ -1,0 +1,249 @@
+import type { Target } from '../layout/target.js';
+import { AT, TAG, type Entry, type Unit } from './dwarf.js';
+import { ExtractError } from './errors.js';
+
+/** An integer, an enumeration, `_Bool`, a pointer or a floating-point number. Sizes are bytes. */
+export interface CScalar {
+  readonly kind: 'integer' | 'enum' | 'boolean' | 'pointer' | 'float';
+  /** How C calls it, typedefs first: `uint32_t`, `long unsigned int`, `enum color`. */
+  readonly name: string;
+  readonly size: number;
+  readonly signed: boolean;
+  /** Whether it is as wide as a pointer on every target. */
+  readonly word: boolean;
+  /** `char`, which is neither `signed char` nor `unsigned char`. */
+  readonly plainChar: boolean;
+  /** Of an enumeration. */
+  readonly values: readonly (readonly [name: string, value: bigint])[];
+}
+
+export interface CArray {
+  readonly kind: 'array';
+  readonly element: CType;
+  /** 0 for a flexible array member. */
+  readonly count: number;
+}
+
+export interface CField {
+  /** Undefined for an anonymous struct or union. */
+  readonly name: string | undefined;
+  readonly type: CType;
+  /** Bits from the start of the struct: for a bit field from the end that its byte order says. */
+  bit: number;
+  /** Set for a bit field. */
+  width: number | undefined;
+  /** Whether `bit` is known to the byte only, until the second probe says more. */
+  byteOnly: boolean;
+}
+
+export interface CRecord {
+  readonly kind: 'struct' | 'union';
+  /** Tag or typedef; undefined for an anonymous one. */
+  readonly name: string | undefined;
+  readonly size: number;
+  readonly fields: readonly CField[];
+}
+
+/** A type that our language does not have (`long double`, `__int128`, vectors): bytes. */
+export interface COpaque {
+  readonly kind: 'opaque';
+  readonly name: string;
+  readonly size: number;
+}
+
+/** A type of C as the compiler's debug information describes it. */
+export type CType = CScalar | CArray | CRecord | COpaque;
+
+/** Bytes of a type. */
+export function sizeOf(type: CType): number {
+  return type.kind === 'array' ? sizeOf(type.element) * type.count : type.size;
+}
+
+const WORDS = new Set(['size_t', 'ssize_t', 'uintptr_t', 'intptr_t', 'ptrdiff_t', 'long', 'unsigned long']);
+/** Typedefs whose width is the same everywhere, whatever they stand for on this target. */
+const EXACT = /^(u?int(8|16|32|64)_t|__[us](8|16|32|64)|[us](8|16|32|64)|__[lb]e(16|32|64))$/;
+
+// DWARF 5, table 7.11: base type encodings.
+const ENCODING = { boolean: 2, float: 4, signed: 5, signedChar: 6, unsigned: 7, unsignedChar: 8, utf: 16 } as const;
+
+/** One spelling for what gcc calls `long unsigned int` and clang `unsigned long`. */
+function baseName(name: string): string {
+  const words = name.split(' ').filter((word) => word !== 'int' || !/long|short/.test(name));
+  return words.includes('unsigned')
+    ? ['unsigned', ...words.filter((word) => word !== 'unsigned')].join(' ')
+    : words.join(' ');
+}
+
+function text(entry: Entry): string | undefined {
+  const name = entry.attributes.get(AT.name);
+  return typeof name === 'string' ? name : undefined;
+}
+
+function number(entry: Entry, attribute: number): number | undefined {
+  const value = entry.attributes.get(attribute);
+  return typeof value === 'bigint' ? Number(value) : undefined;
+}
+
+/** Turns entries of the debug information into types. */
+export class TypeReader {
+  readonly #unit: Unit;
+  readonly #target: Target;
+  readonly #known = new Map<Entry, CType>();
+
+  constructor(unit: Unit, target: Target) {
+    this.#unit = unit;
+    this.#target = target;
+  }
+
+  /** The type of the variable of this name. */
+  variable(name: string): CType {
+    const entry = this.#unit.entries.find((item) => item.tag === TAG.variable && text(item) === name);
+    if (entry === undefined) throw new ExtractError('EXTRACT_ASSEMBLY', `debug information does not know ${name}`);
+    return this.#typeOf(entry);
+  }
+
+  #typeOf(entry: Entry): CType {
+    const type = this.#unit.referred(entry, AT.type);
+    if (type === undefined) throw new ExtractError('EXTRACT_UNSUPPORTED', `${text(entry) ?? 'a type'} has no type`);
+    return this.#read(type, []);
+  }
+
+  /** @param names Typedefs on the way to the type, the first that was met first. */
+  #read(entry: Entry, names: readonly string[]): CType {
+    switch (entry.tag) {
+      case TAG.typedef:
+      case TAG.constant:
+      case TAG.volatile:
+      case TAG.restrict:
+      case TAG.atomic: {
+        const inner = this.#unit.referred(entry, AT.type);
+        const name = entry.tag === TAG.typedef ? text(entry) : undefined;
+        if (inner === undefined) throw new ExtractError('EXTRACT_UNSUPPORTED', `${name ?? 'a type'} is void`);
+        return this.#read(inner, name === undefined ? names : [...names, name]);
+      }
+      case TAG.structure:
+      case TAG.union: {
+        const known = this.#known.get(entry);
+        if (known !== undefined) return known;
+        const record = this.#record(entry, names[0]);
+        this.#known.set(entry, record);
+        return record;
+      }
+      case TAG.array:
+        return this.#array(entry);
+      case TAG.base:
+        return this.#base(entry, names);
+      case TAG.enumeration: {
+        const values = entry.children
+          .filter((item) => item.tag === TAG.enumerator)
+          .map((item) => [text(item) ?? '', BigInt(item.attributes.get(AT.constValue) ?? 0n)] as const);
+        const under = this.#unit.referred(entry, AT.type);
+        const signed =
+          under === undefined ? values.some(([, value]) => value < 0n) : number(under, AT.encoding) === ENCODING.signed;
+        const name = text(entry);
+        const size = number(entry, AT.byteSize) ?? 4;
+        return scalar('enum', name === undefined ? (names[0] ?? 'enum') : `enum ${name}`, size, signed, { values });
+      }
+      case TAG.pointer: {
+        const to = this.#unit.referred(entry, AT.type);
+        const size = number(entry, AT.byteSize) ?? this.#target.wordBits / 8;
+        return scalar('pointer', this.#pointee(to), size, false, { word: true });
+      }
+      default:
+        throw new ExtractError(
+          'EXTRACT_UNSUPPORTED',
+          `found DWARF tag 0x${entry.tag.toString(16)} where a type stands`,
+        );
+    }
+  }
+
+  #pointee(entry: Entry | undefined): string {
+    if (entry === undefined) return 'void';
+    const name = text(entry);
+    if (name !== undefined) return name;
+    return entry.tag === TAG.constant || entry.tag === TAG.volatile
+      ? this.#pointee(this.#unit.referred(entry, AT.type))
+      : 'void';
+  }
+
+  #array(entry: Entry): CType {
+    const counts = entry.children
+      .filter((item) => item.tag === TAG.subrange)
+      .map((item) => {
+        const count = number(item, AT.count);
+        const upper = number(item, AT.upperBound);
+        // An array of no elements has the upper bound -1, in as many bits as the form has.
+        return count ?? (upper === undefined || upper >= 0xffff_ffff || upper < 0 ? 0 : upper + 1);
+      });
+    const element = this.#typeOf(entry);
+    return counts.reduceRight<CType>((inner, count) => ({ kind: 'array', element: inner, count }), element);
+  }
+
+  #base(entry: Entry, names: readonly string[]): CType {
+    const base = baseName(text(entry) ?? 'integer');
+    const size = number(entry, AT.byteSize) ?? 0;
+    const encoding = number(entry, AT.encoding);
+    const exactName = names.find((name) => EXACT.test(name));
+    const word = exactName === undefined && [...names, base].some((name) => WORDS.has(name));
+    const name = names[0] ?? base;
+    switch (encoding) {
+      case ENCODING.boolean:
+        return size === 1 ? scalar('boolean', name, size, false) : { kind: 'opaque', name, size };
+      case ENCODING.float:
+        return size === 4 || (size === 8 && base !== 'long double')
+          ? scalar('float', name, size, true)
+          : { kind: 'opaque', name, size };
+      case ENCODING.signed:
+      case ENCODING.signedChar:
+      case ENCODING.unsigned:
+      case ENCODING.unsignedChar:
+      case ENCODING.utf: {
+        if (![1, 2, 4, 8].includes(size)) return { kind: 'opaque', name, size };
+        const signed = encoding === ENCODING.signed || encoding === ENCODING.signedChar;
+        return scalar('integer', name, size, signed, { word, plainChar: base === 'char' });
+      }
+      default:
+        return { kind: 'opaque', name, size };
+    }
+  }
+
+  #record(entry: Entry, typedefName: string | undefined): CRecord {
+    const name = text(entry) ?? typedefName;
+    if (entry.attributes.has(AT.declaration)) {
+      throw new ExtractError('EXTRACT_UNKNOWN_TYPE', `${name ?? 'a struct'} is declared but never completed`);
+    }
+    const size = number(entry, AT.byteSize) ?? 0;
+    const fields = entry.children
+      .filter((item) => item.tag === TAG.member)
+      .map((item): CField => {
+        const type = this.#typeOf(item);
+        const width = number(item, AT.bitSize);
+        return { name: text(item), type, bit: this.#bit(item, type, width), width, byteOnly: false };
+      });
+    return { kind: entry.tag === TAG.structure ? 'struct' : 'union', name, size, fields };
+  }
+
+  /** DWARF 5 states bit positions from the start; DWARF 2 to 4 from the most significant bit of a storage unit. */
+  #bit(item: Entry, type: CType, width: number | undefined): number {
+    const whole = (number(item, AT.memberLocation) ?? 0) * 8;
+    const direct = number(item, AT.dataBitOffset);
+    if (direct !== undefined) return direct;
+    const fromTop = item.attributes.get(AT.bitOffset);
+    if (width === undefined || typeof fromTop !== 'bigint') return whole;
+    // It may be negative, and stands in a form that does not say so.
+    const below = Number(fromTop > 0xffff_ffffn ? BigInt.asIntN(64, fromTop) : BigInt.asIntN(32, fromTop));
+    if (this.#target.endian === 'big') return whole + below;
+    const unit = (number(item, AT.byteSize) ?? sizeOf(type)) * 8;
+    return whole + unit - below - width;
+  }
+}
+
+function scalar(
+  kind: CScalar['kind'],
+  name: string,
+  size: number,
+  signed: boolean,
+  more: Partial<Pick<CScalar, 'word' | 'plainChar' | 'values'>> = {},
+): CScalar {
+  return { kind, name, size, signed, word: false, plainChar: false, values: [], ...more };
+}

@@ -1,0 +1,6 @@
+/** Asks real compilers how they lay types out. Node only: it starts them. */
+export { ExtractError } from './errors.js';
+export type { ExtractErrorCode } from './errors.js';
+export { extract } from './extract.js';
+export type { ExtractedField, ExtractedType, Extraction, ExtractOptions } from './extract.js';
+export type { CompilerOptions, TargetName } from './compiler.js';
