@@ -27,6 +27,8 @@ export type { ArrayView, View } from './codec/views.js';
 export { cEmitter } from './emit/c.js';
 export { inOrder } from './emit/emitter.js';
 export type { Emitter, EmitOptions, Interface, NamedConstant, NamedDescription } from './emit/emitter.js';
+export { asciiEmitter } from './emit/ascii.js';
+export { svgEmitter } from './emit/svg.js';
 export { canonicalAbi, canonicalText, jsonEmitter } from './emit/json.js';
 export { markdownEmitter } from './emit/markdown.js';
 export { pokeEmitter, pokeName } from './emit/poke.js';

@@ -10,6 +10,7 @@ import type {
   TaggedDescription,
   UnionDescription,
 } from '../layout/types.js';
+import { bitFieldRuns, shiftInRun, type BitFieldRun } from './bit-field-runs.js';
 import { inOrder, type Emitter, type NamedDescription } from './emitter.js';
 
 // Words that GNU poke 2.4 does not take as the name of a field.
@@ -95,48 +96,13 @@ function labelText(item: FieldDescription): string {
   return ` @ (get_endian == ENDIAN_LITTLE ? ${item.label.little} : ${item.label.big}) * 1#b`;
 }
 
-/** A run of C's bit fields that fills whole bytes together. */
-interface StorageUnit {
-  readonly from: number;
-  readonly to: number;
-  readonly fields: readonly ResolvedField[];
-}
-
-/** Cuts a run of bit fields at bytes that no field crosses. */
-function storageUnits(run: readonly ResolvedField[], path: string): StorageUnit[] {
-  const units: StorageUnit[] = [];
-  let fields: ResolvedField[] = [];
-  const close = (): void => {
-    const [first] = fields;
-    const last = fields.at(-1);
-    if (first === undefined || last === undefined) return;
-    const from = Math.floor(first.bit / 8) * 8;
-    const to = Math.ceil((last.bit + last.type.bits) / 8) * 8;
-    if (to - from > 64)
-      throw unsupported(path, 'found bit fields that share more than 64 bits, which no integer of GNU poke holds');
-    units.push({ from, to, fields });
-    fields = [];
-  };
-  for (const item of run) {
-    const last = fields.at(-1);
-    const end = last === undefined ? 0 : last.bit + last.type.bits;
-    if (Math.ceil(end / 8) * 8 <= item.bit) close();
-    fields.push(item);
+/** Bit fields on the same bytes: an integral struct of the integer that they share. */
+function runLines(run: BitFieldRun, index: number, path: string): string[] {
+  const width = run.to - run.from;
+  if (width > 64) {
+    throw unsupported(path, 'found bit fields that share more than 64 bits, which no integer of GNU poke holds');
   }
-  close();
-  return units;
-}
-
-function unitLines(unit: StorageUnit, index: number, target: Target): string[] {
-  const width = unit.to - unit.from;
-  const little = target.endian === 'little';
-  // Bits below each field in the integer that the storage unit is.
-  const slices = unit.fields
-    .map((item) => {
-      const at = item.bit - unit.from;
-      return { item, shift: little ? at : width - at - item.type.bits };
-    })
-    .sort((a, b) => b.shift - a.shift);
+  const slices = run.fields.map((item) => ({ item, shift: shiftInRun(run, item) })).sort((a, b) => b.shift - a.shift);
   const lines = [`  struct uint<${width}>`, '  {'];
   let above = width;
   for (const { item, shift } of slices) {
@@ -157,7 +123,7 @@ function cLines(type: StructDescription, target: Target): string[] {
   const lines: string[] = [];
   let end = 0;
   let pads = 0;
-  let units = 0;
+  let runs = 0;
   let run: ResolvedField[] = [];
   // Behind a tagged union, whose arms may be of different sizes, each place is said.
   const labelled = type.fields.some((item) => item.type.kind === 'tagged');
@@ -169,13 +135,13 @@ function cLines(type: StructDescription, target: Target): string[] {
     end = bit;
   };
   const flush = (): void => {
-    for (const unit of storageUnits(run, type.name)) {
-      padTo(unit.from);
-      const text = unitLines(unit, units, target);
-      if (labelled) text.push(text.pop()?.replace(/;$/, ` @ ${unit.from}#b;`) ?? '');
+    for (const part of bitFieldRuns(run)) {
+      padTo(part.from);
+      const text = runLines(part, runs, type.name);
+      if (labelled) text.push(text.pop()?.replace(/;$/, ` @ ${part.from}#b;`) ?? '');
       lines.push(...text);
-      units += 1;
-      end = unit.to;
+      runs += 1;
+      end = part.to;
     }
     run = [];
   };

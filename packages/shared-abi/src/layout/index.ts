@@ -17,6 +17,7 @@ export type {
   ResolvedFloat,
   ResolvedInteger,
   ResolvedIntegral,
+  ResolvedNamed,
   ResolvedSlice,
   ResolvedStruct,
   ResolvedTagged,

@@ -5,6 +5,7 @@ import {
   type ResolvedField,
   type ResolvedInteger,
   type ResolvedIntegral,
+  type ResolvedNamed,
   type ResolvedSlice,
   type ResolvedStruct,
   type ResolvedTagged,
@@ -31,6 +32,10 @@ const cache = new WeakMap<Description, Map<string, ResolvedType>>();
  */
 export function resolve(type: StructDescription, target: Target): ResolvedStruct;
 export function resolve(type: IntegralDescription, target: Target): ResolvedIntegral;
+export function resolve(
+  type: StructDescription | IntegralDescription | UnionDescription | TaggedDescription,
+  target: Target,
+): ResolvedNamed;
 export function resolve(type: Description, target: Target): ResolvedType;
 export function resolve(type: Description, target: Target): ResolvedType {
   return resolveIn(type, target, []);

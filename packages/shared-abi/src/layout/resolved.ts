@@ -128,6 +128,9 @@ export type ResolvedType =
   | ResolvedUnion
   | ResolvedTagged;
 
+/** What has a name of its own. */
+export type ResolvedNamed = ResolvedStruct | ResolvedIntegral | ResolvedUnion | ResolvedTagged;
+
 /** Size in whole bytes. */
 export function byteSize(type: ResolvedType): number {
   return Math.ceil(type.bits / 8);

@@ -164,8 +164,6 @@ function placesOf(type: NamedDescription, target: Target): PlacedField[] {
       }
       case 'union':
         return { ...named, bit: 0, bits: resolved.arms[index]?.type.bits ?? 0 };
-      default:
-        throw new TypeError(resolved.kind);
     }
   });
 }
