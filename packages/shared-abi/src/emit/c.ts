@@ -104,10 +104,12 @@ function member(item: FieldDescription, packed: boolean, target: Target): string
   }
   const place = declarator(type, target);
   const wanted = Math.max(packed ? 1 : resolve(type, target).align, item.align ?? 1);
-  const aligned = wanted > (packed ? 1 : place.align) ? `_Alignas(${wanted}) ` : '';
+  // _Alignas may not ask for less than the type has, as a field of a packed struct may want; the attribute may.
+  const standard = wanted > place.align ? `_Alignas(${wanted}) ` : '';
+  const reduced = packed && wanted > 1 && wanted <= place.align ? ` __attribute__((aligned(${wanted})))` : '';
   const space = place.type.endsWith('*') ? '' : ' ';
   const text = [place.note, item.doc].filter((part) => part !== '').join(': ');
-  return `    ${aligned}${place.type}${space}${name}${place.suffix};${comment(text)}`;
+  return `    ${standard}${place.type}${space}${name}${place.suffix}${reduced};${comment(text)}`;
 }
 
 function attributes(packed: boolean, align: number | undefined): string {
