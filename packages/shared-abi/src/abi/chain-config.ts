@@ -1,7 +1,8 @@
 import { defineFlags } from '../layout/constants.js';
 import { defineStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
-import { array, u32, u64 } from '../layout/types.js';
+import { array, named, u32, u64 } from '../layout/types.js';
+import { DEVICE_ROLE, IMAGE_FORMAT } from './codes.js';
 
 /** "CHAI", read as a big-endian word. */
 export const CHAIN_CONFIG_MAGIC = 0x4348_4149;
@@ -20,10 +21,10 @@ export const DEVICE_FLAG = defineFlags('DeviceFlag', 'Flags of a device.', {
 
 /** One host file of the chain. */
 export const ChainDevice = defineStruct('ChainDevice', 40, 'One host file.', {
-  role: field(u32, 0, 'DeviceRole'),
-  format: field(u32, 4, 'ImageFormat, PROBE to find out'),
+  role: field(named(u32, DEVICE_ROLE), 0, 'DeviceRole'),
+  format: field(named(u32, IMAGE_FORMAT), 4, 'ImageFormat, PROBE to find out'),
   parent: field(u32, 8, 'index of the device that refers to this one, NO_PARENT for none'),
-  flags: field(u32, 12, 'DeviceFlag'),
+  flags: field(named(u32, DEVICE_FLAG), 12, 'DeviceFlag'),
   file_size: field(u64, 16, 'bytes of the host file; for an output the limit it may grow to'),
   virtual_size: field(u64, 24, 'virtual size (bytes) under FORCE_SIZE, else 0'),
   start: field(u64, 32, 'of an output: byte offset at which it begins in the file'),

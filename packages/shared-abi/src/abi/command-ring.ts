@@ -1,7 +1,7 @@
 import { defineEnum, defineFlags } from '../layout/constants.js';
 import { defineStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
-import { bytes, i32, u32, u64 } from '../layout/types.js';
+import { bytes, i32, named, u32, u64 } from '../layout/types.js';
 
 /** "RING", read as a big-endian word. */
 export const RING_MAGIC = 0x5249_4e47;
@@ -34,8 +34,8 @@ export const COMMAND_FLAG = defineFlags('CommandFlag', 'Flags of a descriptor.',
 
 /** A submission entry. Fields that an opcode does not name must be zero. */
 export const Descriptor = defineStruct('Descriptor', 64, 'A submission entry.', {
-  opcode: field(u32, 0, 'Opcode'),
-  flags: field(u32, 4, 'CommandFlag'),
+  opcode: field(named(u32, OPCODE), 0, 'Opcode'),
+  flags: field(named(u32, COMMAND_FLAG), 4, 'CommandFlag'),
   device: field(u32, 8, 'device that is read'),
   target_device: field(u32, 12, 'device that is written'),
   user_data: field(u64, 16, 'comes back in the completion'),

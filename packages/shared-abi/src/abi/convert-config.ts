@@ -1,7 +1,8 @@
 import { defineFlags } from '../layout/constants.js';
 import { defineStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
-import { bytes, u32, u64 } from '../layout/types.js';
+import { bytes, named, u32, u64 } from '../layout/types.js';
+import { IMAGE_FORMAT } from './codes.js';
 
 /** "CONV", read as a big-endian word. */
 export const CONVERT_CONFIG_MAGIC = 0x434f_4e56;
@@ -22,9 +23,9 @@ export const CONVERT_FLAG = defineFlags('ConvertFlag', 'Flags of ConvertConfig.'
 /** Config of the convert operation; dd is convert with DD_WINDOW. */
 export const ConvertConfig = defineStruct('ConvertConfig', 416, 'Config of the convert operation.', {
   magic: field(u32, 0, 'CONVERT_CONFIG_MAGIC', CONVERT_CONFIG_MAGIC),
-  flags: field(u32, 4, 'ConvertFlag'),
+  flags: field(named(u32, CONVERT_FLAG), 4, 'ConvertFlag'),
   input_device_count: field(u32, 8, 'devices of the chain that are inputs'),
-  target_format: field(u32, 12, 'ImageFormat of the output'),
+  target_format: field(named(u32, IMAGE_FORMAT), 12, 'ImageFormat of the output'),
   output_cluster_bits: field(u32, 16, 'log2 of the output cluster size, 0 for the default'),
   passphrase_len: field(u32, 20, 'bytes of `passphrase`'),
   pad0: field(u32, 24, 'zero', 0),

@@ -1,7 +1,7 @@
 import { defineEnum, defineFlags } from '../layout/constants.js';
 import { defineStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
-import { bytes, u32, u64 } from '../layout/types.js';
+import { bytes, named, u32, u64 } from '../layout/types.js';
 import { FINGERPRINT_SIZE } from './version.js';
 
 /** "INSTARGI", read as a big-endian doubleword. */
@@ -40,7 +40,7 @@ export const SEGMENT_FLAG = defineFlags(
 
 /** One segment of a guest image. */
 export const GuestSegment = defineStruct('GuestSegment', 40, 'One segment.', {
-  flags: field(u32, 0, 'SegmentFlag'),
+  flags: field(named(u32, SEGMENT_FLAG), 0, 'SegmentFlag'),
   pad: field(u32, 4, 'zero', 0),
   address: field(u64, 8, 'first byte in guest memory, a multiple of the page size'),
   memory_size: field(u64, 16, 'bytes in memory; what the file lacks is zero'),
@@ -56,7 +56,7 @@ export const FAULT = defineEnum('FaultCode', 'Fault code of a process record.', 
 
 /** The target-independent part of a process record. The register set follows it in memory and is not in the file. */
 export const ProcessRecord = defineStruct('ProcessRecord', 16, 'Head of a process record.', {
-  fault_code: field(u32, 0, 'FaultCode'),
+  fault_code: field(named(u32, FAULT), 0, 'FaultCode'),
   pad: field(u32, 4, 'zero', 0),
   fault_info: field(u64, 8, 'for STARTUP: the entry PC'),
 });

@@ -1,11 +1,12 @@
 import { defineFlags } from '../layout/constants.js';
 import { defineStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
-import { array, bytes, i64, u32, u64 } from '../layout/types.js';
+import { array, bytes, i64, named, u32, u64 } from '../layout/types.js';
+import { ERROR_KIND, IMAGE_FORMAT, RESULT_STATUS } from './codes.js';
 
 /** Why an operation failed, and where in which file. Text is UTF-8 from the guest: the host escapes it before showing it. */
 export const ErrorRecord = defineStruct('ErrorRecord', 448, 'Why an operation failed, and where.', {
-  kind: field(u32, 0, 'ErrorKind'),
+  kind: field(named(u32, ERROR_KIND), 0, 'ErrorKind'),
   device: field(u32, 4, 'index of the device the error was met in'),
   offset: field(u64, 8, 'byte offset in that device'),
   value: field(u64, 16, 'the value that was found'),
@@ -26,7 +27,7 @@ export const INFO_RESULT_MAGIC = 0x494e_4652;
 /** What a convert operation did. */
 export const ConvertResult = defineStruct('ConvertResult', 496, 'Outcome of a convert operation.', {
   magic: field(u32, 0, 'CONVERT_RESULT_MAGIC'),
-  status: field(u32, 4, 'ResultStatus'),
+  status: field(named(u32, RESULT_STATUS), 4, 'ResultStatus'),
   error: field(ErrorRecord, 8, 'set when status is ERROR'),
   data_bytes: field(u64, 456, 'bytes copied from data extents'),
   zero_bytes: field(u64, 464, 'bytes written as zeros or left as holes'),
@@ -83,11 +84,11 @@ export const INFO_MAX_NAME = 1024;
 /** What an image says of itself. */
 export const InfoResult = defineStruct('InfoResult', 47392, 'Outcome of an info operation.', {
   magic: field(u32, 0, 'INFO_RESULT_MAGIC'),
-  status: field(u32, 4, 'ResultStatus'),
+  status: field(named(u32, RESULT_STATUS), 4, 'ResultStatus'),
   error: field(ErrorRecord, 8, 'set when status is ERROR'),
-  format: field(u32, 456, 'ImageFormat that was found or forced'),
+  format: field(named(u32, IMAGE_FORMAT), 456, 'ImageFormat that was found or forced'),
   other_format: field(u32, 460, 'the second format of an ambiguous probe, else 0'),
-  flags: field(u32, 464, 'InfoFlag'),
+  flags: field(named(u32, INFO_FLAG), 464, 'InfoFlag'),
   version: field(u32, 468, 'format version (qcow2: 2 or 3)'),
   virtual_size: field(u64, 472, 'bytes'),
   cluster_size: field(u32, 480, 'bytes, 0 where the format has none'),

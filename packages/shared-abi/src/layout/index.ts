@@ -41,6 +41,7 @@ export {
   i8,
   int,
   iword,
+  named,
   pointer,
   tablePointer,
   text,

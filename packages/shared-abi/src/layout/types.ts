@@ -238,6 +238,11 @@ export const i16: Integer<number> = int(16);
 export const i32: Integer<number> = int(32);
 export const i64: Integer<bigint> = int(64);
 
+/** An integer whose values or bits have names. */
+export function named<T extends number | bigint>(type: Integer<T>, set: ConstantSet): Integer<T> {
+  return { ...type, set };
+}
+
 /** IEEE 754 single precision (C's `float`). */
 export const f32: FloatDescription & Typed<number> = { kind: 'float', bits: 32 };
 /** IEEE 754 double precision (C's `double`). */
