@@ -3,7 +3,14 @@ import { library } from '../../tsup.base.js';
 
 export default defineConfig(
   library({
-    entry: { index: 'src/index.ts', extract: 'src/extract/index.ts' },
+    entry: {
+      index: 'src/index.ts',
+      extract: 'src/extract/index.ts',
+      layout: 'src/language.ts',
+      releases: 'src/versions/releases.ts',
+    },
+    // One LayoutError for all entries.
+    splitting: true,
     // Only `extract` uses Node; the main entry stays free of it, and runs in browsers.
     external: [/^node:/],
     removeNodeProtocol: false,

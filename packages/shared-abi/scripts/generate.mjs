@@ -41,7 +41,19 @@ if (process.argv.includes('--release')) {
   writeFileSync(release, jsonEmitter.emit(abi, { target: x86_64, fingerprint }), { flag: 'wx' });
 }
 
-const releases = readdirSync(join(root, 'releases'))
-  .map((name) => parseInterface(JSON.parse(readFileSync(join(root, 'releases', name), 'utf8'))))
+const snapshots = readdirSync(join(root, 'releases')).map((name) => readFileSync(join(root, 'releases', name), 'utf8'));
+const releases = snapshots
+  .map((text) => parseInterface(JSON.parse(text)))
   .sort((a, b) => a.version.localeCompare(b.version, 'en', { numeric: true }));
 write('../../docs/abi-changes.md', changelogText(releases));
+write(
+  'src/generated/releases.ts',
+  [
+    '// @generated: `npm run generate`',
+    '/** Canonical JSON of every released version of the ABI. */',
+    'export const RELEASES: readonly string[] = [',
+    ...snapshots.map((text) => `  ${JSON.stringify(JSON.stringify(JSON.parse(text)))},`),
+    '];',
+    '',
+  ].join('\n'),
+);
