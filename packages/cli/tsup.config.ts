@@ -5,6 +5,12 @@ import { library } from '../../tsup.base.js';
 // starting is part of what users wait for and node takes more than a millisecond for each module that it looks up.
 // What finds files beside itself stays outside.
 export default defineConfig({
-  ...library({ entry: ['src/main.ts'], platform: 'node', format: ['esm'], dts: false, minify: true }),
-  noExternal: [/^@instar\/(engine|operands|shared-abi)$/],
+  ...library({
+    entry: { main: 'src/main.ts', abi: 'src/commands/abi.ts' },
+    platform: 'node',
+    format: ['esm'],
+    dts: false,
+    minify: true,
+  }),
+  noExternal: [/^@instar\/(engine|operands|shared-abi)(\/|$)/],
 });

@@ -1,3 +1,4 @@
+import type * as AbiModule from './commands/abi.js';
 import { EXIT_CODES } from './exit-codes.js';
 
 const HELP = `Usage: instar COMMAND [ARGUMENT]...
@@ -8,6 +9,7 @@ Commands:
   dd      copy a window of an image, as qemu-img dd does
   info    say what an image is, and whether it is safe
   doctor  say which sandbox works on this machine
+  abi     show, write, compare, extract and decode binary layouts
 
 instar COMMAND --help tells more of a command; instar --version prints the version.
 `;
@@ -18,6 +20,8 @@ type CommandFunction = (tokens: readonly string[]) => Promise<number> | number;
 const COMMANDS: Readonly<Record<string, () => Promise<CommandFunction>>> = {
   dd: async () => (await import('./commands/dd.js')).ddCommand,
   info: async () => (await import('./commands/info.js')).infoCommand,
+  // In a file of its own: dd does not wait for it.
+  abi: async () => ((await import(new URL('./abi.js', import.meta.url).href)) as typeof AbiModule).abiCommand,
   doctor: async () => (await import('./commands/doctor.js')).doctorCommand,
 };
 

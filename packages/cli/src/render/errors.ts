@@ -11,9 +11,15 @@ export function errorRecord(command: string, error: unknown): object {
   return { error: { command, code, message, file, location, token } };
 }
 
+const LAYOUT_ERRORS = new Set(['LayoutError', 'ExtractError']);
+
 function describe(error: unknown): { readonly code: string; readonly message: string } {
   if (error instanceof EngineError || error instanceof OperandError)
     return { code: error.code, message: error.message };
+  // The layout language and the compilers are asked by one command only, which has their classes.
+  if (error instanceof Error && LAYOUT_ERRORS.has(error.name) && 'code' in error) {
+    return { code: String(error.code), message: escapeText(error.message) };
+  }
   const text = error instanceof Error ? error.message : String(error);
   const line = text.split('\n')[0] ?? '';
   return { code: 'INTERNAL', message: `internal error, please report it: ${escapeText(line)}` };

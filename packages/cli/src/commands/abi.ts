@@ -1,0 +1,150 @@
+import { EngineError, escapeText } from '@instar/engine';
+import type * as CommanderModule from 'commander';
+import type { Command } from 'commander';
+import { EXIT_CODES } from '../exit-codes.js';
+import { listenForInterrupt } from '../interrupt.js';
+import { printError } from '../render/errors.js';
+import { decode } from './abi/decode.js';
+import { diff } from './abi/diff.js';
+import { emit, EMITTERS } from './abi/emit.js';
+import { extractTypes } from './abi/extract.js';
+import { show } from './abi/show.js';
+import { findTarget, readSource, usageError } from './abi/source.js';
+
+interface Flags {
+  readonly json?: boolean;
+  readonly layout?: boolean;
+  readonly target?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly cc: string;
+  readonly include: readonly string[];
+  readonly define: readonly string[];
+  readonly endian?: string;
+  readonly atMost?: string;
+}
+
+const repeated = (value: string, earlier: readonly string[]): readonly string[] => [...earlier, value];
+
+/** One command for all: which of its words are required is what differs. */
+function parser(
+  commander: typeof CommanderModule,
+  run: (name: string, words: readonly string[], flags: Flags) => Promise<void>,
+): Command {
+  const program = new commander.Command('instar abi')
+    .description('Binary layouts: the ABI between instar’s host and guests, or types of your own.')
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined })
+    .showSuggestionAfterError(false);
+  const from = [
+    '--from <file>',
+    'types from canonical JSON (emit --to json, extract --layout) instead of the ABI',
+  ] as const;
+  const target = ['--target <name>', 'm64, m32, x86_64, i386, aarch64, aarch64_be or s390x (default: m64)'] as const;
+  const command = (usage: string, about: string): Command => {
+    const [name = ''] = usage.split(' ');
+    return program
+      .command(usage)
+      .description(about)
+      .exitOverride()
+      .configureOutput({ writeErr: () => undefined })
+      .action(async function action(this: Command) {
+        await run(name, this.args, this.opts<Flags>());
+      });
+  };
+  command('show [types...]', 'list what there is, or draw types')
+    .option(...target)
+    .option(...from)
+    .option('--json', 'as JSON');
+  command('emit [types...]', 'write types in another language')
+    .requiredOption('--to <language>', EMITTERS.map((item) => item.name).join(', '))
+    .option(...target)
+    .option(...from);
+  command(
+    'diff <older> <newer>',
+    'what changed between two versions (1.0, current) or files, and whether that is minor or major',
+  )
+    .option('--at-most <level>', 'exit with 1 when the change is more than none, minor or major')
+    .option('--json', 'as JSON');
+  command('extract <header> <types...>', 'ask a C compiler how it lays out "struct NAME"…; nothing is run')
+    .option('--cc <compiler>', 'gcc, clang or a program', 'gcc')
+    .option(...target)
+    .option('-I, --include <dir>', 'where headers are', repeated, [])
+    .option('-D, --define <macro>', 'NAME or NAME=VALUE', repeated, [])
+    .option('--json', 'sizes, offsets and bit positions as JSON')
+    .option('--layout', 'canonical JSON for --from');
+  command('decode <type> <place>', 'print the fields of a type out of FILE or FILE@OFFSET')
+    .option(...target)
+    .option('--endian <order>', 'little or big, whatever the target has')
+    .option(...from)
+    .option('--json', 'as JSON');
+  return program;
+}
+
+async function perform(name: string, words: readonly string[], flags: Flags, signal: AbortSignal): Promise<number> {
+  const target = findTarget(flags.target);
+  const [first = '', second = ''] = words;
+  const json = flags.json === true;
+  let text: string;
+  switch (name) {
+    case 'show':
+      text = show(await readSource(flags.from), words, target, json);
+      break;
+    case 'emit':
+      text = emit(await readSource(flags.from), flags.to ?? '', words, target);
+      break;
+    case 'diff': {
+      const { text: found, exceeded } = await diff(first, second, flags.atMost, json);
+      process.stdout.write(found);
+      return exceeded ? EXIT_CODES.FAILURE : EXIT_CODES.OK;
+    }
+    case 'extract': {
+      const output = flags.layout === true ? 'layout' : json ? 'json' : 'human';
+      const { cc: compiler, include: includeDirs, define: defines } = flags;
+      text = await extractTypes(first, words.slice(1), { compiler, target, includeDirs, defines, output }, signal);
+      break;
+    }
+    default: {
+      const { endian } = flags;
+      if (endian !== undefined && endian !== 'little' && endian !== 'big') {
+        throw usageError(`found --endian ${escapeText(endian)}, expected little or big`);
+      }
+      text = await decode(await readSource(flags.from), first, second, { target, endian, json });
+    }
+  }
+  process.stdout.write(text);
+  return EXIT_CODES.OK;
+}
+
+/** `instar abi`: returns the exit code. */
+export async function abiCommand(tokens: readonly string[]): Promise<number> {
+  const interrupt = listenForInterrupt();
+  const commander = await import('commander');
+  let exitCode: number = EXIT_CODES.OK;
+  try {
+    const program = parser(commander, async (name, words, flags) => {
+      exitCode = await perform(name, words, flags, interrupt.signal);
+    });
+    if (tokens.length === 0) {
+      process.stderr.write(program.helpInformation());
+      return EXIT_CODES.FAILURE;
+    }
+    await program.parseAsync([...tokens], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof commander.CommanderError && error.exitCode === 0) return EXIT_CODES.OK;
+    const interrupted = interrupt.exitCode();
+    if (interrupted !== undefined) return interrupted;
+    const shown =
+      error instanceof commander.CommanderError
+        ? new EngineError(
+            'INVALID_OPTION',
+            `${escapeText(error.message.replace(/^error: /, ''))}; see instar abi --help`,
+          )
+        : error;
+    printError('abi', shown, tokens.includes('--json') ? process.stdout : undefined);
+    return EXIT_CODES.FAILURE;
+  } finally {
+    interrupt.dispose();
+  }
+}

@@ -1,0 +1,61 @@
+import { open } from 'node:fs/promises';
+import { EngineError } from '@instar/engine';
+import { parseSize } from '@instar/operands';
+import { byteSize, codec, resolve, type Endian, type Target } from '@instar/shared-abi';
+import type * as Picocolors from 'picocolors';
+import { fieldDump, leavesOf, valueJson, type Colour } from '../../render/field-dump.js';
+import { toJson } from '../../render/json.js';
+import { findTypes, usageError, type Source } from './source.js';
+
+export interface DecodeFlags {
+  readonly target: Target;
+  readonly endian: Endian | undefined;
+  readonly json: boolean;
+}
+
+/** `FILE` or `FILE@OFFSET`; an offset is a size as dd takes it (`512`, `0x81000`, `1M`). */
+function placeOf(word: string): { readonly file: string; readonly offset: bigint } {
+  const at = word.lastIndexOf('@');
+  if (at <= 0) return { file: word, offset: 0n };
+  const offset = parseSize(word.slice(at + 1));
+  if (offset > BigInt(Number.MAX_SAFE_INTEGER)) throw usageError(`found the offset ${offset}, expected less than 2^53`);
+  return { file: word.slice(0, at), offset };
+}
+
+async function readAt(file: string, offset: number, size: number): Promise<Uint8Array> {
+  const failed = (error: unknown): never => {
+    const { code = 'EIO' } = error as NodeJS.ErrnoException;
+    throw new EngineError('READ_FAILED', `cannot be read (${code})`, { file });
+  };
+  const handle = await open(file, 'r').catch(failed);
+  try {
+    const { bytesRead, buffer } = await handle.read(new Uint8Array(size), 0, size, offset).catch(failed);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Decodes one value of a type out of a file. */
+export async function decode(source: Source, name: string, word: string, flags: DecodeFlags): Promise<string> {
+  const [type] = findTypes(source.unit, [name]);
+  if (type === undefined) throw usageError('found no type');
+  if (type.kind === 'tagged') throw usageError(`${name} is a tagged union: decode the struct that has its tag`);
+  const target = flags.endian === undefined ? flags.target : { ...flags.target, endian: flags.endian };
+  const { file, offset } = placeOf(word);
+  const layout = resolve(type, target);
+  const size = byteSize(layout);
+  const bytes = await readAt(file, Number(offset), size);
+  if (bytes.length < size) {
+    throw new EngineError('READ_FAILED', `has ${bytes.length} bytes at offset ${offset}, ${name} needs ${size}`, {
+      file,
+    });
+  }
+  const value = codec(type, target).decode(bytes);
+  if (flags.json)
+    return `${toJson({ type: name, file, offset, size, endian: target.endian, value: valueJson(value) })}\n`;
+  const { default: pc } = (await import('picocolors')) as unknown as { readonly default: typeof Picocolors };
+  const colours: readonly Colour[] = [pc.cyan, pc.yellow, pc.green, pc.magenta];
+  const head = `${name} at ${offset} of ${file}: ${size} bytes, ${target.name}, ${target.endian} endian\n`;
+  return head + fieldDump(leavesOf(layout, value), bytes, colours, pc.dim);
+}

@@ -1,0 +1,34 @@
+import {
+  asciiEmitter,
+  cEmitter,
+  jsonEmitter,
+  markdownEmitter,
+  pokeEmitter,
+  rustEmitter,
+  svgEmitter,
+  type Emitter,
+  type Target,
+} from '@instar/shared-abi';
+import { findTypes, usageError, type Source } from './source.js';
+
+export const EMITTERS: readonly Emitter[] = [
+  cEmitter,
+  rustEmitter,
+  pokeEmitter,
+  jsonEmitter,
+  markdownEmitter,
+  svgEmitter,
+  asciiEmitter,
+];
+
+/** An interface in a language: all of it, or the types that were named and what they use. */
+export function emit(source: Source, language: string, names: readonly string[], target: Target): string {
+  const emitter = EMITTERS.find((item) => item.name === language);
+  if (emitter === undefined) {
+    throw usageError(`found the language ${language}, expected ${EMITTERS.map((item) => item.name).join(', ')}`);
+  }
+  const { unit, fingerprint } = source;
+  if (names.length === 0) return emitter.emit(unit, { target, fingerprint });
+  const title = names.join(', ');
+  return emitter.emit({ title, regions: [], constants: [], sets: [], types: findTypes(unit, names) }, { target });
+}

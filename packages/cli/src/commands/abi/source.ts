@@ -1,0 +1,73 @@
+import { readFile } from 'node:fs/promises';
+import { EngineError, escapeText } from '@instar/engine';
+import {
+  describeAbi,
+  FINGERPRINT,
+  parseInterface,
+  TARGETS,
+  x86_64,
+  i386,
+  type Interface,
+  type NamedDescription,
+  type Target,
+} from '@instar/shared-abi';
+
+/** Where types come from: our own ABI, or a file that `emit --to json` or `extract --layout` wrote. */
+export interface Source {
+  readonly unit: Interface;
+  /** SHA-256 of our own ABI; a file's is not vouched for. */
+  readonly fingerprint: Uint8Array | undefined;
+}
+
+/** A mistake in the command line. */
+export function usageError(message: string): EngineError {
+  return new EngineError('INVALID_OPTION', message);
+}
+
+/** Reads an interface from a file of canonical JSON. */
+export async function readInterface(file: string): Promise<Interface> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    const { code = 'EIO' } = error as NodeJS.ErrnoException;
+    throw new EngineError('READ_FAILED', `cannot be read (${code})`, { file });
+  });
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new EngineError('INVALID_OPTION', 'is no JSON; expected what `instar abi emit --to json` writes', { file });
+  }
+  return parseInterface(json);
+}
+
+export async function readSource(from: string | undefined): Promise<Source> {
+  if (from === undefined) return { unit: describeAbi(), fingerprint: FINGERPRINT };
+  return { unit: await readInterface(from), fingerprint: undefined };
+}
+
+/**
+ * Types by name; all of them for an empty list.
+ * @throws EngineError `INVALID_OPTION` for a name that there is not, with those that resemble it.
+ */
+export function findTypes(unit: Interface, names: readonly string[]): readonly NamedDescription[] {
+  if (names.length === 0) return unit.types;
+  return names.map((name) => {
+    const found = unit.types.find((type) => type.name === name);
+    if (found !== undefined) return found;
+    const like = unit.types
+      .filter((type) => type.name.toLowerCase().includes(name.toLowerCase()))
+      .map((type) => type.name);
+    const hint = like.length > 0 ? `; there is ${like.join(', ')}` : '; see instar abi show';
+    throw usageError(`found no type ${escapeText(name)}${hint}`);
+  });
+}
+
+/** Targets by the names that compilers and people use. */
+export function findTarget(name: string | undefined): Target {
+  if (name === undefined || name === 'm64') return x86_64;
+  if (name === 'm32') return i386;
+  const found = TARGETS.find((target) => target.name === name);
+  if (found !== undefined) return found;
+  throw usageError(
+    `found the target ${escapeText(name)}, expected m64, m32, ${TARGETS.map((item) => item.name).join(', ')}`,
+  );
+}
