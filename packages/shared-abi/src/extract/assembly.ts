@@ -17,6 +17,8 @@ export interface Assembly {
   readonly section: (name: string) => Section;
   /** Bytes from a label to the end that `.size` states, or `count` of them. */
   readonly object: (label: string, count: number) => Uint8Array;
+  /** Every label. */
+  readonly labels: readonly string[];
   /** The values that `.set` gave a symbol, in order. */
   readonly settings: ReadonlyMap<string, readonly number[]>;
 }
@@ -207,6 +209,7 @@ export function readAssembly(text: string, target: Target): Assembly {
   return {
     endian: target.endian,
     settings,
+    labels: [...places.keys()],
     section(name) {
       const found = sections.get(name);
       if (found === undefined) throw new ExtractError('EXTRACT_ASSEMBLY', `the assembly has no section ${name}`);

@@ -59,7 +59,9 @@ export function sizeOf(type: CType): number {
   return type.kind === 'array' ? sizeOf(type.element) * type.count : type.size;
 }
 
-const WORDS = new Set(['size_t', 'ssize_t', 'uintptr_t', 'intptr_t', 'ptrdiff_t', 'long', 'unsigned long']);
+const WORDS = new Set(
+  'size_t ssize_t uintptr_t intptr_t ptrdiff_t long usize isize'.split(' ').concat('unsigned long'),
+);
 /** Typedefs whose width is the same everywhere, whatever they stand for on this target. */
 const EXACT = /^(u?int(8|16|32|64)_t|__[us](8|16|32|64)|[us](8|16|32|64)|__[lb]e(16|32|64))$/;
 
@@ -102,6 +104,25 @@ export class TypeReader {
     return this.#typeOf(entry);
   }
 
+  /** What the only parameter of the function of this name, in whatever module, is a reference to. */
+  referent(name: string): CType {
+    const search = (entries: readonly Entry[]): Entry | undefined => {
+      for (const entry of entries) {
+        if (entry.tag === TAG.subprogram && text(entry) === name) return entry;
+        const found = entry.tag === TAG.namespace ? search(entry.children) : undefined;
+        if (found !== undefined) return found;
+      }
+      return undefined;
+    };
+    const parameter = search(this.#unit.entries)?.children.find((item) => item.tag === TAG.parameter);
+    const reference = parameter === undefined ? undefined : this.#unit.referred(parameter, AT.type);
+    if (reference === undefined) throw new ExtractError('EXTRACT_ASSEMBLY', `debug information does not know ${name}`);
+    return this.#typeOf(reference);
+  }
+
+  /** Alignments in bytes that the debug information states: rustc's does, of structs and unions. */
+  readonly aligns = new Map<CType, number>();
+
   #typeOf(entry: Entry): CType {
     const type = this.#unit.referred(entry, AT.type);
     if (type === undefined) throw new ExtractError('EXTRACT_UNSUPPORTED', `${text(entry) ?? 'a type'} has no type`);
@@ -125,8 +146,10 @@ export class TypeReader {
       case TAG.union: {
         const known = this.#known.get(entry);
         if (known !== undefined) return known;
-        const record = this.#record(entry, names[0]);
+        const record = this.#recordOrBytes(entry, names[0]);
         this.#known.set(entry, record);
+        const align = number(entry, AT.alignment);
+        if (align !== undefined) this.aligns.set(record, align);
         return record;
       }
       case TAG.array:
@@ -207,6 +230,12 @@ export class TypeReader {
     }
   }
 
+  /** An enumeration of Rust with data has no fixed set of fields. */
+  #recordOrBytes(entry: Entry, typedefName: string | undefined): CType {
+    if (!entry.children.some((item) => item.tag === TAG.variantPart)) return this.#record(entry, typedefName);
+    return { kind: 'opaque', name: text(entry) ?? 'enum', size: number(entry, AT.byteSize) ?? 0 };
+  }
+
   #record(entry: Entry, typedefName: string | undefined): CRecord {
     const name = text(entry) ?? typedefName;
     if (entry.attributes.has(AT.declaration)) {
@@ -220,6 +249,8 @@ export class TypeReader {
         const width = number(item, AT.bitSize);
         return { name: text(item), type, bit: this.#bit(item, type, width), width, byteOnly: false };
       });
+    // rustc lists fields as they are declared, and places them as it likes.
+    if (entry.tag === TAG.structure) fields.sort((a, b) => a.bit - b.bit);
     return { kind: entry.tag === TAG.structure ? 'struct' : 'union', name, size, fields };
   }
 

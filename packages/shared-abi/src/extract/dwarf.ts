@@ -7,6 +7,7 @@ import { ExtractError } from './errors.js';
 export const TAG = {
   array: 0x01,
   enumeration: 0x04,
+  parameter: 0x05,
   member: 0x0d,
   pointer: 0x0f,
   structure: 0x13,
@@ -16,6 +17,9 @@ export const TAG = {
   base: 0x24,
   constant: 0x26,
   enumerator: 0x28,
+  subprogram: 0x2e,
+  variantPart: 0x33,
+  namespace: 0x39,
   variable: 0x34,
   volatile: 0x35,
   restrict: 0x37,
@@ -36,6 +40,7 @@ export const AT = {
   encoding: 0x3e,
   type: 0x49,
   dataBitOffset: 0x6b,
+  alignment: 0x88,
 } as const;
 
 /** One entry of the debug information. */

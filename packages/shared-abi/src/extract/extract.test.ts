@@ -190,6 +190,31 @@ describe('extract refuses, with a code', () => {
     }),
   );
 
+  it(
+    'an answer of which the debug information and the initialised data tell different stories',
+    withGcc(async () => {
+      // A compiler whose runs with debug information lay out otherwise than its other runs.
+      const liar = (flag: string): string => {
+        const path = join(folder, `liar${flag}`);
+        const script = `#!/bin/sh\ncase "$*" in *-gdwarf*) exec gcc ${flag} "$@";; *) exec gcc "$@";; esac\n`;
+        writeFileSync(path, script, { mode: 0o755 });
+        return path;
+      };
+      const packed = await codeOf(
+        ask('struct s { char a; int b; };', ['struct s'], { compiler: liar('-fpack-struct') }),
+      );
+      expect(packed).toEqual({
+        code: 'EXTRACT_CONTRADICTION',
+        message: 'sizeof(struct s): the debug information says 5, the initialised data 8',
+      });
+      const text = 'struct s { char a : 3; int b : 5; int c; };';
+      const moved = await codeOf(ask(text, ['struct s'], { compiler: liar('-mms-bitfields') }));
+      expect(moved.code).toBe('EXTRACT_CONTRADICTION');
+      const sign = await codeOf(ask('struct s { char a : 3; };', ['struct s'], { compiler: liar('-funsigned-char') }));
+      expect(sign.message).toBe('whether struct s.a is signed: the debug information says 0, the initialised data 1');
+    }),
+  );
+
   it('what its caller aborts, before and while the compiler runs', async () => {
     const aborted = AbortSignal.abort(new Error('enough'));
     expect(await codeOf(ask('', ['int'], { signal: aborted }))).toMatchObject({ code: 'EXTRACT_ABORTED' });

@@ -107,7 +107,8 @@ async function explain(error: unknown, compiler: Compiler, names: readonly strin
   return error;
 }
 
-function extracted(name: string, type: CType, aligns: Alignments, describer: Describer): ExtractedType {
+/** Puts what is known of a type into the form that callers get. */
+export function extracted(name: string, type: CType, aligns: Alignments, describer: Describer): ExtractedType {
   const [element, counts] = elementOf(type);
   const layout = describer.describe(type, name.replace(/^\w+\s+/, ''));
   return {

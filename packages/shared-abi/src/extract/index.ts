@@ -3,4 +3,6 @@ export { ExtractError } from './errors.js';
 export type { ExtractErrorCode } from './errors.js';
 export { extract } from './extract.js';
 export type { ExtractedField, ExtractedType, Extraction, ExtractOptions } from './extract.js';
+export { extractRust } from './rust.js';
+export type { ExtractRustOptions } from './rust.js';
 export type { CompilerOptions, TargetName } from './compiler.js';

@@ -19,11 +19,13 @@ export async function run(
   args: readonly string[],
   input: string,
   signal: AbortSignal | undefined,
+  directory?: string,
 ): Promise<Ran> {
   if (signal?.aborted === true) throw aborted(signal);
   return new Promise<Ran>((resolve, reject) => {
     const child = spawn(program, args, {
       detached: true,
+      ...(directory === undefined ? {} : { cwd: directory }),
       stdio: ['pipe', 'pipe', 'pipe'],
       // Messages are quoted to people and compared by tests: in one language.
       env: { ...process.env, LC_ALL: 'C' },
