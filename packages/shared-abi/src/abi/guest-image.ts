@@ -1,7 +1,7 @@
 import { defineEnum, defineFlags } from '../layout/constants.js';
 import { defineStruct } from '../layout/fixed-struct.js';
-import { field } from '../layout/struct.js';
-import { bytes, named, u32, u64 } from '../layout/types.js';
+import { field, struct, type Struct } from '../layout/struct.js';
+import { bytes, named, u32, u64, type ValueOf } from '../layout/types.js';
 import { FINGERPRINT_SIZE } from './version.js';
 
 /** "INSTARGI", read as a big-endian doubleword. */
@@ -54,12 +54,24 @@ export const FAULT = defineEnum('FaultCode', 'Fault code of a process record.', 
   STARTUP: [1, 'has not run: the backend sets the registers, the entry PC is in the fault info'],
 });
 
-/** The target-independent part of a process record. The register set follows it in memory and is not in the file. */
-export const ProcessRecord = defineStruct('ProcessRecord', 16, 'Head of a process record.', {
+const PROCESS_RECORD_HEAD = {
   fault_code: field(named(u32, FAULT), 0, 'FaultCode'),
   pad: field(u32, 4, 'zero', 0),
   fault_info: field(u64, 8, 'for STARTUP: the entry PC'),
-});
+};
+
+/** The target-independent part of a process record. The register set follows it in memory and is not in the file. */
+export const ProcessRecord = defineStruct('ProcessRecord', 16, 'Head of a process record.', PROCESS_RECORD_HEAD);
+
+/**
+ * A process record as it lies in memory: the head that a guest image holds, then the register set of the target, which
+ * no image holds. A loader zeroes the record and loads the head (`loadHead`); the registers are set at the first fault.
+ */
+export function processRecordWith<V>(registers: Struct<V>): Struct<ProcessRecordValue & { readonly registers: V }> {
+  return struct('ProcessRecord', { ...PROCESS_RECORD_HEAD, registers }, { tail: 'registers' });
+}
+
+type ProcessRecordValue = ValueOf<typeof ProcessRecord>;
 
 /** Register tail of a process record on x86-64. */
 export const RegistersX86_64 = defineStruct('RegistersX86_64', 144, 'Register tail on x86-64.', {

@@ -26,6 +26,11 @@ export type {
 } from './resolved.js';
 export { bitStruct, field, integral, struct, tagged, union } from './struct.js';
 export type { FieldSpec, Integral, Struct, StructOptions, StructValue, Tagged, TaggedValue, Union } from './struct.js';
+export { indexOfPointer, pointerOfIndex } from './table-pointer.js';
+export type { TablePlace } from './table-pointer.js';
+export { headOf, headSize, loadHead, truncateTail } from './tail.js';
+export { compareTargets } from './target-report.js';
+export type { TargetDifference, TargetPlace } from './target-report.js';
 export { TARGETS, aarch64, aarch64_be, i386, s390x, x86_64 } from './target.js';
 export type { Endian, Target } from './target.js';
 export {
