@@ -59,7 +59,10 @@ impl Ring {
         self.submission_tail = self.submission_tail.wrapping_add(1);
         word(RingHeader::OFFSET_SUBMISSION_TAIL).store(self.submission_tail, Ordering::Release);
         fence(Ordering::SeqCst);
-        if word(RingHeader::OFFSET_NEED_WAKEUP).load(Ordering::SeqCst) == 1 {
+        // Taken back here: until the host's thread runs and does it itself, each further descriptor would ring again, and a
+        // ring costs up to a hundred times what a descriptor does.
+        let need_wakeup = word(RingHeader::OFFSET_NEED_WAKEUP);
+        if need_wakeup.load(Ordering::SeqCst) == 1 && need_wakeup.swap(0, Ordering::SeqCst) == 1 {
             crate::doorbell();
         }
     }
