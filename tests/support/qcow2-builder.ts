@@ -1,28 +1,42 @@
-/** Field offsets in the header (qcow2.txt "Header"). */
+import {
+  BitmapDirectoryEntry,
+  BitmapsExtension,
+  CompressedL2Entry,
+  headerOffset,
+  l2Mask,
+  l2Shift,
+  L2Entry,
+  qcow2Codec,
+  Qcow2Extension,
+  Qcow2Header,
+  SnapshotEntry,
+} from './qcow2-layout.js';
+
+/** Offsets of the fields that tests bend. */
 export const AT = {
-  MAGIC: 0,
-  VERSION: 4,
-  BACKING_OFFSET: 8,
-  BACKING_LENGTH: 16,
-  CLUSTER_BITS: 20,
-  SIZE: 24,
-  CRYPT_METHOD: 32,
-  L1_SIZE: 36,
-  L1_OFFSET: 40,
-  REFCOUNT_OFFSET: 48,
-  REFCOUNT_CLUSTERS: 56,
-  SNAPSHOT_COUNT: 60,
-  SNAPSHOT_OFFSET: 64,
-  INCOMPATIBLE: 72,
-  COMPATIBLE: 80,
-  AUTOCLEAR: 88,
-  REFCOUNT_ORDER: 96,
-  HEADER_LENGTH: 100,
-  COMPRESSION: 104,
+  MAGIC: headerOffset('magic'),
+  VERSION: headerOffset('version'),
+  BACKING_OFFSET: headerOffset('backing_file_offset'),
+  BACKING_LENGTH: headerOffset('backing_file_size'),
+  CLUSTER_BITS: headerOffset('cluster_bits'),
+  SIZE: headerOffset('virtual_size'),
+  CRYPT_METHOD: headerOffset('crypt_method'),
+  L1_SIZE: headerOffset('l1_size'),
+  L1_OFFSET: headerOffset('l1_table_offset'),
+  REFCOUNT_OFFSET: headerOffset('refcount_table_offset'),
+  REFCOUNT_CLUSTERS: headerOffset('refcount_table_clusters'),
+  SNAPSHOT_COUNT: headerOffset('nb_snapshots'),
+  SNAPSHOT_OFFSET: headerOffset('snapshots_offset'),
+  INCOMPATIBLE: headerOffset('incompatible_features'),
+  COMPATIBLE: headerOffset('compatible_features'),
+  AUTOCLEAR: headerOffset('autoclear_features'),
+  REFCOUNT_ORDER: headerOffset('refcount_order'),
+  HEADER_LENGTH: headerOffset('header_length'),
+  COMPRESSION: headerOffset('compression_type'),
 } as const;
 
-const HEADER_LENGTH = 112;
-const EXTENSION_HEADER = 8;
+const HEADER_LENGTH = qcow2Codec(Qcow2Header).size;
+const EXTENSION_HEADER = qcow2Codec(Qcow2Extension).size;
 
 /** Header extension types (qcow2.txt "Header extensions"). */
 const EXTENSION = {
@@ -55,11 +69,11 @@ export const PART = {
 const CLUSTERS = 9;
 
 /** The offset in an L1 or L2 entry is that of a cluster with a refcount of one. */
-export const COPIED = 1n << 63n;
+export const COPIED = l2Mask(L2Entry, 'copied');
 /** The L2 entry is a compressed cluster descriptor. */
-export const COMPRESSED = 1n << 62n;
+export const COMPRESSED = l2Mask(L2Entry, 'compressed');
 /** Additional sectors in such a descriptor begin at this bit, for clusters of 64 KiB. */
-const COMPRESSED_SECTORS = 54n;
+const COMPRESSED_SECTORS = l2Shift(CompressedL2Entry, 'additional_sectors');
 
 export const DISK_SIZE = 1 << 20;
 
@@ -79,16 +93,18 @@ export class Qcow2Builder {
   #extensionsEnd = HEADER_LENGTH;
 
   constructor() {
-    this.u32(AT.MAGIC, 0x514649fb)
-      .u32(AT.VERSION, 3)
-      .u32(AT.CLUSTER_BITS, 16)
-      .u64(AT.SIZE, BigInt(DISK_SIZE))
-      .u32(AT.L1_SIZE, 1)
-      .u64(AT.L1_OFFSET, BigInt(PART.L1_TABLE))
-      .u64(AT.REFCOUNT_OFFSET, BigInt(PART.REFCOUNT_TABLE))
-      .u32(AT.REFCOUNT_CLUSTERS, 1)
-      .u32(AT.REFCOUNT_ORDER, 4)
-      .u32(AT.HEADER_LENGTH, HEADER_LENGTH)
+    const header = qcow2Codec(Qcow2Header).encode({
+      version: 3,
+      cluster_bits: 16,
+      virtual_size: BigInt(DISK_SIZE),
+      l1_size: 1,
+      l1_table_offset: BigInt(PART.L1_TABLE),
+      refcount_table_offset: BigInt(PART.REFCOUNT_TABLE),
+      refcount_table_clusters: 1,
+      refcount_order: 4,
+      header_length: HEADER_LENGTH,
+    });
+    this.put(0, header)
       .u64(PART.REFCOUNT_TABLE, BigInt(PART.REFCOUNT_BLOCK))
       .u64(PART.L1_TABLE, COPIED + BigInt(PART.L2_TABLE))
       .l2(0, COPIED + BigInt(PART.DATA))
@@ -131,9 +147,10 @@ export class Qcow2Builder {
   extension(type: number, content: Uint8Array, length = content.length): this {
     const at = this.#extensionsEnd;
     this.#extensionsEnd += EXTENSION_HEADER + Math.ceil(content.length / 8) * 8;
-    return this.u32(at, type)
-      .u32(at + 4, length)
-      .put(at + EXTENSION_HEADER, content);
+    return this.put(at, qcow2Codec(Qcow2Extension).encode({ kind: type, size: length })).put(
+      at + EXTENSION_HEADER,
+      content,
+    );
   }
 
   /** Names a backing file, and its format when one is given. */
@@ -161,30 +178,37 @@ export class Qcow2Builder {
   /** Has one internal snapshot (qcow2.txt "Snapshots"). */
   snapshot(id: Name, name: Name, extra: Uint8Array = new Uint8Array(16)): this {
     const [idBytes, nameBytes] = [bytesOf(id), bytesOf(name)];
+    const entry = qcow2Codec(SnapshotEntry).encode({
+      l1_table_offset: BigInt(PART.L1_TABLE),
+      l1_size: 1,
+      id_str_size: idBytes.length,
+      name_size: nameBytes.length,
+      extra_data_size: extra.length,
+    });
     return this.u32(AT.SNAPSHOT_COUNT, 1)
       .u64(AT.SNAPSHOT_OFFSET, BigInt(PART.SPARE))
-      .u64(PART.SPARE, BigInt(PART.L1_TABLE))
-      .u32(PART.SPARE + 8, 1)
-      .u16(PART.SPARE + 12, idBytes.length)
-      .u16(PART.SPARE + 14, nameBytes.length)
-      .u32(PART.SPARE + 36, extra.length)
-      .put(PART.SPARE + 40, Buffer.concat([extra, idBytes, nameBytes]));
+      .put(PART.SPARE, entry)
+      .put(PART.SPARE + entry.length, Buffer.concat([extra, idBytes, nameBytes]));
   }
 
   /** Has one persistent bitmap (qcow2.txt "Bitmaps extension", "Bitmap directory"). */
   bitmap(name: Name): this {
     const content = bytesOf(name);
-    const entry = Buffer.alloc(Math.ceil((24 + content.length) / 8) * 8);
-    entry.writeBigUInt64BE(BigInt(PART.SPARE + CLUSTER), 0);
-    entry.writeUInt32BE(1, 8);
-    entry[16] = 1;
-    entry[17] = 16;
-    entry.writeUInt16BE(content.length, 18);
-    content.copy(entry, 24);
-    const extension = Buffer.alloc(24);
-    extension.writeUInt32BE(1, 0);
-    extension.writeBigUInt64BE(BigInt(entry.length), 8);
-    extension.writeBigUInt64BE(BigInt(PART.SPARE), 16);
+    const fixed = qcow2Codec(BitmapDirectoryEntry).encode({
+      table_offset: BigInt(PART.SPARE + CLUSTER),
+      table_size: 1,
+      kind: 1,
+      granularity_bits: 16,
+      name_size: content.length,
+    });
+    const entry = Buffer.alloc(Math.ceil((fixed.length + content.length) / 8) * 8);
+    entry.set(fixed);
+    entry.set(content, fixed.length);
+    const extension = qcow2Codec(BitmapsExtension).encode({
+      nb_bitmaps: 1,
+      directory_size: BigInt(entry.length),
+      directory_offset: BigInt(PART.SPARE),
+    });
     return this.put(PART.SPARE, entry).u64(AT.AUTOCLEAR, 1n).extension(EXTENSION.BITMAPS, extension);
   }
 
