@@ -249,8 +249,8 @@ export class TypeReader {
         const width = number(item, AT.bitSize);
         return { name: text(item), type, bit: this.#bit(item, type, width), width, byteOnly: false };
       });
-    // rustc lists fields as they are declared, and places them as it likes.
-    if (entry.tag === TAG.structure) fields.sort((a, b) => a.bit - b.bit);
+    // rustc lists fields as they are declared, and places them as it likes. By byte: some bits are not known yet.
+    if (entry.tag === TAG.structure) fields.sort((a, b) => Math.floor(a.bit / 8) - Math.floor(b.bit / 8));
     return { kind: entry.tag === TAG.structure ? 'struct' : 'union', name, size, fields };
   }
 

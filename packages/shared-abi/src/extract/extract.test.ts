@@ -210,6 +210,10 @@ describe('extract refuses, with a code', () => {
       const text = 'struct s { char a : 3; int b : 5; int c; };';
       const moved = await codeOf(ask(text, ['struct s'], { compiler: liar('-mms-bitfields') }));
       expect(moved.code).toBe('EXTRACT_CONTRADICTION');
+      const only = 'struct s { char a : 3; short b : 5; } __attribute__((aligned(8)));';
+      expect((await codeOf(ask(only, ['struct s'], { compiler: liar('-mms-bitfields') }))).message).toBe(
+        'struct s.b: the debug information says bits 16 to 20, the initialised data bits 3 to 7',
+      );
       const sign = await codeOf(ask('struct s { char a : 3; };', ['struct s'], { compiler: liar('-funsigned-char') }));
       expect(sign.message).toBe('whether struct s.a is signed: the debug information says 0, the initialised data 1');
     }),
