@@ -1,3 +1,4 @@
+import { checkConstant, checkOffset, checkSize, sizeError } from './claims.js';
 import { LayoutError } from './errors.js';
 import {
   type BitOrder,
@@ -195,18 +196,7 @@ function resolveC(type: StructDescription, target: Target, inside: readonly Desc
       place = placeBitField(item.type, item, cursor, packed, target);
     } else {
       const resolved = resolveIn(item.type, target, inside);
-      if (resolved.bits % 8 !== 0 || !isCType(resolved)) {
-        throw new LayoutError(
-          'LAYOUT_UNSUPPORTED',
-          `found ${widthText(resolved)}, expected whole bytes of a width that C has`,
-          {
-            path,
-            offset: Math.floor(cursor.bit / 8),
-            found: resolved.bits,
-            expected: 'a type that C has, or a struct that is packed to the bit around it',
-          },
-        );
-      }
+      checkCType(resolved, path, cursor.bit);
       const align = Math.max(packed ? 1 : resolved.align, item.align ?? 1);
       cursor.align = Math.max(cursor.align, align);
       cursor.bit = alignUp(cursor.bit, align * 8);
@@ -237,6 +227,16 @@ function resolveC(type: StructDescription, target: Target, inside: readonly Desc
     align: cursor.align,
     source: type,
   };
+}
+
+function checkCType(type: ResolvedType, path: string, bit: number): void {
+  if (type.bits % 8 === 0 && isCType(type)) return;
+  throw new LayoutError('LAYOUT_UNSUPPORTED', `found ${widthText(type)}, expected whole bytes of a width that C has`, {
+    path,
+    offset: Math.floor(bit / 8),
+    found: type.bits,
+    expected: 'a type that C has, or a struct that is packed to the bit around it',
+  });
 }
 
 function isCType(type: ResolvedType): boolean {
@@ -350,17 +350,7 @@ function resolveUnion(type: UnionDescription, target: Target, inside: readonly D
       resolved = placeBitField(item.type, item, cursor, type.packed, target).type;
     } else {
       resolved = resolveIn(item.type, target, inside);
-      if (resolved.bits % 8 !== 0 || !isCType(resolved)) {
-        throw new LayoutError(
-          'LAYOUT_UNSUPPORTED',
-          `found ${widthText(resolved)}, expected whole bytes of a width that C has`,
-          {
-            path: `${type.name}.${item.name}`,
-            offset: 0,
-            found: resolved.bits,
-          },
-        );
-      }
+      checkCType(resolved, `${type.name}.${item.name}`, 0);
       cursor.align = Math.max(cursor.align, type.packed ? 1 : resolved.align, item.align ?? 1);
     }
     most = Math.max(most, resolved.bits);
@@ -403,63 +393,4 @@ function resolvedField(item: FieldDescription, type: ResolvedType, bit: number):
     value: item.value,
     unnamed: item.type.kind === 'bitField' && item.type.unnamed,
   };
-}
-
-function checkConstant(path: string, offset: number, item: FieldDescription, type: ResolvedType): void {
-  if (item.value === undefined) return;
-  if (type.kind !== 'integer') {
-    throw new LayoutError('LAYOUT_VALUE', `found a constant of type ${type.kind}, expected an integer`, {
-      path,
-      offset,
-    });
-  }
-  if (typeof item.value !== (type.wide ? 'bigint' : 'number')) {
-    throw new LayoutError('LAYOUT_VALUE', `found ${typeof item.value}, expected ${type.wide ? 'bigint' : 'number'}`, {
-      path,
-      offset,
-      found: item.value,
-    });
-  }
-  const value = BigInt(item.value);
-  const [low, high] = integerRange(type);
-  if (value < low || value > high) {
-    throw new LayoutError('LAYOUT_RANGE', `found ${value}, expected ${low} to ${high}`, {
-      path,
-      offset,
-      found: item.value,
-    });
-  }
-}
-
-/** Smallest and largest value of an integer. */
-export function integerRange(type: ResolvedInteger): readonly [low: bigint, high: bigint] {
-  const bits = BigInt(type.bits);
-  return type.signed ? [-(1n << (bits - 1n)), (1n << (bits - 1n)) - 1n] : [0n, (1n << bits) - 1n];
-}
-
-function checkOffset(
-  type: StructDescription,
-  item: FieldDescription,
-  path: string,
-  bit: number,
-  before: number,
-  align: number,
-): void {
-  const gap = type.explicit && bit !== before;
-  if (!gap && (item.at === undefined || item.at * 8 === bit)) return;
-  throw new LayoutError(
-    'LAYOUT_OFFSET',
-    `declared at ${item.at ?? 'no offset'}, but the fields before it end at ${before / 8} and its alignment is ${align}; ` +
-      'declare the padding or mend the offset',
-    { path, offset: Math.floor(bit / 8), found: item.at, expected: bit / 8 },
-  );
-}
-
-function checkSize(type: StructDescription, bits: number): void {
-  if (type.size === undefined || type.size * 8 === bits) return;
-  throw sizeError(type.name, bits / 8, `declared ${type.size} bytes, the fields need ${bits / 8}`, type.size, bits / 8);
-}
-
-function sizeError(path: string, offset: number, message: string, found: number, expected: number): LayoutError {
-  return new LayoutError('LAYOUT_SIZE', message, { path, offset, found, expected });
 }
