@@ -146,7 +146,7 @@ export class Describer {
         const gap = bit - end;
         const pads = gap > 0 && gap <= 64 ? [0, gap] : [0];
         for (const pad of pads) {
-          if (pad > bitsOf(type.container)) continue;
+          if (pad > bitsOf(type.container, this.#target)) continue;
           candidates.push([
             [`pad_${key}`, { type: unnamedBits(type.container, pad) }],
             [key, { type }],
@@ -238,7 +238,7 @@ function bitFieldType(field: CField): Type {
   return described;
 }
 
-function bitsOf(container: BitFieldDescription['container']): number {
+function bitsOf(container: BitFieldDescription['container'], target: Target): number {
   if (container.kind === 'boolean') return 1;
-  return container.kind === 'word' ? 64 : container.bits;
+  return container.kind === 'word' ? target.wordBits : container.bits;
 }

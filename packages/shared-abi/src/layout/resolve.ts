@@ -1,4 +1,4 @@
-import { checkConstant, checkOffset, checkSize, sizeError } from './claims.js';
+import { checkConstant, checkOffset, checkSize, checkWidth, sizeError } from './claims.js';
 import { LayoutError } from './errors.js';
 import {
   type BitOrder,
@@ -193,6 +193,7 @@ function resolveC(type: StructDescription, target: Target, inside: readonly Desc
     const before = cursor.bit;
     let place: { readonly type: ResolvedType; readonly bit: number };
     if (item.type.kind === 'bitField') {
+      checkWidth(item.type, path, target);
       place = placeBitField(item.type, item, cursor, packed, target);
     } else {
       const resolved = resolveIn(item.type, target, inside);
@@ -347,6 +348,7 @@ function resolveUnion(type: UnionDescription, target: Target, inside: readonly D
     let resolved: ResolvedType;
     if (item.type.kind === 'bitField') {
       cursor.bit = 0;
+      checkWidth(item.type, `${type.name}.${item.name}`, target);
       resolved = placeBitField(item.type, item, cursor, type.packed, target).type;
     } else {
       resolved = resolveIn(item.type, target, inside);
