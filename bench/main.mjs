@@ -1,5 +1,6 @@
 // `npm run bench`: ratios of instar against qemu-img, cp and coreutils dd, interleaved in one run, so that they hold when
-// the machine's speed drifts. Absolute times are shown for orientation only.
+// the machine's speed drifts, with warm memory and without the turns in which other programs ran. Absolute times are shown
+// for orientation only.
 import { parseArgs } from 'node:util';
 import { prepareImages, removeImages } from './images.mjs';
 import { INSTAR, medianOf, timeInterleaved, peakMemory } from './measure.mjs';
@@ -52,10 +53,20 @@ const PEER_ROWS = [
 const wanted = (name) => name.includes(values.only);
 const rows = [];
 
+/** Memory that a run takes at most: its output in the page cache, and room for the programs. */
+const warm = size + 512 * MIB;
+
+function measure(name, commands, count, outputs) {
+  const times = timeInterleaved(commands, count, outputs, warm);
+  if (times.disturbed > 0) console.log(`${name}: other programs used the CPU in ${times.disturbed} of ${count} turns`);
+  return times;
+}
+
 for (const [name, input, operands, target] of PEER_ROWS) {
   if (!wanted(name)) continue;
   const count = name.includes('512') ? Math.min(runs, 3) : runs;
-  const [mine, peer] = timeInterleaved(
+  const [mine, peer] = measure(
+    name,
     [ours(input, [...operands, ...format(input)]), theirs(input, [...operands, ...format(input)])],
     count,
     [file('out.raw'), file('peer.raw')],
@@ -69,7 +80,7 @@ if (wanted('copy')) {
     ['cp', '--reflink=never', '--sparse=never', file('disk.raw'), file('peer.raw')],
     ['dd', `if=${file('disk.raw')}`, `of=${file('peer.raw')}`, 'bs=1M', 'status=none'],
   ];
-  const [mine, cp, dd] = timeInterleaved(commands, runs, [file('out.raw'), file('peer.raw')]);
+  const [mine, cp, dd] = measure('raw copy', commands, runs, [file('out.raw'), file('peer.raw')]);
   rows.push({ name: 'raw copy, bs=1M', peer: 'cp', ours: mine, theirs: cp });
   rows.push({ name: 'raw copy, bs=1M', peer: 'coreutils dd', ours: mine, theirs: dd });
 }
@@ -82,14 +93,14 @@ for (const [name, input] of [
 ]) {
   if (!wanted(name)) continue;
   const command = (kind) => ours(input, ['bs=1M', ...format(input), `--sandbox=${kind}`]);
-  const [kvm, confined] = timeInterleaved([command('kvm'), command('process')], runs, [file('out.raw')]);
+  const [kvm, confined] = measure(name, [command('kvm'), command('process')], runs, [file('out.raw')]);
   const apart = Math.max(medianOf(kvm) / medianOf(confined), medianOf(confined) / medianOf(kvm));
   rows.push({ name, peer: 'process sandbox', ours: kvm, theirs: confined, apart, most: 1.3 });
 }
 
 if (wanted('start')) {
   const commands = [ours('disk.qcow2', ['count=0']), ['node', '-e', '0'], ['qemu-img', 'info', file('disk.qcow2')]];
-  const [mine, node, info] = timeInterleaved(commands, runs * 3, [file('out.raw')]);
+  const [mine, node, info] = measure('start', commands, runs * 3, [file('out.raw')]);
   const above = medianOf(mine) - medianOf(node);
   rows.push({ name: 'start (dd count=0)', peer: 'node -e 0', ours: mine, theirs: node, above, most: 60 });
   rows.push({ name: 'start (dd count=0)', peer: 'qemu-img info', ours: mine, theirs: info });
