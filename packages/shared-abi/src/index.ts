@@ -10,6 +10,7 @@ export { canonicalAbi, canonicalText, jsonEmitter } from './emit/json.js';
 export { markdownEmitter } from './emit/markdown.js';
 export { pokeEmitter, pokeName } from './emit/poke.js';
 export { rustEmitter } from './emit/rust.js';
+export type { Protection, Region } from './layout/region.js';
 export { AbiVersionError, assertAbi } from './versions/assert.js';
 export { changelogText } from './versions/changelog.js';
 export { diffInterfaces } from './versions/diff.js';

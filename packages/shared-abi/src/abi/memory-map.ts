@@ -1,21 +1,9 @@
+import type { Region } from '../layout/region.js';
+
 /** Page size of the guest's address space (bytes); x86-64, 4 KiB translations. */
 export const PAGE_SIZE = 0x1000;
 /** Size of a large page (bytes); regions that begin on one are mapped with 2 MiB entries. */
 export const LARGE_PAGE_SIZE = 0x20_0000;
-
-/** Who may do what with a region at CPL 3. */
-export type Protection = 'none' | 'supervisor' | 'r' | 'rw' | 'rx' | 'image';
-
-/** One region of the guest's address space; guest-virtual and guest-physical addresses are the same. */
-export interface Region {
-  readonly name: string;
-  /** First byte. */
-  readonly start: number;
-  /** Bytes. */
-  readonly size: number;
-  readonly protection: Protection;
-  readonly doc: string;
-}
 
 type RegionSpec = Omit<Region, 'start'> & { readonly align?: number };
 

@@ -1,4 +1,4 @@
-import type { Region } from '../abi/memory-map.js';
+import type { Region } from '../layout/region.js';
 import type { ConstantSet } from '../layout/constants.js';
 import { LayoutError } from '../layout/errors.js';
 import type { Target } from '../layout/target.js';
