@@ -64,6 +64,7 @@ function parser(
     'diff <older> <newer>',
     'what changed between two versions (1.0, current) or files, and whether that is minor or major',
   )
+    .option(...target)
     .option('--at-most <level>', 'exit with 1 when the change is more than none, minor or major')
     .option('--json', 'as JSON');
   command('extract <header> <types...>', 'ask a C compiler how it lays out "struct NAME"…; nothing is run')
@@ -94,7 +95,7 @@ async function perform(name: string, words: readonly string[], flags: Flags, sig
       text = emit(await readSource(flags.from), flags.to ?? '', words, target);
       break;
     case 'diff': {
-      const { text: found, exceeded } = await diff(first, second, flags.atMost, json);
+      const { text: found, exceeded } = await diff(first, second, flags.atMost, json, target);
       process.stdout.write(found);
       return exceeded ? EXIT_CODES.FAILURE : EXIT_CODES.OK;
     }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { describeAbi, diffInterfaces, type ChangeLevel, type Interface } from '@instar/shared-abi';
+import { describeAbi, diffInterfaces, type ChangeLevel, type Interface, type Target } from '@instar/shared-abi';
 import { releasedInterfaces } from '@instar/shared-abi/releases';
 import { toJson } from '../../render/json.js';
 import { readInterface, usageError } from './source.js';
@@ -23,11 +23,12 @@ export async function diff(
   newer: string,
   atMost: string | undefined,
   json: boolean,
+  target: Target,
 ): Promise<{ readonly text: string; readonly exceeded: boolean }> {
   if (atMost !== undefined && !LEVELS.includes(atMost as ChangeLevel)) {
     throw usageError(`found --at-most ${atMost}, expected none, minor or major`);
   }
-  const { level, changes } = diffInterfaces(await side(older), await side(newer));
+  const { level, changes } = diffInterfaces(await side(older), await side(newer), target);
   const exceeded = atMost !== undefined && LEVELS.indexOf(level) > LEVELS.indexOf(atMost as ChangeLevel);
   if (json) return { text: `${toJson({ level, changes })}\n`, exceeded };
   const width = Math.max(0, ...changes.map((item) => item.path.length));
