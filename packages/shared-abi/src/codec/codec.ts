@@ -5,7 +5,7 @@ import { x86_64, type Target } from '../layout/target.js';
 import type { Type } from '../layout/types.js';
 import { generateDecode, generateEncode, mayGenerate, type Decode, type Encode } from './generate.js';
 import { readValue, writeValue, zeroValue } from './interpret.js';
-import { ElementsView, viewer, type ArrayView, type View } from './views.js';
+import { listViewer, viewer, type ArrayView, type View } from './views.js';
 
 /** What an encoder takes: fields that are left out become zero, or their constant. */
 export type Partly<T> = unknown extends T
@@ -54,13 +54,27 @@ function viewOf(memory: Memory): DataView {
   return memory instanceof DataView ? memory : new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
 }
 
+/** Memory whose `slice` copies to a plain Uint8Array: a Buffer's does not. */
+function plain(memory: Memory): Uint8Array | undefined {
+  return memory.constructor === Uint8Array ? memory : undefined;
+}
+
+/** What may be said of a codec. */
+export interface CodecOptions {
+  /**
+   * Whether decoded byte strings are copies, as they are by default; otherwise those that begin with a byte may be
+   * windows of the memory, which change with it and keep it alive.
+   */
+  readonly copy?: boolean;
+}
+
 /** The codec of a type for a target, by default x86-64. Compile it once, use it often. */
-export function codec<T>(type: Type<T>, target: Target = x86_64): Codec<T> {
-  return resolvedCodec<T>(resolve(type, target), 'name' in type ? type.name : type.kind);
+export function codec<T>(type: Type<T>, target: Target = x86_64, options: CodecOptions = {}): Codec<T> {
+  return resolvedCodec<T>(resolve(type, target), 'name' in type ? type.name : type.kind, options);
 }
 
 /** The codec of a layout that is resolved already. `T` is the caller's word for what it holds. */
-export function resolvedCodec<T>(layout: ResolvedType, name: string): Codec<T> {
+export function resolvedCodec<T>(layout: ResolvedType, name: string, { copy = true }: CodecOptions = {}): Codec<T> {
   const size = byteSize(layout);
   const slowDecode: Decode = (view, offset) => readValue(layout, view, offset * 8, name);
   const slowEncode: Encode = (view, offset, value) => {
@@ -69,10 +83,10 @@ export function resolvedCodec<T>(layout: ResolvedType, name: string): Codec<T> {
   // Compiled on first use: most programs decode some of the types that they know.
   let fastDecode: Decode | undefined;
   let fastEncode: Encode | undefined;
-  const decodeAt: Decode = (view, offset) => {
-    fastDecode ??= mayGenerate() ? generateDecode(layout, slowDecode) : slowDecode;
+  const decodeAt: Decode = (view, offset, memory) => {
+    fastDecode ??= mayGenerate() ? generateDecode(layout, slowDecode, copy) : slowDecode;
     try {
-      return fastDecode(view, offset);
+      return fastDecode(view, offset, memory);
     } catch (error) {
       // The interpreter knows the path of what was met.
       if (error instanceof LayoutError) return slowDecode(view, offset);
@@ -118,7 +132,7 @@ export function resolvedCodec<T>(layout: ResolvedType, name: string): Codec<T> {
     decode(memory, offset = 0, bit = 0) {
       const view = viewOf(memory);
       check(view, offset, bit + layout.bits);
-      return (bit === 0 ? decodeAt(view, offset) : readValue(layout, view, offset * 8 + bit, name)) as T;
+      return (bit === 0 ? decodeAt(view, offset, plain(memory)) : readValue(layout, view, offset * 8 + bit, name)) as T;
     },
     encode(value) {
       const bytes = new Uint8Array(size);
@@ -138,8 +152,8 @@ export function resolvedCodec<T>(layout: ResolvedType, name: string): Codec<T> {
     },
     viewArray(memory, offset = 0, count = room(viewOf(memory), offset)) {
       const view = viewOf(memory);
-      check(view, offset, layout.bits * count);
-      return new ElementsView(arrayOf(count), view, offset * 8);
+      check(view, offset, arrayOf(count).bits);
+      return listViewer(layout)(view, offset, count) as ArrayView<T>;
     },
     decodeArray(memory, offset = 0, count = room(viewOf(memory), offset)) {
       const view = viewOf(memory);

@@ -138,6 +138,29 @@ export function halves(container: ResolvedInteger, place: Place): readonly [high
   return container.endian === 'little' ? [second, first] : [first, second];
 }
 
+/** The same out of the halves of 64 bits; undefined where it is in both. */
+export function sliceOfHalves(
+  item: ResolvedSlice,
+  type: ResolvedInteger,
+  high: string,
+  low: string,
+): string | undefined {
+  if (type.wide) return undefined;
+  if (item.shift >= 32) return sliceOf(high, 32, { ...item, shift: item.shift - 32 }, type);
+  return item.shift + item.width <= 32 ? sliceOf(low, 32, item, type) : undefined;
+}
+
+/** A slice of a container in memory; undefined where that takes more than one load. */
+export function loadSlice(container: ResolvedInteger, place: Place, item: ResolvedSlice): string | undefined {
+  const direct = sliceInPlace(container, place, item);
+  if (direct !== undefined) return load(direct.type, direct.place);
+  if (item.type.kind !== 'integer') return undefined;
+  if (container.bits === 64 && isDirect(container, place))
+    return sliceOfHalves(item, item.type, ...halves(container, place));
+  const raw = loadRaw(container, place);
+  return raw === undefined ? undefined : sliceOf(raw, container.bits, item, item.type);
+}
+
 /** A condition that is true where the value in a variable does not fit, of whatever type it is. */
 export function misfit(type: ResolvedInteger, name: string): string {
   if (type.wide) {

@@ -17,6 +17,7 @@ import {
   moved,
   sliceInPlace,
   sliceOf,
+  sliceOfHalves,
   store,
   storeRun,
   type FlatSlice,
@@ -24,8 +25,8 @@ import {
 } from './expressions.js';
 import { readValue, writeValue } from './interpret.js';
 
-/** Decodes at a byte offset. */
-export type Decode = (view: DataView, offset: number) => unknown;
+/** Decodes at a byte offset; `memory` is what the view is of, where it is at hand. */
+export type Decode = (view: DataView, offset: number, memory?: Uint8Array) => unknown;
 /** Encodes at a byte offset. */
 export type Encode = (view: DataView, offset: number, value: unknown) => void;
 
@@ -33,7 +34,9 @@ export type Encode = (view: DataView, offset: number, value: unknown) => void;
 interface Runtime {
   read(type: ResolvedType, view: DataView, bit: number): unknown;
   write(type: ResolvedType, view: DataView, bit: number, value: unknown): void;
+  memory(view: DataView): Uint8Array;
   bytes(view: DataView, offset: number, count: number): Uint8Array;
+  put(view: DataView, offset: number, count: number, bytes: unknown): boolean;
 }
 
 const runtime: Runtime = {
@@ -41,7 +44,15 @@ const runtime: Runtime = {
   write: (type, view, bit, value) => {
     writeValue(type, view, bit, value, '');
   },
-  bytes: (view, offset, count) => new Uint8Array(view.buffer, view.byteOffset + offset, count).slice(),
+  memory: (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength),
+  bytes: (view, offset, count) => new Uint8Array(view.buffer, view.byteOffset + offset, count),
+  put: (view, offset, count, bytes) => {
+    if (!(bytes instanceof Uint8Array) || bytes.length > count) return false;
+    const memory = new Uint8Array(view.buffer, view.byteOffset + offset, count);
+    memory.set(bytes);
+    if (bytes.length < count) memory.fill(0, bytes.length);
+    return true;
+  },
 };
 
 let allowed: boolean | undefined;
@@ -78,6 +89,10 @@ class Generator {
   readonly types: ResolvedType[] = [];
   #lines: string[] = [];
   #names = 0;
+  /** Whether byte strings are copied out of the memory `m`. */
+  copies = false;
+
+  constructor(readonly copy = true) {}
 
   body(): string {
     return this.#lines.join('\n');
@@ -121,7 +136,7 @@ class Generator {
           : this.readSlowly(type, place);
       case 'bytes':
         return place.bit % 8 === 0
-          ? `H.bytes(v,${place.base}+${place.bit / 8},${type.bits / 8})`
+          ? this.readBytes(`${place.base}+${place.bit / 8}`, type.bits / 8)
           : this.readSlowly(type, place);
       case 'array':
         return this.readArray(type, place);
@@ -132,6 +147,12 @@ class Generator {
       default:
         return this.readSlowly(type, place);
     }
+  }
+
+  readBytes(at: string, count: number): string {
+    if (!this.copy) return `H.bytes(v,${at},${count})`;
+    this.copies = true;
+    return `m.slice(${at},${at}+${count})`;
   }
 
   readSlowly(type: ResolvedType, place: Place): string {
@@ -171,7 +192,7 @@ class Generator {
     } else if (isDirect(container, place)) {
       const [high, low] = halves(container, place).map((half) => this.keep(half)) as [string, string];
       for (const part of slices)
-        values.set(pathKey(part), sliceOfHalves(part, high, low) ?? this.sliceOfBig(part, high, low));
+        values.set(pathKey(part), sliceOfHalves(part.item, part.type, high, low) ?? this.sliceOfBig(part, high, low));
     } else {
       return this.readSlowly(type, place);
     }
@@ -229,6 +250,10 @@ class Generator {
         return;
       case 'array':
         this.writeArray(type, place, value);
+        return;
+      case 'bytes':
+        if (place.bit % 8 === 0) this.line(`if(!H.put(v,${place.base}+${place.bit / 8},${type.bits / 8},${value}))`);
+        this.writeSlowly(type, place, value);
         return;
       default:
         this.writeSlowly(type, place, value);
@@ -394,17 +419,12 @@ function isPart(type: ResolvedInteger, place: Place): boolean {
 const pathKey = (part: FlatSlice | undefined): string => part?.path.join('.') ?? '';
 const literal = (value: number | bigint): string => (typeof value === 'bigint' ? `${value}n` : `${value}`);
 
-function sliceOfHalves({ item, type }: FlatSlice, high: string, low: string): string | undefined {
-  if (type.wide) return undefined;
-  if (item.shift >= 32) return sliceOf(high, 32, { ...item, shift: item.shift - 32 }, type);
-  return item.shift + item.width <= 32 ? sliceOf(low, 32, item, type) : undefined;
-}
-
 /** Compiles a decoder; what it finds wrong it leaves to `slow`, which says where. */
-export function generateDecode(type: ResolvedType, slow: Decode): Decode {
-  const generator = new Generator();
+export function generateDecode(type: ResolvedType, slow: Decode, copy: boolean): Decode {
+  const generator = new Generator(copy);
   const value = generator.read(type, { base: 'o', bit: 0 });
-  return make('v,o', `${generator.body()}\nreturn ${value};`, generator.types, slow);
+  const memory = generator.copies ? 'm??=H.memory(v);' : '';
+  return make('v,o,m', `${memory}${generator.body()}\nreturn ${value};`, generator.types, slow);
 }
 
 /** Compiles an encoder; what does not fit it leaves to `slow`, which says why. */

@@ -217,6 +217,12 @@ function readBytes(view: DataView, bit: number, count: number): Uint8Array<Array
 
 function writeBytes(view: DataView, bit: number, bytes: Uint8Array, count: number, path: string): void {
   if (bytes.byteLength > count) throw tooLong(bytes.byteLength, 'bytes', count, path, byteOf(bit));
+  if (bit % 8 === 0) {
+    const memory = new Uint8Array(view.buffer, view.byteOffset + bit / 8, count);
+    memory.set(bytes);
+    memory.fill(0, bytes.length);
+    return;
+  }
   for (let index = 0; index < count; index += 1) writeBits(view, bit + index * 8, 8, 'big', 'msb', bytes[index] ?? 0);
 }
 
