@@ -54,11 +54,6 @@ function viewOf(memory: Memory): DataView {
   return memory instanceof DataView ? memory : new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
 }
 
-/** Memory whose `slice` copies to a plain Uint8Array: a Buffer's does not. */
-function plain(memory: Memory): Uint8Array | undefined {
-  return memory.constructor === Uint8Array ? memory : undefined;
-}
-
 /** What may be said of a codec. */
 export interface CodecOptions {
   /**
@@ -83,10 +78,10 @@ export function resolvedCodec<T>(layout: ResolvedType, name: string, { copy = tr
   // Compiled on first use: most programs decode some of the types that they know.
   let fastDecode: Decode | undefined;
   let fastEncode: Encode | undefined;
-  const decodeAt: Decode = (view, offset, memory) => {
+  const decodeAt: Decode = (view, offset) => {
     fastDecode ??= mayGenerate() ? generateDecode(layout, slowDecode, copy) : slowDecode;
     try {
-      return fastDecode(view, offset, memory);
+      return fastDecode(view, offset);
     } catch (error) {
       // The interpreter knows the path of what was met.
       if (error instanceof LayoutError) return slowDecode(view, offset);
@@ -132,7 +127,7 @@ export function resolvedCodec<T>(layout: ResolvedType, name: string, { copy = tr
     decode(memory, offset = 0, bit = 0) {
       const view = viewOf(memory);
       check(view, offset, bit + layout.bits);
-      return (bit === 0 ? decodeAt(view, offset, plain(memory)) : readValue(layout, view, offset * 8 + bit, name)) as T;
+      return (bit === 0 ? decodeAt(view, offset) : readValue(layout, view, offset * 8 + bit, name)) as T;
     },
     encode(value) {
       const bytes = new Uint8Array(size);

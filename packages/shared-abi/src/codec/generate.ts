@@ -25,8 +25,8 @@ import {
 } from './expressions.js';
 import { readValue, writeValue } from './interpret.js';
 
-/** Decodes at a byte offset; `memory` is what the view is of, where it is at hand. */
-export type Decode = (view: DataView, offset: number, memory?: Uint8Array) => unknown;
+/** Decodes at a byte offset. */
+export type Decode = (view: DataView, offset: number) => unknown;
 /** Encodes at a byte offset. */
 export type Encode = (view: DataView, offset: number, value: unknown) => void;
 
@@ -34,8 +34,6 @@ export type Encode = (view: DataView, offset: number, value: unknown) => void;
 interface Runtime {
   read(type: ResolvedType, view: DataView, bit: number): unknown;
   write(type: ResolvedType, view: DataView, bit: number, value: unknown): void;
-  memory(view: DataView): Uint8Array;
-  bytes(view: DataView, offset: number, count: number): Uint8Array;
   put(view: DataView, offset: number, count: number, bytes: unknown): boolean;
 }
 
@@ -44,8 +42,6 @@ const runtime: Runtime = {
   write: (type, view, bit, value) => {
     writeValue(type, view, bit, value, '');
   },
-  memory: (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength),
-  bytes: (view, offset, count) => new Uint8Array(view.buffer, view.byteOffset + offset, count),
   put: (view, offset, count, bytes) => {
     if (!(bytes instanceof Uint8Array) || bytes.length > count) return false;
     const memory = new Uint8Array(view.buffer, view.byteOffset + offset, count);
@@ -89,8 +85,6 @@ class Generator {
   readonly types: ResolvedType[] = [];
   #lines: string[] = [];
   #names = 0;
-  /** Whether byte strings are copied out of the memory `m`. */
-  copies = false;
 
   constructor(readonly copy = true) {}
 
@@ -150,9 +144,9 @@ class Generator {
   }
 
   readBytes(at: string, count: number): string {
-    if (!this.copy) return `H.bytes(v,${at},${count})`;
-    this.copies = true;
-    return `m.slice(${at},${at}+${count})`;
+    // A copy by the constructor is the cheapest: the memory for it is not cleared before.
+    const window = `new Uint8Array(v.buffer,v.byteOffset+${at},${count})`;
+    return this.copy ? `new Uint8Array(${window})` : window;
   }
 
   readSlowly(type: ResolvedType, place: Place): string {
@@ -423,8 +417,7 @@ const literal = (value: number | bigint): string => (typeof value === 'bigint' ?
 export function generateDecode(type: ResolvedType, slow: Decode, copy: boolean): Decode {
   const generator = new Generator(copy);
   const value = generator.read(type, { base: 'o', bit: 0 });
-  const memory = generator.copies ? 'm??=H.memory(v);' : '';
-  return make('v,o,m', `${memory}${generator.body()}\nreturn ${value};`, generator.types, slow);
+  return make('v,o', `${generator.body()}\nreturn ${value};`, generator.types, slow);
 }
 
 /** Compiles an encoder; what does not fit it leaves to `slow`, which says why. */
