@@ -1,6 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import type { Interface, NamedDescription } from '../emit/emitter.js';
-import { array, bytes, defineEnum, integral, struct, u16, u32, u64, u8, uint } from '../layout/index.js';
+import {
+  array,
+  bitStruct,
+  bytes,
+  defineEnum,
+  i32,
+  integral,
+  struct,
+  tagged,
+  u16,
+  u32,
+  u64,
+  u8,
+  uint,
+  union,
+} from '../layout/index.js';
 import { diffInterfaces } from './diff.js';
 
 function unit(types: readonly NamedDescription[], rest: Partial<Interface> = {}): Interface {
@@ -112,5 +127,40 @@ describe('what became of the rest', () => {
       unit([], { regions: [{ ...region, start: 0x2000 }] }),
     );
     expect(moved.changes).toMatchObject([{ kind: 'moved', path: 'ring', text: 'from 0x1000 to 0x2000' }]);
+  });
+});
+
+describe('what no field of a type shows', () => {
+  const half = { a: u16, b: u16 };
+  const arms = { one: [1, u32], two: [2, u16] } as const;
+  const nibbles = (big: number) =>
+    bitStruct('L', {
+      a: { type: uint(4), label: { little: 0, big } },
+      b: { type: uint(4), label: { little: 4, big: 4 - big } },
+    });
+  it.for<[what: string, older: NamedDescription, newer: NamedDescription, change: string]>([
+    ['sign of a container', integral('I', u32, half), integral('I', i32, half), 'retyped I'],
+    [
+      'byte order of a container',
+      integral('I', u32, half),
+      integral('I', uint(32, { endian: 'big' }), half),
+      'retyped I',
+    ],
+    ['width of a container', integral('I', u32, half), integral('I', u64, { ...half, c: u32 }), 'retyped I'],
+    ['place of a tag', tagged('T', 'head.kind', arms), tagged('T', 'head.other', arms), 'changed T'],
+    ['start of the tail', struct('S', half, { tail: 'b' }), struct('S', half), 'changed S'],
+    ['alignment', struct('S', half), struct('S', half, { packing: 'packed' }), 'changed S'],
+    ['label in the other byte order', nibbles(4), nibbles(0), 'moved L.a'],
+  ])('the %s is major', ([, older, newer, expected]) => {
+    const { level, changes } = diffInterfaces(unit([older]), unit([newer]));
+    expect(level).toBe('major');
+    expect(changes.map((item) => `${item.kind} ${item.path}`)).toContain(expected);
+  });
+
+  it('a second arm is as minor as a third', () => {
+    const level = (older: NamedDescription, newer: NamedDescription) =>
+      diffInterfaces(unit([older]), unit([newer])).level;
+    expect(level(union('U', { a: u32 }), union('U', { a: u32, b: u16 }))).toBe('minor');
+    expect(level(tagged('T', 'k', { one: arms.one }), tagged('T', 'k', arms))).toBe('minor');
   });
 });

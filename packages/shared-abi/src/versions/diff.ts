@@ -1,7 +1,7 @@
 import { typeJson } from '../emit/json.js';
 import { inOrder, type Interface, type NamedDescription } from '../emit/emitter.js';
 import { resolve } from '../layout/resolve.js';
-import { x86_64, type Target } from '../layout/target.js';
+import { x86_64, type Endian, type Target } from '../layout/target.js';
 import type { FieldDescription } from '../layout/types.js';
 
 /** How far a change reaches: `minor` only adds, `major` breaks those who were built against the older one. */
@@ -115,14 +115,57 @@ function entries(set: Interface['sets'][number]): { readonly name: string; reado
 function diffTypes(older: Interface, newer: Interface, target: Target): Change[] {
   return pair(inOrder(older.types), inOrder(newer.types), 'type', (before, after) => {
     if (before.kind !== after.kind) return [change('retyped', after.name, `from ${before.kind} to ${after.kind}`)];
-    const places = diffPlaces(placesOf(before, target), placesOf(after, target));
-    const sizes = [before, after].map((type) => resolve(type, target).bits);
-    const [from = 0, to = 0] = sizes;
+    const isUnion = 'arms' in after;
+    const places = diffPlaces(placesOf(before, target), placesOf(after, target), isUnion);
+    const [one, other] = [resolve(before, target), resolve(after, target)];
+    const [from, to] = [one.bits, other.bits];
     if (to < from) places.push(change('narrowed', after.name, `from ${from / 8} to ${to / 8} bytes`));
     if (to > from && places.length === 0)
       places.push(change('widened', after.name, `from ${from / 8} to ${to / 8} bytes`));
-    return places;
+    // What is added may need more alignment; nothing else may change it, since others have the type inside theirs.
+    const isSaid = places.some((item) => item.level === 'major');
+    if (!isSaid && (other.align < one.align || (other.align > one.align && places.length === 0))) {
+      places.push(change('changed', after.name, `its alignment, from ${one.align} to ${other.align}`));
+    }
+    return [...places, ...diffWhole(before, after), ...diffOtherOrder(before, after, target, places)];
   });
+}
+
+/** What is said of a type as a whole. */
+function diffWhole(before: NamedDescription, after: NamedDescription): Change[] {
+  const found: Change[] = [];
+  const compare = (kind: ChangeKind, what: string, from: string, to: string): void => {
+    if (from !== to) found.push(change(kind, after.name, `${what}from ${from} to ${to}`));
+  };
+  if (before.kind === 'integral' && after.kind === 'integral') {
+    compare('retyped', '', JSON.stringify(typeJson(before.container)), JSON.stringify(typeJson(after.container)));
+  }
+  if (before.kind === 'tagged' && after.kind === 'tagged') {
+    compare('changed', 'the place of its tag, ', before.by.join('.'), after.by.join('.'));
+  }
+  if (before.kind === 'struct' && after.kind === 'struct') {
+    // Files end where the tail begins.
+    compare('changed', 'its tail, ', before.tail ?? 'none', after.tail ?? 'none');
+  }
+  return found;
+}
+
+/** Labels may put fields elsewhere in the byte order that the target does not have. */
+function diffOtherOrder(
+  before: NamedDescription,
+  after: NamedDescription,
+  target: Target,
+  known: readonly Change[],
+): Change[] {
+  const isLabelled = (type: NamedDescription): boolean =>
+    type.kind === 'struct' && type.fields.some((item) => typeof item.label === 'object');
+  if (!isLabelled(before) && !isLabelled(after)) return [];
+  const endian: Endian = target.endian === 'little' ? 'big' : 'little';
+  const other: Target = { ...target, endian };
+  const paths = new Set(known.map((item) => item.path));
+  return diffPlaces(placesOf(before, other), placesOf(after, other), false)
+    .filter((item) => !paths.has(item.path))
+    .map((item) => ({ ...item, text: `${item.text} (${endian} endian)` }));
 }
 
 /** A field, slice or arm, with its place in bits. */
@@ -170,7 +213,7 @@ function placesOf(type: NamedDescription, target: Target): PlacedField[] {
 
 const place = (bit: number): string => (bit % 8 === 0 ? `byte ${bit / 8}` : `bit ${bit}`);
 
-function diffPlaces(before: readonly PlacedField[], after: readonly PlacedField[]): Change[] {
+function diffPlaces(before: readonly PlacedField[], after: readonly PlacedField[], isUnion: boolean): Change[] {
   const end = before.reduce((most, item) => Math.max(most, item.bit + item.bits), 0);
   const known = new Map(before.map((item) => [item.name, item]));
   const names = new Set(after.map((item) => item.name));
@@ -178,7 +221,7 @@ function diffPlaces(before: readonly PlacedField[], after: readonly PlacedField[
   for (const item of after) {
     const old = known.get(item.name);
     if (old !== undefined) found.push(...diffField(old, item));
-    else found.push(addedField(item, before, names, end));
+    else found.push(isUnion ? change('added', item.name, 'is a new arm') : addedField(item, before, names, end));
   }
   for (const item of before) {
     if (names.has(item.name)) continue;
@@ -200,10 +243,7 @@ function addedField(item: PlacedField, before: readonly PlacedField[], kept: Rea
   if (item.bit >= end || before.every((old) => item.bit >= old.bit + old.bits || old.bit >= item.bit + item.bits)) {
     return change('appended', item.name, `is new ${where}`);
   }
-  // An arm of a union lies on the others; so does a field that takes the place of one that went.
-  return before.every((old) => old.bit === 0) && item.bit === 0 && before.length > 1
-    ? change('added', item.name, 'is a new arm')
-    : change('retyped', item.name, `takes the place of another field, ${where}`);
+  return change('retyped', item.name, `takes the place of another field, ${where}`);
 }
 
 function diffField(before: PlacedField, after: PlacedField): Change[] {
