@@ -80,7 +80,12 @@ function otherJson(type: Exclude<NamedDescription, StructDescription | IntegralD
     return {
       name: type.name,
       ...(type.packed ? { packed: true } : {}),
-      arms: type.arms.map((arm) => ({ name: arm.name, type: typeJson(arm.type) })),
+      arms: type.arms.map((arm) => ({
+        name: arm.name,
+        type: typeJson(arm.type),
+        ...valueJson(arm),
+        ...(arm.align === undefined ? {} : { align: arm.align }),
+      })),
     };
   }
   return {

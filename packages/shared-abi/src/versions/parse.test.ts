@@ -6,6 +6,7 @@ import {
   bitStruct,
   bool,
   bytes,
+  defineEnum,
   f64,
   integral,
   iword,
@@ -25,7 +26,37 @@ import {
 } from '../layout/index.js';
 import { parseInterface } from './parse.js';
 
+function nested(depth: number): unknown {
+  let type: unknown = 'u8';
+  for (let index = 0; index < depth; index += 1) type = { array: type, count: 1 };
+  return type;
+}
+
+function chain(length: number): unknown[] {
+  return Array.from({ length }, (_, index) => ({
+    name: `S${index}`,
+    fields: [{ name: 'a', type: index === length - 1 ? 'u8' : { struct: `S${index + 1}` } }],
+  }));
+}
+
 describe('canonical JSON', () => {
+  it('reads the same whatever the order of its keys, as jq -S writes them', () => {
+    const fields = [
+      { name: 'a', type: { align: 8, bytes: 24 } },
+      { name: 'b', type: { stride: 16, table: 'T' } },
+      { name: 'c', type: { count: 2, array: 'u32' } },
+    ];
+    expect(parseInterface({ structs: [{ name: 'S', fields }] }).types[0]).toEqual(
+      struct('S', { a: bytes(24, 8), b: tablePointer('T', 16), c: array(u32, 2) }),
+    );
+  });
+
+  it('reads values below zero', () => {
+    const sets = [defineEnum('E', '', { LOW: [-1, ''], HIGH: [0xffff_ffff, ''] })];
+    const once = canonicalText({ title: '', regions: [], constants: [], sets, types: [] });
+    expect(canonicalText(parseInterface(JSON.parse(once)))).toBe(once);
+  });
+
   it('reads back to the same, whatever is in it', () => {
     const word = integral('Word', uint(32, { endian: 'big' }), { kind: uint(6), rest: { type: uint(26), value: 0 } });
     const body = tagged('Body', 'head.kind', { none: [0, bytes(8, 8)], big: [63, u64] });
@@ -43,7 +74,7 @@ describe('canonical JSON', () => {
         size: uword,
         delta: iword,
         value: f64,
-        either: union('Either', { a: u32, b: array(u16, 2) }),
+        either: union('Either', { a: { type: u32, align: 8 }, b: array(u16, 2), c: { type: u8, value: 1 } }),
         bits: bitStruct('Bits', { a: uint(3), b: { type: uint(5), label: { little: 3, big: 3 } } }),
         last: { type: u8, align: 4 },
       },
@@ -141,6 +172,45 @@ describe('canonical JSON', () => {
       'an array without a count',
       { structs: [{ name: 'S', fields: [{ name: 'a', type: { array: 'u8', count: -1 } }] }] },
       /^S\.a/,
+    ],
+    [
+      'arrays of arrays without end',
+      { structs: [{ name: 'S', fields: [{ name: 'a', type: nested(10_000) }] }] },
+      /^S\.a at byte 0: found more than 100 types inside each other$/,
+    ],
+    ['structs in structs without end', { structs: chain(5000) }, /found more than 100 types inside each other$/],
+    [
+      'the same, inner ones first',
+      { structs: chain(5000).reverse() },
+      /^S4899 at byte 0: found more than 100 types inside each other$/,
+    ],
+    [
+      'a size that no number holds',
+      {
+        structs: [
+          { name: 'S', fields: [{ name: 'a', type: { array: { array: 'u8', count: 2 ** 48 }, count: 2 ** 48 } }] },
+        ],
+      },
+      /^S at byte 0: found 7\.9\d+e\+28 bytes, expected at most 281474976710656$/,
+    ],
+    ['a constant of 65 bits', { constants: { A: String(2n ** 64n) } }, /^A at byte 0: found .*at most 64 bits$/],
+    [
+      'code as the name of a constant',
+      { constants: { 'A 1\n#include "x"': 1 } },
+      /^constants .*expected an identifier$/,
+    ],
+    ['code as the name of a value', { sets: { S: { kind: 'enum', values: { 'A;': 1 } } } }, /expected an identifier$/],
+    ['code as the name of a set', { sets: { 'S {': { kind: 'enum', values: {} } } }, /expected an identifier$/],
+    [
+      'code as the name of a region',
+      { regions: [{ name: 'a\nb', start: 0, size: 1, protection: 'r' }] },
+      /expected an identifier$/,
+    ],
+    ['control characters in a version', { version: '1\u001b[2J' }, /^version .*without control characters$/],
+    [
+      'control characters in what a pointer leads to',
+      { structs: [{ name: 'S', fields: [{ name: 'a', type: { pointer: '\u009b31m' } }] }] },
+      /^S\.a .*without control characters$/,
     ],
   ])('refuses %s', (_, json, message) => {
     expect(() => parseInterface(json)).toThrow(message);

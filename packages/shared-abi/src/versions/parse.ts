@@ -1,13 +1,13 @@
 import type { Region } from '../layout/region.js';
-import type { Interface, NamedConstant, NamedDescription } from '../emit/emitter.js';
+import { usedTypes, type Interface, type NamedConstant, type NamedDescription } from '../emit/emitter.js';
 import type { ConstantSet } from '../layout/constants.js';
 import { LayoutError } from '../layout/errors.js';
 import { checkName } from '../layout/names.js';
 import { resolve } from '../layout/resolve.js';
-import { integral, struct, tagged, union, type FieldSpec } from '../layout/struct.js';
+import { bitStruct, integral, struct, tagged, union, type FieldSpec } from '../layout/struct.js';
 import { x86_64 } from '../layout/target.js';
 import * as types from '../layout/types.js';
-import type { Description, Integer, Label, Packing, Type } from '../layout/types.js';
+import type { Description, Integer, Label, Type } from '../layout/types.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -17,13 +17,17 @@ function bad(path: string, found: unknown, expected: string): LayoutError {
       ? Array.isArray(found)
         ? 'a list'
         : 'an object'
-      : JSON.stringify(found ?? 'nothing');
+      : shortened(JSON.stringify(found ?? 'nothing'));
   return new LayoutError('LAYOUT_VALUE', `found ${text}, expected ${expected}`, {
     path,
     offset: 0,
     found,
     expected,
   });
+}
+
+function shortened(text: string): string {
+  return text.length <= 100 ? text : `${text.slice(0, 100)}… (${text.length} characters)`;
 }
 
 function fieldsOf(value: unknown, path: string): Fields {
@@ -54,13 +58,50 @@ function numberOf(value: unknown, path: string): bigint {
   throw bad(path, value, 'an integer');
 }
 
+/** An identifier: emitters write it into other languages as it stands. */
+function identifierOf(name: string, path: string): string {
+  if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !(name in {})) return name;
+  throw new LayoutError('LAYOUT_NAME', `found ${JSON.stringify(name)}, expected an identifier`, {
+    path,
+    offset: 0,
+    found: name,
+    expected: 'an identifier',
+  });
+}
+
+/** Words for people, on one line: they reach comments of other languages and terminals. */
+function wordsOf(value: unknown, path: string): string {
+  const words = textOf(value, path);
+  if (!/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u.test(words)) return words;
+  throw bad(path, words, 'a text without control characters');
+}
+
 /** A list that may be missing. */
 function optionalList(parent: Fields, key: string, path: string): readonly unknown[] {
   return parent[key] === undefined ? [] : listOf(parent[key], `${path}.${key}`);
 }
 
+/** Types inside types beyond this are slips, or an attack on what goes down into them. */
+const MOST_NESTED = 100;
+/** The language's own limit for one array, for all of a type: offsets in bits stay exact as numbers. */
+const MOST_BITS = 2 ** 51;
+
+function tooDeep(path: string): LayoutError {
+  return new LayoutError('LAYOUT_UNSUPPORTED', `found more than ${MOST_NESTED} types inside each other`, {
+    path,
+    offset: 0,
+    expected: `at most ${MOST_NESTED}`,
+  });
+}
+
+/** The kinds of types that are objects, by the key that says which. */
+const KEYS = ['bytes', 'text', 'array', 'pointer', 'table', 'bits', 'struct', 'integral', 'union', 'tagged'];
+
 /** Reads the types of canonical JSON, each when it is first used. */
 class TypeReader {
+  /** How many types each has inside, one in the other. */
+  readonly #depths = new Map<NamedDescription, number>();
+  #depth = 0;
   readonly #sources = new Map<string, { readonly kind: string; readonly source: Fields; readonly path: string }>();
   readonly #done = new Map<string, NamedDescription>();
   readonly #open = new Set<string>();
@@ -79,7 +120,18 @@ class TypeReader {
   }
 
   all(): NamedDescription[] {
-    return [...this.#sources].map(([name, { kind }]) => this.#named(kind, name, name));
+    const types = [...this.#sources].map(([name, { kind }]) => this.#named(kind, name, name));
+    for (const type of types) {
+      const { bits } = resolve(type, x86_64);
+      if (bits <= MOST_BITS) continue;
+      throw new LayoutError('LAYOUT_SIZE', `found ${bits / 8} bytes, expected at most ${MOST_BITS / 8}`, {
+        path: type.name,
+        offset: 0,
+        found: bits / 8,
+        expected: MOST_BITS / 8,
+      });
+    }
+    return types;
   }
 
   #named(kind: string, name: string, path: string): NamedDescription {
@@ -96,6 +148,9 @@ class TypeReader {
     }
     this.#open.add(name);
     const made = this.#make(kind, name, entry.source);
+    const depth = 1 + usedTypes(made).reduce((most, used) => Math.max(most, this.#depths.get(used) ?? 0), 0);
+    if (depth > MOST_NESTED) throw tooDeep(name);
+    this.#depths.set(made, depth);
     this.#done.set(name, made);
     return made;
   }
@@ -123,11 +178,12 @@ class TypeReader {
     }
     const tail = source['tail'];
     const align = source['minimum_align'];
-    const made = struct(name, this.#fields(name, source), {
-      packing: packing satisfies Packing,
+    const options = {
       ...(align === undefined ? {} : { align: wholeOf(align, `${name}.minimum_align`) }),
       ...(tail === undefined ? {} : { tail: textOf(tail, `${name}.tail`) }),
-    });
+    };
+    const fields = this.#fields(name, source);
+    const made = packing === 'bits' ? bitStruct(name, fields, options) : struct(name, fields, { ...options, packing });
     this.#checkPlaces(made, source);
     return made;
   }
@@ -196,10 +252,19 @@ class TypeReader {
   }
 
   #type(value: unknown, path: string): Type {
+    if (this.#depth >= MOST_NESTED) throw tooDeep(path);
+    this.#depth += 1;
+    const type = this.#typeHere(value, path);
+    this.#depth -= 1;
+    return type;
+  }
+
+  #typeHere(value: unknown, path: string): Type {
     if (typeof value === 'string') return scalar(value, path);
     const source = fieldsOf(value, path);
     const count = (key: string): number => wholeOf(source[key], path);
-    const [key = ''] = Object.keys(source);
+    // By name, not by place: what sorts the keys of JSON changes nothing that it says.
+    const key = KEYS.find((name) => Object.hasOwn(source, name)) ?? Object.keys(source)[0] ?? '';
     switch (key) {
       case 'bytes':
         return types.bytes(count('bytes'), source['align'] === undefined ? 1 : count('align'));
@@ -208,9 +273,9 @@ class TypeReader {
       case 'array':
         return types.array(this.#type(source['array'], path), count('count'));
       case 'pointer':
-        return types.pointer(textOf(source['pointer'], path));
+        return types.pointer(wordsOf(source['pointer'], path));
       case 'table':
-        return types.tablePointer(textOf(source['table'], path), count('stride'));
+        return types.tablePointer(wordsOf(source['table'], path), count('stride'));
       case 'bits':
         return this.#bitField(source, path);
       case 'struct':
@@ -276,7 +341,7 @@ function regionOf(value: unknown, path: string): Region {
   const protection = textOf(source['protection'], path);
   if (!PROTECTIONS.includes(protection)) throw bad(path, protection, PROTECTIONS.join(', '));
   return {
-    name: textOf(source['name'], path),
+    name: identifierOf(textOf(source['name'], path), path),
     start: wholeOf(source['start'], path),
     size: wholeOf(source['size'], path),
     protection: protection as Region['protection'],
@@ -285,11 +350,13 @@ function regionOf(value: unknown, path: string): Region {
 }
 
 function setOf(name: string, value: unknown): ConstantSet {
-  const source = fieldsOf(value, name);
+  const source = fieldsOf(value, identifierOf(name, 'sets'));
   const kind = source['kind'];
   if (kind !== 'enum' && kind !== 'flags') throw bad(name, kind, 'enum or flags');
   const entries = Object.entries(fieldsOf(source['values'], name));
-  const values = Object.fromEntries(entries.map(([key, number]) => [key, wholeOf(number, `${name}.${key}`)]));
+  const values = Object.fromEntries(
+    entries.map(([key, value]) => [identifierOf(key, `${name}.${key}`), Number(numberOf(value, `${name}.${key}`))]),
+  );
   return { name, doc: '', kind, values, docs: {} };
 }
 
@@ -300,7 +367,7 @@ function setOf(name: string, value: unknown): ConstantSet {
 export function parseInterface(json: unknown): Interface {
   const file = fieldsOf(json, 'the file');
   const source = file['abi'] === undefined ? file : fieldsOf(file['abi'], 'abi');
-  const version = source['version'] === undefined ? '' : textOf(source['version'], 'version');
+  const version = source['version'] === undefined ? '' : wordsOf(source['version'], 'version');
   const reader = new TypeReader();
   const lists = { structs: 'struct', integrals: 'integral', unions: 'union', tagged: 'tagged' };
   for (const [key, kind] of Object.entries(lists)) {
@@ -308,7 +375,10 @@ export function parseInterface(json: unknown): Interface {
   }
   const constants = Object.entries(fieldsOf(source['constants'] ?? {}, 'constants')).map(
     ([name, value]): NamedConstant => {
-      return { name, value: typeof value === 'number' ? Number(numberOf(value, name)) : numberOf(value, name) };
+      identifierOf(name, 'constants');
+      const number = numberOf(value, name);
+      if (number < -(2n ** 63n) || number >= 2n ** 64n) throw bad(name, value, 'an integer of at most 64 bits');
+      return { name, value: typeof value === 'number' ? Number(number) : number };
     },
   );
   return {
