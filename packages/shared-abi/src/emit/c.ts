@@ -177,13 +177,15 @@ function bitsText(type: ResolvedStruct): string[] {
     const constant = `${upper(name)}_${upper(item.name)}`;
     const whole = item.type.kind === 'integral' ? item.type.container : item.type;
     const inOnePiece = whole.kind === 'boolean' || (whole.kind === 'integer' && (width <= 8 || whole.endian === 'big'));
-    const mask = ((1n << BigInt(width)) - 1n) << BigInt(total - bit - width);
     return [
       `#define ${constant}_BIT ${bit}${comment(item.doc)}`,
       `#define ${constant}_WIDTH ${width}`,
       ...(total > 64 || !inOnePiece
         ? []
-        : [`#define ${constant}_SHIFT ${total - bit - width}`, `#define ${constant}_MASK ${hex(mask)}`]),
+        : [
+            `#define ${constant}_SHIFT ${total - bit - width}`,
+            `#define ${constant}_MASK ${hex(((1n << BigInt(width)) - 1n) << BigInt(total - bit - width))}`,
+          ]),
     ];
   });
   return [

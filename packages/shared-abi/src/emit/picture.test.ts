@@ -44,6 +44,22 @@ function ascii(type: NamedDescription, target: Target = x86_64): string[] {
 }
 
 describe('pictures', () => {
+  it('of fields of any size are small, and drawn at once', () => {
+    const large = bytes(2 ** 40);
+    const pictures = [
+      struct('Large', { a: u8, large, b: u8 }),
+      bitStruct('LargeBits', { a: uint(3), large, b: uint(5) }),
+      bitStruct('FarAway', { a: u8, b: { type: u8, label: 2 ** 45 } }),
+    ];
+    for (const type of pictures) {
+      const lines = ascii(type);
+      expect(lines.length).toBeLessThan(30);
+      expect(lines.join('\n')).toMatch(/: +\d{12,} bytes +:/);
+    }
+    const names = Array.from({ length: 50_000 }, (_, index) => [`f${index}`, u8] as const);
+    expect(pictureOf(resolve(struct('Many', Object.fromEntries(names)), x86_64)).rows).toHaveLength(6250);
+  });
+
   it('show padding, bit fields as their integer, and leave out rows that look the same', () => {
     expect(ascii(Mix)).toEqual([
       'Mix (52 bytes, alignment 4)',

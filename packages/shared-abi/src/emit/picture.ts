@@ -210,34 +210,54 @@ function bytesPicture(type: ResolvedStruct): Row[] {
 
 const hex = (value: number): string => `0x${value.toString(16).padStart(3, '0')}`;
 
+/** Cells of one row after the other. Spans stand in the order of their places, and none lies on another. */
+class RowCutter {
+  readonly #spans: readonly Span[];
+  /** Columns of a byte or bit. */
+  readonly #columns: number;
+  #first = 0;
+
+  constructor(spans: readonly Span[], columns: number) {
+    this.#spans = spans;
+    this.#columns = columns;
+  }
+
+  /** The cells of the row from `at` to `end`; rows must be asked for in order. */
+  cells(at: number, end: number): Cell[] {
+    while ((this.#spans[this.#first]?.to ?? Infinity) <= at) this.#first += 1;
+    const cells: Cell[] = [];
+    for (let index = this.#first; index < this.#spans.length; index += 1) {
+      const span = this.#spans[index];
+      if (span === undefined || span.from >= end) break;
+      const [from, to] = [Math.max(span.from, at) - at, Math.min(span.to, end) - at];
+      cells.push({ ...span, from: from * this.#columns, to: to * this.#columns, continued: span.from < at });
+    }
+    return cells;
+  }
+
+  /** Of a row that one field fills: how much of it and of those behind it may be left out, so that its last row stays. */
+  skippable(at: number, width: number, cells: readonly Cell[]): number {
+    const [only] = cells;
+    const to = this.#spans[this.#first]?.to ?? 0;
+    if (cells.length !== 1 || only?.continued !== true || to < at + 2 * width) return 0;
+    return (Math.floor((to - at) / width) - 1) * width;
+  }
+}
+
 /** Rows of bytes that begin at a byte of the struct; rows that one field fills are left out where there are many. */
 function byteRows(spans: readonly Span[], start: number): Row[] {
   const end = spans.at(-1)?.to ?? 0;
   // A struct of fewer bytes than a row has is one row of its own width.
   const width = end <= 4 && start === 0 ? Math.max(1, end) : BYTES_IN_ROW;
-  const columns = 64 / width;
   const numbers = Array.from({ length: width }, (_, index) => String(index));
+  const cutter = new RowCutter(spans, 64 / width);
   const rows: Row[] = [];
-  let skipped = 0;
   for (let at = 0; at < end; at += width) {
-    const cells = spans
-      .filter((span) => span.from < at + width && span.to > at)
-      .map((span): Cell => {
-        const from = Math.max(span.from, at) - at;
-        const to = Math.min(span.to, at + width) - at;
-        return { ...span, from: from * columns, to: to * columns, continued: span.from < at };
-      });
-    const [only] = cells;
-    const within =
-      cells.length === 1 &&
-      only?.continued === true &&
-      spans.some((span) => span.index === only.index && span.to >= at + 2 * width);
-    if (within) {
-      skipped += width;
-      continue;
-    }
+    let cells = cutter.cells(at, at + width);
+    const skipped = cutter.skippable(at, width, cells);
+    at += skipped;
+    if (skipped > 0) cells = cutter.cells(at, at + width);
     rows.push({ offset: hex(start + at), numbers: rows.length === 0 ? numbers : undefined, cells, skipped });
-    skipped = 0;
   }
   return rows;
 }
@@ -245,21 +265,18 @@ function byteRows(spans: readonly Span[], start: number): Row[] {
 /** Rows of up to 32 bits. */
 function bitRows(spans: readonly Span[], bits: number, offset: number, descending: boolean): Row[] {
   const width = Math.min(bits, BITS_IN_ROW);
-  const columns = 64 / width;
+  const cutter = new RowCutter(spans, 64 / width);
   const rows: Row[] = [];
   for (let at = 0; at < bits; at += width) {
+    let cells = cutter.cells(at, Math.min(bits, at + width));
+    const skipped = cutter.skippable(at, width, cells);
+    at += skipped;
     const count = Math.min(width, bits - at);
+    if (skipped > 0) cells = cutter.cells(at, at + count);
     const numbers = Array.from({ length: count }, (_, index) =>
       String(descending ? bits - 1 - at - index : at + index),
     );
-    const cells = spans
-      .filter((span) => span.from < at + count && span.to > at)
-      .map((span): Cell => {
-        const from = Math.max(span.from, at) - at;
-        const to = Math.min(span.to, at + count) - at;
-        return { ...span, from: from * columns, to: to * columns, continued: span.from < at };
-      });
-    rows.push({ offset: descending ? hex(offset) : hex(Math.floor(at / 8)), numbers, cells, skipped: 0 });
+    rows.push({ offset: descending ? hex(offset) : hex(Math.floor(at / 8)), numbers, cells, skipped: skipped / 8 });
   }
   return rows;
 }
