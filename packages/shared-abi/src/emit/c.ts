@@ -19,8 +19,13 @@ function hex(value: bigint): string {
   return `UINT64_C(0x${value.toString(16)})`;
 }
 
+/** Text that neither ends a comment nor turns the direction of what follows. */
+function plain(text: string): string {
+  return text.replaceAll('*/', '* /').replaceAll(/\p{Bidi_Control}/gu, ' ');
+}
+
 function comment(text: string): string {
-  return text === '' ? '' : ` /* ${text.replaceAll('*/', '* /').replaceAll('\n', ' ')} */`;
+  return text === '' ? '' : ` /* ${plain(text).replaceAll('\n', ' ')} */`;
 }
 
 /** A declaration: the type before the name and what stands behind it. */
@@ -150,7 +155,7 @@ function structText(type: StructDescription, target: Target): string[] {
   const packed = type.packing === 'packed';
   const { name } = type;
   return [
-    ...(type.doc === '' ? [] : [`/* ${type.doc.replaceAll('*/', '* /')} */`]),
+    ...(type.doc === '' ? [] : [`/* ${plain(type.doc)} */`]),
     `typedef struct ${name} {`,
     ...type.fields.map((item) => member(item, packed, target)),
     `}${attributes(packed, type.align)} ${name};`,
@@ -189,7 +194,7 @@ function bitsText(type: ResolvedStruct): string[] {
     ];
   });
   return [
-    `/* ${type.doc === '' ? name : type.doc.replaceAll('*/', '* /')}: packed to the bit, ${type.bits} bits. */`,
+    `/* ${type.doc === '' ? name : plain(type.doc)}: packed to the bit, ${type.bits} bits. */`,
     `typedef struct ${name} {`,
     `    uint8_t bytes[${size}];`,
     `} ${name};`,
@@ -207,7 +212,7 @@ function integralText(type: IntegralDescription, target: Target): string[] {
   const { name } = type;
   const places = manifestOfResolved(resolved);
   return [
-    `/* ${type.doc === '' ? name : type.doc.replaceAll('*/', '* /')}: an integer of ${resolved.bits} bits. */`,
+    `/* ${type.doc === '' ? name : plain(type.doc)}: an integer of ${resolved.bits} bits. */`,
     `typedef ${exact(bits, type.container.signed)} ${name};`,
     ...(bits === resolved.bits ? [assertion(`sizeof(${name}) == ${bits / 8}`, `size of ${name}`)] : []),
     ...constantLines(name, places),
@@ -238,7 +243,7 @@ function integralText(type: IntegralDescription, target: Target): string[] {
 
 function unionText(type: UnionDescription, target: Target): string[] {
   return [
-    ...(type.doc === '' ? [] : [`/* ${type.doc.replaceAll('*/', '* /')} */`]),
+    ...(type.doc === '' ? [] : [`/* ${plain(type.doc)} */`]),
     `typedef union ${type.name} {`,
     ...type.arms.map((arm) => member(arm, type.packed, target)),
     `}${attributes(type.packed, undefined)} ${type.name};`,
@@ -252,7 +257,7 @@ function taggedText(type: TaggedDescription, target: Target): string[] {
   const resolved = resolve(type, target);
   const arms = type.arms.map((arm): FieldDescription => ({ name: arm.name, type: arm.type, doc: '' }));
   return [
-    `/* ${type.doc === '' ? name : type.doc.replaceAll('*/', '* /')}: ${type.by.join('.')} says which arm. */`,
+    `/* ${type.doc === '' ? name : plain(type.doc)}: ${type.by.join('.')} says which arm. */`,
     `typedef union ${name} {`,
     ...arms.map((arm) => member(arm, false, target)),
     `} ${name};`,
@@ -282,7 +287,7 @@ function number(value: number | bigint): string {
 }
 
 /** An enumeration of C where `int` holds every value; constants of the preprocessor elsewhere. */
-function setText(set: ConstantSet): string[] {
+function setText(set: ConstantSet, types: ReadonlySet<string>): string[] {
   const entries = Object.entries<number>(set.values);
   const prefix = upper(set.name);
   const asEnum = set.kind === 'enum' && entries.every(([, value]) => Math.abs(value) < 2 ** 31);
@@ -292,8 +297,8 @@ function setText(set: ConstantSet): string[] {
     return asEnum ? `    ${prefix}_${name} = ${text},${note}` : `#define ${prefix}_${name} ${text}${note}`;
   });
   return [
-    `/* ${set.name}: ${set.doc.replaceAll('*/', '* /')} */`,
-    ...(asEnum && entries.length > 0 ? [`enum ${set.name} {`, ...lines, '};'] : lines),
+    `/* ${set.name}: ${plain(set.doc)} */`,
+    ...(asEnum && entries.length > 0 ? [types.has(set.name) ? 'enum {' : `enum ${set.name} {`, ...lines, '};'] : lines),
     '',
   ];
 }
@@ -307,6 +312,23 @@ function regionText(unit: Interface): string[] {
   return ['/* The memory map, lowest address first. */', ...lines, ''];
 }
 
+/** Capitals and underscores make `fooBar` and `foo_bar` one name: the second macro would silently replace the first. */
+function checkMacros(lines: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const line of lines) {
+    const name = /^#define (\w+) /.exec(line)?.[1];
+    if (name === undefined) continue;
+    if (seen.has(name)) {
+      throw new LayoutError('LAYOUT_NAME', 'found two C macros of this name, expected names that differ in capitals', {
+        path: name,
+        offset: 0,
+        found: name,
+      });
+    }
+    seen.add(name);
+  }
+}
+
 /**
  * A C11 header for gcc and clang: `_Static_assert` on every size, alignment and offset, so that compiling it for another
  * target than the one it was made for fails where that one lays out differently.
@@ -314,6 +336,7 @@ function regionText(unit: Interface): string[] {
 export const cEmitter: Emitter = {
   name: 'c',
   emit(unit, { target }) {
+    const types = inOrder(unit.types);
     const guard = `INSTAR_${unit.title.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}_H`;
     const lines = [
       `/* @generated by @instar/shared-abi: ${unit.title.replaceAll('*/', '* /')}, for ${target.name}. Do not edit. */`,
@@ -327,10 +350,12 @@ export const cEmitter: Emitter = {
       ...unit.constants.map(({ name, value }) => `#define ${name} ${number(value)}`),
       ...(unit.constants.length === 0 ? [] : ['']),
       ...regionText(unit),
-      ...unit.sets.flatMap(setText),
-      ...inOrder(unit.types).flatMap((type) => typeText(type, target)),
+      // Tags of C's structs, unions and enumerations share one space of names.
+      ...unit.sets.flatMap((set) => setText(set, new Set(types.map((type) => type.name)))),
+      ...types.flatMap((type) => typeText(type, target)),
       `#endif /* ${guard} */`,
     ];
+    checkMacros(lines);
     return `${lines.join('\n')}\n`;
   },
 };

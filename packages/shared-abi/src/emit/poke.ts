@@ -21,9 +21,18 @@ const KEYWORDS = new Set(
   ).split(' '),
 );
 
-/** The name that a field has in a pickle: keywords of GNU poke get an underscore behind them. */
+/** Names that the pickle itself gives to paddings and storage units. */
+const OWN = /^(bits[0-9]+|pad[0-9]+_|end_|bytes_)$/;
+
+/**
+ * The name that a field or a type has in a pickle: keywords of GNU poke get an underscore behind them, and so does what
+ * would then have the same name.
+ */
 export function pokeName(name: string): string {
-  return KEYWORDS.has(name) ? `${name}_` : name;
+  for (let stem = name; ; stem = stem.slice(0, -1)) {
+    if (KEYWORDS.has(stem) || OWN.test(stem)) return `${name}_`;
+    if (!stem.endsWith('_')) return name;
+  }
 }
 
 function integerText(bits: number, signed: boolean): string {
@@ -32,6 +41,9 @@ function integerText(bits: number, signed: boolean): string {
 
 /** A number with the suffix of the narrowest type that GNU poke has for it. */
 function numberText(value: number | bigint): string {
+  // GNU poke reads the digits before the sign, and finds those of the least integers too many.
+  if (BigInt(value) === -(2n ** 31n)) return '(~0x7fffffff)';
+  if (BigInt(value) === -(2n ** 63n)) return '(~0x7fffffffffffffffL)';
   const suffix = BigInt.asIntN(33, BigInt(value)) === BigInt(value) ? '' : 'L';
   return BigInt(value) < 0n ? `(${value}${suffix})` : `0x${value.toString(16)}${suffix === '' ? 'U' : 'UL'}`;
 }
@@ -66,7 +78,7 @@ function typeText(type: Description, target: Target, path: string): string {
     case 'tagged':
       throw unsupported(path, 'a tagged union can only be a field of a struct');
     default:
-      return type.name;
+      return pokeName(type.name);
   }
 }
 
@@ -201,14 +213,22 @@ function declaration(type: NamedDescription, target: Target): string[] {
       if (type.container.endian !== undefined) {
         throw unsupported(type.name, 'GNU poke has no integral structs with a byte order of their own');
       }
-      return [...about, `type ${type.name} =`, `  struct ${container}`, '{', ...integralLines(type, target), '};', ''];
+      return [
+        ...about,
+        `type ${pokeName(type.name)} =`,
+        `  struct ${container}`,
+        '{',
+        ...integralLines(type, target),
+        '};',
+        '',
+      ];
     }
     case 'struct': {
       const lines = type.packing === 'bits' ? bitsLines(type, target) : cLines(type, target);
-      return [...about, `type ${type.name} =`, '  struct', '{', ...lines, '};', ''];
+      return [...about, `type ${pokeName(type.name)} =`, '  struct', '{', ...lines, '};', ''];
     }
     case 'union':
-      return [...about, `type ${type.name} =`, '  struct', '{', ...unionLines(type, target), '};', ''];
+      return [...about, `type ${pokeName(type.name)} =`, '  struct', '{', ...unionLines(type, target), '};', ''];
     case 'tagged':
       // Written where its tag is.
       return [];
@@ -223,7 +243,7 @@ export const pokeEmitter: Emitter = {
   name: 'poke',
   emit(unit, { target }) {
     const lines = [
-      `/* ${unit.title}, for ${target.name} (${target.endian} endian). Generated: edit the description, not this file. */`,
+      `/* ${commentText(unit.title)}, for ${target.name} (${target.endian} endian). Generated: edit the description, not this file. */`,
       '',
       ...unit.constants.map(({ name, value }) => `var ${name} = ${numberText(value)};`),
       ...(unit.constants.length === 0 ? [] : ['']),

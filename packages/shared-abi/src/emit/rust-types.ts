@@ -1,3 +1,4 @@
+import { LayoutError } from '../layout/errors.js';
 import { isBitField, manifestOfResolved } from '../layout/manifest.js';
 import {
   byteSize,
@@ -12,6 +13,7 @@ import type { Endian } from '../layout/target.js';
 import {
   bitAccessors,
   byteAccessors,
+  checkAccessors,
   containerText,
   docText,
   fromRaw,
@@ -99,8 +101,21 @@ function membersOf(type: ResolvedStruct, endian: Endian): Member[] {
   }
   flush();
   pad(byteSize(type));
+  const names = new Set<string>();
+  for (const { name, offset } of members) {
+    if (names.has(name)) {
+      throw new LayoutError('LAYOUT_NAME', 'found the name that the Rust struct gives to bytes, expected another', {
+        path: `${type.name}.${name}`,
+        offset,
+        found: name,
+      });
+    }
+    names.add(name);
+  }
   return members;
 }
+
+const holders = new WeakMap<ResolvedType, boolean>();
 
 function holdsFloat(type: ResolvedType): boolean {
   switch (type.kind) {
@@ -108,8 +123,14 @@ function holdsFloat(type: ResolvedType): boolean {
       return true;
     case 'array':
       return holdsFloat(type.element);
-    case 'struct':
-      return type.source.packing !== 'bits' && type.fields.some((item) => holdsFloat(item.type));
+    case 'struct': {
+      // Types that are used twice, in types that are used twice, are asked once.
+      const known = holders.get(type);
+      if (known !== undefined) return known;
+      const found = type.source.packing !== 'bits' && type.fields.some((item) => holdsFloat(item.type));
+      holders.set(type, found);
+      return found;
+    }
     default:
       return false;
   }
@@ -137,6 +158,10 @@ export function structText(type: ResolvedStruct, endian: Endian): string[] {
   const fields = type.fields.filter((item) => !item.unnamed && !isBitField(item));
   const align = Math.max(1, ...members.map((item) => item.align));
   const order = `${endian} endian`;
+  checkAccessors(
+    type.name,
+    members.flatMap((item) => item.inside.map((inner) => inner.name)),
+  );
   return [
     `/// ${docText(type.doc, type.name)}`,
     ...representation(type, align),
@@ -210,6 +235,10 @@ function bytesText(
   constants: readonly string[],
 ): string[] {
   const size = byteSize(type);
+  checkAccessors(
+    type.name,
+    fields.map((item) => item.name),
+  );
   return [
     `/// ${docText(type.doc, type.name)}`,
     ...representation({ kind: 'bytes', bits: 0, align: type.align }, 1),
@@ -301,6 +330,10 @@ export function integralText(type: ResolvedIntegral): string[] {
   const unsigned = `u${bits}`;
   const order = type.container.endian === 'little' ? 'le' : 'be';
   const places = manifestOfResolved(type);
+  checkAccessors(
+    type.name,
+    places.map((place) => place.name),
+  );
   return [
     `/// ${docText(type.doc, type.name)}`,
     '#[repr(transparent)]',

@@ -1,3 +1,4 @@
+import { LayoutError } from '../layout/errors.js';
 import { isBitField } from '../layout/manifest.js';
 import { byteSize, type ResolvedField, type ResolvedIntegral, type ResolvedType } from '../layout/resolved.js';
 import type { Endian } from '../layout/target.js';
@@ -13,9 +14,9 @@ export function isStandard(bits: number): boolean {
   return holder(bits) === bits;
 }
 
-/** A doc comment's text: one line, or what stands in for an empty one. */
+/** A doc comment's text: one line without what rustc refuses there, or what stands in for an empty one. */
 export function docText(text: string, otherwise: string): string {
-  return (text === '' ? otherwise : text).replaceAll('\n', ' ');
+  return (text === '' ? otherwise : text).replaceAll(/[\r\n]+|\p{Bidi_Control}/gu, ' ');
 }
 
 /** The type of a value in Rust, or undefined where Rust has none (11 bits in an array): it stays bytes then. */
@@ -235,6 +236,26 @@ fn set_bits_msb_little(bytes: &mut [u8], bit: usize, width: usize, value: u64) {
 export function fromRaw(raw: string, width: number, signed: boolean): string {
   const text = `${signed ? 'i' : 'u'}${holder(width)}`;
   return signed ? `(((${raw}) << ${64 - width}) as i64 >> ${64 - width}) as ${text}` : `(${raw}) as ${text}`;
+}
+
+/**
+ * Refuses fields whose getters and setters would have the name of another function, or of each other's.
+ * @throws LayoutError `LAYOUT_NAME`.
+ */
+export function checkAccessors(owner: string, names: readonly string[]): void {
+  const seen = new Set(['from_bytes', 'to_bytes']);
+  for (const name of names) {
+    for (const written of [name, `set_${name}`]) {
+      if (seen.has(written)) {
+        throw new LayoutError('LAYOUT_NAME', `found the name of a second Rust function ${written}, expected another`, {
+          path: `${owner}.${name}`,
+          offset: 0,
+          found: name,
+        });
+      }
+      seen.add(written);
+    }
+  }
 }
 
 /** A getter and a setter for bits of the byte array `storage`, beginning at `bit` of it. */

@@ -1,3 +1,4 @@
+import { isGoodName } from '../layout/names.js';
 import { resolve } from '../layout/resolve.js';
 import type { Target } from '../layout/target.js';
 import type { ConstantSet } from '../layout/constants.js';
@@ -23,6 +24,11 @@ function plainHeader(title: string, target: Target): string {
 
 function snake(name: string): string {
   return name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toLowerCase();
+}
+
+/** Names of sets and of their values may be keywords. */
+function written(name: string): string {
+  return isGoodName(name) ? name : `${name}_`;
 }
 
 function hex(value: number | bigint): string {
@@ -102,10 +108,10 @@ function setText(set: ConstantSet): string[] {
   const type = constantType(Math.min(0, ...values), Math.max(0, ...values));
   return [
     `/// ${docText(set.doc, set.name)}`,
-    `pub mod ${snake(set.name)} {`,
+    `pub mod ${written(snake(set.name))} {`,
     ...Object.entries<number>(set.values).flatMap(([name, value]) => [
       `    /// ${docText(set.docs[name] ?? '', name)}.`,
-      `    pub const ${name}: ${type} = ${set.kind === 'flags' ? hex(value) : value};`,
+      `    pub const ${written(name)}: ${type} = ${set.kind === 'flags' ? hex(value) : value};`,
     ]),
     '}',
     '',
@@ -144,7 +150,7 @@ export const rustEmitter: Emitter = {
       '    out',
       '}',
       '',
-      ...(types.some((line) => line.includes(' bits_')) ? [BIT_FUNCTIONS] : []),
+      ...(types.some((line) => /\bbits_[lm]sb/.test(line)) ? [BIT_FUNCTIONS] : []),
       ...(abi.version === undefined ? [] : fingerprintText(abi, fingerprint)),
       ...abi.constants.flatMap(({ name, value }) => [
         `/// ${name}.`,

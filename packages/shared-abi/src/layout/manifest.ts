@@ -79,9 +79,25 @@ function bitFields(type: ResolvedStruct): Manifest[] {
   });
 }
 
+/** A nested `a` with `b` inside and a field `a_b` beside it would be one name. */
+function distinct(owner: string, places: readonly Manifest[]): Manifest[] {
+  const seen = new Set<string>();
+  for (const { name } of places) {
+    if (seen.has(name)) {
+      throw new LayoutError('LAYOUT_NAME', `found the constants of ${name} twice, expected each name once`, {
+        path: `${owner}.${name}`,
+        offset: 0,
+        found: name,
+      });
+    }
+    seen.add(name);
+  }
+  return [...places];
+}
+
 /** {@link manifest} of a type that is resolved already. */
 export function manifestOfResolved(type: ResolvedType): Manifest[] {
-  if (type.kind === 'integral') return slices(type, '', 0);
+  if (type.kind === 'integral') return distinct(type.name, slices(type, '', 0));
   if (type.kind === 'struct') return bitFields(type);
   throw new LayoutError('LAYOUT_UNSUPPORTED', `found ${type.kind}, expected an integral struct or a struct`, {
     path: 'name' in type ? type.name : type.kind,
