@@ -1,7 +1,20 @@
 // `npm run bench -- layouts`: codecs of the layout language beside the packages that people use for binary structs
 // and beside hand-written DataView code, interleaved in one run. Ratios are peer time to ours: above 1 we are ahead.
 // restructure and struct-fu have no 64-bit integers: they read two words instead, which is less work than a bigint.
-import { array, codec, ConvertConfig, i64, integral, s390x, struct, u32, u64, uint } from '@instar/shared-abi';
+import {
+  array,
+  codec,
+  ConvertConfig,
+  i64,
+  integral,
+  s390x,
+  struct,
+  u32,
+  u64,
+  uint,
+  viewArrayOf,
+  viewOf,
+} from '@instar/shared-abi';
 import { BitInputStream, BitOutputStream } from '@thi.ng/bitstream';
 import { Parser } from 'binary-parser';
 import { Parser as Encoder } from 'binary-parser-encoder';
@@ -254,7 +267,7 @@ function encodeRelasByHand(values) {
 }
 
 function viewRelas() {
-  const view = rela.viewArray(records);
+  const view = viewArrayOf(rela, records);
   let sum = 0;
   for (let index = 0; index < view.length; index += 1) {
     const record = view.at(index);
@@ -364,7 +377,7 @@ function encodePackedByBitBuffer() {
 }
 
 function viewPacked() {
-  const view = packed.view(packedBytes);
+  const view = viewOf(packed, packedBytes);
   let sum = 0;
   for (let index = 0; index < view.length; index += 1) sum += view.at(index);
   return sum;

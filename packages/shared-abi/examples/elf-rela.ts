@@ -12,6 +12,7 @@ import {
   u64,
   u8,
   uint,
+  viewArrayOf,
   x86_64,
 } from '@instar/shared-abi';
 
@@ -31,7 +32,7 @@ export const MipsRelInfo = struct('Mips64_RelInfo', { r_sym: u32, r_ssym: u8, r_
 
 /** A file's relocations, in place: nothing is copied, and only what is asked for is read. */
 export function symbolsOf(section: Uint8Array, bigEndian: boolean): number[] {
-  const records = codec(Rela, bigEndian ? s390x : x86_64).viewArray(section);
+  const records = viewArrayOf(codec(Rela, bigEndian ? s390x : x86_64), section);
   return Array.from(records, (record) => record.r_info.r_sym);
 }
 

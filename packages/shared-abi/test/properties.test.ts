@@ -1,7 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readValue, writeValue } from '../src/codec/interpret.js';
-import { aarch64_be, byteSize, codec, i386, LayoutError, resolve, s390x, x86_64, type Type } from '../src/index.js';
+import {
+  aarch64_be,
+  bitStruct,
+  byteSize,
+  codec,
+  i386,
+  LayoutError,
+  resolve,
+  s390x,
+  x86_64,
+  type Type,
+} from '../src/index.js';
 import { anyType, gaplessType, valuesOf } from './support/arbitraries.js';
 
 const RUNS = Number(process.env['INSTAR_CASES'] ?? 400);
@@ -83,11 +94,4 @@ describe('any layout', () => {
 });
 
 const FIELD = { kind: 'integer' as const, bits: 1, signed: false };
-const OUTER = {
-  kind: 'struct' as const,
-  name: 'Outer',
-  doc: '',
-  packing: 'bits' as const,
-  explicit: false,
-  fields: [{ name: 'a', type: FIELD, doc: '' }],
-};
+const OUTER = bitStruct('Outer', { a: FIELD });

@@ -24,6 +24,7 @@ import {
   type Type,
 } from '../layout/index.js';
 import { codec } from './codec.js';
+import { viewArrayOf, viewOf } from './in-place.js';
 
 const BYTES = Uint8Array.of(0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0x80);
 const BIG = s390x;
@@ -170,7 +171,7 @@ describe('views', () => {
 
   it('read and write in place', () => {
     const bytes = new Uint8Array(48);
-    const view = codec(Rela).view(bytes, 24);
+    const view = viewOf(codec(Rela), bytes, 24);
     view.r_info.r_type = 8;
     view.r_addend = -2n;
     expect(codec(Rela).decode(bytes, 24)).toEqual({ r_offset: 0n, r_info: { r_sym: 0, r_type: 8 }, r_addend: -2n });
@@ -182,7 +183,7 @@ describe('views', () => {
 
   it('of arrays count records and refuse what lies outside', () => {
     const bytes = codec(Rela).encodeArray([{ r_offset: 1n }, { r_offset: 2n }]);
-    const records = codec(Rela).viewArray(bytes);
+    const records = viewArrayOf(codec(Rela), bytes);
     expect([...records].map((record) => record.r_offset)).toEqual([1n, 2n]);
     expect(() => records.at(2)).toThrow(/found index 2, expected 0 to 1/);
   });
@@ -192,7 +193,7 @@ describe('views', () => {
     const values = Array.from({ length: 16 }, (_, index) => index * 127);
     const bytes = packed.encode(values);
     expect(bytes.length).toBe(22);
-    expect([...packed.view(bytes)]).toEqual(values);
+    expect([...viewOf(packed, bytes)]).toEqual(values);
     expect(packed.decode(bytes)).toEqual(values);
   });
 });

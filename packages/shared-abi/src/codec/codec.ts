@@ -5,7 +5,7 @@ import { x86_64, type Target } from '../layout/target.js';
 import type { Type } from '../layout/types.js';
 import { generateDecode, generateEncode, mayGenerate, type Decode, type Encode } from './generate.js';
 import { readValue, writeValue, zeroValue } from './interpret.js';
-import { listViewer, viewer, type ArrayView, type View } from './views.js';
+import { arrayOf, checkRoom, roomFor, viewOf, type Memory } from './memory.js';
 
 /** What an encoder takes: fields that are left out become zero, or their constant. */
 export type Partly<T> = unknown extends T
@@ -15,9 +15,6 @@ export type Partly<T> = unknown extends T
     : T extends readonly (infer E)[]
       ? readonly Partly<E>[]
       : { readonly [K in keyof T]?: Partly<T[K]> | undefined };
-
-/** Bytes to read from or write to. */
-export type Memory = Uint8Array | DataView;
 
 /** Reads and writes values of one type for one target. Offsets are bytes. */
 export interface Codec<T> {
@@ -38,20 +35,12 @@ export interface Codec<T> {
   readonly encode: (value: Partly<T>) => Uint8Array<ArrayBuffer>;
   /** Encodes a value where it is to stand. When it throws, some fields may be written already. */
   readonly encodeInto: (memory: Memory, value: Partly<T>, offset?: number, bit?: number) => void;
-  /** The value in place. */
-  readonly view: (memory: Memory, offset?: number) => View<T>;
-  /** `count` values in place, one behind the other; as many as there is room for when it is left out. */
-  readonly viewArray: (memory: Memory, offset?: number, count?: number) => ArrayView<T>;
   /** Decodes `count` values that stand one behind the other. */
   readonly decodeArray: (memory: Memory, offset?: number, count?: number) => T[];
   /** Encodes values one behind the other. */
   readonly encodeArray: (values: readonly Partly<T>[]) => Uint8Array<ArrayBuffer>;
   /** The value of an all-zero memory, with constants filled in. */
   readonly zero: () => T;
-}
-
-function viewOf(memory: Memory): DataView {
-  return memory instanceof DataView ? memory : new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
 }
 
 /** What may be said of a codec. */
@@ -98,27 +87,8 @@ export function resolvedCodec<T>(layout: ResolvedType, name: string, { copy = tr
     }
   };
 
-  const check = (view: DataView, offset: number, bits: number, needed = Math.ceil(bits / 8)): void => {
-    if (Number.isInteger(offset) && offset >= 0 && offset + needed <= view.byteLength) return;
-    const there = view.byteLength - offset;
-    throw new LayoutError('LAYOUT_TRUNCATED', `needs ${needed} bytes, ${there} are there`, {
-      path: name,
-      offset,
-      found: there,
-      expected: needed,
-    });
-  };
-  const room = (view: DataView, offset: number): number =>
-    layout.bits === 0 ? 0 : Math.max(0, Math.floor(((view.byteLength - offset) * 8) / layout.bits));
-  const arrayOf = (count: number): ResolvedType & { readonly kind: 'array' } => {
-    if (!Number.isInteger(count) || count < 0) {
-      throw new LayoutError('LAYOUT_WIDTH', `found ${count}, expected a count`, {
-        path: name,
-        offset: 0,
-        found: count,
-      });
-    }
-    return { kind: 'array', element: layout, count, bits: layout.bits * count, align: layout.align };
+  const check = (view: DataView, offset: number, bits: number): void => {
+    checkRoom(view, offset, bits, name);
   };
 
   return {
@@ -140,26 +110,16 @@ export function resolvedCodec<T>(layout: ResolvedType, name: string, { copy = tr
       if (bit === 0) encodeAt(view, offset, value);
       else writeValue(layout, view, offset * 8 + bit, value, name);
     },
-    view(memory, offset = 0) {
-      const view = viewOf(memory);
-      check(view, offset, layout.bits);
-      return viewer(layout)(view, offset) as View<T>;
-    },
-    viewArray(memory, offset = 0, count = room(viewOf(memory), offset)) {
-      const view = viewOf(memory);
-      check(view, offset, arrayOf(count).bits);
-      return listViewer(layout)(view, offset, count) as ArrayView<T>;
-    },
-    decodeArray(memory, offset = 0, count = room(viewOf(memory), offset)) {
+    decodeArray(memory, offset = 0, count = roomFor(layout, viewOf(memory), offset)) {
       const view = viewOf(memory);
       check(view, offset, layout.bits * count);
-      if (layout.bits % 8 !== 0) return readValue(arrayOf(count), view, offset * 8, name) as T[];
+      if (layout.bits % 8 !== 0) return readValue(arrayOf(layout, count, name), view, offset * 8, name) as T[];
       const values: T[] = [];
       for (let index = 0; index < count; index += 1) values.push(decodeAt(view, offset + index * size) as T);
       return values;
     },
     encodeArray(values) {
-      const list = arrayOf(values.length);
+      const list = arrayOf(layout, values.length, name);
       const bytes = new Uint8Array(byteSize(list));
       const view = viewOf(bytes);
       if (layout.bits % 8 !== 0) writeValue(list, view, 0, values, name);

@@ -81,97 +81,96 @@ const PERIODS: Readonly<Record<number, number>> = { 0: 1, 4: 2, 2: 4, 6: 4 };
 /** After how many elements of a width a packed array is at a byte again. */
 const period = (bits: number): number => PERIODS[bits % 8] ?? 8;
 
-class Generator {
-  readonly types: ResolvedType[] = [];
-  #lines: string[] = [];
-  #names = 0;
+/** Generates statements. Functions around shared variables: they shrink better than methods. */
+function generator(copy: boolean) {
+  const types: ResolvedType[] = [];
+  let lines: string[] = [];
+  let names = 0;
 
-  constructor(readonly copy = true) {}
-
-  body(): string {
-    return this.#lines.join('\n');
+  function text(): string {
+    return lines.join('\n');
   }
 
-  line(text: string): void {
-    this.#lines.push(text);
+  function emit(text: string): void {
+    lines.push(text);
   }
 
-  name(): string {
-    this.#names += 1;
-    return `t${this.#names}`;
+  function fresh(): string {
+    names += 1;
+    return `t${names}`;
   }
 
   /** A variable that holds an expression's value. */
-  keep(expression: string): string {
-    const name = this.name();
-    this.line(`const ${name}=${expression};`);
+  function keep(expression: string): string {
+    const name = fresh();
+    emit(`const ${name}=${expression};`);
     return name;
   }
 
   /** The interpreter's word for a type in generated code. */
-  type(type: ResolvedType): string {
-    this.types.push(type);
-    return `T[${this.types.length - 1}]`;
+  function typed(type: ResolvedType): string {
+    types.push(type);
+    return `T[${types.length - 1}]`;
   }
 
-  bitOf(place: Place): string {
+  function bitOf(place: Place): string {
     return `(${place.base})*8+${place.bit}`;
   }
 
   // Decoding. `slow` is what to do where a constant differs.
 
-  read(type: ResolvedType, place: Place): string {
+  function read(type: ResolvedType, place: Place): string {
     switch (type.kind) {
       case 'integer':
-        return load(type, place) ?? this.readSlowly(type, place);
+        return load(type, place) ?? readSlowly(type, place);
       case 'float':
         return place.bit % 8 === 0
           ? `v.getFloat${type.bits}(${place.base}+${place.bit / 8},${String(type.endian === 'little')})`
-          : this.readSlowly(type, place);
+          : readSlowly(type, place);
       case 'bytes':
         return place.bit % 8 === 0
-          ? this.readBytes(`${place.base}+${place.bit / 8}`, type.bits / 8)
-          : this.readSlowly(type, place);
+          ? readBytes(`${place.base}+${place.bit / 8}`, type.bits / 8)
+          : readSlowly(type, place);
       case 'array':
-        return this.readArray(type, place);
+        return readArray(type, place);
       case 'struct':
-        return this.readStruct(type, place);
+        return readStruct(type, place);
       case 'integral':
-        return this.readIntegral(type, place);
+        return readIntegral(type, place);
       default:
-        return this.readSlowly(type, place);
+        return readSlowly(type, place);
     }
   }
 
-  readBytes(at: string, count: number): string {
+  function readBytes(at: string, count: number): string {
     // A copy by the constructor is the cheapest: the memory for it is not cleared before.
     const window = `new Uint8Array(v.buffer,v.byteOffset+${at},${count})`;
-    return this.copy ? `new Uint8Array(${window})` : window;
+    return copy ? `new Uint8Array(${window})` : window;
   }
 
-  readSlowly(type: ResolvedType, place: Place): string {
-    return `H.read(${this.type(type)},v,${this.bitOf(place)})`;
+  function readSlowly(type: ResolvedType, place: Place): string {
+    return `H.read(${typed(type)},v,${bitOf(place)})`;
   }
 
-  check(value: number | bigint | undefined, expression: string): string {
+  function checked(value: number | bigint | undefined, expression: string): string {
     if (value === undefined) return expression;
-    const name = this.keep(expression);
-    this.line(`if(${name}!==${literal(value)})return S(v,o);`);
+    const name = keep(expression);
+    emit(`if(${name}!==${literal(value)})return S(v,o);`);
     return name;
   }
 
-  readStruct(type: ResolvedStruct, place: Place): string {
-    if (type.fields.some((item) => item.type.kind === 'tagged')) return this.readSlowly(type, place);
+  function readStruct(type: ResolvedStruct, place: Place): string {
+    if (type.fields.some((item) => item.type.kind === 'tagged')) return readSlowly(type, place);
     const parts: string[] = [];
     for (const item of type.fields) {
       if (item.unnamed) continue;
-      const value = this.check(item.value, this.read(item.type, moved(place, item.bit)));
+      const value = checked(item.value, read(item.type, moved(place, item.bit)));
       parts.push(`${item.name}:${value}`);
     }
     return `{${parts.join(',')}}`;
   }
 
-  readIntegral(type: ResolvedIntegral, place: Place): string {
+  function readIntegral(type: ResolvedIntegral, place: Place): string {
     const container = type.container;
     const slices = flatSlices(type);
     const inPlace = slices.map((part) => sliceInPlace(container, place, part.item));
@@ -180,104 +179,106 @@ class Generator {
       inPlace.forEach((part, index) => values.set(pathKey(slices[index]), load(part.type, part.place) ?? '0'));
     } else if (type.bits <= 32) {
       const raw = loadRaw(container, place);
-      if (raw === undefined) return this.readSlowly(type, place);
-      const name = this.keep(raw);
+      if (raw === undefined) return readSlowly(type, place);
+      const name = keep(raw);
       for (const part of slices) values.set(pathKey(part), sliceOf(name, type.bits, part.item, part.type));
     } else if (isDirect(container, place)) {
-      const [high, low] = halves(container, place).map((half) => this.keep(half)) as [string, string];
+      const [high, low] = halves(container, place).map((half) => keep(half)) as [string, string];
       for (const part of slices)
-        values.set(pathKey(part), sliceOfHalves(part.item, part.type, high, low) ?? this.sliceOfBig(part, high, low));
+        values.set(pathKey(part), sliceOfHalves(part.item, part.type, high, low) ?? sliceOfBig(part, high, low));
     } else {
-      return this.readSlowly(type, place);
+      return readSlowly(type, place);
     }
-    return this.integralObject(type, [], values);
+    return integralObject(type, [], values);
   }
 
-  sliceOfBig({ item, type }: FlatSlice, high: string, low: string): string {
+  function sliceOfBig({ item, type }: FlatSlice, high: string, low: string): string {
     const whole = `(BigInt(${high})<<32n|BigInt(${low}))`;
     const part = `BigInt.as${type.signed ? 'Int' : 'Uint'}N(${item.width},${whole}>>${item.shift}n)`;
     return type.wide ? part : `Number(${part})`;
   }
 
-  integralObject(type: ResolvedIntegral, path: readonly string[], values: ReadonlyMap<string, string>): string {
+  function integralObject(
+    type: ResolvedIntegral,
+    path: readonly string[],
+    values: ReadonlyMap<string, string>,
+  ): string {
     const parts = type.fields.map((item) => {
       const inner = [...path, item.name];
-      if (item.type.kind === 'integral') return `${item.name}:${this.integralObject(item.type, inner, values)}`;
-      return `${item.name}:${this.check(item.value, values.get(inner.join('.')) ?? '0')}`;
+      if (item.type.kind === 'integral') return `${item.name}:${integralObject(item.type, inner, values)}`;
+      return `${item.name}:${checked(item.value, values.get(inner.join('.')) ?? '0')}`;
     });
     return `{${parts.join(',')}}`;
   }
 
-  readArray(type: ResolvedArray, place: Place): string {
+  function readArray(type: ResolvedArray, place: Place): string {
     const { element, count } = type;
     const group = period(element.bits);
-    if (group > 1 && element.kind !== 'integer') return this.readSlowly(type, place);
-    const list = this.keep(`new Array(${count})`);
+    if (group > 1 && element.kind !== 'integer') return readSlowly(type, place);
+    const list = keep(`new Array(${count})`);
     const whole = Math.floor(count / group);
-    const loop = this.#block(() => {
-      const at = this.keep(`${place.base}+i*${(element.bits * group) / 8}`);
+    const loop = block(() => {
+      const at = keep(`${place.base}+i*${(element.bits * group) / 8}`);
       for (let index = 0; index < group; index += 1) {
-        this.line(
-          `${list}[i*${group}+${index}]=${this.read(element, { base: at, bit: place.bit + index * element.bits })};`,
-        );
+        emit(`${list}[i*${group}+${index}]=${read(element, { base: at, bit: place.bit + index * element.bits })};`);
       }
     });
-    if (whole > 0) this.line(`for(let i=0;i<${whole};i++){${loop}}`);
+    if (whole > 0) emit(`for(let i=0;i<${whole};i++){${loop}}`);
     for (let index = whole * group; index < count; index += 1) {
-      this.line(`${list}[${index}]=${this.read(element, moved(place, index * element.bits))};`);
+      emit(`${list}[${index}]=${read(element, moved(place, index * element.bits))};`);
     }
     return list;
   }
 
   // Encoding. Anything that does not fit goes to the interpreter, which says what is wrong, or fills in what was left out.
 
-  write(type: ResolvedType, place: Place, value: string): void {
+  function write(type: ResolvedType, place: Place, value: string): void {
     switch (type.kind) {
       case 'integer':
-        this.writeInteger(type, place, value);
+        writeInteger(type, place, value);
         return;
       case 'struct':
-        this.writeStruct(type, place, value);
+        writeStruct(type, place, value);
         return;
       case 'integral':
-        this.writeIntegral(type, place, value);
+        writeIntegral(type, place, value);
         return;
       case 'array':
-        this.writeArray(type, place, value);
+        writeArray(type, place, value);
         return;
       case 'bytes':
-        if (place.bit % 8 === 0) this.line(`if(!H.put(v,${place.base}+${place.bit / 8},${type.bits / 8},${value}))`);
-        this.writeSlowly(type, place, value);
+        if (place.bit % 8 === 0) emit(`if(!H.put(v,${place.base}+${place.bit / 8},${type.bits / 8},${value}))`);
+        writeSlowly(type, place, value);
         return;
       default:
-        this.writeSlowly(type, place, value);
+        writeSlowly(type, place, value);
     }
   }
 
-  writeSlowly(type: ResolvedType, place: Place, value: string): void {
-    this.line(`H.write(${this.type(type)},v,${this.bitOf(place)},${value});`);
+  function writeSlowly(type: ResolvedType, place: Place, value: string): void {
+    emit(`H.write(${typed(type)},v,${bitOf(place)},${value});`);
   }
 
-  writeInteger(type: ResolvedInteger, place: Place, value: string): void {
-    this.store(type, place, this.fitting(type, value, undefined));
+  function writeInteger(type: ResolvedInteger, place: Place, value: string): void {
+    storeFitting(type, place, fitting(type, value, undefined));
   }
 
   /** A variable with a value that is known to fit. */
-  fitting(type: ResolvedInteger, value: string, constant: number | bigint | undefined): string {
-    const name = this.name();
+  function fitting(type: ResolvedInteger, value: string, constant: number | bigint | undefined): string {
+    const name = fresh();
     const rest = literal(constant ?? (type.wide ? 0n : 0));
-    this.line(`let ${name}=${value};if(${name}===undefined)${name}=${rest};`);
+    emit(`let ${name}=${value};if(${name}===undefined)${name}=${rest};`);
     const wrong = constant === undefined ? misfit(type, name) : `${name}!==${rest}`;
-    this.line(`if(${wrong})return S(v,o,x);`);
+    emit(`if(${wrong})return S(v,o,x);`);
     return name;
   }
 
-  writeStruct(type: ResolvedStruct, place: Place, value: string): void {
+  function writeStruct(type: ResolvedStruct, place: Place, value: string): void {
     if (type.fields.some((item) => item.type.kind === 'tagged')) {
-      this.writeSlowly(type, place, value);
+      writeSlowly(type, place, value);
       return;
     }
-    const object = this.object(value);
+    const object = objectOf(value);
     // Fields that are parts of bytes are stored together where they fill these bytes.
     let parts: { readonly type: ResolvedInteger; readonly bit: number; readonly value: string }[] = [];
     const flush = (): void => {
@@ -285,9 +286,9 @@ class Generator {
       const last = parts.at(-1);
       if (first !== undefined && last !== undefined && first.bit % 8 === 0 && (last.bit + last.type.bits) % 8 === 0) {
         const run = parts.map((part) => ({ bits: part.type.bits, value: part.value }));
-        for (const line of storeRun(place.base, first.bit / 8, run)) this.line(line);
+        for (const line of storeRun(place.base, first.bit / 8, run)) emit(line);
       } else {
-        for (const part of parts) this.writeSlowly(part.type, { base: place.base, bit: part.bit }, part.value);
+        for (const part of parts) writeSlowly(part.type, { base: place.base, bit: part.bit }, part.value);
       }
       parts = [];
     };
@@ -298,13 +299,13 @@ class Generator {
       const leaf = item.type;
       if (leaf.kind !== 'integer') {
         flush();
-        this.write(leaf, at, inner);
+        write(leaf, at, inner);
         continue;
       }
-      const checked = this.fitting(leaf, inner, item.value);
+      const checked = fitting(leaf, inner, item.value);
       if (!isPart(leaf, at)) {
         flush();
-        this.store(leaf, at, checked);
+        storeFitting(leaf, at, checked);
         continue;
       }
       const last = parts.at(-1);
@@ -316,92 +317,94 @@ class Generator {
   }
 
   /** Stores a value that fits. */
-  store(type: ResolvedInteger, place: Place, value: string): void {
+  function storeFitting(type: ResolvedInteger, place: Place, value: string): void {
     const direct = store(type, place, value);
-    if (direct === undefined) this.writeSlowly(type, place, value);
-    else this.line(direct);
+    if (direct === undefined) writeSlowly(type, place, value);
+    else emit(direct);
   }
 
-  writeIntegral(type: ResolvedIntegral, place: Place, value: string): void {
+  function writeIntegral(type: ResolvedIntegral, place: Place, value: string): void {
     const { container } = type;
     const slices = flatSlices(type);
-    const objects = new Map<string, string>([['', this.object(value)]]);
+    const objects = new Map<string, string>([['', objectOf(value)]]);
     const checked = slices.map((part) => {
-      const owner = this.owner(part.path.slice(0, -1), objects);
-      return this.fitting(part.type, `${owner}.${part.path.at(-1) ?? ''}`, part.item.value);
+      const owner = ownerOf(part.path.slice(0, -1), objects);
+      return fitting(part.type, `${owner}.${part.path.at(-1) ?? ''}`, part.item.value);
     });
     const inPlace = slices.map((part) => sliceInPlace(container, place, part.item));
     if (inPlace.every((part) => part !== undefined)) {
       inPlace.forEach((part, index) => {
-        this.store(part.type, part.place, checked[index] ?? '0');
+        storeFitting(part.type, part.place, checked[index] ?? '0');
       });
       return;
     }
     const values = slices.map((part, index) => ({ item: part.item, type: part.type, value: checked[index] ?? '0' }));
-    this.store({ ...container, signed: false }, place, type.bits > 32 ? joinedWide(values) : joined(values));
+    storeFitting({ ...container, signed: false }, place, type.bits > 32 ? joinedWide(values) : joined(values));
   }
 
-  owner(path: readonly string[], objects: Map<string, string>): string {
+  function ownerOf(path: readonly string[], objects: Map<string, string>): string {
     const key = path.join('.');
     const known = objects.get(key);
     if (known !== undefined) return known;
-    const name = this.object(`${this.owner(path.slice(0, -1), objects)}.${path.at(-1) ?? ''}`);
+    const name = objectOf(`${ownerOf(path.slice(0, -1), objects)}.${path.at(-1) ?? ''}`);
     objects.set(key, name);
     return name;
   }
 
   /** A variable with an object; one that was left out has no fields. */
-  object(value: string): string {
-    const name = this.name();
-    this.line(`let ${name}=${value};if(${name}===undefined)${name}={};`);
-    this.line(`if(typeof ${name}!=='object'||${name}===null||Array.isArray(${name}))return S(v,o,x);`);
+  function objectOf(value: string): string {
+    const name = fresh();
+    emit(`let ${name}=${value};if(${name}===undefined)${name}={};`);
+    emit(`if(typeof ${name}!=='object'||${name}===null||Array.isArray(${name}))return S(v,o,x);`);
     return name;
   }
 
-  writeArray(type: ResolvedArray, place: Place, value: string): void {
+  function writeArray(type: ResolvedArray, place: Place, value: string): void {
     const { element, count } = type;
     const group = period(element.bits);
     const whole = Math.floor(count / group);
     if (group > 1 && element.kind !== 'integer') {
-      this.writeSlowly(type, place, value);
+      writeSlowly(type, place, value);
       return;
     }
-    const list = this.name();
-    this.line(`const ${list}=${value};`);
+    const list = fresh();
+    emit(`const ${list}=${value};`);
     // Short lists and other things are the interpreter's.
-    this.line(
-      `if(!Array.isArray(${list})||${list}.length!==${count}){if(${list}!==undefined&&!(Array.isArray(${list})&&${list}.length<${count}))return S(v,o,x);H.write(${this.type(type)},v,${this.bitOf(place)},${list});}else{`,
+    emit(
+      `if(!Array.isArray(${list})||${list}.length!==${count}){if(${list}!==undefined&&!(Array.isArray(${list})&&${list}.length<${count}))return S(v,o,x);H.write(${typed(type)},v,${bitOf(place)},${list});}else{`,
     );
     const runs = group > 1 && place.bit % 8 === 0 && element.kind === 'integer' && isPart(element, place);
-    const loop = this.#block(() => {
-      const at = this.keep(`${place.base}+i*${(element.bits * group) / 8}`);
+    const loop = block(() => {
+      const at = keep(`${place.base}+i*${(element.bits * group) / 8}`);
       if (runs) {
         const run = Array.from({ length: group }, (_, index) => ({
           bits: element.bits,
-          value: this.fitting(element, `${list}[i*${group}+${index}]`, undefined),
+          value: fitting(element, `${list}[i*${group}+${index}]`, undefined),
         }));
-        for (const line of storeRun(at, place.bit / 8, run)) this.line(line);
+        for (const line of storeRun(at, place.bit / 8, run)) emit(line);
         return;
       }
       for (let index = 0; index < group; index += 1) {
-        this.write(element, { base: at, bit: place.bit + index * element.bits }, `${list}[i*${group}+${index}]`);
+        write(element, { base: at, bit: place.bit + index * element.bits }, `${list}[i*${group}+${index}]`);
       }
     });
-    if (whole > 0) this.line(`for(let i=0;i<${whole};i++){${loop}}`);
+    if (whole > 0) emit(`for(let i=0;i<${whole};i++){${loop}}`);
     for (let index = whole * group; index < count; index += 1) {
-      this.write(element, moved(place, index * element.bits), `${list}[${index}]`);
+      write(element, moved(place, index * element.bits), `${list}[${index}]`);
     }
-    this.line('}');
+    emit('}');
   }
 
-  #block(fill: () => void): string {
-    const outside = this.#lines;
-    this.#lines = [];
+  function block(fill: () => void): string {
+    const outside = lines;
+    lines = [];
     fill();
-    const inside = this.body();
-    this.#lines = outside;
+    const inside = text();
+    lines = outside;
     return inside;
   }
+
+  return { types, read, write, text };
 }
 
 /** Whether an integer is a part of bytes that other fields have the rest of, most significant bit first. */
@@ -415,14 +418,14 @@ const literal = (value: number | bigint): string => (typeof value === 'bigint' ?
 
 /** Compiles a decoder; what it finds wrong it leaves to `slow`, which says where. */
 export function generateDecode(type: ResolvedType, slow: Decode, copy: boolean): Decode {
-  const generator = new Generator(copy);
-  const value = generator.read(type, { base: 'o', bit: 0 });
-  return make('v,o', `${generator.body()}\nreturn ${value};`, generator.types, slow);
+  const made = generator(copy);
+  const value = made.read(type, { base: 'o', bit: 0 });
+  return make('v,o', `${made.text()}\nreturn ${value};`, made.types, slow);
 }
 
 /** Compiles an encoder; what does not fit it leaves to `slow`, which says why. */
 export function generateEncode(type: ResolvedType, slow: Encode): Encode {
-  const generator = new Generator();
-  generator.write(type, { base: 'o', bit: 0 }, 'x');
-  return make('v,o,x', generator.body(), generator.types, slow);
+  const made = generator(true);
+  made.write(type, { base: 'o', bit: 0 }, 'x');
+  return make('v,o,x', made.text(), made.types, slow);
 }

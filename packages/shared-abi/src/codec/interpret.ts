@@ -1,14 +1,13 @@
 import { LayoutError } from '../layout/errors.js';
-import type { ResolvedArm, ResolvedField, ResolvedTagged, ResolvedType } from '../layout/resolved.js';
+import { kinds, known, type Fields } from '../layout/kinds.js';
+import type { ResolvedType } from '../layout/resolved.js';
 import { readBits, writeBits } from './bits.js';
 import { checkConstant, checkObject, fromBits, joinIntegral, splitIntegral, toBits } from './integers.js';
 
 // Reads and writes values by walking their layout. Compiled codecs call it for what they do not compile and for the error
 // of what they found wrong; where no code may be generated, it does everything.
 
-type Fields = Readonly<Record<string, unknown>>;
-
-function byteOf(bit: number): number {
+export function byteOf(bit: number): number {
   return Math.floor(bit / 8);
 }
 
@@ -40,11 +39,8 @@ export function readValue(type: ResolvedType, view: DataView, bit: number, path:
     }
     case 'bytes':
       return readBytes(view, bit, type.bits / 8);
-    case 'text': {
-      const bytes = readBytes(view, bit, type.bits / 8);
-      const end = bytes.indexOf(0);
-      return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
-    }
+    case 'text':
+      return known(kinds.text).read(type, view, bit, path, around);
     case 'array': {
       const values: unknown[] = [];
       for (let index = 0; index < type.count; index += 1) {
@@ -68,14 +64,9 @@ export function readValue(type: ResolvedType, view: DataView, bit: number, path:
       return splitIntegral(type, raw, path, byteOf(bit));
     }
     case 'union':
-      return Object.fromEntries(
-        type.arms.map((arm) => [arm.name, readValue(arm.type, view, bit, `${path}.${arm.name}`)]),
-      );
-    case 'tagged': {
-      const tag = tagIn(type, around);
-      const arm = armOf(type, tag, path, byteOf(bit));
-      return { arm: arm.name, value: readValue(arm.type, view, bit, `${path}.${arm.name}`) };
-    }
+      return known(kinds.union).read(type, view, bit, path, around);
+    case 'tagged':
+      return known(kinds.tagged).read(type, view, bit, path, around);
   }
 }
 
@@ -123,19 +114,9 @@ export function writeValue(
       writeBytes(view, bit, bytes, type.bits / 8, path);
       return;
     }
-    case 'text': {
-      const words = value ?? '';
-      if (typeof words !== 'string') throw wrongType(words, 'string', path, offset);
-      if (words.includes('\0')) {
-        throw new LayoutError('LAYOUT_VALUE', 'found a zero character, which would end the text', {
-          path,
-          offset,
-          found: words,
-        });
-      }
-      writeBytes(view, bit, new TextEncoder().encode(words), type.bits / 8, path);
+    case 'text':
+      known(kinds.text).write(type, view, bit, value, path, around);
       return;
-    }
     case 'array': {
       const values: unknown = value ?? [];
       if (!isList(values)) throw wrongType(values, 'array', path, offset);
@@ -147,7 +128,9 @@ export function writeValue(
     }
     case 'struct': {
       const given = checkObject(value ?? {}, path, offset);
-      const filled = fillTags(type.fields, given, path, offset);
+      const filled = type.fields.some((item) => item.type.kind === 'tagged')
+        ? known(kinds.tagged).fill(type.fields, given, path, offset)
+        : given;
       for (const item of type.fields) {
         const inner = `${path}.${item.name}`;
         if (item.unnamed) continue;
@@ -162,43 +145,11 @@ export function writeValue(
       writeBits(view, bit, type.bits, type.container.endian, type.container.order, raw);
       return;
     }
-    case 'union': {
-      const given = checkObject(value ?? {}, path, offset);
-      const chosen = type.arms.filter((arm) => given[arm.name] !== undefined);
-      const [arm] = chosen;
-      if (chosen.length > 1) {
-        throw new LayoutError(
-          'LAYOUT_VALUE',
-          `found ${chosen.map((item) => item.name).join(', ')} at once, expected one arm`,
-          {
-            path,
-            offset,
-            found: chosen.length,
-            expected: 1,
-          },
-        );
-      }
-      if (arm !== undefined) writeValue(arm.type, view, bit, given[arm.name], `${path}.${arm.name}`);
+    case 'union':
+      known(kinds.union).write(type, view, bit, value, path, around);
       return;
-    }
-    case 'tagged': {
-      if (value === undefined) return;
-      const given = checkObject(value, path, offset);
-      const arm = armOf(type, tagIn(type, around), path, offset);
-      if (given['arm'] !== arm.name) {
-        throw new LayoutError(
-          'LAYOUT_TAG',
-          `found ${String(given['arm'])}, but the tag ${type.by.join('.')} says ${arm.name}`,
-          {
-            path,
-            offset,
-            found: given['arm'],
-            expected: arm.name,
-          },
-        );
-      }
-      writeValue(arm.type, view, bit, given['value'], `${path}.${arm.name}`);
-    }
+    case 'tagged':
+      known(kinds.tagged).write(type, view, bit, value, path, around);
   }
 }
 
@@ -210,12 +161,12 @@ export function zeroValue(type: ResolvedType): unknown {
   return readValue(type, view, 0, 'zero');
 }
 
-function readBytes(view: DataView, bit: number, count: number): Uint8Array<ArrayBuffer> {
+export function readBytes(view: DataView, bit: number, count: number): Uint8Array<ArrayBuffer> {
   if (bit % 8 === 0) return new Uint8Array(new Uint8Array(view.buffer, view.byteOffset + bit / 8, count));
   return Uint8Array.from({ length: count }, (_, index) => Number(readBits(view, bit + index * 8, 8, 'big', 'msb')));
 }
 
-function writeBytes(view: DataView, bit: number, bytes: Uint8Array, count: number, path: string): void {
+export function writeBytes(view: DataView, bit: number, bytes: Uint8Array, count: number, path: string): void {
   if (bytes.byteLength > count) throw tooLong(bytes.byteLength, 'bytes', count, path, byteOf(bit));
   if (bit % 8 === 0) {
     const memory = new Uint8Array(view.buffer, view.byteOffset + bit / 8, count);
@@ -230,7 +181,7 @@ function isList(value: unknown): value is readonly unknown[] {
   return Array.isArray(value);
 }
 
-function wrongType(value: unknown, expected: string, path: string, offset: number): LayoutError {
+export function wrongType(value: unknown, expected: string, path: string, offset: number): LayoutError {
   const found = value === null ? 'null' : typeof value;
   return new LayoutError('LAYOUT_VALUE', `found ${found}, expected ${expected}`, {
     path,
@@ -242,54 +193,4 @@ function wrongType(value: unknown, expected: string, path: string, offset: numbe
 
 function tooLong(found: number, what: string, expected: number, path: string, offset: number): LayoutError {
   return new LayoutError('LAYOUT_RANGE', `${found} ${what} do not fit ${expected}`, { path, offset, found, expected });
-}
-
-function tagIn(type: ResolvedTagged, around: Fields): unknown {
-  let found: unknown = around;
-  for (const step of type.by) {
-    found = typeof found === 'object' && found !== null ? (found as Fields)[step] : undefined;
-  }
-  return found;
-}
-
-function armOf(type: ResolvedTagged, tag: unknown, path: string, offset: number): ResolvedArm {
-  const number = typeof tag === 'number' || typeof tag === 'bigint' ? BigInt(tag) : undefined;
-  const arm = type.arms.find((item) => item.tag === number);
-  if (arm !== undefined) return arm;
-  const expected = type.arms.map((item) => `${item.tag} (${item.name})`).join(', ');
-  throw new LayoutError('LAYOUT_TAG', `found the tag ${String(tag)} in ${type.by.join('.')}, expected ${expected}`, {
-    path,
-    offset,
-    found: tag,
-    expected,
-  });
-}
-
-/** Fills in tags that the caller left out but that follow from the arm that was given. */
-function fillTags(fields: readonly ResolvedField[], given: Fields, path: string, offset: number): Fields {
-  let filled = given;
-  for (const { name, type } of fields) {
-    if (type.kind !== 'tagged') continue;
-    const wanted = given[name];
-    if (wanted === undefined || tagIn(type, given) !== undefined) continue;
-    const arm = type.arms.find((item) => item.name === checkObject(wanted, `${path}.${name}`, offset)['arm']);
-    if (arm !== undefined) filled = withTag(filled, type.by, arm.tag, fields);
-  }
-  return filled;
-}
-
-function withTag(value: Fields, by: readonly string[], tag: bigint, fields: readonly TagField[]): Fields {
-  const [first, ...rest] = by;
-  const item = fields.find((candidate) => candidate.name === first);
-  if (first === undefined || item === undefined) return value;
-  if (item.type.kind === 'integer') return { ...value, [first]: item.type.wide ? tag : Number(tag) };
-  if (item.type.kind !== 'struct' && item.type.kind !== 'integral') return value;
-  const inner = (value[first] ?? {}) as Fields;
-  return { ...value, [first]: withTag(inner, rest, tag, item.type.fields) };
-}
-
-/** What structs and integral structs have in common here. */
-interface TagField {
-  readonly name: string;
-  readonly type: ResolvedType;
 }

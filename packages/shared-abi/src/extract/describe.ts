@@ -4,8 +4,22 @@ import { resolve } from '../layout/resolve.js';
 import type { ResolvedField, ResolvedType } from '../layout/resolved.js';
 import { struct, union, type FieldSpec } from '../layout/struct.js';
 import type { Target } from '../layout/target.js';
-import { array, bool, bytes, f32, f64, int, iword, pointer, text, uint, unnamedBits, uword } from '../layout/types.js';
-import type { BitFieldDescription, Description, Packing, Type } from '../layout/types.js';
+import {
+  array,
+  bool,
+  bytes,
+  describeBitField,
+  f32,
+  f64,
+  int,
+  iword,
+  pointer,
+  text,
+  uint,
+  unnamedBits,
+  uword,
+} from '../layout/types.js';
+import type { BitFieldDescription, Type } from '../layout/types.js';
 import { sizeOf, type CField, type CRecord, type CScalar, type CType } from './c-types.js';
 import type { Alignments } from './confirm.js';
 import { ExtractError } from './errors.js';
@@ -183,7 +197,12 @@ function goodName(wanted: string): string {
   return name;
 }
 
-function build(name: string, fields: readonly Placed[], packing: Packing, align: number | undefined): Type {
+function build(
+  name: string,
+  fields: readonly Placed[],
+  packing: 'natural' | 'packed',
+  align: number | undefined,
+): Type {
   const specs = Object.fromEntries(fields.map(({ key, type }) => [key, { type }]));
   return struct(name, specs, { packing, ...(align === undefined ? {} : { align }) });
 }
@@ -234,8 +253,7 @@ function bitFieldType(field: CField): Type {
   if (type.kind !== 'integer' && type.kind !== 'enum' && type.kind !== 'boolean') {
     throw new ExtractError('EXTRACT_UNSUPPORTED', `${field.name ?? 'a bit field'}: found a bit field of ${type.kind}`);
   }
-  const described: Description = { kind: 'bitField', container: containerType(type), width, unnamed: false };
-  return described;
+  return describeBitField(containerType(type), width, false);
 }
 
 function bitsOf(container: BitFieldDescription['container'], target: Target): number {

@@ -1,7 +1,6 @@
 import { LayoutError } from './errors.js';
 import type { ResolvedInteger, ResolvedType } from './resolved.js';
-import type { Target } from './target.js';
-import type { BitFieldDescription, FieldDescription, StructDescription } from './types.js';
+import type { FieldDescription, StructDescription } from './types.js';
 
 // What an author claims of a layout (offsets, sizes, constants) against what was computed.
 
@@ -62,19 +61,4 @@ export function checkSize(type: StructDescription, bits: number): void {
 
 export function sizeError(path: string, offset: number, message: string, found: number, expected: number): LayoutError {
   return new LayoutError('LAYOUT_SIZE', message, { path, offset, found, expected });
-}
-
-/** A bit field of a word may be wider than the words of this target; other widths were checked when they were described. */
-export function checkWidth(type: BitFieldDescription, path: string, target: Target): void {
-  if (type.container.kind !== 'word' || type.width <= target.wordBits) return;
-  throw new LayoutError(
-    'LAYOUT_WIDTH',
-    `found ${type.width} bits, but a word of ${target.name} has ${target.wordBits}`,
-    {
-      path,
-      offset: 0,
-      found: type.width,
-      expected: `1..${target.wordBits}`,
-    },
-  );
 }

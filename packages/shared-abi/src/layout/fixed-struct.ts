@@ -1,4 +1,7 @@
 import { codec, type Codec } from '../codec/codec.js';
+import { viewOf } from '../codec/in-place.js';
+import type { Memory } from '../codec/memory.js';
+import type { View } from '../codec/views.js';
 import { LayoutError } from './errors.js';
 import { resolve } from './resolve.js';
 import type { ResolvedField } from './resolved.js';
@@ -7,7 +10,9 @@ import { x86_64 } from './target.js';
 
 /** A struct that is the same everywhere: little endian, every offset and the size stated by its author and checked. */
 export type FixedStruct<V> = Struct<V> &
-  Pick<Codec<V>, 'decode' | 'encode' | 'zero' | 'view'> & {
+  Pick<Codec<V>, 'decode' | 'encode' | 'zero'> & {
+    /** The struct in place. */
+    readonly view: (memory: Memory, offset?: number) => View<V>;
     /** Bytes. */
     readonly size: number;
     /** Fields with their places. */
@@ -38,7 +43,7 @@ export function defineStruct<const F extends Readonly<Record<string, FieldSpec>>
     decode: compiled.decode,
     encode: compiled.encode,
     zero: compiled.zero,
-    view: compiled.view,
+    view: (memory, offset) => viewOf(compiled, memory, offset),
     offsetOf(fieldName) {
       const found = resolved.fields.find((item) => item.name === fieldName);
       if (found !== undefined) return found.offset;

@@ -1,21 +1,17 @@
-import { checkConstant, checkOffset, checkSize, checkWidth, sizeError } from './claims.js';
+import { checkConstant, checkOffset, checkSize, sizeError } from './claims.js';
 import { LayoutError } from './errors.js';
-import {
-  type BitOrder,
-  type ResolvedArm,
-  type ResolvedField,
-  type ResolvedInteger,
-  type ResolvedIntegral,
-  type ResolvedNamed,
-  type ResolvedSlice,
-  type ResolvedStruct,
-  type ResolvedTagged,
-  type ResolvedType,
-  type ResolvedUnion,
-} from './resolved.js';
-import type { Endian, Target } from './target.js';
+import { kinds, known, type Cursor } from './kinds.js';
 import type {
-  BitFieldDescription,
+  ResolvedField,
+  ResolvedInteger,
+  ResolvedIntegral,
+  ResolvedNamed,
+  ResolvedSlice,
+  ResolvedStruct,
+  ResolvedType,
+} from './resolved.js';
+import type { Target } from './target.js';
+import type {
   Description,
   FieldDescription,
   IntegerDescription,
@@ -42,7 +38,7 @@ export function resolve(type: Description, target: Target): ResolvedType {
   return resolveIn(type, target, []);
 }
 
-function resolveIn(type: Description, target: Target, inside: readonly Description[]): ResolvedType {
+export function resolveIn(type: Description, target: Target, inside: readonly Description[]): ResolvedType {
   const name = 'name' in type ? type.name : type.kind;
   if (inside.includes(type)) {
     throw new LayoutError('LAYOUT_CYCLE', 'found a type inside itself, expected a finite size', {
@@ -101,13 +97,13 @@ function resolveNew(type: Description, target: Target, inside: readonly Descript
         offset: 0,
       });
     case 'struct':
-      return type.packing === 'bits' ? resolveBits(type, target, inside) : resolveC(type, target, inside);
+      return type.packing === 'bits' ? known(kinds.bits).resolve(type, target, inside) : resolveC(type, target, inside);
     case 'integral':
       return resolveIntegral(type, target);
     case 'union':
-      return resolveUnion(type, target, inside);
+      return known(kinds.union).resolve(type, target, inside);
     case 'tagged':
-      return resolveTagged(type, target, inside);
+      return known(kinds.tagged).resolve(type, target, inside);
   }
 }
 
@@ -141,46 +137,8 @@ function resolveInteger(type: IntegerDescription, target: Target): ResolvedInteg
   };
 }
 
-function alignUp(value: number, align: number): number {
+export function alignUp(value: number, align: number): number {
   return Math.ceil(value / align) * align;
-}
-
-/** A struct's size and offset as they grow, field by field. */
-interface Cursor {
-  bit: number;
-  align: number;
-}
-
-function placeBitField(
-  type: BitFieldDescription,
-  item: FieldDescription,
-  cursor: Cursor,
-  packed: boolean,
-  target: Target,
-): { readonly type: ResolvedType; readonly bit: number } {
-  const container = resolveIn(type.container, target, []);
-  // System V x86-64 psABI 3.1.2 "Bit-Fields", AAPCS64 "Bit-fields": a bit field lies within as many units of its type's
-  // alignment as the type itself; one of width 0 ends the unit, in packed structs too; an unnamed one aligns the struct on
-  // some targets only. An alignment of its own (an attribute of gcc and clang) moves a field first, and changes no unit.
-  const unit = (packed ? 1 : container.align) * 8;
-  if (item.align !== undefined) cursor.bit = alignUp(cursor.bit, item.align * 8);
-  if (type.width === 0) {
-    cursor.bit = alignUp(cursor.bit, container.align * 8);
-  } else if (!packed && Math.ceil(((cursor.bit % unit) + type.width) / unit) > container.bits / unit) {
-    cursor.bit = alignUp(cursor.bit, unit);
-  }
-  if (!type.unnamed || target.unnamedBitFieldsAlign) {
-    cursor.align = Math.max(cursor.align, type.width === 0 ? container.align : unit / 8, item.align ?? 1);
-  }
-  const bit = cursor.bit;
-  cursor.bit += type.width;
-  const order: BitOrder = target.endian === 'little' ? 'lsb' : 'msb';
-  if (container.kind === 'boolean') {
-    return { bit, type: { ...container, bits: type.width, align: 1, order, declaredBits: container.bits } };
-  }
-  if (container.kind !== 'integer') throw new TypeError('a container is an integer');
-  const wide = type.container.kind === 'word' || type.width > 32;
-  return { bit, type: { ...container, bits: type.width, align: 1, order, wide, declaredBits: container.bits } };
 }
 
 /** C's rules: System V psABIs and AAPCS64, "Aggregates and Unions". */
@@ -193,8 +151,7 @@ function resolveC(type: StructDescription, target: Target, inside: readonly Desc
     const before = cursor.bit;
     let place: { readonly type: ResolvedType; readonly bit: number };
     if (item.type.kind === 'bitField') {
-      checkWidth(item.type, path, target);
-      place = placeBitField(item.type, item, cursor, packed, target);
+      place = known(kinds.bitField).place(item.type, item, cursor, packed, target, path);
     } else {
       const resolved = resolveIn(item.type, target, inside);
       checkCType(resolved, path, cursor.bit);
@@ -230,7 +187,7 @@ function resolveC(type: StructDescription, target: Target, inside: readonly Desc
   };
 }
 
-function checkCType(type: ResolvedType, path: string, bit: number): void {
+export function checkCType(type: ResolvedType, path: string, bit: number): void {
   if (type.bits % 8 === 0 && isCType(type)) return;
   throw new LayoutError('LAYOUT_UNSUPPORTED', `found ${widthText(type)}, expected whole bytes of a width that C has`, {
     path,
@@ -250,73 +207,6 @@ function isCType(type: ResolvedType): boolean {
       return isCType(type.element);
     default:
       return true;
-  }
-}
-
-/** GNU poke's rules: one field behind the other to the bit, unless a label puts it elsewhere. */
-function resolveBits(type: StructDescription, target: Target, inside: readonly Description[]): ResolvedStruct {
-  const fields: ResolvedField[] = [];
-  let next = 0;
-  let end = 0;
-  for (const item of type.fields) {
-    const path = `${type.name}.${item.name}`;
-    const resolved = resolveIn(item.type, target, inside);
-    const before = next;
-    const bit = labelBit(item, target.endian) ?? next;
-    if (!Number.isInteger(bit) || bit < 0) {
-      throw new LayoutError('LAYOUT_OFFSET', `found a label of ${bit} bits, expected a whole number from 0`, {
-        path,
-        offset: 0,
-        found: bit,
-      });
-    }
-    if (bit % 8 !== 0 && holdsLsbFields(resolved)) {
-      throw new LayoutError('LAYOUT_UNSUPPORTED', 'C bit fields can only begin with a byte', {
-        path,
-        offset: Math.floor(bit / 8),
-      });
-    }
-    for (const other of fields) {
-      if (bit < other.bit + other.type.bits && other.bit < bit + resolved.bits) {
-        throw new LayoutError(
-          'LAYOUT_OVERLAP',
-          `found at bit ${bit}, where ${other.name} (bits ${other.bit} to ${other.bit + other.type.bits - 1}) lies`,
-          {
-            path,
-            offset: Math.floor(bit / 8),
-            found: bit,
-            expected: 'a bit that no other field has',
-          },
-        );
-      }
-    }
-    checkOffset(type, item, path, bit, before, 1);
-    fields.push(resolvedField(item, resolved, bit));
-    next = bit + resolved.bits;
-    end = Math.max(end, next);
-  }
-  checkSize(type, end);
-  return { kind: 'struct', name: type.name, doc: type.doc, fields, bits: end, align: 1, source: type };
-}
-
-function labelBit(item: FieldDescription, endian: Endian): number | undefined {
-  return typeof item.label === 'object' ? item.label[endian] : item.label;
-}
-
-function holdsLsbFields(type: ResolvedType): boolean {
-  switch (type.kind) {
-    case 'integer':
-    case 'boolean':
-      return type.order === 'lsb';
-    case 'array':
-      return holdsLsbFields(type.element);
-    case 'struct':
-      return type.fields.some((item) => holdsLsbFields(item.type));
-    case 'union':
-    case 'tagged':
-      return type.arms.some((arm) => holdsLsbFields(arm.type));
-    default:
-      return false;
   }
 }
 
@@ -341,50 +231,11 @@ function resolveIntegral(type: IntegralDescription, target: Target): ResolvedInt
   };
 }
 
-function resolveUnion(type: UnionDescription, target: Target, inside: readonly Description[]): ResolvedUnion {
-  const cursor: Cursor = { bit: 0, align: 1 };
-  let most = 0;
-  const arms = type.arms.map((item) => {
-    let resolved: ResolvedType;
-    if (item.type.kind === 'bitField') {
-      cursor.bit = 0;
-      checkWidth(item.type, `${type.name}.${item.name}`, target);
-      resolved = placeBitField(item.type, item, cursor, type.packed, target).type;
-    } else {
-      resolved = resolveIn(item.type, target, inside);
-      checkCType(resolved, `${type.name}.${item.name}`, 0);
-      cursor.align = Math.max(cursor.align, type.packed ? 1 : resolved.align, item.align ?? 1);
-    }
-    most = Math.max(most, resolved.bits);
-    return resolvedField(item, resolved, 0);
-  });
-  return {
-    kind: 'union',
-    name: type.name,
-    doc: type.doc,
-    packed: type.packed,
-    arms,
-    bits: alignUp(most, cursor.align * 8),
-    align: cursor.align,
-  };
-}
-
-function resolveTagged(type: TaggedDescription, target: Target, inside: readonly Description[]): ResolvedTagged {
-  const arms = type.arms.map((arm): ResolvedArm => ({
-    name: arm.name,
-    tag: BigInt(arm.tag),
-    type: resolveIn(arm.type, target, inside),
-  }));
-  const align = Math.max(...arms.map((arm) => arm.type.align));
-  const bits = alignUp(Math.max(...arms.map((arm) => arm.type.bits)), align === 1 ? 1 : align * 8);
-  return { kind: 'tagged', name: type.name, doc: type.doc, by: type.by, arms, bits, align };
-}
-
 function widthText(type: ResolvedType): string {
   return `${type.kind} of ${type.bits} bits`;
 }
 
-function resolvedField(item: FieldDescription, type: ResolvedType, bit: number): ResolvedField {
+export function resolvedField(item: FieldDescription, type: ResolvedType, bit: number): ResolvedField {
   checkConstant(item.name, Math.floor(bit / 8), item, type);
   return {
     name: item.name,

@@ -1,5 +1,8 @@
+import { taggedKind, unionKind } from '../codec/unions.js';
 import { LayoutError } from './errors.js';
+import { kinds } from './kinds.js';
 import { checkName } from './names.js';
+import { resolveBits } from './resolve-bits.js';
 import type {
   ArmDescription,
   FieldDescription,
@@ -62,7 +65,7 @@ export interface StructOptions {
   readonly size?: number;
   /** Smallest alignment in bytes. */
   readonly align?: number;
-  readonly packing?: Packing;
+  readonly packing?: Exclude<Packing, 'bits'>;
   /** Refuses gaps: all padding must be declared. */
   readonly explicit?: boolean;
   /** Name of the first field that differs from target to target; what stands before it may not. */
@@ -79,6 +82,14 @@ export function struct<const F extends Specs>(
   fields: F,
   options: StructOptions = {},
 ): Struct<StructValue<F>> {
+  return makeStruct(name, fields, options);
+}
+
+function makeStruct(
+  name: string,
+  fields: Specs,
+  options: Omit<StructOptions, 'packing'> & { readonly packing?: Packing },
+): StructDescription {
   checkName(name, name);
   const packing = options.packing ?? 'natural';
   const described = describeFields(name, fields);
@@ -117,7 +128,8 @@ export function bitStruct<const F extends Specs>(
   fields: F,
   options: Omit<StructOptions, 'packing'> = {},
 ): Struct<StructValue<F>> {
-  return struct(name, fields, { ...options, packing: 'bits' });
+  kinds.bits = { resolve: resolveBits };
+  return makeStruct(name, fields, { ...options, packing: 'bits' });
 }
 
 /**
@@ -175,6 +187,7 @@ export function union<const F extends Specs>(
   checkName(name, name);
   const described = describeFields(name, arms);
   if (described.length === 0) throw unsupported(name, 'a union needs an arm');
+  kinds.union = unionKind;
   return { kind: 'union', name, doc: options.doc ?? '', packed: options.packed ?? false, arms: described };
 }
 
@@ -210,6 +223,7 @@ export function tagged<const A extends Readonly<Record<string, readonly [tag: nu
     }
     seen.set(BigInt(arm.tag), arm.name);
   }
+  kinds.tagged = taggedKind;
   return { kind: 'tagged', name, doc, by: by.split('.'), arms: described };
 }
 

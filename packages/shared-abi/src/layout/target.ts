@@ -14,15 +14,15 @@ export interface Target {
 }
 
 /** System V x86-64 psABI, LP64. */
-export const x86_64: Target = target('x86_64', 'little', 64, 8, false);
+export const x86_64: Target = /* @__PURE__ */ target('x86_64', 'little', 64, 8, false);
 /** System V i386 psABI, ILP32. */
-export const i386: Target = target('i386', 'little', 32, 4, false);
+export const i386: Target = /* @__PURE__ */ target('i386', 'little', 32, 4, false);
 /** Procedure Call Standard for the Arm 64-bit Architecture, LP64, little endian. */
-export const aarch64: Target = target('aarch64', 'little', 64, 8, true);
+export const aarch64: Target = /* @__PURE__ */ target('aarch64', 'little', 64, 8, true);
 /** The same, big endian. */
-export const aarch64_be: Target = target('aarch64_be', 'big', 64, 8, true);
+export const aarch64_be: Target = /* @__PURE__ */ target('aarch64_be', 'big', 64, 8, true);
 /** ELF s390x ABI, LP64. */
-export const s390x: Target = target('s390x', 'big', 64, 8, false);
+export const s390x: Target = /* @__PURE__ */ target('s390x', 'big', 64, 8, false);
 
 /** The targets whose compilers were asked. */
 export const TARGETS: readonly Target[] = [x86_64, i386, aarch64, aarch64_be, s390x];

@@ -1,5 +1,8 @@
+import { textKind } from '../codec/text.js';
+import { placeBitField } from './bit-fields.js';
 import type { ConstantSet } from './constants.js';
 import { LayoutError } from './errors.js';
+import { kinds } from './kinds.js';
 import type { Endian } from './target.js';
 
 declare const VALUE: unique symbol;
@@ -229,14 +232,14 @@ export function int<const B extends number>(bits: B, options: IntegerOptions = {
   return integer(bits, true, options);
 }
 
-export const u8: Integer<number> = uint(8);
-export const u16: Integer<number> = uint(16);
-export const u32: Integer<number> = uint(32);
-export const u64: Integer<bigint> = uint(64);
-export const i8: Integer<number> = int(8);
-export const i16: Integer<number> = int(16);
-export const i32: Integer<number> = int(32);
-export const i64: Integer<bigint> = int(64);
+export const u8: Integer<number> = /* @__PURE__ */ uint(8);
+export const u16: Integer<number> = /* @__PURE__ */ uint(16);
+export const u32: Integer<number> = /* @__PURE__ */ uint(32);
+export const u64: Integer<bigint> = /* @__PURE__ */ uint(64);
+export const i8: Integer<number> = /* @__PURE__ */ int(8);
+export const i16: Integer<number> = /* @__PURE__ */ int(16);
+export const i32: Integer<number> = /* @__PURE__ */ int(32);
+export const i64: Integer<bigint> = /* @__PURE__ */ int(64);
 
 /** An integer whose values or bits have names. */
 export function named<T extends number | bigint>(type: Integer<T>, set: ConstantSet): Integer<T> {
@@ -283,6 +286,7 @@ export function bytes(count: number, align = 1): BytesDescription & Typed<Uint8A
 /** UTF-8 text in `count` bytes; it ends at the first zero byte, or with the field. */
 export function text(count: number): TextDescription & Typed<string> {
   checkWhole(`text(${String(count)})`, count, 0, MOST_BYTES);
+  kinds.text = textKind;
   return { kind: 'text', count };
 }
 
@@ -319,13 +323,23 @@ export function bitField<const B extends number>(
 export function bitField(container: BooleanDescription, width: 1): BitField<boolean>;
 export function bitField(container: BitFieldDescription['container'], width: number): BitField<never> {
   checkWhole('bit field', width, 1, containerBits(container));
-  return { kind: 'bitField', container, width, unnamed: false };
+  return describeBitField(container, width, false);
 }
 
 /** An unnamed bit field of a C struct: padding of `width` bits, or with 0 the end of the container. It has no value. */
 export function unnamedBits(container: BitFieldDescription['container'], width: number): BitField<never> & Unnamed {
   checkWhole('unnamed bit field', width, 0, containerBits(container));
-  return { kind: 'bitField', container, width, unnamed: true };
+  return { ...describeBitField(container, width, true), unnamed: true };
+}
+
+/** A bit field whose width was checked elsewhere. */
+export function describeBitField(
+  container: BitFieldDescription['container'],
+  width: number,
+  unnamed: boolean,
+): BitField<never> {
+  kinds.bitField = { place: placeBitField };
+  return { kind: 'bitField', container, width, unnamed };
 }
 
 function containerBits(container: BitFieldDescription['container']): number {

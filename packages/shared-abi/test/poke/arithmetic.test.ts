@@ -33,6 +33,7 @@ import {
   type Integer,
   type Integral,
   type TypedInteger,
+  viewOf,
 } from '../../src/index.js';
 import { POKE, printed, runPoke } from '../support/poke.js';
 import { RandomTypes } from '../support/random-types.js';
@@ -236,7 +237,7 @@ describe('integral structs as integers', () => {
 
   it('take fields one by one', () => {
     const bytes = codec(RelInfo).encode({ r_sym: 3, r_type: 7 });
-    const view = codec(RelInfo).view(bytes);
+    const view = viewOf(codec(RelInfo), bytes);
     view.r_type = 8;
     expect(toInteger(RelInfo, codec(RelInfo).decode(bytes)).value).toBe(0x3_0000_0008n);
     expect(fromInteger(RelInfo, 0x5_0000_0006n)).toEqual({ r_sym: 5, r_type: 6 });

@@ -26,6 +26,7 @@ import {
   uword,
   x86_64,
   type Target,
+  viewOf,
 } from '../../src/index.js';
 import { POKE, runPoke } from '../support/poke.js';
 
@@ -79,7 +80,7 @@ describe('C structs in GNU poke', () => {
         requireJudge(context, POKE);
         const random = new Random(kind);
         const memory = new Uint8Array(random.bytes(codec(Everything, target).size));
-        const view = codec(Everything, target).view(memory);
+        const view = viewOf(codec(Everything, target), memory);
         view.head.kind = kind;
         view.name = 'xyz';
         const value = decode(memory, target);

@@ -22,7 +22,7 @@ import {
   type NamedDescription,
   type Type,
 } from '../../src/index.js';
-import type { BitFieldDescription } from '../../src/layout/types.js';
+import { describeBitField, type BitFieldDescription } from '../../src/layout/types.js';
 
 /** A struct or union of C, written down twice: as C, and in the layout language. Neither was made from the other. */
 export interface RandomType {
@@ -130,7 +130,7 @@ class Members {
       const name = this.#next();
       const attribute = align === undefined ? '' : ` __attribute__((aligned(${align})))`;
       this.lines.push(`  ${c} ${name} : ${width}${attribute};`);
-      const type: Type = { kind: 'bitField', container, width, unnamed: false };
+      const type: Type = describeBitField(container, width, false);
       this.specs[name] = align === undefined ? { type } : { type, align };
     }
   }

@@ -1,0 +1,118 @@
+import { LayoutError } from '../layout/errors.js';
+import type { Fields } from '../layout/kinds.js';
+import { resolveTagged, resolveUnion } from '../layout/resolve-unions.js';
+import type { ResolvedArm, ResolvedField, ResolvedTagged, ResolvedType, ResolvedUnion } from '../layout/resolved.js';
+import { checkObject } from './integers.js';
+import { byteOf, readValue, writeValue } from './interpret.js';
+
+function readUnion(type: ResolvedUnion, view: DataView, bit: number, path: string): unknown {
+  return Object.fromEntries(type.arms.map((arm) => [arm.name, readValue(arm.type, view, bit, `${path}.${arm.name}`)]));
+}
+
+function writeUnion(type: ResolvedUnion, view: DataView, bit: number, value: unknown, path: string): void {
+  const offset = byteOf(bit);
+  const given = checkObject(value ?? {}, path, offset);
+  const chosen = type.arms.filter((arm) => given[arm.name] !== undefined);
+  const [arm] = chosen;
+  if (chosen.length > 1) {
+    throw new LayoutError(
+      'LAYOUT_VALUE',
+      `found ${chosen.map((item) => item.name).join(', ')} at once, expected one arm`,
+      {
+        path,
+        offset,
+        found: chosen.length,
+        expected: 1,
+      },
+    );
+  }
+  if (arm !== undefined) writeValue(arm.type, view, bit, given[arm.name], `${path}.${arm.name}`);
+}
+
+function readTagged(type: ResolvedTagged, view: DataView, bit: number, path: string, around: Fields): unknown {
+  const tag = tagIn(type, around);
+  const arm = armOf(type, tag, path, byteOf(bit));
+  return { arm: arm.name, value: readValue(arm.type, view, bit, `${path}.${arm.name}`) };
+}
+
+function writeTagged(
+  type: ResolvedTagged,
+  view: DataView,
+  bit: number,
+  value: unknown,
+  path: string,
+  around: Fields,
+): void {
+  const offset = byteOf(bit);
+  if (value === undefined) return;
+  const given = checkObject(value, path, offset);
+  const arm = armOf(type, tagIn(type, around), path, offset);
+  if (given['arm'] !== arm.name) {
+    throw new LayoutError(
+      'LAYOUT_TAG',
+      `found ${String(given['arm'])}, but the tag ${type.by.join('.')} says ${arm.name}`,
+      {
+        path,
+        offset,
+        found: given['arm'],
+        expected: arm.name,
+      },
+    );
+  }
+  writeValue(arm.type, view, bit, given['value'], `${path}.${arm.name}`);
+}
+
+function tagIn(type: ResolvedTagged, around: Fields): unknown {
+  let found: unknown = around;
+  for (const step of type.by) {
+    found = typeof found === 'object' && found !== null ? (found as Fields)[step] : undefined;
+  }
+  return found;
+}
+
+function armOf(type: ResolvedTagged, tag: unknown, path: string, offset: number): ResolvedArm {
+  const number = typeof tag === 'number' || typeof tag === 'bigint' ? BigInt(tag) : undefined;
+  const arm = type.arms.find((item) => item.tag === number);
+  if (arm !== undefined) return arm;
+  const expected = type.arms.map((item) => `${item.tag} (${item.name})`).join(', ');
+  throw new LayoutError('LAYOUT_TAG', `found the tag ${String(tag)} in ${type.by.join('.')}, expected ${expected}`, {
+    path,
+    offset,
+    found: tag,
+    expected,
+  });
+}
+
+/** Fills in tags that the caller left out but that follow from the arm that was given. */
+function fillTags(fields: readonly ResolvedField[], given: Fields, path: string, offset: number): Fields {
+  let filled = given;
+  for (const { name, type } of fields) {
+    if (type.kind !== 'tagged') continue;
+    const wanted = given[name];
+    if (wanted === undefined || tagIn(type, given) !== undefined) continue;
+    const arm = type.arms.find((item) => item.name === checkObject(wanted, `${path}.${name}`, offset)['arm']);
+    if (arm !== undefined) filled = withTag(filled, type.by, arm.tag, fields);
+  }
+  return filled;
+}
+
+function withTag(value: Fields, by: readonly string[], tag: bigint, fields: readonly TagField[]): Fields {
+  const [first, ...rest] = by;
+  const item = fields.find((candidate) => candidate.name === first);
+  if (first === undefined || item === undefined) return value;
+  if (item.type.kind === 'integer') return { ...value, [first]: item.type.wide ? tag : Number(tag) };
+  if (item.type.kind !== 'struct' && item.type.kind !== 'integral') return value;
+  const inner = (value[first] ?? {}) as Fields;
+  return { ...value, [first]: withTag(inner, rest, tag, item.type.fields) };
+}
+
+/** What structs and integral structs have in common here. */
+interface TagField {
+  readonly name: string;
+  readonly type: ResolvedType;
+}
+
+/** C unions. */
+export const unionKind = { resolve: resolveUnion, read: readUnion, write: writeUnion };
+/** Tagged unions. */
+export const taggedKind = { resolve: resolveTagged, read: readTagged, write: writeTagged, fill: fillTags };
