@@ -57,6 +57,11 @@ export function codec<T>(type: Type<T>, target: Target = x86_64, options: CodecO
   return resolvedCodec<T>(resolve(type, target), 'name' in type ? type.name : type.kind, options);
 }
 
+/** Calls in each direction that are interpreted before a codec is compiled. */
+const TRIALS = 2;
+/** Values of so many bits are compiled at once. */
+const TRIAL_BITS = 8 * 65_536;
+
 /** The codec of a layout that is resolved already. `T` is the caller's word for what it holds. */
 export function resolvedCodec<T>(layout: ResolvedType, name: string, { copy = true }: CodecOptions = {}): Codec<T> {
   const size = byteSize(layout);
@@ -64,10 +69,17 @@ export function resolvedCodec<T>(layout: ResolvedType, name: string, { copy = tr
   const slowEncode: Encode = (view, offset, value) => {
     writeValue(layout, view, offset * 8, value, name);
   };
-  // Compiled on first use: most programs decode some of the types that they know.
+  // Compiling costs as much as some interpreted calls, and many programs make one: what is small is interpreted at first.
+  const trials = copy && layout.bits < TRIAL_BITS ? TRIALS : 0;
+  let decoded = 0;
+  let encoded = 0;
   let fastDecode: Decode | undefined;
   let fastEncode: Encode | undefined;
   const decodeAt: Decode = (view, offset) => {
+    if (decoded < trials) {
+      decoded += 1;
+      return slowDecode(view, offset);
+    }
     fastDecode ??= mayGenerate() ? generateDecode(layout, slowDecode, copy) : slowDecode;
     try {
       return fastDecode(view, offset);
@@ -78,6 +90,11 @@ export function resolvedCodec<T>(layout: ResolvedType, name: string, { copy = tr
     }
   };
   const encodeAt: Encode = (view, offset, value) => {
+    if (encoded < trials) {
+      encoded += 1;
+      slowEncode(view, offset, value);
+      return;
+    }
     fastEncode ??= mayGenerate() ? generateEncode(layout, slowEncode) : slowEncode;
     try {
       fastEncode(view, offset, value);
