@@ -58,19 +58,19 @@ function nonZero(name: string, calculate: (a: bigint, b: bigint) => bigint): Ope
 }
 
 /** `left + right`. @throws ArithmeticError `ARITHMETIC_OVERFLOW` when both are signed and the sum does not fit. */
-export const add: Operator = operator('add', (a, b) => a + b);
+export const add: Operator = /* @__PURE__ */ operator('add', (a, b) => a + b);
 /** `left - right`. @throws ArithmeticError `ARITHMETIC_OVERFLOW`. */
-export const subtract: Operator = operator('subtract', (a, b) => a - b);
+export const subtract: Operator = /* @__PURE__ */ operator('subtract', (a, b) => a - b);
 /** `left * right`. @throws ArithmeticError `ARITHMETIC_OVERFLOW`. */
-export const multiply: Operator = operator('multiply', (a, b) => a * b);
+export const multiply: Operator = /* @__PURE__ */ operator('multiply', (a, b) => a * b);
 /** `left / right`, cut towards zero. @throws ArithmeticError `ARITHMETIC_DIVISION_BY_ZERO`, `ARITHMETIC_OVERFLOW`. */
-export const divide: Operator = nonZero('divide', (a, b) => a / b);
+export const divide: Operator = /* @__PURE__ */ nonZero('divide', (a, b) => a / b);
 /**
  * `left /^ right`: the smallest integer that is not below the quotient. GNU poke 2.4 calculates (left + right - 1) / right,
  * which is another number for negative operands, and where the sum wraps around.
  * @throws ArithmeticError as {@link divide}.
  */
-export const divideUp: Operator = nonZero('divideUp', (a, b) => {
+export const divideUp: Operator = /* @__PURE__ */ nonZero('divideUp', (a, b) => {
   const quotient = a / b;
   return a % b !== 0n && a > 0n === b > 0n ? quotient + 1n : quotient;
 });
@@ -84,11 +84,11 @@ export const modulo: Operator = (left, right) => {
   return { ...quotient, value: a.value - quotient.value * b.value };
 };
 /** `left & right`. */
-export const and: Operator = operator('and', (a, b) => a & b);
+export const and: Operator = /* @__PURE__ */ operator('and', (a, b) => a & b);
 /** `left | right`. */
-export const or: Operator = operator('or', (a, b) => a | b);
+export const or: Operator = /* @__PURE__ */ operator('or', (a, b) => a | b);
 /** `left ^ right`. */
-export const xor: Operator = operator('xor', (a, b) => a ^ b);
+export const xor: Operator = /* @__PURE__ */ operator('xor', (a, b) => a ^ b);
 
 /** `left ** right`, of the type of `left`. @throws ArithmeticError `ARITHMETIC_OVERFLOW`, also for a negative exponent. */
 export function power(left: Operand, right: Operand): TypedInteger {

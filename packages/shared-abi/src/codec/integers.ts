@@ -1,4 +1,4 @@
-import { LayoutError } from '../layout/errors.js';
+import { layoutError } from '../layout/errors.js';
 import type { ResolvedInteger, ResolvedIntegral } from '../layout/resolved.js';
 
 /** Bits of an integer as an unsigned number → its value: sign extended, `bigint` where the type is wide. */
@@ -19,24 +19,28 @@ export function toBits(type: ResolvedInteger, value: unknown, path: string, offs
   const name = `${type.signed ? 'i' : 'u'}${type.bits}`;
   if (typeof value !== (type.wide ? 'bigint' : 'number')) {
     const expected = type.wide ? 'bigint' : 'number';
-    throw new LayoutError('LAYOUT_VALUE', `found ${typeof value}, expected ${expected} (${name})`, {
+    throw layoutError(
+      'LAYOUT_VALUE',
+      `found ${typeof value}, expected ${expected} (${name})`,
       path,
       offset,
-      found: value,
+      value,
       expected,
-    });
+    );
   }
   const number = value as number | bigint;
   const low = type.signed ? -(2 ** (type.bits - 1)) : 0;
   const limit = type.signed ? 2 ** (type.bits - 1) : 2 ** type.bits;
   // Powers of two are exact as doubles, and comparing a bigint to a double is exact.
   if ((typeof number === 'number' && !Number.isInteger(number)) || number < low || number >= limit) {
-    throw new LayoutError('LAYOUT_RANGE', `${String(number)} does not fit ${name}`, {
+    throw layoutError(
+      'LAYOUT_RANGE',
+      `${String(number)} does not fit ${name}`,
       path,
       offset,
-      found: number,
-      expected: `${BigInt(low)}..${BigInt(limit) - 1n}`,
-    });
+      number,
+      `${BigInt(low)}..${BigInt(limit) - 1n}`,
+    );
   }
   if (typeof number === 'bigint') return BigInt.asUintN(type.bits, number);
   return number < 0 ? number + 2 ** type.bits : number;
@@ -98,21 +102,25 @@ export function checkConstant(
   offset: number,
 ): void {
   if (expected === undefined || found === expected) return;
-  throw new LayoutError('LAYOUT_VALUE', `found ${String(found)}, expected ${String(expected)}`, {
+  throw layoutError(
+    'LAYOUT_VALUE',
+    `found ${String(found)}, expected ${String(expected)}`,
     path,
     offset,
     found,
     expected,
-  });
+  );
 }
 
 /** @throws LayoutError `LAYOUT_VALUE` for what is no object with fields. */
 export function checkObject(value: unknown, path: string, offset: number): Readonly<Record<string, unknown>> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value))
     return value as Readonly<Record<string, unknown>>;
-  throw new LayoutError(
+  throw layoutError(
     'LAYOUT_VALUE',
     `found ${value === null ? 'null' : typeof value}, expected an object with fields`,
-    { path, offset, found: value },
+    path,
+    offset,
+    value,
   );
 }

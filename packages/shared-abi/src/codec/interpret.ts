@@ -1,4 +1,5 @@
-import { LayoutError } from '../layout/errors.js';
+import type { LayoutError } from '../layout/errors.js';
+import { layoutError } from '../layout/errors.js';
 import { kinds, known, type Fields } from '../layout/kinds.js';
 import type { ResolvedType } from '../layout/resolved.js';
 import { readBits, writeBits } from './bits.js';
@@ -28,12 +29,7 @@ export function readValue(type: ResolvedType, view: DataView, bit: number, path:
     case 'boolean': {
       const found = readBits(view, bit, type.bits, 'big', type.order);
       if (found !== 0 && found !== 1) {
-        throw new LayoutError('LAYOUT_VALUE', `found ${found}, expected 0 or 1`, {
-          path,
-          offset: byteOf(bit),
-          found,
-          expected: '0 or 1',
-        });
+        throw layoutError('LAYOUT_VALUE', `found ${found}, expected 0 or 1`, path, byteOf(bit), found, '0 or 1');
       }
       return found === 1;
     }
@@ -183,14 +179,9 @@ function isList(value: unknown): value is readonly unknown[] {
 
 export function wrongType(value: unknown, expected: string, path: string, offset: number): LayoutError {
   const found = value === null ? 'null' : typeof value;
-  return new LayoutError('LAYOUT_VALUE', `found ${found}, expected ${expected}`, {
-    path,
-    offset,
-    found: value,
-    expected,
-  });
+  return layoutError('LAYOUT_VALUE', `found ${found}, expected ${expected}`, path, offset, value, expected);
 }
 
 function tooLong(found: number, what: string, expected: number, path: string, offset: number): LayoutError {
-  return new LayoutError('LAYOUT_RANGE', `${found} ${what} do not fit ${expected}`, { path, offset, found, expected });
+  return layoutError('LAYOUT_RANGE', `${found} ${what} do not fit ${expected}`, path, offset, found, expected);
 }

@@ -1,4 +1,4 @@
-import { LayoutError } from '../layout/errors.js';
+import { layoutError } from '../layout/errors.js';
 import type { ResolvedArray, ResolvedType } from '../layout/resolved.js';
 
 /** Bytes to read from or write to. */
@@ -13,12 +13,7 @@ export function checkRoom(view: DataView, offset: number, bits: number, path: st
   const needed = Math.ceil(bits / 8);
   if (Number.isInteger(offset) && offset >= 0 && offset + needed <= view.byteLength) return;
   const there = view.byteLength - offset;
-  throw new LayoutError('LAYOUT_TRUNCATED', `needs ${needed} bytes, ${there} are there`, {
-    path,
-    offset,
-    found: there,
-    expected: needed,
-  });
+  throw layoutError('LAYOUT_TRUNCATED', `needs ${needed} bytes, ${there} are there`, path, offset, there, needed);
 }
 
 /** How many values there is room for. */
@@ -29,7 +24,7 @@ export function roomFor(layout: ResolvedType, view: DataView, offset: number): n
 /** @throws LayoutError `LAYOUT_WIDTH` for what is no count. */
 export function arrayOf(element: ResolvedType, count: number, path: string): ResolvedArray {
   if (!Number.isInteger(count) || count < 0) {
-    throw new LayoutError('LAYOUT_WIDTH', `found ${count}, expected a count`, { path, offset: 0, found: count });
+    throw layoutError('LAYOUT_WIDTH', `found ${count}, expected a count`, path, 0, count);
   }
   return { kind: 'array', element, count, bits: element.bits * count, align: element.align };
 }

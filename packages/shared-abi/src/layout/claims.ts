@@ -1,4 +1,5 @@
-import { LayoutError } from './errors.js';
+import type { LayoutError } from './errors.js';
+import { layoutError } from './errors.js';
 import type { ResolvedInteger, ResolvedType } from './resolved.js';
 import type { FieldDescription, StructDescription } from './types.js';
 
@@ -7,26 +8,21 @@ import type { FieldDescription, StructDescription } from './types.js';
 export function checkConstant(path: string, offset: number, item: FieldDescription, type: ResolvedType): void {
   if (item.value === undefined) return;
   if (type.kind !== 'integer') {
-    throw new LayoutError('LAYOUT_VALUE', `found a constant of type ${type.kind}, expected an integer`, {
-      path,
-      offset,
-    });
+    throw layoutError('LAYOUT_VALUE', `found a constant of type ${type.kind}, expected an integer`, path, offset);
   }
   if (typeof item.value !== (type.wide ? 'bigint' : 'number')) {
-    throw new LayoutError('LAYOUT_VALUE', `found ${typeof item.value}, expected ${type.wide ? 'bigint' : 'number'}`, {
+    throw layoutError(
+      'LAYOUT_VALUE',
+      `found ${typeof item.value}, expected ${type.wide ? 'bigint' : 'number'}`,
       path,
       offset,
-      found: item.value,
-    });
+      item.value,
+    );
   }
   const value = BigInt(item.value);
   const [low, high] = integerRange(type);
   if (value < low || value > high) {
-    throw new LayoutError('LAYOUT_RANGE', `found ${value}, expected ${low} to ${high}`, {
-      path,
-      offset,
-      found: item.value,
-    });
+    throw layoutError('LAYOUT_RANGE', `found ${value}, expected ${low} to ${high}`, path, offset, item.value);
   }
 }
 
@@ -46,11 +42,14 @@ export function checkOffset(
 ): void {
   const gap = type.explicit && bit !== before;
   if (!gap && (item.at === undefined || item.at * 8 === bit)) return;
-  throw new LayoutError(
+  throw layoutError(
     'LAYOUT_OFFSET',
     `declared at ${item.at ?? 'no offset'}, but the fields before it end at ${before / 8} and its alignment is ${align}; ` +
       'declare the padding or mend the offset',
-    { path, offset: Math.floor(bit / 8), found: item.at, expected: bit / 8 },
+    path,
+    Math.floor(bit / 8),
+    item.at,
+    bit / 8,
   );
 }
 
@@ -60,5 +59,5 @@ export function checkSize(type: StructDescription, bits: number): void {
 }
 
 export function sizeError(path: string, offset: number, message: string, found: number, expected: number): LayoutError {
-  return new LayoutError('LAYOUT_SIZE', message, { path, offset, found, expected });
+  return layoutError('LAYOUT_SIZE', message, path, offset, found, expected);
 }

@@ -51,3 +51,15 @@ export class LayoutError extends Error {
     this.expected = details.expected;
   }
 }
+
+/** The same by position: most errors are made here, and names of properties do not shrink. */
+export function layoutError(
+  code: LayoutErrorCode,
+  message: string,
+  path: string,
+  offset: number,
+  found?: unknown,
+  expected?: unknown,
+): LayoutError {
+  return new LayoutError(code, message, { path, offset, found, expected });
+}

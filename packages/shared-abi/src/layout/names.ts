@@ -1,4 +1,4 @@
-import { LayoutError } from './errors.js';
+import { layoutError } from './errors.js';
 
 // Strict and reserved keywords of Rust (Reference, "Keywords", edition 2024) and of C (C11 6.4.1, with C23's words and
 // the macros of stdbool.h). Other languages have means of their own to write a name that they reserve.
@@ -23,14 +23,12 @@ export function isGoodName(name: string): boolean {
  */
 export function checkName(name: string, path: string): void {
   if (isGoodName(name)) return;
-  throw new LayoutError(
+  throw layoutError(
     'LAYOUT_NAME',
     `found ${JSON.stringify(name)}, expected an identifier that is no keyword of C or Rust`,
-    {
-      path,
-      offset: 0,
-      found: name,
-      expected: 'an identifier that is no keyword of C or Rust',
-    },
+    path,
+    0,
+    name,
+    'an identifier that is no keyword of C or Rust',
   );
 }

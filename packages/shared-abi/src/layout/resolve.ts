@@ -1,5 +1,5 @@
 import { checkConstant, checkOffset, checkSize, sizeError } from './claims.js';
-import { LayoutError } from './errors.js';
+import { layoutError } from './errors.js';
 import { kinds, known, type Cursor } from './kinds.js';
 import type {
   ResolvedField,
@@ -41,10 +41,7 @@ export function resolve(type: Description, target: Target): ResolvedType {
 export function resolveIn(type: Description, target: Target, inside: readonly Description[]): ResolvedType {
   const name = 'name' in type ? type.name : type.kind;
   if (inside.includes(type)) {
-    throw new LayoutError('LAYOUT_CYCLE', 'found a type inside itself, expected a finite size', {
-      path: name,
-      offset: 0,
-    });
+    throw layoutError('LAYOUT_CYCLE', 'found a type inside itself, expected a finite size', name, 0);
   }
   const key = targetKey(target);
   const known = cache.get(type)?.get(key);
@@ -92,10 +89,7 @@ function resolveNew(type: Description, target: Target, inside: readonly Descript
       return { kind: 'array', element, count: type.count, bits: element.bits * type.count, align: element.align };
     }
     case 'bitField':
-      throw new LayoutError('LAYOUT_UNSUPPORTED', 'a bit field can only be a field of a struct', {
-        path: 'bit field',
-        offset: 0,
-      });
+      throw layoutError('LAYOUT_UNSUPPORTED', 'a bit field can only be a field of a struct', 'bit field', 0);
     case 'struct':
       return type.packing === 'bits' ? known(kinds.bits).resolve(type, target, inside) : resolveC(type, target, inside);
     case 'integral':
@@ -189,12 +183,14 @@ function resolveC(type: StructDescription, target: Target, inside: readonly Desc
 
 export function checkCType(type: ResolvedType, path: string, bit: number): void {
   if (type.bits % 8 === 0 && isCType(type)) return;
-  throw new LayoutError('LAYOUT_UNSUPPORTED', `found ${widthText(type)}, expected whole bytes of a width that C has`, {
+  throw layoutError(
+    'LAYOUT_UNSUPPORTED',
+    `found ${widthText(type)}, expected whole bytes of a width that C has`,
     path,
-    offset: Math.floor(bit / 8),
-    found: type.bits,
-    expected: 'a type that C has, or a struct that is packed to the bit around it',
-  });
+    Math.floor(bit / 8),
+    type.bits,
+    'a type that C has, or a struct that is packed to the bit around it',
+  );
 }
 
 function isCType(type: ResolvedType): boolean {

@@ -1,5 +1,6 @@
 import { taggedKind, unionKind } from '../codec/unions.js';
-import { LayoutError } from './errors.js';
+import type { LayoutError } from './errors.js';
+import { layoutError } from './errors.js';
 import { kinds } from './kinds.js';
 import { checkName } from './names.js';
 import { resolveBits } from './resolve-bits.js';
@@ -103,11 +104,13 @@ function makeStruct(
   }
   checkAlign(name, options.align);
   if (options.tail !== undefined && !described.some((item) => item.name === options.tail)) {
-    throw new LayoutError('LAYOUT_NAME', `found ${options.tail} as the start of the tail, expected a field's name`, {
-      path: name,
-      offset: 0,
-      found: options.tail,
-    });
+    throw layoutError(
+      'LAYOUT_NAME',
+      `found ${options.tail} as the start of the tail, expected a field's name`,
+      name,
+      0,
+      options.tail,
+    );
   }
   return {
     kind: 'struct',
@@ -165,12 +168,14 @@ export function integral<const F extends Specs>(
     sum += inner.bits;
   }
   if (sum !== container.bits) {
-    throw new LayoutError('LAYOUT_SIZE', `found fields of ${sum} bits together, expected ${container.bits}`, {
-      path: described.length === 0 ? name : `${name}.${described.at(-1)?.name ?? ''}`,
-      offset: 0,
-      found: sum,
-      expected: container.bits,
-    });
+    throw layoutError(
+      'LAYOUT_SIZE',
+      `found fields of ${sum} bits together, expected ${container.bits}`,
+      described.length === 0 ? name : `${name}.${described.at(-1)?.name ?? ''}`,
+      0,
+      sum,
+      container.bits,
+    );
   }
   return { kind: 'integral', name, doc, container, fields: described };
 }
@@ -215,11 +220,13 @@ export function tagged<const A extends Readonly<Record<string, readonly [tag: nu
   for (const arm of described) {
     const other = seen.get(BigInt(arm.tag));
     if (other !== undefined) {
-      throw new LayoutError('LAYOUT_TAG', `found the tag ${arm.tag}, which ${other} has already, expected another`, {
-        path: `${name}.${arm.name}`,
-        offset: 0,
-        found: arm.tag,
-      });
+      throw layoutError(
+        'LAYOUT_TAG',
+        `found the tag ${arm.tag}, which ${other} has already, expected another`,
+        `${name}.${arm.name}`,
+        0,
+        arm.tag,
+      );
     }
     seen.set(BigInt(arm.tag), arm.name);
   }
@@ -228,17 +235,19 @@ export function tagged<const A extends Readonly<Record<string, readonly [tag: nu
 }
 
 function unsupported(path: string, message: string): LayoutError {
-  return new LayoutError('LAYOUT_UNSUPPORTED', message, { path, offset: 0 });
+  return layoutError('LAYOUT_UNSUPPORTED', message, path, 0);
 }
 
 function checkAlign(path: string, align: number | undefined): void {
   if (align === undefined || (Number.isInteger(Math.log2(align)) && align >= 1)) return;
-  throw new LayoutError('LAYOUT_WIDTH', `found an alignment of ${align}, expected a power of two`, {
+  throw layoutError(
+    'LAYOUT_WIDTH',
+    `found an alignment of ${align}, expected a power of two`,
     path,
-    offset: 0,
-    found: align,
-    expected: 'a power of two',
-  });
+    0,
+    align,
+    'a power of two',
+  );
 }
 
 function describeFields(owner: string, specs: Specs): FieldDescription[] {
@@ -251,19 +260,11 @@ function describeFields(owner: string, specs: Specs): FieldDescription[] {
     // Emitters write constants named after fields in capitals: two fields that differ by case alone would collide.
     const folded = name.toLowerCase();
     if (seen.has(folded)) {
-      throw new LayoutError('LAYOUT_NAME', 'found the name twice (case aside), expected each once', {
-        path,
-        offset: 0,
-        found: name,
-      });
+      throw layoutError('LAYOUT_NAME', 'found the name twice (case aside), expected each once', path, 0, name);
     }
     seen.add(folded);
     if (value !== undefined && !(typeof value === 'number' || typeof value === 'bigint')) {
-      throw new LayoutError('LAYOUT_VALUE', 'found a constant that is no integer, expected one', {
-        path,
-        offset: 0,
-        found: value,
-      });
+      throw layoutError('LAYOUT_VALUE', 'found a constant that is no integer, expected one', path, 0, value);
     }
     return { name, type, doc, at, label, value, align };
   });

@@ -1,7 +1,7 @@
 import { textKind } from '../codec/text.js';
 import { placeBitField } from './bit-fields.js';
 import type { ConstantSet } from './constants.js';
-import { LayoutError } from './errors.js';
+import { layoutError } from './errors.js';
 import { kinds } from './kinds.js';
 import type { Endian } from './target.js';
 
@@ -197,12 +197,14 @@ export type Integer<T extends number | bigint = number | bigint> = IntegerDescri
 
 function checkWhole(what: string, value: number, least: number, most: number): void {
   if (Number.isInteger(value) && value >= least && value <= most) return;
-  throw new LayoutError('LAYOUT_WIDTH', `found ${String(value)}, expected ${least} to ${most}`, {
-    path: what,
-    offset: 0,
-    found: value,
-    expected: `${least}..${most}`,
-  });
+  throw layoutError(
+    'LAYOUT_WIDTH',
+    `found ${String(value)}, expected ${least} to ${most}`,
+    what,
+    0,
+    value,
+    `${least}..${most}`,
+  );
 }
 
 function integer<const B extends number>(bits: B, signed: boolean, options: IntegerOptions): Integer<ValueOfBits<B>> {
@@ -294,7 +296,7 @@ export function text(count: number): TextDescription & Typed<string> {
 export function array<T>(element: Type<T>, count: number): ArrayDescription & Typed<readonly T[]> {
   checkWhole(`array of ${String(count)}`, count, 0, MOST_BYTES);
   if (element.kind === 'bitField') {
-    throw new LayoutError('LAYOUT_UNSUPPORTED', 'C has no arrays of bit fields', { path: 'array', offset: 0 });
+    throw layoutError('LAYOUT_UNSUPPORTED', 'C has no arrays of bit fields', 'array', 0);
   }
   return { kind: 'array', element, count };
 }
@@ -346,12 +348,14 @@ function containerBits(container: BitFieldDescription['container']): number {
   if (container.kind === 'boolean') return 1;
   if (container.kind === 'word') return 64;
   if (![8, 16, 32, 64].includes(container.bits)) {
-    throw new LayoutError('LAYOUT_UNSUPPORTED', `C has no integer of ${container.bits} bits`, {
-      path: 'bit field',
-      offset: 0,
-      found: container.bits,
-      expected: '8, 16, 32 or 64',
-    });
+    throw layoutError(
+      'LAYOUT_UNSUPPORTED',
+      `C has no integer of ${container.bits} bits`,
+      'bit field',
+      0,
+      container.bits,
+      '8, 16, 32 or 64',
+    );
   }
   return container.bits;
 }
