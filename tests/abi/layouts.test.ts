@@ -11,6 +11,15 @@ struct node { char kind; long size; struct regs r[3]; };
 enum colour { RED, GREEN = 7 };
 `;
 
+/** Legal, but nothing that a dump could show. */
+const LARGE = {
+  structs: [
+    { name: 'Bytes', fields: [{ name: 'a', type: { bytes: 2 ** 32 } }] },
+    { name: 'None', fields: [] },
+    { name: 'Nothing', fields: [{ name: 'a', type: { array: { struct: 'None' }, count: 2 ** 40 } }] },
+  ],
+};
+
 describe('instar abi show', () => {
   it('lists regions and types, and draws a type', () => {
     const listed = instar('abi', 'show').in(workdir()).must();
@@ -156,9 +165,16 @@ describe('instar abi decode', () => {
     [['Completion', 'ring', '--endian', 'middle'], /^instar: abi: found --endian middle, expected little or big\n$/],
     [['Completion', 'ring', '--target', 'vax'], /^instar: abi: found the target vax, expected m64, m32, x86_64/],
     [['Completion', 'ring', '--from', 'ring'], /^instar: abi: ring: is no JSON; [^\n]+\n$/],
+    [['Completion', 'ring@x'], /^instar: abi: 'x' is not a size[^\n]+; a file that has an @ [^\n]+: ring@x@0\n$/],
+    [['Bytes', 'ring', '--from', 'large.json'], /^instar: abi: Bytes has 4294967296 bytes [^\n]+\n$/],
+    [['Nothing', 'ring', '--from', 'large.json'], /^instar: abi: Nothing has [^\n]+ 1099511627776 fields[^\n]+\n$/],
+    [['Completion', 'ring', '--from', '/dev/zero'], /^instar: abi: \/dev\/zero: has more than \d+ bytes; [^\n]+\n$/],
     [['Completion'], /^instar: abi: missing required argument 'place'; see instar abi --help\n$/],
   ])('decode %j is one line and exit code 1', (words, message) => {
-    const directory = workdir().write('ring', bytes).write('zeros', Buffer.alloc(416));
+    const directory = workdir()
+      .write('ring', bytes)
+      .write('zeros', Buffer.alloc(416))
+      .write('large.json', JSON.stringify(LARGE));
     const ended = instar('abi', 'decode', ...words)
       .in(directory)
       .run();
@@ -179,6 +195,26 @@ describe('instar abi', () => {
     expect(instar('abi', 'frobnicate').in(workdir()).run().stderr).toMatch(
       /^instar: abi: unknown command 'frobnicate'[^\n]*\n$/,
     );
+  });
+
+  it('shows nothing that moves the cursor of a terminal', () => {
+    const types = { structs: [{ name: 'T', fields: [{ name: 'a', type: { text: 8 } }] }] };
+    const name = 'a\u001b[31m@b';
+    const directory = workdir().write('t.json', JSON.stringify(types)).write(name, Buffer.from('\u009b2J\u202e\0'));
+    const shown = instar('abi', 'decode', '--from', 't.json', 'T', `${name}@0`).in(directory).run();
+    expect(shown.stdout.replaceAll('\n', '') + shown.stderr).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    for (const words of [
+      ['emit', '--to', name],
+      ['diff', name, '1.0'],
+      ['diff', '1.0', '1.0', '--at-most', name],
+      ['extract', 'x.h', 'struct s', '-D', name],
+    ]) {
+      const ended = instar('abi', ...words)
+        .in(directory)
+        .run();
+      expect([ended.status, ended.stdout]).toEqual([1, '']);
+      expect(ended.stderr).toMatch(/^instar: abi: [\x20-\x7e]+\n$/);
+    }
   });
 
   it('refuses a file of hostile JSON in one line', () => {

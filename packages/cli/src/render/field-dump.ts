@@ -1,3 +1,4 @@
+import { quoteName } from '@instar/engine';
 import { nameOf, type ConstantSet, type ResolvedInteger, type ResolvedType } from '@instar/shared-abi';
 
 /** One line of a dump: a leaf of a value, with the bytes that it was read from. */
@@ -11,7 +12,21 @@ export interface DumpedField {
   readonly value: unknown;
 }
 
-/** The leaves of a decoded value, in memory order. Long arrays of equal zero elements are one leaf. */
+/** How many leaves a value has, and at least how many values are inside each other; nothing is decoded for it. */
+export function leafCount(type: ResolvedType, known = new Map<ResolvedType, number>()): number {
+  const before = known.get(type);
+  if (before !== undefined) return before;
+  const sum = (inner: readonly { readonly type: ResolvedType }[]): number =>
+    inner.reduce((total, item) => total + leafCount(item.type, known), 0);
+  let count = 1;
+  if (type.kind === 'struct' || type.kind === 'integral') count = sum(type.fields);
+  if (type.kind === 'union' || type.kind === 'tagged') count = sum(type.arms);
+  if (type.kind === 'array') count = type.count * leafCount(type.element, known);
+  known.set(type, Math.max(1, count));
+  return Math.max(1, count);
+}
+
+/** The leaves of a decoded value, in memory order. */
 export function leavesOf(type: ResolvedType, value: unknown, path = '', bit = 0): DumpedField[] {
   const at = (name: string): string => (path === '' ? name : `${path}.${name}`);
   const leaf = { path, bit, bits: type.bits, type, value };
@@ -82,7 +97,7 @@ export function valueText(type: ResolvedType, value: unknown): string {
   if (type.kind === 'integer' && (typeof value === 'number' || typeof value === 'bigint'))
     return integerText(type, value);
   if (value instanceof Uint8Array) return bytesText(value);
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+  return typeof value === 'string' ? quoteName(value) : String(value);
 }
 
 const HEX_COLUMNS = 8;
@@ -98,7 +113,7 @@ export function fieldDump(
   colours: readonly Colour[],
   dim: Colour,
 ): string {
-  const width = Math.max(4, ...leaves.map((item) => item.path.length));
+  const width = leaves.reduce((most, item) => Math.max(most, item.path.length), 4);
   const lines: string[] = [];
   leaves.forEach((leaf, index) => {
     const colour = colours[index % colours.length] ?? ((text: string) => text);

@@ -1,11 +1,10 @@
-import { open } from 'node:fs/promises';
-import { EngineError } from '@instar/engine';
-import { parseSize } from '@instar/operands';
+import { EngineError, escapeText } from '@instar/engine';
+import { OperandError, parseSize } from '@instar/operands';
 import { byteSize, codec, resolve, type Endian, type Target } from '@instar/shared-abi';
 import type * as Picocolors from 'picocolors';
-import { fieldDump, leavesOf, valueJson, type Colour } from '../../render/field-dump.js';
+import { fieldDump, leafCount, leavesOf, valueJson, type Colour } from '../../render/field-dump.js';
 import { toJson } from '../../render/json.js';
-import { findTypes, usageError, type Source } from './source.js';
+import { findTypes, readBytes, usageError, type Source } from './source.js';
 
 export interface DecodeFlags {
   readonly target: Target;
@@ -17,24 +16,20 @@ export interface DecodeFlags {
 function placeOf(word: string): { readonly file: string; readonly offset: bigint } {
   const at = word.lastIndexOf('@');
   if (at <= 0) return { file: word, offset: 0n };
-  const offset = parseSize(word.slice(at + 1));
+  let offset: bigint;
+  try {
+    offset = parseSize(word.slice(at + 1));
+  } catch (error) {
+    if (!(error instanceof OperandError)) throw error;
+    throw usageError(`${error.message}; a file that has an @ in its name takes an offset too: ${escapeText(word)}@0`);
+  }
   if (offset > BigInt(Number.MAX_SAFE_INTEGER)) throw usageError(`found the offset ${offset}, expected less than 2^53`);
   return { file: word.slice(0, at), offset };
 }
 
-async function readAt(file: string, offset: number, size: number): Promise<Uint8Array> {
-  const failed = (error: unknown): never => {
-    const { code = 'EIO' } = error as NodeJS.ErrnoException;
-    throw new EngineError('READ_FAILED', `cannot be read (${code})`, { file });
-  };
-  const handle = await open(file, 'r').catch(failed);
-  try {
-    const { bytesRead, buffer } = await handle.read(new Uint8Array(size), 0, size, offset).catch(failed);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await handle.close();
-  }
-}
+/** What a dump is good for; more is a slip, or a description from a stranger. */
+const MOST_BYTES = 256 * 1024 * 1024;
+const MOST_FIELDS = 1_000_000;
 
 /** Decodes one value of a type out of a file. */
 export async function decode(source: Source, name: string, word: string, flags: DecodeFlags): Promise<string> {
@@ -45,7 +40,13 @@ export async function decode(source: Source, name: string, word: string, flags: 
   const { file, offset } = placeOf(word);
   const layout = resolve(type, target);
   const size = byteSize(layout);
-  const bytes = await readAt(file, Number(offset), size);
+  const fields = leafCount(layout);
+  if (size > MOST_BYTES || fields > MOST_FIELDS) {
+    throw usageError(
+      `${name} has ${size} bytes and ${fields} fields, expected at most ${MOST_BYTES} and ${MOST_FIELDS}`,
+    );
+  }
+  const bytes = await readBytes(file, Number(offset), size);
   if (bytes.length < size) {
     throw new EngineError('READ_FAILED', `has ${bytes.length} bytes at offset ${offset}, ${name} needs ${size}`, {
       file,
@@ -56,6 +57,6 @@ export async function decode(source: Source, name: string, word: string, flags: 
     return `${toJson({ type: name, file, offset, size, endian: target.endian, value: valueJson(value) })}\n`;
   const { default: pc } = (await import('picocolors')) as unknown as { readonly default: typeof Picocolors };
   const colours: readonly Colour[] = [pc.cyan, pc.yellow, pc.green, pc.magenta];
-  const head = `${name} at ${offset} of ${file}: ${size} bytes, ${target.name}, ${target.endian} endian\n`;
+  const head = `${name} at ${offset} of ${escapeText(file)}: ${size} bytes, ${target.name}, ${target.endian} endian\n`;
   return head + fieldDump(leavesOf(layout, value), bytes, colours, pc.dim);
 }

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { escapeText } from '@instar/engine';
 import { describeAbi, diffInterfaces, type ChangeLevel, type Interface, type Target } from '@instar/shared-abi';
 import { releasedInterfaces } from '@instar/shared-abi/releases';
 import { toJson } from '../../render/json.js';
@@ -14,7 +15,9 @@ async function side(name: string): Promise<Interface> {
   if (found !== undefined) return found;
   if (existsSync(name)) return readInterface(name);
   const versions = releases.map((release) => release.version).join(', ');
-  throw usageError(`found no version and no file ${name}, expected ${versions}, current, or a file of canonical JSON`);
+  throw usageError(
+    `found no version and no file ${escapeText(name)}, expected ${versions}, current, or a file of canonical JSON`,
+  );
 }
 
 /** What became of the first interface in the second; whether that is more than `atMost` allows. */
@@ -26,7 +29,7 @@ export async function diff(
   target: Target,
 ): Promise<{ readonly text: string; readonly exceeded: boolean }> {
   if (atMost !== undefined && !LEVELS.includes(atMost as ChangeLevel)) {
-    throw usageError(`found --at-most ${atMost}, expected none, minor or major`);
+    throw usageError(`found --at-most ${escapeText(atMost)}, expected none, minor or major`);
   }
   const { level, changes } = diffInterfaces(await side(older), await side(newer), target);
   const exceeded = atMost !== undefined && LEVELS.indexOf(level) > LEVELS.indexOf(atMost as ChangeLevel);

@@ -9,6 +9,7 @@ import {
   type Emitter,
   type Target,
 } from '@instar/shared-abi';
+import { escapeText } from '@instar/engine';
 import { findTypes, usageError, type Source } from './source.js';
 
 export const EMITTERS: readonly Emitter[] = [
@@ -25,7 +26,9 @@ export const EMITTERS: readonly Emitter[] = [
 export function emit(source: Source, language: string, names: readonly string[], target: Target): string {
   const emitter = EMITTERS.find((item) => item.name === language);
   if (emitter === undefined) {
-    throw usageError(`found the language ${language}, expected ${EMITTERS.map((item) => item.name).join(', ')}`);
+    throw usageError(
+      `found the language ${escapeText(language)}, expected ${EMITTERS.map((item) => item.name).join(', ')}`,
+    );
   }
   const { unit, fingerprint } = source;
   if (names.length === 0) return emitter.emit(unit, { target, fingerprint });

@@ -1,3 +1,4 @@
+import { escapeText } from '@instar/engine';
 import { inOrder, jsonEmitter, type Description, type NamedDescription, type Target } from '@instar/shared-abi';
 import { extract, type ExtractedField, type ExtractedType } from '@instar/shared-abi/extract';
 import { toJson } from '../../render/json.js';
@@ -16,7 +17,7 @@ function definesOf(words: readonly string[]): Record<string, string | true> {
     words.map((word): [string, string | true] => {
       const at = word.indexOf('=');
       const name = at < 0 ? word : word.slice(0, at);
-      if (!/^[A-Za-z_]\w*$/.test(name)) throw usageError(`found -D ${word}, expected NAME or NAME=VALUE`);
+      if (!/^[A-Za-z_]\w*$/.test(name)) throw usageError(`found -D ${escapeText(word)}, expected NAME or NAME=VALUE`);
       return [name, at < 0 ? true : word.slice(at + 1)];
     }),
   );

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { EngineError, escapeText } from '@instar/engine';
 import {
   describeAbi,
@@ -24,12 +24,35 @@ export function usageError(message: string): EngineError {
   return new EngineError('INVALID_OPTION', message);
 }
 
-/** Reads an interface from a file of canonical JSON. */
-export async function readInterface(file: string): Promise<Interface> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+/**
+ * Bytes of a file, which may be a pipe where the offset is 0.
+ * @returns Fewer where the file ends before.
+ */
+export async function readBytes(file: string, offset: number, size: number): Promise<Buffer<ArrayBuffer>> {
+  if (size === 0) return Buffer.alloc(0);
+  // Without a start, nothing is sought: a pipe can be read.
+  const start = offset === 0 ? {} : { start: offset };
+  const chunks: Buffer[] = [];
+  try {
+    const stream = createReadStream(file, { ...start, end: offset + size - 1 }) as AsyncIterable<Buffer>;
+    for await (const chunk of stream) chunks.push(chunk);
+  } catch (error) {
     const { code = 'EIO' } = error as NodeJS.ErrnoException;
     throw new EngineError('READ_FAILED', `cannot be read (${code})`, { file });
-  });
+  }
+  return Buffer.concat(chunks);
+}
+
+/** More than any description needs: a slip, or a device without end. */
+const MOST_JSON = 64 * 1024 * 1024;
+
+/** Reads an interface from a file of canonical JSON. */
+export async function readInterface(file: string): Promise<Interface> {
+  const bytes = await readBytes(file, 0, MOST_JSON + 1);
+  if (bytes.length > MOST_JSON) {
+    throw new EngineError('INVALID_OPTION', `has more than ${MOST_JSON} bytes; expected canonical JSON`, { file });
+  }
+  const text = bytes.toString('utf8');
   let json: unknown;
   try {
     json = JSON.parse(text);
