@@ -3,7 +3,8 @@ import { resolve } from '../layout/resolve.js';
 import { byteSize, type ResolvedType } from '../layout/resolved.js';
 import { x86_64, type Target } from '../layout/target.js';
 import type { Type } from '../layout/types.js';
-import { generateDecode, generateEncode, mayGenerate, type Decode, type Encode } from './generate.js';
+import { generateDecode, generateEncode, type Decode, type Encode } from './generate.js';
+import { mayGenerate } from './runtime.js';
 import { readValue, writeValue, zeroValue } from './interpret.js';
 import { arrayOf, checkRoom, roomFor, viewOf, type Memory } from './memory.js';
 

@@ -23,59 +23,12 @@ import {
   type FlatSlice,
   type Place,
 } from './expressions.js';
-import { readValue, writeValue } from './interpret.js';
+import { make } from './runtime.js';
 
 /** Decodes at a byte offset. */
 export type Decode = (view: DataView, offset: number) => unknown;
 /** Encodes at a byte offset. */
 export type Encode = (view: DataView, offset: number, value: unknown) => void;
-
-/** What generated code calls: the interpreter, for what is not compiled and for the error of what is found wrong. */
-interface Runtime {
-  read(type: ResolvedType, view: DataView, bit: number): unknown;
-  write(type: ResolvedType, view: DataView, bit: number, value: unknown): void;
-  put(view: DataView, offset: number, count: number, bytes: unknown): boolean;
-}
-
-const runtime: Runtime = {
-  read: (type, view, bit) => readValue(type, view, bit, ''),
-  write: (type, view, bit, value) => {
-    writeValue(type, view, bit, value, '');
-  },
-  put: (view, offset, count, bytes) => {
-    if (!(bytes instanceof Uint8Array) || bytes.length > count) return false;
-    const memory = new Uint8Array(view.buffer, view.byteOffset + offset, count);
-    memory.set(bytes);
-    if (bytes.length < count) memory.fill(0, bytes.length);
-    return true;
-  },
-};
-
-let allowed: boolean | undefined;
-
-/** Whether this place lets code be made from strings; a content security policy may forbid it. */
-export function mayGenerate(): boolean {
-  try {
-    allowed ??= (make('', 'return 1', [])() as number) === 1;
-  } catch {
-    allowed = false;
-  }
-  return allowed;
-}
-
-/** Makes a function of (v, o, x) out of generated statements; nothing in them comes from the bytes that are decoded. */
-function make(
-  parameters: string,
-  body: string,
-  types: readonly ResolvedType[],
-  slow?: unknown,
-): (...values: unknown[]) => unknown {
-  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- compiling accessors is what this file is for; names are checked identifiers
-  const outer = new Function('H', 'T', 'S', `'use strict';return function(${parameters}){${body}}`) as (
-    ...values: unknown[]
-  ) => unknown;
-  return outer(runtime, types, slow) as (...values: unknown[]) => unknown;
-}
 
 const PERIODS: Readonly<Record<number, number>> = { 0: 1, 4: 2, 2: 4, 6: 4 };
 /** After how many elements of a width a packed array is at a byte again. */

@@ -8,7 +8,7 @@ import {
   type ResolvedUnion,
 } from '../layout/resolved.js';
 import { load, loadSlice, type Place } from './expressions.js';
-import { mayGenerate } from './generate.js';
+import { mayGenerate } from './runtime.js';
 import { readValue, writeValue } from './interpret.js';
 
 /**
