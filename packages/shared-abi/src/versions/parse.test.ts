@@ -193,6 +193,15 @@ describe('canonical JSON', () => {
       },
       /^S at byte 0: found 7\.9\d+e\+28 bytes, expected at most 281474976710656$/,
     ],
+    [
+      'fields without end',
+      {
+        structs: [
+          { name: 'S', fields: Array.from({ length: 200_000 }, (_, index) => ({ name: `f${index}`, type: 'u8' })) },
+        ],
+      },
+      /^S at byte 0: found 200000 fields, expected at most 20000$/,
+    ],
     ['a constant of 65 bits', { constants: { A: String(2n ** 64n) } }, /^A at byte 0: found .*at most 64 bits$/],
     [
       'code as the name of a constant',

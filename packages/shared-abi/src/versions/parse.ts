@@ -83,6 +83,8 @@ function optionalList(parent: Fields, key: string, path: string): readonly unkno
 
 /** Types inside types beyond this are slips, or an attack on what goes down into them. */
 const MOST_NESTED = 100;
+/** Fields or arms of one type; more is no description that a person wrote. */
+const MOST_FIELDS = 20_000;
 /** The language's own limit for one array, for all of a type: offsets in bits stay exact as numbers. */
 const MOST_BITS = 2 ** 51;
 
@@ -91,6 +93,17 @@ function tooDeep(path: string): LayoutError {
     path,
     offset: 0,
     expected: `at most ${MOST_NESTED}`,
+  });
+}
+
+function membersOf(source: Fields, key: string, owner: string): readonly unknown[] {
+  const members = listOf(source[key], `${owner}.${key}`);
+  if (members.length <= MOST_FIELDS) return members;
+  throw new LayoutError('LAYOUT_UNSUPPORTED', `found ${members.length} ${key}, expected at most ${MOST_FIELDS}`, {
+    path: owner,
+    offset: 0,
+    found: members.length,
+    expected: MOST_FIELDS,
   });
 }
 
@@ -216,7 +229,7 @@ class TypeReader {
 
   #fields(owner: string, source: Fields, key = 'fields'): Record<string, FieldSpec> {
     const specs: Record<string, FieldSpec> = {};
-    for (const entry of listOf(source[key], `${owner}.${key}`)) {
+    for (const entry of membersOf(source, key, owner)) {
       const item = fieldsOf(entry, owner);
       const name = textOf(item['name'], `${owner}.name`);
       const path = `${owner}.${name}`;
@@ -242,7 +255,7 @@ class TypeReader {
 
   #tagged(name: string, source: Fields): NamedDescription {
     const arms: Record<string, readonly [bigint, Type]> = {};
-    for (const entry of listOf(source['arms'], `${name}.arms`)) {
+    for (const entry of membersOf(source, 'arms', name)) {
       const arm = fieldsOf(entry, name);
       const armName = textOf(arm['name'], `${name}.arms`);
       checkName(armName, `${name}.${armName}`);
