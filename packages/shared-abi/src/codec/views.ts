@@ -166,6 +166,8 @@ function compositeViewer(type: Composite, bit: number): Construct {
 }
 
 let made = 0;
+/** One view of each class lives: engines forget the shape of what has no instance, and the code that they made for it. */
+const examples = new WeakMap<Construct, unknown>();
 
 /**
  * Runs a function's body with named values around it. Engines share what they learn of calls between functions of one
@@ -176,7 +178,9 @@ function compiled(body: string, named: readonly (readonly [string, unknown])[]):
   const make = new Function(...named.map(([name]) => name), `'use strict';${body}//${(made += 1)}`) as (
     ...all: unknown[]
   ) => Construct;
-  return make(...named.map(([, value]) => value));
+  const construct = make(...named.map(([, value]) => value));
+  examples.set(construct, construct(new DataView(new ArrayBuffer(0)), 0, 0));
+  return construct;
 }
 
 /** The bit at which an element begins. @throws LayoutError `LAYOUT_RANGE`. */
