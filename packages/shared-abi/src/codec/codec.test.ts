@@ -13,11 +13,13 @@ import {
   s390x,
   struct,
   tagged,
+  text,
   u16,
   u32,
   u64,
   u8,
   uint,
+  union,
   uword,
   x86_64,
   type Target,
@@ -159,6 +161,57 @@ describe('tagged unions', () => {
     const contradiction = (): unknown =>
       codec(Capability).encode({ header: { kind: 3 }, body: { arm: 'entry', value: {} } });
     expect(contradiction).toThrow(LayoutError);
+  });
+});
+
+describe('encoding over what was there', () => {
+  it('leaves nothing of it behind a shorter arm', () => {
+    const Either = union('Either', { narrow: u8, wide: u32 });
+    const memory = new Uint8Array(4).fill(0xff);
+    codec(Either).encodeInto(memory, { narrow: 1 });
+    expect([...memory]).toEqual([1, 0, 0, 0]);
+    const Chosen = struct('Chosen', { kind: u32, body: tagged('Arms', 'kind', { narrow: [0, u8], wide: [1, u32] }) });
+    const record = new Uint8Array(8).fill(0xff);
+    codec(Chosen).encodeInto(record, { body: { arm: 'narrow', value: 2 } });
+    expect([...record]).toEqual([0, 0, 0, 0, 2, 0, 0, 0]);
+  });
+});
+
+describe('text', () => {
+  const Name = struct('Name', { name: text(8) });
+
+  it('comes back as it was, a byte order mark included', () => {
+    for (const name of ['', 'a', '\ufeffa', 'ß€', '12345678']) {
+      expect(codec(Name).decode(codec(Name).encode({ name }))).toEqual({ name });
+    }
+  });
+
+  it('is refused where it is too long in UTF-8 or has no UTF-8', () => {
+    expect(() => codec(Name).encode({ name: '€€€' })).toThrow(/^Name\.name at byte 0: 9 bytes do not fit 8$/);
+    expect(() => codec(Name).encode({ name: 'a\ud800' })).toThrow(/half of a surrogate pair/);
+    expect(() => codec(Name).encode({ name: 'a\0b' })).toThrow(/zero character/);
+  });
+});
+
+describe('the value of empty memory', () => {
+  it('has zeros and constants', () => {
+    const All = struct('All', {
+      magic: { type: u32, value: 7 },
+      wide: u64,
+      list: array(struct('Item', { a: u16, b: { type: u16, value: 3 } }), 2),
+      info: integral('Info', u32, { hi: uint(12), lo: uint(20) }),
+      name: text(4),
+    });
+    expect(codec(All).zero()).toEqual(codec(All).decode(codec(All).encode({})));
+    expect(codec(All).zero()).toMatchObject({
+      magic: 7,
+      wide: 0n,
+      list: [
+        { a: 0, b: 3 },
+        { a: 0, b: 3 },
+      ],
+      name: '',
+    });
   });
 });
 

@@ -1,7 +1,7 @@
 import type { LayoutError } from '../layout/errors.js';
 import { layoutError } from '../layout/errors.js';
 import { kinds, known, type Fields } from '../layout/kinds.js';
-import type { ResolvedType } from '../layout/resolved.js';
+import type { ResolvedField, ResolvedType } from '../layout/resolved.js';
 import { readBits, writeBits } from './bits.js';
 import { checkConstant, checkObject, fromBits, joinIntegral, splitIntegral, toBits } from './integers.js';
 
@@ -151,10 +151,30 @@ export function writeValue(
 
 /** The value of an all-zero memory, with constants filled in. */
 export function zeroValue(type: ResolvedType): unknown {
-  const bytes = new Uint8Array(Math.ceil(type.bits / 8));
-  const view = new DataView(bytes.buffer);
+  switch (type.kind) {
+    case 'integer':
+      return type.wide ? 0n : 0;
+    case 'bytes':
+      return new Uint8Array(type.bits / 8);
+    case 'array':
+      return Array.from({ length: type.count }, () => zeroValue(type.element));
+    case 'struct':
+      if (type.fields.some((item) => item.type.kind === 'tagged')) break;
+      return zeroFields(type.fields.filter((item) => !item.unnamed));
+    case 'integral':
+      return zeroFields(type.fields);
+    default:
+      break;
+  }
+  const view = new DataView(new ArrayBuffer(Math.ceil(type.bits / 8)));
   writeValue(type, view, 0, undefined, 'zero');
   return readValue(type, view, 0, 'zero');
+}
+
+type Zeroed = Pick<ResolvedField, 'name' | 'type' | 'value'>;
+
+function zeroFields(fields: readonly Zeroed[]): Record<string, unknown> {
+  return Object.fromEntries(fields.map((item) => [item.name, item.value ?? zeroValue(item.type)]));
 }
 
 export function readBytes(view: DataView, bit: number, count: number): Uint8Array<ArrayBuffer> {

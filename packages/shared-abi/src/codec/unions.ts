@@ -2,6 +2,7 @@ import { LayoutError } from '../layout/errors.js';
 import type { Fields } from '../layout/kinds.js';
 import { resolveTagged, resolveUnion } from '../layout/resolve-unions.js';
 import type { ResolvedArm, ResolvedField, ResolvedTagged, ResolvedType, ResolvedUnion } from '../layout/resolved.js';
+import { writeBits } from './bits.js';
 import { checkObject } from './integers.js';
 import { byteOf, readValue, writeValue } from './interpret.js';
 
@@ -26,7 +27,13 @@ function writeUnion(type: ResolvedUnion, view: DataView, bit: number, value: unk
       },
     );
   }
+  // An arm may be shorter than the union: what lay there before is not passed on behind it.
+  clear(view, bit, type.bits);
   if (arm !== undefined) writeValue(arm.type, view, bit, given[arm.name], `${path}.${arm.name}`);
+}
+
+function clear(view: DataView, bit: number, bits: number): void {
+  for (let done = 0; done < bits; done += 32) writeBits(view, bit + done, Math.min(32, bits - done), 'big', 'msb', 0);
 }
 
 function readTagged(type: ResolvedTagged, view: DataView, bit: number, path: string, around: Fields): unknown {
@@ -44,6 +51,7 @@ function writeTagged(
   around: Fields,
 ): void {
   const offset = byteOf(bit);
+  clear(view, bit, type.bits);
   if (value === undefined) return;
   const given = checkObject(value, path, offset);
   const arm = armOf(type, tagIn(type, around), path, offset);
