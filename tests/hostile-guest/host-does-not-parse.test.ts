@@ -42,8 +42,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'packages/engine/src/sandbox.ts: readFileSync': 'reads the guest image, which is part of the package',
   'packages/cli/src/main.ts: readFile': 'reads its own package.json for --version',
   // `instar abi` is a program of its own, which dd and info do not load (see below).
-  'packages/cli/src/commands/abi/source.ts: readFile': 'reads layouts that the user names with --from',
-  'packages/cli/src/commands/abi/decode.ts: read': 'prints the fields of a type out of a file, which is its purpose',
+  'packages/cli/src/commands/abi/source.ts: createReadStream':
+    'reads layouts that the user names, and the file whose fields are to be printed',
 };
 
 /** Modules that only `instar abi` uses. */

@@ -1,5 +1,6 @@
 import { checkSandboxes, EngineError } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
+import { coloursOf } from '../render/colours.js';
 import { printError } from '../render/errors.js';
 import { toJson } from '../render/json.js';
 
@@ -27,7 +28,7 @@ export async function doctorCommand(tokens: readonly string[]): Promise<number> 
     if (json) {
       process.stdout.write(`${toJson({ ...report, platform: `${process.platform}-${process.arch}` })}\n`);
     } else {
-      const { default: pc } = await import('picocolors');
+      const pc = await coloursOf(process.stdout);
       const line = (name: string, problem: string | undefined): string =>
         `${problem === undefined ? pc.green('ok') : pc.red('no')}  ${name}${problem === undefined ? '' : `: ${problem}`}\n`;
       process.stdout.write(`platform  ${process.platform}-${process.arch}, node ${process.version}\n`);

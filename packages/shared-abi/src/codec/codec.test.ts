@@ -25,7 +25,7 @@ import {
   type Target,
   type Type,
 } from '../layout/index.js';
-import { codec } from './codec.js';
+import { codec } from './compiled.js';
 import { viewArrayOf, viewOf } from './in-place.js';
 
 const BYTES = Uint8Array.of(0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0x80);

@@ -1,10 +1,9 @@
 import { LayoutError } from '../layout/errors.js';
 import { resolve } from '../layout/resolve.js';
 import { byteSize, type ResolvedType } from '../layout/resolved.js';
-import { x86_64, type Target } from '../layout/target.js';
+import type { Target } from '../layout/target.js';
 import type { Type } from '../layout/types.js';
-import { generateDecode, generateEncode, type Decode, type Encode } from './generate.js';
-import { mayGenerate } from './runtime.js';
+import type { Decode, Encode } from './generate.js';
 import { readValue, writeValue, zeroValue } from './interpret.js';
 import { arrayOf, checkRoom, roomFor, viewOf, type Memory } from './memory.js';
 
@@ -53,9 +52,10 @@ export interface CodecOptions {
   readonly copy?: boolean;
 }
 
-/** The codec of a type for a target, by default x86-64. Compile it once, use it often. */
-export function codec<T>(type: Type<T>, target: Target = x86_64, options: CodecOptions = {}): Codec<T> {
-  return resolvedCodec<T>(resolve(type, target), 'name' in type ? type.name : type.kind, options);
+/** Makes functions for a layout; undefined where no code may be made. What they find wrong they leave to `slow`. */
+export interface Compiler {
+  readonly decode: (layout: ResolvedType, slow: Decode, copy: boolean) => Decode | undefined;
+  readonly encode: (layout: ResolvedType, slow: Encode) => Encode | undefined;
 }
 
 /** Calls in each direction that are interpreted before a codec is compiled. */
@@ -63,8 +63,15 @@ const TRIALS = 2;
 /** Values of so many bits are compiled at once. */
 const TRIAL_BITS = 8 * 65_536;
 
-/** The codec of a layout that is resolved already. `T` is the caller's word for what it holds. */
-export function resolvedCodec<T>(layout: ResolvedType, name: string, { copy = true }: CodecOptions = {}): Codec<T> {
+/** A codec that is compiled when it is used often, or never where there is no compiler. */
+export function makeCodec<T>(
+  type: Type<T>,
+  target: Target,
+  { copy = true }: CodecOptions,
+  compiler: Compiler | undefined,
+): Codec<T> {
+  const layout = resolve(type, target);
+  const name = 'name' in type ? type.name : type.kind;
   const size = byteSize(layout);
   const slowDecode: Decode = (view, offset) => readValue(layout, view, offset * 8, name);
   const slowEncode: Encode = (view, offset, value) => {
@@ -81,7 +88,7 @@ export function resolvedCodec<T>(layout: ResolvedType, name: string, { copy = tr
       decoded += 1;
       return slowDecode(view, offset);
     }
-    fastDecode ??= mayGenerate() ? generateDecode(layout, slowDecode, copy) : slowDecode;
+    fastDecode ??= compiler?.decode(layout, slowDecode, copy) ?? slowDecode;
     try {
       return fastDecode(view, offset);
     } catch (error) {
@@ -96,7 +103,7 @@ export function resolvedCodec<T>(layout: ResolvedType, name: string, { copy = tr
       slowEncode(view, offset, value);
       return;
     }
-    fastEncode ??= mayGenerate() ? generateEncode(layout, slowEncode) : slowEncode;
+    fastEncode ??= compiler?.encode(layout, slowEncode) ?? slowEncode;
     try {
       fastEncode(view, offset, value);
     } catch (error) {

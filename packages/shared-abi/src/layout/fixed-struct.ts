@@ -1,4 +1,5 @@
-import { codec, type Codec } from '../codec/codec.js';
+import type { Codec } from '../codec/codec.js';
+import { codec } from '../codec/compiled.js';
 import { viewOf } from '../codec/in-place.js';
 import type { Memory } from '../codec/memory.js';
 import type { View } from '../codec/views.js';

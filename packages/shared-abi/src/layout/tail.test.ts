@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { codec } from '../codec/codec.js';
+import { codec } from '../codec/compiled.js';
 import { indexOfPointer, pointerOfIndex } from './table-pointer.js';
 import { struct } from './struct.js';
 import { headOf, headSize, loadHead, truncateTail } from './tail.js';

@@ -1,4 +1,4 @@
-import { codec } from '../codec/codec.js';
+import { codec } from '../codec/compiled.js';
 import { LayoutError } from './errors.js';
 import { resolve } from './resolve.js';
 import { byteSize } from './resolved.js';

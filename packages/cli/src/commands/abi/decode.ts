@@ -1,8 +1,8 @@
 import { EngineError, escapeText } from '@instar/engine';
 import { OperandError, parseSize } from '@instar/operands';
 import { byteSize, codec, resolve, type Endian, type Target } from '@instar/shared-abi';
-import type * as Picocolors from 'picocolors';
 import { fieldDump, leafCount, leavesOf, valueJson, type Colour } from '../../render/field-dump.js';
+import { coloursOf } from '../../render/colours.js';
 import { toJson } from '../../render/json.js';
 import { findTypes, readBytes, usageError, type Source } from './source.js';
 
@@ -55,7 +55,7 @@ export async function decode(source: Source, name: string, word: string, flags: 
   const value = codec(type, target).decode(bytes);
   if (flags.json)
     return `${toJson({ type: name, file, offset, size, endian: target.endian, value: valueJson(value) })}\n`;
-  const { default: pc } = (await import('picocolors')) as unknown as { readonly default: typeof Picocolors };
+  const pc = await coloursOf(process.stdout);
   const colours: readonly Colour[] = [pc.cyan, pc.yellow, pc.green, pc.magenta];
   const head = `${name} at ${offset} of ${escapeText(file)}: ${size} bytes, ${target.name}, ${target.endian} endian\n`;
   return head + fieldDump(leavesOf(layout, value), bytes, colours, pc.dim);
