@@ -1,17 +1,30 @@
 import { getSystemErrorName } from 'node:util';
 
-/** A run that could not start, or a system call on a file that failed. */
+/** A run that could not start, a system call on a file that failed, or pages that could not be handled. */
 export class VmmError extends Error {
-  override readonly name = 'VmmError';
+  override readonly name: string = 'VmmError';
   /**
-   * Stable code: `UNSUPPORTED_PLATFORM`, `FOREIGN_ABI`, `BAD_GUEST_IMAGE`, `BAD_CONFIG`, `SANDBOX_UNAVAILABLE`, or the
-   * name of a system error such as `ENOSPC`, with `SOURCE_` before it where reading a stream failed.
+   * Stable code: `UNSUPPORTED_PLATFORM`, `FOREIGN_ABI`, `BAD_GUEST_IMAGE`, `BAD_CONFIG`, `SANDBOX_UNAVAILABLE`,
+   * `BAD_ARGUMENT`, `BAD_PAGE`, or the name of a system error such as `ENOSPC`, with `SOURCE_` before it where reading
+   * a stream failed.
    */
   readonly code: string;
 
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
+  }
+}
+
+/** A stored page that does not decompress to exactly one page. Its code is `BAD_PAGE`. */
+export class BadPageError extends VmmError {
+  override readonly name: string = 'BadPageError';
+  /** Index of the page in the batch. */
+  readonly page: number;
+
+  constructor(page: number, message: string, options?: ErrorOptions) {
+    super('BAD_PAGE', message, options);
+    this.page = page;
   }
 }
 

@@ -2,7 +2,16 @@ import { binding } from './binding.js';
 import { toVmmError } from './errors.js';
 import type { RunControl, RunOptions, RunReport, StreamOptions, StreamReport } from './generated/native.js';
 
-export { VmmError } from './errors.js';
+export { BadPageError, VmmError } from './errors.js';
+export {
+  ZstdEncoder,
+  compressPages,
+  decompressPage,
+  decompressPages,
+  type CompressPagesOptions,
+  type DecompressPagesOptions,
+  type PageCodec,
+} from './pages.js';
 export type {
   DeviceAccess,
   DeviceOptions,
