@@ -1,0 +1,82 @@
+/** What went wrong with a dump. */
+export type VmcoreErrorCode =
+  /** The file is no dump of a known format. */
+  | 'NOT_A_DUMP'
+  /** A dump of a known format that uses something which is not supported. */
+  | 'UNSUPPORTED'
+  /** The dump contradicts itself. */
+  | 'BAD_DUMP'
+  /** The file ends before what it promises. */
+  | 'TRUNCATED'
+  /** An index of the dump would take more memory than is allowed. */
+  | 'TOO_LARGE'
+  /** The dump has no memory at this physical address. */
+  | 'NO_MEMORY'
+  /** The memory existed, but was left out of the dump (filtered, or in another part of a split dump). */
+  | 'PAGE_EXCLUDED'
+  /** There is nothing to write. */
+  | 'NOTHING_TO_DUMP'
+  /** An argument of a call contradicts itself. */
+  | 'INVALID_ARGUMENT'
+  | 'READ_FAILED'
+  | 'WRITE_FAILED'
+  | 'ABORTED';
+
+/** Where an error is, what was found there and what was expected. */
+export interface VmcoreErrorDetails {
+  readonly file?: string | undefined;
+  /** Field of a structure, as its format names it. */
+  readonly field?: string | undefined;
+  /** Byte offset in the file, or physical address where the code is about memory. */
+  readonly offset?: bigint | undefined;
+  readonly found?: string | undefined;
+  readonly expected?: string | undefined;
+  readonly cause?: unknown;
+}
+
+function sentence(problem: string, { file, field, offset, found, expected }: VmcoreErrorDetails): string {
+  const place = [
+    ...(file === undefined ? [] : [file]),
+    ...(field === undefined ? [] : [field]),
+    ...(offset === undefined ? [] : [`at ${hex(offset)}`]),
+  ].join(', ');
+  const values = [
+    ...(found === undefined ? [] : [`found ${found}`]),
+    ...(expected === undefined ? [] : [`expected ${expected}`]),
+  ].join(', ');
+  return `${place === '' ? '' : `${place}: `}${problem}${values === '' ? '' : ` (${values})`}`;
+}
+
+/** A number as people write addresses. */
+export function hex(value: bigint | number): string {
+  return value < 0 ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`;
+}
+
+/** Every error of this package. Texts out of a dump are not in it. */
+export class VmcoreError extends Error {
+  override readonly name = 'VmcoreError';
+  readonly code: VmcoreErrorCode;
+  /** The problem without its place. */
+  readonly problem: string;
+  readonly file: string | undefined;
+  readonly field: string | undefined;
+  readonly offset: bigint | undefined;
+  readonly found: string | undefined;
+  readonly expected: string | undefined;
+
+  constructor(code: VmcoreErrorCode, problem: string, details: VmcoreErrorDetails = {}) {
+    super(sentence(problem, details), details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.problem = problem;
+    this.file = details.file;
+    this.field = details.field;
+    this.offset = details.offset;
+    this.found = details.found;
+    this.expected = details.expected;
+  }
+}
+
+/** @throws VmcoreError `ABORTED` when the signal was given. */
+export function checkAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new VmcoreError('ABORTED', 'cancelled', { cause: signal.reason });
+}

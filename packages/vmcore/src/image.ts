@@ -1,0 +1,60 @@
+import type { Endian } from '@instar/shared-abi/layout';
+import type { Note } from './notes/note.js';
+import type { Machine } from './structures/machines.js';
+import type { WordBits } from './structures/targets.js';
+
+/** Physical memory from `start` on (bytes). */
+export interface Extent {
+  /** Physical address. */
+  readonly start: bigint;
+  /** Bytes, above 0. */
+  readonly length: bigint;
+  /** `excluded` memory existed, but its content was left out. */
+  readonly kind: 'stored' | 'excluded';
+  /** Virtual address of the first byte, where the dump tells one. */
+  readonly virtual?: bigint | undefined;
+}
+
+/** What can be written as a dump: memory, and what is known of the machine that it belonged to. */
+export interface MemoryImage {
+  /** What messages call it. */
+  readonly name: string;
+  readonly machine: Machine;
+  readonly byteOrder: Endian;
+  /** Bits of the machine's words: class of an ELF file, width of a kdump header. */
+  readonly wordBits: WordBits;
+  /** Bytes of a page: the block size of a kdump-compressed file. */
+  readonly pageSize: number;
+  /** Every note, in order: registers of each CPU, VMCOREINFO, whatever else there is. */
+  readonly notes: readonly Note[];
+  /** Physical address at which the kernel was loaded; kdump's phys_base. */
+  readonly physBase?: bigint | undefined;
+  /** Name of the system that was dumped (struct new_utsname). */
+  readonly utsname?: Utsname | undefined;
+  /** makedumpfile's dump level: which kinds of pages were left out (a sum of 1, 2, 4, 8, 16). */
+  readonly dumpLevel?: number | undefined;
+  /** What makedumpfile erased, in its own words. */
+  readonly eraseInfo?: Uint8Array | undefined;
+  /** First physical address behind all memory (bytes). May be more than the last extent's end. */
+  readonly addressLimit: bigint;
+  /**
+   * Ascending extents that do not overlap. May be asked for more than once.
+   * @param from physical address before which nothing is wanted
+   */
+  extents(from?: bigint): AsyncIterable<Extent>;
+  /**
+   * Fills a buffer with stored memory from a physical address on. Reads may overlap in time.
+   * @throws VmcoreError `NO_MEMORY`, `PAGE_EXCLUDED` when not all of it is stored
+   */
+  readInto(address: bigint, target: Uint8Array): Promise<void>;
+}
+
+/** struct new_utsname. */
+export interface Utsname {
+  readonly sysname: string;
+  readonly nodename: string;
+  readonly release: string;
+  readonly version: string;
+  readonly machine: string;
+  readonly domainname: string;
+}

@@ -1,0 +1,55 @@
+import { hex, VmcoreError } from '../errors.js';
+import type { Extent, MemoryImage } from '../image.js';
+import { noMemory } from '../read/read-memory.js';
+
+/** Physical memory that is wanted: QEMU's `begin` and `length` (bytes, any alignment). */
+export interface MemoryFilter {
+  /** Physical address. */
+  readonly begin: bigint;
+  /** Bytes, above 0. */
+  readonly length: bigint;
+}
+
+/** An image of which only the memory from `begin` to before `end` is left. */
+export function clipImage(image: MemoryImage, begin: bigint, end: bigint): MemoryImage {
+  async function* extents(from = 0n): AsyncGenerator<Extent> {
+    for await (const extent of image.extents(from > begin ? from : begin)) {
+      if (extent.start >= end) return;
+      const start = extent.start > begin ? extent.start : begin;
+      const stop = extent.start + extent.length < end ? extent.start + extent.length : end;
+      if (stop <= start) continue;
+      const virtual = extent.virtual === undefined ? undefined : extent.virtual + (start - extent.start);
+      yield { ...extent, start, length: stop - start, virtual };
+    }
+  }
+  return {
+    ...image,
+    addressLimit: image.addressLimit < end ? image.addressLimit : end,
+    extents,
+    async readInto(address, target) {
+      if (address < begin || address + BigInt(target.length) > end) throw noMemory(image, address);
+      return image.readInto(address, target);
+    },
+  };
+}
+
+/**
+ * An image of which only a range of physical memory is left.
+ * @throws VmcoreError `INVALID_ARGUMENT` when the range is empty or not a range, `NOTHING_TO_DUMP` when no memory lies in it
+ */
+export async function filterImage(image: MemoryImage, { begin, length }: MemoryFilter): Promise<MemoryImage> {
+  if (begin < 0n || length <= 0n) {
+    throw new VmcoreError('INVALID_ARGUMENT', 'the range of memory is empty', {
+      found: `begin ${hex(begin)}, length ${hex(length)}`,
+      expected: 'a physical address and a length above 0',
+    });
+  }
+  const clipped = clipImage(image, begin, begin + length);
+  for await (const { kind } of clipped.extents()) {
+    if (kind === 'stored') return clipped;
+  }
+  throw new VmcoreError('NOTHING_TO_DUMP', 'no memory lies in the range', {
+    file: image.name,
+    found: `begin ${hex(begin)}, length ${hex(length)}`,
+  });
+}

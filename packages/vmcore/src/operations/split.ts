@@ -1,0 +1,35 @@
+import { VmcoreError } from '../errors.js';
+import type { MemoryImage } from '../image.js';
+import type { DumpState } from '../write/dump-state.js';
+import { partBounds } from '../write/page-count.js';
+import { writeDump, type WriteOptions } from '../write/write-dump.js';
+
+/** Most parts of a split dump. */
+const MAX_PARTS = 1024;
+
+/**
+ * Writes a dump as several kdump-compressed files with about as many pages each (makedumpfile --split).
+ * @param files names of the parts, 2 to 1024
+ * @returns the state of each part
+ * @throws VmcoreError; parts that were complete stay
+ */
+export async function splitDump(
+  image: MemoryImage,
+  files: readonly string[],
+  options: Omit<WriteOptions, 'format' | 'part'>,
+): Promise<DumpState[]> {
+  if (files.length < 2 || files.length > MAX_PARTS || new Set(files).size !== files.length) {
+    throw new VmcoreError('INVALID_ARGUMENT', 'a dump cannot be split into so many files', {
+      found: `${files.length} names, ${new Set(files).size} of them different`,
+      expected: `2 to ${MAX_PARTS} different names`,
+    });
+  }
+  const bounds = await partBounds(image, files.length);
+  const time = options.time ?? new Date();
+  const states: DumpState[] = [];
+  for (const [index, file] of files.entries()) {
+    const part = { startPfn: bounds[index] ?? 0n, endPfn: bounds[index + 1] ?? 0n };
+    states.push(await writeDump(image, { file }, { ...options, time, format: 'kdump', part }));
+  }
+  return states;
+}

@@ -1,0 +1,51 @@
+import { checkAborted, VmcoreError } from '../errors.js';
+import type { Dump } from '../read/dump.js';
+import { fillBatch, pageBatches } from '../read/read-memory.js';
+
+/** What was read while a dump was verified. */
+export interface VerifyReport {
+  /** Bytes of stored memory that were read and decompressed. */
+  readonly storedBytes: bigint;
+  /** Bytes of memory that existed but were left out. */
+  readonly excludedBytes: bigint;
+  /** Extents of stored memory. */
+  readonly extents: bigint;
+  /** What could not be read: empty when the dump is whole. At most 100. */
+  readonly problems: readonly VmcoreError[];
+}
+
+const MAX_PROBLEMS = 100;
+const BATCH_BYTES = 4 << 20;
+
+/** How a dump is verified. */
+export interface VerifyOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called with bytes of memory done and to do. */
+  readonly onProgress?: ((done: bigint, total: bigint) => void) | undefined;
+}
+
+/** Reads a whole dump: every page must be inside the file and decompress. @throws VmcoreError `ABORTED` */
+export async function verifyDump(dump: Dump, { signal, onProgress }: VerifyOptions = {}): Promise<VerifyReport> {
+  let [storedBytes, excludedBytes, extents, total] = [0n, 0n, 0n, 0n];
+  const problems: VmcoreError[] = [];
+  for await (const { kind, length } of dump.extents()) {
+    if (kind === 'stored') total += length;
+    else excludedBytes += length;
+    extents += kind === 'stored' ? 1n : 0n;
+  }
+  const perBatch = Math.max(1, Math.floor(BATCH_BYTES / dump.pageSize));
+  const buffer = new Uint8Array(perBatch * dump.pageSize);
+  for await (const batch of pageBatches(dump, perBatch)) {
+    checkAborted(signal);
+    try {
+      await fillBatch(dump, batch, buffer);
+    } catch (error) {
+      if (!(error instanceof VmcoreError)) throw error;
+      problems.push(error);
+      if (problems.length === MAX_PROBLEMS) break;
+    }
+    storedBytes += batch.extents.reduce((sum, { length }) => sum + length, 0n);
+    onProgress?.(storedBytes, total);
+  }
+  return { storedBytes, excludedBytes, extents, problems };
+}

@@ -1,0 +1,56 @@
+import type { MemoryImage } from '../image.js';
+import type { CpuRegisters } from '../notes/registers.js';
+import type { VmcoreInfo } from '../notes/vmcoreinfo.js';
+
+/** What is known of a dump's file. */
+export interface DumpFile {
+  readonly path: string;
+  /** Bytes of the file as it is stored. */
+  readonly size: bigint;
+  readonly flattened: boolean;
+}
+
+/** One page of a dump. */
+export interface Page {
+  /** Page frame number: physical address divided by the page size. */
+  readonly pfn: bigint;
+  /** A page of bytes; where memory ends inside the page, zeros follow. Valid until the next page is asked for. */
+  readonly data: Uint8Array;
+}
+
+/** A dump that was opened. */
+export interface Dump extends MemoryImage {
+  readonly format: 'elf' | 'kdump';
+  /** The file, or the parts of a split dump. */
+  readonly files: readonly DumpFile[];
+  /** Version of a kdump header, of ELF 1. */
+  readonly version: number;
+  /** Codecs that a kdump header announces; each page says its own. */
+  readonly compression: readonly string[];
+  /** Whether makedumpfile says that it could not finish. */
+  readonly incomplete: boolean;
+  /** The part of a split dump that this file is: page frame numbers, the second behind the last. */
+  readonly split?: { readonly startPfn: bigint; readonly endPfn: bigint } | undefined;
+  /** Time that a kdump header tells. */
+  readonly timestamp?: Date | undefined;
+  readonly cpus: readonly CpuRegisters[];
+  readonly vmcoreinfo: VmcoreInfo | undefined;
+  /** What is odd about the dump but keeps nobody from reading it. */
+  readonly warnings: readonly string[];
+  /**
+   * Reads physical memory.
+   * @param address physical address
+   * @param length bytes, at most 1 GiB
+   * @param options `excluded: 'zero'` reads excluded memory as zeros, as crash does
+   * @throws VmcoreError `NO_MEMORY`, `PAGE_EXCLUDED`, `BAD_DUMP`, `TRUNCATED`
+   */
+  read(address: bigint, length: number, options?: ReadOptions): Promise<Uint8Array>;
+  /** The stored pages in ascending order. */
+  pages(): AsyncIterable<Page>;
+  close(): Promise<void>;
+}
+
+export interface ReadOptions {
+  /** What excluded memory is: an error (the default) or zeros. */
+  readonly excluded?: 'error' | 'zero' | undefined;
+}

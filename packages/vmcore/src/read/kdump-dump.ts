@@ -1,0 +1,150 @@
+import { VmcoreError } from '../errors.js';
+import { MAX_NOTE_BYTES, parseNotes } from '../notes/note.js';
+import { cpusOf } from '../notes/registers.js';
+import { findVmcoreInfo, MAX_VMCOREINFO, VMCOREINFO_NOTE, vmcoreInfoOf } from '../notes/vmcoreinfo.js';
+import { bytesAt, checkRange, type ByteSource } from '../source/byte-source.js';
+import { KDUMP_FLAG } from '../structures/diskdump.js';
+import { extentsOfBitmaps, type PageMaps } from './bitmap-extents.js';
+import type { Dump, DumpFile } from './dump.js';
+import { readKdumpHeader, type FileRange, type KdumpHeader } from './kdump-header.js';
+import { PageBitmap } from './page-bitmap.js';
+import { codecsOf, PageStore } from './page-store.js';
+import { noMemory, pageExcluded, pagesOf, readMemory } from './read-memory.js';
+
+/** Pages that are kept for small reads. */
+const CACHED_PAGES = 64;
+/** Bytes of pages that are decompressed at once. */
+const BATCH_BYTES = 4 << 20;
+
+async function areaAt(source: ByteSource, range: FileRange | undefined, limit: number, field: string) {
+  if (range === undefined) return undefined;
+  checkRange(source, range.offset, range.size, field);
+  if (range.size > BigInt(limit)) {
+    throw new VmcoreError('TOO_LARGE', 'an area of the dump is too large', {
+      file: source.name,
+      field,
+      offset: range.offset,
+      found: `${range.size} bytes`,
+      expected: `at most ${limit}`,
+    });
+  }
+  return bytesAt(source, range.offset, Number(range.size), field);
+}
+
+/** Opens a kdump-compressed dump. @throws VmcoreError */
+export async function openKdump(source: ByteSource, file: DumpFile): Promise<Dump> {
+  const header = await readKdumpHeader(source);
+  const noteBytes = await areaAt(source, header.note, MAX_NOTE_BYTES, 'offset_note, size_note');
+  const notes =
+    noteBytes === undefined
+      ? []
+      : parseNotes(noteBytes, header.byteOrder, { file: source.name, offset: header.note?.offset ?? 0n });
+  const infoBytes = await areaAt(source, header.vmcoreinfo, MAX_VMCOREINFO, 'offset_vmcoreinfo, size_vmcoreinfo');
+  // Where the notes have none, as in files of before version 4, the text gets one.
+  const known = notes.some((note) => note.name === VMCOREINFO_NOTE);
+  if (infoBytes !== undefined && !known) notes.push({ name: VMCOREINFO_NOTE, type: 0, descriptor: infoBytes });
+  const format = { machine: header.machine, byteOrder: header.byteOrder, wordBits: header.wordBits };
+  const memory = new KdumpMemory(source, header);
+  const incomplete = (header.status & KDUMP_FLAG.values.INCOMPLETE) !== 0;
+  const dump: Dump = {
+    ...format,
+    name: file.path,
+    format: 'kdump',
+    files: [file],
+    version: header.version,
+    compression: codecsOf(header.status),
+    incomplete,
+    split: header.split,
+    timestamp: header.timestamp.getTime() === 0 ? undefined : header.timestamp,
+    pageSize: header.blockSize,
+    notes,
+    warnings: incomplete ? ['makedumpfile marked this dump as incomplete: pages may be missing'] : [],
+    vmcoreinfo: infoBytes === undefined ? findVmcoreInfo(notes) : vmcoreInfoOf(infoBytes),
+    physBase: header.physBase,
+    utsname: header.utsname,
+    dumpLevel: header.dumpLevel,
+    cpus: cpusOf(notes, format),
+    eraseInfo: await areaAt(source, header.eraseInfo, MAX_VMCOREINFO, 'offset_eraseinfo, size_eraseinfo'),
+    addressLimit: header.maxMapnr * BigInt(header.blockSize),
+    extents: (from = 0n) => extentsOfBitmaps(memory.maps, header.blockSize, from),
+    readInto: async (address, target) => memory.readInto(address, target),
+    read: async (address, length, options) => readMemory(dump, address, length, options),
+    pages: () => pagesOf(dump),
+    close: async () => source.close(),
+  };
+  return dump;
+}
+
+class KdumpMemory {
+  readonly #source: ByteSource;
+  readonly #header: KdumpHeader;
+  readonly maps: PageMaps;
+  readonly #store: PageStore;
+  readonly #cache = new Map<number, Promise<Uint8Array>>();
+
+  constructor(source: ByteSource, header: KdumpHeader) {
+    this.#source = source;
+    this.#header = header;
+    const length = Number(header.maxMapnr);
+    const clamp = (page: bigint): number => Number(page < header.maxMapnr ? page : header.maxMapnr);
+    this.maps = {
+      exists: new PageBitmap(source, header.bitmap1, length),
+      dumped: new PageBitmap(source, header.bitmap2, length),
+      from: header.split === undefined ? 0 : clamp(header.split.startPfn),
+      until: header.split === undefined ? length : clamp(header.split.endPfn),
+    };
+    this.#store = new PageStore(source, header);
+  }
+
+  async readInto(address: bigint, target: Uint8Array): Promise<void> {
+    const { blockSize } = this.#header;
+    const size = BigInt(blockSize);
+    if (address / size > this.#header.maxMapnr) throw noMemory(this.#source, address);
+    let done = 0;
+    while (done < target.length) {
+      const position = address + BigInt(done);
+      const page = Number(position / size);
+      const inPage = Number(position % size);
+      const left = target.length - done;
+      if (inPage === 0 && left >= 2 * blockSize) {
+        const wanted = Math.floor(Math.min(left, BATCH_BYTES) / blockSize);
+        const count = await this.#dumpedFrom(page, wanted);
+        await this.#store.readPages(await this.#indexOf(page), page, target.subarray(done, done + count * blockSize));
+        done += count * blockSize;
+      } else {
+        const length = Math.min(blockSize - inPage, left);
+        target.set((await this.#page(page)).subarray(inPage, inPage + length), done);
+        done += length;
+      }
+    }
+  }
+
+  /** Pages from this one on that the file has, at least one and at most so many. */
+  async #dumpedFrom(page: number, most: number): Promise<number> {
+    const { dumped, exists, from, until } = this.maps;
+    const count = page < from ? 0 : await dumped.run(page, Math.min(most, Math.max(until - page, 0)));
+    if (count > 0) return count;
+    const address = BigInt(page) * BigInt(this.#header.blockSize);
+    const known = (await dumped.isSet(page)) || (await exists.isSet(page));
+    throw known ? pageExcluded(this.#source, address) : noMemory(this.#source, address);
+  }
+
+  /** Descriptors of a split dump begin with its first page. */
+  async #indexOf(page: number): Promise<number> {
+    const { dumped, from } = this.maps;
+    return (await dumped.rank(page)) - (from === 0 ? 0 : await dumped.rank(from));
+  }
+
+  async #page(page: number): Promise<Uint8Array> {
+    const cached = this.#cache.get(page);
+    if (cached !== undefined) {
+      this.#cache.delete(page);
+      this.#cache.set(page, cached);
+      return cached;
+    }
+    const loading = this.#dumpedFrom(page, 1).then(async () => this.#store.readPage(await this.#indexOf(page), page));
+    this.#cache.set(page, loading);
+    if (this.#cache.size > CACHED_PAGES) this.#cache.delete(this.#cache.keys().next().value ?? page);
+    return loading;
+  }
+}

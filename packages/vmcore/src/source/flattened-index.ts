@@ -1,0 +1,165 @@
+import { VmcoreError } from '../errors.js';
+import { END_FLAG, FLATTENED_HEADER_SIZE, RECORD_HEADER_SIZE, recordHeader } from '../structures/flattened.js';
+import { MAX_OFFSET, type ByteSource } from './byte-source.js';
+import { disjoint, type Pieces } from './disjoint.js';
+
+/** Most bytes of data in a run of several records: what a random read may have to take in. */
+const RUN_BYTES = 256 << 10;
+/** Records above this are runs of their own. */
+const SMALL_RECORD = 64 << 10;
+/** Most runs that are indexed: some 50 bytes each in memory. */
+const MAX_RUNS = 2 << 20;
+const [WIDE_WINDOW, NARROW_WINDOW] = [256 << 10, 4 << 10];
+
+/**
+ * Records of a flattened stream, by where their data belongs. A run is one record, or several small ones that follow
+ * each other both in the stream and in the file that it stands for.
+ */
+export interface FlattenedIndex {
+  /** Ascending pieces of the rearranged file; what lies between them is zeros. Later records hide earlier ones. */
+  readonly pieces: Pieces;
+  /** For each run: where its first record's header stands in the stream, its place in the file, bytes, records. */
+  readonly streams: Float64Array;
+  readonly targets: Float64Array;
+  readonly lengths: Float64Array;
+  readonly records: Uint8Array;
+  /** Bytes of the rearranged file. */
+  readonly size: bigint;
+}
+
+class Runs {
+  streams = new Float64Array(1024);
+  targets = new Float64Array(1024);
+  lengths = new Float64Array(1024);
+  records = new Uint8Array(1024);
+  count = 0;
+
+  add(stream: number, target: number, length: number): boolean {
+    const last = this.count - 1;
+    const [lastTarget = 0, lastLength = 0, lastRecords = 0] = [
+      this.targets[last],
+      this.lengths[last],
+      this.records[last],
+    ];
+    const continues =
+      last >= 0 &&
+      lastTarget + lastLength === target &&
+      length <= SMALL_RECORD &&
+      lastLength + length <= RUN_BYTES &&
+      lastRecords < 255;
+    if (continues) {
+      this.lengths[last] = lastLength + length;
+      this.records[last] = lastRecords + 1;
+      return true;
+    }
+    if (this.count === MAX_RUNS) return false;
+    if (this.count === this.streams.length) this.#grow();
+    this.streams[this.count] = stream;
+    this.targets[this.count] = target;
+    this.lengths[this.count] = length;
+    this.records[this.count] = 1;
+    this.count += 1;
+    return true;
+  }
+
+  #grow(): void {
+    const larger = (array: Float64Array): Float64Array<ArrayBuffer> => {
+      const copy = new Float64Array(array.length * 2);
+      copy.set(array);
+      return copy;
+    };
+    this.streams = larger(this.streams);
+    this.targets = larger(this.targets);
+    this.lengths = larger(this.lengths);
+    const records = new Uint8Array(this.records.length * 2);
+    records.set(this.records);
+    this.records = records;
+  }
+}
+
+/** A window of the stream that moves forward over the records' headers. */
+class HeaderWindow {
+  readonly #source: ByteSource;
+  readonly #buffer = new Uint8Array(WIDE_WINDOW);
+  #start = 0n;
+  #length = 0;
+
+  constructor(source: ByteSource) {
+    this.#source = source;
+  }
+
+  async headerAt(position: bigint, narrow: boolean): Promise<{ offset: bigint; buf_size: bigint } | undefined> {
+    const size = BigInt(RECORD_HEADER_SIZE);
+    if (position + size > this.#source.size) return undefined;
+    if (position < this.#start || position + size > this.#start + BigInt(this.#length)) {
+      this.#start = position;
+      this.#length = await this.#source.read(position, this.#buffer.subarray(0, narrow ? NARROW_WINDOW : WIDE_WINDOW));
+      if (this.#length < RECORD_HEADER_SIZE) return undefined;
+    }
+    return recordHeader.decode(this.#buffer, Number(position - this.#start));
+  }
+}
+
+/**
+ * Checks a record's header.
+ * @throws VmcoreError `BAD_DUMP` when its numbers cannot be
+ */
+export function checkRecord(header: { offset: bigint; buf_size: bigint }, file: string, position: bigint): void {
+  const { offset, buf_size: size } = header;
+  if (size < 0n || offset < 0n || offset > MAX_OFFSET || size > MAX_OFFSET - offset) {
+    throw new VmcoreError('BAD_DUMP', 'a record of the flattened stream is impossible', {
+      file,
+      field: 'makedumpfile_data_header',
+      offset: position,
+      found: `offset ${offset}, size ${size}`,
+      expected: 'both from 0 to 2^53',
+    });
+  }
+}
+
+/** @throws VmcoreError `TRUNCATED`, `BAD_DUMP`, `TOO_LARGE` */
+export async function indexFlattened(source: ByteSource): Promise<FlattenedIndex> {
+  const runs = new Runs();
+  const window = new HeaderWindow(source);
+  let position = BigInt(FLATTENED_HEADER_SIZE);
+  let size = 0n;
+  let narrow = false;
+  for (;;) {
+    const header = await window.headerAt(position, narrow);
+    if (header === undefined) throw ended(source, position);
+    if (header.offset === END_FLAG && header.buf_size === END_FLAG) break;
+    checkRecord(header, source.name, position);
+    const next = position + BigInt(RECORD_HEADER_SIZE) + header.buf_size;
+    if (next > source.size) throw ended(source, position);
+    if (!runs.add(Number(position), Number(header.offset), Number(header.buf_size))) {
+      throw new VmcoreError('TOO_LARGE', 'the flattened stream has too many records to be read in place', {
+        file: source.name,
+        offset: position,
+        found: `more than ${MAX_RUNS} runs of records`,
+        expected: 'fewer; rearrange it with unflatten first',
+      });
+    }
+    const end = header.offset + header.buf_size;
+    if (end > size) size = end;
+    narrow = header.buf_size > BigInt(WIDE_WINDOW);
+    position = next;
+  }
+  return {
+    pieces: disjoint(runs.targets, runs.lengths, runs.count, true),
+    streams: runs.streams.slice(0, runs.count),
+    targets: runs.targets.slice(0, runs.count),
+    lengths: runs.lengths.slice(0, runs.count),
+    records: runs.records.slice(0, runs.count),
+    size,
+  };
+}
+
+function ended(source: ByteSource, position: bigint): VmcoreError {
+  return new VmcoreError('TRUNCATED', 'the flattened stream ends before its end mark', {
+    file: source.name,
+    field: 'makedumpfile_data_header',
+    offset: position,
+    found: `a file of ${source.size} bytes`,
+    expected: 'a record of offset -1 and size -1 at the end',
+  });
+}

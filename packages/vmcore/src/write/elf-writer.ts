@@ -1,0 +1,204 @@
+import { checkAborted, hex, VmcoreError } from '../errors.js';
+import type { Extent, MemoryImage } from '../image.js';
+import { encodeNote } from '../notes/note.js';
+import type { DumpSink } from '../sink/dump-sink.js';
+import {
+  Ehdr,
+  ELF_MAGIC,
+  ELFCLASS32,
+  ELFCLASS64,
+  ELFDATA2LSB,
+  ELFDATA2MSB,
+  ET_CORE,
+  EV_CURRENT,
+  phdrCodec,
+  PN_XNUM,
+  PT_LOAD,
+  PT_NOTE,
+  Shdr,
+  type ProgramHeader,
+} from '../structures/elf.js';
+import { elfOfMachine } from '../structures/machines.js';
+import { dumpTarget, structureCodec } from '../structures/targets.js';
+import { coalesced } from './coalesce.js';
+import type { WriteProgress } from './dump-state.js';
+import { nonZeroRuns } from '../zero.js';
+
+/** Alignment of stored memory in the file: segments lie in it as they lie in their pages. */
+const PAGE = 4096n;
+/** Most segments that are written, as many as are read. */
+const MAX_SEGMENTS = (1 << 20) - 1;
+/** Program headers that are written at once, and bytes of memory. */
+const [HEADER_BATCH, DATA_BATCH] = [1024, 4 << 20];
+/** Read, write, execute (gABI, "Segment Permissions"). */
+const ALL_RIGHTS = 7;
+
+interface Plan {
+  readonly segments: number;
+  readonly notesAt: bigint;
+  readonly dataAt: bigint;
+  readonly notes: Uint8Array;
+  /** Offset of the section header; 0 when there is none. */
+  readonly sectionAt: bigint;
+}
+
+function notesOf(image: MemoryImage): Uint8Array {
+  return Buffer.concat(image.notes.map((note) => encodeNote(note, image.byteOrder).bytes));
+}
+
+async function survey(image: MemoryImage, progress: WriteProgress): Promise<number> {
+  let segments = 0;
+  let total = 0n;
+  const limit = 1n << BigInt(image.wordBits);
+  for await (const { start, length, kind } of coalesced(image)) {
+    segments += 1;
+    if (kind === 'stored') total += length;
+    if (start + length > limit || segments > MAX_SEGMENTS) {
+      const fragmented = segments > MAX_SEGMENTS;
+      throw new VmcoreError('UNSUPPORTED', 'the memory does not fit this ELF file', {
+        file: image.name,
+        field: fragmented ? 'e_phnum' : 'p_paddr',
+        found: fragmented ? `more than ${MAX_SEGMENTS} extents` : `memory up to ${hex(start + length)}`,
+        expected: fragmented ? 'fewer; write kdump instead' : `at most ${hex(limit)}; write kdump instead`,
+      });
+    }
+  }
+  if (total === 0n) throw new VmcoreError('NOTHING_TO_DUMP', 'there is no memory to write', { file: image.name });
+  progress.total(total);
+  return segments;
+}
+
+function plan(image: MemoryImage, segments: number): Plan {
+  const target = dumpTarget(image.byteOrder, image.wordBits);
+  const headers = structureCodec(Ehdr, target).size + (segments + 1) * phdrCodec(image.byteOrder, image.wordBits).size;
+  const section = segments + 1 >= PN_XNUM ? structureCodec(Shdr, target).size : 0;
+  const notes = notesOf(image);
+  const notesAt = BigInt(headers + section);
+  const dataAt = ((notesAt + BigInt(notes.length) + PAGE - 1n) / PAGE) * PAGE;
+  return { segments, notesAt, dataAt, notes, sectionAt: section === 0 ? 0n : BigInt(headers) };
+}
+
+function header(image: MemoryImage, { segments, sectionAt }: Plan): Uint8Array {
+  const target = dumpTarget(image.byteOrder, image.wordBits);
+  const codec = structureCodec(Ehdr, target);
+  const ident = new Uint8Array(16);
+  ident.set(ELF_MAGIC);
+  ident.set(
+    [
+      image.wordBits === 64 ? ELFCLASS64 : ELFCLASS32,
+      image.byteOrder === 'little' ? ELFDATA2LSB : ELFDATA2MSB,
+      EV_CURRENT,
+    ],
+    4,
+  );
+  return codec.encode({
+    e_ident: ident,
+    e_type: ET_CORE,
+    e_machine: elfOfMachine(image.machine),
+    e_version: EV_CURRENT,
+    e_phoff: BigInt(codec.size),
+    e_shoff: sectionAt,
+    e_ehsize: codec.size,
+    e_phentsize: phdrCodec(image.byteOrder, image.wordBits).size,
+    e_phnum: Math.min(segments + 1, PN_XNUM),
+    e_shentsize: sectionAt === 0n ? 0 : structureCodec(Shdr, target).size,
+    e_shnum: sectionAt === 0n ? 0 : 1,
+  });
+}
+
+/** Where stored memory lies in the file: behind what came before, at the same place in its page. */
+function placeOf(extent: Extent, position: bigint): bigint {
+  return position + ((extent.start - position) & (PAGE - 1n));
+}
+
+async function writeHeaders(image: MemoryImage, sink: DumpSink, layout: Plan): Promise<void> {
+  const codec = phdrCodec(image.byteOrder, image.wordBits);
+  let at = BigInt(structureCodec(Ehdr, dumpTarget(image.byteOrder, image.wordBits)).size);
+  let batch: ProgramHeader[] = [
+    {
+      p_type: PT_NOTE,
+      p_flags: 0,
+      p_offset: layout.notesAt,
+      p_vaddr: 0n,
+      p_paddr: 0n,
+      p_filesz: BigInt(layout.notes.length),
+      p_memsz: BigInt(layout.notes.length),
+      p_align: 0n,
+    },
+  ];
+  const flush = async (): Promise<void> => {
+    const bytes = codec.encodeArray(batch);
+    await sink.write(at, bytes);
+    at += BigInt(bytes.length);
+    batch = [];
+  };
+  let position = layout.dataAt;
+  for await (const extent of coalesced(image)) {
+    const stored = extent.kind === 'stored';
+    const offset = stored ? placeOf(extent, position) : position;
+    if (stored) position = offset + extent.length;
+    batch.push({
+      p_type: PT_LOAD,
+      p_flags: ALL_RIGHTS,
+      p_offset: offset,
+      p_vaddr: BigInt.asUintN(image.wordBits, extent.virtual ?? extent.start),
+      p_paddr: extent.start,
+      p_filesz: stored ? extent.length : 0n,
+      p_memsz: extent.length,
+      p_align: 0n,
+    });
+    if (batch.length === HEADER_BATCH) await flush();
+  }
+  await flush();
+  if (layout.sectionAt !== 0n) {
+    const section = structureCodec(Shdr, dumpTarget(image.byteOrder, image.wordBits));
+    await sink.write(layout.sectionAt, section.encode({ sh_info: layout.segments + 1 }));
+  }
+}
+
+/**
+ * Writes an ELF vmcore: header, program headers, section header where there are 0xffff program headers or more, notes,
+ * memory. Written in order, so that it can go through a pipe; blocks of zeros are left out where the sink has gaps.
+ * @returns bytes of the dump
+ * @throws VmcoreError `NOTHING_TO_DUMP`, `UNSUPPORTED`, `WRITE_FAILED`, `ABORTED`
+ */
+export async function writeElf(image: MemoryImage, sink: DumpSink, progress: WriteProgress): Promise<bigint> {
+  const layout = plan(image, await survey(image, progress));
+  await sink.write(0n, header(image, layout));
+  await writeHeaders(image, sink, layout);
+  await sink.write(layout.notesAt, layout.notes);
+  let position = layout.dataAt;
+  const buffers = [new Uint8Array(DATA_BATCH), new Uint8Array(DATA_BATCH)] as const;
+  let turn = 0;
+  let writing = Promise.resolve();
+  const writeRuns = async (data: Uint8Array, at: bigint): Promise<void> => {
+    for (const [start, length] of nonZeroRuns(data, Number(PAGE))) {
+      await sink.write(at + BigInt(start), data.subarray(start, start + length));
+    }
+    progress.wrote(BigInt(data.length));
+  };
+  try {
+    for await (const extent of coalesced(image)) {
+      if (extent.kind !== 'stored') continue;
+      position = placeOf(extent, position);
+      for (let done = 0n; done < extent.length;) {
+        checkAborted(progress.signal);
+        const left = extent.length - done;
+        const data = buffers[turn & 1 ? 1 : 0].subarray(0, left < BigInt(DATA_BATCH) ? Number(left) : DATA_BATCH);
+        turn += 1;
+        await image.readInto(extent.start + done, data);
+        await writing;
+        const at = position + done;
+        writing = writeRuns(data, at);
+        // Its failure is thrown where it is awaited.
+        writing.catch(() => undefined);
+        done += BigInt(data.length);
+      }
+      position += extent.length;
+    }
+  } finally {
+    await writing.catch(() => undefined);
+  }
+  await writing;
+  return position;
+}

@@ -1,0 +1,170 @@
+import type { Writable } from 'node:stream';
+import { VmcoreError } from '../errors.js';
+import type { MemoryImage } from '../image.js';
+import { filterImage, type MemoryFilter } from '../operations/filter.js';
+import type { Appender, DumpSink } from '../sink/dump-sink.js';
+import { OutputFile } from '../sink/output-file.js';
+import { flattenedSink, sequentialSink, writableAppender, zstdAppender } from '../sink/sequential.js';
+import type { DumpState, DumpStatus, WriteProgress } from './dump-state.js';
+import { writeElf } from './elf-writer.js';
+import type { SplitPart } from './kdump-header-writer.js';
+import { writeKdump } from './kdump-writer.js';
+import type { Compression } from './page-pipeline.js';
+
+/** Where a dump goes. A file is written beside its name and renamed when it is complete; its mode is 0600. */
+export type DumpOutput = { readonly file: string } | { readonly stream: Writable };
+
+/** How a dump is written. */
+export interface WriteOptions {
+  readonly format: 'elf' | 'kdump';
+  /** Codec of kdump's pages (default `zlib`). */
+  readonly compression?: Compression | undefined;
+  /** As a flattened stream. Default: only kdump into a stream, which cannot be written otherwise. */
+  readonly flattened?: boolean | undefined;
+  /** The whole output as one zstd stream, to be unpacked for other tools. */
+  readonly zstd?: boolean | undefined;
+  /** Only this memory. */
+  readonly filter?: MemoryFilter | undefined;
+  /** Which part of a split dump to write. */
+  readonly part?: SplitPart | undefined;
+  /** Threads that compress pages (default: one for each CPU). */
+  readonly threads?: number | undefined;
+  /** Time that a kdump header tells (default: now). */
+  readonly time?: Date | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called a few times a second. */
+  readonly onProgress?: ((state: DumpState) => void) | undefined;
+}
+
+/** A dump that is being written. */
+export interface DumpJob {
+  /** How far it is; may be asked at any time. */
+  state(): DumpState;
+  /** Resolves when the dump is complete. @throws VmcoreError; nothing of the dump is left then */
+  readonly completed: Promise<DumpState>;
+}
+
+/** Milliseconds between two reports of progress. */
+const REPORT_EVERY = 100;
+
+class Tracker implements WriteProgress {
+  status: DumpStatus = 'none';
+  readonly signal: AbortSignal | undefined;
+  readonly #filter: MemoryFilter | undefined;
+  readonly #detached: boolean;
+  readonly #report: ((state: DumpState) => void) | undefined;
+  #total = 0n;
+  #written = 0n;
+  #reported = 0;
+
+  constructor({ filter, signal, onProgress }: WriteOptions, detached: boolean) {
+    this.#filter = filter;
+    this.#detached = detached;
+    this.signal = signal;
+    this.#report = onProgress;
+  }
+
+  total(bytes: bigint): void {
+    this.#total = bytes;
+  }
+
+  wrote(bytes: bigint): void {
+    this.#written += bytes;
+    const now = performance.now();
+    if (this.#report === undefined || now - this.#reported < REPORT_EVERY) return;
+    this.#reported = now;
+    this.#report(this.state());
+  }
+
+  state(): DumpState {
+    return {
+      status: this.status,
+      detached: this.#detached,
+      hasFilter: this.#filter !== undefined,
+      begin: this.#filter?.begin ?? 0n,
+      length: this.#filter?.length ?? 0n,
+      totalSize: this.#total,
+      writtenSize: this.#written,
+    };
+  }
+
+  end(status: DumpStatus): void {
+    this.status = status;
+    this.#report?.(this.state());
+  }
+}
+
+function checkOptions({ format, flattened, part, threads, compression }: WriteOptions, sequential: boolean): void {
+  const refuse = (problem: string, expected: string): VmcoreError =>
+    new VmcoreError('INVALID_ARGUMENT', problem, { expected });
+  if (format === 'kdump' && sequential && flattened === false) {
+    throw refuse('a kdump-compressed dump cannot be written in one go', 'the flattened form for pipes and zstd');
+  }
+  if (format === 'elf' && part !== undefined) throw refuse('an ELF dump cannot be split', 'format kdump');
+  if (format === 'elf' && compression !== undefined && compression !== 'none') {
+    throw refuse('the pages of an ELF dump are not compressed', 'format kdump, or zstd for the whole file');
+  }
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 256)) {
+    throw refuse('so many threads cannot be', '1 to 256');
+  }
+}
+
+async function openSink(output: DumpOutput, options: WriteOptions): Promise<DumpSink> {
+  const zstd = options.zstd === true;
+  const sequential = 'stream' in output || zstd;
+  checkOptions(options, sequential);
+  const flattened = options.flattened ?? (options.format === 'kdump' && sequential);
+  const compressed = (appender: Appender): Appender => (zstd ? zstdAppender(appender) : appender);
+  if ('stream' in output) {
+    const appender = compressed(writableAppender(output.stream));
+    return flattened ? flattenedSink(appender) : sequentialSink(appender);
+  }
+  const file = await OutputFile.create(output.file);
+  if (flattened) return flattenedSink(compressed(file));
+  return zstd ? sequentialSink(compressed(file)) : file;
+}
+
+async function perform(image: MemoryImage, output: DumpOutput, options: WriteOptions, tracker: Tracker): Promise<void> {
+  const filtered = options.filter === undefined ? image : await filterImage(image, options.filter);
+  const sink = await openSink(output, options);
+  try {
+    const length =
+      options.format === 'elf'
+        ? await writeElf(filtered, sink, tracker)
+        : await writeKdump(filtered, sink, { ...options, compression: options.compression ?? 'zlib' }, tracker);
+    await sink.finish(length);
+  } catch (error) {
+    await sink.abandon();
+    throw error;
+  }
+}
+
+function start(image: MemoryImage, output: DumpOutput, options: WriteOptions, detached: boolean): DumpJob {
+  const tracker = new Tracker(options, detached);
+  tracker.status = 'active';
+  const completed = perform(image, output, options, tracker).then(
+    () => {
+      tracker.end('completed');
+      return tracker.state();
+    },
+    (error: unknown) => {
+      tracker.end('failed');
+      throw error;
+    },
+  );
+  return { state: () => tracker.state(), completed };
+}
+
+/**
+ * Writes a dump and waits for it.
+ * @throws VmcoreError `NOTHING_TO_DUMP`, `INVALID_ARGUMENT`, `UNSUPPORTED`, `READ_FAILED`, `WRITE_FAILED`, `ABORTED`; no
+ *   file is left then, and one that was there is as it was
+ */
+export async function writeDump(image: MemoryImage, output: DumpOutput, options: WriteOptions): Promise<DumpState> {
+  return start(image, output, options, false).completed;
+}
+
+/** Starts to write a dump and lets the caller go on (QEMU: detach). Its `completed` must be awaited at some time. */
+export function startDump(image: MemoryImage, output: DumpOutput, options: WriteOptions): DumpJob {
+  return start(image, output, options, true);
+}
