@@ -4,6 +4,8 @@ import { isZero } from '../zero.js';
 
 /** Bytes of a bitmap that are held at once. */
 const CHUNK_BYTES = 256 << 10;
+/** The smallest block (bytes): bitmaps end with a block. */
+const MIN_BLOCK = 512;
 const CHUNK_PAGES = BigInt(CHUNK_BYTES * 8);
 
 /** A bitmap that is set in ascending order and written in chunks; chunks of zeros are not written. */
@@ -43,9 +45,9 @@ class BitmapWriter {
   }
 
   async flush(): Promise<void> {
-    // The last chunk ends where its last set bit does: what follows is a gap, or zeros already.
+    // Written up to the last set bit's block: what follows is a gap, or what lies behind the bitmap.
     let length = CHUNK_BYTES;
-    while (length > 0 && isZero(this.#chunk.subarray(length - 4096, length))) length -= 4096;
+    while (length > 0 && isZero(this.#chunk.subarray(length - MIN_BLOCK, length))) length -= MIN_BLOCK;
     if (length === 0) return;
     await this.#sink.write(this.#offset + this.#index * BigInt(CHUNK_BYTES), this.#chunk.subarray(0, length));
     this.#chunk.fill(0, 0, length);
