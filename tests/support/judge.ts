@@ -23,18 +23,20 @@ export const STRACE: Judge = { program: 'strace', probe: ['-V'], package: 'strac
 
 const probed = new Map<string, string | undefined>();
 
-/** What the judge prints about itself, or undefined where it is not installed. Asked once for each program. */
+/** What the judge prints about itself, or undefined where it is not installed. Asked once for each. */
 export function judgeVersion(judge: Judge): string | undefined {
-  if (!probed.has(judge.program)) {
+  // Two modules of Python are two judges of one program.
+  const key = [judge.program, ...judge.probe].join('\0');
+  if (!probed.has(key)) {
     let version: string | undefined;
     try {
       version = execFileSync(judge.program, judge.probe, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
     } catch {
       version = undefined;
     }
-    probed.set(judge.program, version);
+    probed.set(key, version);
   }
-  return probed.get(judge.program);
+  return probed.get(key);
 }
 
 /**

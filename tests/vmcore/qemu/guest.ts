@@ -6,7 +6,9 @@ import type { Workdir } from '../../support/workdir.js';
 
 /** A program of our own for one of QEMU's machines; its source in `guests/` says what it does. */
 export interface Guest {
-  readonly name: 'x86_64' | 'i386' | 'aarch64' | 's390x';
+  readonly name: 'x86_64' | 'i386' | 'i386-loaded' | 'aarch64' | 's390x';
+  /** Its name as `@instar/vmcore` and `uname -m` have it. */
+  readonly processor: 'x86_64' | 'i386' | 'aarch64' | 's390x';
   readonly elfClass: 'ELF32' | 'ELF64';
   readonly littleEndian: boolean;
   readonly cpus: number;
@@ -14,8 +16,10 @@ export interface Guest {
   readonly blockSize: number;
   /** What it needs to be built and run. */
   readonly judges: readonly Judge[];
-  /** QEMU with its machine, up to the option that loads the guest. */
+  /** QEMU with its machine. */
   readonly machine: readonly string[];
+  /** QEMU's options that load the guest. */
+  readonly load: (image: string) => readonly string[];
   /** Physical address of the pattern. */
   readonly pattern: bigint;
   /** Physical address of a word that is 0 until all is written, and its value then. */
@@ -91,9 +95,11 @@ const X86: Pick<
 export const X86_64: Guest = {
   ...X86,
   name: 'x86_64',
+  processor: 'x86_64',
   elfClass: 'ELF64',
   cpus: 2,
-  machine: [...PC, '-smp', '2', '-bios'],
+  machine: [...PC, '-smp', '2'],
+  load: (image) => ['-bios', image],
   registers: numbered(['rax', 'rbx', 'rcx', 'rdx', 'rsi', 'rdi', 'rbp', 'rsp', ...series('r', 16).slice(8)], wide),
   programCounter: 'rip',
   vmcoreinfo: note(
@@ -107,22 +113,43 @@ export const X86_64: Guest = {
   compile: ['-DLONG_MODE'],
 };
 
-/** A PC in 32-bit protected mode. */
+/** A PC in 32-bit protected mode. Its ROM ends at 4 GiB, which is too high for QEMU's ELF32. */
 export const I386: Guest = {
   ...X86,
   name: 'i386',
-  elfClass: 'ELF32',
+  processor: 'i386',
+  elfClass: 'ELF64',
   cpus: 1,
-  machine: [...PC, '-bios'],
+  machine: PC,
+  load: (image) => ['-bios', image],
   registers: numbered(['eax', 'ebx', 'ecx', 'edx', 'esi', 'edi', 'ebp', 'esp'], narrow),
   programCounter: 'eip',
   vmcoreinfo: note(4096, 'SYMBOL(swapper_pg_dir)=c0070000', 'SYMBOL(_stext)=c0100000', 'KERNELOFFSET=0'),
   compile: [],
 };
 
+/**
+ * A CPU and RAM and nothing else, so no VMCOREINFO either: QEMU dumps it in 32 bits. The CPU starts at CS base 0xffff0000
+ * plus IP, which wraps to 0x8000.
+ */
+export const I386_LOADED: Guest = {
+  ...I386,
+  name: 'i386-loaded',
+  elfClass: 'ELF32',
+  machine: [
+    ...['qemu-system-x86_64', '-M', 'none', '-cpu', 'qemu32,apic-id=0', '-m', '8'],
+    ...['-device', 'loader,addr=0x18000,cpu-num=0'],
+  ],
+  load: (image) => ['-device', `loader,file=${image},addr=0x8000`],
+  vmcoreinfo: undefined,
+  compile: ['-DLOADED'],
+  link: ['-Ttext=0x8000'],
+};
+
 /** aarch64 at EL1; QEMU dumps it in blocks of 64 KiB. */
 export const AARCH64: Guest = {
   name: 'aarch64',
+  processor: 'aarch64',
   elfClass: 'ELF64',
   littleEndian: true,
   cpus: 2,
@@ -130,8 +157,9 @@ export const AARCH64: Guest = {
   judges: [qemu('aarch64', 'qemu-system-arm'), compiler('aarch64-linux-gnu-', 'gcc-aarch64-linux-gnu')],
   machine: [
     ...['qemu-system-aarch64', '-M', 'virt', '-cpu', 'cortex-a57', '-m', '32', '-smp', '2'],
-    ...['-device', 'vmcoreinfo', '-kernel'],
+    ...['-device', 'vmcoreinfo'],
   ],
+  load: (image) => ['-kernel', image],
   pattern: 0x4020_0000n,
   done: { address: 0x4019_0000n, value: 0x600d600dn },
   registers: {
@@ -159,12 +187,14 @@ export const AARCH64: Guest = {
 /** Big-endian; these machines cannot offer a VMCOREINFO note. */
 export const S390X: Guest = {
   name: 's390x',
+  processor: 's390x',
   elfClass: 'ELF64',
   littleEndian: false,
   cpus: 2,
   blockSize: 4096,
   judges: [qemu('s390x', 'qemu-system-misc'), compiler('s390x-linux-gnu-', 'gcc-s390x-linux-gnu')],
-  machine: ['qemu-system-s390x', '-m', '16', '-smp', '2', '-kernel'],
+  machine: ['qemu-system-s390x', '-m', '16', '-smp', '2'],
+  load: (image) => ['-kernel', image],
   pattern: 0x100000n,
   done: { address: 0xe00n, value: 0x600dn },
   registers: numbered(series('r', 16), wide),
@@ -177,7 +207,7 @@ export const S390X: Guest = {
   flat: false,
 };
 
-export const GUESTS: readonly Guest[] = [X86_64, I386, AARCH64, S390X];
+export const GUESTS: readonly Guest[] = [X86_64, I386, I386_LOADED, AARCH64, S390X];
 
 /** Assembles a guest into a directory. */
 export function build(guest: Guest, directory: Workdir): BuiltGuest {

@@ -41,7 +41,7 @@ export class RunningGuest {
 
   /** Starts a guest and stops it when it is ready. The caller closes it. */
   static async start(built: BuiltGuest, directory: Workdir): Promise<RunningGuest> {
-    const qmp = new Qmp([...built.guest.machine, built.image]);
+    const qmp = new Qmp([...built.guest.machine, ...built.guest.load(built.image)]);
     try {
       await qmp.negotiate();
       const { address, value } = built.guest.done;

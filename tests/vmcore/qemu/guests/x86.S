@@ -1,7 +1,8 @@
 /*
  * A whole PC in one ROM of 64 KiB (`-bios`): fills memory with the pattern that ../pattern.ts describes, offers a
  * VMCOREINFO note through fw_cfg, sets its registers and spins. With LONG_MODE it ends in 64-bit mode with paging, else
- * in 32-bit protected mode without; QEMU chooses the class of its dumps by that.
+ * in 32-bit protected mode without; QEMU chooses the class of its dumps by that, and by whether memory ends below 4 GiB:
+ * a ROM at the top is memory. With LOADED the same code is put into RAM of a machine that has nothing else.
  *
  * fw_cfg: QEMU docs/specs/fw_cfg.txt and docs/specs/vmcoreinfo.txt.
  */
@@ -24,7 +25,11 @@ _start:
 rom:
 start16:
 	cli
+#ifdef LOADED
+	lgdtl	gdt_pointer
+#else
 	lgdtl	%cs:(gdt_pointer - rom)
+#endif
 	movl	%cr0, %eax
 	orl	$1, %eax
 	movl	%eax, %cr0
@@ -75,7 +80,9 @@ start32:
 	movl	$NOTE, %edi
 	movl	$note_end - note, %ecx
 	rep movsb
+#ifndef LOADED
 	call	offer_note
+#endif
 
 #ifdef LONG_MODE
 	/* The low 4 GiB at 0 and, as Linux has it, the first GiB at 0xffffffff80000000. */
@@ -193,7 +200,9 @@ gdt_pointer:
 	.word	gdt_pointer - gdt - 1
 	.long	gdt
 
+#ifndef LOADED
 	.org	0xfff0
 	.code16
 	jmp	start16
 	.org	0x10000
+#endif
