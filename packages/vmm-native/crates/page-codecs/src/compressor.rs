@@ -1,9 +1,10 @@
 //! Compresses one page after the other with one set of contexts.
 
+use compcol::lzo::block::encode_block;
 use libdeflater::{CompressionLvl, Compressor as Deflate};
 use zstd_safe::{CCtx, CParameter};
 
-use crate::{lzo1x, PageCodec, PageError};
+use crate::{PageCodec, PageError};
 
 /// makedumpfile and QEMU use zlib's fastest level; this one is faster than that and packs better.
 const ZLIB_LEVEL: i32 = 1;
@@ -13,7 +14,7 @@ const ZSTD_LEVEL: i32 = -1;
 enum Encoder {
     Raw,
     Zlib(Deflate),
-    Lzo(lzo1x::Encoder),
+    Lzo,
     Snappy(Box<snap::raw::Encoder>),
     Zstd(CCtx<'static>),
 }
@@ -34,7 +35,8 @@ impl Compressor {
                     .map_err(|_| PageError::BadArgument("libdeflate does not know the level".into()))?;
                 (Encoder::Zlib(Deflate::new(level)), page_size)
             }
-            PageCodec::Lzo => (Encoder::Lzo(lzo1x::Encoder::new()), lzo1x::bound(page_size)),
+            // The encoder makes its output as long as it needs.
+            PageCodec::Lzo => (Encoder::Lzo, 0),
             PageCodec::Snappy => {
                 (Encoder::Snappy(Box::new(snap::raw::Encoder::new())), snap::raw::max_compress_len(page_size))
             }
@@ -50,11 +52,14 @@ impl Compressor {
     /// Stores one page at the start of `out`, which must have room for it as it is. Returns the stored bytes: fewer than
     /// the page has, or as many, and then it is stored raw.
     pub fn compress(&mut self, page: &[u8], out: &mut [u8]) -> usize {
+        if matches!(self.encoder, Encoder::Lzo) {
+            encode_block(page, &mut self.room);
+        }
         let room = self.room.as_mut_slice();
         let packed = match &mut self.encoder {
             Encoder::Raw => None,
+            Encoder::Lzo => Some(room.len()),
             Encoder::Zlib(deflate) => deflate.zlib_compress(page, room).ok(),
-            Encoder::Lzo(lzo) => lzo.compress(page, room),
             Encoder::Snappy(snappy) => snappy.compress(page, room).ok(),
             Encoder::Zstd(context) => context.compress2(room, page).ok(),
         };
