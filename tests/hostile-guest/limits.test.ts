@@ -218,7 +218,7 @@ describe.each(SANDBOXES)('a run under %s', (sandbox) => {
     await expect(scene.attack(sandbox, 'list', [], { image })).rejects.toMatchObject({
       code: 'FOREIGN_ABI',
       message: expect.stringMatching(
-        /built for ABI 7\.0 \([0-9a-f]{16}\), this host has ABI 1\.0 \([0-9a-f]{16}\)/,
+        /built for ABI 7\.1 \([0-9a-f]{16}\), this host has ABI 1\.1 \([0-9a-f]{16}\)/,
       ) as unknown,
     });
     const stranger = Buffer.from(ATTACK_IMAGE);

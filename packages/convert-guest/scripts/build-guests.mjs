@@ -1,25 +1,54 @@
 // Builds the guest programs and turns them into guest images under guests/.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { makeGuestImage } from '../dist/mkimage.js';
+import { makeGuestImage, withBuildId } from '../dist/mkimage.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const target = process.env['CARGO_TARGET_DIR'] ?? join(root, 'target');
 const packages = ['instar-guest', 'instar-attack-guest', 'instar-sandbox-helper'];
 
-execFileSync('cargo', ['build', '--release', '--locked', ...packages.flatMap((name) => ['-p', name])], {
-  cwd: root,
-  stdio: 'inherit',
-});
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+// Symbols are shipped: they must not say where they were built.
+const paths = [
+  [join(root, '..', '..'), '/instar'],
+  [process.env['CARGO_HOME'] ?? join(homedir(), '.cargo'), '/cargo'],
+];
+const config = readFileSync(join(root, '.cargo', 'config.toml'), 'utf8');
+const cFlags = [
+  /^CFLAGS = "(.*)"$/m.exec(config)?.[1] ?? '',
+  '-g1',
+  ...paths.map(([from, to]) => `-ffile-prefix-map=${from}=${to}`),
+].join(' ');
+const remap = paths.map(([from, to]) => `"--remap-path-prefix=${from}=${to}"`).join(', ');
+
+execFileSync(
+  'cargo',
+  [
+    'build',
+    '--release',
+    '--locked',
+    '--config',
+    `build.rustflags=[${remap}]`,
+    ...packages.flatMap((name) => ['-p', name]),
+  ],
+  {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, INSTAR_GUEST_VERSION: version, CFLAGS: cFlags },
+  },
+);
 
 mkdirSync(join(root, 'guests'), { recursive: true });
-for (const [program, image] of [
-  ['instar-guest', 'convert.img'],
-  ['instar-attack-guest', 'attack.img'],
+for (const [name, guest] of [
+  ['instar-guest', 'convert'],
+  ['instar-attack-guest', 'attack'],
 ]) {
-  writeFileSync(join(root, 'guests', image), makeGuestImage(readFileSync(join(target, 'release', program))));
+  const program = withBuildId(readFileSync(join(target, 'release', name)));
+  writeFileSync(join(root, 'guests', `${guest}.elf`), program);
+  writeFileSync(join(root, 'guests', `${guest}.img`), makeGuestImage(program));
 }
 const helper = join(root, 'guests', 'sandbox-helper');
 copyFileSync(join(target, 'release', 'instar-sandbox-helper'), helper);

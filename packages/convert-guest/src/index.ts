@@ -9,3 +9,11 @@ export function convertGuestPath(): string {
 export function sandboxHelperPath(): string {
   return fileURLToPath(new URL('../guests/sandbox-helper', import.meta.url));
 }
+
+/**
+ * Path of the same program as {@link convertGuestPath} with symbols, line tables and call frame information, for gdb on
+ * a dump. Its build id is the one in the dump's VMCOREINFO note.
+ */
+export function convertGuestSymbolsPath(): string {
+  return fileURLToPath(new URL('../guests/convert.elf', import.meta.url));
+}

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import {
   ABI_VERSION_MAJOR,
   ABI_VERSION_MINOR,
@@ -14,7 +13,10 @@ import {
   SEGMENT_FLAG,
   region,
 } from '@instar/shared-abi';
+import { digestOfProgram } from './build-id.js';
 import { readElf, type LoadSegment } from './elf.js';
+
+export { withBuildId } from './build-id.js';
 
 /** A linked program that cannot become a guest image. */
 export class GuestImageError extends Error {
@@ -84,7 +86,7 @@ export function makeGuestImage(program: Uint8Array): Uint8Array {
       process_record_offset: BigInt(recordOffset),
       process_record_size: BigInt(ProcessRecord.size),
       fingerprint: FINGERPRINT,
-      build_id: createHash('sha256').update(program).digest(),
+      build_id: digestOfProgram(program),
       file_size: BigInt(fileSize),
     }),
     0,

@@ -27,8 +27,6 @@ function write(path, text) {
   writeFileSync(target, text);
 }
 
-write('generated/rust/src/lib.rs', rustEmitter.emit(abi, { target: x86_64, fingerprint }));
-execFileSync('rustfmt', ['--edition', '2021', join(root, 'generated/rust/src/lib.rs')]);
 write('generated/abi.json', jsonEmitter.emit(abi, { target: x86_64, fingerprint }));
 write('../../docs/abi.md', markdownEmitter.emit(abi, { target: x86_64, fingerprint }));
 write(
@@ -41,10 +39,28 @@ if (process.argv.includes('--release')) {
   writeFileSync(release, jsonEmitter.emit(abi, { target: x86_64, fingerprint }), { flag: 'wx' });
 }
 
+/** The fingerprints of older minor versions, whose guests this version still runs. */
+function compatibleFingerprints() {
+  const [major] = abi.version.split('.');
+  const older = releases.filter((item) => item.version.split('.')[0] === major && item.version !== abi.version);
+  const digests = older.map((item) => createHash('sha256').update(canonicalText(item)).digest());
+  const rows = digests.map((digest) => `[${[...digest].join(', ')}]`);
+  return [
+    '/// Fingerprints of the older minor versions of this major one.',
+    `pub const OLDER_FINGERPRINTS: [[u8; 32]; ${rows.length}] = [${rows.join(', ')}];`,
+    '',
+  ].join('\n');
+}
+
 const snapshots = readdirSync(join(root, 'releases')).map((name) => readFileSync(join(root, 'releases', name), 'utf8'));
 const releases = snapshots
   .map((text) => parseInterface(JSON.parse(text)))
   .sort((a, b) => a.version.localeCompare(b.version, 'en', { numeric: true }));
+write(
+  'generated/rust/src/lib.rs',
+  `${rustEmitter.emit(abi, { target: x86_64, fingerprint })}\n${compatibleFingerprints()}`,
+);
+execFileSync('rustfmt', ['--edition', '2021', join(root, 'generated/rust/src/lib.rs')]);
 write('../../docs/abi-changes.md', changelogText(releases));
 write(
   'src/generated/releases.ts',

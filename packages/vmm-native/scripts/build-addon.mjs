@@ -1,23 +1,19 @@
-// Builds the addon into the package of this platform, and its type declarations beside the TypeScript face.
+// Builds the addons into the package of this platform, and their type declarations beside the TypeScript face.
 import { execFileSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const platform = join(root, 'npm', 'linux-x64-gnu');
-const options = [
-  '--release',
-  '--platform',
-  '--no-js',
-  '--no-const-enum',
-  '-p',
-  'instar-addon',
-  '--dts',
-  '../../src/generated/native.d.ts',
-];
+/** @param {string} crate @param {string} declarations @param {string[]} more */
+function build(crate, declarations, more = []) {
+  const options = ['--release', '--platform', '--no-js', '--no-const-enum', '-p', crate, '--dts', declarations];
+  execFileSync('napi', ['build', ...options, ...more, '--output-dir', platform, '--', '--locked'], {
+    cwd: root,
+    stdio: 'inherit',
+    shell: false,
+  });
+}
 
-execFileSync('napi', ['build', ...options, '--output-dir', platform, '--', '--locked'], {
-  cwd: root,
-  stdio: 'inherit',
-  shell: false,
-});
+build('instar-addon', '../../src/generated/native.d.ts');
+build('instar-pages-addon', '../../src/generated/pages.d.ts', ['--config-path', 'napi-pages.json']);

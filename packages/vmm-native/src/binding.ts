@@ -1,12 +1,13 @@
 import { createRequire } from 'node:module';
 import type * as Native from './generated/native.js';
+import type * as Pages from './generated/pages.js';
 import { VmmError } from './errors.js';
-
-type Binding = typeof Native;
 
 const SUPPORTED = 'Linux on x86-64 with glibc 2.34 or later';
 
-let loaded: Binding | undefined;
+const PLATFORM_PACKAGE = '@instar/vmm-native-linux-x64-gnu';
+
+const loaded = new Map<string, unknown>();
 
 function isMusl(): boolean {
   const report = process.report.getReport();
@@ -14,28 +15,43 @@ function isMusl(): boolean {
   return typeof header === 'object' && header !== null && !('glibcVersionRuntime' in header);
 }
 
-/**
- * Loads the native part for this platform, once.
- * @throws VmmError `UNSUPPORTED_PLATFORM` where there is none, naming what was found and what is supported.
- */
-export function binding(): Binding {
-  if (loaded !== undefined) return loaded;
+/** Loads a file of the platform's package, once. */
+function load(file: string): unknown {
+  const known = loaded.get(file);
+  if (known !== undefined) return known;
   const found = `${process.platform}-${process.arch}`;
   if (found !== 'linux-x64') {
     throw new VmmError('UNSUPPORTED_PLATFORM', `no native part for ${found}; it exists for ${SUPPORTED}`);
   }
   const require = createRequire(import.meta.url);
   try {
-    loaded = require('@instar/vmm-native-linux-x64-gnu') as Binding;
+    const addon: unknown = require(`${PLATFORM_PACKAGE}/${file}`);
+    loaded.set(file, addon);
+    return addon;
   } catch (error) {
     const libc = isMusl() ? ' (this system uses musl)' : '';
     const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
     throw new VmmError(
       'UNSUPPORTED_PLATFORM',
-      `the native part @instar/vmm-native-linux-x64-gnu cannot be loaded${libc}: ${reason}; it needs ${SUPPORTED}, ` +
+      `the native part ${PLATFORM_PACKAGE} cannot be loaded${libc}: ${reason}; it needs ${SUPPORTED}, ` +
         'installed with optional dependencies',
       { cause: error },
     );
   }
-  return loaded;
+}
+
+/**
+ * The native part that runs guests.
+ * @throws VmmError `UNSUPPORTED_PLATFORM` where there is none, naming what was found and what is supported.
+ */
+export function binding(): typeof Native {
+  return load('instar-vmm.linux-x64-gnu.node') as typeof Native;
+}
+
+/**
+ * The native part that handles pages of dumps; the other one has no codec in it.
+ * @throws VmmError `UNSUPPORTED_PLATFORM` as {@link binding} does.
+ */
+export function pagesBinding(): typeof Pages {
+  return load('instar-pages.linux-x64-gnu.node') as typeof Pages;
 }

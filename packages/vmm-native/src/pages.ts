@@ -1,6 +1,6 @@
-import { binding } from './binding.js';
+import { pagesBinding } from './binding.js';
 import { BadPageError, toVmmError } from './errors.js';
-import type { ZstdStream } from './generated/native.js';
+import type { ZstdStream } from './generated/pages.js';
 
 /** A codec of pages in kdump-compressed dumps. */
 export type PageCodec = 'zlib' | 'lzo' | 'snappy' | 'zstd';
@@ -53,7 +53,7 @@ export async function compressPages(
   options: CompressPagesOptions,
 ): Promise<number> {
   try {
-    return await binding().compressPages(pages, output, sizes, options.codec, batchOptions(options));
+    return await pagesBinding().compressPages(pages, output, sizes, options.codec, batchOptions(options));
   } catch (error) {
     throw pageError(error);
   }
@@ -80,7 +80,7 @@ export async function decompressPages(
   options: DecompressPagesOptions,
 ): Promise<void> {
   try {
-    await binding().decompressPages(data, offsets, sizes, codecs, output, batchOptions(options));
+    await pagesBinding().decompressPages(data, offsets, sizes, codecs, output, batchOptions(options));
   } catch (error) {
     throw pageError(error);
   }
@@ -93,7 +93,7 @@ export async function decompressPages(
  */
 export function decompressPage(codec: PageCodec, data: Uint8Array, output: Uint8Array): void {
   try {
-    binding().decompressPage(codec, data, output);
+    pagesBinding().decompressPage(codec, data, output);
   } catch (error) {
     throw pageError(error);
   }
@@ -107,7 +107,7 @@ export class ZstdEncoder {
   /** @param level 1 (fast) to 19 (small); 3 by default. */
   constructor(level = 3) {
     try {
-      this.#stream = new (binding().ZstdStream)(level);
+      this.#stream = new (pagesBinding().ZstdStream)(level);
     } catch (error) {
       throw pageError(error);
     }

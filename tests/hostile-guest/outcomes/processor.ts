@@ -1,4 +1,4 @@
-import { PORT_DOORBELL, PORT_EXIT, PORT_WAIT } from '@instar/shared-abi';
+import { PORT_DOORBELL, PORT_EXIT, PORT_ITEM, PORT_WAIT } from '@instar/shared-abi';
 import {
   both,
   exit,
@@ -224,6 +224,8 @@ function openPort(instruction: string, about: string, args: readonly bigint[], k
 const DOORBELL = BigInt(PORT_DOORBELL);
 const WAIT = BigInt(PORT_WAIT);
 const EXIT = BigInt(PORT_EXIT);
+const ITEM = BigInt(PORT_ITEM);
+
 const CODE = 0x1234_5678n;
 
 const PORTS: readonly Row[] = [
@@ -233,10 +235,10 @@ const PORTS: readonly Row[] = [
     foreignPort(instruction, 'port 0', 0n),
     foreignPort(instruction, 'the last port', 0xffffn),
     foreignPort(instruction, 'below the doorbell', DOORBELL - 4n),
-    foreignPort(instruction, 'above the exit port', EXIT + 4n),
+    foreignPort(instruction, 'above the item port', ITEM + 4n),
   ]),
   foreignPort('out16', 'half below the doorbell', DOORBELL - 1n),
-  foreignPort('out32', 'half above the exit port', EXIT + 2n),
+  foreignPort('out32', 'half above the item port', ITEM + 2n),
   ...['outs8', 'outs32', 'ins8', 'ins32'].map((instruction) =>
     foreignPort(instruction, 'the serial port', COM1, 4096n),
   ),

@@ -1,3 +1,3 @@
 fn main() {
-    instar_guest_link::link_at(instar_abi::REGION_IMAGE.start);
+    instar_guest_link::link_guest_at(instar_abi::REGION_IMAGE.start);
 }

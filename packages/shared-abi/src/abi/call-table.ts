@@ -4,8 +4,10 @@ import { u32, u64 } from '../layout/types.js';
 
 /** "CALL", read as a big-endian word. */
 export const CALL_TABLE_MAGIC = 0x4341_4c4c;
-/** Entries of this version; a guest uses only those below `entry_count`. */
+/** Entries of ABI 1.0; a guest uses only those below `entry_count`. */
 export const CALL_TABLE_ENTRIES = 3;
+/** Entries since ABI 1.1. */
+export const CALL_TABLE_ENTRIES_1_1 = 5;
 
 /** I/O port of the doorbell on KVM: wakes the host's I/O threads. */
 export const PORT_DOORBELL = 0x500;
@@ -17,7 +19,7 @@ export const PORT_EXIT = 0x508;
 /**
  * Functions that a backend gives to the guest, by address (System V x86-64 calling convention). Append-only.
  */
-export const CallTable = defineStruct('CallTable', 40, 'Addresses of the functions that a backend offers.', {
+export const CallTable = defineStruct('CallTable', 64, 'Addresses of the functions that a backend offers.', {
   magic: field(u32, 0, 'CALL_TABLE_MAGIC'),
   abi_major: field(u32, 4, 'ABI_VERSION_MAJOR of the host'),
   abi_minor: field(u32, 8, 'ABI_VERSION_MINOR of the host'),
@@ -25,6 +27,17 @@ export const CallTable = defineStruct('CallTable', 40, 'Addresses of the functio
   doorbell: field(u64, 16, 'fn(): wakes the host; needed after a submission when need_wakeup is 1'),
   wait: field(u64, 24, 'fn(): returns when a completion may be there; guest_waiting must be 1'),
   exit: field(u64, 32, 'fn(code: u32) -> !: ends the guest'),
+  item_read: field(
+    u64,
+    40,
+    'fn(item: u32, offset: u32, to: *mut u8, length: u32) -> i32: bytes read, or a negated errno',
+  ),
+  item_write: field(
+    u64,
+    48,
+    'fn(item: u32, offset: u32, from: *const u8, length: u32) -> i32: bytes written, or a negated errno',
+  ),
+  page_tables: field(u64, 56, 'guest physical address of the top page table; a number only, it is not mapped'),
 });
 
 /** Exit codes of a guest. */

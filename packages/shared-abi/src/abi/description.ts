@@ -7,6 +7,7 @@ import * as codes from './codes.js';
 import * as ring from './command-ring.js';
 import * as convert from './convert-config.js';
 import * as image from './guest-image.js';
+import * as items from './items.js';
 import * as map from './memory-map.js';
 import * as results from './results.js';
 import * as sandbox from './sandbox-boot.js';
@@ -14,7 +15,19 @@ import * as version from './version.js';
 
 /** The whole ABI as data: what the emitters write and the fingerprint is taken over. */
 export function describeAbi(): Interface {
-  const modules: readonly object[] = [version, map, codes, callTable, chain, convert, ring, results, image, sandbox];
+  const modules: readonly object[] = [
+    version,
+    map,
+    codes,
+    callTable,
+    chain,
+    convert,
+    ring,
+    results,
+    image,
+    items,
+    sandbox,
+  ];
   const constants: NamedConstant[] = [];
   const sets: ConstantSet[] = [];
   const types: NamedDescription[] = [];

@@ -4,6 +4,7 @@ export * from './codes.js';
 export * from './command-ring.js';
 export * from './convert-config.js';
 export * from './guest-image.js';
+export * from './items.js';
 export * from './memory-map.js';
 export * from './results.js';
 export * from './sandbox-boot.js';

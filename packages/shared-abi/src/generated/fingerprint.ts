@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = 'fa595523929ac5581f271b0dc6af1039617695ee5f01ee289ba7b212508b4e45';
+export const FINGERPRINT_HEX = '484345747bc85b216242d64834dae4de6f1010e42a3c246f0d9a8f414ed5bd7a';

@@ -11,28 +11,11 @@ export declare class RunControl {
   progress(): RunProgress
 }
 
-/** One zstd frame that is written piece by piece. Calls must wait for each other. */
-export declare class ZstdStream {
-  /** A stream at a level of zstd's. */
-  constructor(level: number)
-  /** Takes a chunk; resolves with the bytes of the frame that are ready, with `last` all that are left. */
-  compress(chunk: Uint8Array, last: boolean): Promise<Buffer>
-}
-
 /** Allocates what a range of a file has of holes. False where the file system cannot. */
 export declare function allocateFileRange(fd: number, offset: bigint, length: bigint): boolean
 
-/** Stores pages; resolves with the bytes used of the output. */
-export declare function compressPages(pages: Uint8Array, output: Uint8Array, sizes: Uint32Array, codec: string, options: PageBatchOptions): Promise<number>
-
 /** Copies raw bytes from a stream on a thread of its own. */
 export declare function copyStream(options: StreamOptions, control: RunControl): Promise<StreamReport>
-
-/** Decompresses one stored page into `output`, which it must fill. */
-export declare function decompressPage(codec: string, data: Uint8Array, output: Uint8Array): void
-
-/** Decompresses stored pages. */
-export declare function decompressPages(data: Uint8Array, offsets: Uint32Array, sizes: Uint32Array, codecs: Uint8Array, output: Uint8Array, options: PageBatchOptions): Promise<void>
 
 /** What may be done with a device. */
 export type DeviceAccess = 'input' | 'output' | 'stream-output'
@@ -93,14 +76,6 @@ export declare function lockForWriting(fd: number): boolean
 
 /** Opens `name` read-only below the directory `dir`; no component may lead out of it. The caller closes the descriptor. */
 export declare function openBeneath(dir: string, name: string): number
-
-/** How a batch of pages is handled. */
-export interface PageBatchOptions {
-  /** Bytes of a page: a power of two from 512 to 65536. */
-  pageSize: number
-  /** Threads to work on; as many as the machine runs at once by default. */
-  threads?: number
-}
 
 /** Why KVM cannot be used here, or null when it can. */
 export declare function probeKvm(): string | null

@@ -2,9 +2,18 @@
 
 use std::path::Path;
 
-/// Prints the linker arguments of the package's programs, whose first byte is to lie at `start`.
-pub fn link_at(start: u64) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("guest.ld");
+/// Prints the linker arguments of a guest, whose first byte is to lie at `start`.
+pub fn link_guest_at(start: u64) {
+    link("guest.ld", start);
+}
+
+/// The same for the sandbox helper, which nobody debugs from a dump.
+pub fn link_helper_at(start: u64) {
+    link("helper.ld", start);
+}
+
+fn link(script: &str, start: u64) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
     let arguments = [
         "-nostartfiles".to_string(),
         "-nostdlib".to_string(),

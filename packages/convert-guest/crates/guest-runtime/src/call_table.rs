@@ -3,7 +3,7 @@
 use core::mem::transmute;
 use core::ptr;
 
-use instar_abi::{CallTable, REGION_CALL_TABLE};
+use instar_abi::{CALL_TABLE_ENTRIES_1_1, CallTable, REGION_CALL_TABLE};
 
 fn entry(field: usize) -> u64 {
     let place: *const u64 = ptr::with_exposed_provenance(REGION_CALL_TABLE.start as usize + field);
@@ -32,4 +32,42 @@ pub fn exit(code: u32) -> ! {
     loop {
         call(code);
     }
+}
+
+/// Whether the host has what ABI 1.1 added.
+fn has_items() -> bool {
+    let place: *const u32 = ptr::with_exposed_provenance(
+        REGION_CALL_TABLE.start as usize + CallTable::OFFSET_ENTRY_COUNT,
+    );
+    // SAFETY: as in `entry`.
+    unsafe { place.read_volatile() >= CALL_TABLE_ENTRIES_1_1 }
+}
+
+/// Writes a whole item. Returns the bytes that the host took, or a negated errno; `None` where the host is too old.
+pub fn item_write(item: u32, bytes: &[u8]) -> Option<i32> {
+    let length = u32::try_from(bytes.len()).ok()?;
+    if !has_items() {
+        return None;
+    }
+    // SAFETY: as above.
+    let call: extern "C" fn(u32, u32, *const u8, u32) -> i32 =
+        unsafe { transmute(entry(CallTable::OFFSET_ITEM_WRITE)) };
+    Some(call(item, 0, bytes.as_ptr(), length))
+}
+
+/// Reads the start of an item. Returns as [`item_write`] does.
+pub fn item_read(item: u32, bytes: &mut [u8]) -> Option<i32> {
+    let length = u32::try_from(bytes.len()).ok()?;
+    if !has_items() {
+        return None;
+    }
+    // SAFETY: as above.
+    let call: extern "C" fn(u32, u32, *mut u8, u32) -> i32 =
+        unsafe { transmute(entry(CallTable::OFFSET_ITEM_READ)) };
+    Some(call(item, 0, bytes.as_mut_ptr(), length))
+}
+
+/// Guest physical address of the top page table, where the host is new enough to say.
+pub fn page_tables() -> Option<u64> {
+    has_items().then(|| entry(CallTable::OFFSET_PAGE_TABLES))
 }

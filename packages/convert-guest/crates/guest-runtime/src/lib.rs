@@ -10,13 +10,15 @@ mod config;
 mod heap;
 mod panic;
 mod ring;
+mod vmcoreinfo;
 mod window;
 
 pub use instar_freestanding as freestanding;
 
-pub use call_table::{doorbell, exit, wait};
+pub use call_table::{doorbell, exit, item_read, item_write, wait};
 pub use config::{OPERATION_CONFIG_SIZE, chain_config, operation_config, put_result};
 pub use ring::Ring;
+pub use vmcoreinfo::register as register_note;
 pub use window::{Window, WindowPool};
 
 /// Defines the entry point of a guest: `main` gets the ring and returns the exit code.
@@ -26,6 +28,8 @@ macro_rules! entry {
         $crate::freestanding::start!(__guest_start);
 
         extern "C" fn __guest_start() -> ! {
+            // SAFETY: the first thing that runs.
+            unsafe { $crate::register_note() };
             $crate::exit($main())
         }
     };

@@ -9,18 +9,20 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// SHA-256 of the canonical JSON of this ABI (version 1.0).
+/// SHA-256 of the canonical JSON of this ABI (version 1.1).
 pub const FINGERPRINT: [u8; 32] = [
-    0xfa, 0x59, 0x55, 0x23, 0x92, 0x9a, 0xc5, 0x58, 0x1f, 0x27, 0x1b, 0x0d, 0xc6, 0xaf, 0x10, 0x39,
-    0x61, 0x76, 0x95, 0xee, 0x5f, 0x01, 0xee, 0x28, 0x9b, 0xa7, 0xb2, 0x12, 0x50, 0x8b, 0x4e, 0x45,
+    0x48, 0x43, 0x45, 0x74, 0x7b, 0xc8, 0x5b, 0x21, 0x62, 0x42, 0xd6, 0x48, 0x34, 0xda, 0xe4, 0xde,
+    0x6f, 0x10, 0x10, 0xe4, 0x2a, 0x3c, 0x24, 0x6f, 0x0d, 0x9a, 0x8f, 0x41, 0x4e, 0xd5, 0xbd, 0x7a,
 ];
 
 /// ABI_VERSION_MAJOR.
 pub const ABI_VERSION_MAJOR: u32 = 0x1;
 /// ABI_VERSION_MINOR.
-pub const ABI_VERSION_MINOR: u32 = 0x0;
+pub const ABI_VERSION_MINOR: u32 = 0x1;
 /// CALL_TABLE_ENTRIES.
 pub const CALL_TABLE_ENTRIES: u32 = 0x3;
+/// CALL_TABLE_ENTRIES_1_1.
+pub const CALL_TABLE_ENTRIES_1_1: u32 = 0x5;
 /// CALL_TABLE_MAGIC.
 pub const CALL_TABLE_MAGIC: u32 = 0x43414c4c;
 /// CHAIN_CONFIG_MAGIC.
@@ -59,6 +61,10 @@ pub const INFO_MAX_NAME: u32 = 0x400;
 pub const INFO_MAX_SNAPSHOTS: u32 = 0x40;
 /// INFO_RESULT_MAGIC.
 pub const INFO_RESULT_MAGIC: u32 = 0x494e4652;
+/// ITEM_MAILBOX_OFFSET.
+pub const ITEM_MAILBOX_OFFSET: u32 = 0x3800;
+/// ITEM_MAX_LENGTH.
+pub const ITEM_MAX_LENGTH: u32 = 0x100;
 /// LARGE_PAGE_SIZE.
 pub const LARGE_PAGE_SIZE: u32 = 0x200000;
 /// LOG_MAX_LENGTH.
@@ -77,6 +83,8 @@ pub const PAGE_SIZE: u32 = 0x1000;
 pub const PORT_DOORBELL: u32 = 0x500;
 /// PORT_EXIT.
 pub const PORT_EXIT: u32 = 0x508;
+/// PORT_ITEM.
+pub const PORT_ITEM: u32 = 0x50c;
 /// PORT_WAIT.
 pub const PORT_WAIT: u32 = 0x504;
 /// RING_COMPLETIONS_OFFSET.
@@ -495,6 +503,22 @@ pub mod info_flag {
     pub const UNKNOWN_FEATURES: u32 = 0x800;
 }
 
+/// Selectors of items.
+pub mod item {
+    /// `etc/vmcoreinfo`: FwCfgVmCoreInfo, written by the guest.
+    pub const VMCOREINFO: u32 = 32;
+}
+
+/// What an item request asks for.
+pub mod item_request {
+    /// no request, or it was answered.
+    pub const NONE: u32 = 0;
+    /// item[offset, +length) → data.
+    pub const READ: u32 = 1;
+    /// data → item[offset, +length).
+    pub const WRITE: u32 = 2;
+}
+
 /// Commands of the ring.
 pub mod opcode {
     /// device[offset, +length) → window.
@@ -543,6 +567,14 @@ pub mod segment_flag {
     pub const WRITE: u32 = 0x2;
     /// may be read.
     pub const READ: u32 = 0x4;
+}
+
+/// Formats of a vmcoreinfo note.
+pub mod vm_core_info_format {
+    /// nothing is described.
+    pub const NONE: u32 = 0;
+    /// an ELF note.
+    pub const ELF: u32 = 1;
 }
 
 /// One dirty bitmap.
@@ -626,10 +658,16 @@ pub struct CallTable {
     pub wait: u64,
     /// Byte 32: fn(code: u32) -> !: ends the guest.
     pub exit: u64,
+    /// Byte 40: fn(item: u32, offset: u32, to: *mut u8, length: u32) -> i32: bytes read, or a negated errno.
+    pub item_read: u64,
+    /// Byte 48: fn(item: u32, offset: u32, from: *const u8, length: u32) -> i32: bytes written, or a negated errno.
+    pub item_write: u64,
+    /// Byte 56: guest physical address of the top page table; a number only, it is not mapped.
+    pub page_tables: u64,
 }
 
 const _: () = {
-    assert!(core::mem::size_of::<CallTable>() == 40);
+    assert!(core::mem::size_of::<CallTable>() == 64);
     assert!(core::mem::align_of::<CallTable>() == 8);
     assert!(core::mem::offset_of!(CallTable, magic) == 0);
     assert!(core::mem::offset_of!(CallTable, abi_major) == 4);
@@ -638,11 +676,14 @@ const _: () = {
     assert!(core::mem::offset_of!(CallTable, doorbell) == 16);
     assert!(core::mem::offset_of!(CallTable, wait) == 24);
     assert!(core::mem::offset_of!(CallTable, exit) == 32);
+    assert!(core::mem::offset_of!(CallTable, item_read) == 40);
+    assert!(core::mem::offset_of!(CallTable, item_write) == 48);
+    assert!(core::mem::offset_of!(CallTable, page_tables) == 56);
 };
 
 impl CallTable {
     /// Size in bytes.
-    pub const SIZE: usize = 40;
+    pub const SIZE: usize = 64;
     /// Byte offset of `magic`.
     pub const OFFSET_MAGIC: usize = 0;
     /// Byte offset of `abi_major`.
@@ -657,6 +698,12 @@ impl CallTable {
     pub const OFFSET_WAIT: usize = 24;
     /// Byte offset of `exit`.
     pub const OFFSET_EXIT: usize = 32;
+    /// Byte offset of `item_read`.
+    pub const OFFSET_ITEM_READ: usize = 40;
+    /// Byte offset of `item_write`.
+    pub const OFFSET_ITEM_WRITE: usize = 48;
+    /// Byte offset of `page_tables`.
+    pub const OFFSET_PAGE_TABLES: usize = 56;
     /// All fields zero.
     pub const ZERO: Self = Self {
         magic: 0,
@@ -666,10 +713,13 @@ impl CallTable {
         doorbell: 0,
         wait: 0,
         exit: 0,
+        item_read: 0,
+        item_write: 0,
+        page_tables: 0,
     };
 
     /// Reads the struct from its bytes (little endian).
-    pub fn from_bytes(bytes: &[u8; 40]) -> Self {
+    pub fn from_bytes(bytes: &[u8; 64]) -> Self {
         let mut value = Self::ZERO;
         value.magic = u32::from_le_bytes(take(bytes, 0));
         value.abi_major = u32::from_le_bytes(take(bytes, 4));
@@ -678,12 +728,15 @@ impl CallTable {
         value.doorbell = u64::from_le_bytes(take(bytes, 16));
         value.wait = u64::from_le_bytes(take(bytes, 24));
         value.exit = u64::from_le_bytes(take(bytes, 32));
+        value.item_read = u64::from_le_bytes(take(bytes, 40));
+        value.item_write = u64::from_le_bytes(take(bytes, 48));
+        value.page_tables = u64::from_le_bytes(take(bytes, 56));
         value
     }
 
     /// The bytes of the struct (little endian).
-    pub fn to_bytes(&self) -> [u8; 40] {
-        let mut bytes = [0; 40];
+    pub fn to_bytes(&self) -> [u8; 64] {
+        let mut bytes = [0; 64];
         bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.abi_major.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.abi_minor.to_le_bytes());
@@ -691,6 +744,9 @@ impl CallTable {
         bytes[16..24].copy_from_slice(&self.doorbell.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.wait.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.exit.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.item_read.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.item_write.to_le_bytes());
+        bytes[56..64].copy_from_slice(&self.page_tables.to_le_bytes());
         bytes
     }
 }
@@ -1456,6 +1512,69 @@ impl ErrorRecord {
     }
 }
 
+/// Where the note for memory dumps lies.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FwCfgVmCoreInfo {
+    /// Byte 0: format that the host takes; a guest cannot change it.
+    pub host_format: u16,
+    /// Byte 2: format of the note.
+    pub guest_format: u16,
+    /// Byte 4: bytes of the note with its header, at most 1 MiB.
+    pub size: u32,
+    /// Byte 8: guest physical address of the note.
+    pub paddr: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<FwCfgVmCoreInfo>() == 16);
+    assert!(core::mem::align_of::<FwCfgVmCoreInfo>() == 8);
+    assert!(core::mem::offset_of!(FwCfgVmCoreInfo, host_format) == 0);
+    assert!(core::mem::offset_of!(FwCfgVmCoreInfo, guest_format) == 2);
+    assert!(core::mem::offset_of!(FwCfgVmCoreInfo, size) == 4);
+    assert!(core::mem::offset_of!(FwCfgVmCoreInfo, paddr) == 8);
+};
+
+impl FwCfgVmCoreInfo {
+    /// Size in bytes.
+    pub const SIZE: usize = 16;
+    /// Byte offset of `host_format`.
+    pub const OFFSET_HOST_FORMAT: usize = 0;
+    /// Byte offset of `guest_format`.
+    pub const OFFSET_GUEST_FORMAT: usize = 2;
+    /// Byte offset of `size`.
+    pub const OFFSET_SIZE: usize = 4;
+    /// Byte offset of `paddr`.
+    pub const OFFSET_PADDR: usize = 8;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        host_format: 0,
+        guest_format: 0,
+        size: 0,
+        paddr: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 16]) -> Self {
+        let mut value = Self::ZERO;
+        value.host_format = u16::from_le_bytes(take(bytes, 0));
+        value.guest_format = u16::from_le_bytes(take(bytes, 2));
+        value.size = u32::from_le_bytes(take(bytes, 4));
+        value.paddr = u64::from_le_bytes(take(bytes, 8));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[0..2].copy_from_slice(&self.host_format.to_le_bytes());
+        bytes[2..4].copy_from_slice(&self.guest_format.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.size.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.paddr.to_le_bytes());
+        bytes
+    }
+}
+
 /// Header of a guest image file.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -1976,6 +2095,93 @@ impl InfoResult {
             bytes[at..at + 1036].copy_from_slice(&item.to_bytes());
             at += 1036;
         }
+        bytes
+    }
+}
+
+/// A request for an item.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ItemMailbox {
+    /// Byte 0: ItemRequest; the host sets it to NONE when it has answered.
+    pub request: u32,
+    /// Byte 4: Item.
+    pub selector: u32,
+    /// Byte 8: bytes.
+    pub offset: u32,
+    /// Byte 12: bytes, at most ITEM_MAX_LENGTH.
+    pub length: u32,
+    /// Byte 16: bytes that were moved, or a negated errno.
+    pub status: i32,
+    /// Byte 20: zero.
+    pub pad: [u8; 12],
+    /// Byte 32: what is moved.
+    pub data: [u8; 256],
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<ItemMailbox>() == 288);
+    assert!(core::mem::align_of::<ItemMailbox>() == 4);
+    assert!(core::mem::offset_of!(ItemMailbox, request) == 0);
+    assert!(core::mem::offset_of!(ItemMailbox, selector) == 4);
+    assert!(core::mem::offset_of!(ItemMailbox, offset) == 8);
+    assert!(core::mem::offset_of!(ItemMailbox, length) == 12);
+    assert!(core::mem::offset_of!(ItemMailbox, status) == 16);
+    assert!(core::mem::offset_of!(ItemMailbox, pad) == 20);
+    assert!(core::mem::offset_of!(ItemMailbox, data) == 32);
+};
+
+impl ItemMailbox {
+    /// Size in bytes.
+    pub const SIZE: usize = 288;
+    /// Byte offset of `request`.
+    pub const OFFSET_REQUEST: usize = 0;
+    /// Byte offset of `selector`.
+    pub const OFFSET_SELECTOR: usize = 4;
+    /// Byte offset of `offset`.
+    pub const OFFSET_OFFSET: usize = 8;
+    /// Byte offset of `length`.
+    pub const OFFSET_LENGTH: usize = 12;
+    /// Byte offset of `status`.
+    pub const OFFSET_STATUS: usize = 16;
+    /// Byte offset of `pad`.
+    pub const OFFSET_PAD: usize = 20;
+    /// Byte offset of `data`.
+    pub const OFFSET_DATA: usize = 32;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        request: 0,
+        selector: 0,
+        offset: 0,
+        length: 0,
+        status: 0,
+        pad: [0; 12],
+        data: [0; 256],
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 288]) -> Self {
+        let mut value = Self::ZERO;
+        value.request = u32::from_le_bytes(take(bytes, 0));
+        value.selector = u32::from_le_bytes(take(bytes, 4));
+        value.offset = u32::from_le_bytes(take(bytes, 8));
+        value.length = u32::from_le_bytes(take(bytes, 12));
+        value.status = i32::from_le_bytes(take(bytes, 16));
+        value.pad = take(bytes, 20);
+        value.data = take(bytes, 32);
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 288] {
+        let mut bytes = [0; 288];
+        bytes[0..4].copy_from_slice(&self.request.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.selector.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.length.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.status.to_le_bytes());
+        bytes[20..32].copy_from_slice(&self.pad);
+        bytes[32..288].copy_from_slice(&self.data);
         bytes
     }
 }
@@ -2780,3 +2986,9 @@ impl SnapshotRecord {
         bytes
     }
 }
+
+/// Fingerprints of the older minor versions of this major one.
+pub const OLDER_FINGERPRINTS: [[u8; 32]; 1] = [[
+    250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238, 95, 1,
+    238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
+]];

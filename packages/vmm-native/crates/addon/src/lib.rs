@@ -1,7 +1,6 @@
 //! Node-API face of the VMM: thin, no decisions of its own. A run owns a thread; the event loop is never blocked.
 
 mod options;
-pub mod pages;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;

@@ -6,11 +6,13 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use instar_abi::{Completion, RING_ENTRIES};
+use instar_abi::{item_request, Completion, ItemMailbox, RING_ENTRIES};
 
 use crate::descriptor::{validate, Command};
 use crate::device::DeviceTable;
 use crate::files;
+use crate::item_stubs::mailbox;
+use crate::items::ItemStore;
 use crate::memory::GuestMemory;
 use crate::report::{Outcome, Statistics};
 use crate::ring::Ring;
@@ -105,6 +107,7 @@ pub struct Executor<'a> {
     /// Set once the kernel has refused to copy between these files.
     copies_by_hand: AtomicBool,
     log: Mutex<Log>,
+    items: Mutex<ItemStore>,
     outcome: Mutex<Option<Outcome>>,
     stop: AtomicBool,
     stop_event: files::Event,
@@ -132,6 +135,7 @@ impl<'a> Executor<'a> {
             stream_position: AtomicU64::new(0),
             copies_by_hand: AtomicBool::new(false),
             log: Mutex::default(),
+            items: Mutex::default(),
             outcome: Mutex::new(None),
             stop: AtomicBool::new(false),
             stop_event: files::Event::new()?,
@@ -175,6 +179,33 @@ impl<'a> Executor<'a> {
         let outcome = self.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
         let log = self.log.into_inner().unwrap_or_else(PoisonError::into_inner);
         (outcome, log.lines, log.dropped)
+    }
+
+    /// What the guest has left in items.
+    pub fn items(&self) -> ItemStore {
+        lock(&self.items).clone()
+    }
+
+    /// Answers the request in the item mailbox, where there is one. Returns whether there was.
+    pub fn answer_item(&self) -> bool {
+        let mut items = lock(&self.items);
+        let Ok(request) = self.memory.atomic_u32(mailbox()) else { return false };
+        if request.load(Ordering::Acquire) == item_request::NONE {
+            return false;
+        }
+        let mut bytes = [0; ItemMailbox::SIZE];
+        if self.memory.read(mailbox(), &mut bytes).is_ok() {
+            let mut copy = ItemMailbox::from_bytes(&bytes);
+            items.answer(&mut copy);
+            let rest = copy.to_bytes();
+            let place = mailbox().saturating_add(ItemMailbox::OFFSET_SELECTOR as u64);
+            if let Some(rest) = rest.get(ItemMailbox::OFFSET_SELECTOR..) {
+                // Cannot fail: the range was read just now.
+                let _ = self.memory.write(place, rest);
+            }
+        }
+        request.store(item_request::NONE, Ordering::Release);
+        true
     }
 
     /// Executes commands until the run is over. One idle thread watches the ring, the others sleep behind it.
@@ -240,6 +271,9 @@ impl<'a> Executor<'a> {
                 Ok(ready) if ready.first() == Some(&true) => {
                     backend.drain_doorbell();
                     self.counters.doorbells.fetch_add(1, Ordering::Relaxed);
+                    if self.answer_item() {
+                        backend.wake_guest();
+                    }
                     break;
                 }
                 Ok(_) => {}

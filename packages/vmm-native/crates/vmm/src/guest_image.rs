@@ -4,8 +4,8 @@ use std::fmt;
 
 use instar_abi::{
     fault_code, segment_flag, GuestImageHeader, GuestSegment, ProcessRecord, ABI_VERSION_MAJOR, ABI_VERSION_MINOR,
-    FINGERPRINT, GUEST_IMAGE_MAGIC, GUEST_IMAGE_MAX_SEGMENTS, GUEST_IMAGE_VERSION, PAGE_SIZE, REGION_IMAGE,
-    REGION_PROCESS_RECORD,
+    FINGERPRINT, GUEST_IMAGE_MAGIC, GUEST_IMAGE_MAX_SEGMENTS, GUEST_IMAGE_VERSION, OLDER_FINGERPRINTS, PAGE_SIZE,
+    REGION_IMAGE, REGION_PROCESS_RECORD,
 };
 
 use crate::memory::GuestMemory;
@@ -94,7 +94,9 @@ impl<'a> GuestImage<'a> {
             header.header_version == GUEST_IMAGE_VERSION,
             || GUEST_IMAGE_VERSION.to_string(),
         )?;
-        if header.abi_major != ABI_VERSION_MAJOR || header.fingerprint != FINGERPRINT {
+        // A minor version only appends, so a guest of an older one finds all that it knows; a newer one may not.
+        let known = header.fingerprint == FINGERPRINT || OLDER_FINGERPRINTS.contains(&header.fingerprint);
+        if header.abi_major != ABI_VERSION_MAJOR || !known {
             return Err(ImageError::ForeignAbi {
                 image: format!("{}.{} ({})", header.abi_major, header.abi_minor, hex(&header.fingerprint)),
                 host: format!("{ABI_VERSION_MAJOR}.{ABI_VERSION_MINOR} ({})", hex(&FINGERPRINT)),

@@ -9,6 +9,8 @@ pub mod device;
 pub mod executor;
 pub mod files;
 pub mod guest_image;
+pub mod item_stubs;
+pub mod items;
 pub mod kvm;
 pub mod memory;
 pub mod process;

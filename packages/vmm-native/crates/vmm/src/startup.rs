@@ -1,15 +1,16 @@
 //! What both backends prepare before the guest's first instruction.
 
 use instar_abi::{
-    fault_code, CallTable, ProcessRecord, RegistersX86_64, ABI_VERSION_MAJOR, ABI_VERSION_MINOR, CALL_TABLE_ENTRIES,
-    CALL_TABLE_MAGIC, REGION_CALL_TABLE, REGION_PROCESS_RECORD, REGION_STACK, REGION_STUBS,
+    fault_code, CallTable, ProcessRecord, RegistersX86_64, ABI_VERSION_MAJOR, ABI_VERSION_MINOR,
+    CALL_TABLE_ENTRIES_1_1, CALL_TABLE_MAGIC, REGION_CALL_TABLE, REGION_PROCESS_RECORD, REGION_STACK, REGION_STUBS,
 };
 
+use crate::kvm::PAGE_TABLES;
 use crate::memory::GuestMemory;
 use crate::report::Registers;
 
 /// Bytes between two call-table functions in the stubs page.
-const STUB_STRIDE: u64 = 64;
+const STUB_STRIDE: u64 = 256;
 
 /// Machine code of the call table's functions.
 pub struct Stubs {
@@ -19,23 +20,29 @@ pub struct Stubs {
     pub wait: Vec<u8>,
     /// Ends the guest.
     pub exit: Vec<u8>,
+    /// Reads and writes items.
+    pub items: (Vec<u8>, Vec<u8>),
 }
 
 /// Writes the functions into the stubs page and their addresses into the call table.
 pub fn install_call_table(memory: &GuestMemory, stubs: &Stubs) -> Result<(), String> {
     let outside = |range| format!("call table outside memory: {range:?}");
     let place = |index: u64| REGION_STUBS.start.saturating_add(index.saturating_mul(STUB_STRIDE));
-    for (index, code) in [(0, &stubs.doorbell), (1, &stubs.wait), (2, &stubs.exit)] {
+    let codes = [&stubs.doorbell, &stubs.wait, &stubs.exit, &stubs.items.0, &stubs.items.1];
+    for (index, code) in (0..).zip(codes) {
         memory.write(place(index), code).map_err(outside)?;
     }
     let table = CallTable {
         magic: CALL_TABLE_MAGIC,
         abi_major: ABI_VERSION_MAJOR,
         abi_minor: ABI_VERSION_MINOR,
-        entry_count: CALL_TABLE_ENTRIES,
+        entry_count: CALL_TABLE_ENTRIES_1_1,
         doorbell: place(0),
         wait: place(1),
         exit: place(2),
+        item_read: place(3),
+        item_write: place(4),
+        page_tables: PAGE_TABLES,
     };
     memory.write(REGION_CALL_TABLE.start, &table.to_bytes()).map_err(outside)
 }

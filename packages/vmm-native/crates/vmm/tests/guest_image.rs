@@ -6,8 +6,8 @@ mod support;
 use std::path::Path;
 
 use instar_abi::{
-    fault_code, segment_flag, GuestImageHeader, ProcessRecord, GUEST_IMAGE_MAX_SEGMENTS, PAGE_SIZE, REGION_HEAP,
-    REGION_IMAGE, REGION_PROCESS_RECORD,
+    fault_code, segment_flag, GuestImageHeader, ProcessRecord, GUEST_IMAGE_MAX_SEGMENTS, OLDER_FINGERPRINTS, PAGE_SIZE,
+    REGION_HEAP, REGION_IMAGE, REGION_PROCESS_RECORD,
 };
 use instar_vmm::guest_image::{startup_entry, GuestImage, ImageError};
 use instar_vmm::memory::GuestMemory;
@@ -84,15 +84,21 @@ fn refuses_every_bent_field_of_the_header() {
 #[test]
 fn names_both_versions_of_a_foreign_abi() {
     for (words, bytes) in [
-        ("built for ABI 2.0 (", bent(|parts| parts.header.abi_major = 2)),
-        ("built for ABI 0.0 (", bent(|parts| parts.header.abi_major = 0)),
-        ("built for ABI 1.0 (", bent(|parts| parts.header.fingerprint[31] ^= 1)),
+        ("built for ABI 2.1 (", bent(|parts| parts.header.abi_major = 2)),
+        ("built for ABI 0.1 (", bent(|parts| parts.header.abi_major = 0)),
+        ("built for ABI 1.1 (", bent(|parts| parts.header.fingerprint[31] ^= 1)),
         ("built for ABI 1.9 (", bent(|parts| (parts.header.abi_minor, parts.header.fingerprint[0]) = (9, 0))),
     ] {
         refused(&bytes, words);
-        refused(&bytes, "this host has ABI 1.0 (");
+        refused(&bytes, "this host has ABI 1.1 (");
         assert!(matches!(GuestImage::parse(&bytes), Err(ImageError::ForeignAbi { .. })));
     }
+}
+
+#[test]
+fn takes_a_guest_of_an_older_minor_version() {
+    let bytes = bent(|parts| (parts.header.abi_minor, parts.header.fingerprint) = (0, OLDER_FINGERPRINTS[0]));
+    assert!(GuestImage::parse(&bytes).is_ok());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! A gate leads to a stub that is one `hlt`: the vCPU exits with all registers as they were, and the CPU's frame lies
 //! on the kernel stack.
 
-use instar_abi::{PORT_DOORBELL, PORT_EXIT, PORT_WAIT};
+use instar_abi::{PORT_DOORBELL, PORT_EXIT, PORT_ITEM, PORT_WAIT};
 
 use super::layout::{DESCRIPTORS, FAULT_STACK, IDT, KERNEL_STACK, PAGE, STUBS, STUB_STRIDE, TSS_OFFSET, VECTORS};
 use crate::memory::GuestMemory;
@@ -71,7 +71,7 @@ fn gate(vector: u64) -> [u8; 16] {
 
 fn io_bitmap() -> [u8; IO_BITMAP_SIZE] {
     let mut bitmap = [0xff; IO_BITMAP_SIZE];
-    for port in [PORT_DOORBELL, PORT_WAIT, PORT_EXIT] {
+    for port in [PORT_DOORBELL, PORT_WAIT, PORT_EXIT, PORT_ITEM] {
         for bit in port..port.saturating_add(4) {
             let index = usize::try_from(bit / 8).unwrap_or(usize::MAX);
             if let Some(byte) = bitmap.get_mut(index) {

@@ -6,4 +6,7 @@ mod page_tables;
 mod vcpu;
 mod vm;
 
+pub use layout::PAGE_TABLES;
+#[allow(unused_imports)]
+pub(crate) use page_tables::build as build_page_tables;
 pub use vm::{probe, KvmBackend};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, Once, PoisonError};
 use std::time::Duration;
 
-use instar_abi::{PORT_DOORBELL, PORT_EXIT, PORT_WAIT};
+use instar_abi::{PORT_DOORBELL, PORT_EXIT, PORT_ITEM, PORT_WAIT};
 use kvm_bindings::kvm_userspace_memory_region;
 use kvm_ioctls::{Cap, IoEventAddress, Kvm, NoDatamatch, VcpuExit, VcpuFd, VmFd};
 use vmm_sys_util::eventfd::EventFd;
@@ -13,6 +13,7 @@ use vmm_sys_util::eventfd::EventFd;
 use super::{exceptions, page_tables, vcpu};
 use crate::executor::{lock, Executor, Wake};
 use crate::guest_image::{startup_entry, GuestImage};
+use crate::item_stubs;
 use crate::memory::GuestMemory;
 use crate::report::{Outcome, Registers};
 use crate::run::{Backend, StartError};
@@ -105,7 +106,12 @@ impl<'a> KvmBackend<'a> {
         let vm = create_vm(&kvm)?;
         let page_tables = page_tables::build(memory, image)?;
         exceptions::build(memory)?;
-        let stubs = Stubs { doorbell: stub(PORT_DOORBELL), wait: stub(PORT_WAIT), exit: stub(PORT_EXIT) };
+        let stubs = Stubs {
+            doorbell: stub(PORT_DOORBELL),
+            wait: stub(PORT_WAIT),
+            exit: stub(PORT_EXIT),
+            items: item_stubs::by_port(),
+        };
         install_call_table(memory, &stubs)?;
         let slot = kvm_userspace_memory_region {
             slot: 0,
@@ -217,6 +223,9 @@ impl Backend for KvmBackend<'_> {
                     return Outcome::Exit(u32::from_le_bytes(code));
                 }
                 Ok(VcpuExit::IoOut(port, _)) if u32::from(port) == PORT_WAIT => self.wait_for_completion(executor),
+                Ok(VcpuExit::IoOut(port, _)) if u32::from(port) == PORT_ITEM => {
+                    executor.answer_item();
+                }
                 // An `out` to the doorbell port of a width that the ioeventfd does not take is as good as a ring.
                 Ok(VcpuExit::IoOut(port, _)) if u32::from(port) == PORT_DOORBELL => {
                     let _ = self.doorbell.write(1);

@@ -18,6 +18,7 @@ use instar_abi::{
 use super::seccomp;
 use crate::executor::{lock, Executor, Wake};
 use crate::guest_image::{startup_entry, GuestImage};
+use crate::item_stubs;
 use crate::memory::GuestMemory;
 use crate::report::{Fault, Outcome, Registers};
 use crate::run::{Backend, StartError};
@@ -124,7 +125,12 @@ impl<'a> ProcessBackend<'a> {
         entry: u64,
         cpu: Option<Duration>,
     ) -> Result<Self, String> {
-        let stubs = Stubs { doorbell: socket_stub(SYS_WRITE), wait: socket_stub(SYS_READ), exit: exit_stub() };
+        let stubs = Stubs {
+            doorbell: socket_stub(SYS_WRITE),
+            wait: socket_stub(SYS_READ),
+            exit: exit_stub(),
+            items: item_stubs::by_socket(),
+        };
         install_call_table(memory, &stubs)?;
         let boot = boot_page(image, entry, cpu)?;
         memory.write(0, &boot.to_bytes()).map_err(|range| format!("boot page outside memory: {range:?}"))?;

@@ -29,8 +29,10 @@ fn opens_the_doorbell_ports_and_no_other() {
         byte & (1 << (port % 8)) == 0
     };
     let open: Vec<u64> = (0..=0xffff).filter(|port| is_open(*port)).collect();
-    let expected: Vec<u64> =
-        [PORT_DOORBELL, PORT_WAIT, PORT_EXIT].iter().flat_map(|port| u64::from(*port)..u64::from(*port) + 4).collect();
+    let expected: Vec<u64> = [PORT_DOORBELL, PORT_WAIT, PORT_EXIT, PORT_ITEM]
+        .iter()
+        .flat_map(|port| u64::from(*port)..u64::from(*port) + 4)
+        .collect();
     assert_eq!(open, expected);
     let closing = read::<1>(&memory, tss_address() + u64::from(TSS_LIMIT))[0];
     assert_eq!(closing, 0xff, "the byte behind the bitmap closes what straddles its end");

@@ -1,4 +1,6 @@
 //! Node-API face of the page codecs. Batches run on a thread of libuv's pool and on threads of their own.
+//!
+//! An addon of its own: the one that runs guests has no code that could decompress what an image holds.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +10,12 @@ use napi::bindgen_prelude::{AsyncTask, Buffer, Uint32Array, Uint8Array};
 use napi::{Env, Error, Status, Task};
 use napi_derive::napi;
 
-use crate::{failure, Failure};
+/// An error of which JavaScript sees `code` and `message`.
+type Failure = Error<String>;
+
+fn failure(code: &str, message: impl Into<String>) -> Failure {
+    Error::new(code.to_string(), message.into())
+}
 
 /// How a batch of pages is handled.
 #[napi(object)]
