@@ -6,7 +6,7 @@ import { library } from '../../tsup.base.js';
 // What finds files beside itself stays outside.
 export default defineConfig({
   ...library({
-    entry: { main: 'src/main.ts', abi: 'src/commands/abi.ts' },
+    entry: { main: 'src/main.ts', abi: 'src/commands/abi.ts', vmcore: 'src/commands/vmcore.ts' },
     platform: 'node',
     format: ['esm'],
     dts: false,

@@ -1,4 +1,5 @@
 import type * as AbiModule from './commands/abi.js';
+import type * as VmcoreModule from './commands/vmcore.js';
 import { EXIT_CODES } from './exit-codes.js';
 
 const HELP = `Usage: instar COMMAND [ARGUMENT]...
@@ -10,6 +11,7 @@ Commands:
   info    say what an image is, and whether it is safe
   doctor  say which sandbox works on this machine
   abi     show, write, compare, extract and decode binary layouts
+  vmcore  read, check, convert, filter and split guest memory dumps
 
 instar COMMAND --help tells more of a command; instar --version prints the version.
 `;
@@ -22,6 +24,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFunction>>> = {
   info: async () => (await import('./commands/info.js')).infoCommand,
   // In a file of its own: dd does not wait for it.
   abi: async () => ((await import(new URL('./abi.js', import.meta.url).href)) as typeof AbiModule).abiCommand,
+  vmcore: async () =>
+    ((await import(new URL('./vmcore.js', import.meta.url).href)) as typeof VmcoreModule).vmcoreCommand,
   doctor: async () => (await import('./commands/doctor.js')).doctorCommand,
 };
 

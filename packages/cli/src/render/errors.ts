@@ -6,18 +6,25 @@ import { toJson } from './json.js';
 export function errorRecord(command: string, error: unknown): object {
   const { code, message } = describe(error);
   const location = error instanceof EngineError ? error.location : undefined;
+  const other = error instanceof Error && error.name === 'VmcoreError' ? dumpPlace(error) : {};
   const file = error instanceof EngineError ? error.file : undefined;
   const token = error instanceof OperandError ? error.token : undefined;
-  return { error: { command, code, message, file, location, token } };
+  return { error: { command, code, message, file, location, token, ...other } };
 }
 
-const LAYOUT_ERRORS = new Set(['LayoutError', 'ExtractError']);
+/** Where in a dump an error is, as its class has it. */
+function dumpPlace(error: Error): object {
+  const { file, field, offset, found, expected } = error as Error & Readonly<Record<string, unknown>>;
+  return { file, field, offset, found, expected };
+}
+
+/** Errors of packages that one command only has loaded; names in their messages are not escaped. */
+const OTHER_ERRORS = new Set(['LayoutError', 'ExtractError', 'VmcoreError']);
 
 function describe(error: unknown): { readonly code: string; readonly message: string } {
   if (error instanceof EngineError || error instanceof OperandError)
     return { code: error.code, message: error.message };
-  // The layout language and the compilers are asked by one command only, which has their classes.
-  if (error instanceof Error && LAYOUT_ERRORS.has(error.name) && 'code' in error) {
+  if (error instanceof Error && OTHER_ERRORS.has(error.name) && 'code' in error) {
     return { code: String(error.code), message: escapeText(error.message) };
   }
   const text = error instanceof Error ? error.message : String(error);

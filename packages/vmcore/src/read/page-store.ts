@@ -1,9 +1,10 @@
 import { decompressPage, decompressPages, type PageCodec } from '@instar/vmm-native';
 import { VmcoreError } from '../errors.js';
-import { bytesAt, checkRange, type ByteSource } from '../source/byte-source.js';
+import { bytesAt, checkRange, fillFrom, type ByteSource } from '../source/byte-source.js';
 import { KDUMP_FLAG, PAGE_DESCRIPTOR_SIZE, PageDescriptor } from '../structures/diskdump.js';
 import { dumpTarget, structureCodec } from '../structures/targets.js';
 import type { KdumpHeader } from './kdump-header.js';
+import { isZero } from '../zero.js';
 import { pageExcluded } from './read-memory.js';
 
 /** Stored bytes that are read at once, and the gap between pages that is read along. */
@@ -28,10 +29,19 @@ interface StoredPage {
   readonly codec: (typeof CODECS)[number] | undefined;
 }
 
+/** Stored bytes that are read at once. */
+interface Span {
+  readonly start: bigint;
+  readonly length: number;
+  /** Index behind its last page. */
+  readonly end: number;
+}
+
 /** Stored pages of a kdump-compressed file, by the index of their descriptors. */
 export class PageStore {
   readonly #source: ByteSource;
   readonly #header: KdumpHeader;
+  #spare: Uint8Array | undefined;
   /** Where the page of zeros was seen that all such pages share. */
   #zeroPage: bigint | undefined;
 
@@ -82,51 +92,47 @@ export class PageStore {
   /** Reads the pages of consecutive descriptors. @param target as many bytes as the pages have */
   async readPages(index: number, page: number, target: Uint8Array): Promise<void> {
     const { blockSize } = this.#header;
-    const count = target.length / blockSize;
-    const pages = await this.#descriptors(index, count, page);
+    const pages = await this.#descriptors(index, target.length / blockSize, page);
     let first = 0;
-    while (first < count) {
-      if (this.#isZero(pages[first])) {
-        target.fill(0, first * blockSize, (first + 1) * blockSize);
-        first += 1;
-        continue;
+    while (first < pages.length) {
+      const span = this.#spanFrom(pages, first);
+      const part = target.subarray(first * blockSize, span.end * blockSize);
+      await this.#readSpan(pages.slice(first, span.end), span, page + first, part);
+      first = span.end;
+    }
+  }
+
+  #isZero(stored: StoredPage): boolean {
+    return stored.codec === undefined && stored.offset === this.#zeroPage;
+  }
+
+  /** Pages that lie close behind each other are read at once. The shared page of zeros lies elsewhere, and is not read. */
+  #spanFrom(pages: readonly StoredPage[], first: number): Span {
+    let [start, position] = [0n, 0n];
+    let end = first;
+    for (const stored of pages.slice(first)) {
+      if (!this.#isZero(stored)) {
+        const next = stored.offset + BigInt(stored.size);
+        const near = stored.offset >= position && stored.offset - position <= BigInt(GAP_BYTES);
+        if (position === 0n) start = stored.offset;
+        else if (!near || next - start > BigInt(SPAN_BYTES)) break;
+        position = next;
       }
-      const end = this.#spanEnd(pages, first);
-      await this.#readSpan(pages.slice(first, end), page + first, target.subarray(first * blockSize, end * blockSize));
-      first = end;
+      end += 1;
     }
+    return { start, length: Number(position - start), end };
   }
 
-  #isZero(stored: StoredPage | undefined): boolean {
-    return stored !== undefined && stored.codec === undefined && stored.offset === this.#zeroPage;
-  }
-
-  /** Pages that lie close behind each other are read at once; the shared page of zeros need not lie there. */
-  #spanEnd(pages: readonly StoredPage[], first: number): number {
-    const start = pages[first]?.offset ?? 0n;
-    let position = start;
-    let index = first;
-    for (; index < pages.length; index += 1) {
-      const stored = pages[index];
-      if (stored === undefined || this.#isZero(stored)) break;
-      const end = stored.offset + BigInt(stored.size);
-      const near = stored.offset >= position && stored.offset - position <= BigInt(GAP_BYTES);
-      if (index > first && (!near || end - start > BigInt(SPAN_BYTES))) break;
-      position = end;
-    }
-    return index;
-  }
-
-  async #readSpan(pages: readonly StoredPage[], page: number, target: Uint8Array): Promise<void> {
+  async #readSpan(pages: readonly StoredPage[], span: Span, page: number, target: Uint8Array): Promise<void> {
     const { blockSize } = this.#header;
-    const [first, last] = [pages[0], pages[pages.length - 1]];
-    if (first === undefined || last === undefined) return;
-    const length = Number(last.offset + BigInt(last.size) - first.offset);
-    const data = await bytesAt(this.#source, first.offset, length, 'page data');
+    // Behind the data there is a page of zeros for those that share one.
+    const data = this.#scratch(span.length + blockSize);
+    await fillFrom(this.#source, span.start, data.subarray(0, span.length), 'page data');
+    data.fill(0, span.length, span.length + blockSize);
     const [offsets, sizes] = [new Uint32Array(pages.length), new Uint32Array(pages.length)];
     const codecs = new Uint8Array(pages.length);
     pages.forEach((stored, index) => {
-      offsets[index] = Number(stored.offset - first.offset);
+      offsets[index] = this.#isZero(stored) ? span.length : Number(stored.offset - span.start);
       sizes[index] = stored.size;
       codecs[index] = stored.codec?.number ?? 0;
     });
@@ -134,11 +140,22 @@ export class PageStore {
       await decompressPages(data, offsets, sizes, codecs, target, { pageSize: blockSize });
     } catch (error) {
       const bad = typeof error === 'object' && error !== null && 'page' in error ? Number(error.page) : 0;
+      const [first] = pages;
+      if (first === undefined) throw error;
       throw this.#badPage(pages[bad] ?? first, page + bad, error);
     }
-    if (pages.length === 1 && first.codec === undefined && target.every((byte) => byte === 0)) {
-      this.#zeroPage = first.offset;
+    this.#spare = data.byteLength > (this.#spare?.byteLength ?? 0) ? data : this.#spare;
+    const [only] = pages;
+    if (pages.length === 1 && only !== undefined && only.codec === undefined && isZero(target)) {
+      this.#zeroPage = only.offset;
     }
+  }
+
+  /** Memory for stored bytes: what was used before, as memory that nobody has touched yet is slow. */
+  #scratch(length: number): Uint8Array {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    return spare !== undefined && spare.length >= length ? spare : new Uint8Array(Math.max(length, SPAN_BYTES / 2));
   }
 
   #badPage(stored: StoredPage, page: number, cause: unknown): VmcoreError {

@@ -1,4 +1,4 @@
-import { close, constants, fsync, ftruncate, open, rename, stat, unlink, unlinkSync, write } from 'node:fs';
+import { close, constants, ftruncate, open, rename, stat, unlink, unlinkSync, write } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { VmcoreError } from '../errors.js';
@@ -9,7 +9,6 @@ const closeFile = promisify(close);
 const openFile = promisify(open);
 const renameFile = promisify(rename);
 const statFile = promisify(stat);
-const syncFile = promisify(fsync);
 const truncateFile = promisify(ftruncate);
 const unlinkFile = promisify(unlink);
 const writeFile = promisify(write);
@@ -107,7 +106,6 @@ export class OutputFile implements DumpSink, Appender {
   async finish(length = this.#position): Promise<void> {
     try {
       await truncateFile(this.#fd, Number(length));
-      await syncFile(this.#fd);
       await renameFile(this.#temporary, this.#file);
     } catch (error) {
       throw failed(this.#file, 'cannot be completed', error);

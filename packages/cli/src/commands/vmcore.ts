@@ -1,0 +1,139 @@
+import { EngineError, escapeText } from '@instar/engine';
+import type * as CommanderModule from 'commander';
+import type { Command } from 'commander';
+import { EXIT_CODES } from '../exit-codes.js';
+import { listenForInterrupt } from '../interrupt.js';
+import { printError } from '../render/errors.js';
+import { info } from './vmcore/info.js';
+import { notes } from './vmcore/notes.js';
+import { read } from './vmcore/read.js';
+import { flattenFile, unflattenFile } from './vmcore/rearrange.js';
+import { verify } from './vmcore/verify.js';
+import { convert, filter, reassemble, split } from './vmcore/write.js';
+import type { CommandContext, Flags } from './vmcore/flags.js';
+
+type Subcommand = (words: readonly string[], flags: Flags, context: CommandContext) => Promise<number>;
+
+const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
+  info,
+  read,
+  notes,
+  verify,
+  convert,
+  filter,
+  split,
+  reassemble,
+  flatten: flattenFile,
+  unflatten: unflattenFile,
+};
+
+const PARTS = 'a dump, or all parts of a split one';
+const LATER = `
+Dumps are ELF vmcores and kdump-compressed files, flattened or not, as QEMU, makedumpfile and instar write them. They may
+come from strangers. Outputs have mode 0600, appear when they are complete, and replace what had their name; where an
+output may be -, it is standard output. Numbers are decimal or 0x…, with K, M, G, T for powers of 1024.
+
+Examples:
+  instar vmcore info dump.kdump
+  instar vmcore read dump.elf 0x100000 64
+  instar vmcore convert --to kdump --compress zstd dump.elf dump.kdump
+  instar vmcore filter --begin 1M --length 64K dump.elf part.elf
+  instar vmcore split dump.elf part1 part2
+  ssh host cat dump.flat | instar vmcore unflatten - dump.kdump
+`;
+
+/** One command for all: what each takes is what differs. */
+function parser(
+  commander: typeof CommanderModule,
+  run: (name: string, words: readonly string[], flags: Flags) => Promise<void>,
+): Command {
+  const quiet = { writeErr: () => undefined };
+  const program = new commander.Command('instar vmcore')
+    .description('Guest memory dumps: read, check, convert, filter, split.')
+    .exitOverride()
+    .configureOutput(quiet)
+    .showSuggestionAfterError(false)
+    .addHelpText('after', LATER);
+  const command = (usage: string, about: string): Command => {
+    const [name = ''] = usage.split(' ');
+    return program
+      .command(usage)
+      .description(about)
+      .exitOverride()
+      .configureOutput(quiet)
+      .option('--json', 'the result as JSON on standard output')
+      .action(async function action(this: Command) {
+        await run(name, this.args, this.opts<Flags>());
+      });
+  };
+  const writing = (usage: string, about: string): Command =>
+    command(usage, about)
+      .option('--compress <codec>', 'none, zlib, lzo, snappy or zstd: how the pages of a kdump are stored')
+      .option('--threads <count>', 'threads that compress (default: one for each CPU)')
+      .option('--no-progress', 'no progress bar on a terminal');
+  command('info <files...>', `what a dump is and holds; ${PARTS}`);
+  command('read <file> <address> <length>', 'physical memory as a hexdump')
+    .option('--raw', 'the bytes themselves')
+    .option('--excluded-as-zeros', 'read memory that was left out of the dump as zeros');
+  command('notes <files...>', 'the notes: registers of each CPU, VMCOREINFO, all others by name');
+  command('verify <files...>', 'read everything; exit with 1 when something cannot be read');
+  writing('convert <words...>', 'INPUT... OUTPUT: write a dump in another format')
+    .option('--to <format>', 'elf or kdump (default: as the input)')
+    .option('--flatten', 'as a flattened stream')
+    .option('--zstd', 'the whole output as one zstd stream')
+    .usage('[options] INPUT... OUTPUT');
+  writing('filter <words...>', 'INPUT... OUTPUT: write a part of physical memory')
+    .requiredOption('--begin <address>', 'first byte of physical memory')
+    .requiredOption('--length <bytes>', 'bytes of physical memory')
+    .option('--to <format>', 'elf or kdump (default: as the input)')
+    .option('--flatten', 'as a flattened stream')
+    .option('--zstd', 'the whole output as one zstd stream')
+    .usage('[options] INPUT... OUTPUT');
+  writing('split <input> <outputs...>', 'write a dump as several kdump files');
+  writing('reassemble <words...>', 'PART... OUTPUT: write the parts of a split dump as one kdump file').usage(
+    '[options] PART... OUTPUT',
+  );
+  command('flatten <input> <output>', 'any dump file as a flattened stream').option(
+    '--no-progress',
+    'no progress bar on a terminal',
+  );
+  command('unflatten <input> <output>', 'the file that a flattened stream stands for; the input may be -').option(
+    '--no-progress',
+    'no progress bar on a terminal',
+  );
+  return program;
+}
+
+/** `instar vmcore`: returns the exit code. */
+export async function vmcoreCommand(tokens: readonly string[]): Promise<number> {
+  const interrupt = listenForInterrupt();
+  const commander = await import('commander');
+  let exitCode: number = EXIT_CODES.OK;
+  try {
+    const program = parser(commander, async (name, words, flags) => {
+      const perform = Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name] : undefined;
+      if (perform !== undefined) exitCode = await perform(words, flags, { signal: interrupt.signal });
+    });
+    if (tokens.length === 0) {
+      process.stderr.write(program.helpInformation());
+      return EXIT_CODES.FAILURE;
+    }
+    await program.parseAsync([...tokens], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof commander.CommanderError && error.exitCode === 0) return EXIT_CODES.OK;
+    const interrupted = interrupt.exitCode();
+    if (interrupted !== undefined) return interrupted;
+    const shown =
+      error instanceof commander.CommanderError
+        ? new EngineError(
+            'INVALID_OPTION',
+            `${escapeText(error.message.replace(/^error: /, ''))}; see instar vmcore --help`,
+          )
+        : error;
+    printError('vmcore', shown, tokens.includes('--json') ? process.stdout : undefined);
+    return EXIT_CODES.FAILURE;
+  } finally {
+    interrupt.dispose();
+  }
+}

@@ -1,0 +1,89 @@
+import { EngineError, escapeText } from '@instar/engine';
+import { OperandError, parseSize } from '@instar/operands';
+import { openDump, type Compression, type Dump, type WriteOptions } from '@instar/vmcore';
+
+/** Options of all subcommands; each has some of them. */
+export interface Flags {
+  readonly json?: boolean;
+  readonly raw?: boolean;
+  readonly excludedAsZeros?: boolean;
+  readonly to?: string;
+  readonly compress?: string;
+  readonly threads?: string;
+  readonly begin?: string;
+  readonly length?: string;
+  readonly flatten?: boolean;
+  readonly zstd?: boolean;
+  readonly progress?: boolean;
+}
+
+/** What a subcommand gets besides its words and options. */
+export interface CommandContext {
+  readonly signal: AbortSignal;
+}
+
+/** A mistake in the command line. */
+export function usageError(message: string): EngineError {
+  return new EngineError('INVALID_OPTION', message);
+}
+
+/** An address or a count of bytes: `4096`, `0x1000`, `4K`. */
+export function numberOf(word: string, what: string): bigint {
+  try {
+    return /^0x[0-9a-f]{1,16}$/i.test(word) ? BigInt(word) : parseSize(word);
+  } catch (error) {
+    if (!(error instanceof OperandError)) throw error;
+    throw usageError(`${what}: ${error.message}`);
+  }
+}
+
+const COMPRESSIONS: readonly Compression[] = ['none', 'zlib', 'lzo', 'snappy', 'zstd'];
+
+function compressionOf(word: string): Compression {
+  const found = COMPRESSIONS.find((name) => name === word);
+  if (found !== undefined) return found;
+  throw usageError(`found the codec ${escapeText(word)}, expected ${COMPRESSIONS.join(', ')}`);
+}
+
+function threadsOf(word: string): number {
+  const count = /^\d{1,3}$/.test(word) ? Number(word) : 0;
+  if (count >= 1 && count <= 256) return count;
+  throw usageError(`found ${escapeText(word)} threads, expected 1 to 256`);
+}
+
+/** How the output is written. @param input decides where nothing is said */
+export function writeOptions(flags: Flags, input: Dump): Omit<WriteOptions, 'signal' | 'onProgress'> {
+  const format = flags.to ?? input.format;
+  if (format !== 'elf' && format !== 'kdump') {
+    throw usageError(`found the format ${escapeText(format)}, expected elf or kdump`);
+  }
+  const same = COMPRESSIONS.find((name) => name === input.compression[0]);
+  const unsaid = input.format === 'kdump' ? (same ?? 'none') : 'zlib';
+  const compression = flags.compress === undefined ? unsaid : compressionOf(flags.compress);
+  if (format === 'elf' && flags.compress !== undefined && compression !== 'none') {
+    throw usageError('the pages of an ELF dump are not compressed: use --to kdump, or --zstd for the whole file');
+  }
+  return {
+    format,
+    ...(format === 'kdump' ? { compression } : {}),
+    flattened: flags.flatten === true ? true : undefined,
+    zstd: flags.zstd,
+    threads: flags.threads === undefined ? undefined : threadsOf(flags.threads),
+    time: input.timestamp,
+  };
+}
+
+/** Opens a dump for a while. */
+export async function withDump<T>(files: readonly string[], use: (dump: Dump) => Promise<T>): Promise<T> {
+  const dump = await openDump(files);
+  try {
+    return await use(dump);
+  } finally {
+    await dump.close();
+  }
+}
+
+/** Prints what is odd about a dump. */
+export function printWarnings(dump: Dump): void {
+  for (const warning of dump.warnings) process.stderr.write(`instar: vmcore: warning: ${escapeText(warning)}\n`);
+}

@@ -1,0 +1,76 @@
+import { EngineError } from '@instar/engine';
+import { EXIT_CODES } from '../../exit-codes.js';
+import { toJson } from '../../render/json.js';
+import { numberOf, usageError, withDump, type CommandContext, type Flags } from './flags.js';
+
+/** Bytes that are read and printed at once. */
+const CHUNK = 1 << 20;
+const LINE = 16;
+/** Bytes that `--json` holds in one string. */
+const MOST_JSON = 16n << 20n;
+
+/** Lines of 16 bytes, as `hexdump -C` prints them; lines like the one before become a `*`. */
+function hexdump(bytes: Uint8Array, address: bigint, before: string): { readonly text: string; readonly last: string } {
+  const lines: string[] = [];
+  let last = before;
+  for (let at = 0; at < bytes.length; at += LINE) {
+    const part = bytes.subarray(at, at + LINE);
+    const pairs = Array.from(part, (byte) => byte.toString(16).padStart(2, '0'));
+    const columns = `${pairs.slice(0, 8).join(' ').padEnd(23)}  ${pairs.slice(8).join(' ').padEnd(23)}`;
+    const shown = Array.from(part, (byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.')).join('');
+    const body = `${columns}  |${shown}|`;
+    if (body === last && part.length === LINE) {
+      if (lines[lines.length - 1] !== '*') lines.push('*');
+    } else {
+      lines.push(`${(address + BigInt(at)).toString(16).padStart(12, '0')}  ${body}`);
+    }
+    last = body;
+  }
+  return { text: lines.join('\n'), last };
+}
+
+async function print(text: Uint8Array | string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    process.stdout.write(text, (error) => {
+      // A reader that has seen enough (… | head) is no failure.
+      if (error === null || error === undefined || ('code' in error && error.code === 'EPIPE')) resolve();
+      else reject(new EngineError('WRITE_FAILED', `standard output: ${error.message}`, { cause: error }));
+    });
+  });
+}
+
+/** `instar vmcore read`. */
+export async function read(words: readonly string[], flags: Flags, { signal }: CommandContext): Promise<number> {
+  const [file = '', addressWord = '', lengthWord = ''] = words;
+  const address = numberOf(addressWord, 'ADDRESS');
+  const length = numberOf(lengthWord, 'LENGTH');
+  if (flags.raw === true && flags.json === true) throw usageError('--raw and --json exclude each other');
+  if (flags.raw === true && process.stdout.isTTY) {
+    throw usageError('--raw would write bytes to a terminal: redirect standard output');
+  }
+  if (flags.json === true && length > MOST_JSON) {
+    throw usageError(`found ${length} bytes, expected at most ${MOST_JSON} with --json: use --raw`);
+  }
+  const excluded = flags.excludedAsZeros === true ? 'zero' : 'error';
+  return withDump([file], async (dump) => {
+    if (flags.json === true) {
+      const bytes = await dump.read(address, Number(length), { excluded });
+      process.stdout.write(`${toJson({ address, length, hex: Buffer.from(bytes).toString('hex') })}\n`);
+      return EXIT_CODES.OK;
+    }
+    let last = '';
+    for (let done = 0n; done < length && !signal.aborted; done += BigInt(CHUNK)) {
+      const size = length - done < BigInt(CHUNK) ? Number(length - done) : CHUNK;
+      const bytes = await dump.read(address + done, size, { excluded });
+      if (flags.raw === true) {
+        await print(bytes);
+      } else {
+        const dumped = hexdump(bytes, address + done, last);
+        last = dumped.last;
+        await print(`${dumped.text}\n`);
+      }
+    }
+    signal.throwIfAborted();
+    return EXIT_CODES.OK;
+  });
+}

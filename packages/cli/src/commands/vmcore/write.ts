@@ -1,0 +1,101 @@
+import { splitDump, writeDump, type Dump, type DumpOutput, type DumpState, type WriteOptions } from '@instar/vmcore';
+import { EXIT_CODES } from '../../exit-codes.js';
+import { toJson } from '../../render/json.js';
+import { progressBar } from '../../render/progress.js';
+import {
+  numberOf,
+  printWarnings,
+  usageError,
+  withDump,
+  writeOptions,
+  type CommandContext,
+  type Flags,
+} from './flags.js';
+
+/** Where the output goes; standard output is for pipes. */
+export function outputOf(word: string, flags: Flags): DumpOutput {
+  if (word !== '-') return { file: word };
+  if (process.stdout.isTTY) throw usageError('the dump would go to a terminal: redirect standard output');
+  if (flags.json === true) throw usageError('--json and the output - exclude each other');
+  return { stream: process.stdout };
+}
+
+async function perform(
+  dump: Dump,
+  outputs: readonly string[],
+  flags: Flags,
+  work: (options: Pick<WriteOptions, 'onProgress'>) => Promise<readonly DumpState[]>,
+): Promise<number> {
+  if (flags.json !== true) printWarnings(dump);
+  const bar = process.stderr.isTTY && flags.json !== true && flags.progress !== false ? await progressBar() : undefined;
+  const started = performance.now();
+  const states = await work({
+    onProgress: ({ writtenSize, totalSize }) => {
+      bar?.update(writtenSize, totalSize);
+    },
+  }).finally(() => {
+    bar?.close();
+  });
+  if (flags.json === true) {
+    const result = states.map((state, index) => ({
+      output: outputs[index],
+      status: state.status,
+      'total-size': state.totalSize,
+      'written-size': state.writtenSize,
+      begin: state.hasFilter ? state.begin : undefined,
+      length: state.hasFilter ? state.length : undefined,
+    }));
+    process.stdout.write(`${toJson({ result, 'elapsed-ms': Math.round(performance.now() - started) })}\n`);
+  }
+  return EXIT_CODES.OK;
+}
+
+function inputsAndOutput(words: readonly string[], usage: string): readonly [readonly string[], string] {
+  const output = words[words.length - 1];
+  if (words.length < 2 || output === undefined) throw usageError(`found ${words.length} names, expected ${usage}`);
+  return [words.slice(0, -1), output];
+}
+
+/** `instar vmcore convert`. */
+export async function convert(words: readonly string[], flags: Flags, { signal }: CommandContext): Promise<number> {
+  const [inputs, output] = inputsAndOutput(words, 'INPUT... OUTPUT');
+  return withDump(inputs, async (dump) => {
+    const options = writeOptions(flags, dump);
+    const target = outputOf(output, flags);
+    return perform(dump, [output], flags, async (progress) => [
+      await writeDump(dump, target, { ...options, ...progress, signal }),
+    ]);
+  });
+}
+
+/** `instar vmcore filter`. */
+export async function filter(words: readonly string[], flags: Flags, { signal }: CommandContext): Promise<number> {
+  const [inputs, output] = inputsAndOutput(words, 'INPUT... OUTPUT');
+  const wanted = { begin: numberOf(flags.begin ?? '', '--begin'), length: numberOf(flags.length ?? '', '--length') };
+  return withDump(inputs, async (dump) => {
+    const options = writeOptions(flags, dump);
+    const target = outputOf(output, flags);
+    return perform(dump, [output], flags, async (progress) => [
+      await writeDump(dump, target, { ...options, ...progress, filter: wanted, signal }),
+    ]);
+  });
+}
+
+/** `instar vmcore split`. */
+export async function split(words: readonly string[], flags: Flags, { signal }: CommandContext): Promise<number> {
+  const [input = '', ...outputs] = words;
+  if (outputs.includes('-')) throw usageError('the parts of a split dump are files, not -');
+  return withDump([input], async (dump) => {
+    const options = writeOptions({ ...flags, to: 'kdump' }, dump);
+    return perform(dump, outputs, flags, async (progress) =>
+      splitDump(dump, outputs, { ...options, ...progress, signal }),
+    );
+  });
+}
+
+/** `instar vmcore reassemble`. */
+export async function reassemble(words: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
+  const [inputs] = inputsAndOutput(words, 'PART... OUTPUT');
+  if (inputs.length < 2) throw usageError('found one part, expected all parts of a split dump and an output');
+  return convert(words, { ...flags, to: 'kdump' }, context);
+}
