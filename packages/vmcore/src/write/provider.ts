@@ -63,6 +63,18 @@ function sortRanges(ranges: readonly ProviderRange[], name: string): ProviderRan
   return sorted;
 }
 
+/** Index of the first range that ends behind an address; there may be tens of thousands. */
+function firstBehind(sorted: readonly ProviderRange[], address: bigint): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const { start = 0n, length = 0n } = sorted[middle] ?? {};
+    if (start + length <= address) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 /** What can be written from a provider. @throws VmcoreError `INVALID_ARGUMENT` */
 export function providedImage(provider: MemoryProvider): MemoryImage {
   const { machine, pageSize = 4096, name = 'memory' } = provider;
@@ -103,9 +115,9 @@ export function providedImage(provider: MemoryProvider): MemoryImage {
     extents,
     async readInto(address, target) {
       let done = 0;
-      for (const { start, length } of ranges) {
+      for (let index = firstBehind(ranges, address); index < ranges.length; index += 1) {
+        const { start = 0n, length = 0n } = ranges[index] ?? {};
         const position = address + BigInt(done);
-        if (start + length <= position) continue;
         if (start > position) break;
         const part = Math.min(target.length - done, Number(start + length - position));
         await provider.read(position, target.subarray(done, done + part));
