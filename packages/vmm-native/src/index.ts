@@ -15,6 +15,8 @@ export {
 export type {
   DeviceAccess,
   DeviceOptions,
+  DumpReport,
+  DumpRunOptions,
   FaultReport,
   LimitOptions,
   RunControl,
@@ -24,7 +26,9 @@ export type {
   RunStatistics,
   SandboxKind,
   StreamOptions,
+  SegmentReport,
   StreamReport,
+  VmCoreInfoReport,
 } from './generated/native.js';
 
 function guarded<T>(action: () => T): T {

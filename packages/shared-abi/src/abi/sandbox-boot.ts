@@ -14,6 +14,10 @@ export const SANDBOX_FAULT_MAGIC = 0x4641_4c54;
 export const SANDBOX_FAULT_STATUS = 77;
 /** Exit status of the sandboxed process when it could not set itself up. */
 export const SANDBOX_SETUP_STATUS = 78;
+/** Signal (SIGUSR2) on which the sandboxed process reports its registers and ends. */
+export const SANDBOX_STOP_SIGNAL = 12;
+/** Signal (SIGUSR1) on which it reports them and halts until the report's magic is gone. */
+export const SANDBOX_PAUSE_SIGNAL = 10;
 /** Address at which the helper program of the process backend is linked, far from the guest's map. */
 export const SANDBOX_HELPER_ADDR = 0x6000_0000_0000n;
 

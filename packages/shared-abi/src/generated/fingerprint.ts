@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '484345747bc85b216242d64834dae4de6f1010e42a3c246f0d9a8f414ed5bd7a';
+export const FINGERPRINT_HEX = 'f20645f33a06afd7a98be6fd9fedf643a15e12f063b1417b4839336792351a41';

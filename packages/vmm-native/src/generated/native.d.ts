@@ -7,6 +7,11 @@ export declare class RunControl {
   constructor()
   /** Ends the run as soon as possible; its outcome is then `cancelled`. */
   cancel(): void
+  /**
+   * Dumps guest memory into an open file while the guest stands still; it goes on afterwards. Rejects with
+   * `NOT_RUNNING` when no run that was started with `dump` goes on, or ends before.
+   */
+  requestDump(fd: number): Promise<DumpReport>
   /** How far the run is. */
   progress(): RunProgress
 }
@@ -34,6 +39,38 @@ export interface DeviceOptions {
 
 /** Bytes of a file or block device. */
 export declare function deviceSize(fd: number): bigint
+
+/** A dump of guest memory that was taken. */
+export interface DumpReport {
+  /** Why: the outcome of the run, `panic`, or `request`. */
+  reason: string
+  /** Registers in the order of the ABI's RegistersX86_64. */
+  registers: Array<bigint>
+  /** Segments. */
+  segments: SegmentReport
+  /** Control register 0. */
+  cr0: bigint
+  /** Address of the last page fault. */
+  cr2: bigint
+  /** Guest physical address of the top page table. */
+  cr3: bigint
+  /** Control register 4. */
+  cr4: bigint
+  /** The guest's note. */
+  vmcoreinfo: VmCoreInfoReport
+  /** Bytes of memory that were written. */
+  bytes: bigint
+  /** Why memory could not be written, where it could not. */
+  error?: string
+}
+
+/** Which dumps a run may make. They hold what the guest holds of images, but no passphrase. */
+export interface DumpRunOptions {
+  /** Open file that receives guest memory when the run ends badly: offset is guest physical address, holes are zeros. */
+  fd?: number
+  /** A cancelled run is dumped as well. */
+  onCancel?: boolean
+}
 
 /** A CPU exception of the guest. */
 export interface FaultReport {
@@ -74,6 +111,14 @@ export declare function lockForReading(fd: number): boolean
 /** Takes the locks of a writer on an image. False means that another process uses it. */
 export declare function lockForWriting(fd: number): boolean
 
+/** A range of guest memory. */
+export interface NoteRange {
+  /** Guest physical address. */
+  address: bigint
+  /** Bytes. */
+  length: bigint
+}
+
 /** Opens `name` read-only below the directory `dir`; no component may lead out of it. The caller closes the descriptor. */
 export declare function openBeneath(dir: string, name: string): number
 
@@ -107,6 +152,8 @@ export interface RunOptions {
   limits?: LimitOptions
   /** Threads that execute commands (default 2). */
   ioThreads?: number
+  /** Which dumps may be taken; absent for none. */
+  dump?: DumpRunOptions
 }
 
 /** How far a run is. */
@@ -135,6 +182,8 @@ export interface RunReport {
   logDropped: bigint
   /** Counters. */
   statistics: RunStatistics
+  /** The dump, where one was taken. */
+  dump?: DumpReport
 }
 
 /** Counters of a run. */
@@ -158,6 +207,26 @@ export interface RunStatistics {
 /** Which sandbox runs the guest. */
 export type SandboxKind = 'kvm' | 'process'
 
+/** Selectors and bases of the segments. */
+export interface SegmentReport {
+  /** Selector. */
+  cs: number
+  /** Selector. */
+  ss: number
+  /** Selector. */
+  ds: number
+  /** Selector. */
+  es: number
+  /** Selector. */
+  fs: number
+  /** Selector. */
+  gs: number
+  /** Base address. */
+  fsBase: bigint
+  /** Base address. */
+  gsBase: bigint
+}
+
 /** A copy between streams. */
 export interface StreamOptions {
   /** Descriptor that is read from its position. */
@@ -178,4 +247,22 @@ export interface StreamReport {
   skipped: bigint
   /** Bytes that were copied. */
   copied: bigint
+}
+
+/** The note that the guest registered for its dumps, as it claims. */
+export interface VmCoreInfoReport {
+  /** Whether it registered one. */
+  present: boolean
+  /** Format that the host takes. */
+  hostFormat: number
+  /** Format that the guest stated. */
+  guestFormat: number
+  /** Bytes that the guest stated. */
+  size: number
+  /** Guest physical address that the guest stated. */
+  paddr: bigint
+  /** Where a note lies that holds what its header claims. */
+  note?: NoteRange
+  /** Why there is none. */
+  warning?: string
 }

@@ -11,8 +11,8 @@ use core::mem::offset_of;
 use core::panic::PanicInfo;
 
 use instar_abi::{
-    SANDBOX_BOOT_MAGIC, SANDBOX_FAULT_MAGIC, SANDBOX_FAULT_STATUS, SANDBOX_SETUP_STATUS,
-    SandboxBoot, SandboxFault, sandbox_region_flag,
+    SANDBOX_BOOT_MAGIC, SANDBOX_FAULT_MAGIC, SANDBOX_FAULT_STATUS, SANDBOX_PAUSE_SIGNAL,
+    SANDBOX_SETUP_STATUS, SANDBOX_STOP_SIGNAL, SandboxBoot, SandboxFault, sandbox_region_flag,
 };
 
 instar_freestanding::start!(start);
@@ -78,14 +78,21 @@ fn map_region(address: u64, size: u64, flags: u32) {
     }
 }
 
-/// Signal handler (SA_SIGINFO): writes what the kernel says of the fault, and ends the process.
-extern "C" fn on_fault(signal: u32, info: *const sys::SigInfo, context: *const sys::UContext) -> ! {
-    // SAFETY: the kernel passes valid pointers to a handler with SA_SIGINFO; FAULT_ADDR was set before handlers were
-    // installed and points into the ring region, which is mapped read-write.
+fn report() -> *mut u8 {
+    // SAFETY: set before handlers were installed, and never again.
+    core::ptr::with_exposed_provenance_mut(unsafe { FAULT_ADDR } as usize)
+}
+
+/// Writes what the kernel says of a signal, the magic last.
+///
+/// # Safety
+/// `info` and `context` must be what the kernel passed to a handler with SA_SIGINFO.
+unsafe fn write_report(signal: u32, info: *const sys::SigInfo, context: *const sys::UContext) {
+    // SAFETY: the caller's promise; the report lies in the ring region, which is mapped read-write.
     unsafe {
         let info = &*info;
         let machine = &(*context).machine;
-        let report: *mut u8 = core::ptr::with_exposed_provenance_mut(FAULT_ADDR as usize);
+        let report = report();
         let put32 =
             |field: usize, value: u32| report.add(field).cast::<u32>().write_volatile(value);
         let put64 =
@@ -101,7 +108,29 @@ extern "C" fn on_fault(signal: u32, info: *const sys::SigInfo, context: *const s
         }
         put32(offset_of!(SandboxFault, magic), SANDBOX_FAULT_MAGIC);
     }
+}
+
+/// Signal handler: reports a fault, and ends the process.
+extern "C" fn on_fault(signal: u32, info: *const sys::SigInfo, context: *const sys::UContext) {
+    // SAFETY: the kernel's own arguments.
+    unsafe { write_report(signal, info, context) };
     sys::exit_group(SANDBOX_FAULT_STATUS)
+}
+
+/// Signal handler: reports the registers, and halts until the parent has taken the report away.
+extern "C" fn on_pause(signal: u32, info: *const sys::SigInfo, context: *const sys::UContext) {
+    // SAFETY: the kernel's own arguments.
+    unsafe { write_report(signal, info, context) };
+    // SAFETY: as in `write_report`.
+    let magic = || unsafe {
+        report()
+            .add(offset_of!(SandboxFault, magic))
+            .cast::<u32>()
+            .read_volatile()
+    };
+    while magic() == SANDBOX_FAULT_MAGIC {
+        core::hint::spin_loop();
+    }
 }
 
 extern "C" fn start() -> ! {
@@ -143,6 +172,8 @@ extern "C" fn start() -> ! {
     for signal in sys::FAULT_SIGNALS {
         need(sys::sigaction(signal, on_fault));
     }
+    need(sys::sigaction(u64::from(SANDBOX_STOP_SIGNAL), on_fault));
+    need(sys::sigaction(u64::from(SANDBOX_PAUSE_SIGNAL), on_pause));
     need(sys::close_range(1, u64::from(u32::MAX)));
     let count = (boot.filter_count as usize).min(boot.filter.len());
     need(sys::install_filter(&boot.filter[..count]));

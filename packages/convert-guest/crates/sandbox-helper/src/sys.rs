@@ -1,6 +1,6 @@
 //! System calls and kernel structures of x86-64 Linux (asm/unistd_64.h, asm/sigcontext.h, asm-generic/siginfo.h).
 
-use core::arch::asm;
+use core::arch::{asm, global_asm};
 
 pub const PROT_READ: u64 = 1;
 pub const PROT_WRITE: u64 = 2;
@@ -15,6 +15,7 @@ pub const MADV_HUGEPAGE: u64 = 14;
 const MMAP: u64 = 9;
 const MUNMAP: u64 = 11;
 const RT_SIGACTION: u64 = 13;
+const RT_SIGRETURN: u64 = 15;
 const MADVISE: u64 = 28;
 const SIGALTSTACK: u64 = 131;
 const PRCTL: u64 = 157;
@@ -182,7 +183,20 @@ pub struct UContext {
     pub machine: Machine,
 }
 
-type Handler = extern "C" fn(u32, *const SigInfo, *const UContext) -> !;
+global_asm!(
+    ".global sandbox_restorer",
+    "sandbox_restorer:",
+    "mov eax, {number}",
+    "syscall",
+    number = const RT_SIGRETURN,
+);
+
+unsafe extern "C" {
+    /// Where a handler returns to.
+    static sandbox_restorer: u8;
+}
+
+type Handler = extern "C" fn(u32, *const SigInfo, *const UContext);
 
 pub fn sigaltstack(base: u64, size: u64) -> Result<u64, u64> {
     let stack = [base, 0, size];
@@ -196,10 +210,12 @@ pub fn sigaction(signal: u64, handler: Handler) -> Result<u64, u64> {
     const SA_SIGINFO: u64 = 4;
     const SA_RESTORER: u64 = 0x0400_0000;
     const SA_ONSTACK: u64 = 0x0800_0000;
+    const SA_RESTART: u64 = 0x1000_0000;
     const MASK_BYTES: u64 = 8;
     let entry = (handler as *const ()).expose_provenance() as u64;
-    // The handler never returns, so the restorer is never used; the kernel wants one all the same.
-    let action = [entry, SA_SIGINFO | SA_ONSTACK | SA_RESTORER, entry, 0];
+    let restorer = (&raw const sandbox_restorer).expose_provenance() as u64;
+    let flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_RESTORER;
+    let action = [entry, flags, restorer, 0];
     call(
         RT_SIGACTION,
         [

@@ -1,5 +1,6 @@
 //! Node-API face of the VMM: thin, no decisions of its own. A run owns a thread; the event loop is never blocked.
 
+mod dump;
 mod options;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -56,6 +57,22 @@ impl RunControl {
     #[napi]
     pub fn cancel(&self) {
         self.control.cancelled.store(true, Ordering::Release);
+    }
+
+    /// Dumps guest memory into an open file while the guest stands still; it goes on afterwards. Rejects with
+    /// `NOT_RUNNING` when no run that was started with `dump` goes on, or ends before.
+    #[napi(ts_return_type = "Promise<DumpReport>")]
+    pub fn request_dump<'env>(&self, env: &'env Env, fd: i32) -> napi::Result<Object<'env>> {
+        let control = Arc::clone(&self.control);
+        on_thread(env, "instar-dump", move |pending| {
+            let report = control.dumps.request(fd).and_then(|report| report.recv().ok());
+            settle(
+                pending,
+                report
+                    .map(dump::DumpReport::from)
+                    .ok_or_else(|| failure("NOT_RUNNING", "no guest that could be dumped is running")),
+            );
+        })
     }
 
     /// How far the run is.
@@ -123,6 +140,7 @@ pub fn run_guest<'env>(env: &'env Env, options: RunOptions, control: &RunControl
             sandbox: owned.sandbox,
             helper: &owned.helper,
             io_threads: owned.io_threads,
+            dump: owned.dump,
         };
         run(&options, &control, |done| {
             settle(pending, done.map(RunReport::from).map_err(|error| failure(error.code(), error.to_string())));

@@ -10,6 +10,8 @@ use instar_vmm::watchdog::Limits;
 use napi::bindgen_prelude::{BigInt, Buffer, Uint8Array};
 use napi_derive::napi;
 
+use crate::dump::DumpReport;
+
 /// What may be done with a device.
 #[napi(string_enum = "kebab-case")]
 pub enum DeviceAccess {
@@ -77,6 +79,17 @@ pub struct RunOptions {
     pub limits: Option<LimitOptions>,
     /// Threads that execute commands (default 2).
     pub io_threads: Option<u32>,
+    /// Which dumps may be taken; absent for none.
+    pub dump: Option<DumpRunOptions>,
+}
+
+/// Which dumps a run may make. They hold what the guest holds of images, but no passphrase.
+#[napi(object)]
+pub struct DumpRunOptions {
+    /// Open file that receives guest memory when the run ends badly: offset is guest physical address, holes are zeros.
+    pub fd: Option<i32>,
+    /// A cancelled run is dumped as well.
+    pub on_cancel: Option<bool>,
 }
 
 /// A CPU exception of the guest.
@@ -134,6 +147,8 @@ pub struct RunReport {
     pub log_dropped: BigInt,
     /// Counters.
     pub statistics: RunStatistics,
+    /// The dump, where one was taken.
+    pub dump: Option<DumpReport>,
 }
 
 /// An owned form of [`RunOptions`] that can go to another thread.
@@ -146,6 +161,7 @@ pub struct OwnedOptions {
     pub helper: PathBuf,
     pub limits: Limits,
     pub io_threads: usize,
+    pub dump: Option<instar_vmm::dump::DumpOptions>,
 }
 
 const DEFAULT_IO_THREADS: u32 = 2;
@@ -206,6 +222,10 @@ impl OwnedOptions {
             limits: to_limits(options.limits.as_ref())?,
             io_threads: usize::try_from(options.io_threads.unwrap_or(DEFAULT_IO_THREADS))
                 .map_err(|error| error.to_string())?,
+            dump: options
+                .dump
+                .as_ref()
+                .map(|dump| instar_vmm::dump::DumpOptions { fd: dump.fd, on_cancel: dump.on_cancel.unwrap_or(false) }),
         })
     }
 }
@@ -237,6 +257,7 @@ impl From<Report> for RunReport {
             result: report.result.into(),
             log: report.log.into_iter().map(Buffer::from).collect(),
             log_dropped: report.log_dropped.into(),
+            dump: report.dump.map(DumpReport::from),
             statistics: RunStatistics {
                 commands: statistics.commands.into(),
                 bytes_read: statistics.bytes_read.into(),

@@ -233,6 +233,13 @@ pub fn start_writeback(fd: RawFd, offset: u64, length: u64) {
     }
 }
 
+/// Makes a file as long as `length` bytes.
+pub fn set_size(fd: RawFd, length: u64) -> io::Result<()> {
+    let length = libc::off_t::try_from(length).map_err(io::Error::other)?;
+    // SAFETY: a system call on numbers.
+    check(unsafe { libc::ftruncate(fd, length) })
+}
+
 /// Brings written data to the disk.
 pub fn sync_data(fd: RawFd) -> io::Result<()> {
     // SAFETY: fdatasync on a plain integer.

@@ -6,6 +6,7 @@
 
 pub mod descriptor;
 pub mod device;
+pub mod dump;
 pub mod executor;
 pub mod files;
 pub mod guest_image;

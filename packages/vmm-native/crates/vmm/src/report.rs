@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::dump::DumpReport;
+
 /// General registers and the program counter at a fault, in the order of the ABI's `RegistersX86_64`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Registers {
@@ -177,4 +179,6 @@ pub struct Report {
     pub log_dropped: u64,
     /// Counters.
     pub statistics: Statistics,
+    /// The dump, where one was taken.
+    pub dump: Option<DumpReport>,
 }

@@ -8,13 +8,14 @@ use std::thread::Builder;
 use instar_abi::{REGION_CHAIN_CONFIG, REGION_OPERATION_CONFIG, REGION_RESULT};
 
 use crate::device::DeviceTable;
+use crate::dump::{self, CpuState, DumpDesk, DumpOptions, DumpReport};
 use crate::executor::{Counters, Executor, Wake};
 use crate::guest_image::{GuestImage, ImageError};
 use crate::kvm::KvmBackend;
 use crate::memory::GuestMemory;
 use crate::process::ProcessBackend;
 use crate::report::{Outcome, Report};
-use crate::watchdog::{watch, Limits, Stop};
+use crate::watchdog::{Dumps, Limits, Stop, Watchdog};
 
 /// Which sandbox runs the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct RunOptions<'a> {
     pub helper: &'a Path,
     /// Threads that execute commands.
     pub io_threads: usize,
+    /// Which dumps may be taken; `None` costs nothing.
+    pub dump: Option<DumpOptions>,
 }
 
 /// What another thread may see and do while a run goes on.
@@ -52,6 +55,8 @@ pub struct Control {
     pub cancelled: AtomicBool,
     /// Counters, updated while commands complete.
     pub counters: Counters,
+    /// Takes requests for dumps while a run with dumps goes on.
+    pub dumps: DumpDesk,
 }
 
 /// Why a run could not start.
@@ -92,6 +97,8 @@ impl std::error::Error for StartError {}
 pub trait Backend: Wake + Stop {
     /// Runs the guest on the calling thread until it ends or is stopped.
     fn run_guest(&self, executor: &Executor<'_>) -> Outcome;
+    /// State of the CPU after the end.
+    fn final_state(&self, outcome: &Outcome) -> CpuState;
 }
 
 fn put(memory: &GuestMemory, region: &instar_abi::Region, bytes: &[u8]) -> Result<(), StartError> {
@@ -124,10 +131,19 @@ pub fn run<T>(options: &RunOptions<'_>, control: &Control, deliver: impl FnOnce(
         Ok(backend) => backend,
         Err(error) => return deliver(Err(error)),
     };
-    drive(&executor, &*backend, options, control);
+    drive(&executor, &*backend, &memory, options, control);
+    control.dumps.close();
+    let items = executor.items();
     let (outcome, log, log_dropped) = executor.into_parts();
+    let outcome = outcome.unwrap_or_else(|| Outcome::HostError("the run left no outcome".into()));
+    let dump = options.dump.and_then(|wanted| {
+        let (fd, reason) = (wanted.fd?, dump::reason(&outcome, &wanted)?);
+        let report = DumpReport::of(&memory, &items, reason, backend.final_state(&outcome));
+        Some(report.with_memory(&memory, fd, &dump::secret(options.operation_config)))
+    });
     deliver(Ok(Report {
-        outcome: outcome.unwrap_or_else(|| Outcome::HostError("the run left no outcome".into())),
+        outcome,
+        dump,
         result: memory.read_region(&REGION_RESULT),
         log,
         log_dropped,
@@ -153,12 +169,24 @@ fn start<'a>(options: &RunOptions<'_>, memory: &'a GuestMemory) -> Result<Box<dy
     let image = GuestImage::parse(options.image).map_err(StartError::Image)?;
     Ok(match options.sandbox {
         Sandbox::Kvm => Box::new(KvmBackend::new(memory, &image)?),
-        Sandbox::Process => Box::new(ProcessBackend::new(memory, &image, options.helper, options.limits.cpu)?),
+        Sandbox::Process => {
+            let dumps = options.dump.is_some();
+            Box::new(ProcessBackend::new(memory, &image, options.helper, options.limits.cpu, dumps)?)
+        }
     })
 }
 
-fn drive(executor: &Executor<'_>, backend: &dyn Backend, options: &RunOptions<'_>, control: &Control) {
+fn drive(
+    executor: &Executor<'_>,
+    backend: &dyn Backend,
+    memory: &GuestMemory,
+    options: &RunOptions<'_>,
+    control: &Control,
+) {
     let guest_left = AtomicBool::new(false);
+    if options.dump.is_some() {
+        control.dumps.open();
+    }
     let threads = if options.devices.needs_order() { 1 } else { options.io_threads.max(1) };
     std::thread::scope(|scope| {
         // A thread that cannot be had must end the run: those that were started wait for its end.
@@ -166,8 +194,19 @@ fn drive(executor: &Executor<'_>, backend: &dyn Backend, options: &RunOptions<'_
             for _ in 0..threads {
                 Builder::new().spawn_scoped(scope, || executor.serve(backend))?;
             }
-            let watchdog = || watch(executor, backend, &options.limits, &control.cancelled, &guest_left);
-            Builder::new().spawn_scoped(scope, watchdog).map(drop)
+            let watchdog = Watchdog {
+                executor,
+                backend,
+                limits: &options.limits,
+                cancelled: &control.cancelled,
+                dumps: options.dump.map(|_| Dumps {
+                    desk: &control.dumps,
+                    memory,
+                    secret: dump::secret(options.operation_config),
+                }),
+            };
+            let guest_left = &guest_left;
+            Builder::new().spawn_scoped(scope, move || watchdog.watch(guest_left)).map(drop)
         };
         let outcome = match start() {
             Ok(()) => backend.run_guest(executor),

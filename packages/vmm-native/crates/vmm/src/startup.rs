@@ -10,7 +10,7 @@ use crate::memory::GuestMemory;
 use crate::report::Registers;
 
 /// Bytes between two call-table functions in the stubs page.
-const STUB_STRIDE: u64 = 256;
+pub const STUB_STRIDE: u64 = 256;
 
 /// Machine code of the call table's functions.
 pub struct Stubs {

@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::dump::{CpuState, DumpDesk, DumpReport};
 use crate::executor::Executor;
+use crate::memory::GuestMemory;
 use crate::report::{LimitKind, Outcome};
 
 /// Bounds of a run; `None` means no bound.
@@ -39,31 +41,68 @@ pub trait Stop: Sync {
     fn stop_guest(&self);
     /// CPU time of the guest so far.
     fn cpu_time(&self) -> Duration;
+    /// Calls `action` while the guest stands still. False when it could not be brought to a halt.
+    fn while_paused(&self, action: &mut dyn FnMut(CpuState)) -> bool;
+}
+
+/// What the watchdog needs to take a dump that somebody asked for.
+pub struct Dumps<'a> {
+    /// Where requests come in.
+    pub desk: &'a DumpDesk,
+    /// Guest memory.
+    pub memory: &'a GuestMemory,
+    /// Bytes that no dump may hold.
+    pub secret: Vec<u8>,
+}
+
+/// Watches one run.
+pub struct Watchdog<'a> {
+    /// The run.
+    pub executor: &'a Executor<'a>,
+    /// The guest.
+    pub backend: &'a dyn Stop,
+    /// Bounds.
+    pub limits: &'a Limits,
+    /// Set to end the run.
+    pub cancelled: &'a AtomicBool,
+    /// Dumps on request, where they are allowed.
+    pub dumps: Option<Dumps<'a>>,
 }
 
 const TICK: Duration = Duration::from_millis(20);
 const KICK: Duration = Duration::from_millis(1);
 
-/// Watches until the run is over, then until the guest has left.
-pub fn watch(
-    executor: &Executor<'_>,
-    backend: &dyn Stop,
-    limits: &Limits,
-    cancelled: &AtomicBool,
-    guest_left: &AtomicBool,
-) {
-    let start = Instant::now();
-    let mut progress = (0, start);
-    while !executor.wait_ended(TICK) {
-        if cancelled.load(Ordering::Acquire) {
-            executor.finish(Outcome::Cancelled);
-        } else if let Some((kind, text)) = exceeded(executor, backend, limits, start, &mut progress) {
-            executor.finish(Outcome::Limit(kind, text));
+impl Watchdog<'_> {
+    /// Watches until the run is over, then until the guest has left.
+    pub fn watch(&self, guest_left: &AtomicBool) {
+        let start = Instant::now();
+        let mut progress = (0, start);
+        while !self.executor.wait_ended(TICK) {
+            if self.cancelled.load(Ordering::Acquire) {
+                self.executor.finish(Outcome::Cancelled);
+            } else if let Some((kind, text)) = exceeded(self.executor, self.backend, self.limits, start, &mut progress)
+            {
+                self.executor.finish(Outcome::Limit(kind, text));
+            } else if self.dump_on_request() {
+                // The guest could do nothing meanwhile.
+                progress.1 = Instant::now();
+            }
+        }
+        while !guest_left.load(Ordering::Acquire) {
+            self.backend.stop_guest();
+            std::thread::sleep(KICK);
         }
     }
-    while !guest_left.load(Ordering::Acquire) {
-        backend.stop_guest();
-        std::thread::sleep(KICK);
+
+    /// Takes the dump that somebody waits for. Returns whether the guest was halted for one.
+    fn dump_on_request(&self) -> bool {
+        let Some(dumps) = &self.dumps else { return false };
+        let Some(request) = dumps.desk.take() else { return false };
+        self.backend.while_paused(&mut |cpu| {
+            let report = DumpReport::of(dumps.memory, &self.executor.items(), "request".into(), cpu);
+            // Who asked may have gone.
+            let _ = request.answer.send(report.with_memory(dumps.memory, request.fd, &dumps.secret));
+        })
     }
 }
 

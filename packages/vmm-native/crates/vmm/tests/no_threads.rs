@@ -59,6 +59,7 @@ fn run_without_threads() {
         sandbox: Sandbox::Kvm,
         helper: Path::new("/nonexistent"),
         io_threads: 2,
+        dump: None,
     };
     let outcome = run(&options, &Control::default(), |report| report.unwrap().outcome);
     assert!(matches!(outcome, Outcome::HostError(_)), "{outcome:?}");

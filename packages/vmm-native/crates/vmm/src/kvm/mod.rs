@@ -3,10 +3,10 @@
 mod exceptions;
 mod layout;
 mod page_tables;
+mod pause;
 mod vcpu;
 mod vm;
 
 pub use layout::PAGE_TABLES;
-#[allow(unused_imports)]
 pub(crate) use page_tables::build as build_page_tables;
 pub use vm::{probe, KvmBackend};

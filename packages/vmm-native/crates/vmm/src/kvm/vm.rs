@@ -10,7 +10,10 @@ use kvm_bindings::kvm_userspace_memory_region;
 use kvm_ioctls::{Cap, IoEventAddress, Kvm, NoDatamatch, VcpuExit, VcpuFd, VmFd};
 use vmm_sys_util::eventfd::EventFd;
 
+use super::exceptions::{USER_CODE, USER_DATA};
+use super::pause::Pause;
 use super::{exceptions, page_tables, vcpu};
+use crate::dump::CpuState;
 use crate::executor::{lock, Executor, Wake};
 use crate::guest_image::{startup_entry, GuestImage};
 use crate::item_stubs;
@@ -91,6 +94,7 @@ pub struct KvmBackend<'a> {
     doorbell: EventFd,
     woken: (Mutex<bool>, Condvar),
     thread: AtomicU64,
+    pause: Pause,
 }
 
 impl<'a> KvmBackend<'a> {
@@ -136,6 +140,7 @@ impl<'a> KvmBackend<'a> {
             doorbell,
             woken: (Mutex::new(false), Condvar::new()),
             thread: AtomicU64::new(0),
+            pause: Pause::default(),
         })
     }
 
@@ -144,9 +149,24 @@ impl<'a> KvmBackend<'a> {
         let mut guard = self
             .woken
             .1
-            .wait_while(guard, |woken| !*woken && !executor.stopped())
+            .wait_while(guard, |woken| !*woken && !executor.stopped() && !self.pause.wanted())
             .unwrap_or_else(PoisonError::into_inner);
         *guard = false;
+    }
+
+    fn state(&self, vcpu: &VcpuFd) -> Option<CpuState> {
+        let (regs, sregs) = (vcpu.get_regs().ok()?, vcpu.get_sregs().ok()?);
+        let state = CpuState {
+            registers: Registers::from_kvm(&regs),
+            selectors: [&sregs.cs, &sregs.ss, &sregs.ds, &sregs.es, &sregs.fs, &sregs.gs].map(|one| one.selector),
+            fs_base: sregs.fs.base,
+            gs_base: sregs.gs.base,
+            cr0: sregs.cr0,
+            cr2: sregs.cr2,
+            cr3: sregs.cr3,
+            cr4: sregs.cr4,
+        };
+        Some(state.leave_stub(self.memory))
     }
 
     fn fault(&self, vcpu: &VcpuFd) -> Outcome {
@@ -188,6 +208,16 @@ impl Stop for KvmBackend<'_> {
         }
     }
 
+    fn while_paused(&self, action: &mut dyn FnMut(CpuState)) -> bool {
+        let halted = self.pause.begin(|| self.stop_guest());
+        let state = if halted { self.state(&lock(&self.vcpu)) } else { None };
+        if let Some(state) = state {
+            action(state);
+        }
+        self.pause.end();
+        state.is_some()
+    }
+
     fn cpu_time(&self) -> Duration {
         let thread = self.thread.load(Ordering::Acquire);
         let mut clock = 0;
@@ -213,6 +243,12 @@ impl Backend for KvmBackend<'_> {
         self.thread.store(unsafe { libc::pthread_self() }, Ordering::Release);
         let mut vcpu = lock(&self.vcpu);
         while !executor.stopped() {
+            if self.pause.wanted() {
+                drop(vcpu);
+                self.pause.halt();
+                vcpu = lock(&self.vcpu);
+                continue;
+            }
             let exit = vcpu.run();
             executor.counters().exits.fetch_add(1, Ordering::Relaxed);
             match exit {
@@ -244,6 +280,19 @@ impl Backend for KvmBackend<'_> {
             }
         }
         Outcome::HostError("stopped".into())
+    }
+
+    fn final_state(&self, outcome: &Outcome) -> CpuState {
+        let state = self.state(&lock(&self.vcpu)).unwrap_or_default();
+        match outcome {
+            // The exception frame, not the stub that the exception led to.
+            Outcome::Fault(fault) => CpuState {
+                registers: fault.registers,
+                selectors: [USER_CODE, USER_DATA, USER_DATA, USER_DATA, USER_DATA, USER_DATA],
+                ..state
+            },
+            _ => state,
+        }
     }
 }
 

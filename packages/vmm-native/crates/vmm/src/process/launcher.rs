@@ -6,23 +6,26 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use instar_abi::{
-    sandbox_region_flag, Protection, SandboxBoot, SandboxFault, SandboxRegion, MEMORY_MAP, REGION_HEAP, REGION_RING,
-    REGION_STACK, SANDBOX_BOOT_MAGIC, SANDBOX_FAULT_MAGIC, SANDBOX_FAULT_OFFSET, SANDBOX_FAULT_STATUS,
-    SANDBOX_SETUP_STATUS,
+    sandbox_region_flag, Protection, SandboxBoot, SandboxFault, SandboxRegion, EXIT_PANIC, MEMORY_MAP, REGION_HEAP,
+    REGION_RING, REGION_STACK, REGION_STUBS, SANDBOX_BOOT_MAGIC, SANDBOX_FAULT_MAGIC, SANDBOX_FAULT_OFFSET,
+    SANDBOX_FAULT_STATUS, SANDBOX_PAUSE_SIGNAL, SANDBOX_SETUP_STATUS, SANDBOX_STOP_SIGNAL,
 };
 
 use super::seccomp;
+use crate::dump::CpuState;
 use crate::executor::{lock, Executor, Wake};
 use crate::guest_image::{startup_entry, GuestImage};
 use crate::item_stubs;
+use crate::kvm::build_page_tables;
 use crate::memory::GuestMemory;
 use crate::report::{Fault, Outcome, Registers};
 use crate::run::{Backend, StartError};
-use crate::startup::{initial_stack, install_call_table, save_registers, Stubs};
+use crate::startup::{initial_stack, install_call_table, save_registers, Stubs, STUB_STRIDE};
 use crate::watchdog::Stop;
 
 /// Looks whether the process backend can be used here: the helper must exist and be executable.
@@ -32,9 +35,16 @@ pub fn probe(helper: &Path) -> Result<(), String> {
     if meta.permissions().mode() & 0o111 == 0 {
         return Err(format!("{} is not executable; reinstall the package", helper.display()));
     }
-    seccomp::filter().map(|_| ())
+    seccomp::filter(false).map(|_| ())
 }
 
+/// Asks for a stop before the process is killed, a millisecond apart.
+const POLITE_STOPS: u32 = 50;
+/// Looks for the report of a paused process, a millisecond apart.
+const PAUSE_LOOKS: u32 = 1000;
+/// Where a socket stub has moved the stack pointer, and by how much.
+const SOCKET_STUB_BODY: std::ops::RangeInclusive<u64> = 4..=21;
+const SOCKET_STUB_FRAME: u64 = 16;
 const SYS_READ: u8 = 0;
 const SYS_WRITE: u8 = 1;
 
@@ -45,6 +55,8 @@ pub struct ProcessBackend<'a> {
     child: Mutex<Option<Child>>,
     pid: libc::pid_t,
     doorbell: UnixStream,
+    dumps: bool,
+    stops: AtomicU32,
 }
 
 /// Code of one call-table entry; all of them end in `ret`.
@@ -61,13 +73,25 @@ fn exit_stub() -> Vec<u8> {
     vec![0xb8, 231, 0, 0, 0, 0x0f, 0x05, 0x0f, 0x0b]
 }
 
-fn regions(image: &GuestImage<'_>) -> Vec<SandboxRegion> {
+/// The same, but the code of a panic raises an exception first: its report has the registers. `cmp edi, EXIT_PANIC;
+/// jne +2; ud2`.
+fn reporting_exit_stub() -> Vec<u8> {
+    let panic = u8::try_from(EXIT_PANIC).unwrap_or(u8::MAX);
+    let mut code = vec![0x83, 0xff, panic, 0x75, 2, 0x0f, 0x0b];
+    code.extend(exit_stub());
+    code
+}
+
+fn regions(image: &GuestImage<'_>, dumps: bool) -> Vec<SandboxRegion> {
     use sandbox_region_flag::{EXECUTE, PRIVATE, READ, WRITE};
     let mut regions = Vec::new();
     for region in &MEMORY_MAP {
         let flags = match region.protection {
             Protection::Read => READ,
-            Protection::ReadWrite if *region == REGION_HEAP || *region == REGION_STACK => READ | WRITE | PRIVATE,
+            // The parent can only dump what it shares.
+            Protection::ReadWrite if !dumps && (*region == REGION_HEAP || *region == REGION_STACK) => {
+                READ | WRITE | PRIVATE
+            }
             Protection::ReadWrite => READ | WRITE,
             Protection::ReadExecute => READ | EXECUTE,
             Protection::None | Protection::Supervisor | Protection::Image => continue,
@@ -87,10 +111,10 @@ fn regions(image: &GuestImage<'_>) -> Vec<SandboxRegion> {
     regions
 }
 
-fn boot_page(image: &GuestImage<'_>, entry: u64, cpu: Option<Duration>) -> Result<SandboxBoot, String> {
+fn boot_page(image: &GuestImage<'_>, entry: u64, cpu: Option<Duration>, dumps: bool) -> Result<SandboxBoot, String> {
     let mut boot = SandboxBoot::ZERO;
-    let regions = regions(image);
-    let filter = seccomp::filter()?;
+    let regions = regions(image, dumps);
+    let filter = seccomp::filter(dumps)?;
     boot.magic = SANDBOX_BOOT_MAGIC;
     boot.region_count = u32::try_from(regions.len()).map_err(|error| error.to_string())?;
     boot.filter_count = u32::try_from(filter.len()).map_err(|error| error.to_string())?;
@@ -113,26 +137,31 @@ impl<'a> ProcessBackend<'a> {
         image: &GuestImage<'_>,
         helper: &Path,
         cpu: Option<Duration>,
+        dumps: bool,
     ) -> Result<Self, StartError> {
         let entry = startup_entry(memory, image).map_err(StartError::Image)?;
-        Self::spawn(memory, image, helper, entry, cpu).map_err(StartError::Sandbox)
+        Self::spawn(memory, image, helper, (entry, cpu), dumps).map_err(StartError::Sandbox)
     }
 
     fn spawn(
         memory: &'a GuestMemory,
         image: &GuestImage<'_>,
         helper: &Path,
-        entry: u64,
-        cpu: Option<Duration>,
+        (entry, cpu): (u64, Option<Duration>),
+        dumps: bool,
     ) -> Result<Self, String> {
+        if dumps {
+            // The processor does not use them here; readers of the dump do.
+            build_page_tables(memory, image)?;
+        }
         let stubs = Stubs {
             doorbell: socket_stub(SYS_WRITE),
             wait: socket_stub(SYS_READ),
-            exit: exit_stub(),
+            exit: if dumps { reporting_exit_stub() } else { exit_stub() },
             items: item_stubs::by_socket(),
         };
         install_call_table(memory, &stubs)?;
-        let boot = boot_page(image, entry, cpu)?;
+        let boot = boot_page(image, entry, cpu, dumps)?;
         memory.write(0, &boot.to_bytes()).map_err(|range| format!("boot page outside memory: {range:?}"))?;
         let mut registers = Registers::default();
         registers.values[16] = entry;
@@ -152,7 +181,7 @@ impl<'a> ProcessBackend<'a> {
             .spawn()
             .map_err(|error| format!("{}: {error}", helper.display()))?;
         let pid = libc::pid_t::try_from(child.id()).map_err(|error| error.to_string())?;
-        Ok(Self { memory, pid, child: Mutex::new(Some(child)), doorbell: ours })
+        Ok(Self { memory, pid, child: Mutex::new(Some(child)), doorbell: ours, dumps, stops: AtomicU32::new(0) })
     }
 
     fn outcome(&self, status: ExitStatus) -> Outcome {
@@ -170,27 +199,65 @@ impl<'a> ProcessBackend<'a> {
     }
 
     /// What the signal handler of the child wrote. The guest could have written it too: good for messages only.
-    fn fault(&self) -> Outcome {
+    fn report(&self) -> Option<SandboxFault> {
         let mut bytes = [0; SandboxFault::SIZE];
-        let place = REGION_RING.start.saturating_add(u64::from(SANDBOX_FAULT_OFFSET));
-        if self.memory.read(place, &mut bytes).is_err() {
-            return Outcome::Violation("the guest process crashed".into());
-        }
-        let fault = SandboxFault::from_bytes(&bytes);
-        if fault.magic != SANDBOX_FAULT_MAGIC {
+        self.memory.read(report_place(), &mut bytes).ok()?;
+        Some(SandboxFault::from_bytes(&bytes)).filter(|fault| fault.magic == SANDBOX_FAULT_MAGIC)
+    }
+
+    fn fault(&self) -> Outcome {
+        let Some(fault) = self.report() else {
             return Outcome::Violation("the guest process crashed without a report".into());
-        }
+        };
         if i32::try_from(fault.signal) == Ok(libc::SIGSYS) {
             return Outcome::Violation(format!("system call {} is not allowed in the sandbox", fault.syscall));
+        }
+        if fault.signal == SANDBOX_STOP_SIGNAL {
+            // Where it is true, the run has ended before and its outcome stands.
+            return Outcome::Violation("the guest process ended as if it had been stopped".into());
+        }
+        let registers = Registers { values: fault.registers };
+        if self.dumps && stub_offset(&registers).is_some() {
+            return Outcome::Exit(EXIT_PANIC);
         }
         Outcome::Fault(Box::new(Fault {
             vector: fault.vector,
             error_code: fault.error_code,
             cr2: fault.cr2,
             signal: fault.signal,
-            registers: Registers { values: fault.registers },
+            registers,
         }))
     }
+
+    fn state(&self) -> CpuState {
+        let Some(report) = self.report() else { return CpuState::of_registers(Registers::default(), 0) };
+        let mut registers = Registers { values: report.registers };
+        if stub_offset(&registers).is_some_and(in_socket_stub) {
+            registers.values[7] = registers.values[7].wrapping_add(SOCKET_STUB_FRAME);
+        }
+        CpuState::of_registers(registers, report.cr2).leave_stub(self.memory)
+    }
+
+    fn signal(&self, number: u32) -> bool {
+        let child = lock(&self.child);
+        let number = libc::c_int::try_from(number).unwrap_or(0);
+        // SAFETY: a system call on numbers; under the lock the pid is still the child's.
+        child.is_some() && unsafe { libc::kill(self.pid, number) } == 0
+    }
+
+    fn report_magic(&self) -> Option<&AtomicU32> {
+        self.memory.atomic_u32(report_place()).ok()
+    }
+}
+
+/// Address of the report; its magic comes first.
+fn report_place() -> u64 {
+    REGION_RING.start.saturating_add(u64::from(SANDBOX_FAULT_OFFSET))
+}
+
+/// Where in the stubs page the program counter is.
+fn stub_offset(registers: &Registers) -> Option<u64> {
+    registers.rip().checked_sub(REGION_STUBS.start).filter(|offset| *offset < REGION_STUBS.size)
 }
 
 impl Wake for ProcessBackend<'_> {
@@ -216,10 +283,31 @@ impl Wake for ProcessBackend<'_> {
 
 impl Stop for ProcessBackend<'_> {
     fn stop_guest(&self) {
+        // With dumps it is first asked for its registers; a guest cannot block signals.
+        if self.dumps && self.stops.fetch_add(1, Ordering::Relaxed) < POLITE_STOPS && self.signal(SANDBOX_STOP_SIGNAL) {
+            return;
+        }
         if let Some(child) = lock(&self.child).as_mut() {
             // Fails only for a child that has ended.
             let _ = child.kill();
         }
+    }
+
+    fn while_paused(&self, action: &mut dyn FnMut(CpuState)) -> bool {
+        let Some(magic) = self.report_magic() else { return false };
+        magic.store(0, Ordering::Release);
+        if !self.signal(SANDBOX_PAUSE_SIGNAL) {
+            return false;
+        }
+        for _ in 0..PAUSE_LOOKS {
+            if magic.load(Ordering::Acquire) == SANDBOX_FAULT_MAGIC {
+                action(self.state());
+                magic.store(0, Ordering::Release);
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        false
     }
 
     fn cpu_time(&self) -> Duration {
@@ -249,6 +337,15 @@ impl Backend for ProcessBackend<'_> {
             None => Outcome::HostError("the guest process was waited for twice".into()),
         }
     }
+
+    fn final_state(&self, _: &Outcome) -> CpuState {
+        self.state()
+    }
+}
+
+/// Whether an offset in the stubs page is inside the system call of `doorbell` or `wait`, the first two functions.
+fn in_socket_stub(offset: u64) -> bool {
+    offset / STUB_STRIDE < 2 && SOCKET_STUB_BODY.contains(&(offset % STUB_STRIDE))
 }
 
 /// Blocks until the child has ended, and leaves it to be reaped, so that its pid stays its own.

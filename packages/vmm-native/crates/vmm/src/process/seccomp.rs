@@ -11,7 +11,9 @@ use seccompiler::{
 const DOORBELL_BYTES: u64 = 4;
 
 /// Instructions in the kernel's `struct sock_filter` encoding, one u64 each.
-pub fn filter() -> Result<Vec<u64>, String> {
+///
+/// A guest that may be paused for a dump may also return from a signal: that can only change its own registers.
+pub fn filter(pausable: bool) -> Result<Vec<u64>, String> {
     let say = |error: seccompiler::BackendError| format!("seccomp filter: {error}");
     let doorbell = || -> Result<SeccompRule, seccompiler::BackendError> {
         SeccompRule::new(vec![
@@ -29,13 +31,16 @@ pub fn filter() -> Result<Vec<u64>, String> {
             u64::from(SANDBOX_SETUP_STATUS),
         )?])
     };
-    let rules: BTreeMap<i64, Vec<SeccompRule>> = [
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = [
         (libc::SYS_read, vec![doorbell().map_err(say)?]),
         (libc::SYS_write, vec![doorbell().map_err(say)?]),
         (libc::SYS_exit_group, vec![not_a_failed_setup().map_err(say)?]),
     ]
     .into_iter()
     .collect();
+    if pausable {
+        rules.insert(libc::SYS_rt_sigreturn, Vec::new());
+    }
     let filter =
         SeccompFilter::new(rules, SeccompAction::Trap, SeccompAction::Allow, TargetArch::x86_64).map_err(say)?;
     let program: BpfProgram = filter.try_into().map_err(say)?;
