@@ -12,9 +12,10 @@ export interface Note {
 }
 
 /** Most bytes of notes in a dump; a CPU has some 1,000 to 3,000. */
-export const MAX_NOTE_BYTES = 64 << 20;
+export const MAX_NOTE_BYTES = 32 << 20;
 const HEADER_SIZE = 12;
-const MAX_NOTES = 1 << 20;
+/** Notes that are taken apart; each takes some 300 bytes besides its own. */
+const MAX_NOTES = 1 << 17;
 
 const padded = (length: number): number => (length + 3) & ~3;
 
@@ -65,7 +66,7 @@ export function parseNotes(bytes: Uint8Array, endian: Endian, place: NotePlace):
     notes.push({
       name: name.endsWith('\0') ? name.slice(0, -1) : name,
       type,
-      descriptor: bytes.slice(descriptorAt, descriptorAt + descriptorSize),
+      descriptor: bytes.subarray(descriptorAt, descriptorAt + descriptorSize),
     });
     at = descriptorAt + padded(descriptorSize);
   }

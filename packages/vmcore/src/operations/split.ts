@@ -5,11 +5,11 @@ import { partBounds } from '../write/page-count.js';
 import { writeDump, type WriteOptions } from '../write/write-dump.js';
 
 /** Most parts of a split dump. */
-const MAX_PARTS = 1024;
+const MAX_PARTS = 64;
 
 /**
  * Writes a dump as several kdump-compressed files with about as many pages each (makedumpfile --split).
- * @param files names of the parts, 2 to 1024
+ * @param files names of the parts, 2 to 64
  * @returns the state of each part
  * @throws VmcoreError; parts that were complete stay
  */

@@ -101,6 +101,7 @@ export async function openElf(source: ByteSource, file: DumpFile): Promise<Dump>
   const { segments, notes, warnings } = await readParts(source, header);
   // Where segments overlap the first one counts, as for gdb and crash.
   const pieces = disjoint(segments.starts, segments.lengths, segments.count, false);
+  checkStored(pieces, segments, source);
   const vmcoreinfo = findVmcoreInfo(notes);
   const machine = machineOfElf(header.machine);
   const format = { machine, byteOrder: header.byteOrder, wordBits: header.wordBits };
@@ -128,6 +129,22 @@ export async function openElf(source: ByteSource, file: DumpFile): Promise<Dump>
     close: async () => source.close(),
   };
   return dump;
+}
+
+/** Memory that shares bytes of the file could be claimed without end; dumps have each byte once. */
+function checkStored(pieces: Pieces, segments: Segments, source: ByteSource): void {
+  let stored = 0;
+  for (let piece = 0; piece < pieces.count; piece += 1) {
+    if ((segments.offsets[pieces.owners[piece] ?? 0] ?? -1) < 0) continue;
+    stored += (pieces.ends[piece] ?? 0) - (pieces.starts[piece] ?? 0);
+  }
+  if (stored <= Number(source.size)) return;
+  throw new VmcoreError('BAD_DUMP', 'the segments claim more memory than the file has', {
+    file: source.name,
+    field: 'p_filesz',
+    found: `${stored} bytes of memory`,
+    expected: `at most ${source.size}, the bytes of the file`,
+  });
 }
 
 function isPageSize(size: number): boolean {

@@ -12,8 +12,8 @@ import {
 import { machineOfUtsname, type Machine } from '../structures/machines.js';
 import { dumpTarget, structureCodec, type WordBits } from '../structures/targets.js';
 
-/** Most pages of a bitmap: 128 TiB of 4 KiB pages, 4 GiB of file. */
-const MAX_PAGES = 1n << 35n;
+/** Most pages of a bitmap: 64 TiB of 4 KiB pages, 2 GiB of file. */
+export const MAX_PAGES = 1n << 34n;
 const [MIN_BLOCK, MAX_BLOCK] = [512, 1 << 20];
 
 /** A range of bytes in the file. */

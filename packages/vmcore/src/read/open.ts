@@ -10,7 +10,7 @@ import { isKdump } from './kdump-header.js';
 import { joinParts } from './split-dump.js';
 
 /** Most parts of a split dump. */
-const MAX_PARTS = 1024;
+const MAX_PARTS = 64;
 
 async function startOf(source: ByteSource): Promise<Uint8Array> {
   const start = new Uint8Array(16);

@@ -6,7 +6,7 @@ const CHUNK_BYTES = 256 << 10;
 export const CHUNK_PAGES = CHUNK_BYTES * 8;
 /** Bytes of a group of bits whose rank is kept while its chunk is. */
 const GROUP_BYTES = 512;
-const CACHED_CHUNKS = 8;
+const CACHED_CHUNKS = 4;
 
 /** Set bits of a 32-bit word. */
 function bitsSet(word: number): number {

@@ -1,6 +1,7 @@
 import { VmcoreError } from '../errors.js';
 import type { MemoryImage } from '../image.js';
 import { clipImage } from '../operations/filter.js';
+import { MAX_PAGES } from '../read/kdump-header.js';
 import type { DumpSink } from '../sink/dump-sink.js';
 import { PAGE_DESCRIPTOR_SIZE } from '../structures/diskdump.js';
 import { writeBitmaps } from './bitmap-writer.js';
@@ -100,7 +101,7 @@ export async function writeKdump(
 }
 
 function checkBitmaps(image: MemoryImage, maxMapnr: bigint): void {
-  const [most, limit] = [1n << 35n, 1n << 32n];
+  const [most, limit] = [MAX_PAGES, 1n << 32n];
   const bits32 = image.wordBits === 32 && maxMapnr > limit;
   if (maxMapnr <= most && !bits32) return;
   throw new VmcoreError('UNSUPPORTED', 'the memory does not fit the bitmaps of a kdump-compressed file', {
