@@ -2,7 +2,7 @@ import type { MemoryImage, Utsname } from '../image.js';
 import { encodeNote } from '../notes/note.js';
 import { findVmcoreInfo, VMCOREINFO_NOTE } from '../notes/vmcoreinfo.js';
 import { DiskDumpHeader, KDUMP_FLAG, KDUMP_SIGNATURE, KDUMP_VERSION, KdumpSubHeader } from '../structures/diskdump.js';
-import { utsnameOfMachine } from '../structures/machines.js';
+import { machineOfUtsname, utsnameOfMachine } from '../structures/machines.js';
 import { CORE_NOTE, NT_PRSTATUS } from '../structures/prstatus.js';
 import { dumpTarget, structureCodec } from '../structures/targets.js';
 import type { Compression } from './page-pipeline.js';
@@ -39,16 +39,28 @@ export function flagsOf(compression: Compression): number {
 
 const U32_MAX = 0xffff_ffffn;
 
-/** What `uname` said, as far as it is known: the release is in VMCOREINFO. */
+/**
+ * What `uname` said, as far as it is known: the release is in VMCOREINFO. libkdumpfile, and with it drgn, believes the
+ * machine's name only beside the sysname Linux, a release and a version (its util.c, uts_looks_sane), and QEMU leaves
+ * all three empty, so a dump with the VMCOREINFO of a Linux gets them.
+ */
 function utsnameOf(image: MemoryImage): Utsname {
-  const release = findVmcoreInfo(image.notes)?.osRelease ?? '';
-  const known: Utsname = image.utsname ?? {
-    sysname: '',
-    nodename: '',
-    release,
-    version: '',
-    machine: utsnameOfMachine(image.machine),
-    domainname: '',
+  const {
+    sysname = '',
+    nodename = '',
+    release = '',
+    version = '',
+    machine = '',
+    domainname = '',
+  } = image.utsname ?? {};
+  const osRelease = findVmcoreInfo(image.notes)?.osRelease ?? '';
+  const known: Utsname = {
+    sysname: sysname === '' && osRelease !== '' ? 'Linux' : sysname,
+    nodename,
+    release: release === '' ? osRelease : release,
+    version: version === '' && osRelease !== '' ? '#1' : version,
+    machine: machineOfUtsname(machine) === image.machine ? machine : utsnameOfMachine(image.machine),
+    domainname,
   };
   const cut = (text: string): string => text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 64);
   return {
