@@ -3,25 +3,24 @@ import { spawnSync } from 'node:child_process';
 
 import { ReaderRefusal, complaint, limited } from './reading.js';
 
-/** makedumpfile may exit with 0 and leave nothing, so the file is what counts. */
+/** makedumpfile may exit with 0 and leave nothing, so the files are what counts. */
 function produced(outputs: readonly string[], words: readonly string[]): void {
   for (const output of outputs) rmSync(output, { force: true });
   const finished = limited(['makedumpfile', ...words]);
+  const all = `${finished.stderr}\n${finished.stdout}`;
+  // `timeout` ends as its program did.
+  if (finished.signal !== null) throw new ReaderRefusal('makedumpfile', `crashes: ${finished.signal}`);
   for (const output of outputs) {
-    if (
-      !existsSync(output) ||
-      statSync(output).size === 0 ||
-      !`${finished.stdout}${finished.stderr}`.includes('ompleted')
-    ) {
-      throw new ReaderRefusal('makedumpfile', reason(complaint(finished), `${finished.stderr}\n${finished.stdout}`));
+    if (!existsSync(output) || statSync(output).size === 0 || !all.includes('ompleted')) {
+      throw new ReaderRefusal('makedumpfile', reason(complaint(finished), all));
     }
   }
 }
 
-/** "makedumpfile Failed." says nothing; the line before it does. */
+/** "makedumpfile Failed." says nothing; the line before it does. Names of temporary files differ each time. */
 function reason(last: string, all: string): string {
   const lines = all.split(/[\r\n]+/).filter((line) => /^[a-z_]+: /.test(line));
-  return lines.at(-1)?.trim() ?? last;
+  return (lines.at(-1)?.trim() ?? last).replace(/(vmcoreinfo)\w{6}\b/, '$1…');
 }
 
 /** Writes a dump anew: `flags` are those of makedumpfile, such as `-c -d 1`. */

@@ -209,6 +209,11 @@ export const S390X: Guest = {
 
 export const GUESTS: readonly Guest[] = [X86_64, I386, I386_LOADED, AARCH64, S390X];
 
+/** The name that `@instar/vmcore` has for a register of gdb's. */
+export function vmcoreName(guest: Guest, register: string): string {
+  return guest.processor === 's390x' && register === 'pc' ? 'psw_addr' : register;
+}
+
 /** Assembles a guest into a directory. */
 export function build(guest: Guest, directory: Workdir): BuiltGuest {
   const [object, elf, flat] = [`${guest.name}.o`, `${guest.name}.elf`, `${guest.name}.rom`];

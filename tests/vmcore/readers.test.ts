@@ -1,0 +1,161 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+
+import { openDump } from '@instar/vmcore';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { judgeVersion, requireJudge } from '../support/judge.js';
+import { Random } from '../support/random.js';
+import { Workdir } from '../support/workdir.js';
+import { readWithCrash } from './judges/crash.js';
+import { readWithDrgn } from './judges/drgn.js';
+import { describeFile } from './judges/file.js';
+import { readWithGdb } from './judges/gdb.js';
+import { readWithKdumpfile } from './judges/kdumpfile.js';
+import { convertWithMakedumpfile, rearrange } from './judges/makedumpfile.js';
+import { readElf } from './judges/readelf.js';
+import { ReaderRefusal, type Reading } from './judges/reading.js';
+import { type InventedMachine, OS_RELEASE } from './readers/machines.js';
+import { READERS, type Reader, TABLE_FILE, Table } from './readers/table.js';
+import { type DumpVariant, VARIANTS, writeVariant } from './readers/variants.js';
+import { CRASH, DRGN, FILE, GDB_MULTIARCH, LIBKDUMPFILE, MAKEDUMPFILE, READELF } from './tools.js';
+
+const SEED = Number(process.env['INSTAR_SEED'] ?? 20_261_121);
+const PLACES = 1000;
+const JUDGES = {
+  gdb: GDB_MULTIARCH,
+  crash: CRASH,
+  makedumpfile: MAKEDUMPFILE,
+  libkdumpfile: LIBKDUMPFILE,
+  drgn: DRGN,
+  readelf: READELF,
+  file: FILE,
+} as const;
+
+const table = new Table();
+
+/** Holds what a reader found to what was written. @returns what was compared */
+function compared(reading: Reading, machine: InventedMachine, expected: readonly Buffer[]): string[] {
+  const same: string[] = [];
+  if (reading.cpus !== undefined) {
+    expect(reading.cpus).toEqual(machine.cpus);
+    same.push('R');
+  }
+  if (reading.bytes !== undefined) {
+    const differing = expected.findIndex((bytes, index) => reading.bytes?.[index]?.equals(bytes) !== true);
+    expect({ differing, read: reading.bytes[differing] }).toEqual({ differing: -1, read: undefined });
+    expect(reading.bytes).toHaveLength(expected.length);
+    same.push('B');
+  }
+  if (reading.vmcoreinfo !== undefined || reading.osRelease !== undefined) {
+    if (reading.vmcoreinfo !== undefined) expect(reading.vmcoreinfo).toBe(machine.vmcoreinfo);
+    else expect({ [OS_RELEASE]: machine.vmcoreinfo !== undefined }).toEqual({ [reading.osRelease ?? '']: true });
+    same.push('V');
+  }
+  return same;
+}
+
+describe.each(VARIANTS)('$name', (variant: DumpVariant) => {
+  const { machine, options } = variant;
+  let directory: Workdir;
+  let expected: readonly Buffer[] = [];
+  const places = machine.memory.places(PLACES, new Random(SEED));
+  const names = Object.keys(machine.cpus[0] ?? {});
+  const file = (): string => directory.file('dump');
+
+  beforeAll(async () => {
+    directory = new Workdir();
+    expected = places.map((place) => machine.memory.bytes(place));
+    await writeVariant(variant, file());
+  });
+
+  afterAll(() => {
+    directory.remove();
+  });
+
+  /** All that `@instar/vmcore` itself finds in a dump, as a reader among others. */
+  async function readByOurselves(path: string): Promise<Reading> {
+    const dump = await openDump(path);
+    const bytes: Buffer[] = [];
+    for (const { address, length } of places) {
+      bytes.push(Buffer.from(await dump.read(address, length, { excluded: 'zero' })));
+    }
+    const renamed = (registers: Readonly<Record<string, bigint>>): Record<string, bigint> =>
+      Object.fromEntries(names.map((name) => [name, registers[name] ?? registers['psw_addr'] ?? -1n]));
+    const cpus = dump.cpus.map(({ registers }) => renamed(registers));
+    await dump.close();
+    // Without VMCOREINFO makedumpfile names no machine in the header.
+    return { cpus: dump.machine === 'unknown' ? undefined : cpus, bytes, vmcoreinfo: dump.vmcoreinfo?.text };
+  }
+
+  /** Reads by one of the programs. @throws ReaderRefusal */
+  async function readBy(reader: Reader): Promise<string[]> {
+    switch (reader) {
+      case 'gdb':
+        return compared(readWithGdb(file(), places, names, true), machine, expected);
+      case 'crash':
+        return compared(readWithCrash(file()), machine, expected);
+      case 'libkdumpfile':
+        return compared(readWithKdumpfile(file(), places, names), machine, expected);
+      case 'drgn':
+        return compared(readWithDrgn(file(), places, names), machine, expected);
+      case 'makedumpfile': {
+        const result = directory.file('result');
+        if (options.flattened) {
+          rearrange(file(), result);
+          const plain = directory.file('plain');
+          await writeVariant({ ...variant, options: { ...options, flattened: false } }, plain);
+          expect(readFileSync(result).equals(readFileSync(plain))).toBe(true);
+          return ['='];
+        }
+        convertWithMakedumpfile(file(), result, ['-c', '-d', '0']);
+        return ['C', ...compared(await readByOurselves(result), machine, expected)];
+      }
+      case 'readelf': {
+        const shown = readElf(file());
+        const [elfClass, data, name] = machine.readelf;
+        expect(shown).toMatchObject({ elfClass, machine: name, type: 'CORE (Core file)', warnings: [] });
+        expect(shown.data).toMatch(data);
+        const loads = shown.segments.filter(({ type }) => type === 'LOAD');
+        expect(loads.map(({ physical, fileSize }) => ({ start: physical, length: fileSize }))).toEqual(
+          machine.memory.ranges,
+        );
+        const info = machine.vmcoreinfo === undefined ? [] : ['VMCOREINFO'];
+        expect(shown.notes.map(({ owner }) => owner)).toEqual(['CORE', 'CORE', ...info]);
+        return ['H'];
+      }
+      case 'file': {
+        const described = describeFile(file());
+        const kind = options.format === 'elf' ? /^ELF (32|64)-bit [LM]SB core file/ : /^Kdump compressed dump v/;
+        if (options.flattened && options.format === 'elf') throw new ReaderRefusal('file', described);
+        expect(described).toMatch(options.flattened ? /^Flattened kdump compressed dump v/ : kind);
+        return ['T'];
+      }
+    }
+  }
+
+  it('is read by its writer', async () => {
+    expect(compared(await readByOurselves(file()), machine, expected)).toEqual(
+      machine.vmcoreinfo === undefined ? ['R', 'B'] : ['R', 'B', 'V'],
+    );
+  });
+
+  it.each(READERS)('%s: what it reads is the same', async (reader) => {
+    if (judgeVersion(JUDGES[reader]) === undefined) return;
+    try {
+      table.set(variant.name, reader, { same: await readBy(reader) });
+    } catch (error) {
+      if (!(error instanceof ReaderRefusal)) throw error;
+      table.set(variant.name, reader, { refused: error.message.replaceAll(directory.path, '').replaceAll(/`/g, "'") });
+    }
+  });
+});
+
+describe('docs/vmcore-readers.md', () => {
+  it('says which reader reads which variant', async (context) => {
+    for (const reader of READERS) requireJudge(context, JUDGES[reader]);
+    expect(table.size, 'this test needs those before it').toBe(VARIANTS.length * READERS.length);
+    const markdown = await table.markdown(VARIANTS.map(({ name }) => name));
+    if (process.env['INSTAR_WRITE_TABLE'] === '1') writeFileSync(TABLE_FILE, markdown);
+    expect(readFileSync(TABLE_FILE, 'utf8'), 'npm test with INSTAR_WRITE_TABLE=1 writes it anew').toBe(markdown);
+  });
+});
