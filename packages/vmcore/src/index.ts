@@ -9,7 +9,7 @@ export { VMCOREINFO_NOTE, VmcoreInfo } from './notes/vmcoreinfo.js';
 export { filterImage } from './operations/filter.js';
 export type { MemoryFilter } from './operations/filter.js';
 export { flatten, unflatten } from './operations/flatten.js';
-export type { FlattenOptions } from './operations/flatten.js';
+export type { FlattenOptions, UnflattenOptions } from './operations/flatten.js';
 export { splitDump } from './operations/split.js';
 export { verifyDump } from './operations/verify.js';
 export type { VerifyOptions, VerifyReport } from './operations/verify.js';

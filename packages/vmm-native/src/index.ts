@@ -89,6 +89,11 @@ export function deviceSize(fd: number): bigint {
   return guarded(() => binding().deviceSize(fd));
 }
 
+/** The first byte from `offset` on that is not in a hole (lseek SEEK_DATA); null when only a hole follows. */
+export function nextData(fd: number, offset: bigint): bigint | null {
+  return guarded(() => binding().nextData(fd, offset));
+}
+
 /**
  * Allocates what `length` bytes at `offset` of a file have of holes (fallocate); its bytes do not change, and the file
  * grows where it is shorter. False where the file system cannot.

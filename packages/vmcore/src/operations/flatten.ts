@@ -23,6 +23,12 @@ export interface FlattenOptions {
   readonly onProgress?: ((done: bigint, total: bigint) => void) | undefined;
 }
 
+/** How a flattened stream is rearranged. */
+export interface UnflattenOptions extends FlattenOptions {
+  /** Bytes of the stream, where they are known. */
+  readonly size?: bigint | undefined;
+}
+
 /**
  * Writes any dump file as a flattened stream.
  * @throws VmcoreError `INVALID_ARGUMENT` when it is one already, `READ_FAILED`, `WRITE_FAILED`, `ABORTED`
@@ -65,14 +71,26 @@ class StreamReader {
   /** Bytes that were taken. */
   position = 0n;
 
-  constructor(stream: AsyncIterable<unknown>) {
+  readonly #aborted: Promise<never>;
+
+  constructor(stream: AsyncIterable<unknown>, signal: AbortSignal | undefined) {
     this.#chunks = stream[Symbol.asyncIterator]();
+    this.#aborted = new Promise((_resolve, reject) => {
+      const abort = (): void => {
+        reject(new VmcoreError('ABORTED', 'cancelled', { cause: signal?.reason }));
+      };
+      if (signal?.aborted === true) abort();
+      else signal?.addEventListener('abort', abort, { once: true });
+    });
+    // Whoever waits for bytes is told; when nobody does, nobody need be.
+    this.#aborted.catch(() => undefined);
   }
 
   /** At least one byte and at most so many; undefined at the end. The bytes stay valid until the next call. */
   async some(most: number): Promise<Uint8Array | undefined> {
     while (this.#held.length === 0) {
-      const next = await this.#chunks.next();
+      // A pipe may never deliver anything.
+      const next = await Promise.race([this.#chunks.next(), this.#aborted]);
       if (next.done === true) return undefined;
       if (!(next.value instanceof Uint8Array)) throw new TypeError('the stream must deliver bytes');
       this.#held = next.value;
@@ -109,9 +127,24 @@ export async function unflatten(
   stream: Readable | AsyncIterable<Uint8Array>,
   file: string,
   name: string,
-  options: FlattenOptions & { readonly size?: bigint | undefined } = {},
+  options: UnflattenOptions = {},
 ): Promise<void> {
-  const reader = new StreamReader(stream);
+  const reader = new StreamReader(stream, options.signal);
+  try {
+    await rearrangeInto(reader, file, name, options);
+  } catch (error) {
+    // A pipe that is still open would keep the program waiting for it.
+    if ('destroy' in stream) stream.destroy();
+    throw error;
+  }
+}
+
+async function rearrangeInto(
+  reader: StreamReader,
+  file: string,
+  name: string,
+  options: UnflattenOptions,
+): Promise<void> {
   const start = await reader.exactly(FLATTENED_HEADER_SIZE);
   if (start === undefined || !isFlattened(start)) {
     throw new VmcoreError('NOT_A_DUMP', 'is no flattened stream', {
@@ -134,7 +167,7 @@ async function rearrange(
   reader: StreamReader,
   output: DumpSink,
   name: string,
-  { signal, onProgress, size: total = 0n }: FlattenOptions & { readonly size?: bigint | undefined },
+  { signal, onProgress, size: total = 0n }: UnflattenOptions,
 ): Promise<bigint> {
   let length = 0n;
   const ended = (): VmcoreError =>

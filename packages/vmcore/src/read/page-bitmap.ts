@@ -90,12 +90,18 @@ export class PageBitmap {
   }
 
   async #load(index: number): Promise<Chunk> {
+    const start = this.#offset + BigInt(index) * BigInt(CHUNK_BYTES);
+    // Most of a bitmap of sparse memory is a hole, which takes long to read.
+    if (this.#source.nextData !== undefined) {
+      const data = this.#source.nextData(start);
+      if (data === undefined || data >= start + BigInt(CHUNK_BYTES)) return CLEAR;
+    }
     const bytes = this.#spare ?? new Uint8Array(CHUNK_BYTES);
     this.#spare = undefined;
     const pages = Math.min(CHUNK_PAGES, this.length - index * CHUNK_PAGES);
     if (pages > 0) {
       const used = bytes.subarray(0, Math.ceil(pages / 8));
-      await fillFrom(this.#source, this.#offset + BigInt(index) * BigInt(CHUNK_BYTES), used, 'bitmap');
+      await fillFrom(this.#source, start, used, 'bitmap');
       if (pages % 8 !== 0) used[used.length - 1] = (used[used.length - 1] ?? 0) & ((1 << (pages % 8)) - 1);
     }
     if (pages < CHUNK_PAGES) bytes.fill(0, Math.max(0, Math.ceil(pages / 8)));

@@ -113,10 +113,11 @@ export class PageStore {
     for (const stored of pages.slice(first)) {
       if (!this.#isZero(stored)) {
         const next = stored.offset + BigInt(stored.size);
-        const near = stored.offset >= position && stored.offset - position <= BigInt(GAP_BYTES);
+        // Pages may share stored bytes, which are read once.
+        const near = stored.offset >= start && stored.offset - position <= BigInt(GAP_BYTES);
         if (position === 0n) start = stored.offset;
         else if (!near || next - start > BigInt(SPAN_BYTES)) break;
-        position = next;
+        if (next > position) position = next;
       }
       end += 1;
     }

@@ -11,6 +11,11 @@ export interface ByteSource {
    * @throws VmcoreError `READ_FAILED`, `BAD_DUMP`
    */
   read(offset: bigint, target: Uint8Array): Promise<number>;
+  /**
+   * The first byte from an offset on that may be other than zero; undefined when all that follow are zeros. Sources that
+   * do not know leave it out. What lies between need not be read.
+   */
+  readonly nextData?: (offset: bigint) => bigint | undefined;
   close(): Promise<void>;
 }
 

@@ -1,3 +1,4 @@
+import { nextData } from '@instar/vmm-native';
 import { close, constants, fstat, open, read } from 'node:fs';
 import { promisify } from 'node:util';
 import { VmcoreError } from '../errors.js';
@@ -59,6 +60,14 @@ function openedFile(fd: number, name: string, size: bigint): ByteSource {
         }
       }
       return done;
+    },
+    nextData(offset) {
+      try {
+        return offset >= size ? undefined : (nextData(fd, offset) ?? undefined);
+      } catch {
+        // A file system that does not tell where its holes are.
+        return offset;
+      }
     },
     async close() {
       if (!open) return;

@@ -66,6 +66,13 @@ export async function flattenedSource(stream: ByteSource): Promise<ByteSource> {
       await readPieces(stream, index, runData, start, target.subarray(0, length));
       return length;
     },
+    nextData(offset) {
+      if (offset >= index.size) return undefined;
+      const piece = pieceAt(index.pieces, Number(offset));
+      if (piece === index.pieces.count) return undefined;
+      const start = BigInt(index.pieces.starts[piece] ?? 0);
+      return start > offset ? start : offset;
+    },
     close: async () => stream.close(),
   };
 }

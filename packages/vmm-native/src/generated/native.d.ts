@@ -111,6 +111,9 @@ export declare function lockForReading(fd: number): boolean
 /** Takes the locks of a writer on an image. False means that another process uses it. */
 export declare function lockForWriting(fd: number): boolean
 
+/** The first byte from `offset` on that is not in a hole; null when only a hole follows. */
+export declare function nextData(fd: number, offset: bigint): bigint | null
+
 /** A range of guest memory. */
 export interface NoteRange {
   /** Guest physical address. */

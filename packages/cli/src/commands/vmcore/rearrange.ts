@@ -50,8 +50,10 @@ export async function unflattenFile(
       const why = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
       throw new EngineError('READ_FAILED', `cannot be read (${why})`, { file: input, cause: error });
     });
-    if (!found.isFile() && !found.isFIFO()) {
-      throw new EngineError('READ_FAILED', 'is neither a regular file nor a pipe', { file: input });
+    if (!found.isFile()) {
+      throw new EngineError('READ_FAILED', 'is no regular file; a pipe is read as - from standard input', {
+        file: input,
+      });
     }
     const stream = createReadStream(input, { highWaterMark: CHUNK, signal });
     await unflatten(stream, output, input, { ...options, signal, size: found.size });

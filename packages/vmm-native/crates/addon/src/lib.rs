@@ -228,6 +228,13 @@ pub fn device_size(fd: i32) -> Result<BigInt, Failure> {
     files::size(fd).map(BigInt::from).map_err(|error| io_failure(&error))
 }
 
+/// The first byte from `offset` on that is not in a hole; null when only a hole follows.
+#[napi(catch_unwind)]
+pub fn next_data(fd: i32, offset: BigInt) -> Result<Option<BigInt>, Failure> {
+    let from = to_u64(&offset, "offset").map_err(|text| failure(&format!("ERRNO_{}", libc::EINVAL), text))?;
+    files::next_data(fd, from).map(|found| found.map(BigInt::from)).map_err(|error| io_failure(&error))
+}
+
 /// Allocates what a range of a file has of holes. False where the file system cannot.
 #[napi(catch_unwind)]
 pub fn allocate_file_range(fd: i32, offset: BigInt, length: BigInt) -> Result<bool, Failure> {

@@ -193,6 +193,21 @@ pub fn size(fd: RawFd) -> io::Result<u64> {
     u64::try_from(end).map_err(|_| io::Error::last_os_error())
 }
 
+/// The first byte from `offset` on that is not in a hole, or None when only a hole follows (the position of the
+/// descriptor moves). A file system without holes has data everywhere.
+pub fn next_data(fd: RawFd, offset: u64) -> io::Result<Option<u64>> {
+    let from = offset_of(offset)?;
+    // SAFETY: lseek on plain integers.
+    let found = unsafe { libc::lseek(fd, from, libc::SEEK_DATA) };
+    match u64::try_from(found) {
+        Ok(data) => Ok(Some(data)),
+        Err(_) => match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::ENXIO) => Ok(None),
+            error => Err(error),
+        },
+    }
+}
+
 /// Copies a range from file to file inside the kernel (copy_file_range(2)). `Ok(false)` when these two files cannot be
 /// copied so and nothing was written; a source that ends early is EIO.
 pub fn copy_range(source: RawFd, target: RawFd, source_offset: u64, offset: u64, length: u64) -> io::Result<bool> {
