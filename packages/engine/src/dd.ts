@@ -6,7 +6,7 @@ import { EngineError } from './errors.js';
 import { forcedFormat, formatName } from './formats.js';
 import { guestConvert, type ConvertOutcome, type GuestContext, type GuestDevice } from './guest.js';
 import { openInput } from './input-file.js';
-import { warnOfProcess, type OperationControl } from './operation.js';
+import { guestContext, warnOfProcess, type OperationControl } from './operation.js';
 import { createOutput } from './output-file.js';
 import { abandonQuietly, type OutputFile } from './output-request.js';
 import { chooseSandbox } from './sandbox.js';
@@ -34,7 +34,7 @@ export async function dd(options: DdOptions, control: OperationControl = {}): Pr
   const probe = forcedFormat(request.inputFormat, input.path);
   const sandbox = chooseSandbox(control.sandbox ?? 'auto');
   warnOfProcess(sandbox, control);
-  const context: GuestContext = { sandbox, limits: control.limits ?? {}, signal: control.signal };
+  const context = guestContext(sandbox, control);
   const forceShare = request.forceShare === true;
   const file = await openInput(input.path, forceShare);
   const chain = await openChain(file, probe, request.pathPolicy, forceShare, context);

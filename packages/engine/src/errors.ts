@@ -21,6 +21,7 @@ export type EngineErrorCode =
   | 'FILE_NOT_USABLE'
   | 'GUEST_FAILED'
   | 'GUEST_LIMIT'
+  | 'GUEST_NOT_RUNNING'
   | 'INPUT_IN_USE'
   | 'INVALID_OPTION'
   | 'NO_SPACE'

@@ -23,10 +23,15 @@ import {
   runGuest,
   VmmError,
   type DeviceOptions,
+  type DumpReport,
   type LimitOptions,
   type RunReport,
 } from '@instar/vmm-native';
 import { getSystemErrorName } from 'node:util';
+import { DumpMemory } from './dump-memory.js';
+import { attach, type DumpRequests } from './dump-requests.js';
+import type { DumpTarget, WrittenDump } from './dump-target.js';
+import { writeGuestDump } from './dump-write.js';
 import { EngineError, describeSystemError, type EngineErrorCode } from './errors.js';
 import { escapeText } from './escape.js';
 import { guestImage, type Sandbox } from './sandbox.js';
@@ -56,6 +61,10 @@ export interface GuestContext {
   readonly signal?: AbortSignal | undefined;
   /** Called a few times a second with bytes done and bytes to do. */
   readonly onProgress?: ((done: bigint, total: bigint) => void) | undefined;
+  readonly dumpOnCrash?: DumpTarget | undefined;
+  readonly dumps?: DumpRequests | undefined;
+  readonly onDump?: ((dump: WrittenDump) => void) | undefined;
+  readonly onWarning?: ((warning: string) => void) | undefined;
 }
 
 /** Layers that a backing chain may have. */
@@ -73,6 +82,7 @@ async function run(
   }
   const { signal, onProgress, limits } = context;
   throwIfAborted(signal);
+  const memory = context.dumpOnCrash && (await DumpMemory.create(context.dumpOnCrash.path));
   const control = createControl();
   const onAbort = (): void => {
     control.cancel();
@@ -84,6 +94,7 @@ async function run(
       const { done, total } = control.progress();
       onProgress(done, total);
     }, PROGRESS_INTERVAL_MS);
+  const detach = attach(context.dumps, control);
   const limitOptions: LimitOptions = { ...limits, ...(outputBytes === undefined ? {} : { outputBytes }) };
   try {
     const report = await runGuest(
@@ -99,9 +110,11 @@ async function run(
         sandbox: context.sandbox,
         helper: sandboxHelperPath(),
         limits: limitOptions,
+        ...(memory === undefined && context.dumps === undefined ? {} : { dump: memory ? { fd: memory.fd } : {} }),
       },
       control,
     );
+    if (memory !== undefined && report.dump !== undefined) await keepDump(report.dump, memory, context);
     throwIfAborted(signal);
     return report;
   } catch (error) {
@@ -111,8 +124,22 @@ async function run(
     }
     throw error;
   } finally {
+    detach();
+    await memory?.close();
     clearInterval(timer);
     signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/** Writes the dump of a crash. The crash is what the caller must hear of, so a failure of this is a warning. */
+async function keepDump(report: DumpReport, memory: DumpMemory, context: GuestContext): Promise<void> {
+  const { dumpOnCrash, onDump, onWarning, signal } = context;
+  if (dumpOnCrash === undefined) return;
+  try {
+    onDump?.(await writeGuestDump(report, memory, dumpOnCrash, { signal }));
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    onWarning?.(error.message);
   }
 }
 

@@ -8,7 +8,7 @@ import { openInput, type InputFile } from './input-file.js';
 import { combinePath, type PathPolicy } from './path-policy.js';
 import { chooseSandbox, type Sandbox } from './sandbox.js';
 import { judge, judgeUnreadable, type SafetyVerdict } from './safety.js';
-import { warnOfProcess, type OperationControl } from './operation.js';
+import { guestContext, warnOfProcess, type OperationControl } from './operation.js';
 import { DEVICE_ROLE, NO_PARENT } from '@instar/shared-abi';
 
 /** An internal snapshot. */
@@ -152,7 +152,7 @@ function describe(file: InputFile, info: ImageInfo, sandbox: Sandbox): ImageDesc
 function contextOf(control: OperationControl): GuestContext {
   const sandbox = chooseSandbox(control.sandbox ?? 'auto');
   warnOfProcess(sandbox, control);
-  return { sandbox, limits: control.limits ?? {}, signal: control.signal };
+  return guestContext(sandbox, control);
 }
 
 /**

@@ -1,4 +1,6 @@
-import type { GuestLimits } from './guest.js';
+import type { DumpRequests } from './dump-requests.js';
+import type { DumpTarget, WrittenDump } from './dump-target.js';
+import type { GuestContext, GuestLimits } from './guest.js';
 import { kvmUnavailableReason, type Sandbox, type SandboxChoice } from './sandbox.js';
 
 /** How an operation runs and what it tells. */
@@ -12,6 +14,21 @@ export interface OperationControl {
   /** Which sandbox (default `auto`: KVM where it works). */
   readonly sandbox?: SandboxChoice | undefined;
   readonly limits?: GuestLimits | undefined;
+  /**
+   * Where to leave a dump of the guest's memory when it crashes, breaks a rule of its sandbox or passes a limit. Off by
+   * default: a dump holds data of the images (passphrases are zeroed). The operation fails as it would without it.
+   */
+  readonly dumpOnCrash?: DumpTarget | undefined;
+  /** Takes dumps while the operation goes on. */
+  readonly dumps?: DumpRequests | undefined;
+  /** Called when a dump of a crash is complete. */
+  readonly onDump?: ((dump: WrittenDump) => void) | undefined;
+}
+
+/** How an operation's guests run. */
+export function guestContext(sandbox: Sandbox, control: OperationControl): GuestContext {
+  const { signal, limits, dumpOnCrash, dumps, onDump, onWarning } = control;
+  return { sandbox, limits: limits ?? {}, signal, dumpOnCrash, dumps, onDump, onWarning };
 }
 
 /** The process sandbox is weaker than a VM, which a user should know. */

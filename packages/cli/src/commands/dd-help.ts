@@ -25,6 +25,8 @@ Options:
       --sandbox KIND       kvm, process or auto (default: kvm where it works, else process)
       --allow-path DIR     let the image use backing and data files in DIR as well; may be repeated
       --no-backing         refuse images that refer to other files
+      --dump-on-crash FILE leave a memory dump of the sandbox in FILE when its program crashes or is stopped by a limit
+      --dump-on-signal FILE  leave one whenever this process gets SIGUSR2; the copy goes on
   -h, --help               this text
 
 Numbers: decimal with an optional fraction and one of B K M G T P E (1024-based), or 0x and hexadecimal digits.
@@ -33,6 +35,9 @@ By default a backing file must lie in the directory of the image that names it.
 
 The output is written beside its final name and put in place when it is complete: after a failure or Ctrl-C a file
 that existed before is as it was.
+
+Dumps are off by default, because they hold data of the images. FILE has mode 0600, passphrases in it are zeroed; a
+name that ends in .zst is compressed.
 
 Exit codes: 0 done, 1 refused or failed, 130 interrupted (Ctrl-C), 143 terminated.
 

@@ -14,6 +14,7 @@ import { printError } from '../render/errors.js';
 import { toJson } from '../render/json.js';
 import { progressBar, progressLines, type ProgressDisplay } from '../render/progress.js';
 import { humanSize } from '../render/size.js';
+import { listenForDumps, takeDumpFlags, type DumpListener } from './dd-dump.js';
 import { DD_HELP } from './dd-help.js';
 
 const STANDARD_INPUT = 0;
@@ -63,9 +64,11 @@ export async function ddCommand(tokens: readonly string[]): Promise<number> {
   let json: NodeJS.WriteStream | undefined = tokens.includes('--json') ? process.stdout : undefined;
   const interrupt = listenForInterrupt();
   let progress: ProgressDisplay | undefined;
+  let dumps: DumpListener | undefined;
   const warnings: string[] = [];
   try {
-    const operands = parseDd(tokens);
+    const taken = takeDumpFlags(tokens);
+    const operands = parseDd(taken.rest);
     if (operands.kind === 'help') {
       process.stdout.write(DD_HELP);
       return EXIT_CODES.OK;
@@ -73,7 +76,9 @@ export async function ddCommand(tokens: readonly string[]): Promise<number> {
     json = operands.json ? (operands.of === '-' ? process.stderr : process.stdout) : undefined;
     const options = toOptions(operands);
     progress = await display(operands);
+    dumps = listenForDumps('dd', taken.dumps);
     const result = await dd(options, {
+      ...dumps.control,
       signal: interrupt.signal,
       sandbox: operands.sandbox,
       onProgress: progress?.update.bind(progress),
@@ -93,6 +98,7 @@ export async function ddCommand(tokens: readonly string[]): Promise<number> {
     printError('dd', error, json);
     return EXIT_CODES.FAILURE;
   } finally {
+    await dumps?.dispose();
     interrupt.dispose();
   }
 }

@@ -17,8 +17,9 @@ import { printError } from '../render/errors.js';
 import { infoRecord } from '../render/info-json.js';
 import { infoText } from '../render/info-text.js';
 import { toJson } from '../render/json.js';
+import { listenForDumps, type DumpFlags, type DumpListener } from './dd-dump.js';
 
-interface InfoFlags {
+interface InfoFlags extends DumpFlags {
   readonly format?: string;
   readonly output: 'human' | 'json';
   readonly json?: boolean;
@@ -61,12 +62,18 @@ function parser(commander: Commander): Command {
       [],
     )
     .option('--sandbox <kind>', 'kvm, process or auto', oneOf(['kvm', 'process', 'auto'] as const), 'auto')
+    .option(
+      '--dump-on-crash <file>',
+      'leave a memory dump of the sandbox when its program crashes or is stopped by a limit',
+    )
+    .option('--dump-on-signal <file>', 'leave one whenever this process gets SIGUSR2')
     .option('--image-opts', '', refused('--image-opts', 'it opens whatever block driver the text names'))
     .option('--object <def>', '', refused('--object', 'secrets and throttling are not needed to describe an image'))
     .configureHelp({ visibleOptions: (command) => command.options.filter((option) => option.description !== '') })
     .addHelpText(
       'after',
-      '\nExit codes: 0 done, 1 refused or failed, 3 not safe (with --require-safe), 130 interrupted.',
+      '\nDumps are off by default: they hold data of the image (mode 0600, passphrases zeroed; *.zst is compressed).' +
+        '\nExit codes: 0 done, 1 refused or failed, 3 not safe (with --require-safe), 130 interrupted.',
     )
     .showSuggestionAfterError(false)
     .exitOverride()
@@ -122,6 +129,7 @@ async function describe(file: string, flags: InfoFlags, control: OperationContro
 /** `instar info`: returns the exit code. */
 export async function infoCommand(tokens: readonly string[]): Promise<number> {
   const interrupt = listenForInterrupt();
+  let dumps: DumpListener | undefined;
   // Loaded here, so that the other commands do not wait for it.
   const commander = await import('commander');
   let json = tokens.includes('--json') || tokens.includes('--output=json');
@@ -130,7 +138,9 @@ export async function infoCommand(tokens: readonly string[]): Promise<number> {
     const flags = command.opts<InfoFlags>();
     json = flags.json === true || flags.output === 'json';
     const [file = ''] = command.args;
+    dumps = listenForDumps('info', flags);
     const control: OperationControl = {
+      ...dumps.control,
       signal: interrupt.signal,
       sandbox: flags.sandbox,
       onWarning: (warning) => {
@@ -149,6 +159,7 @@ export async function infoCommand(tokens: readonly string[]): Promise<number> {
     printError('info', shown, json ? process.stdout : undefined);
     return EXIT_CODES.FAILURE;
   } finally {
+    await dumps?.dispose();
     interrupt.dispose();
   }
 }

@@ -42,6 +42,8 @@ pub fn probe(helper: &Path) -> Result<(), String> {
 const POLITE_STOPS: u32 = 50;
 /// Looks for the report of a paused process, a millisecond apart.
 const PAUSE_LOOKS: u32 = 1000;
+/// Which of the call table's functions ends the guest.
+const EXIT_STUB: u64 = 2;
 /// Where a socket stub has moved the stack pointer, and by how much.
 const SOCKET_STUB_BODY: std::ops::RangeInclusive<u64> = 4..=21;
 const SOCKET_STUB_FRAME: u64 = 16;
@@ -217,7 +219,8 @@ impl<'a> ProcessBackend<'a> {
             return Outcome::Violation("the guest process ended as if it had been stopped".into());
         }
         let registers = Registers { values: fault.registers };
-        if self.dumps && stub_offset(&registers).is_some() {
+        let illegal = i32::try_from(fault.signal) == Ok(libc::SIGILL);
+        if self.dumps && illegal && stub_offset(&registers).is_some_and(|offset| offset / STUB_STRIDE == EXIT_STUB) {
             return Outcome::Exit(EXIT_PANIC);
         }
         Outcome::Fault(Box::new(Fault {
