@@ -47,7 +47,7 @@ export class Table {
       '',
       '- **R**: the registers of both CPUs are the same. **B**: so are the bytes at 1,000 random physical addresses.',
       '- **V**: so is VMCOREINFO; crash and drgn show its OSRELEASE only.',
-      '- **C**: makedumpfile writes it anew (`-c -d 0`), and all memory, registers and notes in the result are the same.',
+      '- **C**: makedumpfile writes it anew (`-c -d 0`); the letters behind tell what is the same in the result.',
       '- **=**: `makedumpfile -R` makes the very bytes of the file that is not flattened.',
       '- **H**: class, byte order, machine, segments and notes are the same. **T**: the type is named.',
       "- **no**: the reader refuses the file; its words stand below. Debian's crash and makedumpfile are built for x86-64 only.",
