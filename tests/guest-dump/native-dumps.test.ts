@@ -153,6 +153,33 @@ describe.each(SANDBOXES)('dumps of the %s sandbox', (sandbox: SandboxKind) => {
     await expect(control.requestDump(fd)).rejects.toThrow(/NOT_RUNNING/);
   });
 
+  it('takes only a note that holds what it claims, and says what is wrong with another', async (context) => {
+    requireSandbox(context, sandbox);
+    const config = BigInt(region('operation_config').start);
+    for (const [format, size, address, warning] of [
+      [2n, 0x100n, config, /format is 2/],
+      [1n, 0x10_0001n, config, /size is 1048577/],
+      [1n, 4n, config, /size is 4/],
+      [1n, 0x100n, BigInt(MEMORY_SIZE) - 1n, /not in guest memory/],
+      [1n, 0x100n, 0xffff_ffff_ffff_ff80n, /not in guest memory/],
+      [1n, 0x100n, config, /header claims|not VMCOREINFO/],
+    ] as const) {
+      const { dump } = await attack('items.describe_note', [7n, format, size, address]);
+      expect(dump?.vmcoreinfo).toMatchObject({ present: true, hostFormat: 1, guestFormat: Number(format) });
+      expect(dump?.vmcoreinfo).toMatchObject({ size: Number(size), paddr: address });
+      expect(dump?.vmcoreinfo.note).toBeUndefined();
+      expect(dump?.vmcoreinfo.warning).toMatch(warning);
+    }
+    const { dump } = await attack('items.describe_note', [0n, 0n, 0x100n, config]);
+    expect(dump?.vmcoreinfo.present).toBe(false);
+    expect(dump?.vmcoreinfo.warning).toBeUndefined();
+    for (const length of [0n, 4n, 15n]) {
+      const partly = await attack('items.describe_partly', [length]);
+      expect(partly.dump?.vmcoreinfo.note, 'the first description stands').toBeDefined();
+    }
+    expect(await attack('items.read_back', [0x19n])).toMatchObject({ outcome: 'exit', exitCode: 0 });
+  });
+
   it('says why where the file cannot be written', async (context) => {
     requireSandbox(context, sandbox);
     const readOnly = openSync(join(directory, 'memory'), 'r');

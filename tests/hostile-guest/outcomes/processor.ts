@@ -257,4 +257,11 @@ const PORTS: readonly Row[] = [
   openPort('outs32', 'the exit port, from a window of zeros', [EXIT, 1000n], exit(0)),
 ];
 
-export const PROCESSOR: readonly Row[] = [...PRIVILEGED, ...UNPRIVILEGED, ...CONTROL_FLOW, ...PORTS];
+// Lies about items change nothing for the guest; the attack then crashes, so that there is a dump to look at.
+const ITEMS: readonly Row[] = [
+  { attack: 'items.describe_note', arguments: [7n, 1n, 0x100n, 2n ** 64n - 1n], ...both(INVALID_OPCODE) },
+  { attack: 'items.describe_partly', arguments: [15n], ...both(INVALID_OPCODE) },
+  { attack: 'items.read_back', arguments: [0x19n], ...both(exit()) },
+];
+
+export const PROCESSOR: readonly Row[] = [...PRIVILEGED, ...UNPRIVILEGED, ...CONTROL_FLOW, ...PORTS, ...ITEMS];

@@ -10,6 +10,7 @@ extern crate alloc;
 
 mod config;
 mod control_flow;
+mod items;
 mod limits;
 mod memory;
 mod ports;

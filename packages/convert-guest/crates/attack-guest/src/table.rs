@@ -7,7 +7,7 @@ use instar_guest_runtime::put_result;
 
 use crate::config::Config;
 use crate::{
-    control_flow, limits, memory, ports, privileged, results, ring, syscalls, unprivileged,
+    control_flow, items, limits, memory, ports, privileged, results, ring, syscalls, unprivileged,
 };
 
 /// One attack: returns an exit code where it was not stopped.
@@ -49,6 +49,7 @@ attacks! {
     }
     results { fill, forge_fault }
     syscalls { native, legacy, virtual_call }
+    items { describe_note, describe_partly, read_back }
 }
 
 /// The attack of a number.
