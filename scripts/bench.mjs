@@ -1,15 +1,22 @@
 // `npm run bench`: hands over to the benchmark in bench/ once there is one. `npm run bench -- layouts [RUNS]` compares the
-// codecs of the layout language with other packages (bench/layouts.mjs), by default 15 times.
+// codecs of the layout language with other packages (bench/layouts.mjs), by default 15 times; `npm run bench -- dumps
+// [RUNS [MIB [WORD]]]` compares guest memory dumps with makedumpfile (bench/dumps.mjs), by default 5 times.
 import { existsSync } from 'node:fs';
 
-const [what, runs = '15'] = process.argv.slice(2);
+const [what, runs, size = '1024', only = ''] = process.argv.slice(2);
 const main = new URL('../bench/main.mjs', import.meta.url);
 if (what === 'layouts') {
   const { benchLayouts, printLayouts } = await import('../bench/layouts.mjs');
-  printLayouts(benchLayouts(Number(runs)));
+  printLayouts(benchLayouts(Number(runs ?? 15)));
+} else if (what === 'dumps') {
+  const { benchDumps } = await import('../bench/dumps.mjs');
+  await benchDumps({ runs: Number(runs ?? 5), size: Number(size), only });
 } else if (existsSync(main)) {
   if (what === '--help')
-    console.log('npm run bench -- layouts [RUNS]: codecs beside other packages for binary structs\n');
+    console.log(
+      'npm run bench -- layouts [RUNS]: codecs beside other packages for binary structs\n' +
+        'npm run bench -- dumps [RUNS [MIB [WORD]]]: guest memory dumps beside makedumpfile; rows with WORD\n',
+    );
   await import(main.href);
 } else {
   console.error('bench: there is no benchmark in this tree yet (bench/main.mjs).');

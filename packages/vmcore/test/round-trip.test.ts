@@ -129,7 +129,7 @@ describe('a dump that was written', () => {
         const image = madeUpImage(map, { machine: 'x86_64' });
         await writeDump(image, { file: file('e') }, { format: format === 'elf' ? 'elf' : 'kdump' });
         await flatten(file('e'), { file: file('e.flat') });
-        await unflatten(createReadStream(file('e.flat')), file('e.again'), 'e.flat');
+        await unflatten(map.seed % 2 === 0 ? file('e.flat') : createReadStream(file('e.flat')), file('e.again'));
         await withDump(file('e.again'), async (again) => expectMemory(again, map));
         await withDump(file('e'), async (dump) =>
           withDump(file('e.flat'), async (flat) => {

@@ -4,6 +4,8 @@ import type { Page, ReadOptions } from './dump.js';
 
 /** Most bytes of one read. */
 const READ_MAX = 1 << 30;
+/** Bytes that are allocated before it is known that there is memory for them. */
+const SMALL_READ = 1 << 20;
 /** Bytes that are read at once where pages are iterated. */
 const BATCH_BYTES = 1 << 20;
 
@@ -38,6 +40,11 @@ export async function readMemory(
       expected: `an address from 0 and a length from 0 to ${READ_MAX}`,
     });
   }
+  if (length <= SMALL_READ && excluded === 'error') {
+    const target = new Uint8Array(length);
+    await image.readInto(address, target);
+    return target;
+  }
   // A length that somebody typed is allocated only as far as there is memory for it.
   const parts: { readonly at: number; readonly extent: Extent; readonly length: number }[] = [];
   const end = address + BigInt(length);
@@ -50,6 +57,7 @@ export async function readMemory(
     if (extent.kind === 'excluded' && excluded === 'error') throw pageExcluded(image, position);
     parts.push({ at: Number(position - address), extent, length: Number(until - position) });
     position = until;
+    if (position === end) break;
   }
   if (position < end) throw noMemory(image, position);
   const target = new Uint8Array(length);

@@ -1,4 +1,4 @@
-import { close, constants, ftruncate, open, rename, stat, unlink, unlinkSync, write } from 'node:fs';
+import { close, constants, ftruncate, open, rename, stat, unlink, unlinkSync, write, writev } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { VmcoreError } from '../errors.js';
@@ -12,6 +12,7 @@ const statFile = promisify(stat);
 const truncateFile = promisify(ftruncate);
 const unlinkFile = promisify(unlink);
 const writeFile = promisify(write);
+const writeVector = promisify(writev);
 
 /** A dump holds what was in memory: nobody else may read it. */
 const MODE = 0o600;
@@ -94,6 +95,24 @@ export class OutputFile implements DumpSink, Appender {
     } catch (error) {
       throw failed(this.#file, 'cannot be written', error);
     }
+  }
+
+  /** Writes buffers one behind the other. @throws VmcoreError `WRITE_FAILED` */
+  async writeAll(offset: bigint, buffers: readonly Uint8Array[]): Promise<void> {
+    const [only] = buffers;
+    if (buffers.length === 1 && only !== undefined) {
+      await this.write(offset, only);
+      return;
+    }
+    const length = buffers.reduce((sum, bytes) => sum + bytes.length, 0);
+    let written: number;
+    try {
+      written = (await writeVector(this.#fd, buffers, Number(offset))).bytesWritten;
+    } catch (error) {
+      throw failed(this.#file, 'cannot be written', error);
+    }
+    // A full disk takes a part and tells why with the rest.
+    if (written < length) await this.write(offset + BigInt(written), Buffer.concat(buffers).subarray(written));
   }
 
   async append(...data: readonly Uint8Array[]): Promise<void> {

@@ -3,12 +3,14 @@ import { END_FLAG, FLATTENED_HEADER_SIZE, RECORD_HEADER_SIZE, recordHeader } fro
 import { MAX_OFFSET, type ByteSource } from './byte-source.js';
 import { disjoint, type Pieces } from './disjoint.js';
 
-/** Most bytes of data in a run of several records: what a random read may have to take in. */
-const RUN_BYTES = 256 << 10;
+/** Bytes of data in a run of several records: what a random read may have to take in. */
+const RUN_BYTES = 64 << 10;
+/** Runs after which they become four times as long: an index of few runs is worth more in a large stream. */
+const RUNS_OF_A_SIZE = 512 << 10;
 /** Records above this are runs of their own. */
-const SMALL_RECORD = 64 << 10;
-/** Most runs that are indexed: some 50 bytes each in memory. */
-const MAX_RUNS = 2 << 20;
+const SMALL_RECORD = 32 << 10;
+/** Most runs that are indexed: some 50 bytes each in memory, and 2.6 TiB of stream. */
+const MAX_RUNS = 4 * RUNS_OF_A_SIZE;
 const [WIDE_WINDOW, NARROW_WINDOW] = [256 << 10, 4 << 10];
 
 /**
@@ -45,7 +47,7 @@ class Runs {
       last >= 0 &&
       lastTarget + lastLength === target &&
       length <= SMALL_RECORD &&
-      lastLength + length <= RUN_BYTES &&
+      lastLength + length <= RUN_BYTES << (2 * Math.floor(this.count / RUNS_OF_A_SIZE)) &&
       lastRecords < 255;
     if (continues) {
       this.lengths[last] = lastLength + length;

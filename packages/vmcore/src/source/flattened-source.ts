@@ -12,8 +12,8 @@ import { bytesAt, fillFrom, type ByteSource } from './byte-source.js';
 import { pieceAt } from './disjoint.js';
 import { indexFlattened, type FlattenedIndex } from './flattened-index.js';
 
-/** Runs whose data is kept: 256 KiB each. */
-const CACHED_RUNS = 16;
+/** Runs whose data is kept: 64 KiB each, in large streams up to 4 MiB. */
+const CACHED_RUNS = 8;
 
 /** Whether the first bytes of a file are those of a flattened stream. */
 export function isFlattened(start: Uint8Array): boolean {

@@ -1,7 +1,4 @@
-import { EngineError } from '@instar/engine';
 import { flatten, unflatten, type FlattenOptions } from '@instar/vmcore';
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { EXIT_CODES } from '../../exit-codes.js';
 import { toJson } from '../../render/json.js';
 import { progressBar } from '../../render/progress.js';
@@ -31,9 +28,6 @@ export async function flattenFile(words: readonly string[], flags: Flags, { sign
   return withProgress(flags, output, async (options) => flatten(input, target, { ...options, signal }));
 }
 
-/** Bytes that are read from a flattened stream at once. */
-const CHUNK = 4 << 20;
-
 /** `instar vmcore unflatten`. */
 export async function unflattenFile(
   words: readonly string[],
@@ -41,21 +35,7 @@ export async function unflattenFile(
   { signal }: CommandContext,
 ): Promise<number> {
   const [input = '', output = ''] = words;
-  return withProgress(flags, output, async (options) => {
-    if (input === '-') {
-      await unflatten(process.stdin, output, 'standard input', { ...options, signal });
-      return;
-    }
-    const found = await stat(input, { bigint: true }).catch((error: unknown) => {
-      const why = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-      throw new EngineError('READ_FAILED', `cannot be read (${why})`, { file: input, cause: error });
-    });
-    if (!found.isFile()) {
-      throw new EngineError('READ_FAILED', 'is no regular file; a pipe is read as - from standard input', {
-        file: input,
-      });
-    }
-    const stream = createReadStream(input, { highWaterMark: CHUNK, signal });
-    await unflatten(stream, output, input, { ...options, signal, size: found.size });
-  });
+  return withProgress(flags, output, async (options) =>
+    unflatten(input === '-' ? process.stdin : input, output, { ...options, signal }),
+  );
 }
