@@ -205,9 +205,11 @@ describe.each(GUESTS)("a dump of QEMU's $name guest", (guest) => {
     await expect(started().dump({ path, begin: 1n << 50n, length: 4096n })).rejects.toThrow(QmpError);
   });
 
+  // QEMU walks the page tables of x86 only, and only this guest has some.
+  if (guest !== X86_64) return;
+
   it('with the virtual addresses of its page tables holds the same memory', async (context) => {
     for (const judge of judges) requireJudge(context, judge);
-    if (guest !== X86_64) return;
     const dump = await dumped({ name: 'paging', options: { format: 'elf', paging: true } });
     // Of a mapping over several blocks QEMU's headers reach the first one only.
     const loads = readElf(directory.file('dump')).segments.filter(
