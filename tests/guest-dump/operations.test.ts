@@ -20,6 +20,19 @@ const GDB: Judge = { program: 'gdb', probe: ['--version'], package: 'gdb' };
 const ZSTD: Judge = { program: 'zstd', probe: ['--version'], package: 'zstd' };
 const READELF: Judge = { program: 'readelf', probe: ['--version'], package: 'binutils' };
 const ATTACK_SYMBOLS = fileURLToPath(new URL('../../packages/convert-guest/guests/attack.elf', import.meta.url));
+const DRGN: Judge = {
+  program: '/usr/bin/python3',
+  probe: ['-c', 'import drgn; print(drgn.__version__)'],
+  package: 'python3-drgn',
+};
+const CRASH: Judge = { program: 'crash', probe: ['--version'], package: 'crash' };
+/** Prints the magic of the config page, by its physical address and by its virtual one through our page tables. */
+const DRGN_PROGRAM = `
+import drgn, sys
+program = drgn.Program()
+program.set_core_dump(sys.argv[1])
+print(program.read(0x81000, 4, physical=True), program.read(0x81000, 4))
+`;
 const MIB = 1 << 20;
 
 /** A qcow2 image of `mebibytes` of noise, and the noise. */
@@ -102,6 +115,28 @@ describe('instar dd --dump-on-crash', () => {
       execFileSync('readelf', ['-n', convertGuestSymbolsPath()], { encoding: 'utf8' }),
     )?.[1];
     expect(readFileSync(dump).includes(`BUILD-ID=${id ?? 'none'}\n`)).toBe(true);
+  });
+
+  it('leaves a dump that drgn and crash take for one of a kernel', async (context) => {
+    requireJudge(context, DRGN);
+    requireJudge(context, CRASH);
+    requireJudge(context, ZSTD);
+    const directory = workdir();
+    image(directory, 4);
+    for (const name of ['guest.core', 'guest.core.zst']) {
+      const { child } = await blocked(directory, 'process', `--dump-on-crash=${name}`);
+      process.kill(helperOf(child.pid), 'SIGSEGV');
+      child.stdout?.resume();
+      await once(child, 'close');
+    }
+    execFileSync('zstd', ['-q', '-d', '-o', directory.file('unpacked.core'), directory.file('guest.core.zst')]);
+    for (const name of ['guest.core', 'unpacked.core']) {
+      const dump = directory.file(name);
+      const read = execFileSync('/usr/bin/python3', ['-c', DRGN_PROGRAM, dump], { encoding: 'utf8' });
+      expect(read).toBe("b'VNOC' b'VNOC'\n");
+      const release = execFileSync('crash', ['--osrelease', dump], { encoding: 'utf8', timeout: 60_000 });
+      expect(release).toMatch(/^instar-\d+\.\d+\.\d+\n$/);
+    }
   });
 
   it('leaves nothing where all goes well, and refuses a place that cannot be written before it starts', () => {
