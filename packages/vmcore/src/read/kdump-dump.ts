@@ -1,6 +1,6 @@
 import { VmcoreError } from '../errors.js';
 import { MAX_NOTE_BYTES, parseNotes } from '../notes/note.js';
-import { cpusOf } from '../notes/registers.js';
+import { cpusOf, machineOfNotes } from '../notes/registers.js';
 import { findVmcoreInfo, MAX_VMCOREINFO, VMCOREINFO_NOTE, vmcoreInfoOf } from '../notes/vmcoreinfo.js';
 import { bytesAt, checkRange, type ByteSource } from '../source/byte-source.js';
 import { KDUMP_FLAG } from '../structures/diskdump.js';
@@ -43,7 +43,8 @@ export async function openKdump(source: ByteSource, file: DumpFile): Promise<Dum
   // Where the notes have none, as in files of before version 4, the text gets one.
   const known = notes.some((note) => note.name === VMCOREINFO_NOTE);
   if (infoBytes !== undefined && !known) notes.push({ name: VMCOREINFO_NOTE, type: 0, descriptor: infoBytes });
-  const format = { machine: header.machine, byteOrder: header.byteOrder, wordBits: header.wordBits };
+  const machine = machineOfNotes(notes, header.machine, header.byteOrder);
+  const format = { machine, byteOrder: header.byteOrder, wordBits: header.wordBits };
   const memory = new KdumpMemory(source, header);
   const incomplete = (header.status & KDUMP_FLAG.values.INCOMPLETE) !== 0;
   const dump: Dump = {

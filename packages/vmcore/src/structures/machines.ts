@@ -32,6 +32,8 @@ export function machineOfUtsname(name: string): Machine {
   if (name.startsWith('armv')) return 'arm';
   if (name === 'ppc64le') return 'ppc64';
   if (name === 'aarch64_be') return 'aarch64';
+  // QEMU's spelling.
+  if (name === 'S390X') return 's390x';
   return Object.hasOwn(ELF_MACHINES, name) ? (name as keyof typeof ELF_MACHINES) : 'unknown';
 }
 

@@ -138,8 +138,13 @@ export const QemuCpuState = struct(
   { size: 440 },
 );
 
+/** Whether the words of a machine are 32 bits wide in its notes. */
+export function isNarrow(machine: Machine): boolean {
+  return machine === 'i386' || machine === 'arm';
+}
+
 /** Bytes of a machine's NT_PRSTATUS descriptor. */
 export function prstatusSize(machine: RegisterMachine): number {
-  const wordBits = machine === 'i386' || machine === 'arm' ? 32 : 64;
+  const wordBits = isNarrow(machine) ? 32 : 64;
   return byteSize(resolve(prstatus(machine), dumpTarget(machine === 's390x' ? 'big' : 'little', wordBits)));
 }
