@@ -12,6 +12,7 @@ const PACKAGES = [
   'packages/engine',
   'packages/operands',
   'packages/shared-abi',
+  'packages/vmcore',
   'packages/vmm-native',
   'packages/vmm-native/npm/linux-x64-gnu',
 ];
