@@ -134,6 +134,9 @@ pub fn write_memory(memory: &GuestMemory, fd: RawFd, secret: &[u8]) -> io::Resul
     let mut buffer = vec![0_u8; PIECE.saturating_add(margin).saturating_add(margin)];
     let mut start = 0_u64;
     while start < memory.size() {
+        // Reading what was never touched would allocate it.
+        let Some(touched) = memory.next_touched(start) else { break };
+        start = touched.max(start) / u64::from(PAGE_SIZE) * u64::from(PAGE_SIZE);
         let length = memory.size().saturating_sub(start).min(PIECE as u64);
         // A secret may lie across a border: look a little to both sides.
         let before = start.min(margin as u64);

@@ -118,6 +118,16 @@ impl GuestMemory {
         self.file.as_ref()
     }
 
+    /// The first address from `address` on whose page was ever touched; `None` where there is none. Only a memory file
+    /// knows, any other memory may hold something everywhere.
+    pub fn next_touched(&self, address: u64) -> Option<u64> {
+        let Some(file) = &self.file else { return Some(address) };
+        let offset = libc::off_t::try_from(address).ok()?;
+        // SAFETY: a system call on numbers; nothing reads or writes the file at its position.
+        let found = unsafe { libc::lseek(file.as_raw_fd(), offset, libc::SEEK_DATA) };
+        u64::try_from(found).ok()
+    }
+
     /// Host address of guest address 0.
     pub fn host_base(&self) -> u64 {
         self.base.as_ptr() as u64

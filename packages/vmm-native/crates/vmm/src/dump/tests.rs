@@ -44,6 +44,23 @@ fn the_file_holds_memory_at_its_addresses_and_holes_elsewhere() {
 }
 
 #[test]
+fn a_memory_file_is_only_read_where_it_was_touched() {
+    let memory = GuestMemory::shared().unwrap();
+    let places = [0x3000, REGION_HEAP.start + 5, REGION_HEAP.start + 3 * PIECE as u64 - 2, memory_size() - 4];
+    for place in places {
+        memory.write(place, b"here").unwrap();
+    }
+    let target = file();
+    assert_eq!(write_memory(&memory, target.as_raw_fd(), &[]).unwrap(), 5 * 4096);
+    for place in places {
+        let mut found = [0; 4];
+        target.read_exact_at(&mut found, place).unwrap();
+        assert_eq!(&found, b"here", "{place:#x}");
+    }
+    assert_eq!(memory.next_touched(memory_size() - 2 * 4096), Some(memory_size() - 4096));
+}
+
+#[test]
 fn the_passphrase_is_nowhere() {
     let memory = GuestMemory::anonymous().unwrap();
     let passphrase = b"open sesame";
