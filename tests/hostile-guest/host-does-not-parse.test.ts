@@ -47,7 +47,6 @@ const ALLOWED: Readonly<Record<string, string>> = {
   // So is `instar vmcore`, which reads dumps.
   'packages/cli/src/commands/vmcore.ts: read': 'is the name of a command',
   'packages/cli/src/commands/vmcore/read.ts: read': 'reads memory out of a dump',
-  'packages/cli/src/commands/vmcore/rearrange.ts: createReadStream': 'reads dumps',
   'packages/cli/src/commands/vmcore/rearrange.ts: stdin': 'reads dumps',
   'packages/engine/src/dump-memory.ts: read': 'reads the memory of the guest, to be dumped as it is',
   'packages/engine/src/dump-write.ts: read': 'the same; of it only the place of the note is looked at',
