@@ -30,7 +30,8 @@ export async function flatten(file: string, output: DumpOutput, options: Flatten
     if (isFlattened(start.subarray(0, await source.read(0n, start)))) {
       throw new VmcoreError('INVALID_ARGUMENT', 'is a flattened stream already', { file });
     }
-    const appender = 'file' in output ? await OutputFile.create(output.file) : writableAppender(output.stream);
+    const appender =
+      'file' in output ? await OutputFile.create(output.file) : writableAppender(output.stream, options.signal);
     const sink = flattenedSink(appender);
     try {
       const buffer = new Uint8Array(CHUNK);

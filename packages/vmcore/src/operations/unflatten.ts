@@ -6,6 +6,7 @@ import { fileSource } from '../source/file-source.js';
 import { checkRecord } from '../source/flattened-index.js';
 import { checkFlattenedHeader, isFlattened } from '../source/flattened-source.js';
 import { END_FLAG, FLATTENED_HEADER_SIZE, RECORD_HEADER_SIZE, recordHeader } from '../structures/flattened.js';
+import { systemErrorText } from '../system-error.js';
 import type { FlattenOptions } from './flatten.js';
 
 /** Bytes that are read of a file at once. */
@@ -47,29 +48,39 @@ async function piecesOfFile(file: string): Promise<Pieces> {
 
 function piecesOfStream(stream: Readable | AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): Pieces {
   const iterator: AsyncIterator<unknown> = stream[Symbol.asyncIterator]();
-  const aborted = new Promise<never>((_resolve, reject) => {
-    const abort = (): void => {
-      reject(new VmcoreError('ABORTED', 'cancelled', { cause: signal?.reason }));
-    };
-    if (signal?.aborted === true) abort();
-    else signal?.addEventListener('abort', abort, { once: true });
-  });
-  // Whoever waits for bytes is told; when nobody does, nobody need be.
-  aborted.catch(() => undefined);
+  let giveUp: (() => void) | undefined;
+  const onAbort = (): void => giveUp?.();
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const pull = async (): Promise<IteratorResult<unknown, unknown>> =>
+    new Promise((resolve, reject) => {
+      // A pipe may never deliver anything. (A race with one promise for all pieces would hold on to each of them.)
+      giveUp = () => {
+        reject(new VmcoreError('ABORTED', 'cancelled', { cause: signal?.reason }));
+      };
+      if (signal?.aborted === true) giveUp();
+      else {
+        iterator.next().then(resolve, (error: unknown) => {
+          const problem = `the stream cannot be read: ${systemErrorText(error)}`;
+          reject(error instanceof VmcoreError ? error : new VmcoreError('READ_FAILED', problem, { cause: error }));
+        });
+      }
+    });
   return {
     name: 'stream',
     size: 0n,
     async next() {
-      // A pipe may never deliver anything.
-      const result: IteratorResult<unknown, unknown> = await Promise.race([iterator.next(), aborted]);
+      const result = await pull();
       if (result.done === true) return undefined;
       const { value } = result;
       if (value instanceof Uint8Array) return value;
       throw new VmcoreError('INVALID_ARGUMENT', 'the stream must deliver bytes');
     },
     async close() {
+      signal?.removeEventListener('abort', onAbort);
       // A pipe that is still open would keep the program waiting for it.
       if ('destroy' in stream) stream.destroy();
+      // It may wait for something that never comes, and so is not waited for.
+      else iterator.return?.().catch(() => undefined);
       return Promise.resolve();
     },
   };
@@ -195,6 +206,7 @@ async function rearrange(pieces: Pieces, output: OutputFile, options: FlattenOpt
   const rearranger = new Rearranger(pieces.name, groups);
   let done = 0n;
   let next = pieces.next();
+  next.catch(() => undefined);
   for (;;) {
     checkAborted(options.signal);
     const piece = await next;

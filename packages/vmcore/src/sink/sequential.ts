@@ -15,14 +15,43 @@ import type { Appender, DumpSink } from './dump-sink.js';
 
 const ZEROS = new Uint8Array(1 << 16);
 
-/** Writes to a stream of Node: a pipe, a socket, standard output. The stream is ended with the dump. */
-export function writableAppender(stream: Writable): Appender {
+/**
+ * Writes to a stream of Node: a pipe, a socket, standard output. The stream is ended with the dump. One call at a time.
+ * @param signal ends a call that waits for a stream which takes nothing
+ */
+export function writableAppender(stream: Writable, signal?: AbortSignal): Appender {
   const failed = (cause: unknown): VmcoreError => {
     return new VmcoreError('WRITE_FAILED', `the stream cannot be written: ${systemErrorText(cause)}`, { cause });
   };
-  const write = async (data: Uint8Array): Promise<void> =>
+  // A stream that stalls, or that somebody destroys, never says what became of the bytes that it was given.
+  let lost: VmcoreError | undefined;
+  let giveUp: ((error: VmcoreError) => void) | undefined;
+  const lose = (error: VmcoreError): void => {
+    lost ??= error;
+    giveUp?.(lost);
+  };
+  const onAbort = (): void => {
+    lose(new VmcoreError('ABORTED', 'cancelled', { cause: signal?.reason }));
+  };
+  const onClose = (): void => {
+    lose(failed(new Error('it was closed before the dump was complete')));
+  };
+  if (signal?.aborted === true) onAbort();
+  else signal?.addEventListener('abort', onAbort, { once: true });
+  stream.once('close', onClose);
+  const release = (): void => {
+    signal?.removeEventListener('abort', onAbort);
+    stream.off('close', onClose);
+  };
+  const wait = async (begin: (done: (error?: Error | null) => void) => void): Promise<void> =>
     new Promise((resolve, reject) => {
-      stream.write(data, (error) => {
+      if (lost !== undefined) {
+        reject(lost);
+        return;
+      }
+      giveUp = reject;
+      begin((error) => {
+        giveUp = undefined;
         if (error === null || error === undefined) resolve();
         else reject(failed(error));
       });
@@ -32,18 +61,18 @@ export function writableAppender(stream: Writable): Appender {
   stream.on('error', ignore);
   return {
     async append(...data) {
-      for (const bytes of data) if (bytes.length > 0) await write(bytes);
+      for (const bytes of data) {
+        if (bytes.length > 0) await wait((done) => stream.write(bytes, done));
+      }
     },
     async finish() {
-      await new Promise<void>((resolve, reject) => {
-        stream.once('error', (error) => {
-          reject(failed(error));
-        });
-        stream.end(resolve);
-      });
+      // The callback gets the error of a stream that could not keep its last bytes.
+      await wait((done) => stream.end(done));
+      release();
     },
     async abandon() {
       // What a reader has got cannot be taken back; that the end is missing tells it.
+      release();
       stream.destroy();
       return Promise.resolve();
     },

@@ -48,6 +48,8 @@ function openedFile(fd: number, name: string, size: bigint): ByteSource {
     name,
     size,
     async read(offset, target) {
+      // The number of a closed descriptor may be that of another file by now.
+      if (!open) throw new VmcoreError('READ_FAILED', 'is closed', { file: name });
       let done = 0;
       while (done < target.length) {
         try {
@@ -62,6 +64,7 @@ function openedFile(fd: number, name: string, size: bigint): ByteSource {
       return done;
     },
     nextData(offset) {
+      if (!open) return offset;
       try {
         return offset >= size ? undefined : (nextData(fd, offset) ?? undefined);
       } catch {

@@ -116,7 +116,7 @@ async function openSink(output: DumpOutput, options: WriteOptions): Promise<Dump
   const flattened = options.flattened ?? (options.format === 'kdump' && sequential);
   const compressed = (appender: Appender): Appender => (zstd ? zstdAppender(appender) : appender);
   if ('stream' in output) {
-    const appender = compressed(writableAppender(output.stream));
+    const appender = compressed(writableAppender(output.stream, options.signal));
     return flattened ? flattenedSink(appender) : sequentialSink(appender);
   }
   const file = await OutputFile.create(output.file);
