@@ -33,11 +33,11 @@ export interface NotePlace {
 
 /**
  * Takes notes apart. Zeros end them, as the rest of a page that was set aside for a CPU's notes.
- * @throws VmcoreError `BAD_DUMP` when a note says that it is longer than what is left
+ * @param notes where they are added; what it holds already counts towards the most notes of a dump
+ * @throws VmcoreError `BAD_DUMP` when a note says that it is longer than what is left, `TOO_LARGE`
  */
-export function parseNotes(bytes: Uint8Array, endian: Endian, place: NotePlace): Note[] {
+export function parseNotes(bytes: Uint8Array, endian: Endian, place: NotePlace, notes: Note[] = []): Note[] {
   const codec = structureCodec(Nhdr, dumpTarget(endian, 64));
-  const notes: Note[] = [];
   let at = 0;
   while (at + HEADER_SIZE <= bytes.length) {
     const { n_namesz: nameSize, n_descsz: descriptorSize, n_type: type } = codec.decode(bytes, at);

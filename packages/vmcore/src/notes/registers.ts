@@ -35,12 +35,15 @@ export interface CpuRegisters {
   readonly controlRegisters?: readonly bigint[];
 }
 
+/** QEMU writes i386 with memory above 4 GiB as ELF64, with the notes of ELF32. */
+function noteWordBits({ machine, wordBits }: NoteFormat): WordBits {
+  return isNarrow(machine) ? 32 : wordBits;
+}
+
 function registersOf(note: Note, format: NoteFormat, cpu: number): CpuRegisters | undefined {
   const { machine } = format;
   if (!hasRegisters(machine)) return undefined;
-  // QEMU writes i386 with memory up to 4 GiB as ELF64, with the notes of ELF32.
-  const wordBits = isNarrow(machine) ? 32 : format.wordBits;
-  const codec = structureCodec(prstatus(machine), dumpTarget(format.byteOrder, wordBits));
+  const codec = structureCodec(prstatus(machine), dumpTarget(format.byteOrder, noteWordBits(format)));
   if (note.descriptor.length < codec.size) return undefined;
   const { pr_pid: pid, pr_reg: set } = codec.decode(note.descriptor);
   const registers = Object.fromEntries(Object.entries(set).map(([name, value]) => [name, BigInt(value)]));
@@ -106,12 +109,13 @@ export interface CpuState {
 export function cpuNotes(cpu: CpuState, index: number, format: NoteFormat): Note[] {
   const { machine } = format;
   if (!hasRegisters(machine)) return [];
-  const target = dumpTarget(format.byteOrder, format.wordBits);
+  const wordBits = noteWordBits(format);
+  const target = dumpTarget(format.byteOrder, wordBits);
   const type = prstatus(machine);
   const codec = structureCodec(type, target);
   const zero = codec.zero();
   const narrow = (name: string, value: bigint): bigint | number =>
-    typeof zero.pr_reg[name] === 'number' ? Number(BigInt.asUintN(32, value)) : BigInt.asUintN(format.wordBits, value);
+    typeof zero.pr_reg[name] === 'number' ? Number(BigInt.asUintN(32, value)) : BigInt.asUintN(wordBits, value);
   const set = Object.fromEntries(Object.entries(cpu.registers).map(([name, value]) => [name, narrow(name, value)]));
   const status = codec.encode({ ...zero, pr_pid: cpu.pid ?? index + 1, pr_reg: { ...zero.pr_reg, ...set } });
   const notes: Note[] = [{ name: CORE_NOTE, type: NT_PRSTATUS, descriptor: status }];

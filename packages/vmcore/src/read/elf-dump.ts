@@ -61,7 +61,14 @@ function addSegment(segments: Segments, header: ProgramHeader, wordBits: 32 | 64
   return true;
 }
 
-async function readNotes(source: ByteSource, header: ProgramHeader, elf: ElfHeader, taken: number): Promise<Note[]> {
+/** Adds the notes of a segment. @param taken bytes of the notes before it */
+async function readNotes(
+  source: ByteSource,
+  header: ProgramHeader,
+  elf: ElfHeader,
+  taken: number,
+  notes: Note[],
+): Promise<void> {
   const { p_offset: offset, p_filesz: size } = header;
   checkRange(source, offset, size, 'PT_NOTE');
   if (size > BigInt(MAX_NOTE_BYTES - taken)) {
@@ -74,7 +81,7 @@ async function readNotes(source: ByteSource, header: ProgramHeader, elf: ElfHead
     });
   }
   const bytes = await bytesAt(source, offset, Number(size), 'PT_NOTE');
-  return parseNotes(bytes, elf.byteOrder, { file: source.name, offset });
+  parseNotes(bytes, elf.byteOrder, { file: source.name, offset }, notes);
 }
 
 async function readParts(source: ByteSource, header: ElfHeader): Promise<Parts> {
@@ -85,7 +92,7 @@ async function readParts(source: ByteSource, header: ElfHeader): Promise<Parts> 
   let unplaced = 0;
   for await (const segment of programHeaders(source, header)) {
     if (segment.p_type === PT_NOTE) {
-      notes.push(...(await readNotes(source, segment, header, noteBytes)));
+      await readNotes(source, segment, header, noteBytes, notes);
       noteBytes += Number(segment.p_filesz);
     } else if (segment.p_type === PT_LOAD && !addSegment(segments, segment, header.wordBits, source)) {
       unplaced += 1;

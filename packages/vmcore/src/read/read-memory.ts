@@ -8,6 +8,8 @@ const READ_MAX = 1 << 30;
 const SMALL_READ = 1 << 20;
 /** Bytes that are read at once where pages are iterated. */
 const BATCH_BYTES = 1 << 20;
+/** Extents with which a batch ends after its page. */
+const MOST_EXTENTS = 1 << 14;
 
 /** The error of an address that a dump does not have. */
 export function noMemory(image: { readonly name: string }, address: bigint): VmcoreError {
@@ -106,13 +108,19 @@ export async function* pageBatches(image: MemoryImage, perBatch: number): AsyncG
       const pageStart = start - (start % size);
       // A page that the batch has already may go on; another one must follow it.
       const follows = extents.length > 0 && (pageStart === end || pageStart + size === end);
-      if (!follows || (pageStart === end && end - first >= most * size)) {
+      if (!follows || (pageStart === end && (end - first >= most * size || extents.length >= MOST_EXTENTS))) {
         if (extents.length > 0) yield batch();
         [first, end, extents] = [pageStart, pageStart, []];
       }
       const limit = first + most * size;
       const stop = start + length < limit ? start + length : limit;
-      extents.push({ ...extent, start, length: stop - start });
+      const before = extents[extents.length - 1];
+      // Hostile memory may be a segment for each byte: what follows what is wanted already needs no extent of its own.
+      if (before !== undefined && before.start + before.length === start) {
+        extents[extents.length - 1] = { ...before, length: before.length + stop - start };
+      } else {
+        extents.push({ start, length: stop - start, kind: 'stored' });
+      }
       const last = stop % size === 0n ? stop : stop + size - (stop % size);
       if (last > end) end = last;
       length -= stop - start;

@@ -106,6 +106,19 @@ function header(image: MemoryImage, { segments, sectionAt }: Plan): Uint8Array {
   });
 }
 
+/** @throws VmcoreError `UNSUPPORTED` when a segment's size or place does not fit the words of the class */
+function checkSegment(image: MemoryImage, extent: Extent, offset: bigint): void {
+  const limit = 1n << BigInt(image.wordBits);
+  if (extent.length < limit && offset < limit) return;
+  const tooLong = extent.length >= limit;
+  throw new VmcoreError('UNSUPPORTED', 'the memory does not fit this ELF file', {
+    file: image.name,
+    field: tooLong ? 'p_filesz' : 'p_offset',
+    found: tooLong ? `${extent.length} bytes in a row` : `memory at ${hex(offset)} of the file`,
+    expected: `less than ${hex(limit)}; write kdump instead`,
+  });
+}
+
 /** Where stored memory lies in the file: behind what came before, at the same place in its page. */
 function placeOf(extent: Extent, position: bigint): bigint {
   return position + ((extent.start - position) & (PAGE - 1n));
@@ -136,6 +149,7 @@ async function writeHeaders(image: MemoryImage, sink: DumpSink, layout: Plan): P
   for await (const extent of coalesced(image)) {
     const stored = extent.kind === 'stored';
     const offset = stored ? placeOf(extent, position) : position;
+    checkSegment(image, extent, offset);
     if (stored) position = offset + extent.length;
     batch.push({
       p_type: PT_LOAD,

@@ -63,8 +63,8 @@ export async function writeKdump(
   progress: WriteProgress,
 ): Promise<bigint> {
   const { pageSize } = image;
+  checkBitmaps(image);
   const layout = planKdump(image, compression, part, time);
-  checkBitmaps(image, layout.maxMapnr);
   await sink.write(0n, layout.header);
   const counts = await writeBitmaps(image, sink, layout.bitmap1, layout.bitmap2);
   if (counts.stored === 0n)
@@ -100,7 +100,9 @@ export async function writeKdump(
   return BigInt(position);
 }
 
-function checkBitmaps(image: MemoryImage, maxMapnr: bigint): void {
+function checkBitmaps(image: MemoryImage): void {
+  const size = BigInt(image.pageSize);
+  const maxMapnr = (image.addressLimit + size - 1n) / size;
   const [most, limit] = [MAX_PAGES, 1n << 32n];
   const bits32 = image.wordBits === 32 && maxMapnr > limit;
   if (maxMapnr <= most && !bits32) return;
