@@ -1,15 +1,14 @@
-import { EngineError, escapeText } from '@instar/engine';
+import { escapeText } from '@instar/engine';
 import type * as CommanderModule from 'commander';
 import type { Command } from 'commander';
 import { EXIT_CODES } from '../exit-codes.js';
-import { listenForInterrupt } from '../interrupt.js';
-import { printError } from '../render/errors.js';
 import { decode } from './abi/decode.js';
 import { diff } from './abi/diff.js';
 import { emit, EMITTERS } from './abi/emit.js';
 import { extractTypes } from './abi/extract.js';
 import { show } from './abi/show.js';
 import { findTarget, readSource, usageError } from './abi/source.js';
+import { runProgram } from './run-program.js';
 
 interface Flags {
   readonly json?: boolean;
@@ -119,33 +118,5 @@ async function perform(name: string, words: readonly string[], flags: Flags, sig
 
 /** `instar abi`: returns the exit code. */
 export async function abiCommand(tokens: readonly string[]): Promise<number> {
-  const interrupt = listenForInterrupt();
-  const commander = await import('commander');
-  let exitCode: number = EXIT_CODES.OK;
-  try {
-    const program = parser(commander, async (name, words, flags) => {
-      exitCode = await perform(name, words, flags, interrupt.signal);
-    });
-    if (tokens.length === 0) {
-      process.stderr.write(program.helpInformation());
-      return EXIT_CODES.FAILURE;
-    }
-    await program.parseAsync([...tokens], { from: 'user' });
-    return exitCode;
-  } catch (error) {
-    if (error instanceof commander.CommanderError && error.exitCode === 0) return EXIT_CODES.OK;
-    const interrupted = interrupt.exitCode();
-    if (interrupted !== undefined) return interrupted;
-    const shown =
-      error instanceof commander.CommanderError
-        ? new EngineError(
-            'INVALID_OPTION',
-            `${escapeText(error.message.replace(/^error: /, ''))}; see instar abi --help`,
-          )
-        : error;
-    printError('abi', shown, tokens.includes('--json') ? process.stdout : undefined);
-    return EXIT_CODES.FAILURE;
-  } finally {
-    interrupt.dispose();
-  }
+  return runProgram('abi', tokens, parser, perform);
 }

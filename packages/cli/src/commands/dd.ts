@@ -14,7 +14,7 @@ import { printError } from '../render/errors.js';
 import { toJson } from '../render/json.js';
 import { progressBar, progressLines, type ProgressDisplay } from '../render/progress.js';
 import { humanSize } from '../render/size.js';
-import { listenForDumps, takeDumpFlags, type DumpListener } from './dd-dump.js';
+import { listenForDumps, takeDumpFlags, type DumpListener } from './guest-dumps.js';
 import { DD_HELP } from './dd-help.js';
 
 const STANDARD_INPUT = 0;

@@ -17,7 +17,7 @@ import { printError } from '../render/errors.js';
 import { infoRecord } from '../render/info-json.js';
 import { infoText } from '../render/info-text.js';
 import { toJson } from '../render/json.js';
-import { listenForDumps, type DumpFlags, type DumpListener } from './dd-dump.js';
+import { listenForDumps, type DumpFlags, type DumpListener } from './guest-dumps.js';
 
 interface InfoFlags extends DumpFlags {
   readonly format?: string;

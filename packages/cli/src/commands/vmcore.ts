@@ -1,9 +1,6 @@
-import { EngineError, escapeText } from '@instar/engine';
 import type * as CommanderModule from 'commander';
 import type { Command } from 'commander';
-import { EXIT_CODES } from '../exit-codes.js';
-import { listenForInterrupt } from '../interrupt.js';
-import { printError } from '../render/errors.js';
+import { runProgram } from './run-program.js';
 import { info } from './vmcore/info.js';
 import { notes } from './vmcore/notes.js';
 import { read } from './vmcore/read.js';
@@ -106,34 +103,9 @@ function parser(
 
 /** `instar vmcore`: returns the exit code. */
 export async function vmcoreCommand(tokens: readonly string[]): Promise<number> {
-  const interrupt = listenForInterrupt();
-  const commander = await import('commander');
-  let exitCode: number = EXIT_CODES.OK;
-  try {
-    const program = parser(commander, async (name, words, flags) => {
-      const perform = Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name] : undefined;
-      if (perform !== undefined) exitCode = await perform(words, flags, { signal: interrupt.signal });
-    });
-    if (tokens.length === 0) {
-      process.stderr.write(program.helpInformation());
-      return EXIT_CODES.FAILURE;
-    }
-    await program.parseAsync([...tokens], { from: 'user' });
-    return exitCode;
-  } catch (error) {
-    if (error instanceof commander.CommanderError && error.exitCode === 0) return EXIT_CODES.OK;
-    const interrupted = interrupt.exitCode();
-    if (interrupted !== undefined) return interrupted;
-    const shown =
-      error instanceof commander.CommanderError
-        ? new EngineError(
-            'INVALID_OPTION',
-            `${escapeText(error.message.replace(/^error: /, ''))}; see instar vmcore --help`,
-          )
-        : error;
-    printError('vmcore', shown, tokens.includes('--json') ? process.stdout : undefined);
-    return EXIT_CODES.FAILURE;
-  } finally {
-    interrupt.dispose();
-  }
+  return runProgram('vmcore', tokens, parser, async (name, words, flags, signal) => {
+    const perform = Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name] : undefined;
+    if (perform === undefined) throw new RangeError(`no subcommand ${name}`);
+    return perform(words, flags, { signal });
+  });
 }
