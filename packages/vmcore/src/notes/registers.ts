@@ -1,4 +1,5 @@
 import type { Endian } from '@instar/shared-abi/layout';
+import { VmcoreError } from '../errors.js';
 import type { Machine } from '../structures/machines.js';
 import {
   CORE_NOTE,
@@ -105,6 +106,7 @@ export interface CpuState {
 /**
  * The notes of a CPU: NT_PRSTATUS, and QEMU's own where its content is given.
  * @param index the CPU's number, from 0
+ * @throws VmcoreError `INVALID_ARGUMENT` when the machine has no register of a name
  */
 export function cpuNotes(cpu: CpuState, index: number, format: NoteFormat): Note[] {
   const { machine } = format;
@@ -116,6 +118,13 @@ export function cpuNotes(cpu: CpuState, index: number, format: NoteFormat): Note
   const zero = codec.zero();
   const narrow = (name: string, value: bigint): bigint | number =>
     typeof zero.pr_reg[name] === 'number' ? Number(BigInt.asUintN(32, value)) : BigInt.asUintN(wordBits, value);
+  const unknown = Object.keys(cpu.registers).find((name) => !Object.hasOwn(zero.pr_reg, name));
+  if (unknown !== undefined) {
+    throw new VmcoreError('INVALID_ARGUMENT', 'the machine has no such register', {
+      found: unknown,
+      expected: `registers of ${machine}: ${Object.keys(zero.pr_reg).join(', ')}`,
+    });
+  }
   const set = Object.fromEntries(Object.entries(cpu.registers).map(([name, value]) => [name, narrow(name, value)]));
   const status = codec.encode({ ...zero, pr_pid: cpu.pid ?? index + 1, pr_reg: { ...zero.pr_reg, ...set } });
   const notes: Note[] = [{ name: CORE_NOTE, type: NT_PRSTATUS, descriptor: status }];

@@ -1,4 +1,4 @@
-import { hex, VmcoreError } from '../errors.js';
+import { checkAborted, hex, VmcoreError } from '../errors.js';
 import type { Extent, MemoryImage } from '../image.js';
 import { noMemory } from '../read/read-memory.js';
 
@@ -29,6 +29,20 @@ export function clipImage(image: MemoryImage, begin: bigint, end: bigint): Memor
     async readInto(address, target) {
       if (address < begin || address + BigInt(target.length) > end) throw noMemory(image, address);
       return image.readInto(address, target);
+    },
+  };
+}
+
+/** The same image, whose extents end with an error when the signal comes. @throws VmcoreError `ABORTED` */
+export function abortable(image: MemoryImage, signal: AbortSignal | undefined): MemoryImage {
+  if (signal === undefined) return image;
+  return {
+    ...image,
+    async *extents(from) {
+      for await (const extent of image.extents(from)) {
+        checkAborted(signal);
+        yield extent;
+      }
     },
   };
 }

@@ -3,6 +3,7 @@ import type { MemoryImage } from '../image.js';
 import type { DumpState } from '../write/dump-state.js';
 import { partBounds } from '../write/page-count.js';
 import { writeDump, type WriteOptions } from '../write/write-dump.js';
+import { abortable } from './filter.js';
 
 /** Most parts of a split dump. */
 const MAX_PARTS = 64;
@@ -24,7 +25,7 @@ export async function splitDump(
       expected: `2 to ${MAX_PARTS} different names`,
     });
   }
-  const bounds = await partBounds(image, files.length);
+  const bounds = await partBounds(abortable(image, options.signal), files.length);
   const time = options.time ?? new Date();
   const states: DumpState[] = [];
   for (const [index, file] of files.entries()) {

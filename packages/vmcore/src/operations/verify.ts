@@ -4,7 +4,7 @@ import { fillBatch, pageBatches } from '../read/read-memory.js';
 
 /** What was read while a dump was verified. */
 export interface VerifyReport {
-  /** Bytes of stored memory that were read and decompressed. */
+  /** Bytes of stored memory that were looked at; those that `problems` speak of could not be read. */
   readonly storedBytes: bigint;
   /** Bytes of memory that existed but were left out. */
   readonly excludedBytes: bigint;
@@ -29,6 +29,7 @@ export async function verifyDump(dump: Dump, { signal, onProgress }: VerifyOptio
   let [storedBytes, excludedBytes, extents, total] = [0n, 0n, 0n, 0n];
   const problems: VmcoreError[] = [];
   for await (const { kind, length } of dump.extents()) {
+    checkAborted(signal);
     if (kind === 'stored') total += length;
     else excludedBytes += length;
     extents += kind === 'stored' ? 1n : 0n;

@@ -145,6 +145,10 @@ class KdumpMemory {
     }
     const loading = this.#dumpedFrom(page, 1).then(async () => this.#store.readPage(await this.#indexOf(page), page));
     this.#cache.set(page, loading);
+    // What could not be read now may be read later.
+    loading.catch(() => {
+      if (this.#cache.get(page) === loading) this.#cache.delete(page);
+    });
     if (this.#cache.size > CACHED_PAGES) this.#cache.delete(this.#cache.keys().next().value ?? page);
     return loading;
   }

@@ -136,7 +136,8 @@ export async function readKdumpHeader(source: ByteSource): Promise<KdumpHeader> 
     bitmap1,
     bitmap2: bitmap1 + bitmapBytes,
     descriptors: bitmap1 + BigInt(header.bitmap_blocks) * BigInt(header.block_size),
-    physBase: sub.phys_base,
+    // An unsigned long here, but Linux counts it from where it was linked, which may be above.
+    physBase: shape.wordBits === 64 ? BigInt.asIntN(64, sub.phys_base) : sub.phys_base,
     dumpLevel: header.header_version >= 1 ? sub.dump_level : 0,
     split:
       header.header_version >= 2 && sub.split !== 0

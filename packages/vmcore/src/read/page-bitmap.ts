@@ -85,6 +85,10 @@ export class PageBitmap {
     }
     const loading = this.#load(index);
     this.#cache.set(index, loading);
+    // What could not be read now may be read later.
+    loading.catch(() => {
+      if (this.#cache.get(index) === loading) this.#cache.delete(index);
+    });
     if (this.#cache.size > CACHED_CHUNKS) this.#cache.delete(this.#cache.keys().next().value ?? index);
     return loading;
   }

@@ -64,9 +64,30 @@ export async function readMemory(
   if (position < end) throw noMemory(image, position);
   const target = new Uint8Array(length);
   for (const { at, extent, length: size } of parts) {
-    if (extent.kind === 'stored') await image.readInto(address + BigInt(at), target.subarray(at, at + size));
+    if (extent.kind !== 'stored') continue;
+    const part = target.subarray(at, at + size);
+    if (excluded === 'error') await image.readInto(address + BigInt(at), part);
+    else await readOrZeros(image, address + BigInt(at), part);
   }
   return target;
+}
+
+/** Reads memory that its dump may lack all the same: a dump that was not finished has no descriptors for some pages. */
+async function readOrZeros(image: MemoryImage, address: bigint, target: Uint8Array): Promise<void> {
+  try {
+    await image.readInto(address, target);
+  } catch (error) {
+    if (!(error instanceof VmcoreError && error.code === 'PAGE_EXCLUDED')) throw error;
+    const inPage = Number(address % BigInt(image.pageSize));
+    const first = image.pageSize - inPage;
+    if (target.length <= first) {
+      target.fill(0);
+      return;
+    }
+    for (let at = 0, end = first; at < target.length; at = end, end += image.pageSize) {
+      await readOrZeros(image, address + BigInt(at), target.subarray(at, end));
+    }
+  }
 }
 
 /** Iterates over the stored pages. */

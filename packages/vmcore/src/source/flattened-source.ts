@@ -52,6 +52,10 @@ export async function flattenedSource(stream: ByteSource): Promise<ByteSource> {
     }
     const loading = gather(stream, index, run);
     cache.set(run, loading);
+    // What could not be read now may be read later.
+    loading.catch(() => {
+      if (cache.get(run) === loading) cache.delete(run);
+    });
     if (cache.size > CACHED_RUNS) cache.delete(cache.keys().next().value ?? run);
     return loading;
   };

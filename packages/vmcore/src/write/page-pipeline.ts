@@ -6,6 +6,8 @@ import { fillBatch, pageBatches, type PageBatch } from '../read/read-memory.js';
 
 /** Bytes of pages that are compressed at once, by one thread. */
 const BATCH_BYTES = 1 << 20;
+/** Bytes of pages that are held at once, and as many of compressed ones: many threads get smaller batches. */
+const HELD_BYTES = 48 << 20;
 
 /** Codec of a dump's pages; `none` stores them as they are. */
 export type Compression = PageCodec | 'none';
@@ -71,8 +73,9 @@ export async function compressImage(
   deliver: (batch: CompressedBatch) => Promise<void>,
 ): Promise<void> {
   const { pageSize } = image;
-  const perBatch = Math.max(1, Math.floor(BATCH_BYTES / pageSize));
-  const pool = new SlotPool(threads + 2, pageSize, perBatch);
+  const slots = Math.min(threads + 2, Math.floor(HELD_BYTES / pageSize));
+  const perBatch = Math.max(1, Math.floor(Math.min(BATCH_BYTES, HELD_BYTES / slots) / pageSize));
+  const pool = new SlotPool(slots, pageSize, perBatch);
   const options = { pageSize, codec: compression, threads: 1 };
   const workers: Promise<unknown>[] = Array.from({ length: threads }, async () => Promise.resolve());
   let turn = 0;

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import { VmcoreError } from '../errors.js';
 import type { MemoryImage } from '../image.js';
-import { filterImage, type MemoryFilter } from '../operations/filter.js';
+import { abortable, filterImage, type MemoryFilter } from '../operations/filter.js';
 import type { Appender, DumpSink } from '../sink/dump-sink.js';
 import { OutputFile } from '../sink/output-file.js';
 import { flattenedSink, sequentialSink, writableAppender, zstdAppender } from '../sink/sequential.js';
@@ -94,7 +94,10 @@ class Tracker implements WriteProgress {
   }
 }
 
-function checkOptions({ format, flattened, part, threads, compression }: WriteOptions, sequential: boolean): void {
+function checkOptions(
+  { format, flattened, part, threads, compression, time }: WriteOptions,
+  sequential: boolean,
+): void {
   const refuse = (problem: string, expected: string): VmcoreError =>
     new VmcoreError('INVALID_ARGUMENT', problem, { expected });
   if (format === 'kdump' && sequential && flattened === false) {
@@ -104,6 +107,10 @@ function checkOptions({ format, flattened, part, threads, compression }: WriteOp
   if (format === 'elf' && compression !== undefined && compression !== 'none') {
     throw refuse('the pages of an ELF dump are not compressed', 'format kdump, or zstd for the whole file');
   }
+  if (part !== undefined && (part.startPfn < 0n || part.endPfn < part.startPfn)) {
+    throw refuse('a part of a split dump cannot be', 'a startPfn from 0 and an endPfn that is not below it');
+  }
+  if (time !== undefined && Number.isNaN(time.getTime())) throw refuse('the time of the dump is none', 'a valid date');
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 256)) {
     throw refuse('so many threads cannot be', '1 to 256');
   }
@@ -125,7 +132,8 @@ async function openSink(output: DumpOutput, options: WriteOptions): Promise<Dump
 }
 
 async function perform(image: MemoryImage, output: DumpOutput, options: WriteOptions, tracker: Tracker): Promise<void> {
-  const filtered = options.filter === undefined ? image : await filterImage(image, options.filter);
+  const wanted = abortable(image, options.signal);
+  const filtered = options.filter === undefined ? wanted : await filterImage(wanted, options.filter);
   const sink = await openSink(output, options);
   try {
     const length =
