@@ -9,10 +9,16 @@ const LINE = 16;
 /** Bytes that `--json` holds in one string. */
 const MOST_JSON = 16n << 20n;
 
-/** Lines of 16 bytes, as `hexdump -C` prints them; lines like the one before become a `*`. */
-function hexdump(bytes: Uint8Array, address: bigint, before: string): { readonly text: string; readonly last: string } {
+/** Where a hexdump goes on: the line before, and whether it stands for a `*`. */
+interface Before {
+  readonly last: string;
+  readonly starred: boolean;
+}
+
+/** Lines of 16 bytes, as `hexdump -C` prints them; lines like the one before become one `*`. */
+function hexdump(bytes: Uint8Array, address: bigint, before: Before): Before & { readonly text: string } {
   const lines: string[] = [];
-  let last = before;
+  let { last, starred } = before;
   for (let at = 0; at < bytes.length; at += LINE) {
     const part = bytes.subarray(at, at + LINE);
     const pairs = Array.from(part, (byte) => byte.toString(16).padStart(2, '0'));
@@ -20,20 +26,23 @@ function hexdump(bytes: Uint8Array, address: bigint, before: string): { readonly
     const shown = Array.from(part, (byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.')).join('');
     const body = `${columns}  |${shown}|`;
     if (body === last && part.length === LINE) {
-      if (lines[lines.length - 1] !== '*') lines.push('*');
+      if (!starred) lines.push('*\n');
+      starred = true;
     } else {
-      lines.push(`${(address + BigInt(at)).toString(16).padStart(12, '0')}  ${body}`);
+      starred = false;
+      lines.push(`${(address + BigInt(at)).toString(16).padStart(12, '0')}  ${body}\n`);
     }
     last = body;
   }
-  return { text: lines.join('\n'), last };
+  return { text: lines.join(''), last, starred };
 }
 
-async function print(text: Uint8Array | string): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
+/** @returns whether somebody still reads: one that has seen enough (… | head) is no failure */
+async function print(text: Uint8Array | string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
     process.stdout.write(text, (error) => {
-      // A reader that has seen enough (… | head) is no failure.
-      if (error === null || error === undefined || ('code' in error && error.code === 'EPIPE')) resolve();
+      if (error === null || error === undefined) resolve(true);
+      else if ('code' in error && error.code === 'EPIPE') resolve(false);
       else reject(new EngineError('WRITE_FAILED', `standard output: ${error.message}`, { cause: error }));
     });
   });
@@ -58,17 +67,13 @@ export async function read(words: readonly string[], flags: Flags, { signal }: C
       process.stdout.write(`${toJson({ address, length, hex: Buffer.from(bytes).toString('hex') })}\n`);
       return EXIT_CODES.OK;
     }
-    let last = '';
+    let before: Before = { last: '', starred: false };
     for (let done = 0n; done < length && !signal.aborted; done += BigInt(CHUNK)) {
       const size = length - done < BigInt(CHUNK) ? Number(length - done) : CHUNK;
       const bytes = await dump.read(address + done, size, { excluded });
-      if (flags.raw === true) {
-        await print(bytes);
-      } else {
-        const dumped = hexdump(bytes, address + done, last);
-        last = dumped.last;
-        await print(`${dumped.text}\n`);
-      }
+      const dumped = flags.raw === true ? undefined : hexdump(bytes, address + done, before);
+      if (!(await print(dumped?.text ?? bytes))) break;
+      before = dumped ?? before;
     }
     signal.throwIfAborted();
     return EXIT_CODES.OK;
