@@ -41,19 +41,20 @@ function rowsOf(file) {
     ...[...INSTAR, 'vmcore', 'convert', '--to', 'kdump', '--compress', codec],
     ...['--threads', String(threads), file('dump.elf'), file(output)],
   ];
+  // Without --num-threads makedumpfile compresses where it reads and writes; with it, N threads compress for it.
   const makedumpfile = (flag, threads) => [
     ...['makedumpfile', '-f', flag, '-d', '0', '--message-level', '0'],
-    ...(threads > 1 ? ['--num-threads', String(threads)] : []),
+    ...(threads > 0 ? ['--num-threads', String(threads)] : []),
     ...[file('dump.elf'), file('peer')],
   ];
   const packing = [
     ['zlib', '-c'],
     ['lzo', '-l'],
   ].flatMap(([codec, flag]) =>
-    [1, 2].map((threads) => ({
-      name: `elf → kdump ${codec}, threads: ${threads}`,
-      peer: `makedumpfile ${flag}`,
-      mine: convert(codec, threads, 'ours'),
+    [0, 1, 2].map((threads) => ({
+      name: `elf → kdump ${codec}, threads: ${Math.max(threads, 1)}`,
+      peer: `makedumpfile ${flag}${threads > 0 ? ` --num-threads ${threads}` : ''}`,
+      mine: convert(codec, Math.max(threads, 1), 'ours'),
       theirs: makedumpfile(flag, threads),
       target: 1,
     })),

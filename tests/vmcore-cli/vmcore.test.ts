@@ -134,7 +134,8 @@ describe('instar vmcore, as a user types it', () => {
       /^instar: vmcore: bad\.kdump, page data, at 0x[0-9a-f]+: page \d+ cannot be decompressed/,
     );
     const record = json(vmcore('verify', '--json', 'bad.kdump').in(directory).run().stdout);
-    expect(record['problems']).toMatchObject([{ code: 'BAD_DUMP' }]);
+    // The noise is stored raw and cannot be told from damage; the packed pages among the last 6000 bytes are two.
+    expect(record['problems']).toMatchObject([{ code: 'BAD_DUMP' }, { code: 'BAD_DUMP' }]);
   });
 });
 

@@ -58,15 +58,15 @@ function emptyNotes(count: number): Buffer {
 
 describe('a dump with as many notes as are read', () => {
   it('is opened', async () => {
-    const notes = emptyNotes(1 << 17);
+    const notes = emptyNotes(1 << 15);
     const dump = await openSource(
       memorySource(elfFile([{ type: PT_NOTE, p_filesz: BigInt(notes.length) }], notes), 'notes'),
     );
-    expect(dump.notes).toHaveLength(1 << 17);
+    expect(dump.notes).toHaveLength(1 << 15);
   });
 
   it('is refused when they are in several segments and too many together', async () => {
-    const notes = emptyNotes((1 << 16) + 1);
+    const notes = emptyNotes((1 << 14) + 1);
     const segment = { type: PT_NOTE, p_filesz: BigInt(notes.length) };
     await expect(openSource(memorySource(elfFile([segment, segment], notes)))).rejects.toMatchObject({
       code: 'TOO_LARGE',

@@ -5,12 +5,21 @@ function block(open: string, items: readonly string[], close: string, indent: st
   return `${open}\n${items.map((item) => `${indent}${INDENT}${item}`).join(',\n')}\n${indent}${close}`;
 }
 
+/** JSON leaves some characters alone that terminals act upon. */
+function quoted(text: string): string {
+  return JSON.stringify(text).replaceAll(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 /**
  * JSON with bigints as plain integers, as qemu-img prints sizes, and four spaces, as it indents. Fields that are
  * undefined are left out.
  */
 export function toJson(value: unknown, indent = ''): string {
   if (typeof value === 'bigint') return value.toString();
+  if (typeof value === 'string') return quoted(value);
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const inner = indent + INDENT;
   if (Array.isArray(value)) {
@@ -18,6 +27,6 @@ export function toJson(value: unknown, indent = ''): string {
     return block('[', items, ']', indent);
   }
   const fields = Object.entries(value).filter(([, field]) => field !== undefined);
-  const items = fields.map(([name, field]) => `${JSON.stringify(name)}: ${toJson(field, inner)}`);
+  const items = fields.map(([name, field]) => `${quoted(name)}: ${toJson(field, inner)}`);
   return block('{', items, '}', indent);
 }

@@ -12,10 +12,12 @@ export interface Note {
 }
 
 /** Most bytes of notes in a dump; a CPU has some 1,000 to 3,000. */
-export const MAX_NOTE_BYTES = 32 << 20;
+export const MAX_NOTE_BYTES = 8 << 20;
 const HEADER_SIZE = 12;
-/** Notes that are taken apart; each takes some 300 bytes besides its own. */
-const MAX_NOTES = 1 << 17;
+/** Notes that are taken apart; each takes some 300 bytes besides its own, and registers some 2,000. */
+const MAX_NOTES = 1 << 15;
+/** Bytes of a note's name; those that exist have up to 12. */
+const MAX_NAME = 256;
 
 const padded = (length: number): number => (length + 3) & ~3;
 
@@ -54,6 +56,15 @@ export function parseNotes(bytes: Uint8Array, endian: Endian, place: NotePlace, 
         expected: `at most ${room} bytes together`,
       });
     }
+    if (nameSize > MAX_NAME) {
+      throw new VmcoreError('BAD_DUMP', 'the name of a note is impossible', {
+        file: place.file,
+        field: 'n_namesz',
+        offset: place.offset + BigInt(at),
+        found: `${nameSize} bytes`,
+        expected: `at most ${MAX_NAME}`,
+      });
+    }
     if (notes.length === MAX_NOTES) {
       throw new VmcoreError('TOO_LARGE', 'the dump has too many notes', {
         file: place.file,
@@ -62,7 +73,7 @@ export function parseNotes(bytes: Uint8Array, endian: Endian, place: NotePlace, 
       });
     }
     const descriptorAt = nameAt + padded(nameSize);
-    const name = String.fromCharCode(...bytes.subarray(nameAt, nameAt + Math.min(nameSize, 4096)));
+    const name = String.fromCharCode(...bytes.subarray(nameAt, nameAt + nameSize));
     notes.push({
       name: name.endsWith('\0') ? name.slice(0, -1) : name,
       type,

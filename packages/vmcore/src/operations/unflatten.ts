@@ -152,7 +152,8 @@ class Rearranger {
     this.#offset = header.offset;
     this.#left = header.buf_size;
     const end = header.offset + header.buf_size;
-    if (end > this.length) this.length = end;
+    // A record without data says nothing, not even how long the file is.
+    if (header.buf_size > 0n && end > this.length) this.length = end;
   }
 
   #foreign(): VmcoreError {

@@ -1,4 +1,5 @@
 import { checkAborted, VmcoreError } from '../errors.js';
+import type { Extent } from '../image.js';
 import type { Dump } from '../read/dump.js';
 import { fillBatch, pageBatches } from '../read/read-memory.js';
 
@@ -24,6 +25,25 @@ export interface VerifyOptions {
   readonly onProgress?: ((done: bigint, total: bigint) => void) | undefined;
 }
 
+/** Reads page by page what could not be read at once. */
+async function findProblems(dump: Dump, extents: readonly Extent[], problems: VmcoreError[]): Promise<void> {
+  const page = new Uint8Array(dump.pageSize);
+  for (const { start, length } of extents) {
+    for (let done = 0n; done < length && problems.length < MAX_PROBLEMS;) {
+      const left = length - done;
+      const inPage = BigInt(dump.pageSize) - ((start + done) % BigInt(dump.pageSize));
+      const size = left < inPage ? left : inPage;
+      try {
+        await dump.readInto(start + done, page.subarray(0, Number(size)));
+      } catch (error) {
+        if (!(error instanceof VmcoreError)) throw error;
+        problems.push(error);
+      }
+      done += size;
+    }
+  }
+}
+
 /** Reads a whole dump: every page must be inside the file and decompress. @throws VmcoreError `ABORTED` */
 export async function verifyDump(dump: Dump, { signal, onProgress }: VerifyOptions = {}): Promise<VerifyReport> {
   let [storedBytes, excludedBytes, extents, total] = [0n, 0n, 0n, 0n];
@@ -42,8 +62,8 @@ export async function verifyDump(dump: Dump, { signal, onProgress }: VerifyOptio
       await fillBatch(dump, batch, buffer);
     } catch (error) {
       if (!(error instanceof VmcoreError)) throw error;
-      problems.push(error);
-      if (problems.length === MAX_PROBLEMS) break;
+      await findProblems(dump, batch.extents, problems);
+      if (problems.length >= MAX_PROBLEMS) break;
     }
     storedBytes += batch.extents.reduce((sum, { length }) => sum + length, 0n);
     onProgress?.(storedBytes, total);

@@ -1,7 +1,7 @@
 import { VmcoreError } from '../errors.js';
 import type { Extent } from '../image.js';
 import { MAX_NOTE_BYTES, parseNotes, type Note } from '../notes/note.js';
-import { cpusOf } from '../notes/registers.js';
+import { cpusOf, type CpuRegisters } from '../notes/registers.js';
 import { findVmcoreInfo } from '../notes/vmcoreinfo.js';
 import { bytesAt, checkRange, fillFrom, MAX_OFFSET, type ByteSource } from '../source/byte-source.js';
 import { disjoint, pieceAt, type Pieces } from '../source/disjoint.js';
@@ -113,6 +113,8 @@ export async function openElf(source: ByteSource, file: DumpFile): Promise<Dump>
   const machine = machineOfElf(header.machine);
   const format = { machine, byteOrder: header.byteOrder, wordBits: header.wordBits };
   const pageSize = Number(vmcoreinfo?.pageSize ?? 4096n);
+  // Registers take much more memory than their notes: they are read when they are asked for.
+  let cpus: readonly CpuRegisters[] | undefined;
   const dump: Dump = {
     ...format,
     name: file.path,
@@ -126,7 +128,9 @@ export async function openElf(source: ByteSource, file: DumpFile): Promise<Dump>
     warnings,
     vmcoreinfo,
     physBase: vmcoreinfo?.physBase,
-    cpus: cpusOf(notes, format),
+    get cpus() {
+      return (cpus ??= cpusOf(notes, format));
+    },
     eraseInfo: notes.find((note) => note.name === ERASEINFO_NOTE)?.descriptor,
     addressLimit: pieces.count === 0 ? 0n : BigInt(pieces.ends[pieces.count - 1] ?? 0),
     extents: (from = 0n) => extentsOf(pieces, segments, from),

@@ -18,8 +18,8 @@ import {
 } from '../structures/elf.js';
 import { dumpTarget, structureCodec, type WordBits } from '../structures/targets.js';
 
-/** Most program headers of a dump: some 100 bytes each in memory. */
-const MAX_SEGMENTS = 1 << 20;
+/** Most program headers of a dump: some 200 bytes each in memory. */
+export const MAX_SEGMENTS = 1 << 19;
 /** Program headers that are read at once. */
 const BATCH = 1024;
 
@@ -79,7 +79,8 @@ export async function readElfHeader(source: ByteSource): Promise<ElfHeader> {
     });
   }
   let count = header.e_phnum;
-  if (count === PN_XNUM) {
+  // Without sections there is nowhere else to look: the number counts as it stands, as for readelf.
+  if (count === PN_XNUM && header.e_shoff !== 0n) {
     const section = structureCodec(Shdr, target);
     count = section.decode(await bytesAt(source, header.e_shoff, section.size, 'section header 0')).sh_info;
   }

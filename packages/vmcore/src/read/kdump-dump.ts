@@ -1,6 +1,6 @@
 import { VmcoreError } from '../errors.js';
 import { MAX_NOTE_BYTES, parseNotes } from '../notes/note.js';
-import { cpusOf, machineOfNotes } from '../notes/registers.js';
+import { cpusOf, machineOfNotes, type CpuRegisters } from '../notes/registers.js';
 import { findVmcoreInfo, MAX_VMCOREINFO, VMCOREINFO_NOTE, vmcoreInfoOf } from '../notes/vmcoreinfo.js';
 import { bytesAt, checkRange, type ByteSource } from '../source/byte-source.js';
 import { KDUMP_FLAG } from '../structures/diskdump.js';
@@ -47,6 +47,8 @@ export async function openKdump(source: ByteSource, file: DumpFile): Promise<Dum
   const format = { machine, byteOrder: header.byteOrder, wordBits: header.wordBits };
   const memory = new KdumpMemory(source, header);
   const incomplete = (header.status & KDUMP_FLAG.values.INCOMPLETE) !== 0;
+  // Registers take much more memory than their notes: they are read when they are asked for.
+  let cpus: readonly CpuRegisters[] | undefined;
   const dump: Dump = {
     ...format,
     name: file.path,
@@ -64,7 +66,9 @@ export async function openKdump(source: ByteSource, file: DumpFile): Promise<Dum
     physBase: header.physBase,
     utsname: header.utsname,
     dumpLevel: header.dumpLevel,
-    cpus: cpusOf(notes, format),
+    get cpus() {
+      return (cpus ??= cpusOf(notes, format));
+    },
     eraseInfo: await areaAt(source, header.eraseInfo, MAX_VMCOREINFO, 'offset_eraseinfo, size_eraseinfo'),
     addressLimit: header.maxMapnr * BigInt(header.blockSize),
     extents: (from = 0n) => extentsOfBitmaps(memory.maps, header.blockSize, from),

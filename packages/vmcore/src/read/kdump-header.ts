@@ -56,12 +56,13 @@ interface Shape {
   readonly wordBits: WordBits;
 }
 
-function plausible(block: Uint8Array, shape: Shape, fileSize: bigint): boolean {
+function plausible(block: Uint8Array, shape: Shape, fileSize: bigint | undefined): boolean {
   const header = structureCodec(DiskDumpHeader, dumpTarget(shape.byteOrder, shape.wordBits)).decode(block);
   const { block_size: size, sub_hdr_size: sub, bitmap_blocks: bitmaps } = header;
   if (header.header_version < 0 || header.header_version > 0xffff) return false;
   if (size < MIN_BLOCK || size > MAX_BLOCK || !Number.isInteger(Math.log2(size))) return false;
-  return bitmaps > 0 && (1n + BigInt(sub) + BigInt(bitmaps)) * BigInt(size) <= fileSize;
+  if (bitmaps === 0) return false;
+  return fileSize === undefined || (1n + BigInt(sub) + BigInt(bitmaps)) * BigInt(size) <= fileSize;
 }
 
 /** The header does not say its own byte order and width: the one under which its numbers make sense is taken. */
@@ -74,12 +75,20 @@ function shapeOf(block: Uint8Array, source: ByteSource): Shape {
   ];
   const found = shapes.filter((shape) => plausible(block, shape, source.size));
   const [first] = found;
+  if (first === undefined && shapes.some((shape) => plausible(block, shape, undefined))) {
+    throw new VmcoreError('TRUNCATED', 'the file ends before its bitmaps do', {
+      file: source.name,
+      field: 'sub_hdr_size, bitmap_blocks',
+      offset: 412n,
+      found: `a file of ${source.size} bytes`,
+    });
+  }
   if (first === undefined) {
     throw new VmcoreError('BAD_DUMP', 'the header of the kdump-compressed file makes no sense in any byte order', {
       file: source.name,
       field: 'block_size, sub_hdr_size, bitmap_blocks',
       offset: 412n,
-      expected: `a block size from ${MIN_BLOCK} to ${MAX_BLOCK} and headers inside the file of ${source.size} bytes`,
+      expected: `a block size from ${MIN_BLOCK} to ${MAX_BLOCK} and a bitmap`,
     });
   }
   // Where two widths make sense the machine's name decides.

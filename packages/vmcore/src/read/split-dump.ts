@@ -24,12 +24,15 @@ function checkParts(parts: readonly Part[]): void {
   for (const part of parts) {
     const { dump, start } = part;
     const first = parts[0]?.dump ?? dump;
-    if (dump.addressLimit !== first.addressLimit || dump.pageSize !== first.pageSize) {
+    const alike = (['machine', 'byteOrder', 'wordBits', 'pageSize', 'addressLimit'] as const).every(
+      (field) => dump[field] === first[field],
+    );
+    if (!alike) {
       throw new VmcoreError('BAD_DUMP', 'is a part of another dump', {
         file: dump.name,
-        field: 'max_mapnr, block_size',
-        found: `${dump.addressLimit} bytes of memory`,
-        expected: `${first.addressLimit}, as ${first.name} has`,
+        field: 'utsname, block_size, max_mapnr',
+        found: `${dump.machine}, ${dump.byteOrder} endian, ${dump.addressLimit} bytes of memory`,
+        expected: `${first.machine}, ${first.byteOrder} endian, ${first.addressLimit} bytes, as ${first.name} has`,
       });
     }
     const expected = previous?.end ?? 0n;

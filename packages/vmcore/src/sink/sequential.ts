@@ -124,20 +124,23 @@ export function sequentialSink(appender: Appender): DumpSink {
 export function flattenedSink(appender: Appender): DumpSink {
   let started = false;
   let end = 0n;
+  const start = async (): Promise<void> => {
+    if (started) return;
+    started = true;
+    const header = new Uint8Array(FLATTENED_HEADER_SIZE);
+    const [type, version] = [FLATTENED_TYPE, FLATTENED_VERSION];
+    flattenedHeader.encodeInto(header, { signature: FLATTENED_SIGNATURE, header_type: type, version });
+    await appender.append(header);
+  };
   const record = async (offset: bigint, data: Uint8Array): Promise<void> => {
-    if (!started) {
-      started = true;
-      const header = new Uint8Array(FLATTENED_HEADER_SIZE);
-      const [type, version] = [FLATTENED_TYPE, FLATTENED_VERSION];
-      flattenedHeader.encodeInto(header, { signature: FLATTENED_SIGNATURE, header_type: type, version });
-      await appender.append(header);
-    }
+    await start();
     await appender.append(recordHeader.encode({ offset, buf_size: BigInt(data.length) }), data);
     if (offset + BigInt(data.length) > end) end = offset + BigInt(data.length);
   };
   return {
     write: record,
     async finish(length) {
+      await start();
       // The length of what is rearranged is where its last record ends.
       if (end < length) await record(length - 1n, ZEROS.subarray(0, 1));
       await appender.append(recordHeader.encode({ offset: END_FLAG, buf_size: END_FLAG }));

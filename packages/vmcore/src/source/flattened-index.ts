@@ -133,7 +133,9 @@ export async function indexFlattened(source: ByteSource): Promise<FlattenedIndex
     checkRecord(header, source.name, position);
     const next = position + BigInt(RECORD_HEADER_SIZE) + header.buf_size;
     if (next > source.size) throw ended(source, position);
-    if (!runs.add(Number(position), Number(header.offset), Number(header.buf_size))) {
+    // A record without data says nothing, not even how long the file is.
+    const empty = header.buf_size === 0n;
+    if (!empty && !runs.add(Number(position), Number(header.offset), Number(header.buf_size))) {
       throw new VmcoreError('TOO_LARGE', 'the flattened stream has too many records to be read in place', {
         file: source.name,
         offset: position,
@@ -142,7 +144,7 @@ export async function indexFlattened(source: ByteSource): Promise<FlattenedIndex
       });
     }
     const end = header.offset + header.buf_size;
-    if (end > size) size = end;
+    if (!empty && end > size) size = end;
     narrow = header.buf_size > BigInt(WIDE_WINDOW);
     position = next;
   }

@@ -1,6 +1,7 @@
 import { checkAborted, hex, VmcoreError } from '../errors.js';
 import type { Extent, MemoryImage } from '../image.js';
 import { encodeNote } from '../notes/note.js';
+import { MAX_SEGMENTS } from '../read/elf-header.js';
 import type { DumpSink } from '../sink/dump-sink.js';
 import {
   Ehdr,
@@ -26,8 +27,8 @@ import { nonZeroRuns } from '../zero.js';
 
 /** Alignment of stored memory in the file: segments lie in it as they lie in their pages. */
 const PAGE = 4096n;
-/** Most segments that are written, as many as are read. */
-const MAX_SEGMENTS = (1 << 20) - 1;
+/** Most PT_LOAD segments that are written: as many as are read, less the notes. */
+const MAX_LOADS = MAX_SEGMENTS - 1;
 /** Program headers that are written at once, and bytes of memory. */
 const [HEADER_BATCH, DATA_BATCH] = [1024, 4 << 20];
 /** Read, write, execute (gABI, "Segment Permissions"). */
@@ -53,12 +54,12 @@ async function survey(image: MemoryImage, progress: WriteProgress): Promise<numb
   for await (const { start, length, kind } of coalesced(image)) {
     segments += 1;
     if (kind === 'stored') total += length;
-    if (start + length > limit || segments > MAX_SEGMENTS) {
-      const fragmented = segments > MAX_SEGMENTS;
+    if (start + length > limit || segments > MAX_LOADS) {
+      const fragmented = segments > MAX_LOADS;
       throw new VmcoreError('UNSUPPORTED', 'the memory does not fit this ELF file', {
         file: image.name,
         field: fragmented ? 'e_phnum' : 'p_paddr',
-        found: fragmented ? `more than ${MAX_SEGMENTS} extents` : `memory up to ${hex(start + length)}`,
+        found: fragmented ? `more than ${MAX_LOADS} extents` : `memory up to ${hex(start + length)}`,
         expected: fragmented ? 'fewer; write kdump instead' : `at most ${hex(limit)}; write kdump instead`,
       });
     }

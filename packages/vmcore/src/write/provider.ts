@@ -85,6 +85,9 @@ export function providedImage(provider: MemoryProvider): MemoryImage {
       expected: 'a power of two from 512 to 1048576',
     });
   }
+  if (provider.vmcoreinfo !== undefined && Array.from(provider.vmcoreinfo).some((character) => character > '\u00ff')) {
+    throw new VmcoreError('INVALID_ARGUMENT', 'VMCOREINFO has characters that are no bytes', { file: name });
+  }
   const ranges = sortRanges(provider.ranges, name);
   const byteOrder = provider.byteOrder ?? (BIG_ENDIAN.includes(machine) ? 'big' : 'little');
   const wordBits = provider.wordBits ?? (NARROW.includes(machine) ? 32 : 64);

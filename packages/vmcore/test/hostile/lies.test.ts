@@ -85,6 +85,12 @@ function withLongNote(): Buffer {
   return bytes;
 }
 
+function withLongName(): Buffer {
+  const bytes = kdump();
+  bytes.writeUInt32LE(300, PAGE + subCodec.size);
+  return bytes;
+}
+
 const [P_OFFSET, P_FILESZ] = [8, 32];
 
 describe('a dump that lies is refused where it lies', () => {
@@ -99,7 +105,7 @@ describe('a dump that lies is refused where it lies', () => {
     ['a segment of more bytes than the file', () => withProgramHeader(1, P_FILESZ, 1n << 50n), 'TRUNCATED', 'p_offset'],
     ['notes behind the end of the file', () => withProgramHeader(0, P_OFFSET, 1n << 33n), 'TRUNCATED', 'PT_NOTE'],
     ['a note of 4 GiB', withLongNote, 'BAD_DUMP', 'n_namesz'],
-    ['bitmaps of 4 GiB', () => withHeader({ bitmap_blocks: 1 << 21 }), 'BAD_DUMP', 'block_size'],
+    ['bitmaps of 4 GiB', () => withHeader({ bitmap_blocks: 1 << 21 }), 'TRUNCATED', 'bitmap_blocks'],
     [
       'more pages than the bitmaps have bits',
       () => withSubHeader({ max_mapnr_64: 1n << 40n }),
@@ -109,6 +115,7 @@ describe('a dump that lies is refused where it lies', () => {
     ['no sub header', () => withHeader({ sub_hdr_size: 0 }), 'BAD_DUMP', 'sub_hdr_size'],
     ['a header of version 7', () => withHeader({ header_version: 7 }), 'UNSUPPORTED', 'header_version'],
     ['a block of 3000 bytes', () => withHeader({ block_size: 3000 }), 'BAD_DUMP', 'block_size'],
+    ['a note whose name is longer than names are', withLongName, 'BAD_DUMP', 'n_namesz'],
     ['notes of 1 GiB', () => withSubHeader({ size_note: 1n << 30n }), 'TRUNCATED', 'offset_note'],
     ['notes at 2^63', () => withSubHeader({ offset_note: 1n << 63n }), 'TRUNCATED', 'offset_note'],
     [

@@ -17,6 +17,9 @@ export interface Flags {
   readonly progress?: boolean;
 }
 
+/** Notes and CPUs that are shown: more than any machine has CPUs, fewer than a hostile dump claims. */
+export const SHOWN_NOTES = 4096;
+
 /** What a subcommand gets besides its words and options. */
 export interface CommandContext {
   readonly signal: AbortSignal;

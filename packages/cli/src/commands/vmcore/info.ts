@@ -3,7 +3,7 @@ import type { CpuRegisters, Dump } from '@instar/vmcore';
 import { EXIT_CODES } from '../../exit-codes.js';
 import { toJson } from '../../render/json.js';
 import { humanSize } from '../../render/size.js';
-import { printWarnings, withDump, type Flags } from './flags.js';
+import { printWarnings, SHOWN_NOTES, withDump, type CommandContext, type Flags } from './flags.js';
 
 /** Ranges that are shown; a sparse dump may have millions. */
 const SHOWN_RANGES = 1000;
@@ -17,11 +17,12 @@ interface Ranges {
   readonly excludedBytes: bigint;
 }
 
-async function rangesOf(dump: Dump): Promise<Ranges> {
+async function rangesOf(dump: Dump, signal: AbortSignal): Promise<Ranges> {
   const shown: { start: bigint; length: bigint; stored: boolean }[] = [];
   let count = 0;
   let [storedBytes, excludedBytes] = [0n, 0n];
   for await (const { start, length, kind } of dump.extents()) {
+    signal.throwIfAborted();
     const stored = kind === 'stored';
     if (stored) storedBytes += length;
     else excludedBytes += length;
@@ -61,8 +62,12 @@ function infoJson(dump: Dump, ranges: Ranges): object {
     'excluded-bytes': ranges.excludedBytes,
     'range-count': ranges.count,
     ranges: ranges.shown,
-    notes: dump.notes.map(({ name, type, descriptor }) => ({ name, type, size: descriptor.length })),
-    cpus: dump.cpus.map(cpuJson),
+    'note-count': dump.notes.length,
+    notes: dump.notes
+      .slice(0, SHOWN_NOTES)
+      .map(({ name, type, descriptor }) => ({ name, type, size: descriptor.length })),
+    'cpu-count': dump.cpus.length,
+    cpus: dump.cpus.slice(0, SHOWN_NOTES).map(cpuJson),
     vmcoreinfo: vmcoreinfo === undefined ? undefined : Object.fromEntries(vmcoreinfo.entries()),
     'erase-info': dump.eraseInfo === undefined ? undefined : Buffer.from(dump.eraseInfo).toString('latin1'),
     warnings: dump.warnings,
@@ -93,8 +98,16 @@ function infoText(dump: Dump, ranges: Ranges): string {
   if (dump.physBase !== undefined) {
     lines.push(['phys_base', dump.physBase < 0n ? String(dump.physBase) : hex(dump.physBase)]);
   }
-  lines.push(['notes', dump.notes.map(({ name, type }) => `${quoteName(name)} ${type}`).join(', ')]);
-  for (const { cpu, programCounter } of dump.cpus) lines.push([`CPU ${cpu}`, `at ${hex(programCounter)}`]);
+  lines.push([
+    'notes',
+    dump.notes
+      .slice(0, SHOWN_NOTES)
+      .map(({ name, type }) => `${quoteName(name)} ${type}`)
+      .join(', '),
+  ]);
+  for (const { cpu, programCounter } of dump.cpus.slice(0, SHOWN_NOTES)) {
+    lines.push([`CPU ${cpu}`, `at ${hex(programCounter)}`]);
+  }
   const width = Math.max(...lines.map(([name]) => name.length)) + 2;
   const head = lines.map(([name, value]) => `${`${name}:`.padEnd(width)}${value}\n`).join('');
   const table = ranges.shown.map(
@@ -106,9 +119,9 @@ function infoText(dump: Dump, ranges: Ranges): string {
 }
 
 /** `instar vmcore info`. */
-export async function info(files: readonly string[], flags: Flags): Promise<number> {
+export async function info(files: readonly string[], flags: Flags, { signal }: CommandContext): Promise<number> {
   return withDump(files, async (dump) => {
-    const ranges = await rangesOf(dump);
+    const ranges = await rangesOf(dump, signal);
     if (flags.json === true) {
       process.stdout.write(`${toJson(infoJson(dump, ranges))}\n`);
     } else {

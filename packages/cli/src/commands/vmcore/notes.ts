@@ -2,20 +2,22 @@ import { escapeText, quoteName } from '@instar/engine';
 import type { CpuRegisters, Dump } from '@instar/vmcore';
 import { EXIT_CODES } from '../../exit-codes.js';
 import { toJson } from '../../render/json.js';
-import { withDump, type Flags } from './flags.js';
+import { SHOWN_NOTES, withDump, type Flags } from './flags.js';
 
 /** Bytes of a note that `--json` gives in full. */
-const SHOWN_BYTES = 65536;
+const SHOWN_BYTES = 4096;
 
 function notesJson(dump: Dump): object {
   return {
-    notes: dump.notes.map(({ name, type, descriptor }) => ({
+    'note-count': dump.notes.length,
+    notes: dump.notes.slice(0, SHOWN_NOTES).map(({ name, type, descriptor }) => ({
       name,
       type,
       size: descriptor.length,
       hex: Buffer.from(descriptor.subarray(0, SHOWN_BYTES)).toString('hex'),
     })),
-    cpus: dump.cpus.map(({ cpu, pid, registers, controlRegisters }) => ({
+    'cpu-count': dump.cpus.length,
+    cpus: dump.cpus.slice(0, SHOWN_NOTES).map(({ cpu, pid, registers, controlRegisters }) => ({
       cpu,
       pid,
       registers,
@@ -35,12 +37,16 @@ function cpuText({ cpu, pid, registers, controlRegisters = [] }: CpuRegisters, d
 }
 
 function notesText(dump: Dump): string {
-  const list = dump.notes.map(
-    ({ name, type, descriptor }) =>
-      `${quoteName(name).padEnd(16)} type 0x${type.toString(16).padEnd(6)} ${descriptor.length} bytes\n`,
-  );
-  const cpus = dump.cpus.map((cpu) => cpuText(cpu, dump.wordBits / 4));
+  const list = dump.notes
+    .slice(0, SHOWN_NOTES)
+    .map(
+      ({ name, type, descriptor }) =>
+        `${quoteName(name).padEnd(16)} type 0x${type.toString(16).padEnd(6)} ${descriptor.length} bytes\n`,
+    );
+  const cpus = dump.cpus.slice(0, SHOWN_NOTES).map((cpu) => cpuText(cpu, dump.wordBits / 4));
   const text = dump.vmcoreinfo?.text.split('\n').map((line) => (line === '' ? '' : `  ${escapeText(line)}\n`)) ?? [];
+  const left = dump.notes.length - list.length;
+  if (left > 0) list.push(`and ${left} more\n`);
   return [...list, ...cpus, ...(text.length === 0 ? [] : ['VMCOREINFO:\n', ...text])].join('');
 }
 
