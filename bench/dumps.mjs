@@ -21,7 +21,9 @@ export async function benchDumps({ runs = 5, size = 1024, directory = tmpdir(), 
     const flatten = `makedumpfile -f -F -l -d 0 ${file('dump.elf')} > ${file('flat')}`;
     const made = spawnSync('bash', ['-c', flatten], { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' });
     if (made.status !== 0) throw new Error(`${flatten}: ${made.stderr}`);
-    const rows = rowsOf(file).filter(({ name }) => name.includes(only));
+    const rows = rowsOf(file).filter(({ name, peer }) =>
+      only.split(',').some((word) => `${name}; ${peer};`.includes(word)),
+    );
     const measured = rows.map(({ name, peer, mine, theirs, target }) => {
       const outputs = [file('ours'), file('peer')];
       const times = timeInterleaved([mine, theirs], runs, outputs, size * MIB + 512 * MIB);

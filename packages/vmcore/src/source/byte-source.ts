@@ -16,6 +16,12 @@ export interface ByteSource {
    * do not know leave it out. What lies between need not be read.
    */
   readonly nextData?: (offset: bigint) => bigint | undefined;
+  /**
+   * Reads some bytes at once, while everything else waits: for many tiny reads that depend on each other. Sources that
+   * cannot leave it out.
+   * @returns bytes read
+   */
+  readonly readNow?: (offset: bigint, target: Uint8Array) => number;
   close(): Promise<void>;
 }
 

@@ -1,5 +1,5 @@
 import { nextData } from '@instar/vmm-native';
-import { close, constants, fstat, open, read } from 'node:fs';
+import { close, constants, fstat, open, read, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { VmcoreError } from '../errors.js';
 import { systemErrorText } from '../system-error.js';
@@ -62,6 +62,14 @@ function openedFile(fd: number, name: string, size: bigint): ByteSource {
         }
       }
       return done;
+    },
+    readNow(offset, target) {
+      if (!open) throw new VmcoreError('READ_FAILED', 'is closed', { file: name });
+      try {
+        return readSync(fd, target, 0, target.length, Number(offset));
+      } catch (error) {
+        throw failed(name, 'cannot be read', error);
+      }
     },
     nextData(offset) {
       if (!open) return offset;

@@ -12,6 +12,8 @@ const SMALL_RECORD = 32 << 10;
 /** Most runs that are indexed: some 50 bytes each in memory, and 2.6 TiB of stream. */
 const MAX_RUNS = 4 * RUNS_OF_A_SIZE;
 const [WIDE_WINDOW, NARROW_WINDOW] = [256 << 10, 4 << 10];
+/** Milliseconds of reading after which others get their turn. */
+const REST_AFTER = 5;
 
 /**
  * Records of a flattened stream, by where their data belongs. A run is one record, or several small ones that follow
@@ -85,6 +87,7 @@ class HeaderWindow {
   readonly #buffer = new Uint8Array(WIDE_WINDOW);
   #start = 0n;
   #length = 0;
+  #rested = 0;
 
   constructor(source: ByteSource) {
     this.#source = source;
@@ -93,12 +96,27 @@ class HeaderWindow {
   async headerAt(position: bigint, narrow: boolean): Promise<{ offset: bigint; buf_size: bigint } | undefined> {
     const size = BigInt(RECORD_HEADER_SIZE);
     if (position + size > this.#source.size) return undefined;
+    if (this.#source.readNow !== undefined) return this.#headerNow(position, this.#source.readNow);
     if (position < this.#start || position + size > this.#start + BigInt(this.#length)) {
       this.#start = position;
       this.#length = await this.#source.read(position, this.#buffer.subarray(0, narrow ? NARROW_WINDOW : WIDE_WINDOW));
       if (this.#length < RECORD_HEADER_SIZE) return undefined;
     }
     return recordHeader.decode(this.#buffer, Number(position - this.#start));
+  }
+
+  /** Each header says where the next one is: waiting for every one of them would take most of the time. */
+  async #headerNow(
+    position: bigint,
+    readNow: NonNullable<ByteSource['readNow']>,
+  ): Promise<{ offset: bigint; buf_size: bigint } | undefined> {
+    const now = performance.now();
+    if (now - this.#rested > REST_AFTER) {
+      await new Promise(setImmediate);
+      this.#rested = performance.now();
+    }
+    const header = this.#buffer.subarray(0, RECORD_HEADER_SIZE);
+    return readNow(position, header) < RECORD_HEADER_SIZE ? undefined : recordHeader.decode(header);
   }
 }
 

@@ -8,12 +8,12 @@ import {
   RECORD_HEADER_SIZE,
   recordHeader,
 } from '../structures/flattened.js';
-import { bytesAt, fillFrom, type ByteSource } from './byte-source.js';
+import { bytesAt, checkRange, fillFrom, type ByteSource } from './byte-source.js';
 import { pieceAt } from './disjoint.js';
 import { indexFlattened, type FlattenedIndex } from './flattened-index.js';
 
-/** Runs whose data is kept: 64 KiB each, in large streams up to 4 MiB. */
-const CACHED_RUNS = 8;
+/** Bytes of runs that are kept: 64 KiB each, in large streams up to 4 MiB. */
+const CACHED_BYTES = 8 << 20;
 
 /** Whether the first bytes of a file are those of a flattened stream. */
 export function isFlattened(start: Uint8Array): boolean {
@@ -43,6 +43,11 @@ export async function flattenedSource(stream: ByteSource): Promise<ByteSource> {
   const index = await indexFlattened(stream);
   const cache = new Map<number, Promise<Uint8Array>>();
 
+  let held = 0;
+  const forget = (run: number): void => {
+    if (cache.delete(run)) held -= index.lengths[run] ?? 0;
+  };
+
   const runData = async (run: number): Promise<Uint8Array> => {
     const cached = cache.get(run);
     if (cached !== undefined) {
@@ -54,9 +59,13 @@ export async function flattenedSource(stream: ByteSource): Promise<ByteSource> {
     cache.set(run, loading);
     // What could not be read now may be read later.
     loading.catch(() => {
-      if (cache.get(run) === loading) cache.delete(run);
+      if (cache.get(run) === loading) forget(run);
     });
-    if (cache.size > CACHED_RUNS) cache.delete(cache.keys().next().value ?? run);
+    held += index.lengths[run] ?? 0;
+    for (const oldest of cache.keys()) {
+      if (held <= CACHED_BYTES || oldest === run) break;
+      forget(oldest);
+    }
     return loading;
   };
 
@@ -113,10 +122,24 @@ async function readPieces(
   target.fill(0, position - start);
 }
 
+/** Most bytes that are read while everything else waits, and where they go: they are taken apart before others are read. */
+const AT_ONCE = new Uint8Array(128 << 10);
+
+/** Undefined where it cannot be read at once. The bytes are valid until somebody else has a turn. */
+function spanNow(stream: ByteSource, start: bigint, length: number): Uint8Array | undefined {
+  if (stream.readNow === undefined || length > AT_ONCE.length) return undefined;
+  const span = AT_ONCE.subarray(0, length);
+  checkRange(stream, start, BigInt(length), 'records');
+  if (stream.readNow(start, span) === length) return span;
+  throw new VmcoreError('TRUNCATED', 'the file has become shorter', { file: stream.name, offset: start });
+}
+
 /** The data of a run of small records, without their headers. */
 async function gather(stream: ByteSource, index: FlattenedIndex, run: number): Promise<Uint8Array> {
   const [records = 0, length = 0, start = 0] = [index.records[run], index.lengths[run], index.streams[run]];
-  const span = await bytesAt(stream, BigInt(start), length + records * RECORD_HEADER_SIZE, 'records');
+  const stored = length + records * RECORD_HEADER_SIZE;
+  // Nothing is awaited between reading at once and taking apart.
+  const span = spanNow(stream, BigInt(start), stored) ?? (await bytesAt(stream, BigInt(start), stored, 'records'));
   const data = new Uint8Array(length);
   let [from, to] = [0, 0];
   for (let record = 0; record < records; record += 1) {
