@@ -32,7 +32,7 @@ const READERS = new Set([
 
 /** Modules that could bring bytes of files in another way are not among these. */
 const MODULES = new Set([
-  ...['node:fs', 'node:fs/promises', 'node:module', 'node:path', 'node:util'],
+  ...['node:fs', 'node:fs/promises', 'node:module', 'node:os', 'node:path', 'node:util'],
   ...['@instar/convert-guest', '@instar/engine', '@instar/operands', '@instar/shared-abi', '@instar/vmm-native'],
   ...['commander', 'picocolors', 'cli-progress'],
 ]);

@@ -6,10 +6,9 @@ import { EngineError } from './errors.js';
 import { forcedFormat, formatName } from './formats.js';
 import { guestConvert, type ConvertOutcome, type GuestContext, type GuestDevice } from './guest.js';
 import { openInput } from './input-file.js';
-import { guestContext, warnOfProcess, type OperationControl } from './operation.js';
+import { guestContext, type OperationControl } from './operation.js';
 import { createOutput } from './output-file.js';
 import { abandonQuietly, type OutputFile } from './output-request.js';
-import { chooseSandbox } from './sandbox.js';
 import { ddFromStream, streamOutput } from './stream.js';
 
 /** Bytes that a qcow2 file of so many guest bytes takes at most: the data, its tables, and some clusters of slack. */
@@ -32,9 +31,7 @@ export async function dd(options: DdOptions, control: OperationControl = {}): Pr
   const { input } = request;
   if ('stream' in input) return ddFromStream(request, input.stream, control, started);
   const probe = forcedFormat(request.inputFormat, input.path);
-  const sandbox = chooseSandbox(control.sandbox ?? 'auto');
-  warnOfProcess(sandbox, control);
-  const context = guestContext(sandbox, control);
+  const context = guestContext(control);
   const forceShare = request.forceShare === true;
   const file = await openInput(input.path, forceShare);
   const chain = await openChain(file, probe, request.pathPolicy, forceShare, context);
@@ -99,7 +96,7 @@ async function copyWindow(
       outputLength: length,
       inputFormat: formatName(top.info.format),
       outputFormat: request.outputFormat ?? 'raw',
-      sandbox: context.sandbox,
+      sandbox: context.sandbox.kind,
       elapsedMs: performance.now() - started,
     };
   } catch (error) {

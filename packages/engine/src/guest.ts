@@ -20,29 +20,33 @@ import {
 import { sandboxHelperPath } from '@instar/convert-guest';
 import {
   createControl,
+  errnoName,
   runGuest,
   VmmError,
+  type CommandFailure,
   type DeviceOptions,
   type DumpReport,
   type LimitOptions,
+  type RunControl,
+  type RunOptions,
   type RunReport,
 } from '@instar/vmm-native';
-import { getSystemErrorName } from 'node:util';
 import { DumpMemory } from './dump-memory.js';
 import { attach, type DumpRequests } from './dump-requests.js';
 import type { DumpTarget, WrittenDump } from './dump-target.js';
 import { writeGuestDump } from './dump-write.js';
-import { EngineError, describeSystemError, type EngineErrorCode } from './errors.js';
+import { EngineError, describeSystemError, isNoSpace, systemError, type EngineErrorCode } from './errors.js';
 import { escapeText } from './escape.js';
-import { guestImage, type Sandbox } from './sandbox.js';
+import { guestImage, type SandboxSelection } from './sandbox.js';
+import { checkSandbox } from './sandbox-check.js';
 
 /** Bounds of one guest run. Times in milliseconds; 0 means the default. */
 export interface GuestLimits {
-  /** Longest time without any completed command (default 30000). */
+  /** Longest time in which nothing useful is done (default 30000). */
   readonly noProgressMs?: number;
-  /** Longest time of one run (default: none). */
+  /** Longest time of one run (default: none; of a look at an image, 60000). */
   readonly wallClockMs?: number;
-  /** Most CPU time of the guest (default: none). */
+  /** Most CPU time of the guest and of the threads that work for it (default: none). */
   readonly cpuMs?: number;
 }
 
@@ -56,7 +60,7 @@ export interface GuestDevice {
 
 /** How a run is made. */
 export interface GuestContext {
-  readonly sandbox: Sandbox;
+  readonly sandbox: SandboxSelection;
   readonly limits: GuestLimits;
   readonly signal?: AbortSignal | undefined;
   /** Called a few times a second with bytes done and bytes to do. */
@@ -97,7 +101,7 @@ async function run(
   const detach = attach(context.dumps, control);
   const limitOptions: LimitOptions = { ...limits, ...(outputBytes === undefined ? {} : { outputBytes }) };
   try {
-    const report = await runGuest(
+    const report = await runSandboxed(
       {
         image: guestImage(),
         chainConfig: ChainConfig.encode({
@@ -107,27 +111,44 @@ async function run(
         }),
         operationConfig,
         devices: devices.map((device) => device.options),
-        sandbox: context.sandbox,
         helper: sandboxHelperPath(),
         limits: limitOptions,
         ...(memory === undefined && context.dumps === undefined ? {} : { dump: memory ? { fd: memory.fd } : {} }),
       },
       control,
+      context.sandbox,
     );
     if (memory !== undefined && report.dump !== undefined) await keepDump(report.dump, memory, context);
     throwIfAborted(signal);
     return report;
-  } catch (error) {
-    if (error instanceof VmmError) {
-      const code: EngineErrorCode = error.code === 'SANDBOX_UNAVAILABLE' ? error.code : 'GUEST_FAILED';
-      throw new EngineError(code, error.message, { cause: error });
-    }
-    throw error;
   } finally {
     detach();
     await memory?.close();
     clearInterval(timer);
     signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/** Runs a guest in the sandbox of the operation, or in another where the environment refuses this one. */
+async function runSandboxed(
+  options: Omit<RunOptions, 'sandbox'>,
+  control: RunControl,
+  sandbox: SandboxSelection,
+): Promise<RunReport> {
+  for (;;) {
+    try {
+      const report = await runGuest({ ...options, sandbox: sandbox.kind }, control);
+      if (report.outcome !== 'sandbox-error') return report;
+      // Whoever can make a guest fail so must not get another one in a weaker sandbox: first ours has to fail, too.
+      const nothingDone = report.statistics.commands === 0n;
+      const problem = nothingDone ? await checkSandbox(sandbox.kind) : undefined;
+      if (problem === undefined) throw new EngineError('SANDBOX_UNAVAILABLE', report.message);
+      sandbox.refuse(problem);
+    } catch (error) {
+      if (!(error instanceof VmmError)) throw error;
+      if (error.code !== 'SANDBOX_UNAVAILABLE') throw new EngineError('GUEST_FAILED', error.message, { cause: error });
+      sandbox.refuse(error.message);
+    }
   }
 }
 
@@ -152,6 +173,7 @@ function checkOutcome(report: RunReport, devices: readonly GuestDevice[]): void 
   if (report.outcome === 'exit' && (report.exitCode === 0 || report.exitCode === 1)) return;
   const file = devices[0]?.path ?? '';
   if (report.outcome === 'limit') throw new EngineError('GUEST_LIMIT', report.message, { file });
+  if (report.outcome === 'host-error') throw new EngineError('SANDBOX_UNAVAILABLE', report.message);
   const what =
     report.outcome === 'exit' ? `the sandboxed reader gave up (exit code ${report.exitCode ?? 0})` : report.message;
   throw new EngineError('GUEST_FAILED', `${escapeText(what)}; the image may be made to attack its reader`, { file });
@@ -163,20 +185,35 @@ function text(bytes: Uint8Array, length: number): string {
   return decoder.decode(bytes.subarray(0, length));
 }
 
-/** The error behind a guest's error record. */
-function recordError(record: ValueOf<typeof ErrorRecord>, devices: readonly GuestDevice[]): EngineError {
+/** What the host itself could not do for a guest. */
+function hostError({ device, offset, errno, write }: CommandFailure, devices: readonly GuestDevice[]): EngineError {
+  const name = errnoName(errno);
+  const code = isNoSpace(name) ? 'NO_SPACE' : write ? 'WRITE_FAILED' : 'READ_FAILED';
+  const what = write ? 'the output could not be written' : 'the file could not be read';
+  return new EngineError(code, `${what} at offset ${offset}: ${describeSystemError(name)}`, {
+    file: devices[device]?.path ?? devices[0]?.path ?? '',
+    cause: systemError(name),
+  });
+}
+
+/**
+ * The error behind a guest's error record. A system error is believed only where the host has met it: the guest may be
+ * in an attacker's hands, and its image must not pass for a failure of the host.
+ */
+function recordError(
+  record: ValueOf<typeof ErrorRecord>,
+  report: RunReport,
+  devices: readonly GuestDevice[],
+): EngineError {
   const file = devices[record.device]?.path ?? devices[0]?.path ?? '';
-  const kind = nameOf(ERROR_KIND, record.kind) ?? 'UNKNOWN';
+  const kind = nameOf(ERROR_KIND, record.kind);
   const detail = escapeText(text(record.detail, record.detail_len)).replaceAll('\\\\x', '\\x');
   if (record.status !== 0) {
-    const name = getSystemErrorName(-record.status);
-    const full = name === 'ENOSPC' || name === 'EDQUOT' || name === 'EFBIG';
-    const code = full ? 'NO_SPACE' : kind === 'WRITE_FAILED' ? 'WRITE_FAILED' : 'READ_FAILED';
-    const where = kind === 'WRITE_FAILED' || record.offset !== 0n ? ` at offset ${record.offset}` : '';
-    return new EngineError(code, `${detail}${where}: ${describeSystemError(name)}`, { file });
+    const met = report.failures.find(({ device, errno }) => device === record.device && errno === record.status);
+    return met === undefined ? garbage(devices) : hostError(met, devices);
   }
-  const code: EngineErrorCode =
-    kind === 'WRITE_FAILED' ? 'WRITE_FAILED' : kind === 'SOURCE_FAILED' ? 'IMAGE_TRUNCATED' : `IMAGE_${kind}`;
+  if (kind === undefined || kind === 'NONE' || kind === 'WRITE_FAILED') return garbage(devices);
+  const code: EngineErrorCode = kind === 'SOURCE_FAILED' ? 'IMAGE_TRUNCATED' : `IMAGE_${kind}`;
   if (record.has_location !== 1) return new EngineError(code, detail, { file });
   const expected = text(record.expected, record.expected_len);
   return new EngineError(code, detail, {
@@ -213,7 +250,7 @@ export async function guestInfo(
   const report = await run(devices, InfoConfig.encode({ device: 0 }), context);
   checkOutcome(report, devices);
   const result = decoded(() => InfoResult.decode(report.result), devices);
-  if (result.status === RESULT_STATUS.values.ERROR) throw recordError(result.error, devices);
+  if (result.status === RESULT_STATUS.values.ERROR) throw recordError(result.error, report, devices);
   const plausible =
     result.status === RESULT_STATUS.values.OK &&
     result.magic === INFO_RESULT_MAGIC &&
@@ -238,7 +275,10 @@ export async function guestConvert(
   const report = await run(devices, ConvertConfig.encode(config), context, outputBytes);
   checkOutcome(report, devices);
   const result = decoded(() => ConvertResult.decode(report.result), devices);
-  if (result.status === RESULT_STATUS.values.ERROR) throw recordError(result.error, devices);
-  if (result.status === RESULT_STATUS.values.OK && result.magic === CONVERT_RESULT_MAGIC) return result;
-  throw garbage(devices);
+  if (result.status === RESULT_STATUS.values.ERROR) throw recordError(result.error, report, devices);
+  if (result.status !== RESULT_STATUS.values.OK || result.magic !== CONVERT_RESULT_MAGIC) throw garbage(devices);
+  // "Done" is the guest's word; what was not written or not read is the host's knowledge.
+  const failure = report.failures.find(({ write }) => write) ?? report.failures[0];
+  if (failure !== undefined) throw hostError(failure, devices);
+  return result;
 }

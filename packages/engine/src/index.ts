@@ -5,7 +5,7 @@ export { DumpRequests } from './dump-requests.js';
 export type { DumpTarget, WrittenDump } from './dump-target.js';
 export type { DumpWriteControl } from './dump-write.js';
 export type { OperationControl } from './operation.js';
-export { EngineError } from './errors.js';
+export { describeSystemError, EngineError, systemErrorName } from './errors.js';
 export type { EngineErrorCode, EngineErrorDetails, ErrorLocation } from './errors.js';
 export { escapeText, quoteName } from './escape.js';
 export { READABLE_FORMATS, WRITABLE_FORMATS } from './formats.js';
@@ -15,5 +15,6 @@ export type { Bitmap, ImageDescription, InfoOptions, Inspection, Qcow2Details, S
 export { IMAGE_DIRECTORY_ONLY, NO_REFERENCES } from './path-policy.js';
 export type { PathPolicy } from './path-policy.js';
 export type { SafetyCheck, SafetyCheckName, SafetyVerdict } from './safety.js';
-export { checkSandboxes } from './sandbox.js';
-export type { Sandbox, SandboxChoice, SandboxReport } from './sandbox.js';
+export type { Sandbox, SandboxChoice } from './sandbox.js';
+export { checkSandboxes } from './sandbox-check.js';
+export type { SandboxReport } from './sandbox-check.js';

@@ -6,9 +6,9 @@ import { forcedFormat, formatName } from './formats.js';
 import { guestInfo, type GuestContext } from './guest.js';
 import { openInput, type InputFile } from './input-file.js';
 import { combinePath, type PathPolicy } from './path-policy.js';
-import { chooseSandbox, type Sandbox } from './sandbox.js';
+import { type Sandbox } from './sandbox.js';
 import { judge, judgeUnreadable, type SafetyVerdict } from './safety.js';
-import { guestContext, warnOfProcess, type OperationControl } from './operation.js';
+import { guestContext, type OperationControl } from './operation.js';
 import { DEVICE_ROLE, NO_PARENT } from '@instar/shared-abi';
 
 /** An internal snapshot. */
@@ -149,10 +149,13 @@ function describe(file: InputFile, info: ImageInfo, sandbox: Sandbox): ImageDesc
   };
 }
 
+/** Longest time of one look at one image (milliseconds), where the caller sets none. */
+const INFO_MS = 60_000;
+
+/** An image is described from its metadata: a look that takes minutes is no look at an honest image. */
 function contextOf(control: OperationControl): GuestContext {
-  const sandbox = chooseSandbox(control.sandbox ?? 'auto');
-  warnOfProcess(sandbox, control);
-  return guestContext(sandbox, control);
+  const context = guestContext(control);
+  return { ...context, limits: { wallClockMs: INFO_MS, ...context.limits } };
 }
 
 /**
@@ -172,14 +175,14 @@ export async function info(
   if (options.backingChain === undefined) {
     try {
       const found = await guestInfo([inputDevice(input, DEVICE_ROLE.values.IMAGE, format, NO_PARENT)], context);
-      return [describe(input, found, context.sandbox)];
+      return [describe(input, found, context.sandbox.kind)];
     } finally {
       await closeFile(input.fd);
     }
   }
   const chain = await openChain(input, format, options.backingChain, forceShare, context);
   try {
-    const [first, ...rest] = chain.layers.map((layer: Layer) => describe(layer.file, layer.info, context.sandbox));
+    const [first, ...rest] = chain.layers.map((layer: Layer) => describe(layer.file, layer.info, context.sandbox.kind));
     if (first === undefined) throw new RangeError('a chain has at least one layer');
     return [first, ...rest];
   } finally {

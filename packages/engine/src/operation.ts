@@ -1,7 +1,7 @@
 import type { DumpRequests } from './dump-requests.js';
 import type { DumpTarget, WrittenDump } from './dump-target.js';
 import type { GuestContext, GuestLimits } from './guest.js';
-import { kvmUnavailableReason, type Sandbox, type SandboxChoice } from './sandbox.js';
+import { SandboxSelection, type SandboxChoice } from './sandbox.js';
 
 /** How an operation runs and what it tells. */
 export interface OperationControl {
@@ -25,15 +25,12 @@ export interface OperationControl {
   readonly onDump?: ((dump: WrittenDump) => void) | undefined;
 }
 
-/** How an operation's guests run. */
-export function guestContext(sandbox: Sandbox, control: OperationControl): GuestContext {
+/**
+ * How an operation's guests run.
+ * @throws EngineError `SANDBOX_UNAVAILABLE`
+ */
+export function guestContext(control: OperationControl): GuestContext {
   const { signal, limits, dumpOnCrash, dumps, onDump, onWarning } = control;
+  const sandbox = new SandboxSelection(control.sandbox ?? 'auto', onWarning);
   return { sandbox, limits: limits ?? {}, signal, dumpOnCrash, dumps, onDump, onWarning };
-}
-
-/** The process sandbox is weaker than a VM, which a user should know. */
-export function warnOfProcess(sandbox: Sandbox, control: OperationControl): void {
-  if (sandbox !== 'process' || control.sandbox === 'process') return;
-  const reason = kvmUnavailableReason() ?? '';
-  control.onWarning?.(`using the process sandbox, which is weaker than a VM: ${reason}`);
 }

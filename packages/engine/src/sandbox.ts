@@ -1,23 +1,14 @@
 import { convertGuestPath, sandboxHelperPath } from '@instar/convert-guest';
 import { probeKvm, probeProcess, VmmError } from '@instar/vmm-native';
 import { readFileSync } from 'node:fs';
-import { EngineError } from './errors.js';
+import { describeSystemError, EngineError, systemErrorName } from './errors.js';
 
 /** A sandbox in which images are parsed. */
 export type Sandbox = 'kvm' | 'process';
 /** What a caller asks for; `auto` takes KVM where it works. */
 export type SandboxChoice = Sandbox | 'auto';
 
-/** What works here. */
-export interface SandboxReport {
-  /** Why KVM cannot be used, with the remedy; undefined when it can. */
-  readonly kvm: string | undefined;
-  /** Why the process sandbox cannot be used; undefined when it can. */
-  readonly process: string | undefined;
-  /** What `auto` takes; undefined when nothing works. */
-  readonly chosen: Sandbox | undefined;
-}
-
+/** Answers of {@link guarded} calls that hold for the life of this process. */
 let kvmProblem: { readonly reason: string | undefined } | undefined;
 
 function probeOnce(): string | undefined {
@@ -36,40 +27,71 @@ function guarded<T>(action: () => T): T {
   }
 }
 
-/**
- * Looks at which sandboxes work on this machine.
- * @throws EngineError `UNSUPPORTED_PLATFORM` where there is no native part.
- */
-export function checkSandboxes(): SandboxReport {
-  const kvm = probeOnce();
-  const confined = guarded(() => probeProcess(sandboxHelperPath())) ?? undefined;
-  return { kvm, process: confined, chosen: kvm === undefined ? 'kvm' : confined === undefined ? 'process' : undefined };
+/** Why a sandbox cannot be used, as far as that shows without running a guest; undefined where nothing speaks against it. */
+export function sandboxProblem(sandbox: Sandbox): string | undefined {
+  return sandbox === 'kvm' ? probeOnce() : (guarded(() => probeProcess(sandboxHelperPath())) ?? undefined);
+}
+
+function unavailable(reason: string): EngineError {
+  return new EngineError('SANDBOX_UNAVAILABLE', reason);
 }
 
 /**
- * Chooses a sandbox.
- * @throws EngineError `SANDBOX_UNAVAILABLE` with the reason and the remedy. There is no way to run without a sandbox.
+ * The sandbox of one operation. Under `auto` it changes at most once, from KVM to the process sandbox, when the
+ * environment refuses KVM before a guest of the operation has done anything.
  */
-export function chooseSandbox(choice: SandboxChoice): Sandbox {
-  if (choice !== 'process') {
-    const problem = probeOnce();
-    if (problem === undefined) return 'kvm';
-    if (choice === 'kvm') throw new EngineError('SANDBOX_UNAVAILABLE', `the KVM sandbox cannot be used: ${problem}`);
+export class SandboxSelection {
+  #kind: Sandbox;
+  readonly #choice: SandboxChoice;
+  readonly #onWarning: ((warning: string) => void) | undefined;
+
+  /**
+   * @throws EngineError `SANDBOX_UNAVAILABLE` with the reason and the remedy. There is no way to run without a sandbox.
+   */
+  constructor(choice: SandboxChoice, onWarning?: (warning: string) => void) {
+    this.#choice = choice;
+    this.#onWarning = onWarning;
+    this.#kind = choice === 'process' ? 'process' : 'kvm';
+    const problem = sandboxProblem(this.#kind);
+    if (problem !== undefined) this.refuse(problem);
   }
-  const problem = guarded(() => probeProcess(sandboxHelperPath()));
-  if (problem === null) return 'process';
-  throw new EngineError('SANDBOX_UNAVAILABLE', `no sandbox can be used: ${problem}`);
-}
 
-/** Why `auto` did not take KVM; undefined when it does. */
-export function kvmUnavailableReason(): string | undefined {
-  return probeOnce();
+  /** Which sandbox the next guest runs in. */
+  get kind(): Sandbox {
+    return this.#kind;
+  }
+
+  /**
+   * Takes the sandbox that is left, because the environment refused this one.
+   * @param reason why, with the remedy
+   * @throws EngineError `SANDBOX_UNAVAILABLE` when none is left, or the caller asked for this one.
+   */
+  refuse(reason: string): void {
+    if (this.#kind === 'process') {
+      throw unavailable(`${this.#choice === 'process' ? 'the process' : 'no'} sandbox can be used: ${reason}`);
+    }
+    if (this.#choice === 'kvm') throw unavailable(`the KVM sandbox cannot be used: ${reason}`);
+    const other = sandboxProblem('process');
+    if (other !== undefined) throw unavailable(`no sandbox can be used: kvm: ${reason}; process: ${other}`);
+    this.#kind = 'process';
+    // It is weaker than a VM, which a user should know.
+    this.#onWarning?.(`using the process sandbox, which is weaker than a VM: ${reason}`);
+  }
 }
 
 let image: Uint8Array | undefined;
 
-/** The guest image, read once. */
+/**
+ * The guest image, read once.
+ * @throws EngineError `SANDBOX_UNAVAILABLE` where it cannot be read.
+ */
 export function guestImage(): Uint8Array {
-  image ??= readFileSync(convertGuestPath());
+  try {
+    image ??= readFileSync(convertGuestPath());
+  } catch (error) {
+    const name = systemErrorName(error);
+    const why = name === undefined ? String(error) : describeSystemError(name);
+    throw new EngineError('SANDBOX_UNAVAILABLE', `the guest image cannot be read: ${why}`, { cause: error });
+  }
   return image;
 }

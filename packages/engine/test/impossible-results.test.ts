@@ -1,5 +1,5 @@
 import { CONVERT_RESULT_MAGIC, ConvertResult, INFO_RESULT_MAGIC, InfoResult, RESULT_STATUS } from '@instar/shared-abi';
-import type { RunReport } from '@instar/vmm-native';
+import type { CommandFailure, RunReport } from '@instar/vmm-native';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -12,7 +12,7 @@ import { NO_REFERENCES } from '../src/path-policy.js';
 type ConvertNumbers = Partial<ReturnType<typeof ConvertResult.zero>>;
 type InfoNumbers = Partial<ReturnType<typeof InfoResult.zero>>;
 
-const guest = vi.hoisted(() => ({ result: new Uint8Array() }));
+const guest = vi.hoisted(() => ({ result: new Uint8Array(), failures: [] as CommandFailure[] }));
 
 // A guest in an attacker's hands: it ends as a working one does, and leaves what the test says. No sandbox is needed.
 vi.mock('@instar/vmm-native', async (original) => ({
@@ -26,6 +26,7 @@ vi.mock('@instar/vmm-native', async (original) => ({
       result: Buffer.from(guest.result),
       log: [],
       logDropped: 0n,
+      failures: guest.failures,
       statistics: {
         commands: 0n,
         bytesRead: 0n,

@@ -2,6 +2,7 @@ import { binding } from './binding.js';
 import { toVmmError } from './errors.js';
 import type { RunControl, RunOptions, RunReport, StreamOptions, StreamReport } from './generated/native.js';
 
+export { errnoName } from './errno.js';
 export { BadPageError, VmmError } from './errors.js';
 export {
   ZstdEncoder,
@@ -13,6 +14,7 @@ export {
   type PageCodec,
 } from './pages.js';
 export type {
+  CommandFailure,
   DeviceAccess,
   DeviceOptions,
   DumpReport,

@@ -83,9 +83,8 @@ const UNPRIVILEGED: readonly Row[] = [
   },
   {
     attack: 'unprivileged.write_protection_keys',
-    kvm: [INVALID_OPCODE],
-    process: [INVALID_OPCODE, exit()],
-    why: 'the VM has no protection keys; Linux may, and no page of the process has one',
+    ...both(INVALID_OPCODE, exit()),
+    why: 'no page has a protection key; a KVM that runs CPL 3 on the processor itself, and Linux, may have switched them on',
   },
   ...['cpuid', 'rdtsc', 'rdtscp', 'xgetbv', 'flush_line', 'simd', 'avx2'].map(harmless),
   ...['rdrand', 'write_fs_base'].map((name): Row => ({

@@ -65,8 +65,8 @@ const EACH: readonly (readonly [string, Fields, readonly (keyof Fields)[]])[] = 
 ];
 
 const UNKNOWN: readonly Row[] = [
-  ...[0, 8, 0x100, 0xffff_ffff].map((opcode) =>
-    bad(`opcode ${opcode}`, { ...read, opcode }, /^command: opcode is 0x[0-9a-f]+, expected 1 to 7$/),
+  ...[0, 9, 0x100, 0xffff_ffff].map((opcode) =>
+    bad(`opcode ${opcode}`, { ...read, opcode }, /^command: opcode is 0x[0-9a-f]+, expected 1 to 8$/),
   ),
   ...EACH.flatMap(([name, fields, names]) => unused(name, fields, names)),
   ...EACH.flatMap(([name, fields]) => {
@@ -278,7 +278,7 @@ const MISBEHAVIOUR: readonly Row[] = [
 ];
 
 /** Attacks that only a limit of their own ends; see limits.test.ts, which runs them. */
-export const ENDLESS: readonly string[] = ['ring.copy_forever', 'ring.progress_flood'];
+export const ENDLESS: readonly string[] = ['ring.copy_forever', 'ring.progress_flood', 'ring.read_forever'];
 
 export const RING: readonly Row[] = [
   ...UNKNOWN,

@@ -24,7 +24,7 @@ export async function doctorCommand(tokens: readonly string[]): Promise<number> 
     return EXIT_CODES.FAILURE;
   }
   try {
-    const report = checkSandboxes();
+    const report = await checkSandboxes();
     if (json) {
       process.stdout.write(`${toJson({ ...report, platform: `${process.platform}-${process.arch}` })}\n`);
     } else {

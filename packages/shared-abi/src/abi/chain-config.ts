@@ -17,6 +17,7 @@ export const DEVICE_FLAG = defineFlags('DeviceFlag', 'Flags of a device.', {
   STREAM: [1 << 1, 'an output that only takes consecutive bytes from offset 0 on'],
   EXACT: [1 << 3, 'a raw output that is not padded to whole sectors'],
   FRESH: [1 << 2, 'an output that reads as zeros wherever it was not written'],
+  HOLES: [1 << 4, 'an input that may have holes: EXTENT tells where'],
 });
 
 /** One host file of the chain. */

@@ -19,6 +19,25 @@ export const IMAGE_FORMAT = defineEnum('ImageFormat', 'Image formats; 0 asks for
   ISO: [14, 'ISO 9660 file system in a raw image'],
 });
 
+/** What the bytes of a file without an image format look like. Append-only. */
+export const RAW_CONTENT = defineEnum('RawContent', 'What a raw file was recognised by.', {
+  UNKNOWN: [0, 'nothing was recognised'],
+  MBR: [1, 'a partition table (MBR)'],
+  GPT: [2, 'a partition table (GPT)'],
+  ISO9660: [3, 'an ISO 9660 file system'],
+  FILE_SYSTEM: [4, 'a file system, swap area or volume group that fills the disk'],
+  GZIP: [16, 'packed by gzip'],
+  XZ: [17, 'packed by xz'],
+  ZSTD: [18, 'packed by zstd'],
+  BZIP2: [19, 'packed by bzip2'],
+  ZIP: [20, 'a ZIP archive'],
+  TAR: [21, 'a tar archive, as which appliances (OVA) come'],
+  LZ4: [22, 'packed by lz4'],
+  SEVEN_ZIP: [23, 'a 7-Zip archive'],
+  RAR: [24, 'a RAR archive'],
+  ANDROID_SPARSE: [25, 'an Android sparse image'],
+});
+
 /** What a host file is to the operation. */
 export const DEVICE_ROLE = defineEnum('DeviceRole', 'What a device of the chain is.', {
   IMAGE: [1, 'the image that was named'],

@@ -25,6 +25,7 @@ export const OPCODE = defineEnum('Opcode', 'Commands of the ring.', {
   FLUSH: [5, 'target_device: all completed writes reach the disk'],
   LOG: [6, 'window[0, length): UTF-8 text for the host log'],
   PROGRESS: [7, '`offset` of `length` bytes are done'],
+  EXTENT: [8, 'device[offset, +length): whether it begins with data or a hole → a FileExtent in window'],
 });
 
 /** Flags of a descriptor. */
@@ -44,6 +45,13 @@ export const Descriptor = defineStruct('Descriptor', 64, 'A submission entry.', 
   length: field(u64, 40, 'bytes'),
   window: field(u64, 48, 'guest address inside the windows region'),
   reserved: field(u64, 56, 'zero'),
+});
+
+/** What EXTENT leaves in its window. */
+export const FileExtent = defineStruct('FileExtent', 16, 'The beginning of a range of a host file.', {
+  data: field(u32, 0, '1 for data, 0 for a hole, which reads as zeros'),
+  pad: field(u32, 4, 'zero', 0),
+  length: field(u64, 8, 'bytes for which that is so, at most those that were asked about'),
 });
 
 /** A completion entry. */

@@ -2,7 +2,7 @@ import { defineFlags } from '../layout/constants.js';
 import { defineStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
 import { array, bytes, i64, named, u32, u64 } from '../layout/types.js';
-import { ERROR_KIND, IMAGE_FORMAT, RESULT_STATUS } from './codes.js';
+import { ERROR_KIND, IMAGE_FORMAT, RAW_CONTENT, RESULT_STATUS } from './codes.js';
 
 /** Why an operation failed, and where in which file. Text is UTF-8 from the guest: the host escapes it before showing it. */
 export const ErrorRecord = defineStruct('ErrorRecord', 448, 'Why an operation failed, and where.', {
@@ -50,6 +50,8 @@ export const INFO_FLAG = defineFlags('InfoFlag', 'Yes/no facts of an image.', {
   SNAPSHOTS_CUT: [1 << 9, 'more snapshots than fit the result'],
   BITMAPS_CUT: [1 << 10, 'more bitmaps than fit the result'],
   UNKNOWN_FEATURES: [1 << 11, 'has incompatible features that are not known'],
+  EXTENTS_CHECKED: [1 << 12, 'every table was looked at for places behind the end of the file'],
+  BEYOND_FILE: [1 << 13, 'a table names a place behind the end of the file: `beyond_…` say which'],
 });
 
 /** One internal snapshot (qcow2.txt, "Snapshots"). */
@@ -82,7 +84,7 @@ export const INFO_MAX_BITMAPS = 16;
 export const INFO_MAX_NAME = 1024;
 
 /** What an image says of itself. */
-export const InfoResult = defineStruct('InfoResult', 47392, 'Outcome of an info operation.', {
+export const InfoResult = defineStruct('InfoResult', 47488, 'Outcome of an info operation.', {
   magic: field(u32, 0, 'INFO_RESULT_MAGIC'),
   status: field(named(u32, RESULT_STATUS), 4, 'ResultStatus'),
   error: field(ErrorRecord, 8, 'set when status is ERROR'),
@@ -109,4 +111,10 @@ export const InfoResult = defineStruct('InfoResult', 47392, 'Outcome of an info 
   data_file: field(bytes(INFO_MAX_NAME), 1632, 'name of the external data file, as stored'),
   snapshots: field(array(SnapshotRecord, INFO_MAX_SNAPSHOTS), 2656, 'internal snapshots'),
   bitmaps: field(array(BitmapRecord, INFO_MAX_BITMAPS), 30816, 'persistent dirty bitmaps'),
+  content: field(named(u32, RAW_CONTENT), 47392, 'RawContent, of a raw image'),
+  beyond_field_len: field(u32, 47396, 'bytes of `beyond_field`'),
+  beyond_offset: field(u64, 47400, 'where the table entry stands (byte offset in the file)'),
+  beyond_end: field(u64, 47408, 'where what it names would end (byte offset in the file)'),
+  beyond_field: field(bytes(64), 47416, 'what the entry is'),
+  reserved: field(u64, 47480, 'zero', 0n),
 });

@@ -1,4 +1,4 @@
-import { defineFlags } from '../layout/constants.js';
+import { defineEnum, defineFlags } from '../layout/constants.js';
 import { defineStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
 import { array, u32, u64 } from '../layout/types.js';
@@ -14,6 +14,17 @@ export const SANDBOX_FAULT_MAGIC = 0x4641_4c54;
 export const SANDBOX_FAULT_STATUS = 77;
 /** Exit status of the sandboxed process when it could not set itself up. */
 export const SANDBOX_SETUP_STATUS = 78;
+/** What the helper does before the guest; the step that failed is added to SANDBOX_SETUP_STATUS. */
+export const SANDBOX_STEP = defineEnum('SandboxStep', 'Steps of the sandbox helper before the guest runs.', {
+  BOOT: [0, 'read its boot page'],
+  MEMORY: [1, 'map guest memory'],
+  RIGHTS: [2, 'give up its rights (prctl, setrlimit)'],
+  SIGNALS: [3, 'install signal handlers (sigaltstack, rt_sigaction)'],
+  DESCRIPTORS: [4, 'close its descriptors (close_range)'],
+  FILTER: [5, 'install the seccomp filter'],
+});
+/** The last exit status that stands for a failed step; a guest can end with none of them. */
+export const SANDBOX_SETUP_LAST_STATUS = 95;
 /** Signal (SIGUSR2) on which the sandboxed process reports its registers and ends. */
 export const SANDBOX_STOP_SIGNAL = 12;
 /** Signal (SIGUSR1) on which it reports them and halts until the report's magic is gone. */

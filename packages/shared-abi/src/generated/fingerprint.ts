@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = 'f20645f33a06afd7a98be6fd9fedf643a15e12f063b1417b4839336792351a41';
+export const FINGERPRINT_HEX = '97c7a344d32a8822cea615d84d5c612006a070369e06e30983c31260ea8160a9';

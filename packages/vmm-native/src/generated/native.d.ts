@@ -19,6 +19,18 @@ export declare class RunControl {
 /** Allocates what a range of a file has of holes. False where the file system cannot. */
 export declare function allocateFileRange(fd: number, offset: bigint, length: bigint): boolean
 
+/** A command that the host could not carry out. */
+export interface CommandFailure {
+  /** Index of the device that failed. */
+  device: number
+  /** Byte offset of the command in that device. */
+  offset: bigint
+  /** Error number of the system. */
+  errno: number
+  /** It was the device's writing that failed. */
+  write: boolean
+}
+
 /** Copies raw bytes from a stream on a thread of its own. */
 export declare function copyStream(options: StreamOptions, control: RunControl): Promise<StreamReport>
 
@@ -90,16 +102,18 @@ export interface FaultReport {
 
 /** Bounds of a run; 0 or absent means the default. */
 export interface LimitOptions {
-  /** Longest time without a completed command (ms, default 30000). */
+  /** Longest time in which nothing useful is done (ms, default 30000). */
   noProgressMs?: number
   /** Longest time altogether (ms, default none). */
   wallClockMs?: number
-  /** Most CPU time of the guest (ms, default none). */
+  /** Most CPU time of the guest and of the threads that work for it (ms, default none). */
   cpuMs?: number
-  /** Most exits from the guest (default none). */
+  /** Most exits from the guest and rings of its doorbell (default none). */
   maxExits?: bigint
   /** Most bytes that outputs receive (default none). */
   outputBytes?: bigint
+  /** Most bytes of inputs that are read to some use (default: what follows from their sizes). */
+  readBytes?: bigint
 }
 
 /** Takes an exclusive lock on a whole file; it ends with the descriptor. False when someone else has one. */
@@ -169,7 +183,7 @@ export interface RunProgress {
 
 /** How a run ended. */
 export interface RunReport {
-  /** One of exit, fault, violation, bad-descriptor, bad-ring, limit, cancelled, host-error. */
+  /** One of exit, fault, violation, bad-descriptor, bad-ring, limit, cancelled, host-error, sandbox-error. */
   outcome: string
   /** Exit code of an `exit`. */
   exitCode?: number
@@ -185,6 +199,8 @@ export interface RunReport {
   logDropped: bigint
   /** Counters. */
   statistics: RunStatistics
+  /** Commands that failed: the first of each device, direction and error number, whatever the guest says. */
+  failures: Array<CommandFailure>
   /** The dump, where one was taken. */
   dump?: DumpReport
 }

@@ -338,6 +338,16 @@ pub fn write_forever(config: &Config) -> u32 {
     }
 }
 
+/// Reads argument 0 bytes of the first input, again and again.
+pub fn read_forever(config: &Config) -> u32 {
+    keep_full(&Descriptor {
+        opcode: opcode::READ,
+        length: config.argument(0).min(u64::from(COMMAND_MAX_LENGTH)),
+        window: REGION_WINDOWS.start,
+        ..Descriptor::ZERO
+    })
+}
+
 /// Sends argument 0 log lines of argument 1 bytes.
 pub fn log_flood(config: &Config) -> u32 {
     let length = config.argument(1).min(u64::from(LOG_MAX_LENGTH));

@@ -45,7 +45,7 @@ attacks! {
     limits { spin, wait_forever, wait_storm, doorbell_storm, exit }
     ring {
         honest, descriptors, unrung, tail_ahead, tail_backwards, overwrite_magic, overwrite_indexes, overwrite_all,
-        never_reap, rewrite_descriptor, read_under_own_hands, copy_forever, write_forever, log_flood, progress_flood,
+        never_reap, rewrite_descriptor, read_under_own_hands, copy_forever, write_forever, read_forever, log_flood, progress_flood,
     }
     results { fill, forge_fault }
     syscalls { native, legacy, virtual_call }

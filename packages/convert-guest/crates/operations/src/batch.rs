@@ -357,6 +357,18 @@ impl<'a> Pipeline<'a> {
         }
         Ok(())
     }
+
+    /// Brings everything that was taken to the output, and waits until all of it was written.
+    pub fn finish(&mut self) -> Result<(), OperationError> {
+        self.flush()?;
+        let mut commands = self.commands.borrow_mut();
+        for (_, writes) in &mut self.idle {
+            for ticket in writes.drain(..) {
+                commands.wait(ticket)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn is_zero(grain: &[u8]) -> bool {

@@ -1,7 +1,8 @@
-//! Commands in flight: submits descriptors, keeps track of them, and turns failures into errors.
+//! Commands in flight: submits descriptors, keeps track of them, and turns failures into errors. No end of a command is
+//! lost: a ticket that is dropped, and every write that failed, come out of [`Commands::finish`].
 
 use alloc::rc::Rc;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
 use instar_abi::{Completion, Descriptor, RING_ENTRIES, opcode};
 use instar_guest_runtime::Ring;
@@ -38,17 +39,31 @@ struct Failed {
     errno: u32,
 }
 
-/// A command that someone will wait for.
-#[derive(Debug)]
-pub struct Ticket(usize);
+/// A command that someone will wait for. It ends in [`Commands::wait`]: one that is dropped makes the operation fail.
+#[must_use = "a command whose end nobody awaits may fail unseen"]
+pub struct Ticket {
+    slot: usize,
+    awaited: bool,
+    dropped: Rc<Cell<bool>>,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.awaited {
+            self.dropped.set(true);
+        }
+    }
+}
 
 /// The commands in flight.
 pub struct Commands {
     ring: Ring,
     slots: [Slot; SLOTS],
     in_flight: usize,
-    /// The first detached command that failed; the next `submit` or `drain` tells.
+    /// The first write, or detached command, that failed; the next `submit`, `drain` or `finish` tells.
     failed: Option<Failed>,
+    /// Set by a ticket that nobody waited for.
+    dropped: Rc<Cell<bool>>,
 }
 
 /// One set of commands for all who read and write.
@@ -100,6 +115,7 @@ impl Commands {
             slots: [Slot::Free; SLOTS],
             in_flight: 0,
             failed: None,
+            dropped: Rc::default(),
         }
     }
 
@@ -119,7 +135,12 @@ impl Commands {
                 *slot = Slot::Free;
                 self.failed = self.failed.or(places.outcome(completion));
             }
-            Slot::Attached(places) => *slot = Slot::Done(places.outcome(completion)),
+            Slot::Attached(places) => {
+                let outcome = places.outcome(completion);
+                *slot = Slot::Done(outcome);
+                // Whoever waits is told as well. A read may be tried in vain; what should have been written is missing.
+                self.failed = self.failed.or(outcome.filter(|failed| failed.write));
+            }
             Slot::Free | Slot::Done(_) => {}
         }
     }
@@ -166,16 +187,21 @@ impl Commands {
 
     /// Submits a command that someone will wait for.
     pub fn start(&mut self, descriptor: Descriptor) -> Ticket {
-        Ticket(self.put(descriptor, true))
+        Ticket {
+            slot: self.put(descriptor, true),
+            awaited: false,
+            dropped: Rc::clone(&self.dropped),
+        }
     }
 
     /// Waits for one command, and tells how that one ended.
-    pub fn wait(&mut self, ticket: Ticket) -> Result<(), OperationError> {
+    pub fn wait(&mut self, mut ticket: Ticket) -> Result<(), OperationError> {
+        ticket.awaited = true;
         loop {
-            match self.slots.get(ticket.0) {
+            match self.slots.get(ticket.slot) {
                 Some(Slot::Done(failed)) => {
                     let failed = *failed;
-                    if let Some(slot) = self.slots.get_mut(ticket.0) {
+                    if let Some(slot) = self.slots.get_mut(ticket.slot) {
                         *slot = Slot::Free;
                     }
                     return failed.map_or(Ok(()), |failed| Err(failed.into()));
@@ -196,13 +222,28 @@ impl Commands {
         }
     }
 
-    /// Waits until nothing is in flight. Tickets that are out stay good.
+    /// Waits until nothing is in flight, and tells the first failure. Tickets that are out stay good.
     pub fn drain(&mut self) -> Result<(), OperationError> {
         while self.in_flight > 0 {
             let completion = self.ring.next_completion();
             self.settle(completion);
         }
         self.check()
+    }
+
+    /// Ends an operation: everything has come back, nothing failed, and no end of a command was left unasked.
+    pub fn finish(&mut self) -> Result<(), OperationError> {
+        self.drain()?;
+        let asked = |slot: &Slot| matches!(slot, Slot::Free);
+        if self.dropped.get() || !self.slots.iter().all(asked) {
+            let detail = "the end of a command was not awaited";
+            return Err(OperationError::plain(
+                instar_abi::error_kind::INTERNAL,
+                0,
+                detail,
+            ));
+        }
+        Ok(())
     }
 }
 

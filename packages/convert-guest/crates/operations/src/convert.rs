@@ -34,7 +34,7 @@ pub fn run(
     result.magic = CONVERT_RESULT_MAGIC;
     let done = convert(config, chain, commands, windows, &mut result);
     let code;
-    (result.status, result.error, code) = ending(done);
+    (result.status, result.error, code) = ending(done, commands);
     put_result(&result.to_bytes());
     code
 }
@@ -124,7 +124,7 @@ impl Copier<'_> {
                 self.tell_progress(position)?;
             }
         }
-        self.pipeline.flush()?;
+        self.pipeline.finish()?;
         self.result.compressed_bytes = self.pipeline.decoded;
         self.tell_progress(self.end)
     }

@@ -3,6 +3,7 @@
 use instar_abi::{EXIT_ERROR, EXIT_OK, ErrorRecord, error_kind, result_status};
 use instar_image_formats::{ErrorKind, FormatError};
 
+use crate::commands::SharedCommands;
 use crate::text;
 
 // The readers' kinds cross the ABI by number: the numbers must be the same on both sides.
@@ -150,9 +151,13 @@ impl OperationError {
     }
 }
 
-/// Splits the end of an operation into what its result struct and its exit code say.
-pub fn ending(done: Result<(), OperationError>) -> (u32, ErrorRecord, u32) {
-    match done {
+/// Splits the end of an operation into what its result struct and its exit code say. An operation that went well has
+/// only done so when all its commands have, too.
+pub fn ending(
+    done: Result<(), OperationError>,
+    commands: &SharedCommands,
+) -> (u32, ErrorRecord, u32) {
+    match done.and_then(|()| commands.borrow_mut().finish()) {
         Ok(()) => (result_status::OK, ErrorRecord::ZERO, EXIT_OK),
         Err(error) => (result_status::ERROR, error.record(), EXIT_ERROR),
     }

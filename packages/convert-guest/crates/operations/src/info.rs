@@ -35,7 +35,7 @@ pub fn run(
     result.magic = INFO_RESULT_MAGIC;
     let done = look(config, chain, commands, windows, &mut result);
     let code;
-    (result.status, result.error, code) = ending(done);
+    (result.status, result.error, code) = ending(done, commands);
     put_result(&result.to_bytes());
     code
 }

@@ -1,7 +1,7 @@
 //! The child of the process backend: maps the guest's regions, gives up every right, installs the filter that its
 //! parent built, and jumps to the guest. Static, without a C library; linked far away from the guest's addresses.
 //!
-//! Descriptors: 0 the doorbell socket, 1 the memory file, 2 nothing.
+//! Descriptors: 0 the doorbell socket, 1 the memory file, 2 the same file, which is not used.
 #![no_std]
 #![no_main]
 
@@ -13,19 +13,20 @@ use core::panic::PanicInfo;
 use instar_abi::{
     SANDBOX_BOOT_MAGIC, SANDBOX_FAULT_MAGIC, SANDBOX_FAULT_STATUS, SANDBOX_PAUSE_SIGNAL,
     SANDBOX_SETUP_STATUS, SANDBOX_STOP_SIGNAL, SandboxBoot, SandboxFault, sandbox_region_flag,
+    sandbox_step,
 };
 
 instar_freestanding::start!(start);
 
 #[panic_handler]
 fn on_panic(_: &PanicInfo<'_>) -> ! {
-    sys::exit_group(SANDBOX_SETUP_STATUS)
+    failed(sandbox_step::BOOT)
 }
 
 /// What `instar-freestanding` ends the program with.
 #[unsafe(no_mangle)]
 fn __abort() -> ! {
-    sys::exit_group(SANDBOX_SETUP_STATUS)
+    failed(sandbox_step::BOOT)
 }
 
 const MEMORY_FILE: u64 = 1;
@@ -35,10 +36,15 @@ const SIGNAL_STACK: u64 = 64 * 1024;
 /// Address of the fault report, for the signal handler.
 static mut FAULT_ADDR: u64 = 0;
 
-fn need(result: Result<u64, u64>) -> u64 {
+/// Ends the program before there is a guest, and says in its status at which step.
+fn failed(step: u32) -> ! {
+    sys::exit_group(SANDBOX_SETUP_STATUS + step)
+}
+
+fn need(step: u32, result: Result<u64, u64>) -> u64 {
     match result {
         Ok(value) => value,
-        Err(_) => sys::exit_group(SANDBOX_SETUP_STATUS),
+        Err(_) => failed(step),
     }
 }
 
@@ -56,25 +62,31 @@ fn map_region(address: u64, size: u64, flags: u32) {
     }
     let fixed = sys::MAP_FIXED_NOREPLACE | sys::MAP_NORESERVE;
     if has(sandbox_region_flag::PRIVATE) {
-        need(sys::mmap(
-            address,
-            size,
-            protection,
-            fixed | sys::MAP_PRIVATE | sys::MAP_ANONYMOUS,
-            u64::MAX,
-            0,
-        ));
+        need(
+            sandbox_step::MEMORY,
+            sys::mmap(
+                address,
+                size,
+                protection,
+                fixed | sys::MAP_PRIVATE | sys::MAP_ANONYMOUS,
+                u64::MAX,
+                0,
+            ),
+        );
         // Advice: large pages make first touches cheaper; without them nothing is lost.
         let _ = sys::madvise(address, size, sys::MADV_HUGEPAGE);
     } else {
-        need(sys::mmap(
-            address,
-            size,
-            protection,
-            fixed | sys::MAP_SHARED,
-            MEMORY_FILE,
-            address,
-        ));
+        need(
+            sandbox_step::MEMORY,
+            sys::mmap(
+                address,
+                size,
+                protection,
+                fixed | sys::MAP_SHARED,
+                MEMORY_FILE,
+                address,
+            ),
+        );
     }
 }
 
@@ -134,14 +146,10 @@ extern "C" fn on_pause(signal: u32, info: *const sys::SigInfo, context: *const s
 }
 
 extern "C" fn start() -> ! {
-    let page = need(sys::mmap(
-        0,
-        PAGE,
-        sys::PROT_READ,
-        sys::MAP_SHARED,
-        MEMORY_FILE,
-        0,
-    ));
+    let page = need(
+        sandbox_step::BOOT,
+        sys::mmap(0, PAGE, sys::PROT_READ, sys::MAP_SHARED, MEMORY_FILE, 0),
+    );
     // SAFETY: the page was just mapped and the parent does not change it any more.
     let boot = unsafe {
         let bytes: *const [u8; SandboxBoot::SIZE] =
@@ -149,33 +157,48 @@ extern "C" fn start() -> ! {
         SandboxBoot::from_bytes(&*bytes)
     };
     if boot.magic != SANDBOX_BOOT_MAGIC {
-        sys::exit_group(SANDBOX_SETUP_STATUS);
+        failed(sandbox_step::BOOT);
     }
-    need(sys::munmap(page, PAGE));
+    need(sandbox_step::BOOT, sys::munmap(page, PAGE));
     for region in boot.regions.iter().take(boot.region_count as usize) {
         map_region(region.address, region.size, region.flags);
     }
-    sys::drop_rights(boot.cpu_seconds);
+    need(sandbox_step::RIGHTS, sys::drop_rights(boot.cpu_seconds));
 
     // SAFETY: one thread, and no handler is installed yet.
     unsafe { FAULT_ADDR = boot.fault_addr };
     let anonymous = sys::MAP_PRIVATE | sys::MAP_ANONYMOUS;
-    let stack = need(sys::mmap(
-        0,
-        SIGNAL_STACK,
-        sys::PROT_READ | sys::PROT_WRITE,
-        anonymous,
-        u64::MAX,
-        0,
-    ));
-    need(sys::sigaltstack(stack, SIGNAL_STACK));
+    let stack = need(
+        sandbox_step::SIGNALS,
+        sys::mmap(
+            0,
+            SIGNAL_STACK,
+            sys::PROT_READ | sys::PROT_WRITE,
+            anonymous,
+            u64::MAX,
+            0,
+        ),
+    );
+    need(sandbox_step::SIGNALS, sys::sigaltstack(stack, SIGNAL_STACK));
     for signal in sys::FAULT_SIGNALS {
-        need(sys::sigaction(signal, on_fault));
+        need(sandbox_step::SIGNALS, sys::sigaction(signal, on_fault));
     }
-    need(sys::sigaction(u64::from(SANDBOX_STOP_SIGNAL), on_fault));
-    need(sys::sigaction(u64::from(SANDBOX_PAUSE_SIGNAL), on_pause));
-    need(sys::close_range(1, u64::from(u32::MAX)));
+    need(
+        sandbox_step::SIGNALS,
+        sys::sigaction(u64::from(SANDBOX_STOP_SIGNAL), on_fault),
+    );
+    need(
+        sandbox_step::SIGNALS,
+        sys::sigaction(u64::from(SANDBOX_PAUSE_SIGNAL), on_pause),
+    );
+    need(
+        sandbox_step::DESCRIPTORS,
+        sys::close_range(1, u64::from(u32::MAX)),
+    );
     let count = (boot.filter_count as usize).min(boot.filter.len());
-    need(sys::install_filter(&boot.filter[..count]));
+    need(
+        sandbox_step::FILTER,
+        sys::install_filter(&boot.filter[..count]),
+    );
     sys::jump(boot.entry, boot.stack_top)
 }

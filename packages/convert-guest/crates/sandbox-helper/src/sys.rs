@@ -70,8 +70,8 @@ pub fn exit_group(status: u32) -> ! {
     }
 }
 
-/// Resource limits to zero, no core dump, no ptrace, death with the parent, no new privileges. What fails is refused.
-pub fn drop_rights(cpu_seconds: u64) {
+/// Resource limits to zero, no core dump, no ptrace, death with the parent, no new privileges.
+pub fn drop_rights(cpu_seconds: u64) -> Result<u64, u64> {
     const RLIMIT_CPU: u64 = 0;
     const RLIMIT_FSIZE: u64 = 1;
     const RLIMIT_CORE: u64 = 4;
@@ -96,23 +96,16 @@ pub fn drop_rights(cpu_seconds: u64) {
         )
     };
     let prctl = |option: u64, value: u64| call(PRCTL, [option, value, 0, 0, 0, 0]);
-    let mut done = [
-        limit(RLIMIT_FSIZE, 0),
-        limit(RLIMIT_CORE, 0),
-        limit(RLIMIT_NPROC, 0),
-        limit(RLIMIT_NOFILE, 0),
-        prctl(PR_SET_DUMPABLE, 0),
-        prctl(PR_SET_PDEATHSIG, SIGKILL),
-        prctl(PR_SET_NO_NEW_PRIVS, 1),
-    ]
-    .into_iter()
-    .all(|result| result.is_ok());
+    limit(RLIMIT_FSIZE, 0)?;
+    limit(RLIMIT_CORE, 0)?;
+    limit(RLIMIT_NPROC, 0)?;
+    limit(RLIMIT_NOFILE, 0)?;
     if cpu_seconds > 0 {
-        done &= limit(RLIMIT_CPU, cpu_seconds).is_ok();
+        limit(RLIMIT_CPU, cpu_seconds)?;
     }
-    if !done {
-        exit_group(instar_abi::SANDBOX_SETUP_STATUS);
-    }
+    prctl(PR_SET_DUMPABLE, 0)?;
+    prctl(PR_SET_PDEATHSIG, SIGKILL)?;
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
 }
 
 /// `siginfo_t`, as far as it is used.

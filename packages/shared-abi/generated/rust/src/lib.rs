@@ -9,16 +9,16 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// SHA-256 of the canonical JSON of this ABI (version 1.1).
+/// SHA-256 of the canonical JSON of this ABI (version 1.2).
 pub const FINGERPRINT: [u8; 32] = [
-    0xf2, 0x06, 0x45, 0xf3, 0x3a, 0x06, 0xaf, 0xd7, 0xa9, 0x8b, 0xe6, 0xfd, 0x9f, 0xed, 0xf6, 0x43,
-    0xa1, 0x5e, 0x12, 0xf0, 0x63, 0xb1, 0x41, 0x7b, 0x48, 0x39, 0x33, 0x67, 0x92, 0x35, 0x1a, 0x41,
+    0x97, 0xc7, 0xa3, 0x44, 0xd3, 0x2a, 0x88, 0x22, 0xce, 0xa6, 0x15, 0xd8, 0x4d, 0x5c, 0x61, 0x20,
+    0x06, 0xa0, 0x70, 0x36, 0x9e, 0x06, 0xe3, 0x09, 0x83, 0xc3, 0x12, 0x60, 0xea, 0x81, 0x60, 0xa9,
 ];
 
 /// ABI_VERSION_MAJOR.
 pub const ABI_VERSION_MAJOR: u32 = 0x1;
 /// ABI_VERSION_MINOR.
-pub const ABI_VERSION_MINOR: u32 = 0x1;
+pub const ABI_VERSION_MINOR: u32 = 0x2;
 /// CALL_TABLE_ENTRIES.
 pub const CALL_TABLE_ENTRIES: u32 = 0x3;
 /// CALL_TABLE_ENTRIES_1_1.
@@ -111,6 +111,8 @@ pub const SANDBOX_MAX_FILTER: u32 = 0x80;
 pub const SANDBOX_MAX_REGIONS: u32 = 0x20;
 /// SANDBOX_PAUSE_SIGNAL.
 pub const SANDBOX_PAUSE_SIGNAL: u32 = 0xa;
+/// SANDBOX_SETUP_LAST_STATUS.
+pub const SANDBOX_SETUP_LAST_STATUS: u32 = 0x5f;
 /// SANDBOX_SETUP_STATUS.
 pub const SANDBOX_SETUP_STATUS: u32 = 0x4e;
 /// SANDBOX_STOP_SIGNAL.
@@ -347,6 +349,8 @@ pub mod device_flag {
     pub const EXACT: u32 = 0x8;
     /// an output that reads as zeros wherever it was not written.
     pub const FRESH: u32 = 0x4;
+    /// an input that may have holes: EXTENT tells where.
+    pub const HOLES: u32 = 0x10;
 }
 
 /// What a device of the chain is.
@@ -505,6 +509,10 @@ pub mod info_flag {
     pub const BITMAPS_CUT: u32 = 0x400;
     /// has incompatible features that are not known.
     pub const UNKNOWN_FEATURES: u32 = 0x800;
+    /// every table was looked at for places behind the end of the file.
+    pub const EXTENTS_CHECKED: u32 = 0x1000;
+    /// a table names a place behind the end of the file: `beyond_…` say which.
+    pub const BEYOND_FILE: u32 = 0x2000;
 }
 
 /// Selectors of items.
@@ -539,6 +547,42 @@ pub mod opcode {
     pub const LOG: u32 = 6;
     /// `offset` of `length` bytes are done.
     pub const PROGRESS: u32 = 7;
+    /// device[offset, +length): whether it begins with data or a hole → a FileExtent in window.
+    pub const EXTENT: u32 = 8;
+}
+
+/// What a raw file was recognised by.
+pub mod raw_content {
+    /// nothing was recognised.
+    pub const UNKNOWN: u32 = 0;
+    /// a partition table (MBR).
+    pub const MBR: u32 = 1;
+    /// a partition table (GPT).
+    pub const GPT: u32 = 2;
+    /// an ISO 9660 file system.
+    pub const ISO9660: u32 = 3;
+    /// a file system, swap area or volume group that fills the disk.
+    pub const FILE_SYSTEM: u32 = 4;
+    /// packed by gzip.
+    pub const GZIP: u32 = 16;
+    /// packed by xz.
+    pub const XZ: u32 = 17;
+    /// packed by zstd.
+    pub const ZSTD: u32 = 18;
+    /// packed by bzip2.
+    pub const BZIP2: u32 = 19;
+    /// a ZIP archive.
+    pub const ZIP: u32 = 20;
+    /// a tar archive, as which appliances (OVA) come.
+    pub const TAR: u32 = 21;
+    /// packed by lz4.
+    pub const LZ4: u32 = 22;
+    /// a 7-Zip archive.
+    pub const SEVEN_ZIP: u32 = 23;
+    /// a RAR archive.
+    pub const RAR: u32 = 24;
+    /// an Android sparse image.
+    pub const ANDROID_SPARSE: u32 = 25;
 }
 
 /// State of a result struct.
@@ -561,6 +605,22 @@ pub mod sandbox_region_flag {
     pub const EXECUTE: u32 = 0x4;
     /// anonymous memory of the child, not the shared file.
     pub const PRIVATE: u32 = 0x8;
+}
+
+/// Steps of the sandbox helper before the guest runs.
+pub mod sandbox_step {
+    /// read its boot page.
+    pub const BOOT: u32 = 0;
+    /// map guest memory.
+    pub const MEMORY: u32 = 1;
+    /// give up its rights (prctl, setrlimit).
+    pub const RIGHTS: u32 = 2;
+    /// install signal handlers (sigaltstack, rt_sigaction).
+    pub const SIGNALS: u32 = 3;
+    /// close its descriptors (close_range).
+    pub const DESCRIPTORS: u32 = 4;
+    /// install the seccomp filter.
+    pub const FILTER: u32 = 5;
 }
 
 /// Protection of a segment; WRITE and EXECUTE exclude each other.
@@ -1516,6 +1576,61 @@ impl ErrorRecord {
     }
 }
 
+/// The beginning of a range of a host file.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileExtent {
+    /// Byte 0: 1 for data, 0 for a hole, which reads as zeros.
+    pub data: u32,
+    /// Byte 4: zero.
+    pub pad: u32,
+    /// Byte 8: bytes for which that is so, at most those that were asked about.
+    pub length: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<FileExtent>() == 16);
+    assert!(core::mem::align_of::<FileExtent>() == 8);
+    assert!(core::mem::offset_of!(FileExtent, data) == 0);
+    assert!(core::mem::offset_of!(FileExtent, pad) == 4);
+    assert!(core::mem::offset_of!(FileExtent, length) == 8);
+};
+
+impl FileExtent {
+    /// Size in bytes.
+    pub const SIZE: usize = 16;
+    /// Byte offset of `data`.
+    pub const OFFSET_DATA: usize = 0;
+    /// Byte offset of `pad`.
+    pub const OFFSET_PAD: usize = 4;
+    /// Byte offset of `length`.
+    pub const OFFSET_LENGTH: usize = 8;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        data: 0,
+        pad: 0,
+        length: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 16]) -> Self {
+        let mut value = Self::ZERO;
+        value.data = u32::from_le_bytes(take(bytes, 0));
+        value.pad = u32::from_le_bytes(take(bytes, 4));
+        value.length = u64::from_le_bytes(take(bytes, 8));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[0..4].copy_from_slice(&self.data.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.pad.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.length.to_le_bytes());
+        bytes
+    }
+}
+
 /// Where the note for memory dumps lies.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -1904,10 +2019,22 @@ pub struct InfoResult {
     pub snapshots: [SnapshotRecord; 64],
     /// Byte 30816: persistent dirty bitmaps.
     pub bitmaps: [BitmapRecord; 16],
+    /// Byte 47392: RawContent, of a raw image.
+    pub content: u32,
+    /// Byte 47396: bytes of `beyond_field`.
+    pub beyond_field_len: u32,
+    /// Byte 47400: where the table entry stands (byte offset in the file).
+    pub beyond_offset: u64,
+    /// Byte 47408: where what it names would end (byte offset in the file).
+    pub beyond_end: u64,
+    /// Byte 47416: what the entry is.
+    pub beyond_field: [u8; 64],
+    /// Byte 47480: zero.
+    pub reserved: u64,
 }
 
 const _: () = {
-    assert!(core::mem::size_of::<InfoResult>() == 47392);
+    assert!(core::mem::size_of::<InfoResult>() == 47488);
     assert!(core::mem::align_of::<InfoResult>() == 8);
     assert!(core::mem::offset_of!(InfoResult, magic) == 0);
     assert!(core::mem::offset_of!(InfoResult, status) == 4);
@@ -1935,11 +2062,17 @@ const _: () = {
     assert!(core::mem::offset_of!(InfoResult, data_file) == 1632);
     assert!(core::mem::offset_of!(InfoResult, snapshots) == 2656);
     assert!(core::mem::offset_of!(InfoResult, bitmaps) == 30816);
+    assert!(core::mem::offset_of!(InfoResult, content) == 47392);
+    assert!(core::mem::offset_of!(InfoResult, beyond_field_len) == 47396);
+    assert!(core::mem::offset_of!(InfoResult, beyond_offset) == 47400);
+    assert!(core::mem::offset_of!(InfoResult, beyond_end) == 47408);
+    assert!(core::mem::offset_of!(InfoResult, beyond_field) == 47416);
+    assert!(core::mem::offset_of!(InfoResult, reserved) == 47480);
 };
 
 impl InfoResult {
     /// Size in bytes.
-    pub const SIZE: usize = 47392;
+    pub const SIZE: usize = 47488;
     /// Byte offset of `magic`.
     pub const OFFSET_MAGIC: usize = 0;
     /// Byte offset of `status`.
@@ -1992,6 +2125,18 @@ impl InfoResult {
     pub const OFFSET_SNAPSHOTS: usize = 2656;
     /// Byte offset of `bitmaps`.
     pub const OFFSET_BITMAPS: usize = 30816;
+    /// Byte offset of `content`.
+    pub const OFFSET_CONTENT: usize = 47392;
+    /// Byte offset of `beyond_field_len`.
+    pub const OFFSET_BEYOND_FIELD_LEN: usize = 47396;
+    /// Byte offset of `beyond_offset`.
+    pub const OFFSET_BEYOND_OFFSET: usize = 47400;
+    /// Byte offset of `beyond_end`.
+    pub const OFFSET_BEYOND_END: usize = 47408;
+    /// Byte offset of `beyond_field`.
+    pub const OFFSET_BEYOND_FIELD: usize = 47416;
+    /// Byte offset of `reserved`.
+    pub const OFFSET_RESERVED: usize = 47480;
     /// All fields zero.
     pub const ZERO: Self = Self {
         magic: 0,
@@ -2020,10 +2165,16 @@ impl InfoResult {
         data_file: [0; 1024],
         snapshots: [SnapshotRecord::ZERO; 64],
         bitmaps: [BitmapRecord::ZERO; 16],
+        content: 0,
+        beyond_field_len: 0,
+        beyond_offset: 0,
+        beyond_end: 0,
+        beyond_field: [0; 64],
+        reserved: 0,
     };
 
     /// Reads the struct from its bytes (little endian).
-    pub fn from_bytes(bytes: &[u8; 47392]) -> Self {
+    pub fn from_bytes(bytes: &[u8; 47488]) -> Self {
         let mut value = Self::ZERO;
         value.magic = u32::from_le_bytes(take(bytes, 0));
         value.status = u32::from_le_bytes(take(bytes, 4));
@@ -2059,12 +2210,18 @@ impl InfoResult {
             *item = BitmapRecord::from_bytes(&take(bytes, at));
             at += 1036;
         }
+        value.content = u32::from_le_bytes(take(bytes, 47392));
+        value.beyond_field_len = u32::from_le_bytes(take(bytes, 47396));
+        value.beyond_offset = u64::from_le_bytes(take(bytes, 47400));
+        value.beyond_end = u64::from_le_bytes(take(bytes, 47408));
+        value.beyond_field = take(bytes, 47416);
+        value.reserved = u64::from_le_bytes(take(bytes, 47480));
         value
     }
 
     /// The bytes of the struct (little endian).
-    pub fn to_bytes(&self) -> [u8; 47392] {
-        let mut bytes = [0; 47392];
+    pub fn to_bytes(&self) -> [u8; 47488] {
+        let mut bytes = [0; 47488];
         bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.status.to_le_bytes());
         bytes[8..456].copy_from_slice(&self.error.to_bytes());
@@ -2099,6 +2256,12 @@ impl InfoResult {
             bytes[at..at + 1036].copy_from_slice(&item.to_bytes());
             at += 1036;
         }
+        bytes[47392..47396].copy_from_slice(&self.content.to_le_bytes());
+        bytes[47396..47400].copy_from_slice(&self.beyond_field_len.to_le_bytes());
+        bytes[47400..47408].copy_from_slice(&self.beyond_offset.to_le_bytes());
+        bytes[47408..47416].copy_from_slice(&self.beyond_end.to_le_bytes());
+        bytes[47416..47480].copy_from_slice(&self.beyond_field);
+        bytes[47480..47488].copy_from_slice(&self.reserved.to_le_bytes());
         bytes
     }
 }
@@ -2992,7 +3155,13 @@ impl SnapshotRecord {
 }
 
 /// Fingerprints of the older minor versions of this major one.
-pub const OLDER_FINGERPRINTS: [[u8; 32]; 1] = [[
-    250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238, 95, 1,
-    238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
-]];
+pub const OLDER_FINGERPRINTS: [[u8; 32]; 2] = [
+    [
+        250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238,
+        95, 1, 238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
+    ],
+    [
+        242, 6, 69, 243, 58, 6, 175, 215, 169, 139, 230, 253, 159, 237, 246, 67, 161, 94, 18, 240,
+        99, 177, 65, 123, 72, 57, 51, 103, 146, 53, 26, 65,
+    ],
+];

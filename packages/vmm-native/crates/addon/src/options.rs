@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use instar_vmm::device::{Access, Device};
-use instar_vmm::report::{Outcome, Report};
+use instar_vmm::report::{CommandFailure as Failed, Outcome, Report};
 use instar_vmm::run::Sandbox;
 use instar_vmm::watchdog::Limits;
 use napi::bindgen_prelude::{BigInt, Buffer, Uint8Array};
@@ -39,16 +39,18 @@ pub struct DeviceOptions {
 /// Bounds of a run; 0 or absent means the default.
 #[napi(object)]
 pub struct LimitOptions {
-    /// Longest time without a completed command (ms, default 30000).
+    /// Longest time in which nothing useful is done (ms, default 30000).
     pub no_progress_ms: Option<u32>,
     /// Longest time altogether (ms, default none).
     pub wall_clock_ms: Option<u32>,
-    /// Most CPU time of the guest (ms, default none).
+    /// Most CPU time of the guest and of the threads that work for it (ms, default none).
     pub cpu_ms: Option<u32>,
-    /// Most exits from the guest (default none).
+    /// Most exits from the guest and rings of its doorbell (default none).
     pub max_exits: Option<BigInt>,
     /// Most bytes that outputs receive (default none).
     pub output_bytes: Option<BigInt>,
+    /// Most bytes of inputs that are read to some use (default: what follows from their sizes).
+    pub read_bytes: Option<BigInt>,
 }
 
 /// Which sandbox runs the guest.
@@ -128,10 +130,23 @@ pub struct RunStatistics {
     pub doorbells: BigInt,
 }
 
+/// A command that the host could not carry out.
+#[napi(object)]
+pub struct CommandFailure {
+    /// Index of the device that failed.
+    pub device: u32,
+    /// Byte offset of the command in that device.
+    pub offset: BigInt,
+    /// Error number of the system.
+    pub errno: i32,
+    /// It was the device's writing that failed.
+    pub write: bool,
+}
+
 /// How a run ended.
 #[napi(object)]
 pub struct RunReport {
-    /// One of exit, fault, violation, bad-descriptor, bad-ring, limit, cancelled, host-error.
+    /// One of exit, fault, violation, bad-descriptor, bad-ring, limit, cancelled, host-error, sandbox-error.
     pub outcome: String,
     /// Exit code of an `exit`.
     pub exit_code: Option<u32>,
@@ -147,6 +162,8 @@ pub struct RunReport {
     pub log_dropped: BigInt,
     /// Counters.
     pub statistics: RunStatistics,
+    /// Commands that failed: the first of each device, direction and error number, whatever the guest says.
+    pub failures: Vec<CommandFailure>,
     /// The dump, where one was taken.
     pub dump: Option<DumpReport>,
 }
@@ -186,6 +203,7 @@ fn to_limits(options: Option<&LimitOptions>) -> Result<Limits, String> {
         limits.cpu = milliseconds(options.cpu_ms);
         limits.exits = options.max_exits.as_ref().map(|value| to_u64(value, "maxExits")).transpose()?;
         limits.output_bytes = options.output_bytes.as_ref().map(|value| to_u64(value, "outputBytes")).transpose()?;
+        limits.read_bytes = options.read_bytes.as_ref().map(|value| to_u64(value, "readBytes")).transpose()?;
     }
     Ok(limits)
 }
@@ -258,6 +276,16 @@ impl From<Report> for RunReport {
             log: report.log.into_iter().map(Buffer::from).collect(),
             log_dropped: report.log_dropped.into(),
             dump: report.dump.map(DumpReport::from),
+            failures: report
+                .failures
+                .into_iter()
+                .map(|Failed { device, offset, errno, write }| CommandFailure {
+                    device,
+                    offset: offset.into(),
+                    errno,
+                    write,
+                })
+                .collect(),
             statistics: RunStatistics {
                 commands: statistics.commands.into(),
                 bytes_read: statistics.bytes_read.into(),

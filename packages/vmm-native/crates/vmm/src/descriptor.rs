@@ -1,6 +1,6 @@
 //! Checks a descriptor. Works on a private copy: the guest cannot change what was checked.
 
-use instar_abi::{command_flag, opcode, Descriptor, COMMAND_MAX_LENGTH, LOG_MAX_LENGTH, REGION_WINDOWS};
+use instar_abi::{command_flag, opcode, Descriptor, FileExtent, COMMAND_MAX_LENGTH, LOG_MAX_LENGTH, REGION_WINDOWS};
 
 use crate::device::{Access, DeviceTable};
 
@@ -32,6 +32,8 @@ pub enum Command {
     Log { window: u64, length: u64 },
     /// How far the guest is.
     Progress { done: u64, total: u64 },
+    /// Whether a range of a device begins with data or with a hole, to window.
+    Extent { source: DeviceRange, window: u64 },
 }
 
 struct Checker<'a> {
@@ -130,6 +132,7 @@ fn opcode_name(value: u32) -> &'static str {
         opcode::FLUSH => "FLUSH",
         opcode::LOG => "LOG",
         opcode::PROGRESS => "PROGRESS",
+        opcode::EXTENT => "EXTENT",
         _ => "command",
     }
 }
@@ -186,6 +189,12 @@ pub fn validate(descriptor: &Descriptor, devices: &DeviceTable) -> Result<Comman
             checker.unused(&[device, target_device, target_offset, window])?;
             Ok(Command::Progress { done: d.offset, total: d.length })
         }
-        other => checker.fail("opcode", u64::from(other), "1 to 7"),
+        opcode::EXTENT => {
+            checker.flags(0)?;
+            checker.unused(&[target_device, target_offset])?;
+            let length = checker.length(u64::MAX >> 1)?;
+            Ok(Command::Extent { source: checker.source(length)?, window: checker.window(FileExtent::SIZE as u64)? })
+        }
+        other => checker.fail("opcode", u64::from(other), "1 to 8"),
     }
 }

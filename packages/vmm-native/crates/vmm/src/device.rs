@@ -43,6 +43,11 @@ impl DeviceTable {
         usize::try_from(index).ok().and_then(|index| self.devices.get(index))
     }
 
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Device> {
+        self.devices.iter()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.devices.len()

@@ -106,7 +106,7 @@ impl DumpReport {
 pub fn reason(outcome: &Outcome, options: &DumpOptions) -> Option<String> {
     match outcome {
         Outcome::Exit(EXIT_PANIC) => Some("panic".into()),
-        Outcome::Exit(_) | Outcome::HostError(_) => None,
+        Outcome::Exit(_) | Outcome::HostError(_) | Outcome::SandboxError(_) => None,
         Outcome::Cancelled if !options.on_cancel => None,
         other => Some(other.kind().into()),
     }

@@ -8,14 +8,18 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use instar_abi::{item_request, Completion, ItemMailbox, RING_ENTRIES};
 
+use crate::budget::Budget;
+use crate::cpu_clock::ThreadClocks;
 use crate::descriptor::{validate, Command};
 use crate::device::DeviceTable;
 use crate::files;
 use crate::item_stubs::mailbox;
 use crate::items::ItemStore;
+use crate::ledger::Ledger;
 use crate::memory::GuestMemory;
-use crate::report::{Outcome, Statistics};
+use crate::report::{CommandFailure, Outcome, Statistics};
 use crate::ring::Ring;
+use crate::watchdog::Limits;
 use perform::Failure;
 
 /// Bytes of the buffer through which COPY and dense ZERO move data; fits a second-level cache.
@@ -45,7 +49,7 @@ pub struct Counters {
     pub exits: AtomicU64,
     /// See [`Statistics`].
     pub doorbells: AtomicU64,
-    /// Commands that are being executed.
+    /// Useful commands that are being executed.
     pub in_flight: AtomicU32,
     /// What the guest last said it had done.
     pub progress_done: AtomicU64,
@@ -73,8 +77,8 @@ impl Counters {
 pub trait Wake: Sync {
     /// Descriptor that becomes readable when the guest rings the doorbell.
     fn doorbell(&self) -> RawFd;
-    /// Takes what made the doorbell readable.
-    fn drain_doorbell(&self);
+    /// Takes what made the doorbell readable, and tells how often the guest rang.
+    fn drain_doorbell(&self) -> u64;
     /// Lets a waiting guest go on.
     fn wake_guest(&self);
 }
@@ -99,6 +103,9 @@ pub struct Executor<'a> {
     devices: &'a DeviceTable,
     counters: &'a Counters,
     output_limit: Option<u64>,
+    budget: Budget,
+    ledger: Ledger,
+    threads: ThreadClocks,
     output_promised: AtomicU64,
     queue: Mutex<Queue>,
     work: Condvar,
@@ -114,20 +121,35 @@ pub struct Executor<'a> {
     ended: (Mutex<bool>, Condvar),
 }
 
+/// What a run left.
+pub struct Remains {
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// Log lines of the guest.
+    pub log: Vec<Vec<u8>>,
+    /// Log bytes that were dropped.
+    pub log_dropped: u64,
+    /// Commands that failed.
+    pub failures: Vec<CommandFailure>,
+}
+
 impl<'a> Executor<'a> {
     /// An executor over a ring that was just initialised.
     pub fn new(
         memory: &'a GuestMemory,
         devices: &'a DeviceTable,
         counters: &'a Counters,
-        output_limit: Option<u64>,
+        limits: &Limits,
     ) -> std::io::Result<Self> {
         Ok(Self {
+            budget: Budget::new(devices, limits.output_bytes, limits.read_bytes),
+            ledger: Ledger::default(),
+            threads: ThreadClocks::default(),
             memory,
             ring: Ring::initialise(memory).map_err(|_| std::io::Error::other("the ring is outside guest memory"))?,
             devices,
             counters,
-            output_limit,
+            output_limit: limits.output_bytes,
             output_promised: AtomicU64::new(0),
             queue: Mutex::default(),
             work: Condvar::new(),
@@ -174,11 +196,25 @@ impl<'a> Executor<'a> {
         self.counters
     }
 
-    /// Takes what the run left: its outcome, log lines and dropped log bytes.
-    pub fn into_parts(self) -> (Option<Outcome>, Vec<Vec<u8>>, u64) {
-        let outcome = self.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
+    /// Bytes that counted as getting on so far.
+    pub fn earned(&self) -> u64 {
+        self.budget.earned()
+    }
+
+    /// CPU time that the threads of the executor have used.
+    pub fn cpu_time(&self) -> std::time::Duration {
+        self.threads.total()
+    }
+
+    /// Takes what the run left.
+    pub fn into_parts(self) -> Remains {
         let log = self.log.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (outcome, log.lines, log.dropped)
+        Remains {
+            outcome: self.outcome.into_inner().unwrap_or_else(PoisonError::into_inner),
+            log: log.lines,
+            log_dropped: log.dropped,
+            failures: self.ledger.into_failures(),
+        }
     }
 
     /// What the guest has left in items.
@@ -210,7 +246,13 @@ impl<'a> Executor<'a> {
 
     /// Executes commands until the run is over. One idle thread watches the ring, the others sleep behind it.
     pub fn serve(&self, backend: &dyn Wake) {
-        let mut buffer = vec![0_u8; BUFFER_SIZE];
+        self.threads.enter();
+        let mut buffer = Vec::new();
+        if buffer.try_reserve_exact(BUFFER_SIZE).is_err() {
+            self.finish(Outcome::HostError(format!("no memory for a buffer of {BUFFER_SIZE} bytes")));
+            return;
+        }
+        buffer.resize(BUFFER_SIZE, 0_u8);
         while !self.stopped() {
             match self.take(backend) {
                 Ok(Some(command)) => self.execute(command, &mut buffer, backend),
@@ -269,8 +311,7 @@ impl<'a> Executor<'a> {
         while idle() {
             match files::wait_readable(&[backend.doorbell(), self.stop_event.fd()]) {
                 Ok(ready) if ready.first() == Some(&true) => {
-                    backend.drain_doorbell();
-                    self.counters.doorbells.fetch_add(1, Ordering::Relaxed);
+                    self.counters.doorbells.fetch_add(backend.drain_doorbell(), Ordering::Relaxed);
                     if self.answer_item() {
                         backend.wake_guest();
                     }
@@ -286,19 +327,30 @@ impl<'a> Executor<'a> {
     }
 
     fn execute(&self, (command, user_data): (Command, u64), buffer: &mut [u8], backend: &dyn Wake) {
-        self.counters.in_flight.fetch_add(1, Ordering::Relaxed);
+        let useful = self.budget.charge(&command);
+        if useful {
+            self.counters.in_flight.fetch_add(1, Ordering::Relaxed);
+        }
         let done = self.perform(command, buffer);
-        self.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.counters.commands.fetch_add(1, Ordering::Relaxed);
-        let (status, source_failed) = match done {
-            Ok(()) => (0, 0),
-            Err(Failure::Errno(code)) => (-code, 0),
-            Err(Failure::Source(code)) => (-code, 1),
+        if useful {
+            self.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
+        let (errno, source_failed) = match done {
+            Ok(()) => (0, false),
+            Err(Failure::Errno(code)) => (code, false),
+            Err(Failure::Source(code)) => (code, true),
             Err(Failure::Stop(outcome)) => {
                 self.finish(outcome);
                 return;
             }
         };
+        if errno != 0 {
+            if let Some((device, offset, write)) = place_of_failure(&command, source_failed) {
+                self.ledger.enter(CommandFailure { device, offset, errno, write });
+            }
+        }
+        let (status, source_failed) = (errno.saturating_neg(), u32::from(source_failed));
         let completion = Completion { user_data, status, source_failed };
         let mut tail = lock(&self.completion_tail);
         let wake = self.ring.complete(*tail, completion);
@@ -307,6 +359,19 @@ impl<'a> Executor<'a> {
         if wake {
             backend.wake_guest();
         }
+    }
+}
+
+/// Device, offset and direction of what failed in a command; None for commands that work on no device.
+fn place_of_failure(command: &Command, source_failed: bool) -> Option<(u32, u64, bool)> {
+    match command {
+        Command::Read { source, .. } | Command::Extent { source, .. } => Some((source.device, source.offset, false)),
+        Command::Copy { source, .. } if source_failed => Some((source.device, source.offset, false)),
+        Command::Copy { target, .. } | Command::Write { target, .. } | Command::Zero { target, .. } => {
+            Some((target.device, target.offset, true))
+        }
+        Command::Flush { device } => Some((*device, 0, true)),
+        Command::Log { .. } | Command::Progress { .. } => None,
     }
 }
 

@@ -208,6 +208,44 @@ pub fn next_data(fd: RawFd, offset: u64) -> io::Result<Option<u64>> {
     }
 }
 
+/// Bytes that a file takes on its file system; None for what is no regular file.
+pub fn allocated(fd: RawFd) -> Option<u64> {
+    // SAFETY: stat is plain data for which zero is a valid value.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: a valid stat that the kernel may write to.
+    let known = unsafe { libc::fstat(fd, &mut stat) } == 0;
+    let blocks = u64::try_from(stat.st_blocks).ok()?;
+    (known && stat.st_mode & libc::S_IFMT == libc::S_IFREG).then(|| blocks.saturating_mul(512))
+}
+
+/// What a file holds from `offset` on: whether it is data, and for how many of `most` bytes that is so (the position of
+/// the descriptor moves). Where the system cannot say, all of it is data.
+pub fn extent(fd: RawFd, offset: u64, most: u64) -> (bool, u64) {
+    let seek = |whence: libc::c_int| {
+        let from = offset_of(offset).ok()?;
+        // SAFETY: lseek on plain integers.
+        let found = unsafe { libc::lseek(fd, from, whence) };
+        match u64::try_from(found) {
+            Ok(place) => Some(place),
+            // Behind the last data there is one hole up to the end.
+            Err(_) if whence == libc::SEEK_DATA && last_error_is(libc::ENXIO) => Some(u64::MAX),
+            Err(_) => None,
+        }
+    };
+    match seek(libc::SEEK_DATA) {
+        None => (true, most),
+        Some(data) if data > offset => (false, data.saturating_sub(offset).min(most)),
+        Some(_) => match seek(libc::SEEK_HOLE) {
+            Some(hole) if hole > offset => (true, hole.saturating_sub(offset).min(most)),
+            _ => (true, most),
+        },
+    }
+}
+
+fn last_error_is(code: libc::c_int) -> bool {
+    io::Error::last_os_error().raw_os_error() == Some(code)
+}
+
 /// Copies a range from file to file inside the kernel (copy_file_range(2)). `Ok(false)` when these two files cannot be
 /// copied so and nothing was written; a source that ends early is EIO.
 pub fn copy_range(source: RawFd, target: RawFd, source_offset: u64, offset: u64, length: u64) -> io::Result<bool> {

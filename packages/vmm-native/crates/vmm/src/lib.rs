@@ -4,6 +4,8 @@
 //! copies on descriptors that the caller opened, every request is checked from a private copy, and whatever the guest
 //! does ends as a [`report::Report`].
 
+pub mod budget;
+pub mod cpu_clock;
 pub mod descriptor;
 pub mod device;
 pub mod dump;
@@ -13,6 +15,7 @@ pub mod guest_image;
 pub mod item_stubs;
 pub mod items;
 pub mod kvm;
+pub mod ledger;
 pub mod memory;
 pub mod process;
 pub mod report;

@@ -83,7 +83,7 @@ impl fmt::Display for Fault {
 /// Which bound the watchdog enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitKind {
-    /// No command completed for too long.
+    /// Nothing useful was done for too long.
     NoProgress,
     /// Wall-clock time of the whole run.
     WallClock,
@@ -112,8 +112,10 @@ pub enum Outcome {
     Limit(LimitKind, String),
     /// The caller cancelled.
     Cancelled,
-    /// The host could not go on (out of memory, a KVM call failed).
+    /// The host could not go on (out of memory, a thread could not be started).
     HostError(String),
+    /// The environment does not let the sandbox work (a KVM call failed, the helper process could not set itself up).
+    SandboxError(String),
 }
 
 impl Outcome {
@@ -128,6 +130,7 @@ impl Outcome {
             Outcome::Limit(..) => "limit",
             Outcome::Cancelled => "cancelled",
             Outcome::HostError(_) => "host-error",
+            Outcome::SandboxError(_) => "sandbox-error",
         }
     }
 }
@@ -142,7 +145,7 @@ impl fmt::Display for Outcome {
             Outcome::BadRing(text) => write!(f, "the guest broke the command ring: {text}"),
             Outcome::Limit(_, text) => f.write_str(text),
             Outcome::Cancelled => f.write_str("cancelled"),
-            Outcome::HostError(text) => f.write_str(text),
+            Outcome::HostError(text) | Outcome::SandboxError(text) => f.write_str(text),
         }
     }
 }
@@ -166,6 +169,19 @@ pub struct Statistics {
     pub doorbells: u64,
 }
 
+/// A command that the host could not carry out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandFailure {
+    /// Index of the device that failed.
+    pub device: u32,
+    /// Byte offset of the command in that device.
+    pub offset: u64,
+    /// Error number of the system.
+    pub errno: i32,
+    /// It was the device's writing that failed.
+    pub write: bool,
+}
+
 /// The whole outcome of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -179,6 +195,9 @@ pub struct Report {
     pub log_dropped: u64,
     /// Counters.
     pub statistics: Statistics,
+    /// Commands that failed: the first of each device, direction and error number. What a guest says of its end is
+    /// right only if it agrees with them.
+    pub failures: Vec<CommandFailure>,
     /// The dump, where one was taken.
     pub dump: Option<DumpReport>,
 }

@@ -9,7 +9,7 @@ use instar_abi::{REGION_CHAIN_CONFIG, REGION_OPERATION_CONFIG, REGION_RESULT};
 
 use crate::device::DeviceTable;
 use crate::dump::{self, CpuState, DumpDesk, DumpOptions, DumpReport};
-use crate::executor::{Counters, Executor, Wake};
+use crate::executor::{Counters, Executor, Remains, Wake};
 use crate::guest_image::{GuestImage, ImageError};
 use crate::kvm::KvmBackend;
 use crate::memory::GuestMemory;
@@ -123,7 +123,7 @@ pub fn run<T>(options: &RunOptions<'_>, control: &Control, deliver: impl FnOnce(
         Ok(memory) => memory,
         Err(error) => return deliver(Err(error)),
     };
-    let executor = match Executor::new(&memory, options.devices, &control.counters, options.limits.output_bytes) {
+    let executor = match Executor::new(&memory, options.devices, &control.counters, &options.limits) {
         Ok(executor) => executor,
         Err(error) => return deliver(Err(StartError::Sandbox(error.to_string()))),
     };
@@ -134,7 +134,7 @@ pub fn run<T>(options: &RunOptions<'_>, control: &Control, deliver: impl FnOnce(
     drive(&executor, &*backend, &memory, options, control);
     control.dumps.close();
     let items = executor.items();
-    let (outcome, log, log_dropped) = executor.into_parts();
+    let Remains { outcome, log, log_dropped, failures } = executor.into_parts();
     let outcome = outcome.unwrap_or_else(|| Outcome::HostError("the run left no outcome".into()));
     let dump = options.dump.and_then(|wanted| {
         let (fd, reason) = (wanted.fd?, dump::reason(&outcome, &wanted)?);
@@ -148,6 +148,7 @@ pub fn run<T>(options: &RunOptions<'_>, control: &Control, deliver: impl FnOnce(
         log,
         log_dropped,
         statistics: control.counters.statistics(),
+        failures,
     }))
 }
 

@@ -11,16 +11,18 @@ use crate::report::{LimitKind, Outcome};
 /// Bounds of a run; `None` means no bound.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Longest time without a completed command while none is being executed.
+    /// Longest time in which nothing useful is done, and what a guest that needs no commands may take altogether.
     pub no_progress: Option<Duration>,
     /// Longest time altogether.
     pub wall_clock: Option<Duration>,
-    /// Most CPU time of the guest.
+    /// Most CPU time of the guest and of the threads that work for it.
     pub cpu: Option<Duration>,
-    /// Most exits that the host answers.
+    /// Most exits and doorbells that the host answers.
     pub exits: Option<u64>,
     /// Most bytes that outputs receive.
     pub output_bytes: Option<u64>,
+    /// Most bytes of inputs that are read to some use; without it they follow from the sizes of the devices.
+    pub read_bytes: Option<u64>,
 }
 
 impl Default for Limits {
@@ -31,6 +33,7 @@ impl Default for Limits {
             cpu: None,
             exits: None,
             output_bytes: None,
+            read_bytes: None,
         }
     }
 }
@@ -71,21 +74,53 @@ pub struct Watchdog<'a> {
 
 const TICK: Duration = Duration::from_millis(20);
 const KICK: Duration = Duration::from_millis(1);
+/// The longest part of a tick that counts: a job that was stopped (SIGSTOP), or a laptop that slept, loses no time.
+const LONGEST_TICK: Duration = Duration::from_millis(500);
+/// Useful bytes that a guest must move for each second in which it lets the host wait. The slowest decoder gives a
+/// hundred times as many.
+const LEAST_PACE: u64 = 2 << 20;
+/// What a guest may let the host wait on top of that, however short the time without progress is.
+const LEAST_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Time that has passed for a run.
+#[derive(Clone, Copy, Debug, Default)]
+struct Elapsed {
+    /// Since its start.
+    total: Duration,
+    /// Since the last useful command.
+    idle: Duration,
+    /// All in which no useful command was being executed.
+    alone: Duration,
+}
 
 impl Watchdog<'_> {
     /// Watches until the run is over, then until the guest has left.
     pub fn watch(&self, guest_left: &AtomicBool) {
-        let start = Instant::now();
-        let mut progress = (0, start);
+        let mut elapsed = Elapsed::default();
+        let mut earned = 0;
+        let mut last = Instant::now();
         while !self.executor.wait_ended(TICK) {
+            let tick = last.elapsed().min(LONGEST_TICK);
+            last = Instant::now();
+            elapsed.total = elapsed.total.saturating_add(tick);
+            let now_earned = self.executor.earned();
+            let busy = self.executor.counters().in_flight.load(Ordering::Relaxed) > 0;
+            if busy || now_earned != earned {
+                elapsed.idle = Duration::ZERO;
+            } else {
+                elapsed.idle = elapsed.idle.saturating_add(tick);
+            }
+            if !busy {
+                elapsed.alone = elapsed.alone.saturating_add(tick);
+            }
+            earned = now_earned;
             if self.cancelled.load(Ordering::Acquire) {
                 self.executor.finish(Outcome::Cancelled);
-            } else if let Some((kind, text)) = exceeded(self.executor, self.backend, self.limits, start, &mut progress)
-            {
+            } else if let Some((kind, text)) = self.exceeded(&elapsed, earned) {
                 self.executor.finish(Outcome::Limit(kind, text));
             } else if self.dump_on_request() {
                 // The guest could do nothing meanwhile.
-                progress.1 = Instant::now();
+                last = Instant::now();
             }
         }
         while !guest_left.load(Ordering::Acquire) {
@@ -104,33 +139,31 @@ impl Watchdog<'_> {
             let _ = request.answer.send(report.with_memory(dumps.memory, request.fd, &dumps.secret));
         })
     }
-}
 
-fn exceeded(
-    executor: &Executor<'_>,
-    backend: &dyn Stop,
-    limits: &Limits,
-    start: Instant,
-    progress: &mut (u64, Instant),
-) -> Option<(LimitKind, String)> {
-    let counters = executor.counters();
-    let commands = counters.commands.load(Ordering::Relaxed);
-    if commands != progress.0 || counters.in_flight.load(Ordering::Relaxed) > 0 {
-        *progress = (commands, Instant::now());
+    fn exceeded(&self, elapsed: &Elapsed, earned: u64) -> Option<(LimitKind, String)> {
+        let Limits { no_progress, wall_clock, cpu, exits, .. } = *self.limits;
+        let passed = |limit: Option<Duration>, value: Duration| limit.filter(|limit| value >= *limit);
+        if let Some(limit) = passed(no_progress, elapsed.idle) {
+            return Some((LimitKind::NoProgress, format!("no progress for {} ms", limit.as_millis())));
+        }
+        let granted = Duration::from_secs(earned / LEAST_PACE);
+        if passed(no_progress.map(|limit| limit.max(LEAST_PATIENCE).saturating_add(granted)), elapsed.alone).is_some() {
+            let (seconds, mib) = (elapsed.alone.as_secs(), earned >> 20);
+            let text = format!("no real progress: {seconds} s between requests that were good for {mib} MiB");
+            return Some((LimitKind::NoProgress, text));
+        }
+        if let Some(limit) = passed(wall_clock, elapsed.total) {
+            return Some((LimitKind::WallClock, format!("took longer than {} ms", limit.as_millis())));
+        }
+        let used = || self.backend.cpu_time().saturating_add(self.executor.cpu_time());
+        if let Some(limit) = cpu.filter(|limit| used() >= *limit) {
+            return Some((LimitKind::Cpu, format!("used more than {} ms of CPU time", limit.as_millis())));
+        }
+        let counters = self.executor.counters();
+        let left = counters.exits.load(Ordering::Relaxed).saturating_add(counters.doorbells.load(Ordering::Relaxed));
+        if let Some(limit) = exits.filter(|limit| left > *limit) {
+            return Some((LimitKind::Exits, format!("left the guest more than {limit} times")));
+        }
+        None
     }
-    let passed = |limit: Option<Duration>, value: Duration| limit.filter(|limit| value >= *limit);
-    if let Some(limit) = passed(limits.no_progress, progress.1.elapsed()) {
-        return Some((LimitKind::NoProgress, format!("no progress for {} ms", limit.as_millis())));
-    }
-    if let Some(limit) = passed(limits.wall_clock, start.elapsed()) {
-        return Some((LimitKind::WallClock, format!("took longer than {} ms", limit.as_millis())));
-    }
-    if let Some(limit) = limits.cpu.filter(|limit| backend.cpu_time() >= *limit) {
-        return Some((LimitKind::Cpu, format!("used more than {} ms of CPU time", limit.as_millis())));
-    }
-    let exits = counters.exits.load(Ordering::Relaxed);
-    if let Some(limit) = limits.exits.filter(|limit| exits > *limit) {
-        return Some((LimitKind::Exits, format!("left the guest more than {limit} times")));
-    }
-    None
 }

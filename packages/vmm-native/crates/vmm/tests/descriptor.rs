@@ -81,7 +81,7 @@ fn accepts_each_command_and_carries_its_fields_over() {
 
 #[test]
 fn refuses_unknown_opcodes() {
-    for code in [0, 8, 9, 255, u32::MAX] {
+    for code in [0, 9, 10, 255, u32::MAX] {
         refused(Descriptor { opcode: code, ..read() }, "opcode");
     }
 }
@@ -210,7 +210,7 @@ fn word() -> impl Strategy<Value = u32> {
 
 prop_compose! {
     fn descriptor()(
-        opcode in prop_oneof![9 => 0_u32..9, 1 => any::<u32>()],
+        opcode in prop_oneof![9 => 0_u32..10, 1 => any::<u32>()],
         flags in word(), device in word(), target_device in word(), user_data in any::<u64>(),
         offset in number(), target_offset in number(), length in number(), window in number(),
         reserved in prop_oneof![9 => Just(0_u64), 1 => any::<u64>()],
@@ -246,6 +246,7 @@ proptest! {
             Ok(Command::Copy { source, target }) => {
                 lies_within(source, readable) && lies_within(target, writable) && source.length == target.length
             }
+            Ok(Command::Extent { source, window }) => lies_within(source, readable) && is_window(window, 16),
             Ok(Command::Zero { target, .. }) => lies_within(target, writable) && target.length > 0,
             Ok(Command::Flush { device }) => writable(devices().get(device).unwrap().access),
             Ok(Command::Log { window, length }) => is_window(window, length) && (1..=1024).contains(&length),

@@ -10,15 +10,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use instar_abi::{
-    opcode, Completion, Descriptor, RingHeader, REGION_RING, REGION_WINDOWS, RING_COMPLETIONS_OFFSET, RING_ENTRIES,
-    RING_SUBMISSIONS_OFFSET,
+    opcode, Completion, Descriptor, FileExtent, RingHeader, REGION_RING, REGION_WINDOWS, RING_COMPLETIONS_OFFSET,
+    RING_ENTRIES, RING_SUBMISSIONS_OFFSET,
 };
 use instar_vmm::device::{Access, Device, DeviceTable};
-use instar_vmm::executor::{Counters, Executor, Wake};
+use instar_vmm::executor::{Counters, Executor, Remains, Wake};
 use instar_vmm::files::Event;
 use instar_vmm::memory::GuestMemory;
-use instar_vmm::report::Outcome;
+use instar_vmm::report::{CommandFailure, Outcome};
 use instar_vmm::ring::Ring;
+use instar_vmm::watchdog::Limits;
 use support::Scratch;
 
 const WINDOW: u64 = REGION_WINDOWS.start;
@@ -31,8 +32,9 @@ impl Wake for Doorbell {
     fn doorbell(&self) -> RawFd {
         self.0.fd()
     }
-    fn drain_doorbell(&self) {
+    fn drain_doorbell(&self) -> u64 {
         self.0.clear();
+        1
     }
     fn wake_guest(&self) {}
 }
@@ -98,10 +100,15 @@ impl Guest<'_> {
 
 /// Plays a guest against an executor with `threads` threads, and returns how the run ended.
 fn run(devices: Vec<Device>, threads: usize, play: impl FnOnce(&mut Guest<'_>)) -> Outcome {
+    remains(devices, threads, play).outcome.unwrap()
+}
+
+/// The same, with all that the run left.
+fn remains(devices: Vec<Device>, threads: usize, play: impl FnOnce(&mut Guest<'_>)) -> Remains {
     let memory = GuestMemory::anonymous().unwrap();
     let devices = DeviceTable::new(devices);
     let counters = Counters::default();
-    let executor = Executor::new(&memory, &devices, &counters, None).unwrap();
+    let executor = Executor::new(&memory, &devices, &counters, &Limits::default()).unwrap();
     let doorbell = Doorbell(Event::new().unwrap());
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -110,7 +117,7 @@ fn run(devices: Vec<Device>, threads: usize, play: impl FnOnce(&mut Guest<'_>)) 
         play(&mut Guest { memory: &memory, executor: &executor, doorbell: &doorbell, tail: 0 });
         executor.finish(Outcome::Exit(0));
     });
-    executor.into_parts().0.unwrap()
+    executor.into_parts()
 }
 
 fn input(file: &File, size: u64) -> Device {
@@ -352,4 +359,61 @@ fn impossible_tails_end_the_run() {
         });
         assert!(matches!(outcome, Outcome::BadRing(_)), "{outcome:?}");
     }
+}
+
+#[test]
+fn a_failed_write_is_in_the_ledger_whatever_the_guest_does_with_it() {
+    let scratch = Scratch::new();
+    let path = scratch.file("input", &[7; 4096]);
+    let read_only = File::open(&path).unwrap();
+    let input_file = File::open(&path).unwrap();
+    let left = remains(vec![input(&input_file, 8192), output(&read_only, 1 << 20)], 2, |guest| {
+        let write = Descriptor {
+            opcode: opcode::WRITE,
+            target_device: 1,
+            target_offset: 512,
+            length: 512,
+            window: WINDOW,
+            ..Descriptor::ZERO
+        };
+        assert_eq!(guest.perform(&write), Some(-libc::EBADF));
+        assert_eq!(guest.perform(&write), Some(-libc::EBADF));
+        let beyond = Descriptor { opcode: opcode::READ, offset: 4000, length: 512, window: WINDOW, ..Descriptor::ZERO };
+        assert_eq!(guest.perform(&beyond), Some(-libc::EIO));
+    });
+    assert_eq!(
+        left.failures,
+        [
+            CommandFailure { device: 1, offset: 512, errno: libc::EBADF, write: true },
+            CommandFailure { device: 0, offset: 4000, errno: libc::EIO, write: false },
+        ]
+    );
+}
+
+#[test]
+fn extent_tells_data_from_holes() {
+    let scratch = Scratch::new();
+    let path = scratch.file("sparse", b"");
+    let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    file.set_len(4 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[1; 65536], 1 << 20).unwrap();
+    if instar_vmm::files::extent(file.as_raw_fd(), 0, 4 << 20) == (true, 4 << 20) {
+        return support::skip("the file system of the temporary directory does not tell of holes");
+    }
+    run(vec![input(&file, 4 << 20)], 1, |guest| {
+        for (offset, data, length) in [(0, 0, 1 << 20), (1 << 20, 1, 65536), ((1 << 20) + 65536, 0, (3 << 20) - 65536)]
+        {
+            let extent = Descriptor {
+                opcode: opcode::EXTENT,
+                offset,
+                length: (4 << 20) - offset,
+                window: WINDOW,
+                ..Descriptor::ZERO
+            };
+            assert_eq!(guest.perform(&extent), Some(0));
+            let mut bytes = [0; FileExtent::SIZE];
+            guest.memory.read(WINDOW, &mut bytes).unwrap();
+            assert_eq!(FileExtent::from_bytes(&bytes), FileExtent { data, pad: 0, length });
+        }
+    });
 }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use instar_abi::FileExtent;
+
 use super::{lock, Executor};
 use crate::descriptor::{Command, DeviceRange};
 use crate::device::{Access, Device};
@@ -66,6 +68,11 @@ impl Executor<'_> {
                     files::sync_data(device.fd)?;
                 }
                 Ok(())
+            }
+            Command::Extent { source, window } => {
+                let (data, length) = files::extent(self.device(source.device)?.fd, source.offset, source.length);
+                let answer = FileExtent { data: u32::from(data), pad: 0, length };
+                self.memory.write(window, &answer.to_bytes()).map_err(|_| Failure::Errno(libc::EFAULT))
             }
             Command::Log { window, length } => self.log(window, length),
             Command::Progress { done, total } => {

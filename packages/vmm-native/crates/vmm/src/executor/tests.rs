@@ -11,8 +11,9 @@ impl Wake for Doorbell {
     fn doorbell(&self) -> RawFd {
         self.0.fd()
     }
-    fn drain_doorbell(&self) {
+    fn drain_doorbell(&self) -> u64 {
         self.0.clear();
+        1
     }
     fn wake_guest(&self) {}
 }
@@ -24,7 +25,7 @@ fn commands_go_on_where_the_indexes_wrap_around() {
     let memory = GuestMemory::anonymous().unwrap();
     let devices = DeviceTable::default();
     let counters = Counters::default();
-    let executor = Executor::new(&memory, &devices, &counters, None).unwrap();
+    let executor = Executor::new(&memory, &devices, &counters, &Limits::default()).unwrap();
     let word = |field: usize| memory.atomic_u32(REGION_RING.start + field as u64).unwrap();
     let slot = |offset: u32, size: usize, index: u32| {
         REGION_RING.start + u64::from(offset) + u64::from(index % RING_ENTRIES) * size as u64

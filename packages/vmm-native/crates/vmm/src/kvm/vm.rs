@@ -13,6 +13,7 @@ use vmm_sys_util::eventfd::EventFd;
 use super::exceptions::{USER_CODE, USER_DATA};
 use super::pause::Pause;
 use super::{exceptions, page_tables, vcpu};
+use crate::cpu_clock::ThreadClocks;
 use crate::dump::CpuState;
 use crate::executor::{lock, Executor, Wake};
 use crate::guest_image::{startup_entry, GuestImage};
@@ -67,11 +68,28 @@ fn open_kvm() -> Result<Kvm, String> {
     Ok(kvm)
 }
 
+/// A refusal of the environment, with what would help.
+fn refused(call: &str, error: &kvm_ioctls::Error) -> String {
+    let remedy = match error.errno() {
+        libc::EBUSY => "another hypervisor has the processor's virtualisation; stop it, or use --sandbox=process",
+        libc::ENOMEM | libc::EAGAIN => {
+            "there is not memory enough for a virtual machine; free some, or raise its limit"
+        }
+        libc::EMFILE | libc::ENFILE => "too many files are open; raise `ulimit -n`",
+        libc::EPERM | libc::EACCES => {
+            "a security policy forbids it (seccomp, SELinux, a container); allow it, or use --sandbox=process"
+        }
+        _ => "use --sandbox=process",
+    };
+    format!("{call} failed ({error}): {remedy}")
+}
+
 fn create_vm(kvm: &Kvm) -> Result<VmFd, String> {
+    // Creating a VM starts a thread in the kernel, which a signal interrupts (KVM API 4.2).
     for _ in 0..64 {
         match kvm.create_vm() {
             Err(error) if error.errno() == libc::EINTR => {}
-            other => return other.map_err(|error| format!("KVM_CREATE_VM: {error}")),
+            other => return other.map_err(|error| refused("KVM_CREATE_VM", &error)),
         }
     }
     Err("KVM_CREATE_VM was interrupted again and again".into())
@@ -94,6 +112,7 @@ pub struct KvmBackend<'a> {
     doorbell: EventFd,
     woken: (Mutex<bool>, Condvar),
     thread: AtomicU64,
+    clock: ThreadClocks,
     pause: Pause,
 }
 
@@ -125,12 +144,12 @@ impl<'a> KvmBackend<'a> {
             userspace_addr: memory.host_base(),
         };
         // SAFETY: the mapping is valid for the whole slot and outlives the VM, which this backend owns while borrowing it.
-        unsafe { vm.set_user_memory_region(slot) }.map_err(|error| format!("KVM_SET_USER_MEMORY_REGION: {error}"))?;
+        unsafe { vm.set_user_memory_region(slot) }.map_err(|error| refused("KVM_SET_USER_MEMORY_REGION", &error))?;
         let doorbell =
             EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC).map_err(|error| format!("eventfd: {error}"))?;
         vm.register_ioevent(&doorbell, &IoEventAddress::Pio(u64::from(PORT_DOORBELL)), NoDatamatch)
-            .map_err(|error| format!("KVM_IOEVENTFD: {error}"))?;
-        let fd = vm.create_vcpu(0).map_err(|error| format!("KVM_CREATE_VCPU: {error}"))?;
+            .map_err(|error| refused("KVM_IOEVENTFD", &error))?;
+        let fd = vm.create_vcpu(0).map_err(|error| refused("KVM_CREATE_VCPU", &error))?;
         let regs = vcpu::set_up(&kvm, &fd, page_tables, entry)?;
         save_registers(memory, &Registers::from_kvm(&regs))?;
         Ok(Self {
@@ -140,6 +159,7 @@ impl<'a> KvmBackend<'a> {
             doorbell,
             woken: (Mutex::new(false), Condvar::new()),
             thread: AtomicU64::new(0),
+            clock: ThreadClocks::default(),
             pause: Pause::default(),
         })
     }
@@ -187,9 +207,9 @@ impl Wake for KvmBackend<'_> {
         self.doorbell.as_raw_fd()
     }
 
-    fn drain_doorbell(&self) {
+    fn drain_doorbell(&self) -> u64 {
         // EAGAIN means that another thread took it.
-        let _ = self.doorbell.read();
+        self.doorbell.read().unwrap_or(0)
     }
 
     fn wake_guest(&self) {
@@ -219,21 +239,8 @@ impl Stop for KvmBackend<'_> {
     }
 
     fn cpu_time(&self) -> Duration {
-        let thread = self.thread.load(Ordering::Acquire);
-        let mut clock = 0;
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        if thread == 0 {
-            return Duration::ZERO;
-        }
-        // SAFETY: as in `stop_guest`; both out-pointers are valid.
-        let known = unsafe {
-            libc::pthread_getcpuclockid(thread, &mut clock) == 0 && libc::clock_gettime(clock, &mut time) == 0
-        };
-        if !known {
-            return Duration::ZERO;
-        }
-        let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
-        seconds.saturating_add(Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0)))
+        // The guest runs on this thread.
+        self.clock.total()
     }
 }
 
@@ -241,6 +248,7 @@ impl Backend for KvmBackend<'_> {
     fn run_guest(&self, executor: &Executor<'_>) -> Outcome {
         // SAFETY: pthread_self has no preconditions.
         self.thread.store(unsafe { libc::pthread_self() }, Ordering::Release);
+        self.clock.enter();
         let mut vcpu = lock(&self.vcpu);
         while !executor.stopped() {
             if self.pause.wanted() {
@@ -276,7 +284,8 @@ impl Backend for KvmBackend<'_> {
                 Ok(VcpuExit::Intr) => {}
                 Ok(other) => return Outcome::Violation(format!("unexpected exit {other:?}")),
                 Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => {}
-                Err(error) => return Outcome::Violation(format!("KVM_RUN: {error}")),
+                // No guest can make this call fail: what it does wrong comes back as an exit.
+                Err(error) => return Outcome::SandboxError(refused("KVM_RUN", &error)),
             }
         }
         Outcome::HostError("stopped".into())

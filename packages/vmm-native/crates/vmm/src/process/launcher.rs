@@ -1,4 +1,4 @@
-//! Starts the helper with its three descriptors (doorbell socket, memory file, nothing) and watches it.
+//! Starts the helper with its three descriptors (doorbell socket, memory file twice) and watches it.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -11,12 +11,14 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use instar_abi::{
-    sandbox_region_flag, Protection, SandboxBoot, SandboxFault, SandboxRegion, EXIT_PANIC, MEMORY_MAP, REGION_HEAP,
-    REGION_RING, REGION_STACK, REGION_STUBS, SANDBOX_BOOT_MAGIC, SANDBOX_FAULT_MAGIC, SANDBOX_FAULT_OFFSET,
-    SANDBOX_FAULT_STATUS, SANDBOX_PAUSE_SIGNAL, SANDBOX_SETUP_STATUS, SANDBOX_STOP_SIGNAL,
+    sandbox_region_flag, sandbox_step, Protection, SandboxBoot, SandboxFault, SandboxRegion, EXIT_PANIC, MEMORY_MAP,
+    REGION_HEAP, REGION_RING, REGION_STACK, REGION_STUBS, SANDBOX_BOOT_MAGIC, SANDBOX_FAULT_MAGIC,
+    SANDBOX_FAULT_OFFSET, SANDBOX_FAULT_STATUS, SANDBOX_PAUSE_SIGNAL, SANDBOX_SETUP_LAST_STATUS, SANDBOX_SETUP_STATUS,
+    SANDBOX_STOP_SIGNAL,
 };
 
 use super::seccomp;
+use crate::cpu_clock;
 use crate::dump::CpuState;
 use crate::executor::{lock, Executor, Wake};
 use crate::guest_image::{startup_entry, GuestImage};
@@ -174,14 +176,16 @@ impl<'a> ProcessBackend<'a> {
         ours.set_nonblocking(true).map_err(|error| format!("doorbell socket: {error}"))?;
         let file = memory.file().ok_or("the process backend needs a memory file")?;
         let file = file.try_clone().map_err(|error| format!("memory file: {error}"))?;
+        let spare = file.try_clone().map_err(|error| format!("memory file: {error}"))?;
         let child = Command::new(helper)
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::from(file))
-            .stderr(Stdio::null())
+            // The same once more: the helper closes it, and there may be no /dev/null to have in its place.
+            .stderr(Stdio::from(spare))
             .spawn()
-            .map_err(|error| format!("{}: {error}", helper.display()))?;
+            .map_err(|error| format!("the sandbox helper {} cannot be started: {error}", helper.display()))?;
         let pid = libc::pid_t::try_from(child.id()).map_err(|error| error.to_string())?;
         Ok(Self { memory, pid, child: Mutex::new(Some(child)), doorbell: ours, dumps, stops: AtomicU32::new(0) })
     }
@@ -190,11 +194,15 @@ impl<'a> ProcessBackend<'a> {
         match (status.code(), status.signal()) {
             (Some(code), _) => match u32::try_from(code) {
                 Ok(SANDBOX_FAULT_STATUS) => self.fault(),
-                Ok(SANDBOX_SETUP_STATUS) => Outcome::HostError("the sandbox helper could not set itself up".into()),
+                Ok(code @ SANDBOX_SETUP_STATUS..=SANDBOX_SETUP_LAST_STATUS) => Outcome::SandboxError(failed_step(code)),
                 Ok(code) => Outcome::Exit(code),
                 Err(_) => Outcome::Violation(format!("the guest process ended with status {code}")),
             },
             (None, Some(libc::SIGXCPU)) => Outcome::Violation("the guest process used up its CPU time".into()),
+            // It cannot kill itself: its filter lets no such call through.
+            (None, Some(libc::SIGKILL)) => {
+                Outcome::HostError("the guest process was killed from outside, perhaps for want of memory".into())
+            }
             (None, Some(signal)) => Outcome::Violation(format!("the guest process was killed by signal {signal}")),
             (None, None) => Outcome::Violation("the guest process ended in an unknown way".into()),
         }
@@ -253,6 +261,29 @@ impl<'a> ProcessBackend<'a> {
     }
 }
 
+/// What the helper could not do, and what would help.
+fn failed_step(status: u32) -> String {
+    let (what, remedy) = match status.saturating_sub(SANDBOX_SETUP_STATUS) {
+        sandbox_step::MEMORY => {
+            ("map the guest's memory", "raise the limit of the address space (RLIMIT_AS, `ulimit -v`)")
+        }
+        sandbox_step::RIGHTS => {
+            ("give up its rights (prctl, setrlimit)", "allow these calls in the container's policy")
+        }
+        sandbox_step::SIGNALS => {
+            ("install its signal handlers", "allow sigaltstack and rt_sigaction in the container's policy")
+        }
+        sandbox_step::DESCRIPTORS => {
+            ("close its descriptors (close_range, Linux 5.9)", "allow close_range in the container's policy")
+        }
+        sandbox_step::FILTER => {
+            ("install its seccomp filter", "allow seccomp in the container's policy, in a kernel that has it")
+        }
+        _ => ("read its boot page", "reinstall the package"),
+    };
+    format!("the sandbox helper could not {what}: {remedy}, or use --sandbox=kvm")
+}
+
 /// Address of the report; its magic comes first.
 fn report_place() -> u64 {
     REGION_RING.start.saturating_add(u64::from(SANDBOX_FAULT_OFFSET))
@@ -268,12 +299,18 @@ impl Wake for ProcessBackend<'_> {
         self.doorbell.as_raw_fd()
     }
 
-    fn drain_doorbell(&self) {
+    fn drain_doorbell(&self) -> u64 {
         use std::io::Read;
         let mut bytes = [0; 256];
-        // An error or the end of the stream means that the child is gone, which its parent sees by waiting for it.
-        if matches!((&self.doorbell).read(&mut bytes), Ok(0)) {
-            std::thread::sleep(Duration::from_millis(1));
+        match (&self.doorbell).read(&mut bytes) {
+            // The child is gone, which its parent sees by waiting for it.
+            Ok(0) => {
+                std::thread::sleep(Duration::from_millis(1));
+                0
+            }
+            // A ring is four bytes, or fewer from a guest that rings in its own way.
+            Ok(count) => (count as u64).div_ceil(4),
+            Err(_) => 0,
         }
     }
 
@@ -314,17 +351,7 @@ impl Stop for ProcessBackend<'_> {
     }
 
     fn cpu_time(&self) -> Duration {
-        let mut clock = 0;
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: both out-pointers are valid; an unknown pid is an error code.
-        let known = unsafe {
-            libc::clock_getcpuclockid(self.pid, &mut clock) == 0 && libc::clock_gettime(clock, &mut time) == 0
-        };
-        if !known {
-            return Duration::ZERO;
-        }
-        let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
-        seconds.saturating_add(Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0)))
+        cpu_clock::of_process(self.pid)
     }
 }
 

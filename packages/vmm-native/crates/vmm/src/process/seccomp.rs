@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use instar_abi::SANDBOX_SETUP_STATUS;
+use instar_abi::{SANDBOX_SETUP_LAST_STATUS, SANDBOX_SETUP_STATUS};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
 };
@@ -21,20 +21,23 @@ pub fn filter(pausable: bool) -> Result<Vec<u64>, String> {
             SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Le, DOORBELL_BYTES)?,
         ])
     };
-    // The helper is behind its set-up when the filter is in place. Without this rule a guest could end with that status
-    // and make its crime look like a failure of the host.
-    let not_a_failed_setup = || -> Result<SeccompRule, seccompiler::BackendError> {
-        SeccompRule::new(vec![SeccompCondition::new(
-            0,
-            SeccompCmpArgLen::Dword,
-            SeccompCmpOp::Ne,
-            u64::from(SANDBOX_SETUP_STATUS),
-        )?])
+    // The helper is behind its set-up when the filter is in place. Without these rules a guest could end with a status of
+    // the set-up, and make its crime look like a failure of the host. Of a status the parent sees 8 bits: no more are let
+    // through.
+    let status = |operator: SeccompCmpOp, value: u32| {
+        SeccompCondition::new(0, SeccompCmpArgLen::Dword, operator, u64::from(value))
+    };
+    let before_setup = || SeccompRule::new(vec![status(SeccompCmpOp::Lt, SANDBOX_SETUP_STATUS)?]);
+    let behind_setup = || {
+        SeccompRule::new(vec![
+            status(SeccompCmpOp::Gt, SANDBOX_SETUP_LAST_STATUS)?,
+            status(SeccompCmpOp::Le, u32::from(u8::MAX))?,
+        ])
     };
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = [
         (libc::SYS_read, vec![doorbell().map_err(say)?]),
         (libc::SYS_write, vec![doorbell().map_err(say)?]),
-        (libc::SYS_exit_group, vec![not_a_failed_setup().map_err(say)?]),
+        (libc::SYS_exit_group, vec![before_setup().map_err(say)?, behind_setup().map_err(say)?]),
     ]
     .into_iter()
     .collect();
