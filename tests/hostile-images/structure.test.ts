@@ -345,6 +345,6 @@ describe('files of two faces', () => {
     const directory = workdir().write('disc.iso', iso);
     bounded(instar('dd', 'if=disc.iso', 'of=out.raw'), directory);
     expect(directory.read('out.raw').equals(iso)).toBe(true);
-    expect(instar('info', 'disc.iso').in(directory).must().stdout).toContain('content: ISO 9660 file system');
+    expect(instar('info', 'disc.iso').in(directory).must().stdout).toContain('content: an ISO 9660 file system');
   });
 });

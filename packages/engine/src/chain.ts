@@ -1,5 +1,6 @@
 import { roundUpToSector } from '@instar/operands';
 import { DEVICE_ROLE, IMAGE_FORMAT, INFO_FLAG, InfoResult, NO_PARENT, type ValueOf } from '@instar/shared-abi';
+import { doubtsOf } from './doubts.js';
 import { EngineError } from './errors.js';
 import { quoteName } from './escape.js';
 import { closeFile } from './file-descriptor.js';
@@ -17,6 +18,8 @@ export interface Layer {
   readonly info: ImageInfo;
   /** Index of the layer's file in {@link Chain.devices}. */
   readonly device: number;
+  /** Somebody said what format it has: the caller, or the image above it. */
+  readonly declared: boolean;
   readonly dataFile: InputFile | undefined;
 }
 
@@ -26,6 +29,8 @@ export interface Chain {
   readonly layers: readonly Layer[];
   readonly devices: readonly GuestDevice[];
   readonly files: readonly InputFile[];
+  /** Warnings for whoever uses the content. */
+  readonly doubts: readonly string[];
   /** Closes all files. */
   close(): Promise<void>;
 }
@@ -40,6 +45,16 @@ function storedName(bytes: Uint8Array, length: number, role: string, image: stri
   } catch {
     throw new EngineError('PATH_REFUSED', `the name of its ${role} is not UTF-8 text`, { file: image });
   }
+}
+
+/** How a chain may be opened. */
+export interface ChainPolicy {
+  /** Which files an image may draw in. */
+  readonly references: PathPolicy;
+  /** Read images that another process has locked. */
+  readonly forceShare: boolean;
+  /** Refuse images that are not whole. */
+  readonly strict: boolean;
 }
 
 /** Device entry of an input. */
@@ -65,19 +80,19 @@ function rawInfo(file: InputFile): ImageInfo {
 export async function openChain(
   top: InputFile,
   format: number,
-  policy: PathPolicy,
-  forceShare: boolean,
+  { references, forceShare, strict }: ChainPolicy,
   context: GuestContext,
 ): Promise<Chain> {
   const layers: Layer[] = [];
   const devices: GuestDevice[] = [];
   const files: InputFile[] = [top];
+  const doubts: string[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(files.map((file) => closeFile(file.fd)));
   };
 
   const addReference = async (role: string, name: string, image: string): Promise<InputFile> => {
-    const opened = await openReference({ role, name, image }, policy);
+    const opened = await openReference({ role, name, image }, references);
     const file = await adoptInput(opened.fd, opened.path, forceShare);
     files.push(file);
     return file;
@@ -101,7 +116,9 @@ export async function openChain(
       refuseLoop(files, dataFile);
       devices.push(inputDevice(dataFile, DEVICE_ROLE.values.DATA_FILE, 0, device));
     }
-    const layer = { file, info, device, dataFile };
+    const isDeclared = declared !== IMAGE_FORMAT.values.PROBE;
+    doubts.push(...doubtsOf(file, info, isDeclared, strict));
+    const layer = { file, info, device, declared: isDeclared, dataFile };
     layers.push(layer);
     return layer;
   };
@@ -120,7 +137,7 @@ export async function openChain(
       refuseLoop(files, backing);
       layer = await addLayer(backing, declaredFormat(info, file.path), layer.device);
     }
-    return { layers, devices, files, close };
+    return { layers, devices, files, doubts, close };
   } catch (error) {
     await close();
     throw error;

@@ -38,6 +38,8 @@ export interface DdOptions {
   readonly noClobber?: boolean | undefined;
   /** Read an image that another process has locked. */
   readonly forceShare?: boolean | undefined;
+  /** Refuse an image that is not whole, in place of a warning and zeros. */
+  readonly strict?: boolean | undefined;
 }
 
 /** What dd did. */

@@ -34,10 +34,13 @@ export async function dd(options: DdOptions, control: OperationControl = {}): Pr
   const context = guestContext(control);
   const forceShare = request.forceShare === true;
   const file = await openInput(input.path, forceShare);
-  const chain = await openChain(file, probe, request.pathPolicy, forceShare, context);
+  const policy = { references: request.pathPolicy, forceShare, strict: request.strict === true };
+  const chain = await openChain(file, probe, policy, context);
   try {
     const result = await copyWindow(request, chain, { ...context, onProgress: control.onProgress }, control, started);
     control.onProgress?.(result.bytes, result.bytes);
+    // Only now: an image that is refused for it has its one line already.
+    chain.doubts.forEach((doubt) => control.onWarning?.(doubt));
     return result;
   } finally {
     await chain.close();

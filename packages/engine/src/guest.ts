@@ -1,10 +1,6 @@
-import { MAX_SIZE } from '@instar/operands';
 import {
   CHAIN_MAX_DEVICES,
   CONVERT_RESULT_MAGIC,
-  INFO_MAX_BITMAPS,
-  INFO_MAX_SNAPSHOTS,
-  INFO_RESULT_MAGIC,
   ChainConfig,
   ConvertConfig,
   ConvertResult,
@@ -37,6 +33,7 @@ import type { DumpTarget, WrittenDump } from './dump-target.js';
 import { writeGuestDump } from './dump-write.js';
 import { EngineError, describeSystemError, isNoSpace, systemError, type EngineErrorCode } from './errors.js';
 import { escapeText } from './escape.js';
+import { isPlausible } from './info-plausible.js';
 import { guestImage, type SandboxSelection } from './sandbox.js';
 import { checkSandbox } from './sandbox-check.js';
 
@@ -251,14 +248,8 @@ export async function guestInfo(
   checkOutcome(report, devices);
   const result = decoded(() => InfoResult.decode(report.result), devices);
   if (result.status === RESULT_STATUS.values.ERROR) throw recordError(result.error, report, devices);
-  const plausible =
-    result.status === RESULT_STATUS.values.OK &&
-    result.magic === INFO_RESULT_MAGIC &&
-    result.virtual_size <= MAX_SIZE &&
-    result.snapshot_count <= INFO_MAX_SNAPSHOTS &&
-    result.bitmap_count <= INFO_MAX_BITMAPS &&
-    result.bitmaps.every((bitmap) => bitmap.granularity_bits < 64);
-  if (plausible) return result;
+  const [device] = devices;
+  if (device !== undefined && isPlausible(result, device.entry.format)) return result;
   throw garbage(devices);
 }
 

@@ -1,5 +1,15 @@
-import { INFO_FLAG, type BitmapRecord, type SnapshotRecord, type ValueOf } from '@instar/shared-abi';
+import {
+  DEVICE_ROLE,
+  IMAGE_FORMAT,
+  INFO_FLAG,
+  NO_PARENT,
+  type BitmapRecord,
+  type SnapshotRecord,
+  type ValueOf,
+} from '@instar/shared-abi';
 import { inputDevice, openChain, type ImageInfo, type Layer } from './chain.js';
+import { contentOf, type RawContent } from './content.js';
+import { doubtsOf } from './doubts.js';
 import { EngineError } from './errors.js';
 import { closeFile } from './file-descriptor.js';
 import { forcedFormat, formatName } from './formats.js';
@@ -9,7 +19,6 @@ import { combinePath, type PathPolicy } from './path-policy.js';
 import { type Sandbox } from './sandbox.js';
 import { judge, judgeUnreadable, type SafetyVerdict } from './safety.js';
 import { guestContext, type OperationControl } from './operation.js';
-import { DEVICE_ROLE, NO_PARENT } from '@instar/shared-abi';
 
 /** An internal snapshot. */
 export interface Snapshot {
@@ -68,6 +77,8 @@ export interface ImageDescription {
   readonly qcow2: Qcow2Details | undefined;
   /** A raw image that holds an ISO 9660 file system. */
   readonly iso9660: boolean;
+  /** What a raw image was recognised by; undefined for other formats. */
+  readonly content: RawContent | undefined;
   readonly safety: SafetyVerdict;
   readonly sandbox: Sandbox;
 }
@@ -78,6 +89,8 @@ export interface InfoOptions {
   readonly format?: string | undefined;
   /** Read an image that another process has locked. */
   readonly forceShare?: boolean | undefined;
+  /** Refuse an image that is not whole, in place of a warning. */
+  readonly strict?: boolean | undefined;
   /** Describe the backing images as well; needs a decision on which files may be opened. */
   readonly backingChain?: PathPolicy | undefined;
 }
@@ -124,7 +137,7 @@ function qcow2Details(info: ImageInfo): Qcow2Details {
   };
 }
 
-function describe(file: InputFile, info: ImageInfo, sandbox: Sandbox): ImageDescription {
+function describe(file: InputFile, info: ImageInfo, sandbox: Sandbox, declared: boolean): ImageDescription {
   const has = (flag: number): boolean => (info.flags & flag) !== 0;
   const F = INFO_FLAG.values;
   const format = formatName(info.format);
@@ -144,7 +157,8 @@ function describe(file: InputFile, info: ImageInfo, sandbox: Sandbox): ImageDesc
     snapshots: info.snapshots.slice(0, info.snapshot_count).map(snapshot),
     qcow2: format === 'qcow2' ? qcow2Details(info) : undefined,
     iso9660: has(F.ISO_HINT),
-    safety: judge(info, format),
+    content: format === 'raw' ? contentOf(info.content) : undefined,
+    safety: judge(info, { format, declared, size: file.size }),
     sandbox,
   };
 }
@@ -175,15 +189,21 @@ export async function info(
   if (options.backingChain === undefined) {
     try {
       const found = await guestInfo([inputDevice(input, DEVICE_ROLE.values.IMAGE, format, NO_PARENT)], context);
-      return [describe(input, found, context.sandbox.kind)];
+      const declared = format !== IMAGE_FORMAT.values.PROBE;
+      doubtsOf(input, found, declared, options.strict === true).forEach((doubt) => control.onWarning?.(doubt));
+      return [describe(input, found, context.sandbox.kind, declared)];
     } finally {
       await closeFile(input.fd);
     }
   }
-  const chain = await openChain(input, format, options.backingChain, forceShare, context);
+  const policy = { references: options.backingChain, forceShare, strict: options.strict === true };
+  const chain = await openChain(input, format, policy, context);
   try {
-    const [first, ...rest] = chain.layers.map((layer: Layer) => describe(layer.file, layer.info, context.sandbox.kind));
+    const [first, ...rest] = chain.layers.map((layer: Layer) =>
+      describe(layer.file, layer.info, context.sandbox.kind, layer.declared),
+    );
     if (first === undefined) throw new RangeError('a chain has at least one layer');
+    chain.doubts.forEach((doubt) => control.onWarning?.(doubt));
     return [first, ...rest];
   } finally {
     await chain.close();

@@ -1,4 +1,4 @@
-import { deviceSize, lockForReading } from '@instar/vmm-native';
+import { deviceSize, hasBytes, lockForReading } from '@instar/vmm-native';
 import { constants } from 'node:fs';
 import { EngineError, fileError, systemErrorName } from './errors.js';
 import { closeFile, identity, kindOf, openFile, statFile } from './file-descriptor.js';
@@ -37,6 +37,13 @@ export async function adoptInput(fd: number, path: string, forceShare: boolean):
     if (!stats.isFile() && !stats.isBlockDevice()) {
       const hint = stats.isFIFO() || stats.isCharacterDevice() ? '; a stream can be read with if=-' : '';
       throw new EngineError('FILE_NOT_USABLE', `is ${kindOf(stats)}, not an image file${hint}`, { file: path });
+    }
+    if (stats.isFile() && stats.size === 0n && hasBytes(fd)) {
+      throw new EngineError(
+        'FILE_NOT_USABLE',
+        'states no length, though it has content, as files of the kernel do; copy it first, or read it with if=-',
+        { file: path },
+      );
     }
     if (!forceShare) lockInput(fd, path);
     const size = stats.isFile() ? stats.size : deviceSize(fd);

@@ -1,7 +1,8 @@
 import { INFO_FLAG } from '@instar/shared-abi';
 import type { ImageInfo } from './chain.js';
+import { contentOf } from './content.js';
 import type { EngineError } from './errors.js';
-import { quoteName } from './escape.js';
+import { escapeText, quoteName } from './escape.js';
 
 /** Name of a safety check. Stable; new ones append. */
 export type SafetyCheckName =
@@ -15,16 +16,22 @@ export type SafetyCheckName =
   | 'descriptor-size'
   | 'encrypted'
   | 'corrupt-bit'
-  | 'dirty-bit';
+  | 'dirty-bit'
+  | 'within-file';
 
-/** One check: whether it passed, and on what ground. */
+/** What a check found: `unknown` where it could not be carried out. */
+export type SafetyStatus = 'pass' | 'fail' | 'unknown';
+
+/** One check: what it found, and on what ground. */
 export interface SafetyCheck {
   readonly name: SafetyCheckName;
+  readonly status: SafetyStatus;
+  /** Whether the status is `pass`. */
   readonly passed: boolean;
   readonly evidence: string;
 }
 
-/** All checks of an image from a stranger. Safe means that every one passed. */
+/** All checks of an image from a stranger. Safe means that every one passed: what is unknown is not safe. */
 export interface SafetyVerdict {
   readonly safe: boolean;
   readonly checks: readonly SafetyCheck[];
@@ -42,29 +49,82 @@ const ALL: readonly SafetyCheckName[] = [
   'encrypted',
   'corrupt-bit',
   'dirty-bit',
+  'within-file',
 ];
 
 const decoder = new TextDecoder();
+
+function finding(name: SafetyCheckName, status: SafetyStatus, evidence: string): SafetyCheck {
+  return { name, status, passed: status === 'pass', evidence };
+}
 
 function verdict(checks: readonly SafetyCheck[]): SafetyVerdict {
   return { safe: checks.every((check) => check.passed), checks };
 }
 
+/** How an image came to its format, and how long its file is. */
+export interface JudgedFile {
+  readonly format: string;
+  /** Somebody said what it is, so that nothing was guessed. */
+  readonly declared: boolean;
+  /** Bytes. */
+  readonly size: bigint;
+}
+
+function knownFormat(info: ImageInfo, { format, declared }: JudgedFile): SafetyCheck {
+  if (format !== 'raw' || declared) {
+    return finding('known-format', 'pass', `format ${format}${declared ? ', as declared' : ''}`);
+  }
+  const content = contentOf(info.content);
+  if (content.packed) {
+    return finding('known-format', 'fail', `is ${content.text}; unpack it first, or declare it as raw (-f raw)`);
+  }
+  return finding(
+    'known-format',
+    'pass',
+    content.name === undefined ? 'raw by default, nothing recognised' : `raw by default, holds ${content.text}`,
+  );
+}
+
+/** What lies behind the end of the file, in words; undefined where nothing is known to. */
+export function beyondFile(info: ImageInfo, size: bigint): string | undefined {
+  if ((info.flags & INFO_FLAG.values.BEYOND_FILE) === 0) return undefined;
+  const field = escapeText(decoder.decode(info.beyond_field.subarray(0, info.beyond_field_len)));
+  return (
+    `is not whole: its ${field} (named at offset ${info.beyond_offset}) needs ${info.beyond_end} bytes of file, ` +
+    `there are ${size}`
+  );
+}
+
+function withinFile(info: ImageInfo, { format, declared, size }: JudgedFile): SafetyCheck {
+  if (format === 'raw' && declared) return finding('within-file', 'pass', 'raw, as declared: every length is right');
+  const beyond = beyondFile(info, size);
+  if (beyond !== undefined) return finding('within-file', 'fail', beyond);
+  if ((info.flags & INFO_FLAG.values.EXTENTS_CHECKED) === 0) {
+    return finding('within-file', 'unknown', 'its tables could not all be looked at');
+  }
+  const fine = format === 'raw' ? 'nothing says that it was longer' : 'all that its tables name lies inside the file';
+  return finding('within-file', 'pass', fine);
+}
+
 /** The verdict on an image that could be read. */
-export function judge(info: ImageInfo, format: string): SafetyVerdict {
+export function judge(info: ImageInfo, file: JudgedFile): SafetyVerdict {
   const has = (flag: number): boolean => (info.flags & flag) !== 0;
   const F = INFO_FLAG.values;
   const backing = quoteName(decoder.decode(info.backing_file.subarray(0, info.backing_file_len)));
   const data = quoteName(decoder.decode(info.data_file.subarray(0, info.data_file_len)));
-  const check = (name: SafetyCheckName, bad: boolean, evidence: string, fine: string): SafetyCheck => ({
-    name,
-    passed: !bad,
-    evidence: bad ? evidence : fine,
-  });
+  const fault = escapeText(decoder.decode(info.error.detail.subarray(0, info.error.detail_len)));
+  const check = (name: SafetyCheckName, bad: boolean, evidence: string, fine: string): SafetyCheck =>
+    finding(name, bad ? 'fail' : 'pass', bad ? evidence : fine);
   return verdict([
-    check('known-format', false, '', `format ${format}`),
+    knownFormat(info, file),
     check('ambiguous-format', false, '', 'one format answers'),
-    check('structure', false, '', 'header and tables are consistent'),
+    check(
+      'structure',
+      has(F.TABLE_FAULT),
+      `${fault} (at offset ${info.error.offset})`,
+      'header and tables are consistent',
+    ),
     check('unknown-features', has(F.UNKNOWN_FEATURES), 'unknown features', 'only known incompatible features'),
     check('backing-file', has(F.BACKING_FILE), `names the backing file ${backing}`, 'names no backing file'),
     check('data-file', has(F.DATA_FILE), `names the external data file ${data}`, 'names no external data file'),
@@ -73,6 +133,7 @@ export function judge(info: ImageInfo, format: string): SafetyVerdict {
     check('encrypted', has(F.ENCRYPTED), 'is encrypted, so its content cannot be judged', 'is not encrypted'),
     check('corrupt-bit', has(F.CORRUPT), 'is marked as corrupt', 'is not marked as corrupt'),
     check('dirty-bit', has(F.DIRTY), 'was not closed properly', 'was closed properly'),
+    withinFile(info, file),
   ]);
 }
 
@@ -88,19 +149,19 @@ function checkOfError(code: string): SafetyCheckName {
     case 'IMAGE_ENCRYPTED':
     case 'IMAGE_UNSUPPORTED_ENCRYPTION':
       return 'encrypted';
+    case 'IMAGE_TRUNCATED':
+      return 'within-file';
     default:
       return 'structure';
   }
 }
 
-/** The verdict on an image that could not be read: what could not be looked at counts as failed. */
+/** The verdict on an image that could not be read: one check failed, the others could not be carried out. */
 export function judgeUnreadable(error: EngineError): SafetyVerdict {
   const failed = checkOfError(error.code);
   return verdict(
-    ALL.map((name) => ({
-      name,
-      passed: false,
-      evidence: name === failed ? error.message : 'could not be looked at',
-    })),
+    ALL.map((name) =>
+      name === failed ? finding(name, 'fail', error.message) : finding(name, 'unknown', 'could not be looked at'),
+    ),
   );
 }

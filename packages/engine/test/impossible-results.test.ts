@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { dd } from '../src/dd.js';
-import { info } from '../src/info.js';
+import { info, inspect } from '../src/info.js';
 import { NO_REFERENCES } from '../src/path-policy.js';
 
 type ConvertNumbers = Partial<ReturnType<typeof ConvertResult.zero>>;
@@ -56,6 +56,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
+  guest.failures = [];
   rmSync(directory, { recursive: true });
 });
 
@@ -104,6 +105,19 @@ describe('numbers of a convert', () => {
     expect(readdirSync(directory).sort()).toEqual(['in.raw', 'out']);
   });
 
+  it.for([
+    [28, true, 'NO_SPACE'],
+    [5, true, 'WRITE_FAILED'],
+    [5, false, 'READ_FAILED'],
+  ] as const)('are not believed over a command that failed with error %i', async ([errno, write, code]) => {
+    writeFileSync(output, 'before');
+    leave({});
+    guest.failures = [{ device: 0, offset: 512n, errno, write }];
+    await expect(copy('raw')).rejects.toMatchObject({ name: 'EngineError', code });
+    expect(readFileSync(output, 'utf8')).toBe('before');
+    expect(readdirSync(directory).sort()).toEqual(['in.raw', 'out']);
+  });
+
   it('a result that is too short to be one is refused', async () => {
     guest.result = new Uint8Array(ConvertResult.size - 1);
     await expect(copy('raw')).rejects.toMatchObject({ code: 'GUEST_FAILED' });
@@ -148,8 +162,29 @@ describe('numbers of an info', () => {
     await expect(info(input)).rejects.toMatchObject({ code: 'GUEST_FAILED' });
   });
 
-  it('lengths of names beyond their fields only cut', async () => {
-    leave({ backing_file_len: 2 ** 32 - 1, backing_format_len: 2 ** 32 - 1, data_file_len: 2 ** 32 - 1 });
-    await expect(info(input)).resolves.toHaveLength(1);
+  it.for<[what: string, numbers: InfoNumbers]>([
+    ['names longer than their fields', { flags: 3, backing_file_len: 2 ** 32 - 1, data_file_len: 2 ** 32 - 1 }],
+    ['a format that is not read', { format: 3 }],
+    ['a format that there is not', { format: 77 }],
+    ['two formats at once', { other_format: 2 }],
+    ['flags that there are not', { flags: 2 ** 30 }],
+    ['a disk of half a sector', { virtual_size: 100n }],
+    ['a raw image with a backing file', { flags: 1, backing_file_len: 3 }],
+    ['a version of qcow2 that there is not', { format: 2, version: 7, cluster_size: 65536, refcount_bits: 16 }],
+    ['refcounts of three bits', { format: 2, version: 3, cluster_size: 65536, refcount_bits: 3 }],
+    ['a cluster of 1000 bytes', { format: 2, version: 3, cluster_size: 1000, refcount_bits: 16 }],
+    ['content that there is not', { content: 9 }],
+  ])('%s: not safe, and no failure of the host', async ([, numbers]) => {
+    leave(numbers);
+    await expect(info(input)).rejects.toMatchObject({ code: 'GUEST_FAILED' });
+    await expect(inspect(input)).resolves.toMatchObject({ verdict: { safe: false }, description: undefined });
+  });
+
+  it('a system error counts only where the host has met it', async () => {
+    const error = { ...InfoResult.zero().error, kind: 1, status: 5, offset: 512n };
+    leave({ status: ERROR, error });
+    await expect(info(input)).rejects.toMatchObject({ code: 'GUEST_FAILED' });
+    guest.failures = [{ device: 0, offset: 512n, errno: 5, write: false }];
+    await expect(info(input)).rejects.toMatchObject({ code: 'READ_FAILED', cause: { code: 'EIO' } });
   });
 });

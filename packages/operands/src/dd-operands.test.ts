@@ -36,6 +36,7 @@ describe('parseDd', () => {
       progress: false,
       json: false,
       noClobber: false,
+      strict: false,
       sandbox: 'auto',
       allowPaths: [],
       backing: true,

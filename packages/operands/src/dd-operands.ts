@@ -57,6 +57,8 @@ export interface DdOperands {
   readonly json: boolean;
   /** `--no-clobber`: refuse an output that exists. */
   readonly noClobber: boolean;
+  /** `--strict`: refuse an input that is not whole. */
+  readonly strict: boolean;
   readonly sandbox: SandboxMode;
   /** `--allow-path`, in the order given: directories from which an image may draw other files. */
   readonly allowPaths: readonly string[];
@@ -71,6 +73,7 @@ const OPTIONS = [
   { name: 'progress', long: 'progress', short: 'p' },
   { name: 'json', long: 'json' },
   { name: 'noClobber', long: 'no-clobber' },
+  { name: 'strict', long: 'strict' },
   { name: 'sandbox', long: 'sandbox', argument: 'kvm, process or auto' },
   { name: 'allowPath', long: 'allow-path', argument: 'a directory' },
   { name: 'noBacking', long: 'no-backing' },
@@ -119,6 +122,7 @@ export function parseDd(tokens: readonly string[]): DdOperands | DdHelp {
     progress: false,
     json: false,
     noClobber: false,
+    strict: false,
     sandbox: 'auto',
     allowPaths: [],
     backing: true,
@@ -163,6 +167,9 @@ function applyOption(draft: Draft, name: Exclude<OptionName, 'help'>, value: str
       return;
     case 'json':
       draft.json = true;
+      return;
+    case 'strict':
+      draft.strict = true;
       return;
     case 'noClobber':
       draft.noClobber = true;

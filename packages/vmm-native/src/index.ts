@@ -91,6 +91,11 @@ export function deviceSize(fd: number): bigint {
   return guarded(() => binding().deviceSize(fd));
 }
 
+/** Whether a file has at least one byte, whatever length it states: files of the kernel state none. */
+export function hasBytes(fd: number): boolean {
+  return guarded(() => binding().hasBytes(fd));
+}
+
 /** The first byte from `offset` on that is not in a hole (lseek SEEK_DATA); null when only a hole follows. */
 export function nextData(fd: number, offset: bigint): bigint | null {
   return guarded(() => binding().nextData(fd, offset));

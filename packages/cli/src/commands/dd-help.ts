@@ -22,6 +22,7 @@ Options:
   -p, --progress           show a progress bar on a terminal
       --json               print the result, or the error, as a JSON record
       --no-clobber         refuse an output that exists
+      --strict             refuse an input that is not whole: what is missing reads as zeros
       --sandbox KIND       kvm, process or auto (default: kvm where it works, else process)
       --allow-path DIR     let the image use backing and data files in DIR as well; may be repeated
       --no-backing         refuse images that refer to other files

@@ -43,6 +43,7 @@ function toOptions(operands: DdOperands): DdOptions {
     outputSize: operands.osize,
     sparse: operands.conv.sparse,
     noClobber: operands.noClobber,
+    strict: operands.strict,
     forceShare: operands.forceShare,
   };
 }

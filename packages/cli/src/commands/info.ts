@@ -26,6 +26,7 @@ interface InfoFlags extends DumpFlags {
   readonly backingChain?: boolean;
   readonly forceShare?: boolean;
   readonly requireSafe?: boolean;
+  readonly strict?: boolean;
   readonly allowPath: readonly string[];
   readonly sandbox: 'kvm' | 'process' | 'auto';
 }
@@ -54,6 +55,7 @@ function parser(commander: Commander): Command {
     .option('--json', 'the same as --output=json')
     .option('--backing-chain', 'describe the backing images as well')
     .option('-U, --force-share', 'read an image that another process has locked')
+    .option('--strict', 'refuse an image that is not whole, in place of a warning')
     .option('--require-safe', `exit with ${EXIT_CODES.NOT_SAFE} unless every safety check passes`)
     .option(
       '--allow-path <dir>',
@@ -109,6 +111,7 @@ async function describe(file: string, flags: InfoFlags, control: OperationContro
   const options: InfoOptions = {
     format: flags.format,
     forceShare: flags.forceShare,
+    strict: flags.strict,
     backingChain:
       flags.backingChain === true ? { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: flags.allowPath } : undefined,
   };

@@ -70,6 +70,6 @@ export function infoRecord(image: ImageDescription): object {
     ...(image.fullBackingFilename === undefined ? {} : { 'full-backing-filename': image.fullBackingFilename }),
     ...(image.backingFilename === undefined ? {} : { 'backing-filename': image.backingFilename }),
     'dirty-flag': image.dirty,
-    instar: { safety: image.safety, sandbox: image.sandbox, iso9660: image.iso9660 },
+    instar: { safety: image.safety, sandbox: image.sandbox, iso9660: image.iso9660, content: image.content?.name },
   };
 }

@@ -1,4 +1,10 @@
-import { escapeText, type ImageDescription, type SafetyVerdict, type Snapshot } from '@instar/engine';
+import {
+  escapeText,
+  type ImageDescription,
+  type SafetyStatus,
+  type SafetyVerdict,
+  type Snapshot,
+} from '@instar/engine';
 import { roundUpToSector } from '@instar/operands';
 import { humanSize } from './size.js';
 
@@ -25,11 +31,11 @@ function snapshotLine(item: Snapshot): string {
     .trimEnd();
 }
 
+const WORDS: Readonly<Record<SafetyStatus, string>> = { pass: 'pass', fail: 'FAIL', unknown: '?   ' };
+
 /** The verdict as lines: a word for each check, and its ground. */
 export function safetyText(verdict: SafetyVerdict): string {
-  const lines = verdict.checks.map(
-    (check) => `    ${check.passed ? 'pass' : 'FAIL'}  ${check.name}: ${check.evidence}`,
-  );
+  const lines = verdict.checks.map((check) => `    ${WORDS[check.status]}  ${check.name}: ${check.evidence}`);
   return [`safety: ${verdict.safe ? 'safe' : 'NOT safe'}`, ...lines].join('\n');
 }
 
@@ -57,7 +63,7 @@ export function infoText(image: ImageDescription): string {
   if (image.encrypted) lines.push('encrypted: yes');
   if (image.clusterSize !== undefined) lines.push(`cluster_size: ${image.clusterSize}`);
   if (image.dirty) lines.push('cleanly shut down: no');
-  if (image.iso9660) lines.push('content: ISO 9660 file system');
+  if (image.content?.name !== undefined) lines.push(`content: ${image.content.text}`);
   if (image.backingFilename !== undefined) {
     const actual = image.fullBackingFilename ?? image.backingFilename;
     const note = actual === image.backingFilename ? '' : ` (actual path: ${escapeText(actual)})`;

@@ -52,6 +52,7 @@ export const INFO_FLAG = defineFlags('InfoFlag', 'Yes/no facts of an image.', {
   UNKNOWN_FEATURES: [1 << 11, 'has incompatible features that are not known'],
   EXTENTS_CHECKED: [1 << 12, 'every table was looked at for places behind the end of the file'],
   BEYOND_FILE: [1 << 13, 'a table names a place behind the end of the file: `beyond_…` say which'],
+  TABLE_FAULT: [1 << 14, 'a table entry is impossible: `error` says which, though the status is OK'],
 });
 
 /** One internal snapshot (qcow2.txt, "Snapshots"). */

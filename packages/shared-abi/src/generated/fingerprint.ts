@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '97c7a344d32a8822cea615d84d5c612006a070369e06e30983c31260ea8160a9';
+export const FINGERPRINT_HEX = '905d4a47870574d40faec1e6558c8a12105010c467898956fff47e3c87f4f1a2';

@@ -100,6 +100,9 @@ export interface FaultReport {
   registers: Array<bigint>
 }
 
+/** Whether a file has at least one byte, whatever length it states. */
+export declare function hasBytes(fd: number): boolean
+
 /** Bounds of a run; 0 or absent means the default. */
 export interface LimitOptions {
   /** Longest time in which nothing useful is done (ms, default 30000). */

@@ -49,7 +49,7 @@ impl<S: ByteSource> DiskImage<S> {
         let format = match format {
             Some(format) => format,
             None => probe(&mut source)
-                .map_err(|error| FormatError::source(device, 0, error))
+                .map_err(|error| FormatError::of_source(device, 0, error))
                 .and_then(|answer| decide(answer, device))?,
         };
         match format {

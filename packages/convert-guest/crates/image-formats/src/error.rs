@@ -180,7 +180,7 @@ impl FormatError {
     }
 
     /// The file could not be read at `offset`.
-    pub(crate) fn source(device: DeviceIndex, offset: u64, error: SourceError) -> Self {
+    pub fn of_source(device: DeviceIndex, offset: u64, error: SourceError) -> Self {
         let (value, sentence) = match error {
             SourceError::OutOfRange => (0, "bytes inside the file"),
             SourceError::Failed { code } => (u64::from(code), "a read without an error number"),
@@ -219,6 +219,14 @@ impl FormatError {
             offset,
             offset,
             expected,
+        )
+    }
+
+    /// Whether the image is to blame, and not the host that could not read it.
+    pub fn is_of_image(&self) -> bool {
+        !matches!(
+            self.kind,
+            ErrorKind::SourceFailed | ErrorKind::OutOfMemory | ErrorKind::OutOfRange
         )
     }
 

@@ -23,6 +23,7 @@ extern crate alloc;
 
 pub mod arith;
 pub mod chain;
+pub mod content;
 pub mod cursor;
 pub mod describe;
 pub mod disk_image;
@@ -35,6 +36,7 @@ pub mod raw;
 pub mod source;
 
 pub use chain::Chain;
+pub use content::{Content, Recognised, recognise};
 pub use describe::{Description, Qcow2Description};
 pub use disk_image::{DiskImage, OpenOptions};
 pub use error::{ErrorKind, Expected, FormatError};

@@ -162,7 +162,7 @@ impl<S: ByteSource> MetadataCache<S> {
         if !from_file.is_empty() {
             self.source
                 .read_exact_at(start, from_file)
-                .map_err(|error| FormatError::source(self.device, start, error))?;
+                .map_err(|error| FormatError::of_source(self.device, start, error))?;
         }
         block.number = number;
         Ok(slot)

@@ -129,7 +129,7 @@ pub fn probe<S: ByteSource + ?Sized>(source: &mut S) -> Result<Probe, SourceErro
 }
 
 /// Fills as much of `buffer` as the file reaches; the rest stays zero.
-fn read_inside<S: ByteSource + ?Sized>(
+pub(crate) fn read_inside<S: ByteSource + ?Sized>(
     source: &mut S,
     offset: u64,
     buffer: &mut [u8],

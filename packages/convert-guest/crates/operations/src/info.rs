@@ -2,12 +2,14 @@
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
+use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use instar_abi::{
     BitmapRecord, ChainConfig, INFO_MAX_BITMAPS, INFO_MAX_SNAPSHOTS, INFO_RESULT_MAGIC, InfoConfig,
-    InfoResult, SnapshotRecord, error_kind, info_flag,
+    InfoResult, SnapshotRecord, error_kind, info_flag, raw_content,
 };
+use instar_codecs::Decoder;
 use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::qcow2::bitmap::Bitmap;
 use instar_image_formats::qcow2::features::{
@@ -15,7 +17,10 @@ use instar_image_formats::qcow2::features::{
 };
 use instar_image_formats::qcow2::header::Encryption;
 use instar_image_formats::qcow2::snapshot::Snapshot;
-use instar_image_formats::{ByteSource, Codec, DiskImage, Image, Probe, Qcow2Image, probe};
+use instar_image_formats::qcow2::{Beyond, Tail, Within};
+use instar_image_formats::{
+    ByteSource, Codec, Content, DeviceIndex, DiskImage, FormatError, Image, Qcow2Image, recognise,
+};
 
 use crate::commands::SharedCommands;
 use crate::convert::METADATA_WINDOW;
@@ -23,6 +28,9 @@ use crate::device_source::DeviceSource;
 use crate::error::{OperationError, ending};
 use crate::open_chain::{Opener, devices};
 use crate::text::put;
+
+/// Bytes of tables that are looked at: those of 2 TiB in clusters of 64 KiB.
+const MOST_TABLE_BYTES: u64 = 256 << 20;
 
 /// Looks at one device and leaves an InfoResult.
 pub fn run(
@@ -64,17 +72,107 @@ fn look(
     let mut image = opener.open(config.device)?;
     result.format = image.format().code();
     result.virtual_size = image.virtual_size();
+    let size = devices(chain)
+        .find(|(index, _)| *index == config.device)
+        .map_or(0, |(_, device)| device.file_size);
+    let mut source = DeviceSource::new(commands, &window, config.device, size);
     match &mut image {
-        DiskImage::Raw(_) => {
-            let size = devices(chain)
-                .find(|(index, _)| *index == config.device)
-                .map_or(0, |(_, d)| d.file_size);
-            let mut source = DeviceSource::new(commands, &window, config.device, size);
-            if let Ok(Probe::Raw { iso: true }) = probe(&mut source) {
-                result.flags |= info_flag::ISO_HINT;
-            }
+        DiskImage::Raw(_) => describe_raw(&mut source, result),
+        DiskImage::Qcow2(qcow2) => {
+            describe_qcow2(qcow2, result)?;
+            check_extents(qcow2, &mut source, result)
         }
-        DiskImage::Qcow2(qcow2) => describe_qcow2(qcow2, result)?,
+    }
+}
+
+/// What a raw disk holds, and whether that lies inside the file.
+fn describe_raw(source: &mut DeviceSource, result: &mut InfoResult) -> Result<(), OperationError> {
+    let failed = |error| FormatError::of_source(DeviceIndex(0), 0, error);
+    let found = recognise(source).map_err(failed)?;
+    result.content = content_code(found.content);
+    if found.content == Content::Iso9660 {
+        result.flags |= info_flag::ISO_HINT;
+    }
+    result.flags |= info_flag::EXTENTS_CHECKED;
+    if let Some(beyond) = found.beyond {
+        put_beyond(result, &beyond);
+    }
+    Ok(())
+}
+
+/// The number that crosses the ABI.
+fn content_code(content: Content) -> u32 {
+    match content {
+        Content::Unknown => raw_content::UNKNOWN,
+        Content::Mbr => raw_content::MBR,
+        Content::Gpt => raw_content::GPT,
+        Content::Iso9660 => raw_content::ISO9660,
+        Content::FileSystem => raw_content::FILE_SYSTEM,
+        Content::Gzip => raw_content::GZIP,
+        Content::Xz => raw_content::XZ,
+        Content::Zstd => raw_content::ZSTD,
+        Content::Bzip2 => raw_content::BZIP2,
+        Content::Zip => raw_content::ZIP,
+        Content::Tar => raw_content::TAR,
+        Content::Lz4 => raw_content::LZ4,
+        Content::SevenZip => raw_content::SEVEN_ZIP,
+        Content::Rar => raw_content::RAR,
+        Content::AndroidSparse => raw_content::ANDROID_SPARSE,
+    }
+}
+
+fn put_beyond(result: &mut InfoResult, beyond: &Beyond) {
+    result.flags |= info_flag::BEYOND_FILE;
+    result.beyond_offset = beyond.at;
+    result.beyond_end = beyond.end;
+    result.beyond_field_len = put(&mut result.beyond_field, beyond.field.as_bytes());
+}
+
+/// Looks at every table for what lies behind the end of the file, and tries the streams that end with it.
+fn check_extents(
+    image: &mut Qcow2Image<DeviceSource>,
+    source: &mut DeviceSource,
+    result: &mut InfoResult,
+) -> Result<(), OperationError> {
+    let tails = match image.within_file(MOST_TABLE_BYTES)? {
+        Within::TooMany => return Ok(()),
+        Within::Beyond(beyond) => {
+            result.flags |= info_flag::EXTENTS_CHECKED;
+            put_beyond(result, &beyond);
+            return Ok(());
+        }
+        Within::Fault(error) => {
+            result.flags |= info_flag::TABLE_FAULT;
+            result.error = OperationError::Format(error).record();
+            return Ok(());
+        }
+        Within::Whole(tails) => tails,
+    };
+    result.flags |= info_flag::EXTENTS_CHECKED;
+    let size = usize::try_from(image.header().cluster.size()).unwrap_or(0);
+    let mut decoder = Decoder::new();
+    let mut decoded = Vec::new();
+    for tail in tails {
+        let length = usize::try_from(tail.length).unwrap_or(0);
+        let mut input = Vec::new();
+        let room = input.try_reserve_exact(length).is_ok() && decoded.try_reserve(size).is_ok();
+        if !room {
+            result.flags &= !info_flag::EXTENTS_CHECKED;
+            return Ok(());
+        }
+        input.resize(length, 0);
+        decoded.resize(size, 0);
+        let failed = |error| FormatError::of_source(image.device(), tail.offset, error);
+        source
+            .read_exact_at(tail.offset, &mut input)
+            .map_err(failed)?;
+        let codec = image.header().compression;
+        if decoder.decode_cluster(codec, &input, &mut decoded).is_err() {
+            let Tail { at, end, .. } = tail;
+            let field = "compressed cluster";
+            put_beyond(result, &Beyond { field, at, end });
+            return Ok(());
+        }
     }
     Ok(())
 }

@@ -228,6 +228,12 @@ pub fn device_size(fd: i32) -> Result<BigInt, Failure> {
     files::size(fd).map(BigInt::from).map_err(|error| io_failure(&error))
 }
 
+/// Whether a file has at least one byte, whatever length it states.
+#[napi(catch_unwind)]
+pub fn has_bytes(fd: i32) -> Result<bool, Failure> {
+    files::has_bytes(fd).map_err(|error| io_failure(&error))
+}
+
 /// The first byte from `offset` on that is not in a hole; null when only a hole follows.
 #[napi(catch_unwind)]
 pub fn next_data(fd: i32, offset: BigInt) -> Result<Option<BigInt>, Failure> {

@@ -193,6 +193,18 @@ pub fn size(fd: RawFd) -> io::Result<u64> {
     u64::try_from(end).map_err(|_| io::Error::last_os_error())
 }
 
+/// Whether a file has at least one byte, whatever length it states: files of the kernel state none.
+pub fn has_bytes(fd: RawFd) -> io::Result<bool> {
+    let mut byte = [0_u8; 1];
+    loop {
+        // SAFETY: one writable byte.
+        match unsafe { libc::pread(fd, byte.as_mut_ptr().cast(), byte.len(), 0) } {
+            count if count >= 0 => return Ok(count > 0),
+            _ => retry_interrupted()?,
+        }
+    }
+}
+
 /// The first byte from `offset` on that is not in a hole, or None when only a hole follows (the position of the
 /// descriptor moves). A file system without holes has data everywhere.
 pub fn next_data(fd: RawFd, offset: u64) -> io::Result<Option<u64>> {

@@ -35,6 +35,10 @@ pub struct Bitmap {
     pub in_use: bool,
     /// Is updated with every write to the disk.
     pub auto: bool,
+    /// Byte offset of the bitmap's table.
+    pub table_offset: u64,
+    /// Its entries.
+    pub table_entries: u32,
 }
 
 /// Steps from entry to entry of the directory.
@@ -156,6 +160,8 @@ impl Walk {
             granularity: granularity.size(),
             in_use,
             auto,
+            table_offset: table_offset.value,
+            table_entries: table_entries.value,
         }))
     }
 }

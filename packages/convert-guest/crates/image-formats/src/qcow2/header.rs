@@ -64,6 +64,10 @@ pub struct Header {
     pub l1_entries: u64,
     /// Its byte offset.
     pub l1_table_offset: u64,
+    /// Byte offset of the refcount table.
+    pub refcount_table_offset: u64,
+    /// Clusters of the refcount table.
+    pub refcount_table_clusters: u64,
     /// Number of internal snapshots.
     pub snapshot_count: Field<u32>,
     /// Byte offset of the snapshot table.
@@ -153,6 +157,8 @@ impl Header {
             crypt_method,
             l1_entries: u64::from(l1_size.value),
             l1_table_offset: l1_table_offset.value,
+            refcount_table_offset: refcount_table_offset.value,
+            refcount_table_clusters: u64::from(refcount_table_clusters.value),
             snapshot_count,
             snapshot_table_offset: snapshot_table_offset.value,
             incompatible: incompatible.value,

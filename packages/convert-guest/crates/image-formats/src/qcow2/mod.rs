@@ -9,6 +9,7 @@ mod l1;
 mod l2;
 mod map;
 pub mod snapshot;
+mod within;
 pub mod writer;
 
 use alloc::vec::Vec;
@@ -23,6 +24,7 @@ pub use bitmap::Bitmap;
 pub use extensions::Extensions;
 pub use header::{Encryption, Header};
 pub use snapshot::Snapshot;
+pub use within::{Beyond, Tail, Within};
 pub use writer::{DenseLayout, LayoutError, LayoutOptions};
 
 /// The host file that guest data lies in.

@@ -63,6 +63,11 @@ impl Walk {
         }
     }
 
+    /// Where the last snapshot that was looked at ends (byte offset in the file).
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
     /// The next snapshot. With `names` false its texts stay empty, which is enough to check the table.
     pub fn next<S: ByteSource>(
         &mut self,

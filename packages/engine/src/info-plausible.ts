@@ -1,0 +1,68 @@
+import { MAX_SIZE } from '@instar/operands';
+import {
+  IMAGE_FORMAT,
+  INFO_FLAG,
+  INFO_MAX_BITMAPS,
+  INFO_MAX_SNAPSHOTS,
+  INFO_RESULT_MAGIC,
+  RAW_CONTENT,
+  RESULT_STATUS,
+  nameOf,
+  type InfoResult,
+  type ValueOf,
+} from '@instar/shared-abi';
+
+const KNOWN_FLAGS = Object.values(INFO_FLAG.values).reduce((all, flag) => all | flag, 0);
+/** Values that the reader of qcow2 lets through (qcow2.txt, "Header"). */
+const LEAST_CLUSTER = 512;
+const MOST_CLUSTER = 2 ** 21;
+const MOST_REFCOUNT_BITS = 64;
+
+function isPowerOfTwo(value: number, least: number, most: number): boolean {
+  return value >= least && value <= most && (value & (value - 1)) === 0;
+}
+
+/**
+ * Whether a working guest could have left this. The guest may be in an attacker's hands, and a verdict must not rest on
+ * what cannot be.
+ * @param forced number of the format that was asked for, or PROBE
+ */
+export function isPlausible(result: ValueOf<typeof InfoResult>, forced: number): boolean {
+  const { RAW, QCOW2, PROBE } = IMAGE_FORMAT.values;
+  const F = INFO_FLAG.values;
+  const has = (flag: number): boolean => (result.flags & flag) !== 0;
+  const named = (flag: number, length: number, field: Uint8Array): boolean =>
+    length <= field.length && (has(flag) || length === 0);
+  const general =
+    result.status === RESULT_STATUS.values.OK &&
+    result.magic === INFO_RESULT_MAGIC &&
+    (forced === PROBE || result.format === forced) &&
+    result.other_format === PROBE &&
+    (result.flags & ~KNOWN_FLAGS) === 0 &&
+    result.virtual_size <= MAX_SIZE &&
+    result.virtual_size % 512n === 0n &&
+    result.snapshot_count <= INFO_MAX_SNAPSHOTS &&
+    result.bitmap_count <= INFO_MAX_BITMAPS &&
+    result.bitmaps.every((bitmap) => bitmap.granularity_bits < 64) &&
+    result.beyond_field_len <= result.beyond_field.length &&
+    nameOf(RAW_CONTENT, result.content) !== undefined &&
+    result.backing_format_len <= result.backing_format.length &&
+    named(F.BACKING_FILE, result.backing_file_len, result.backing_file) &&
+    (has(F.BACKING_FILE) ? result.backing_file_len > 0 : true) &&
+    named(F.DATA_FILE, result.data_file_len, result.data_file);
+  if (!general) return false;
+  if (result.format === RAW) {
+    const { BACKING_FILE, DATA_FILE, DATA_FILE_RAW, ENCRYPTED, CORRUPT, DIRTY, EXTENDED_L2, TABLE_FAULT } = F;
+    const foreign = [BACKING_FILE, DATA_FILE, DATA_FILE_RAW, ENCRYPTED, CORRUPT, DIRTY, EXTENDED_L2, TABLE_FAULT];
+    return !foreign.some(has) && result.snapshot_count === 0 && result.bitmap_count === 0;
+  }
+  return (
+    result.format === QCOW2 &&
+    (result.version === 2 || result.version === 3) &&
+    isPowerOfTwo(result.cluster_size, LEAST_CLUSTER, MOST_CLUSTER) &&
+    isPowerOfTwo(result.refcount_bits, 1, MOST_REFCOUNT_BITS) &&
+    result.compression_type <= 1 &&
+    result.crypt_method <= 2 &&
+    has(F.ENCRYPTED) === (result.crypt_method !== 0)
+  );
+}
