@@ -1,3 +1,4 @@
+import { errnoName } from '@instar/vmm-native';
 import { escapeText } from './escape.js';
 
 /** Where in a file an error was met. */
@@ -73,11 +74,16 @@ function place({ field, offset, value, expected }: ErrorLocation): string {
 /** Short sentences for system errors that users meet. */
 const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
+  EBADF: 'the descriptor is closed, or open for the other direction only',
   EDQUOT: 'the disk quota is exhausted',
   EFBIG: 'the file would be larger than its file system or limit allows',
   EISDIR: 'is a directory',
+  EIO: 'input/output error',
   ELOOP: 'too many symbolic links',
-  EMFILE: 'too many open files',
+  EMEDIUMTYPE: 'the medium has the wrong type',
+  EMFILE: 'too many open files of this process; raise ulimit -n (RLIMIT_NOFILE)',
+  ENFILE: 'too many open files on this machine',
+  ENOMEM: 'out of memory; a limit on the address space (ulimit -v, RLIMIT_AS) may be too low',
   ENAMETOOLONG: 'the name is too long',
   ENOENT: 'no such file or directory',
   ENOSPC: 'no space left on device',
@@ -85,7 +91,9 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   ENXIO: 'no such device',
   EPERM: 'operation not permitted',
   EPIPE: 'the reader of the output is gone',
+  EREMOTEIO: 'the remote end of the device failed',
   EROFS: 'the file system is read-only',
+  ESTALE: 'the file is gone from its network file system',
   ETXTBSY: 'the file is being executed',
   EXDEV: 'the name leads out of its directory',
 };
@@ -93,7 +101,9 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
 /** The name of a system error, where `error` is one. */
 export function systemErrorName(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
-  return /^E[A-Z0-9]+$/.test(error.code) ? error.code : undefined;
+  if (/^E[A-Z0-9]+$/.test(error.code)) return error.code;
+  // Node has no name for some, and says `Unknown system error -122`.
+  return 'errno' in error && typeof error.errno === 'number' && error.errno < 0 ? errnoName(-error.errno) : undefined;
 }
 
 /** A sentence for a system error, with its name. */
@@ -102,11 +112,21 @@ export function describeSystemError(name: string): string {
   return sentence === undefined ? `system error ${name}` : `${sentence} (${name})`;
 }
 
+/** Whether a system error says that there is no room for what was to be written. */
+export function isNoSpace(name: string): boolean {
+  return name === 'ENOSPC' || name === 'EDQUOT' || name === 'EFBIG';
+}
+
+/** A system error of which only the name is known, to be the cause of another. */
+export function systemError(name: string): Error {
+  return Object.assign(new Error(describeSystemError(name)), { code: name });
+}
+
 /** Wraps a failed system call on a file. */
 export function fileError(code: EngineErrorCode, file: string, doing: string, error: unknown): EngineError {
   if (error instanceof EngineError) return error;
   const name = systemErrorName(error);
   const why = name === undefined ? (error instanceof Error ? error.message : String(error)) : describeSystemError(name);
-  const chosen = name === 'ENOSPC' || name === 'EDQUOT' || name === 'EFBIG' ? 'NO_SPACE' : code;
+  const chosen = name !== undefined && isNoSpace(name) ? 'NO_SPACE' : code;
   return new EngineError(chosen, `${doing}: ${why}`, { file, cause: error });
 }

@@ -20,6 +20,7 @@ import {
 import { sandboxHelperPath } from '@instar/convert-guest';
 import {
   createControl,
+  errnoName,
   runGuest,
   VmmError,
   type DeviceOptions,
@@ -27,12 +28,11 @@ import {
   type LimitOptions,
   type RunReport,
 } from '@instar/vmm-native';
-import { getSystemErrorName } from 'node:util';
 import { DumpMemory } from './dump-memory.js';
 import { attach, type DumpRequests } from './dump-requests.js';
 import type { DumpTarget, WrittenDump } from './dump-target.js';
 import { writeGuestDump } from './dump-write.js';
-import { EngineError, describeSystemError, type EngineErrorCode } from './errors.js';
+import { EngineError, describeSystemError, isNoSpace, systemError, type EngineErrorCode } from './errors.js';
 import { escapeText } from './escape.js';
 import { guestImage, type Sandbox } from './sandbox.js';
 
@@ -169,11 +169,13 @@ function recordError(record: ValueOf<typeof ErrorRecord>, devices: readonly Gues
   const kind = nameOf(ERROR_KIND, record.kind) ?? 'UNKNOWN';
   const detail = escapeText(text(record.detail, record.detail_len)).replaceAll('\\\\x', '\\x');
   if (record.status !== 0) {
-    const name = getSystemErrorName(-record.status);
-    const full = name === 'ENOSPC' || name === 'EDQUOT' || name === 'EFBIG';
-    const code = full ? 'NO_SPACE' : kind === 'WRITE_FAILED' ? 'WRITE_FAILED' : 'READ_FAILED';
+    const name = errnoName(record.status);
+    const code = isNoSpace(name) ? 'NO_SPACE' : kind === 'WRITE_FAILED' ? 'WRITE_FAILED' : 'READ_FAILED';
     const where = kind === 'WRITE_FAILED' || record.offset !== 0n ? ` at offset ${record.offset}` : '';
-    return new EngineError(code, `${detail}${where}: ${describeSystemError(name)}`, { file });
+    return new EngineError(code, `${detail}${where}: ${describeSystemError(name)}`, {
+      file,
+      cause: systemError(name),
+    });
   }
   const code: EngineErrorCode =
     kind === 'WRITE_FAILED' ? 'WRITE_FAILED' : kind === 'SOURCE_FAILED' ? 'IMAGE_TRUNCATED' : `IMAGE_${kind}`;

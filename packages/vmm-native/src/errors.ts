@@ -1,4 +1,4 @@
-import { getSystemErrorName } from 'node:util';
+import { errnoName } from './errno.js';
 
 /** A run that could not start, a system call on a file that failed, or pages that could not be handled. */
 export class VmmError extends Error {
@@ -32,7 +32,7 @@ export class BadPageError extends VmmError {
 function nameOfCode(code: string): string {
   const number = /^(?:SOURCE_)?ERRNO_(\d+)$/.exec(code)?.[1];
   if (number === undefined) return code;
-  const name = getSystemErrorName(-Number(number));
+  const name = errnoName(Number(number));
   return code.startsWith('SOURCE_') ? `SOURCE_${name}` : name;
 }
 

@@ -2,6 +2,7 @@ import { binding } from './binding.js';
 import { toVmmError } from './errors.js';
 import type { RunControl, RunOptions, RunReport, StreamOptions, StreamReport } from './generated/native.js';
 
+export { errnoName } from './errno.js';
 export { BadPageError, VmmError } from './errors.js';
 export {
   ZstdEncoder,
