@@ -5,7 +5,7 @@ export { DumpRequests } from './dump-requests.js';
 export type { DumpTarget, WrittenDump } from './dump-target.js';
 export type { DumpWriteControl } from './dump-write.js';
 export type { OperationControl } from './operation.js';
-export { EngineError } from './errors.js';
+export { describeSystemError, EngineError, systemErrorName } from './errors.js';
 export type { EngineErrorCode, EngineErrorDetails, ErrorLocation } from './errors.js';
 export { escapeText, quoteName } from './escape.js';
 export { READABLE_FORMATS, WRITABLE_FORMATS } from './formats.js';
