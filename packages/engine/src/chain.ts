@@ -1,3 +1,4 @@
+import { requireVirtualSize } from './size-limits.js';
 import { roundUpToSector } from '@instar/operands';
 import { DEVICE_ROLE, IMAGE_FORMAT, INFO_FLAG, InfoResult, NO_PARENT, type ValueOf } from '@instar/shared-abi';
 import { EngineError } from './errors.js';
@@ -89,6 +90,7 @@ export async function openChain(
       declared === IMAGE_FORMAT.values.RAW
         ? rawInfo(file)
         : await guestInfo([inputDevice(file, DEVICE_ROLE.values.IMAGE, declared, NO_PARENT)], context);
+    requireVirtualSize(info.virtual_size, context.limits, file.path);
     const device = devices.length;
     devices.push(inputDevice(file, role, info.format, parent));
     let dataFile: InputFile | undefined;

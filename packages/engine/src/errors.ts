@@ -25,6 +25,7 @@ export type EngineErrorCode =
   | 'GUEST_NOT_RUNNING'
   | 'INPUT_IN_USE'
   | 'INVALID_OPTION'
+  | 'LIMIT_EXCEEDED'
   | 'NO_SPACE'
   | 'OUTPUT_EXISTS'
   | 'PATH_REFUSED'

@@ -36,7 +36,7 @@ import { EngineError, describeSystemError, isNoSpace, systemError, type EngineEr
 import { escapeText } from './escape.js';
 import { guestImage, type Sandbox } from './sandbox.js';
 
-/** Bounds of one guest run. Times in milliseconds; 0 means the default. */
+/** Bounds of an operation. Times in milliseconds, of one guest run each; 0 means the default. Sizes in bytes. */
 export interface GuestLimits {
   /** Longest time without any completed command (default 30000). */
   readonly noProgressMs?: number;
@@ -44,6 +44,10 @@ export interface GuestLimits {
   readonly wallClockMs?: number;
   /** Most CPU time of the guest (default: none). */
   readonly cpuMs?: number;
+  /** Largest virtual size of an image (default: none). A larger one is refused (`LIMIT_EXCEEDED`) before it is copied. */
+  readonly maxVirtualSize?: bigint | number;
+  /** Longest output of dd (default: none). What may come to be longer is refused (`LIMIT_EXCEEDED`), qcow2 by its worst case. */
+  readonly maxOutputSize?: bigint | number;
 }
 
 /** One device of a run: its entry in the chain config and its descriptor. */
@@ -95,7 +99,8 @@ async function run(
       onProgress(done, total);
     }, PROGRESS_INTERVAL_MS);
   const detach = attach(context.dumps, control);
-  const limitOptions: LimitOptions = { ...limits, ...(outputBytes === undefined ? {} : { outputBytes }) };
+  const { maxVirtualSize: _, maxOutputSize: __, ...bounds } = limits;
+  const limitOptions: LimitOptions = { ...bounds, ...(outputBytes === undefined ? {} : { outputBytes }) };
   try {
     const report = await runGuest(
       {

@@ -5,9 +5,12 @@ import { closeFile } from './file-descriptor.js';
 import { forcedFormat, formatName } from './formats.js';
 import { guestInfo, type GuestContext } from './guest.js';
 import { openInput, type InputFile } from './input-file.js';
+import { checkControl } from './options/control.js';
+import { checkFileName, checkInfoOptions } from './options/operations.js';
 import { combinePath, type PathPolicy } from './path-policy.js';
 import { chooseSandbox, type Sandbox } from './sandbox.js';
 import { judge, judgeUnreadable, type SafetyVerdict } from './safety.js';
+import { requireVirtualSize } from './size-limits.js';
 import { guestContext, warnOfProcess, type OperationControl } from './operation.js';
 import { DEVICE_ROLE, NO_PARENT } from '@instar/shared-abi';
 
@@ -162,9 +165,12 @@ function contextOf(control: OperationControl): GuestContext {
  */
 export async function info(
   file: string,
-  options: InfoOptions = {},
-  control: OperationControl = {},
+  givenOptions: InfoOptions = {},
+  givenControl: OperationControl = {},
 ): Promise<readonly [ImageDescription, ...ImageDescription[]]> {
+  checkFileName(file);
+  const options = checkInfoOptions(givenOptions);
+  const control = checkControl(givenControl);
   const format = forcedFormat(options.format, file);
   const context = contextOf(control);
   const forceShare = options.forceShare === true;
@@ -172,6 +178,7 @@ export async function info(
   if (options.backingChain === undefined) {
     try {
       const found = await guestInfo([inputDevice(input, DEVICE_ROLE.values.IMAGE, format, NO_PARENT)], context);
+      requireVirtualSize(found.virtual_size, context.limits, file);
       return [describe(input, found, context.sandbox)];
     } finally {
       await closeFile(input.fd);
@@ -204,6 +211,7 @@ export async function inspect(
   options: InfoOptions = {},
   control: OperationControl = {},
 ): Promise<Inspection> {
+  checkInfoOptions(options);
   try {
     const [description] = await info(file, { ...options, backingChain: undefined }, control);
     return { verdict: description.safety, description };
