@@ -143,6 +143,13 @@ describe('a description from a stranger', () => {
   });
 });
 
+it.each(['other', 'k.deeper', 'inner.k'])('a tag that leads nowhere (%s) is refused', (by) => {
+  const arms = [{ name: 'a', tag: 1, type: 'u32' }];
+  const fields = [u32Field('k'), { name: 't', type: { tagged: 'T' } }];
+  const unit = { abi: { structs: [{ name: 'S', fields }], tagged: [{ name: 'T', by, arms }] } };
+  expect(() => parseInterface(unit)).toThrow(/expected a field of S as the tag of T/);
+});
+
 describe('a description that a program makes', () => {
   it('has a title, docs and names of pointers that stay comments and cells', () => {
     fc.assert(

@@ -206,6 +206,7 @@ class TypeReader {
     const fields = this.#fields(name, source);
     const made = packing === 'bits' ? bitStruct(name, fields, options) : struct(name, fields, { ...options, packing });
     this.#checkPlaces(made, source);
+    for (const { name: field, type } of made.fields) checkTag(made, type, `${name}.${field}`);
     return made;
   }
 
@@ -318,6 +319,22 @@ class TypeReader {
     if (source['unnamed'] === true) return types.unnamedBits(container, width);
     return container.kind === 'boolean' ? types.bitField(container, 1) : types.bitField(container as Integer, width);
   }
+}
+
+/** The tag of a union leads to a field of the struct around it: emitters write the path as it stands. */
+function checkTag(around: NamedDescription, type: Description, path: string): void {
+  if (type.kind === 'array') {
+    checkTag(around, type.element, path);
+    return;
+  }
+  if (type.kind !== 'tagged') return;
+  let place: Description | undefined = around;
+  for (const step of type.by) {
+    const fields: readonly { readonly name: string; readonly type: Description }[] =
+      place !== undefined && 'fields' in place ? place.fields : [];
+    place = fields.find((field) => field.name === step)?.type;
+  }
+  if (place === undefined) throw bad(path, type.by.join('.'), `a field of ${around.name} as the tag of ${type.name}`);
 }
 
 function labelOf(value: unknown, path: string): Label {
