@@ -4,7 +4,8 @@ import { DEVICE_ROLE, IMAGE_FORMAT, INFO_FLAG, InfoResult, NO_PARENT, type Value
 import { EngineError } from './errors.js';
 import { quoteName } from './escape.js';
 import { closeFile } from './file-descriptor.js';
-import { formatNumber, READABLE_FORMATS } from './formats.js';
+import { formatNumber } from './format-names.js';
+import { READABLE_FORMATS } from './formats.js';
 import { guestInfo, MAX_CHAIN_DEPTH, type GuestContext, type GuestDevice } from './guest.js';
 import { adoptInput, type InputFile } from './input-file.js';
 import { openReference, type PathPolicy } from './path-policy.js';

@@ -3,7 +3,8 @@ import { CONVERT_FLAG, DEVICE_FLAG, DEVICE_ROLE, IMAGE_FORMAT, NO_PARENT } from 
 import { openChain, type Chain } from './chain.js';
 import { checkOptions, seekOffset, warnOfSkip, type DdOptions, type DdRequest, type DdResult } from './dd-request.js';
 import { EngineError } from './errors.js';
-import { forcedFormat, formatName } from './formats.js';
+import { formatName } from './format-names.js';
+import { forcedFormat } from './formats.js';
 import { guestConvert, type ConvertOutcome, type GuestContext, type GuestDevice } from './guest.js';
 import { openInput } from './input-file.js';
 import { guestContext, warnOfProcess, type OperationControl } from './operation.js';

@@ -2,7 +2,8 @@ import { INFO_FLAG, type BitmapRecord, type SnapshotRecord, type ValueOf } from 
 import { inputDevice, openChain, type ImageInfo, type Layer } from './chain.js';
 import { EngineError } from './errors.js';
 import { closeFile } from './file-descriptor.js';
-import { forcedFormat, formatName } from './formats.js';
+import { formatName } from './format-names.js';
+import { forcedFormat } from './formats.js';
 import { guestInfo, type GuestContext } from './guest.js';
 import { openInput, type InputFile } from './input-file.js';
 import { checkControl } from './options/control.js';
