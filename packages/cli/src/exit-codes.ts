@@ -10,6 +10,8 @@ export const EXIT_CODES = {
   HANGUP: 129,
   /** SIGINT (Ctrl-C). */
   INTERRUPTED: 130,
+  /** SIGPIPE: who reads the output went away. */
+  LOST_READER: 141,
   /** SIGTERM. */
   TERMINATED: 143,
 } as const;

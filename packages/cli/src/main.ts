@@ -1,6 +1,10 @@
 import type * as AbiModule from './commands/abi.js';
 import type * as VmcoreModule from './commands/vmcore.js';
 import { EXIT_CODES } from './exit-codes.js';
+import { habitsOf, type Habits } from './process/habits.js';
+import { dieOf, endAsInterrupted, handleSignals } from './process/signals.js';
+import { finishStandardStreams, watchStandardStreams } from './process/standard-streams.js';
+import { startOf } from './process/start.js';
 
 const HELP = `Usage: instar COMMAND [ARGUMENT]...
 
@@ -16,7 +20,7 @@ Commands:
 instar COMMAND --help tells more of a command; instar --version prints the version.
 `;
 
-type CommandFunction = (tokens: readonly string[]) => Promise<number> | number;
+type CommandFunction = (tokens: readonly string[], habits: Habits) => Promise<number> | number;
 
 /** Each command is loaded when it is called: starting is part of what users wait for. */
 const COMMANDS: Readonly<Record<string, () => Promise<CommandFunction>>> = {
@@ -37,7 +41,7 @@ async function version(): Promise<string> {
   return String(found);
 }
 
-async function dispatch([name, ...tokens]: readonly string[]): Promise<number> {
+async function dispatch([name, ...tokens]: readonly string[], habits: Habits): Promise<number> {
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     (name === undefined ? process.stderr : process.stdout).write(HELP);
     return name === undefined ? EXIT_CODES.FAILURE : EXIT_CODES.OK;
@@ -52,18 +56,21 @@ async function dispatch([name, ...tokens]: readonly string[]): Promise<number> {
     process.stderr.write(`instar: unknown command '${escapeText(name)}'; see instar --help\n`);
     return EXIT_CODES.FAILURE;
   }
-  return (await load())(tokens);
+  return (await load())(tokens, habits);
 }
 
-function ignoreLostReader(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') process.exitCode = EXIT_CODES.FAILURE;
-}
-
-/** Runs one command line (without node and script) and sets the exit code. */
-export async function main(tokens: readonly string[]): Promise<void> {
-  // A reader that went away (instar … | head) is no reason for a stack trace, nor for another exit code: what the command
-  // itself comes to counts.
-  process.stdout.on('error', ignoreLostReader);
-  process.stderr.on('error', ignoreLostReader);
-  process.exitCode = await dispatch(tokens);
+/**
+ * Runs one command line (without node and script) and sets the exit code.
+ * @param start what the launcher in front of node saw of how the process was started
+ */
+export async function main(tokens: readonly string[], start?: string): Promise<void> {
+  const how = startOf(start);
+  handleSignals(how.ignored);
+  watchStandardStreams(how);
+  const exitCode = await dispatch(tokens, habitsOf(how));
+  const outcome = await finishStandardStreams();
+  endAsInterrupted(exitCode);
+  // As a program that does not handle SIGPIPE: no word, and a status that no script takes for success.
+  if (outcome === 'lost-reader' || exitCode === EXIT_CODES.LOST_READER) dieOf('SIGPIPE');
+  process.exitCode = outcome === 'failed' && exitCode === EXIT_CODES.OK ? EXIT_CODES.FAILURE : exitCode;
 }

@@ -1,10 +1,12 @@
+import { requireVirtualSize } from './size-limits.js';
 import { roundUpToSector } from '@instar/operands';
 import { DEVICE_ROLE, IMAGE_FORMAT, INFO_FLAG, InfoResult, NO_PARENT, type ValueOf } from '@instar/shared-abi';
 import { doubtsOf } from './doubts.js';
 import { EngineError } from './errors.js';
 import { quoteName } from './escape.js';
 import { closeFile } from './file-descriptor.js';
-import { formatNumber, READABLE_FORMATS } from './formats.js';
+import { formatNumber } from './format-names.js';
+import { READABLE_FORMATS } from './formats.js';
 import { guestInfo, MAX_CHAIN_DEPTH, type GuestContext, type GuestDevice } from './guest.js';
 import { adoptInput, type InputFile } from './input-file.js';
 import { openReference, type PathPolicy } from './path-policy.js';
@@ -104,6 +106,7 @@ export async function openChain(
       declared === IMAGE_FORMAT.values.RAW
         ? rawInfo(file)
         : await guestInfo([inputDevice(file, DEVICE_ROLE.values.IMAGE, declared, NO_PARENT)], context);
+    requireVirtualSize(info.virtual_size, context.limits, file.path);
     const device = devices.length;
     devices.push(inputDevice(file, role, info.format, parent));
     let dataFile: InputFile | undefined;

@@ -1,37 +1,38 @@
-import { DD_DEFAULT_BLOCK_SIZE, DD_MAX_BLOCK_SIZE, MAX_SIZE, type DdWindow } from '@instar/operands';
+import { DD_DEFAULT_BLOCK_SIZE, MAX_SIZE, type DdWindow } from '@instar/operands';
 import { IMAGE_FORMAT } from '@instar/shared-abi';
 import { EngineError } from './errors.js';
 import { escapeText } from './escape.js';
 import { outputFormat } from './formats.js';
 import type { OperationControl } from './operation.js';
+import { checkDdOptions, type CheckedDdOptions } from './options/operations.js';
 import type { PathPolicy } from './path-policy.js';
 import type { Sandbox } from './sandbox.js';
 
 /** A file by its path, or a stream by its descriptor. Streams are raw. */
 export type Endpoint = { readonly path: string } | { readonly stream: number };
 
-/** What dd copies. All sizes and offsets are bytes, except where blocks are said. */
+/** What dd copies. All sizes and offsets are bytes, except where blocks are said; numbers must be safe integers. */
 export interface DdOptions {
   readonly input: Endpoint;
   readonly output: Endpoint;
-  /** Which files an image may draw in; `IMAGE_DIRECTORY_ONLY` is the safe choice. */
-  readonly pathPolicy: PathPolicy;
+  /** Which files an image may draw in (default: the safe choice, `IMAGE_DIRECTORY_ONLY`). */
+  readonly pathPolicy?: PathPolicy | undefined;
   /** Format of the input; absent means that the guest finds out. */
   readonly inputFormat?: string | undefined;
   /** Format of the output (default `raw`). */
   readonly outputFormat?: string | undefined;
   /** Block size, 1 to 2^31 − 1 (default 512). */
-  readonly blockSize?: bigint | undefined;
+  readonly blockSize?: bigint | number | undefined;
   /** Blocks of the input that are looked at, counted from its start (default: all). */
-  readonly count?: bigint | undefined;
+  readonly count?: bigint | number | undefined;
   /** Blocks of them that are left out at the start (default 0). */
-  readonly skip?: bigint | undefined;
+  readonly skip?: bigint | number | undefined;
   /** Blocks of an existing or new raw output to leave as they are: writes in place. */
-  readonly seek?: bigint | undefined;
+  readonly seek?: bigint | number | undefined;
   /** Virtual size of the input in place of its own: cut, or extended with zeros. */
-  readonly inputSize?: bigint | undefined;
+  readonly inputSize?: bigint | number | undefined;
   /** Exact length of a raw output: cut, or extended with zeros. */
-  readonly outputSize?: bigint | undefined;
+  readonly outputSize?: bigint | number | undefined;
   /** Leave zero regions of the output as holes. */
   readonly sparse?: boolean | undefined;
   /** Refuse an output that exists. */
@@ -62,7 +63,7 @@ export interface DdResult {
 }
 
 /** Options after their defaults and checks. */
-export interface DdRequest extends DdOptions {
+export interface DdRequest extends CheckedDdOptions {
   readonly blockSize: bigint;
   readonly skip: bigint;
   readonly format: number;
@@ -73,24 +74,13 @@ function invalid(what: string): EngineError {
   return new EngineError('INVALID_OPTION', what);
 }
 
-function checkSize(name: string, value: bigint | undefined, least = 0n, most = MAX_SIZE): void {
-  if (value !== undefined && (value < least || value > most)) {
-    throw invalid(`${name} is ${value}, expected ${least} to ${most}`);
-  }
-}
-
 /**
  * Fills in defaults and refuses what does not fit together.
  * @throws EngineError `INVALID_OPTION`, `UNSUPPORTED_FORMAT`; nothing was opened then.
  */
-export function checkOptions(options: DdOptions): DdRequest {
+export function checkOptions(given: DdOptions): DdRequest {
+  const options = checkDdOptions(given);
   const { blockSize = DD_DEFAULT_BLOCK_SIZE, skip = 0n, outputFormat: name = 'raw', output, input } = options;
-  checkSize('blockSize', blockSize, 1n, DD_MAX_BLOCK_SIZE);
-  checkSize('count', options.count);
-  checkSize('skip', skip);
-  checkSize('seek', options.seek);
-  checkSize('inputSize', options.inputSize);
-  checkSize('outputSize', options.outputSize);
   const outputName = 'path' in output ? output.path : 'standard output';
   const format = outputFormat(name, outputName);
   const raw = format === IMAGE_FORMAT.values.RAW;

@@ -3,12 +3,15 @@ import { CONVERT_FLAG, DEVICE_FLAG, DEVICE_ROLE, IMAGE_FORMAT, NO_PARENT } from 
 import { openChain, type Chain } from './chain.js';
 import { checkOptions, seekOffset, warnOfSkip, type DdOptions, type DdRequest, type DdResult } from './dd-request.js';
 import { EngineError } from './errors.js';
-import { forcedFormat, formatName } from './formats.js';
+import { formatName } from './format-names.js';
+import { forcedFormat } from './formats.js';
 import { guestConvert, type ConvertOutcome, type GuestContext, type GuestDevice } from './guest.js';
 import { openInput } from './input-file.js';
 import { guestContext, type OperationControl } from './operation.js';
 import { createOutput } from './output-file.js';
 import { abandonQuietly, type OutputFile } from './output-request.js';
+import { checkControl } from './options/control.js';
+import { requireOutputSize } from './size-limits.js';
 import { ddFromStream, streamOutput } from './stream.js';
 
 /** Bytes that a qcow2 file of so many guest bytes takes at most: the data, its tables, and some clusters of slack. */
@@ -25,9 +28,10 @@ function qcow2Limit(bytes: bigint): bigint {
  * Copies a window of an image, as `qemu-img dd` does. The image is parsed inside a sandbox only.
  * @throws EngineError; the output is then as it was before.
  */
-export async function dd(options: DdOptions, control: OperationControl = {}): Promise<DdResult> {
+export async function dd(options: DdOptions, givenControl: OperationControl = {}): Promise<DdResult> {
   const started = performance.now();
   const request = checkOptions(options);
+  const control = checkControl(givenControl);
   const { input } = request;
   if ('stream' in input) return ddFromStream(request, input.stream, control, started);
   const probe = forcedFormat(request.inputFormat, input.path);
@@ -67,6 +71,7 @@ async function copyWindow(
   const stream = 'stream' in request.output;
   const exact = stream || request.seek !== undefined || request.outputSize !== undefined;
   const rawLength = exact ? bytes : roundUpToSector(bytes);
+  requireOutputSize(raw ? rawLength : qcow2Limit(bytes), context.limits, request.outputName);
   const output = await openOutput(request, chain, raw ? rawLength : qcow2Limit(bytes), control);
   try {
     const limit = output.start + (raw ? rawLength : qcow2Limit(bytes));

@@ -1,6 +1,7 @@
 import { VmmError, type DumpReport, type RunControl } from '@instar/vmm-native';
 import { DumpMemory } from './dump-memory.js';
 import type { DumpTarget, WrittenDump } from './dump-target.js';
+import { checkDumpControl, checkDumpTarget } from './options/dump.js';
 import { writeGuestDump, type DumpWriteControl } from './dump-write.js';
 import { EngineError } from './errors.js';
 
@@ -30,8 +31,8 @@ export class DumpRequests {
    * @throws EngineError `GUEST_NOT_RUNNING` when no operation with this handle runs a guest; else as a write of a file.
    */
   async dump(target: DumpTarget | string, control: DumpWriteControl = {}): Promise<WrittenDump> {
-    const { signal } = control;
-    const where = typeof target === 'string' ? { path: target } : target;
+    const { signal } = checkDumpControl(control);
+    const where = checkDumpTarget(target);
     const memory = await DumpMemory.create(where.path);
     try {
       const report = await this.#take(memory, signal);

@@ -25,6 +25,7 @@ export type EngineErrorCode =
   | 'GUEST_NOT_RUNNING'
   | 'INPUT_IN_USE'
   | 'INVALID_OPTION'
+  | 'LIMIT_EXCEEDED'
   | 'NO_SPACE'
   | 'OUTPUT_EXISTS'
   | 'PATH_REFUSED'
@@ -66,9 +67,20 @@ export class EngineError extends Error {
   }
 }
 
-function place({ field, offset, value, expected }: ErrorLocation): string {
-  const wanted = expected === undefined || expected === '' ? '' : `, expected ${escapeText(expected)}`;
-  return ` (${escapeText(field)} at offset ${offset} is ${value}${wanted})`;
+/** Numbers as people know them: a magic by its bytes. */
+function readable(field: string, value: bigint): string {
+  if (field !== 'magic') return String(value);
+  const digits = value.toString(16);
+  const bytes = digits.padStart(Math.max(8, digits.length + (digits.length % 2)), '0').match(/../g) ?? [];
+  return bytes.join(' ');
+}
+
+function place({ field, offset, value, expected = '' }: ErrorLocation): string {
+  const wanted = /^\d+$/.test(expected) ? readable(field, BigInt(expected)) : escapeText(expected);
+  // Which formats were found the sentence says already; their numbers are nobody's business.
+  if (field === 'format') return wanted === '' ? '' : ` (expected ${wanted})`;
+  const rest = wanted === '' ? '' : `, expected ${wanted}`;
+  return ` (${escapeText(field)} at offset ${offset} is ${readable(field, value)}${rest})`;
 }
 
 /** Short sentences for system errors that users meet. */

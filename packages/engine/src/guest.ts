@@ -37,7 +37,7 @@ import { isPlausible } from './info-plausible.js';
 import { guestImage, type SandboxSelection } from './sandbox.js';
 import { checkSandbox } from './sandbox-check.js';
 
-/** Bounds of one guest run. Times in milliseconds; 0 means the default. */
+/** Bounds of an operation. Times in milliseconds, of one guest run each; 0 means the default. Sizes in bytes. */
 export interface GuestLimits {
   /** Longest time in which nothing useful is done (default 30000). */
   readonly noProgressMs?: number;
@@ -45,6 +45,10 @@ export interface GuestLimits {
   readonly wallClockMs?: number;
   /** Most CPU time of the guest and of the threads that work for it (default: none). */
   readonly cpuMs?: number;
+  /** Largest virtual size of an image (default: none). A larger one is refused (`LIMIT_EXCEEDED`) before it is copied. */
+  readonly maxVirtualSize?: bigint | number;
+  /** Longest output of dd (default: none). What may come to be longer is refused (`LIMIT_EXCEEDED`), qcow2 by its worst case. */
+  readonly maxOutputSize?: bigint | number;
 }
 
 /** One device of a run: its entry in the chain config and its descriptor. */
@@ -96,7 +100,8 @@ async function run(
       onProgress(done, total);
     }, PROGRESS_INTERVAL_MS);
   const detach = attach(context.dumps, control);
-  const limitOptions: LimitOptions = { ...limits, ...(outputBytes === undefined ? {} : { outputBytes }) };
+  const { maxVirtualSize: _, maxOutputSize: __, ...bounds } = limits;
+  const limitOptions: LimitOptions = { ...bounds, ...(outputBytes === undefined ? {} : { outputBytes }) };
   try {
     const report = await runSandboxed(
       {

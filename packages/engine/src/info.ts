@@ -12,12 +12,16 @@ import { contentOf, type RawContent } from './content.js';
 import { doubtsOf } from './doubts.js';
 import { EngineError } from './errors.js';
 import { closeFile } from './file-descriptor.js';
-import { forcedFormat, formatName } from './formats.js';
+import { formatName } from './format-names.js';
+import { forcedFormat } from './formats.js';
 import { guestInfo, type GuestContext } from './guest.js';
 import { openInput, type InputFile } from './input-file.js';
+import { checkControl } from './options/control.js';
+import { checkFileName, checkInfoOptions } from './options/operations.js';
 import { combinePath, type PathPolicy } from './path-policy.js';
 import { type Sandbox } from './sandbox.js';
 import { judge, judgeUnreadable, type SafetyVerdict } from './safety.js';
+import { requireVirtualSize } from './size-limits.js';
 import { guestContext, type OperationControl } from './operation.js';
 
 /** An internal snapshot. */
@@ -179,9 +183,12 @@ function contextOf(control: OperationControl): GuestContext {
  */
 export async function info(
   file: string,
-  options: InfoOptions = {},
-  control: OperationControl = {},
+  givenOptions: InfoOptions = {},
+  givenControl: OperationControl = {},
 ): Promise<readonly [ImageDescription, ...ImageDescription[]]> {
+  checkFileName(file);
+  const options = checkInfoOptions(givenOptions);
+  const control = checkControl(givenControl);
   const format = forcedFormat(options.format, file);
   const context = contextOf(control);
   const forceShare = options.forceShare === true;
@@ -189,6 +196,7 @@ export async function info(
   if (options.backingChain === undefined) {
     try {
       const found = await guestInfo([inputDevice(input, DEVICE_ROLE.values.IMAGE, format, NO_PARENT)], context);
+      requireVirtualSize(found.virtual_size, context.limits, file);
       const declared = format !== IMAGE_FORMAT.values.PROBE;
       doubtsOf(input, found, declared, options.strict === true).forEach((doubt) => control.onWarning?.(doubt));
       return [describe(input, found, context.sandbox.kind, declared)];
@@ -227,6 +235,7 @@ export async function inspect(
   options: InfoOptions = {},
   control: OperationControl = {},
 ): Promise<Inspection> {
+  checkInfoOptions(options);
   try {
     const [description] = await info(file, { ...options, backingChain: undefined }, control);
     return { verdict: description.safety, description };

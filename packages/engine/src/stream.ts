@@ -5,6 +5,7 @@ import { seekOffset, warnOfSkip, type DdRequest, type DdResult } from './dd-requ
 import type { OperationControl } from './operation.js';
 import { describeSystemError, EngineError, fileError } from './errors.js';
 import { closeFile, identity, openFile, statFile } from './file-descriptor.js';
+import { requireOutputSize, requireVirtualSize } from './size-limits.js';
 import { createOutput } from './output-file.js';
 import { abandonQuietly, type OutputFile } from './output-request.js';
 
@@ -96,6 +97,11 @@ export async function ddFromStream(
   });
   warnOfSkip(request, window, control, 'standard input');
   const wanted = outputSize !== undefined && outputSize < window.outVsize ? outputSize : window.outVsize;
+  const limits = control.limits ?? {};
+  if (inputSize !== undefined) requireVirtualSize(inputSize, limits, 'standard input');
+  if (inputSize !== undefined || outputSize !== undefined)
+    requireOutputSize(outputSize ?? wanted, limits, request.outputName);
+  const allowed = limits.maxOutputSize === undefined ? MAX_SIZE : BigInt(limits.maxOutputSize);
   const toStream = 'stream' in target;
   const output = toStream
     ? streamOutput(target.stream, outputSize, control.signal)
@@ -107,11 +113,15 @@ export async function ddFromStream(
         target: output.fd,
         ...(toStream ? {} : { targetOffset: output.start }),
         skip: window.outVsize === 0n ? 0n : window.windowStart,
-        limit: wanted,
+        limit: allowed < wanted ? allowed : wanted,
       },
       control,
       wanted === MAX_SIZE ? 0n : wanted,
     );
+    if (allowed < wanted && copied === allowed) {
+      const more = await cancellable({ source, target: output.fd, skip: 1n, limit: 0n }, { signal: control.signal });
+      requireOutputSize(copied + more.skipped, { maxOutputSize: allowed }, request.outputName);
+    }
     // Without isize= the end of the stream is the end of the disk, which only now is known.
     if (inputSize === undefined && window.outVsize > 0n && skipped < window.windowStart) {
       warnOfSkip(request, { ...window, skipPastEnd: true }, control, 'standard input');

@@ -18,6 +18,8 @@ export type VmcoreErrorCode =
   | 'NOTHING_TO_DUMP'
   /** An argument of a call contradicts itself. */
   | 'INVALID_ARGUMENT'
+  /** An argument of a call, or an option, is unknown or of the wrong type. */
+  | 'INVALID_OPTION'
   | 'READ_FAILED'
   | 'WRITE_FAILED'
   | 'ABORTED';
@@ -32,6 +34,8 @@ export interface VmcoreErrorDetails {
   readonly found?: string | undefined;
   readonly expected?: string | undefined;
   readonly cause?: unknown;
+  /** The option that is wrong, where the problem says all of it. */
+  readonly option?: { readonly field: string; readonly found: string; readonly expected: string } | undefined;
 }
 
 function sentence(problem: string, { file, field, offset, found, expected }: VmcoreErrorDetails): string {
@@ -69,10 +73,10 @@ export class VmcoreError extends Error {
     this.code = code;
     this.problem = problem;
     this.file = details.file;
-    this.field = details.field;
+    this.field = details.field ?? details.option?.field;
     this.offset = details.offset;
-    this.found = details.found;
-    this.expected = details.expected;
+    this.found = details.found ?? details.option?.found;
+    this.expected = details.expected ?? details.option?.expected;
   }
 }
 

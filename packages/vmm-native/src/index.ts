@@ -3,6 +3,8 @@ import { toVmmError } from './errors.js';
 import type { RunControl, RunOptions, RunReport, StreamOptions, StreamReport } from './generated/native.js';
 
 export { errnoName } from './errno.js';
+export { objectMessage, optionProblem, optionSentence } from './option-problem.js';
+export type { OptionProblem, SchemaIssue } from './option-problem.js';
 export { BadPageError, VmmError } from './errors.js';
 export {
   ZstdEncoder,

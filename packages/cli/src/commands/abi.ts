@@ -2,6 +2,7 @@ import { escapeText } from '@instar/engine';
 import type * as CommanderModule from 'commander';
 import type { Command } from 'commander';
 import { EXIT_CODES } from '../exit-codes.js';
+import type { Habits } from '../process/habits.js';
 import { decode } from './abi/decode.js';
 import { diff } from './abi/diff.js';
 import { emit, EMITTERS } from './abi/emit.js';
@@ -81,7 +82,7 @@ function parser(
   return program;
 }
 
-async function perform(name: string, words: readonly string[], flags: Flags, signal: AbortSignal): Promise<number> {
+async function perform(name: string, words: readonly string[], flags: Flags, { interrupt }: Habits): Promise<number> {
   const target = findTarget(flags.target);
   const [first = '', second = ''] = words;
   const json = flags.json === true;
@@ -101,7 +102,12 @@ async function perform(name: string, words: readonly string[], flags: Flags, sig
     case 'extract': {
       const output = flags.layout === true ? 'layout' : json ? 'json' : 'human';
       const { cc: compiler, include: includeDirs, define: defines } = flags;
-      text = await extractTypes(first, words.slice(1), { compiler, target, includeDirs, defines, output }, signal);
+      text = await extractTypes(
+        first,
+        words.slice(1),
+        { compiler, target, includeDirs, defines, output },
+        interrupt.signal,
+      );
       break;
     }
     default: {
@@ -117,6 +123,6 @@ async function perform(name: string, words: readonly string[], flags: Flags, sig
 }
 
 /** `instar abi`: returns the exit code. */
-export async function abiCommand(tokens: readonly string[]): Promise<number> {
-  return runProgram('abi', tokens, parser, perform);
+export async function abiCommand(tokens: readonly string[], habits: Habits): Promise<number> {
+  return runProgram('abi', tokens, parser, perform, habits);
 }

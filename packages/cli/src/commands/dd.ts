@@ -9,10 +9,12 @@ import {
 } from '@instar/engine';
 import { parseDd, type DdOperands } from '@instar/operands';
 import { EXIT_CODES } from '../exit-codes.js';
-import { listenForInterrupt } from '../interrupt.js';
+import type { Habits } from '../process/habits.js';
+import { isLostReader } from '../process/standard-streams.js';
 import { printError } from '../render/errors.js';
 import { toJson } from '../render/json.js';
 import { progressBar, progressLines, type ProgressDisplay } from '../render/progress.js';
+import { answerProgressRequests } from '../render/progress-request.js';
 import { humanSize } from '../render/size.js';
 import { listenForDumps, takeDumpFlags, type DumpListener } from './guest-dumps.js';
 import { DD_HELP } from './dd-help.js';
@@ -25,10 +27,12 @@ function pathPolicy(operands: DdOperands): PathPolicy {
   return { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: operands.allowPaths };
 }
 
-function toOptions(operands: DdOperands): DdOptions {
+function toOptions(operands: DdOperands, habits: Habits): DdOptions {
   if (operands.of === '-' && process.stdout.isTTY) {
     throw new EngineError('INVALID_OPTION', 'of=- would write raw bytes to a terminal: redirect standard output');
   }
+  if (operands.if === '-') habits.requireOpen(STANDARD_INPUT);
+  if (operands.of === '-') habits.requireOpen(STANDARD_OUTPUT);
   return {
     input: operands.if === '-' ? { stream: STANDARD_INPUT } : { path: operands.if },
     output: operands.of === '-' ? { stream: STANDARD_OUTPUT } : { path: operands.of },
@@ -60,10 +64,10 @@ function transferLine(result: DdResult): string {
 }
 
 /** `instar dd`: returns the exit code. */
-export async function ddCommand(tokens: readonly string[]): Promise<number> {
+export async function ddCommand(tokens: readonly string[], habits: Habits): Promise<number> {
   // Where the error of a command line that cannot be parsed goes is not known yet; the flag itself is plain to see.
   let json: NodeJS.WriteStream | undefined = tokens.includes('--json') ? process.stdout : undefined;
-  const interrupt = listenForInterrupt();
+  const { interrupt } = habits;
   let progress: ProgressDisplay | undefined;
   let dumps: DumpListener | undefined;
   const warnings: string[] = [];
@@ -75,20 +79,20 @@ export async function ddCommand(tokens: readonly string[]): Promise<number> {
       return EXIT_CODES.OK;
     }
     json = operands.json ? (operands.of === '-' ? process.stderr : process.stdout) : undefined;
-    const options = toOptions(operands);
-    progress = await display(operands);
+    const options = toOptions(operands, habits);
+    progress = answerProgressRequests(await display(operands));
     dumps = listenForDumps('dd', taken.dumps);
     const result = await dd(options, {
       ...dumps.control,
       signal: interrupt.signal,
       sandbox: operands.sandbox,
-      onProgress: progress?.update.bind(progress),
+      onProgress: progress.update.bind(progress),
       onWarning: (warning) => {
         warnings.push(warning);
         if (json === undefined) process.stderr.write(`instar: dd: warning: ${warning}\n`);
       },
     });
-    progress?.close();
+    progress.close();
     if (json !== undefined) json.write(`${toJson({ result: { ...result, warnings } })}\n`);
     else if (operands.status === 'progress') process.stderr.write(transferLine(result));
     return EXIT_CODES.OK;
@@ -96,10 +100,10 @@ export async function ddCommand(tokens: readonly string[]): Promise<number> {
     progress?.close();
     const interrupted = interrupt.exitCode();
     if (interrupted !== undefined) return interrupted;
+    if (isLostReader(error)) return EXIT_CODES.LOST_READER;
     printError('dd', error, json);
     return EXIT_CODES.FAILURE;
   } finally {
     await dumps?.dispose();
-    interrupt.dispose();
   }
 }

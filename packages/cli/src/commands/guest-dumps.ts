@@ -1,5 +1,6 @@
 import { convertGuestSymbolsPath } from '@instar/convert-guest';
 import { DumpRequests, EngineError, escapeText, type OperationControl, type WrittenDump } from '@instar/engine';
+import { setAside } from '../process/signals.js';
 
 /** Dumps that a command line asks for. */
 export interface DumpFlags {
@@ -81,6 +82,7 @@ export function listenForDumps(command: string, { dumpOnCrash, dumpOnSignal }: D
         current = undefined;
       });
   };
+  const giveBack = dumps === undefined ? undefined : setAside('SIGUSR2');
   if (dumps !== undefined) process.on('SIGUSR2', onSignal);
   return {
     control: {
@@ -93,6 +95,7 @@ export function listenForDumps(command: string, { dumpOnCrash, dumpOnSignal }: D
     async dispose() {
       await current;
       process.off('SIGUSR2', onSignal);
+      giveBack?.();
     },
   };
 }

@@ -12,7 +12,8 @@ import {
 import type * as CommanderModule from 'commander';
 import type { Command, CommanderError } from 'commander';
 import { EXIT_CODES } from '../exit-codes.js';
-import { listenForInterrupt } from '../interrupt.js';
+import type { Habits } from '../process/habits.js';
+import { isLostReader } from '../process/standard-streams.js';
 import { printError } from '../render/errors.js';
 import { infoRecord } from '../render/info-json.js';
 import { infoText } from '../render/info-text.js';
@@ -130,8 +131,7 @@ async function describe(file: string, flags: InfoFlags, control: OperationContro
 }
 
 /** `instar info`: returns the exit code. */
-export async function infoCommand(tokens: readonly string[]): Promise<number> {
-  const interrupt = listenForInterrupt();
+export async function infoCommand(tokens: readonly string[], { interrupt }: Habits): Promise<number> {
   let dumps: DumpListener | undefined;
   // Loaded here, so that the other commands do not wait for it.
   const commander = await import('commander');
@@ -155,6 +155,7 @@ export async function infoCommand(tokens: readonly string[]): Promise<number> {
     if (error instanceof commander.CommanderError && error.exitCode === 0) return EXIT_CODES.OK;
     const interrupted = interrupt.exitCode();
     if (interrupted !== undefined) return interrupted;
+    if (isLostReader(error)) return EXIT_CODES.LOST_READER;
     const shown =
       error instanceof commander.CommanderError
         ? new EngineError('INVALID_OPTION', `${usage(error)}; see instar info --help`)
@@ -163,6 +164,5 @@ export async function infoCommand(tokens: readonly string[]): Promise<number> {
     return EXIT_CODES.FAILURE;
   } finally {
     await dumps?.dispose();
-    interrupt.dispose();
   }
 }

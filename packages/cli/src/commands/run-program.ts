@@ -2,11 +2,12 @@ import { EngineError, escapeText } from '@instar/engine';
 import type * as CommanderModule from 'commander';
 import type { Command } from 'commander';
 import { EXIT_CODES } from '../exit-codes.js';
-import { listenForInterrupt } from '../interrupt.js';
+import type { Habits } from '../process/habits.js';
+import { isLostReader } from '../process/standard-streams.js';
 import { printError } from '../render/errors.js';
 
 /** What a subcommand does; returns the exit code. */
-export type Perform<F> = (name: string, words: readonly string[], flags: F, signal: AbortSignal) => Promise<number>;
+export type Perform<F> = (name: string, words: readonly string[], flags: F, habits: Habits) => Promise<number>;
 
 /** Makes the parser of a command with subcommands; each of them calls `run`. */
 export type MakeParser<F> = (
@@ -20,13 +21,13 @@ export async function runProgram<F>(
   tokens: readonly string[],
   makeParser: MakeParser<F>,
   perform: Perform<F>,
+  habits: Habits,
 ): Promise<number> {
-  const interrupt = listenForInterrupt();
   const commander = await import('commander');
   let exitCode: number = EXIT_CODES.OK;
   try {
     const program = makeParser(commander, async (name, words, flags) => {
-      exitCode = await perform(name, words, flags, interrupt.signal);
+      exitCode = await perform(name, words, flags, habits);
     });
     if (tokens.length === 0) {
       process.stderr.write(program.helpInformation());
@@ -36,8 +37,9 @@ export async function runProgram<F>(
     return exitCode;
   } catch (error) {
     if (error instanceof commander.CommanderError && error.exitCode === 0) return EXIT_CODES.OK;
-    const interrupted = interrupt.exitCode();
+    const interrupted = habits.interrupt.exitCode();
     if (interrupted !== undefined) return interrupted;
+    if (isLostReader(error)) return EXIT_CODES.LOST_READER;
     const shown =
       error instanceof commander.CommanderError
         ? new EngineError(
@@ -47,7 +49,5 @@ export async function runProgram<F>(
         : error;
     printError(command, shown, tokens.includes('--json') ? process.stdout : undefined);
     return EXIT_CODES.FAILURE;
-  } finally {
-    interrupt.dispose();
   }
 }

@@ -1,5 +1,6 @@
 import type * as CommanderModule from 'commander';
 import type { Command } from 'commander';
+import type { Habits } from '../process/habits.js';
 import { runProgram } from './run-program.js';
 import { info } from './vmcore/info.js';
 import { notes } from './vmcore/notes.js';
@@ -102,10 +103,16 @@ function parser(
 }
 
 /** `instar vmcore`: returns the exit code. */
-export async function vmcoreCommand(tokens: readonly string[]): Promise<number> {
-  return runProgram('vmcore', tokens, parser, async (name, words, flags, signal) => {
-    const perform = Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name] : undefined;
-    if (perform === undefined) throw new RangeError(`no subcommand ${name}`);
-    return perform(words, flags, { signal });
-  });
+export async function vmcoreCommand(tokens: readonly string[], habits: Habits): Promise<number> {
+  return runProgram(
+    'vmcore',
+    tokens,
+    parser,
+    async (name, words, flags) => {
+      const perform = Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name] : undefined;
+      if (perform === undefined) throw new RangeError(`no subcommand ${name}`);
+      return perform(words, flags, { signal: habits.interrupt.signal, requireOpen: habits.requireOpen });
+    },
+    habits,
+  );
 }

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { toJson } from './json.js';
@@ -16,5 +17,36 @@ describe('toJson', () => {
     for (const text of ['\u00005\u0000', '5n', '"\u00001\u0000"', '\\u00001\\u0000']) {
       expect(JSON.parse(toJson({ text }))).toEqual({ text });
     }
+  });
+
+  it('escapes what a terminal, a log or an editor acts upon, and means the same text', () => {
+    const parts = [
+      '\u009b31m',
+      '\u0085',
+      '\u202e',
+      '\u2066',
+      '\u200f',
+      '\u2028',
+      '\u2029',
+      '\ufeff',
+      '\ud800',
+      '\u{e0041}',
+      '\u007f',
+      'ä',
+      '𝄞',
+    ];
+    const { text, names } = fc.sample(
+      fc.record({
+        text: fc.array(fc.constantFrom(...parts)),
+        names: fc.array(fc.constantFrom(...parts), { minLength: 2 }),
+      }),
+      { numRuns: 1, seed: 4 },
+    )[0] ?? { text: [], names: [] };
+    for (const value of [...parts, text.join(''), names.join('')]) {
+      const json = toJson({ [value]: value });
+      expect(json).not.toMatch(/[\p{Cf}\p{Zl}\p{Zp}\p{Cs}]|(?!\n)\p{Cc}/u);
+      expect(JSON.parse(json)).toEqual({ [value]: value });
+    }
+    expect(toJson('ä𝄞')).toBe('"ä𝄞"');
   });
 });

@@ -2,13 +2,14 @@ import { resolve } from '../layout/resolve.js';
 import { byteSize, type ResolvedType } from '../layout/resolved.js';
 import { inOrder, type Emitter } from './emitter.js';
 import { hexText } from './json.js';
+import { markdownText } from './plain-text.js';
 import { typeName } from './picture.js';
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
 
 /** Text in a cell of a table. */
 function cell(text: string): string {
-  return text.replaceAll('|', '\\|').replaceAll(/\s+/g, ' ');
+  return text.replaceAll(/(?<!\\)\|/g, '\\|').replaceAll(/\s+/g, ' ');
 }
 
 function row(...cells: readonly (string | number)[]): string {
@@ -38,7 +39,7 @@ function typeLines(type: ResolvedType): string[] {
         '| --- | --- | --- | --- |',
         ...type.fields
           .filter((item) => !item.unnamed)
-          .map((item) => row(placeText(item.bit, item.type), typeName(item.type), item.name, item.doc)),
+          .map((item) => row(placeText(item.bit, item.type), markdownText(typeName(item.type)), item.name, item.doc)),
         '',
       ];
     case 'integral':
@@ -51,7 +52,12 @@ function typeLines(type: ResolvedType): string[] {
         '| --- | --- | --- | --- |',
         ...type.fields.map((item) => {
           const high = item.shift + item.width - 1;
-          return row(high === item.shift ? high : `${high}–${item.shift}`, typeName(item.type), item.name, item.doc);
+          return row(
+            high === item.shift ? high : `${high}–${item.shift}`,
+            markdownText(typeName(item.type)),
+            item.name,
+            item.doc,
+          );
         }),
         '',
       ];
@@ -63,7 +69,7 @@ function typeLines(type: ResolvedType): string[] {
         '',
         '| arm | type | |',
         '| --- | --- | --- |',
-        ...type.arms.map((arm) => row(arm.name, typeName(arm.type), arm.doc)),
+        ...type.arms.map((arm) => row(arm.name, markdownText(typeName(arm.type)), arm.doc)),
         '',
       ];
     case 'tagged':
@@ -74,7 +80,7 @@ function typeLines(type: ResolvedType): string[] {
         '',
         '| tag | arm | type |',
         '| --- | --- | --- |',
-        ...type.arms.map((arm) => row(String(arm.tag), arm.name, typeName(arm.type))),
+        ...type.arms.map((arm) => row(String(arm.tag), arm.name, markdownText(typeName(arm.type)))),
         '',
       ];
     default:
@@ -95,7 +101,7 @@ export const markdownEmitter: Emitter = {
       '',
     ];
     const lines = [
-      `# ${unit.title}`,
+      `# ${markdownText(unit.title)}`,
       '',
       ...(fingerprint === undefined
         ? []

@@ -12,6 +12,7 @@ import type {
 } from '../layout/types.js';
 import { bitFieldRuns, shiftInRun, type BitFieldRun } from './bit-field-runs.js';
 import { inOrder, type Emitter, type NamedDescription } from './emitter.js';
+import { commentText } from './plain-text.js';
 
 // Words that GNU poke 2.4 does not take as the name of a field.
 const KEYWORDS = new Set(
@@ -46,10 +47,6 @@ function numberText(value: number | bigint): string {
   if (BigInt(value) === -(2n ** 63n)) return '(~0x7fffffffffffffffL)';
   const suffix = BigInt.asIntN(33, BigInt(value)) === BigInt(value) ? '' : 'L';
   return BigInt(value) < 0n ? `(${value}${suffix})` : `0x${value.toString(16)}${suffix === '' ? 'U' : 'UL'}`;
-}
-
-function commentText(doc: string): string {
-  return doc.replaceAll('*/', '* /').replaceAll(/\s+/g, ' ');
 }
 
 /** How a type is written where a field is declared, without its name. */

@@ -1,3 +1,4 @@
+import { oneLine } from './plain-text.js';
 import { LayoutError } from '../layout/errors.js';
 import { isBitField } from '../layout/manifest.js';
 import { byteSize, type ResolvedField, type ResolvedIntegral, type ResolvedType } from '../layout/resolved.js';
@@ -16,7 +17,7 @@ export function isStandard(bits: number): boolean {
 
 /** A doc comment's text: one line without what rustc refuses there, or what stands in for an empty one. */
 export function docText(text: string, otherwise: string): string {
-  return (text === '' ? otherwise : text).replaceAll(/[\r\n]+|\p{Bidi_Control}/gu, ' ');
+  return oneLine(text === '' ? otherwise : text);
 }
 
 /** The type of a value in Rust, or undefined where Rust has none (11 bits in an array): it stays bytes then. */

@@ -85,7 +85,7 @@ function regionText(abi: Interface): string[] {
 
 function fingerprintText(abi: Interface, fingerprint: Uint8Array): string[] {
   return [
-    `/// SHA-256 of the canonical JSON of this ABI (version ${abi.version ?? ''}).`,
+    `/// SHA-256 of the canonical JSON of this ABI (version ${docText(abi.version ?? '', '')}).`,
     `pub const FINGERPRINT: [u8; ${fingerprint.length}] = [`,
     ...Array.from(
       { length: fingerprint.length / 8 },

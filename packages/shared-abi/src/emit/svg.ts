@@ -1,3 +1,4 @@
+import { oneLine } from './plain-text.js';
 import { resolve } from '../layout/resolve.js';
 import { inOrder, type Emitter } from './emitter.js';
 import { pictureOf, type Cell, type Picture, type Row } from './picture.js';
@@ -31,7 +32,11 @@ const FILLS = [
 ];
 
 function escape(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+  return oneLine(text)
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
 }
 
 interface Drawing {

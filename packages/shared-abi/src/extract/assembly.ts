@@ -1,5 +1,6 @@
 import type { Endian, Target } from '../layout/target.js';
 import { ExtractError } from './errors.js';
+import { newBudget, SectionBytes } from './section-bytes.js';
 
 // Reads the data that an assembler would write, from the directives of gcc and clang (GNU as manual, "Pseudo Ops").
 // Instructions are skipped.
@@ -24,7 +25,7 @@ export interface Assembly {
 }
 
 interface Building {
-  readonly bytes: number[];
+  readonly bytes: SectionBytes;
   readonly labels: Map<string, number>;
   readonly fixups: { readonly at: number; readonly size: number; readonly text: string }[];
 }
@@ -90,13 +91,6 @@ function withoutComment(line: string): string {
   return line.replace(/("(?:[^"\\]|\\.)*")|(?:#|\/\/).*$/g, (_whole, quoted: string | undefined) => quoted ?? '');
 }
 
-function put(bytes: number[], at: number, size: number, value: bigint, endian: Endian): void {
-  for (let index = 0; index < size; index += 1) {
-    const shift = endian === 'little' ? index : size - 1 - index;
-    bytes[at + index] = Number((value >> BigInt(shift * 8)) & 0xffn);
-  }
-}
-
 /** Adds what one directive writes to a section. */
 function write(into: Building, name: string, rest: string, target: Target): void {
   const { bytes } = into;
@@ -105,9 +99,9 @@ function write(into: Building, name: string, rest: string, target: Target): void
     for (const part of rest.split(',')) {
       const at = bytes.length;
       const value = integer(part);
-      for (let index = 0; index < size; index += 1) bytes.push(0);
+      bytes.fill(0, size);
       if (value === undefined) into.fixups.push({ at, size, text: part.trim() });
-      else put(bytes, at, size, value, target.endian);
+      else bytes.put(at, size, value, target.endian);
     }
     return;
   }
@@ -116,7 +110,7 @@ function write(into: Building, name: string, rest: string, target: Target): void
     case '.asciz':
     case '.ascii':
       for (const quoted of rest.match(/"(?:[^"\\]|\\.)*"/g) ?? []) {
-        for (const byte of unquote(quoted)) bytes.push(byte);
+        bytes.push(...unquote(quoted));
         if (name !== '.ascii') bytes.push(0);
       }
       return;
@@ -124,7 +118,7 @@ function write(into: Building, name: string, rest: string, target: Target): void
     case '.sleb128':
       // Differences of labels stand in lists of locations, which nobody reads here; one byte keeps their place.
       for (const part of rest.split(',')) {
-        for (const byte of leb128(integer(part) ?? 0n, name === '.sleb128')) bytes.push(byte);
+        bytes.push(...leb128(integer(part) ?? 0n, name === '.sleb128'));
       }
       return;
     case '.zero':
@@ -133,7 +127,7 @@ function write(into: Building, name: string, rest: string, target: Target): void
       const [count = '0', fill = '0'] = rest.split(',');
       const value = Number(integer(fill) ?? 0n) & 0xff;
       const length = Number(integer(count) ?? 0n);
-      for (let index = 0; index < length; index += 1) bytes.push(value);
+      bytes.fill(value, length);
       return;
     }
     default:
@@ -150,10 +144,15 @@ export function readAssembly(text: string, target: Target): Assembly {
   const sections = new Map<string, Building>();
   const settings = new Map<string, number[]>();
   const places = new Map<string, string>();
-  const enter = (name: string): Building => {
+  const budget = newBudget();
+  const enter = (name: string, flags = ''): Building => {
     const known = sections.get(name);
     if (known !== undefined) return known;
-    const fresh: Building = { bytes: [], labels: new Map(), fixups: [] };
+    const fresh: Building = {
+      bytes: new SectionBytes(budget, name.startsWith('.bss') || flags.includes('nobits')),
+      labels: new Map(),
+      fixups: [],
+    };
     sections.set(name, fresh);
     return fresh;
   };
@@ -172,7 +171,7 @@ export function readAssembly(text: string, target: Target): Assembly {
     switch (name) {
       case '.section':
         current = rest.split(',')[0]?.trim() ?? NO_SECTION;
-        building = enter(current);
+        building = enter(current, rest);
         break;
       case '.text':
       case '.data':
@@ -203,7 +202,7 @@ export function readAssembly(text: string, target: Target): Assembly {
       for (const [, sign, term] of expression.matchAll(/([+-]?)\s*([\w.$]+)/g)) {
         value += (sign === '-' ? -1n : 1n) * offsetOf(term ?? '');
       }
-      put(bytes, at, size, value, target.endian);
+      bytes.put(at, size, value, target.endian);
     }
   }
   return {
@@ -213,7 +212,7 @@ export function readAssembly(text: string, target: Target): Assembly {
     section(name) {
       const found = sections.get(name);
       if (found === undefined) throw new ExtractError('EXTRACT_ASSEMBLY', `the assembly has no section ${name}`);
-      return { bytes: Uint8Array.from(found.bytes), labels: found.labels };
+      return { bytes: found.bytes.slice(), labels: found.labels };
     },
     object(label, count) {
       const place = places.get(label);
@@ -222,7 +221,7 @@ export function readAssembly(text: string, target: Target): Assembly {
       if (found === undefined || start === undefined || start + count > found.bytes.length) {
         throw new ExtractError('EXTRACT_ASSEMBLY', `the assembly has no ${count} bytes of data at ${label}`);
       }
-      return Uint8Array.from(found.bytes.slice(start, start + count));
+      return found.bytes.slice(start, start + count);
     },
   };
 }

@@ -80,8 +80,10 @@ export function compilerFor(options: CompilerOptions): Compiler {
   const target = targetOf(options.target);
   const [program, ...flags] = commandOf(options.compiler, target);
   const isClang = flags[0]?.startsWith('--target=') === true;
-  const header =
-    isAbsolute(options.header) || !existsSync(options.header) ? options.header : resolvePath(options.header);
+  const isFile = !isAbsolute(options.header) && existsSync(options.header);
+  // gcc and clang take @FILE for a file of arguments, and a dash for standard input.
+  const missing = /^[@-]/.test(options.header) ? `./${options.header}` : options.header;
+  const header = isFile ? resolvePath(options.header) : missing;
   const freestanding = options.freestanding ?? ![x86_64.name, i386.name].includes(target.name);
   const common = [
     ...flags,

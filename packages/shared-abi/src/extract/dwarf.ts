@@ -100,6 +100,8 @@ class Cursor {
     if (end < 0) throw damaged('a name has no end');
     const found = new TextDecoder().decode(this.#bytes.subarray(this.at, end));
     this.at = end + 1;
+    // A header can forge it: names are printed, and become names in other languages.
+    if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u.test(found)) throw damaged('a name has control characters');
     return found;
   }
 

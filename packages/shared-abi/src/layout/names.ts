@@ -12,9 +12,14 @@ const RESERVED = new Set(
   ).split(' '),
 );
 
+/** Whether a name is an identifier, and no property that every object has. */
+export function isIdentifier(name: string): boolean {
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !(name in {});
+}
+
 /** Whether a name is an identifier, a keyword neither of Rust nor of C, and no property that every object has. */
 export function isGoodName(name: string): boolean {
-  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !/^_+$/.test(name) && !RESERVED.has(name) && !(name in {});
+  return isIdentifier(name) && !/^_+$/.test(name) && !RESERVED.has(name);
 }
 
 /**

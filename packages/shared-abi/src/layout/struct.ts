@@ -2,7 +2,7 @@ import { taggedKind, unionKind } from '../codec/unions.js';
 import type { LayoutError } from './errors.js';
 import { layoutError } from './errors.js';
 import { kinds } from './kinds.js';
-import { checkName } from './names.js';
+import { checkName, isIdentifier } from './names.js';
 import { resolveBits } from './resolve-bits.js';
 import type {
   ArmDescription,
@@ -201,7 +201,7 @@ export function union<const F extends Specs>(
  * struct.
  * @param by Path of the tag from the struct around the union, for instance `header.type`.
  * @param arms By name: the tag's value, and the type.
- * @throws LayoutError `LAYOUT_TAG` when two arms have one tag.
+ * @throws LayoutError `LAYOUT_TAG` when two arms have one tag, `LAYOUT_NAME` when `by` is no path of names.
  */
 export function tagged<const A extends Readonly<Record<string, readonly [tag: number | bigint, type: Type]>>>(
   name: string,
@@ -231,7 +231,19 @@ export function tagged<const A extends Readonly<Record<string, readonly [tag: nu
     seen.set(BigInt(arm.tag), arm.name);
   }
   kinds.tagged = taggedKind;
-  return { kind: 'tagged', name, doc, by: by.split('.'), arms: described };
+  const path = by.split('.');
+  if (!path.every((part) => isIdentifier(part))) {
+    const expected = 'the names of fields with dots between them';
+    throw layoutError(
+      'LAYOUT_NAME',
+      `found the tag ${JSON.stringify(by)}, expected ${expected}`,
+      name,
+      0,
+      by,
+      expected,
+    );
+  }
+  return { kind: 'tagged', name, doc, by: path, arms: described };
 }
 
 function unsupported(path: string, message: string): LayoutError {

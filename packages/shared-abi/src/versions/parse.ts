@@ -2,7 +2,7 @@ import type { Region } from '../layout/region.js';
 import { usedTypes, type Interface, type NamedConstant, type NamedDescription } from '../emit/emitter.js';
 import type { ConstantSet } from '../layout/constants.js';
 import { LayoutError } from '../layout/errors.js';
-import { checkName } from '../layout/names.js';
+import { checkName, isIdentifier } from '../layout/names.js';
 import { resolve } from '../layout/resolve.js';
 import { bitStruct, integral, struct, tagged, union, type FieldSpec } from '../layout/struct.js';
 import { x86_64 } from '../layout/target.js';
@@ -60,7 +60,7 @@ function numberOf(value: unknown, path: string): bigint {
 
 /** An identifier: emitters write it into other languages as it stands. */
 function identifierOf(name: string, path: string): string {
-  if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !(name in {})) return name;
+  if (isIdentifier(name)) return name;
   throw new LayoutError('LAYOUT_NAME', `found ${JSON.stringify(name)}, expected an identifier`, {
     path,
     offset: 0,
@@ -69,11 +69,17 @@ function identifierOf(name: string, path: string): string {
   });
 }
 
-/** Words for people, on one line: they reach comments of other languages and terminals. */
-function wordsOf(value: unknown, path: string): string {
-  const words = textOf(value, path);
-  if (!/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u.test(words)) return words;
-  throw bad(path, words, 'a text without control characters');
+/** What a pointer leads to, as C writes types: it reaches comments and tables of other languages. */
+function targetOf(value: unknown, path: string): string {
+  const name = textOf(value, path);
+  if (name.length <= MOST_NAME && /^[A-Za-z_][\w .*(),]*$/.test(name)) return name;
+  throw bad(path, name, 'the name of a type');
+}
+
+function versionOf(value: unknown): string {
+  const version = textOf(value, 'version');
+  if (version.length <= MOST_NAME && /^[\w.+-]*$/.test(version)) return version;
+  throw bad('version', version, 'a version such as 1.2');
 }
 
 /** A list that may be missing. */
@@ -81,6 +87,8 @@ function optionalList(parent: Fields, key: string, path: string): readonly unkno
   return parent[key] === undefined ? [] : listOf(parent[key], `${path}.${key}`);
 }
 
+/** Characters of a name of a type, or of a version. */
+const MOST_NAME = 200;
 /** Types inside types beyond this are slips, or an attack on what goes down into them. */
 const MOST_NESTED = 100;
 /** Fields or arms of one type; more is no description that a person wrote. */
@@ -198,6 +206,7 @@ class TypeReader {
     const fields = this.#fields(name, source);
     const made = packing === 'bits' ? bitStruct(name, fields, options) : struct(name, fields, { ...options, packing });
     this.#checkPlaces(made, source);
+    for (const { name: field, type } of made.fields) checkTag(made, type, `${name}.${field}`);
     return made;
   }
 
@@ -286,9 +295,9 @@ class TypeReader {
       case 'array':
         return types.array(this.#type(source['array'], path), count('count'));
       case 'pointer':
-        return types.pointer(wordsOf(source['pointer'], path));
+        return types.pointer(targetOf(source['pointer'], path));
       case 'table':
-        return types.tablePointer(wordsOf(source['table'], path), count('stride'));
+        return types.tablePointer(targetOf(source['table'], path), count('stride'));
       case 'bits':
         return this.#bitField(source, path);
       case 'struct':
@@ -310,6 +319,22 @@ class TypeReader {
     if (source['unnamed'] === true) return types.unnamedBits(container, width);
     return container.kind === 'boolean' ? types.bitField(container, 1) : types.bitField(container as Integer, width);
   }
+}
+
+/** The tag of a union leads to a field of the struct around it: emitters write the path as it stands. */
+function checkTag(around: NamedDescription, type: Description, path: string): void {
+  if (type.kind === 'array') {
+    checkTag(around, type.element, path);
+    return;
+  }
+  if (type.kind !== 'tagged') return;
+  let place: Description | undefined = around;
+  for (const step of type.by) {
+    const fields: readonly { readonly name: string; readonly type: Description }[] =
+      place !== undefined && 'fields' in place ? place.fields : [];
+    place = fields.find((field) => field.name === step)?.type;
+  }
+  if (place === undefined) throw bad(path, type.by.join('.'), `a field of ${around.name} as the tag of ${type.name}`);
 }
 
 function labelOf(value: unknown, path: string): Label {
@@ -380,7 +405,7 @@ function setOf(name: string, value: unknown): ConstantSet {
 export function parseInterface(json: unknown): Interface {
   const file = fieldsOf(json, 'the file');
   const source = file['abi'] === undefined ? file : fieldsOf(file['abi'], 'abi');
-  const version = source['version'] === undefined ? '' : wordsOf(source['version'], 'version');
+  const version = source['version'] === undefined ? '' : versionOf(source['version']);
   const reader = new TypeReader();
   const lists = { structs: 'struct', integrals: 'integral', unions: 'union', tagged: 'tagged' };
   for (const [key, kind] of Object.entries(lists)) {

@@ -1,5 +1,6 @@
 import { checkAborted, hex, VmcoreError } from '../errors.js';
 import type { Extent, MemoryImage } from '../image.js';
+import { check } from '../options/calls.js';
 import { noMemory } from '../read/read-memory.js';
 
 /** Physical memory that is wanted: QEMU's `begin` and `length` (bytes, any alignment). */
@@ -51,7 +52,9 @@ export function abortable(image: MemoryImage, signal: AbortSignal | undefined): 
  * An image of which only a range of physical memory is left.
  * @throws VmcoreError `INVALID_ARGUMENT` when the range is empty or not a range, `NOTHING_TO_DUMP` when no memory lies in it
  */
-export async function filterImage(image: MemoryImage, { begin, length }: MemoryFilter): Promise<MemoryImage> {
+export async function filterImage(image: MemoryImage, filter: MemoryFilter): Promise<MemoryImage> {
+  check.image(image);
+  const { begin, length } = check.filter(filter);
   if (begin < 0n || length <= 0n) {
     throw new VmcoreError('INVALID_ARGUMENT', 'the range of memory is empty', {
       found: `begin ${hex(begin)}, length ${hex(length)}`,

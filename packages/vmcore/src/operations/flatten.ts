@@ -1,4 +1,5 @@
 import { checkAborted, VmcoreError } from '../errors.js';
+import { check } from '../options/calls.js';
 import { OutputFile } from '../sink/output-file.js';
 import { flattenedSink, writableAppender } from '../sink/sequential.js';
 import { fillFrom } from '../source/byte-source.js';
@@ -24,6 +25,9 @@ export interface FlattenOptions {
  * @throws VmcoreError `INVALID_ARGUMENT` when it is one already, `READ_FAILED`, `WRITE_FAILED`, `ABORTED`
  */
 export async function flatten(file: string, output: DumpOutput, options: FlattenOptions = {}): Promise<void> {
+  check.file(file);
+  check.output(output);
+  check.progress(options);
   const source = await fileSource(file);
   try {
     const start = new Uint8Array(16);

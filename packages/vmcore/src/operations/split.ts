@@ -1,5 +1,6 @@
 import { VmcoreError } from '../errors.js';
 import type { MemoryImage } from '../image.js';
+import { check } from '../options/calls.js';
 import type { DumpState } from '../write/dump-state.js';
 import { partBounds } from '../write/page-count.js';
 import { writeDump, type WriteOptions } from '../write/write-dump.js';
@@ -17,8 +18,11 @@ const MAX_PARTS = 64;
 export async function splitDump(
   image: MemoryImage,
   files: readonly string[],
-  options: Omit<WriteOptions, 'format' | 'part'>,
+  given: Omit<WriteOptions, 'format' | 'part'>,
 ): Promise<DumpState[]> {
+  check.image(image);
+  check.files(files);
+  const options = check.split(given);
   if (files.length < 2 || files.length > MAX_PARTS || new Set(files).size !== files.length) {
     throw new VmcoreError('INVALID_ARGUMENT', 'a dump cannot be split into so many files', {
       found: `${files.length} names, ${new Set(files).size} of them different`,

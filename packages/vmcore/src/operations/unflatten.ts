@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { checkAborted, VmcoreError } from '../errors.js';
+import { check } from '../options/calls.js';
 import { OutputFile } from '../sink/output-file.js';
 import { WriteGroups } from '../sink/write-groups.js';
 import { fileSource } from '../source/file-source.js';
@@ -188,6 +189,9 @@ export async function unflatten(
   file: string,
   options: FlattenOptions = {},
 ): Promise<void> {
+  check.unflattenable(input);
+  check.file(file);
+  check.progress(options);
   const pieces = typeof input === 'string' ? await piecesOfFile(input) : piecesOfStream(input, options.signal);
   try {
     const output = await OutputFile.create(file);

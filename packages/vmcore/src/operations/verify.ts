@@ -1,5 +1,6 @@
 import { checkAborted, VmcoreError } from '../errors.js';
 import type { Extent } from '../image.js';
+import { check } from '../options/calls.js';
 import type { Dump } from '../read/dump.js';
 import { fillBatch, pageBatches } from '../read/read-memory.js';
 
@@ -45,7 +46,9 @@ async function findProblems(dump: Dump, extents: readonly Extent[], problems: Vm
 }
 
 /** Reads a whole dump: every page must be inside the file and decompress. @throws VmcoreError `ABORTED` */
-export async function verifyDump(dump: Dump, { signal, onProgress }: VerifyOptions = {}): Promise<VerifyReport> {
+export async function verifyDump(dump: Dump, options: VerifyOptions = {}): Promise<VerifyReport> {
+  check.dump(dump);
+  const { signal, onProgress } = check.progress(options);
   let [storedBytes, excludedBytes, extents, total] = [0n, 0n, 0n, 0n];
   const problems: VmcoreError[] = [];
   for await (const { kind, length } of dump.extents()) {

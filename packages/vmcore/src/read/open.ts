@@ -1,4 +1,5 @@
 import { VmcoreError } from '../errors.js';
+import { check } from '../options/calls.js';
 import { memorySource, type ByteSource } from '../source/byte-source.js';
 import { fileSource } from '../source/file-source.js';
 import { flattenedSource, isFlattened } from '../source/flattened-source.js';
@@ -22,6 +23,7 @@ async function startOf(source: ByteSource): Promise<Uint8Array> {
  * @throws VmcoreError `NOT_A_DUMP`, `UNSUPPORTED`, `BAD_DUMP`, `TRUNCATED`, `TOO_LARGE`; the source is closed then
  */
 export async function openSource(stored: ByteSource): Promise<Dump> {
+  check.source(stored);
   try {
     const flattened = isFlattened(await startOf(stored));
     const source = flattened ? await flattenedSource(stored) : stored;
@@ -48,6 +50,7 @@ export async function openSource(stored: ByteSource): Promise<Dump> {
  * @throws VmcoreError `READ_FAILED`, `NOT_A_DUMP`, `UNSUPPORTED`, `BAD_DUMP`, `TRUNCATED`, `TOO_LARGE`
  */
 export async function openDump(path: string | readonly string[] | Uint8Array): Promise<Dump> {
+  check.openable(path);
   if (typeof path === 'string') return openSource(await fileSource(path));
   if (path instanceof Uint8Array) return openSource(memorySource(path));
   const [only] = path;

@@ -1,3 +1,4 @@
+import { check } from '../options/calls.js';
 import { hex, VmcoreError } from '../errors.js';
 import type { Extent, MemoryImage } from '../image.js';
 import type { Page, ReadOptions } from './dump.js';
@@ -32,8 +33,10 @@ export async function readMemory(
   image: MemoryImage,
   address: bigint,
   length: number,
-  { excluded = 'error' }: ReadOptions = {},
+  options?: ReadOptions,
 ): Promise<Uint8Array> {
+  check.read(address, length, options);
+  const excluded = options?.excluded ?? 'error';
   if (address < 0n || !Number.isInteger(length) || length < 0 || length > READ_MAX) {
     throw new VmcoreError('INVALID_ARGUMENT', 'cannot be read', {
       file: image.name,

@@ -1,3 +1,4 @@
+import { check } from '../options/calls.js';
 import { VmcoreError } from '../errors.js';
 
 /** Bytes at offsets: a file, a piece of memory, or a flattened stream seen as the file that it stands for. */
@@ -76,6 +77,7 @@ export async function bytesAt(
 
 /** Bytes that are in memory already. */
 export function memorySource(bytes: Uint8Array, name = 'memory'): ByteSource {
+  check.bytes(bytes);
   return {
     name,
     size: BigInt(bytes.length),

@@ -2,6 +2,7 @@ import { nextData } from '@instar/vmm-native';
 import { close, constants, fstat, open, read, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { VmcoreError } from '../errors.js';
+import { check } from '../options/calls.js';
 import { systemErrorText } from '../system-error.js';
 import { MAX_OFFSET, type ByteSource } from './byte-source.js';
 
@@ -22,6 +23,7 @@ function failed(name: string, what: string, cause: unknown): VmcoreError {
  * @throws VmcoreError `READ_FAILED`
  */
 export async function fileSource(name: string): Promise<ByteSource> {
+  check.file(name);
   let fd: number;
   try {
     fd = await openFile(name, constants.O_RDONLY | constants.O_NONBLOCK);

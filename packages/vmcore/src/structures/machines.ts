@@ -1,5 +1,5 @@
 /** Machines whose dumps are known, by their ELF e_machine (gABI and psABI supplements). */
-const ELF_MACHINES = {
+export const ELF_MACHINES = {
   i386: 3,
   ppc64: 21,
   s390x: 22,

@@ -4,6 +4,7 @@ import type { Extent, MemoryImage, Utsname } from '../image.js';
 import { latin1Bytes, type Note } from '../notes/note.js';
 import { cpuNotes, type CpuState } from '../notes/registers.js';
 import { VMCOREINFO_NOTE, VmcoreInfo } from '../notes/vmcoreinfo.js';
+import { checkProvider } from '../options/provider.js';
 import { noMemory } from '../read/read-memory.js';
 import type { Machine } from '../structures/machines.js';
 import type { WordBits } from '../structures/targets.js';
@@ -76,7 +77,8 @@ function firstBehind(sorted: readonly ProviderRange[], address: bigint): number 
 }
 
 /** What can be written from a provider. @throws VmcoreError `INVALID_ARGUMENT` */
-export function providedImage(provider: MemoryProvider): MemoryImage {
+export function providedImage(given: MemoryProvider): MemoryImage {
+  const provider = checkProvider(given);
   const { machine, pageSize = 4096, name = 'memory' } = provider;
   if (pageSize < 512 || pageSize > 1 << 20 || !Number.isInteger(Math.log2(pageSize))) {
     throw new VmcoreError('INVALID_ARGUMENT', 'the page size is impossible', {

@@ -3,6 +3,7 @@ import { VmcoreError } from '../errors.js';
 import type { MemoryImage } from '../image.js';
 import { abortable, filterImage, type MemoryFilter } from '../operations/filter.js';
 import type { Appender, DumpSink } from '../sink/dump-sink.js';
+import { check } from '../options/calls.js';
 import { OutputFile } from '../sink/output-file.js';
 import { flattenedSink, sequentialSink, writableAppender, zstdAppender } from '../sink/sequential.js';
 import type { DumpState, DumpStatus, WriteProgress } from './dump-state.js';
@@ -147,7 +148,10 @@ async function perform(image: MemoryImage, output: DumpOutput, options: WriteOpt
   }
 }
 
-function start(image: MemoryImage, output: DumpOutput, options: WriteOptions, detached: boolean): DumpJob {
+function start(image: MemoryImage, output: DumpOutput, given: WriteOptions, detached: boolean): DumpJob {
+  check.image(image);
+  check.output(output);
+  const options = check.write(given);
   const tracker = new Tracker(options, detached);
   tracker.status = 'active';
   const completed = perform(image, output, options, tracker).then(

@@ -1,6 +1,7 @@
 import { EngineError, escapeText } from '@instar/engine';
 import { OperandError, parseSize } from '@instar/operands';
 import { openDump, type Compression, type Dump, type WriteOptions } from '@instar/vmcore';
+import type { Habits } from '../../process/habits.js';
 
 /** Options of all subcommands; each has some of them. */
 export interface Flags {
@@ -23,6 +24,8 @@ export const SHOWN_NOTES = 4096;
 /** What a subcommand gets besides its words and options. */
 export interface CommandContext {
   readonly signal: AbortSignal;
+  /** Refuses standard input or output where it is closed. */
+  readonly requireOpen: Habits['requireOpen'];
 }
 
 /** A mistake in the command line. */

@@ -37,13 +37,17 @@ function hexdump(bytes: Uint8Array, address: bigint, before: Before): Before & {
   return { text: lines.join(''), last, starred };
 }
 
-/** @returns whether somebody still reads: one that has seen enough (… | head) is no failure */
-async function print(text: Uint8Array | string): Promise<boolean> {
+async function print(text: Uint8Array | string): Promise<void> {
   return new Promise((resolve, reject) => {
     process.stdout.write(text, (error) => {
-      if (error === null || error === undefined) resolve(true);
-      else if ('code' in error && error.code === 'EPIPE') resolve(false);
-      else reject(new EngineError('WRITE_FAILED', `standard output: ${error.message}`, { cause: error }));
+      if (error === null || error === undefined) resolve();
+      else
+        reject(
+          new EngineError('WRITE_FAILED', `cannot be written: ${error.message}`, {
+            file: 'standard output',
+            cause: error,
+          }),
+        );
     });
   });
 }
@@ -72,7 +76,7 @@ export async function read(words: readonly string[], flags: Flags, { signal }: C
       const size = length - done < BigInt(CHUNK) ? Number(length - done) : CHUNK;
       const bytes = await dump.read(address + done, size, { excluded });
       const dumped = flags.raw === true ? undefined : hexdump(bytes, address + done, before);
-      if (!(await print(dumped?.text ?? bytes))) break;
+      await print(dumped?.text ?? bytes);
       before = dumped ?? before;
     }
     signal.throwIfAborted();

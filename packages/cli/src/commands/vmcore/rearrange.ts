@@ -2,6 +2,7 @@ import { flatten, unflatten, type FlattenOptions } from '@instar/vmcore';
 import { EXIT_CODES } from '../../exit-codes.js';
 import { toJson } from '../../render/json.js';
 import { progressBar } from '../../render/progress.js';
+import { answerProgressRequests } from '../../render/progress-request.js';
 import type { CommandContext, Flags } from './flags.js';
 import { outputOf } from './write.js';
 
@@ -10,10 +11,11 @@ async function withProgress(
   output: string,
   work: (options: FlattenOptions) => Promise<void>,
 ): Promise<number> {
-  const bar = process.stderr.isTTY && flags.json !== true && flags.progress !== false ? await progressBar() : undefined;
+  const shown = process.stderr.isTTY && flags.json !== true && flags.progress !== false;
+  const progress = answerProgressRequests(shown ? await progressBar() : undefined);
   const started = performance.now();
-  await work({ onProgress: bar?.update.bind(bar) }).finally(() => {
-    bar?.close();
+  await work({ onProgress: progress.update.bind(progress) }).finally(() => {
+    progress.close();
   });
   if (flags.json === true) {
     process.stdout.write(`${toJson({ output, 'elapsed-ms': Math.round(performance.now() - started) })}\n`);
@@ -22,19 +24,20 @@ async function withProgress(
 }
 
 /** `instar vmcore flatten`. */
-export async function flattenFile(words: readonly string[], flags: Flags, { signal }: CommandContext): Promise<number> {
+export async function flattenFile(words: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
   const [input = '', output = ''] = words;
-  const target = outputOf(output, flags);
-  return withProgress(flags, output, async (options) => flatten(input, target, { ...options, signal }));
+  const target = outputOf(output, flags, context);
+  return withProgress(flags, output, async (options) => flatten(input, target, { ...options, signal: context.signal }));
 }
 
 /** `instar vmcore unflatten`. */
 export async function unflattenFile(
   words: readonly string[],
   flags: Flags,
-  { signal }: CommandContext,
+  { signal, requireOpen }: CommandContext,
 ): Promise<number> {
   const [input = '', output = ''] = words;
+  if (input === '-') requireOpen(0);
   return withProgress(flags, output, async (options) =>
     unflatten(input === '-' ? process.stdin : input, output, { ...options, signal }),
   );

@@ -3,15 +3,17 @@ import { verifyDump } from '@instar/vmcore';
 import { EXIT_CODES } from '../../exit-codes.js';
 import { toJson } from '../../render/json.js';
 import { progressBar } from '../../render/progress.js';
+import { answerProgressRequests } from '../../render/progress-request.js';
 import { humanSize } from '../../render/size.js';
 import { printWarnings, withDump, type CommandContext, type Flags } from './flags.js';
 
 /** `instar vmcore verify`. */
 export async function verify(files: readonly string[], flags: Flags, { signal }: CommandContext): Promise<number> {
   return withDump(files, async (dump) => {
-    const bar = process.stderr.isTTY && flags.json !== true ? await progressBar() : undefined;
-    const report = await verifyDump(dump, { signal, onProgress: bar?.update.bind(bar) }).finally(() => {
-      bar?.close();
+    const shown = process.stderr.isTTY && flags.json !== true;
+    const progress = answerProgressRequests(shown ? await progressBar() : undefined);
+    const report = await verifyDump(dump, { signal, onProgress: progress.update.bind(progress) }).finally(() => {
+      progress.close();
     });
     const { storedBytes, excludedBytes, problems } = report;
     if (flags.json === true) {

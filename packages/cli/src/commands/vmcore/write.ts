@@ -2,6 +2,7 @@ import { splitDump, writeDump, type Dump, type DumpOutput, type DumpState, type 
 import { EXIT_CODES } from '../../exit-codes.js';
 import { toJson } from '../../render/json.js';
 import { progressBar } from '../../render/progress.js';
+import { answerProgressRequests } from '../../render/progress-request.js';
 import {
   numberOf,
   printWarnings,
@@ -13,10 +14,11 @@ import {
 } from './flags.js';
 
 /** Where the output goes; standard output is for pipes. */
-export function outputOf(word: string, flags: Flags): DumpOutput {
+export function outputOf(word: string, flags: Flags, { requireOpen }: CommandContext): DumpOutput {
   if (word !== '-') return { file: word };
   if (process.stdout.isTTY) throw usageError('the dump would go to a terminal: redirect standard output');
   if (flags.json === true) throw usageError('--json and the output - exclude each other');
+  requireOpen(1);
   return { stream: process.stdout };
 }
 
@@ -27,14 +29,15 @@ async function perform(
   work: (options: Pick<WriteOptions, 'onProgress'>) => Promise<readonly DumpState[]>,
 ): Promise<number> {
   if (flags.json !== true) printWarnings(dump);
-  const bar = process.stderr.isTTY && flags.json !== true && flags.progress !== false ? await progressBar() : undefined;
+  const shown = process.stderr.isTTY && flags.json !== true && flags.progress !== false;
+  const progress = answerProgressRequests(shown ? await progressBar() : undefined);
   const started = performance.now();
   const states = await work({
     onProgress: ({ writtenSize, totalSize }) => {
-      bar?.update(writtenSize, totalSize);
+      progress.update(writtenSize, totalSize);
     },
   }).finally(() => {
-    bar?.close();
+    progress.close();
   });
   if (flags.json === true) {
     const result = states.map((state, index) => ({
@@ -57,26 +60,26 @@ function inputsAndOutput(words: readonly string[], usage: string): readonly [rea
 }
 
 /** `instar vmcore convert`. */
-export async function convert(words: readonly string[], flags: Flags, { signal }: CommandContext): Promise<number> {
+export async function convert(words: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
   const [inputs, output] = inputsAndOutput(words, 'INPUT... OUTPUT');
   return withDump(inputs, async (dump) => {
     const options = writeOptions(flags, dump);
-    const target = outputOf(output, flags);
+    const target = outputOf(output, flags, context);
     return perform(dump, [output], flags, async (progress) => [
-      await writeDump(dump, target, { ...options, ...progress, signal }),
+      await writeDump(dump, target, { ...options, ...progress, signal: context.signal }),
     ]);
   });
 }
 
 /** `instar vmcore filter`. */
-export async function filter(words: readonly string[], flags: Flags, { signal }: CommandContext): Promise<number> {
+export async function filter(words: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
   const [inputs, output] = inputsAndOutput(words, 'INPUT... OUTPUT');
   const wanted = { begin: numberOf(flags.begin ?? '', '--begin'), length: numberOf(flags.length ?? '', '--length') };
   return withDump(inputs, async (dump) => {
     const options = writeOptions(flags, dump);
-    const target = outputOf(output, flags);
+    const target = outputOf(output, flags, context);
     return perform(dump, [output], flags, async (progress) => [
-      await writeDump(dump, target, { ...options, ...progress, filter: wanted, signal }),
+      await writeDump(dump, target, { ...options, ...progress, filter: wanted, signal: context.signal }),
     ]);
   });
 }

@@ -1,0 +1,34 @@
+import * as v from 'valibot';
+import { DumpRequests } from '../dump-requests.js';
+import type { GuestLimits } from '../guest.js';
+import type { OperationControl } from '../operation.js';
+import { checked } from './check.js';
+import { dumpTarget } from './dump.js';
+import { abortSignal, callback, milliseconds, oneOf, options, size, type Fields } from './kinds.js';
+
+const limits = options({
+  noProgressMs: v.optional(milliseconds),
+  wallClockMs: v.optional(milliseconds),
+  cpuMs: v.optional(milliseconds),
+  maxVirtualSize: v.optional(size()),
+  maxOutputSize: v.optional(size()),
+} satisfies Fields<GuestLimits>);
+
+const control = options({
+  signal: v.optional(abortSignal),
+  onProgress: v.optional(callback),
+  onWarning: v.optional(callback),
+  sandbox: v.optional(oneOf('kvm', 'process', 'auto')),
+  limits: v.optional(limits),
+  dumpOnCrash: v.optional(dumpTarget),
+  dumps: v.optional(v.instance(DumpRequests, 'a DumpRequests')),
+  onDump: v.optional(callback),
+} satisfies Fields<OperationControl>);
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkControl(value: OperationControl): OperationControl {
+  const found = checked(control, 'control', value);
+  // To the native part a property that is undefined is not the same as one that is absent.
+  const given = Object.entries(found.limits ?? {}).filter(([, limit]) => limit !== undefined);
+  return { ...found, limits: Object.fromEntries(given) } as OperationControl;
+}

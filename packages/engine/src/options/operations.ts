@@ -1,0 +1,68 @@
+import { DD_MAX_BLOCK_SIZE } from '@instar/operands';
+import * as v from 'valibot';
+import type { DdOptions } from '../dd-request.js';
+import type { InfoOptions } from '../info.js';
+import { IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
+import { checked } from './check.js';
+import { fileName, oneOf, options, size, yesNo, type Fields } from './kinds.js';
+
+const MAX_DESCRIPTOR = 0x7fff_ffff;
+const formatName = v.string('the name of a format, such as raw or qcow2');
+
+const descriptor = (() => {
+  const what = 'an open file descriptor: an integer from 0';
+  return v.pipe(v.number(what), v.integer(what), v.minValue(0, what), v.maxValue(MAX_DESCRIPTOR, what));
+})();
+
+const endpoint = v.union(
+  [options({ path: fileName }), options({ stream: descriptor })],
+  'either { path: … } for a file, or { stream: … } for a descriptor',
+);
+
+const pathPolicy = options({
+  references: oneOf('refuse', 'within-directories'),
+  allowedDirectories: v.array(fileName, 'an array of directories'),
+} satisfies Fields<PathPolicy>);
+
+const dd = options({
+  input: endpoint,
+  output: endpoint,
+  pathPolicy: v.optional(pathPolicy, IMAGE_DIRECTORY_ONLY as v.InferInput<typeof pathPolicy>),
+  inputFormat: v.optional(formatName),
+  outputFormat: v.optional(formatName),
+  blockSize: v.optional(size(1n, DD_MAX_BLOCK_SIZE)),
+  count: v.optional(size()),
+  skip: v.optional(size()),
+  seek: v.optional(size()),
+  inputSize: v.optional(size()),
+  outputSize: v.optional(size()),
+  sparse: v.optional(yesNo),
+  noClobber: v.optional(yesNo),
+  forceShare: v.optional(yesNo),
+  strict: v.optional(yesNo),
+} satisfies Fields<DdOptions>);
+
+const info = options({
+  format: v.optional(formatName),
+  forceShare: v.optional(yesNo),
+  strict: v.optional(yesNo),
+  backingChain: v.optional(pathPolicy),
+} satisfies Fields<InfoOptions>);
+
+/** Options of dd with the safe policy where none was given. */
+export type CheckedDdOptions = v.InferOutput<typeof dd>;
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkDdOptions(value: DdOptions): CheckedDdOptions {
+  return checked(dd, 'options', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkInfoOptions(value: InfoOptions): InfoOptions {
+  return checked(info, 'options', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkFileName(value: string): string {
+  return checked(fileName, 'file', value);
+}

@@ -1,0 +1,96 @@
+import type { Readable, Writable } from 'node:stream';
+import * as v from 'valibot';
+import type { MemoryImage } from '../image.js';
+import type { MemoryFilter } from '../operations/filter.js';
+import type { FlattenOptions } from '../operations/flatten.js';
+import type { VerifyOptions } from '../operations/verify.js';
+import type { Dump, ReadOptions } from '../read/dump.js';
+import type { ByteSource } from '../source/byte-source.js';
+import type { SplitPart } from '../write/kdump-header-writer.js';
+import type { DumpOutput, WriteOptions } from '../write/write-dump.js';
+import {
+  abortSignal,
+  bytes,
+  callback,
+  checked,
+  count,
+  fileName,
+  fileNames,
+  integer,
+  oneOf,
+  options,
+  withMethods,
+  yesNo,
+  type Fields,
+} from './kinds.js';
+
+const image = withMethods<MemoryImage>('a memory image, as openDump or providedImage return', 'extents', 'readInto');
+const dump = withMethods<Dump>('a dump that openDump has opened', 'extents', 'readInto', 'read', 'close');
+const source = withMethods<ByteSource>('a source with read() and close()', 'read', 'close');
+
+const filter = options({ begin: integer, length: integer } satisfies Fields<MemoryFilter>);
+const part = options({ startPfn: integer, endPfn: integer } satisfies Fields<SplitPart>);
+
+const writeFields = {
+  format: oneOf('elf', 'kdump'),
+  compression: v.optional(oneOf('none', 'zlib', 'lzo', 'snappy', 'zstd')),
+  flattened: v.optional(yesNo),
+  zstd: v.optional(yesNo),
+  filter: v.optional(filter),
+  part: v.optional(part),
+  threads: v.optional(count),
+  time: v.optional(v.instance(Date, 'a Date')),
+  signal: v.optional(abortSignal),
+  onProgress: v.optional(callback),
+} satisfies Fields<WriteOptions>;
+
+const write = options(writeFields);
+// What decides both is no option there; a caller that hands its own options on may have them all the same.
+const split = options({ ...writeFields, format: v.optional(oneOf('kdump')), part: v.optional(v.undefined('nothing')) });
+
+const progress = options({
+  signal: v.optional(abortSignal),
+  onProgress: v.optional(callback),
+} satisfies Fields<FlattenOptions> & Fields<VerifyOptions>);
+
+const read = options({ excluded: v.optional(oneOf('error', 'zero')) } satisfies Fields<ReadOptions>);
+
+const output = v.union(
+  [options({ file: fileName }), options({ stream: withMethods<Writable>('a writable stream', 'write', 'end', 'on') })],
+  'either { file: … } for a file, or { stream: … } for a writable stream',
+);
+
+const openable = v.union([fileName, fileNames, bytes], 'the name of a file, an array of names, or the bytes of a dump');
+
+const stream = v.custom<Readable | AsyncIterable<Uint8Array>>(
+  (value) => typeof value === 'object' && value !== null && Symbol.asyncIterator in value,
+  'the name of a file, or a stream',
+);
+const unflattenable = v.union([fileName, stream], 'the name of a file, or a stream');
+
+/** Each checks an argument of a public function. @throws VmcoreError `INVALID_OPTION` */
+export const check = {
+  image: (value: MemoryImage): MemoryImage => checked(image, 'image', value),
+  dump: (value: Dump): Dump => checked(dump, 'dump', value),
+  source: (value: ByteSource): ByteSource => checked(source, 'source', value),
+  bytes: (value: Uint8Array): Uint8Array => checked(bytes, 'bytes', value),
+  file: (value: string): string => checked(fileName, 'file', value),
+  files: (value: readonly string[]): readonly string[] => checked(fileNames, 'files', value),
+  output: (value: DumpOutput): DumpOutput => checked(output, 'output', value),
+  openable: (value: string | readonly string[] | Uint8Array): void => {
+    checked(openable, 'path', value);
+  },
+  unflattenable: (value: string | Readable | AsyncIterable<Uint8Array>): void => {
+    checked(unflattenable, 'input', value);
+  },
+  filter: (value: MemoryFilter): MemoryFilter => checked(filter, 'filter', value),
+  write: (value: WriteOptions): WriteOptions => checked(write, 'options', value) as WriteOptions,
+  split: (value: Omit<WriteOptions, 'format' | 'part'>): Omit<WriteOptions, 'format' | 'part'> =>
+    checked(split, 'options', value) as WriteOptions,
+  progress: <T extends FlattenOptions | VerifyOptions>(value: T): T => checked(progress, 'options', value) as T,
+  read: (address: bigint, length: number, value: ReadOptions | undefined): void => {
+    checked(v.bigint('a physical address (a bigint)'), 'address', address);
+    checked(count, 'length', length);
+    if (value !== undefined) checked(read, 'options', value);
+  },
+};
