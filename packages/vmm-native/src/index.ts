@@ -5,6 +5,24 @@ import type { RunControl, RunOptions, RunReport, StreamOptions, StreamReport } f
 export { errnoName } from './errno.js';
 export { BadPageError, VmmError } from './errors.js';
 export {
+  CURRENT_DIRECTORY,
+  fileSystemStatus,
+  linkAt,
+  linkDescriptor,
+  listAttributes,
+  openAt,
+  readDirectory,
+  readLinkAt,
+  removeAttribute,
+  renameAt,
+  setAttribute,
+  statAt,
+  unlinkAt,
+  type FileAttribute,
+  type FileStatus,
+  type FileSystemStatus,
+} from './files.js';
+export {
   ZstdEncoder,
   compressPages,
   decompressPage,
