@@ -1,9 +1,9 @@
+import { closeFile } from '@instar/host-files';
 import { roundUpToSector } from '@instar/operands';
 import { DEVICE_ROLE, IMAGE_FORMAT, INFO_FLAG, InfoResult, NO_PARENT, type ValueOf } from '@instar/shared-abi';
 import { doubtsOf } from './doubts.js';
 import { EngineError } from './errors.js';
 import { quoteName } from './escape.js';
-import { closeFile } from './file-descriptor.js';
 import { formatNumber, READABLE_FORMATS } from './formats.js';
 import { guestInfo, MAX_CHAIN_DEPTH, type GuestContext, type GuestDevice } from './guest.js';
 import { adoptInput, type InputFile } from './input-file.js';

@@ -1,10 +1,10 @@
+import { closeFile, openFile, statFile } from '@instar/host-files';
 import { openBeneath, VmmError } from '@instar/vmm-native';
 import { constants } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { EngineError, describeSystemError, fileError, systemErrorName } from './errors.js';
 import { quoteName } from './escape.js';
-import { closeFile, openFile, statFile } from './file-descriptor.js';
 
 /**
  * Which files an image may draw in. Every caller decides; {@link IMAGE_DIRECTORY_ONLY} is the safe decision.

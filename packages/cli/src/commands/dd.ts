@@ -45,6 +45,7 @@ function toOptions(operands: DdOperands): DdOptions {
     noClobber: operands.noClobber,
     strict: operands.strict,
     forceShare: operands.forceShare,
+    force: operands.force,
   };
 }
 
