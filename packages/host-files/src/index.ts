@@ -23,4 +23,6 @@ export { createNamelessFile } from './nameless-file.js';
 export { directoryOf, nameBytes, nameText } from './names.js';
 export { createOutput } from './output.js';
 export type { OutputFile, OutputRequest } from './output-request.js';
+export { openReference, type OpenedReference } from './reference.js';
+export type { AllowedDirectory } from './allowed-directories.js';
 export { ownStream } from './resolve.js';
