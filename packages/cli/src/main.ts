@@ -1,5 +1,6 @@
 import type * as AbiModule from './commands/abi.js';
 import type * as VmcoreModule from './commands/vmcore.js';
+import { exactArguments } from './exact-arguments.js';
 import { EXIT_CODES } from './exit-codes.js';
 
 const HELP = `Usage: instar COMMAND [ARGUMENT]...
@@ -65,5 +66,5 @@ export async function main(tokens: readonly string[]): Promise<void> {
   // itself comes to counts.
   process.stdout.on('error', ignoreLostReader);
   process.stderr.on('error', ignoreLostReader);
-  process.exitCode = await dispatch(tokens);
+  process.exitCode = await dispatch(exactArguments(tokens));
 }

@@ -135,7 +135,8 @@ async function publish(
   existing: ExistingFile | undefined,
   temporary: TemporaryFile,
 ): Promise<void> {
-  if (existing === undefined) {
+  // One that has a name already is renamed, unless that must not replace what came into being meanwhile.
+  if (existing === undefined && (output.noClobber || output.visible !== true)) {
     try {
       await temporary.publish();
       return;

@@ -1,6 +1,6 @@
 import { deviceSize, unlinkAt } from '@instar/vmm-native';
 import { constants } from 'node:fs';
-import { closeFile, fsync, ftruncate, openIn, statFile } from './descriptors.js';
+import { closeFile, fchmod, fsync, ftruncate, openIn, statFile } from './descriptors.js';
 import { hostFileError } from './errors.js';
 import { lockOutput } from './locks.js';
 import { noSpace, openFolder, roomOf, setLength, syncFolder } from './output-beside.js';
@@ -107,6 +107,7 @@ export async function rewrite(
   } catch (error) {
     throw hostFileError('WRITE_FAILED', output.path, 'cannot be written in place', error);
   }
+  if (output.ownerOnly === true) await fchmod(fd, 0o600).catch(() => undefined);
   let open = true;
   const close = async (): Promise<void> => {
     open = false;

@@ -24,6 +24,8 @@ export interface OutputRequest {
   readonly force: boolean;
   /** Mode 0600, whatever was there before. */
   readonly ownerOnly?: boolean | undefined;
+  /** Refuse block devices. */
+  readonly filesOnly?: boolean | undefined;
   /** The temporary file has a name from the start, so that people see it grow. */
   readonly visible?: boolean | undefined;
   /** Identities of the files that are read. */

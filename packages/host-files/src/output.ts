@@ -70,7 +70,7 @@ function isPlaceOfDevices({ directory }: ResolvedName): boolean {
 }
 
 /** What can be refused by looking at it. */
-function checkExisting({ inputs, noClobber, path }: ResolvedOutput, status: FileStatus): void {
+function checkExisting({ filesOnly, inputs, noClobber, path }: ResolvedOutput, status: FileStatus): void {
   const same = inputs.find((input) => input.identity === identity(status));
   if (same !== undefined) {
     const problem = `is also an input (${same.path}); writing it would destroy the data`;
@@ -78,8 +78,9 @@ function checkExisting({ inputs, noClobber, path }: ResolvedOutput, status: File
   }
   if (noClobber) throw new HostFileError('OUTPUT_EXISTS', 'exists already', path);
   const kind = kindOf(status);
-  if (kind === 'file' || kind === 'block device') return;
+  if (kind === 'file' || (kind === 'block device' && filesOnly !== true)) return;
   const hint = kind === 'fifo' || kind === 'character device' ? '; a stream can be written with of=-' : '';
+  if (filesOnly === true) throw new HostFileError('FILE_NOT_USABLE', 'is no regular file and is not replaced', path);
   const problem = `is ${kindInWords(status)}, not a file that can be written${hint}`;
   throw new HostFileError('FILE_NOT_USABLE', problem, path);
 }

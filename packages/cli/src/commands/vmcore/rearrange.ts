@@ -2,7 +2,7 @@ import { flatten, unflatten, type FlattenOptions } from '@instar/vmcore';
 import { EXIT_CODES } from '../../exit-codes.js';
 import { toJson } from '../../render/json.js';
 import { progressBar } from '../../render/progress.js';
-import type { CommandContext, Flags } from './flags.js';
+import { printWarning, type CommandContext, type Flags } from './flags.js';
 import { outputOf } from './write.js';
 
 async function withProgress(
@@ -12,7 +12,7 @@ async function withProgress(
 ): Promise<number> {
   const bar = process.stderr.isTTY && flags.json !== true && flags.progress !== false ? await progressBar() : undefined;
   const started = performance.now();
-  await work({ onProgress: bar?.update.bind(bar) }).finally(() => {
+  await work({ onProgress: bar?.update.bind(bar), onWarning: printWarning }).finally(() => {
     bar?.close();
   });
   if (flags.json === true) {

@@ -4,6 +4,7 @@ import { toJson } from '../../render/json.js';
 import { progressBar } from '../../render/progress.js';
 import {
   numberOf,
+  printWarning,
   printWarnings,
   usageError,
   withDump,
@@ -24,12 +25,13 @@ async function perform(
   dump: Dump,
   outputs: readonly string[],
   flags: Flags,
-  work: (options: Pick<WriteOptions, 'onProgress'>) => Promise<readonly DumpState[]>,
+  work: (options: Pick<WriteOptions, 'onProgress' | 'onWarning'>) => Promise<readonly DumpState[]>,
 ): Promise<number> {
   if (flags.json !== true) printWarnings(dump);
   const bar = process.stderr.isTTY && flags.json !== true && flags.progress !== false ? await progressBar() : undefined;
   const started = performance.now();
   const states = await work({
+    onWarning: printWarning,
     onProgress: ({ writtenSize, totalSize }) => {
       bar?.update(writtenSize, totalSize);
     },
