@@ -12,5 +12,5 @@ export default defineConfig({
     dts: false,
     minify: true,
   }),
-  noExternal: [/^@instar\/(engine|operands|shared-abi)(\/|$)/],
+  noExternal: [/^@instar\/(engine|host-files|operands|shared-abi)(\/|$)/],
 });

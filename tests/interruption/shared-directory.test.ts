@@ -93,7 +93,7 @@ describe('an output in a directory that others use', () => {
 
   it('does not fail because of a leftover that it may not remove', () => {
     const directory = withDisk();
-    mkdirSync(directory.file('.out.raw.instar-4194000.tmp'));
+    mkdirSync(directory.file('.out.raw.instar-4194000-0123456789abcdef.tmp'));
     instar('dd', 'if=disk.raw', 'of=out.raw', 'count=1').in(directory).must();
     expect(directory.read('out.raw')).toHaveLength(512);
   });

@@ -164,7 +164,7 @@ describe('instar vmcore, when something is wrong', () => {
     ['a stream that is not flattened', ['unflatten', 'dump.elf', 'o'], /is no flattened stream/],
     ['a stream that is flattened already', ['flatten', 'flat', 'o'], /is a flattened stream already/],
     ['a name in no directory', ['convert', 'dump.elf', 'no/o'], /cannot be created: no such file or directory/],
-    ['an output that is a directory', ['convert', 'dump.elf', '.'], /is no regular file/],
+    ['an output that is a directory', ['convert', 'dump.elf', '.'], /is a directory/],
     ['too many threads', ['convert', '--threads', '1000', 'dump.elf', 'o'], /expected 1 to 256/],
     ['an unknown subcommand', ['melt', 'dump.elf'], /unknown command/],
   ];

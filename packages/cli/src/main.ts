@@ -1,5 +1,6 @@
 import type * as AbiModule from './commands/abi.js';
 import type * as VmcoreModule from './commands/vmcore.js';
+import { exactArguments } from './exact-arguments.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { habitsOf, type Habits } from './process/habits.js';
 import { dieOf, endAsInterrupted, handleSignals } from './process/signals.js';
@@ -67,7 +68,7 @@ export async function main(tokens: readonly string[], start?: string): Promise<v
   const how = startOf(start);
   handleSignals(how.ignored);
   watchStandardStreams(how);
-  const exitCode = await dispatch(tokens, habitsOf(how));
+  const exitCode = await dispatch(exactArguments(tokens), habitsOf(how));
   const outcome = await finishStandardStreams();
   endAsInterrupted(exitCode);
   // As a program that does not handle SIGPIPE: no word, and a status that no script takes for success.

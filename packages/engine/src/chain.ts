@@ -1,15 +1,16 @@
+import { closeFile } from '@instar/host-files';
 import { requireVirtualSize } from './size-limits.js';
 import { roundUpToSector } from '@instar/operands';
 import { DEVICE_ROLE, IMAGE_FORMAT, INFO_FLAG, InfoResult, NO_PARENT, type ValueOf } from '@instar/shared-abi';
 import { doubtsOf } from './doubts.js';
 import { EngineError } from './errors.js';
 import { quoteName } from './escape.js';
-import { closeFile } from './file-descriptor.js';
 import { formatNumber } from './format-names.js';
 import { READABLE_FORMATS } from './formats.js';
 import { guestInfo, MAX_CHAIN_DEPTH, type GuestContext, type GuestDevice } from './guest.js';
 import { adoptInput, type InputFile } from './input-file.js';
-import { openReference, type PathPolicy } from './path-policy.js';
+import { openReference, type PathPolicy, type Reference } from './path-policy.js';
+import { checkDataFile, checkRawBacking, type ReferencedFile } from './referenced-file.js';
 
 /** What the guest said of an image. */
 export type ImageInfo = ValueOf<typeof InfoResult>;
@@ -93,11 +94,11 @@ export async function openChain(
     await Promise.all(files.map((file) => closeFile(file.fd)));
   };
 
-  const addReference = async (role: string, name: string, image: string): Promise<InputFile> => {
-    const opened = await openReference({ role, name, image }, references);
-    const file = await adoptInput(opened.fd, opened.path, forceShare);
+  const addReference = async (reference: Reference): Promise<ReferencedFile> => {
+    const { fd, path, scope } = await openReference(reference, references);
+    const file = await adoptInput(fd, path, forceShare);
     files.push(file);
-    return file;
+    return { reference, file, beside: scope === 'beside' };
   };
 
   const addLayer = async (file: InputFile, declared: number, parent: number): Promise<Layer> => {
@@ -115,8 +116,10 @@ export async function openChain(
         throw new EngineError('REFERENCE_MISSING', 'needs an external data file but names none', { file: file.path });
       }
       const name = storedName(info.data_file, info.data_file_len, 'external data file', file.path);
-      dataFile = await addReference('external data file', name, file.path);
+      const added = await addReference({ role: 'external data file', name, image: file.path });
+      dataFile = added.file;
       refuseLoop(files, dataFile);
+      checkDataFile(added, info);
       devices.push(inputDevice(dataFile, DEVICE_ROLE.values.DATA_FILE, 0, device));
     }
     const isDeclared = declared !== IMAGE_FORMAT.values.PROBE;
@@ -136,9 +139,10 @@ export async function openChain(
         });
       }
       const name = storedName(info.backing_file, info.backing_file_len, 'backing file', file.path);
-      const backing = await addReference('backing file', name, file.path);
-      refuseLoop(files, backing);
-      layer = await addLayer(backing, declaredFormat(info, file.path), layer.device);
+      const added = await addReference({ role: 'backing file', name, image: file.path });
+      refuseLoop(files, added.file);
+      layer = await addLayer(added.file, declaredFormat(info, file.path), layer.device);
+      if (layer.info.format === IMAGE_FORMAT.values.RAW) checkRawBacking(added, info);
     }
     return { layers, devices, files, doubts, close };
   } catch (error) {
@@ -156,10 +160,14 @@ function refuseLoop(files: readonly InputFile[], added: InputFile): void {
   }
 }
 
+/** What QEMU calls the way to bytes as they are, which some tools declare as the format. */
+const PLAIN_BYTES = new Set(['file', 'host_device']);
+
 /** The backing format that an image declares; it is then believed, never probed again. */
 function declaredFormat(info: ImageInfo, image: string): number {
   if (info.backing_format_len === 0) return 0;
-  const name = storedName(info.backing_format, info.backing_format_len, 'backing format', image);
+  const stored = storedName(info.backing_format, info.backing_format_len, 'backing format', image);
+  const name = PLAIN_BYTES.has(stored) ? 'raw' : stored;
   const number = formatNumber(name);
   if (number === undefined || !(READABLE_FORMATS as readonly string[]).includes(name)) {
     throw new EngineError(

@@ -41,6 +41,8 @@ export interface DdOptions {
   readonly forceShare?: boolean | undefined;
   /** Refuse an image that is not whole, in place of a warning and zeros. */
   readonly strict?: boolean | undefined;
+  /** Write to a block device that is mounted or otherwise in use. */
+  readonly force?: boolean | undefined;
 }
 
 /** What dd did. */

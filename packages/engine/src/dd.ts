@@ -1,16 +1,24 @@
+import { ownStream, type OutputFile } from '@instar/host-files';
 import { ddWindow, roundUpToSector } from '@instar/operands';
 import { CONVERT_FLAG, DEVICE_FLAG, DEVICE_ROLE, IMAGE_FORMAT, NO_PARENT } from '@instar/shared-abi';
 import { openChain, type Chain } from './chain.js';
-import { checkOptions, seekOffset, warnOfSkip, type DdOptions, type DdRequest, type DdResult } from './dd-request.js';
+import {
+  checkOptions,
+  seekOffset,
+  warnOfSkip,
+  type DdOptions,
+  type DdRequest,
+  type DdResult,
+  type Endpoint,
+} from './dd-request.js';
 import { EngineError } from './errors.js';
 import { formatName } from './format-names.js';
 import { forcedFormat } from './formats.js';
 import { guestConvert, type ConvertOutcome, type GuestContext, type GuestDevice } from './guest.js';
 import { openInput } from './input-file.js';
 import { guestContext, type OperationControl } from './operation.js';
-import { createOutput } from './output-file.js';
-import { abandonQuietly, type OutputFile } from './output-request.js';
 import { checkControl } from './options/control.js';
+import { abandonQuietly, openOutputFile } from './output.js';
 import { requireOutputSize } from './size-limits.js';
 import { ddFromStream, streamOutput } from './stream.js';
 
@@ -30,8 +38,8 @@ function qcow2Limit(bytes: bigint): bigint {
  */
 export async function dd(options: DdOptions, givenControl: OperationControl = {}): Promise<DdResult> {
   const started = performance.now();
-  const request = checkOptions(options);
   const control = checkControl(givenControl);
+  const request = checkOptions(await withOwnStreams(options));
   const { input } = request;
   if ('stream' in input) return ddFromStream(request, input.stream, control, started);
   const probe = forcedFormat(request.inputFormat, input.path);
@@ -49,6 +57,16 @@ export async function dd(options: DdOptions, givenControl: OperationControl = {}
   } finally {
     await chain.close();
   }
+}
+
+/** A name that leads to a stream which this process has open (`/dev/stdout` in a pipe) means that stream. */
+async function withOwnStreams(options: DdOptions): Promise<DdOptions> {
+  const through = async (endpoint: Endpoint, use: 'input' | 'output'): Promise<Endpoint> => {
+    const stream = 'path' in endpoint ? await ownStream(endpoint.path, use) : undefined;
+    return stream === undefined ? endpoint : { stream };
+  };
+  const { input, output } = options;
+  return { ...options, input: await through(input, 'input'), output: await through(output, 'output') };
 }
 
 async function copyWindow(
@@ -72,9 +90,10 @@ async function copyWindow(
   const exact = stream || request.seek !== undefined || request.outputSize !== undefined;
   const rawLength = exact ? bytes : roundUpToSector(bytes);
   requireOutputSize(raw ? rawLength : qcow2Limit(bytes), context.limits, request.outputName);
-  const output = await openOutput(request, chain, raw ? rawLength : qcow2Limit(bytes), control);
+  const output = await openOutput(request, chain, raw ? rawLength : qcow2Limit(bytes), bytes, control);
   try {
-    const limit = output.start + (raw ? rawLength : qcow2Limit(bytes));
+    const wanted = output.start + (raw ? rawLength : qcow2Limit(bytes));
+    const limit = output.room === undefined || output.room > wanted ? wanted : output.room;
     const devices: GuestDevice[] = [
       request.inputSize === undefined ? topDevice : withForcedSize(topDevice, request.inputSize),
       ...chain.devices.slice(1),
@@ -137,19 +156,26 @@ async function openOutput(
   request: DdRequest,
   chain: Chain,
   limit: bigint,
+  bytes: bigint,
   control: OperationControl,
 ): Promise<OutputFile> {
   if ('stream' in request.output) return streamOutput(request.output.stream, request.outputSize, control.signal);
-  return createOutput({
-    path: request.output.path,
-    limit,
-    length: request.outputSize,
-    sparse: request.sparse === true,
-    noClobber: request.noClobber === true,
-    inPlaceAt: seekOffset(request),
-    forceShare: request.forceShare === true,
-    inputs: chain.files,
-  });
+  return openOutputFile(
+    {
+      path: request.output.path,
+      limit,
+      // Tables come on top, but how many is for the guest to say.
+      atLeast: bytes < limit && request.sparse !== true ? bytes : undefined,
+      length: request.outputSize,
+      sparse: request.sparse === true,
+      noClobber: request.noClobber === true,
+      inPlaceAt: seekOffset(request),
+      forceShare: request.forceShare === true,
+      force: request.force === true,
+      inputs: chain.files.map((file) => ({ identity: file.identity, path: file.path })),
+    },
+    control,
+  );
 }
 
 function withForcedSize(device: GuestDevice, size: bigint): GuestDevice {

@@ -1,4 +1,10 @@
-import { errnoName } from '@instar/vmm-native';
+import {
+  describeSystemError,
+  HostFileError,
+  hostFileError,
+  systemErrorName,
+  type HostFileErrorCode,
+} from '@instar/host-files';
 import { escapeText } from './escape.js';
 
 /** Where in a file an error was met. */
@@ -83,45 +89,11 @@ function place({ field, offset, value, expected = '' }: ErrorLocation): string {
   return ` (${escapeText(field)} at offset ${offset} is ${readable(field, value)}${rest})`;
 }
 
-/** Short sentences for system errors that users meet. */
-const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied',
-  EBADF: 'the descriptor is closed, or open for the other direction only',
-  EDQUOT: 'the disk quota is exhausted',
-  EFBIG: 'the file would be larger than its file system or limit allows',
-  EISDIR: 'is a directory',
-  EIO: 'input/output error',
-  ELOOP: 'too many symbolic links',
-  EMEDIUMTYPE: 'the medium has the wrong type',
-  EMFILE: 'too many open files of this process; raise ulimit -n (RLIMIT_NOFILE)',
-  ENFILE: 'too many open files on this machine',
-  ENOMEM: 'out of memory; a limit on the address space (ulimit -v, RLIMIT_AS) may be too low',
-  ENAMETOOLONG: 'the name is too long',
-  ENOENT: 'no such file or directory',
-  ENOSPC: 'no space left on device',
-  ENOTDIR: 'a part of the path is not a directory',
-  ENXIO: 'no such device',
-  EPERM: 'operation not permitted',
-  EPIPE: 'the reader of the output is gone',
-  EREMOTEIO: 'the remote end of the device failed',
-  EROFS: 'the file system is read-only',
-  ESTALE: 'the file is gone from its network file system',
-  ETXTBSY: 'the file is being executed',
-  EXDEV: 'the name leads out of its directory',
-};
+export { describeSystemError, systemErrorName };
 
-/** The name of a system error, where `error` is one. */
-export function systemErrorName(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
-  if (/^E[A-Z0-9]+$/.test(error.code)) return error.code;
-  // Node has no name for some, and says `Unknown system error -122`.
-  return 'errno' in error && typeof error.errno === 'number' && error.errno < 0 ? errnoName(-error.errno) : undefined;
-}
-
-/** A sentence for a system error, with its name. */
-export function describeSystemError(name: string): string {
-  const sentence = SYSTEM_ERRORS[name];
-  return sentence === undefined ? `system error ${name}` : `${sentence} (${name})`;
+/** An error of a file of the host as one of this package. */
+export function fromHostFile(error: HostFileError): EngineError {
+  return new EngineError(error.code, escapeText(error.problem), { file: error.file, cause: error.cause ?? error });
 }
 
 /** Whether a system error says that there is no room for what was to be written. */
@@ -135,10 +107,16 @@ export function systemError(name: string): Error {
 }
 
 /** Wraps a failed system call on a file. */
-export function fileError(code: EngineErrorCode, file: string, doing: string, error: unknown): EngineError {
+export function fileError(code: HostFileErrorCode, file: string, doing: string, error: unknown): EngineError {
   if (error instanceof EngineError) return error;
-  const name = systemErrorName(error);
-  const why = name === undefined ? (error instanceof Error ? error.message : String(error)) : describeSystemError(name);
-  const chosen = name !== undefined && isNoSpace(name) ? 'NO_SPACE' : code;
-  return new EngineError(chosen, `${doing}: ${why}`, { file, cause: error });
+  return fromHostFile(hostFileError(code, file, doing, error));
+}
+
+/** Calls something of the package of the host's files, and turns its errors into those of this package. */
+export async function withEngineErrors<T>(action: () => Promise<T> | T): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw error instanceof HostFileError ? fromHostFile(error) : error;
+  }
 }

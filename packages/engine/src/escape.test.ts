@@ -11,6 +11,7 @@ describe('escapeText', () => {
     ['\u202e\u2066\u200b\u2028\ufeff', String.raw`\u{202e}\u{2066}\u{200b}\u{2028}\u{feff}`],
     ['\u{e0041}', String.raw`\u{e0041}`],
     ['\ud800', String.raw`\u{d800}`],
+    ['a\udcfe', String.raw`a\xfe`],
     [String.raw`\x1b`, String.raw`\\x1b`],
   ])('%j', ([text, escaped]) => {
     expect(escapeText(text)).toBe(escaped);

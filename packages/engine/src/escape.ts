@@ -10,6 +10,8 @@ export function escapeText(text: string): string {
   return text.replace(UNPRINTABLE, (character) => {
     if (character === '\\') return '\\\\';
     const code = character.codePointAt(0) ?? 0;
+    // A byte of a file name that is no UTF-8.
+    if (code >= 0xdc80 && code <= 0xdcff) return `\\x${(code - 0xdc00).toString(16)}`;
     return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
   });
 }

@@ -73,7 +73,7 @@ export interface GuestContext {
 }
 
 /** Layers that a backing chain may have. */
-export const MAX_CHAIN_DEPTH = 16;
+export const MAX_CHAIN_DEPTH = 60;
 const PROGRESS_INTERVAL_MS = 100;
 
 async function run(

@@ -1,3 +1,4 @@
+import { closeFile } from '@instar/host-files';
 import {
   DEVICE_ROLE,
   IMAGE_FORMAT,
@@ -11,7 +12,6 @@ import { inputDevice, openChain, type ImageInfo, type Layer } from './chain.js';
 import { contentOf, type RawContent } from './content.js';
 import { doubtsOf } from './doubts.js';
 import { EngineError } from './errors.js';
-import { closeFile } from './file-descriptor.js';
 import { formatName } from './format-names.js';
 import { forcedFormat } from './formats.js';
 import { guestInfo, type GuestContext } from './guest.js';

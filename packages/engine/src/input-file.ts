@@ -1,7 +1,7 @@
-import { deviceSize, hasBytes, lockForReading } from '@instar/vmm-native';
+import { closeFile, identity, kindInWords, lockInput, openFile, statFile } from '@instar/host-files';
+import { deviceSize, hasBytes } from '@instar/vmm-native';
 import { constants } from 'node:fs';
-import { EngineError, fileError, systemErrorName } from './errors.js';
-import { closeFile, identity, kindOf, openFile, statFile } from './file-descriptor.js';
+import { EngineError, fileError, withEngineErrors } from './errors.js';
 
 /** A file that is read. It is opened once: what was checked is what is read. */
 export interface InputFile {
@@ -36,7 +36,12 @@ export async function adoptInput(fd: number, path: string, forceShare: boolean):
     const stats = await statFile(fd);
     if (!stats.isFile() && !stats.isBlockDevice()) {
       const hint = stats.isFIFO() || stats.isCharacterDevice() ? '; a stream can be read with if=-' : '';
-      throw new EngineError('FILE_NOT_USABLE', `is ${kindOf(stats)}, not an image file${hint}`, { file: path });
+      throw new EngineError('FILE_NOT_USABLE', `is ${kindInWords(stats)}, not an image file${hint}`, { file: path });
+    }
+    if (!forceShare) {
+      await withEngineErrors(() => {
+        lockInput(fd, path);
+      });
     }
     if (stats.isFile() && stats.size === 0n && hasBytes(fd)) {
       throw new EngineError(
@@ -45,31 +50,10 @@ export async function adoptInput(fd: number, path: string, forceShare: boolean):
         { file: path },
       );
     }
-    if (!forceShare) lockInput(fd, path);
     const size = stats.isFile() ? stats.size : deviceSize(fd);
     return { fd, path, size, allocated: stats.blocks * 512n, identity: identity(stats) };
   } catch (error) {
     await closeFile(fd);
     throw error;
   }
-}
-
-function lockInput(fd: number, path: string): void {
-  const inUse = (): EngineError =>
-    new EngineError(
-      'INPUT_IN_USE',
-      'another process is writing this image (it holds its write lock), so its content may change while it is read; ' +
-        'stop that process, or read it all the same with -U',
-      { file: path },
-    );
-  let free: boolean;
-  try {
-    free = lockForReading(fd);
-  } catch (error) {
-    const name = systemErrorName(error);
-    if (name === 'EAGAIN' || name === 'EACCES') throw inUse();
-    // A file system without locks cannot say who else uses the file; QEMU goes on there, too.
-    return;
-  }
-  if (!free) throw inUse();
 }

@@ -1,24 +1,27 @@
-import { openBeneath, VmmError } from '@instar/vmm-native';
-import { constants } from 'node:fs';
-import { realpath } from 'node:fs/promises';
-import path from 'node:path';
-import { EngineError, describeSystemError, fileError, systemErrorName } from './errors.js';
-import { quoteName } from './escape.js';
-import { closeFile, openFile, statFile } from './file-descriptor.js';
+import { directoryOf, HostFileError, openReference as openBelow, type OpenedReference } from '@instar/host-files';
+import { EngineError } from './errors.js';
+import { escapeText, quoteName } from './escape.js';
 
 /**
- * Which files an image may draw in. Every caller decides; {@link IMAGE_DIRECTORY_ONLY} is the safe decision.
+ * Which files an image may draw in. Every caller decides; {@link NO_REFERENCES} is the decision for images from strangers.
  */
 export interface PathPolicy {
   /** Whether an image may name another file at all. */
   readonly references: 'refuse' | 'within-directories';
-  /** Directories besides that of the image that names the file. */
+  /**
+   * Directories besides that of the image that names the file. All below them is allowed, block devices too; beside the
+   * image only files that are not hidden, and none of its subdirectories.
+   */
   readonly allowedDirectories: readonly string[];
 }
 
-/** A referenced file must lie, after all symbolic links, in the directory of the image that names it. */
+/**
+ * A referenced file must lie, after all symbolic links, in the directory of the image that names it; one of no format must
+ * have the size of a disk. Not for directories in which images of several people lie: another one's image could be drawn
+ * in.
+ */
 export const IMAGE_DIRECTORY_ONLY: PathPolicy = { references: 'within-directories', allowedDirectories: [] };
-/** No image may name another file. */
+/** No image may name another file: the policy for images from strangers. */
 export const NO_REFERENCES: PathPolicy = { references: 'refuse', allowedDirectories: [] };
 
 /** A name that an image holds. */
@@ -31,40 +34,27 @@ export interface Reference {
   readonly image: string;
 }
 
+/** What other programs take for more than a name; `file:` is the plain name behind it. */
+const PROTOCOL =
+  /^(?:json|nbd|nbd\+unix|https?|ftps?|ssh|sftp|iscsi|rbd|nfs|gluster(?:\+\w+)?|fat|vvfat|host_device|host_cdrom|blkdebug|blkverify|quorum|nvme|null-co|null-aio|fd):/;
+const PLAIN_FILE = /^file:(?:\/\/(?=\/))?/;
+
 /** The path that a name in an image leads to: relative names begin in the image's directory. Nothing is normalised. */
 export function combinePath(image: string, name: string): string {
-  return path.isAbsolute(name) ? name : `${image.slice(0, image.lastIndexOf('/') + 1)}${name}`;
+  const plain = name.replace(PLAIN_FILE, '');
+  return plain.startsWith('/') ? plain : `${image.slice(0, image.lastIndexOf('/') + 1)}${plain}`;
 }
 
-/** A referenced file that was opened. */
-export interface OpenedReference {
-  readonly fd: number;
-  /** Path as composed from the name, for messages. */
-  readonly path: string;
-}
-
-async function resolveDirectory(directory: string): Promise<string | undefined> {
-  try {
-    return await realpath(directory);
-  } catch {
-    // A directory that does not exist allows nothing.
-    return undefined;
-  }
-}
-
-function relativeInside(directory: string, file: string): string | undefined {
-  const relative = path.relative(directory, file);
-  const outside = relative === '' || relative === '..' || relative.startsWith(`..${path.sep}`);
-  return outside || path.isAbsolute(relative) ? undefined : relative;
-}
+/** A file that an image names and that is open, with its path as composed from the name, for messages. */
+export type ReferenceFile = OpenedReference & { readonly path: string };
 
 /**
- * Opens a file that an image names, read-only, if the policy allows it. The check is made on what the name leads to
- * after all symbolic links, and the open itself cannot leave the allowed directory (openat2, RESOLVE_BENEATH).
- * Names are plain paths: no protocol prefix means anything.
+ * Opens a file that an image names, read-only, if the policy allows it. The text of the name is decided on before anything
+ * is looked up; a refused name touches nothing, and the refusal is the same whether or not there is such a file.
+ * Names are plain paths: no protocol means anything.
  * @throws EngineError `PATH_REFUSED`, `REFERENCE_MISSING` or `READ_FAILED`
  */
-export async function openReference(reference: Reference, policy: PathPolicy): Promise<OpenedReference> {
+export async function openReference(reference: Reference, policy: PathPolicy): Promise<ReferenceFile> {
   const { role, name, image } = reference;
   const quoted = quoteName(name);
   if (policy.references === 'refuse') {
@@ -72,51 +62,22 @@ export async function openReference(reference: Reference, policy: PathPolicy): P
       file: image,
     });
   }
-  const imageDirectory = path.dirname(image);
-  const target = combinePath(image, name);
-  let real: string;
+  const protocol = PROTOCOL.exec(name)?.[0];
+  if (protocol !== undefined) {
+    const problem = `its ${role} ${quoted} is written as ${protocol} and only plain file names are followed`;
+    throw new EngineError('PATH_REFUSED', problem, { file: image });
+  }
   try {
-    real = await realpath(target);
+    const opened = await openBelow(image, name.replace(PLAIN_FILE, ''), [
+      ...policy.allowedDirectories.map((path) => ({ path, scope: 'below' }) as const),
+      { path: directoryOf(image), scope: 'beside' },
+    ]);
+    return { ...opened, path: combinePath(image, name) };
   } catch (error) {
-    const why = describeSystemError(systemErrorName(error) ?? 'EIO');
-    throw new EngineError('REFERENCE_MISSING', `its ${role} ${quoted} cannot be found: ${why}`, {
+    if (!(error instanceof HostFileError)) throw error;
+    throw new EngineError(error.code, `its ${role} ${quoted} ${escapeText(error.problem)}`, {
       file: image,
-      cause: error,
+      cause: error.cause,
     });
   }
-  for (const allowed of [imageDirectory, ...policy.allowedDirectories]) {
-    const directory = await resolveDirectory(allowed);
-    const relative = directory === undefined ? undefined : relativeInside(directory, real);
-    if (directory === undefined || relative === undefined) continue;
-    const fd = await openInside(directory, relative, reference);
-    if (!(await statFile(fd)).isFile()) {
-      await closeFile(fd);
-      throw new EngineError('PATH_REFUSED', `its ${role} ${quoted} is not a regular file`, { file: image });
-    }
-    return { fd, path: target };
-  }
-  throw new EngineError(
-    'PATH_REFUSED',
-    `its ${role} ${quoted} lies outside the directories that it may use; allow its directory with --allow-path if you ` +
-      'trust the image',
-    { file: image },
-  );
-}
-
-async function openInside(directory: string, relative: string, { role, name, image }: Reference): Promise<number> {
-  try {
-    return openBeneath(directory, relative);
-  } catch (error) {
-    if (error instanceof VmmError && error.code === 'ENOSYS') return openWithoutBeneath(directory, relative, image);
-    throw fileError('READ_FAILED', image, `its ${role} ${quoteName(name)} cannot be opened`, error);
-  }
-}
-
-/** For kernels without openat2 (before 5.6): the last component is no link, and what was opened is compared. */
-async function openWithoutBeneath(directory: string, relative: string, image: string): Promise<number> {
-  const file = path.join(directory, relative);
-  const fd = await openFile(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
-  if ((await realpath(`/proc/self/fd/${fd}`)) === file) return fd;
-  await closeFile(fd);
-  throw new EngineError('PATH_REFUSED', 'a referenced file was replaced while it was opened', { file: image });
 }

@@ -12,7 +12,7 @@ import {
 import { runGuest, VmmError, type RunReport } from '@instar/vmm-native';
 import { convertGuestPath } from '@instar/convert-guest';
 import { constants } from 'node:fs';
-import { closeFile, openFile, statFile } from './file-descriptor.js';
+import { closeFile, openFile, statFile } from '@instar/host-files';
 import { guestImage, sandboxProblem, type Sandbox } from './sandbox.js';
 
 /** What works here. */

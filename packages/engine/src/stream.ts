@@ -1,13 +1,12 @@
+import { closeFile, identity, openFile, statFile, type OutputFile } from '@instar/host-files';
 import { MAX_SIZE, ddWindow, roundUpToSector } from '@instar/operands';
 import { copyStream, createControl, VmmError, type StreamOptions, type StreamReport } from '@instar/vmm-native';
 import { constants } from 'node:fs';
 import { seekOffset, warnOfSkip, type DdRequest, type DdResult } from './dd-request.js';
 import type { OperationControl } from './operation.js';
 import { describeSystemError, EngineError, fileError } from './errors.js';
-import { closeFile, identity, openFile, statFile } from './file-descriptor.js';
+import { abandonQuietly, openOutputFile } from './output.js';
 import { requireOutputSize, requireVirtualSize } from './size-limits.js';
-import { createOutput } from './output-file.js';
-import { abandonQuietly, type OutputFile } from './output-request.js';
 
 const PROGRESS_INTERVAL_MS = 100;
 const ZEROS = '/dev/zero';
@@ -17,6 +16,7 @@ export function streamOutput(fd: number, exactLength: bigint | undefined, signal
   return {
     fd,
     start: 0n,
+    room: undefined,
     fresh: false,
     async finish(length) {
       if (exactLength === undefined || exactLength <= length) return length;
@@ -105,7 +105,7 @@ export async function ddFromStream(
   const toStream = 'stream' in target;
   const output = toStream
     ? streamOutput(target.stream, outputSize, control.signal)
-    : await createStreamTarget(request, target.path, source);
+    : await createStreamTarget(request, target.path, source, control);
   try {
     const { skipped, copied } = await cancellable(
       {
@@ -146,17 +146,26 @@ export async function ddFromStream(
   }
 }
 
-async function createStreamTarget(request: DdRequest, path: string, source: number): Promise<OutputFile> {
+async function createStreamTarget(
+  request: DdRequest,
+  path: string,
+  source: number,
+  control: OperationControl,
+): Promise<OutputFile> {
   const stats = await statFile(source);
-  return createOutput({
-    path,
-    limit: 0n,
-    length: request.outputSize,
-    sparse: false,
-    noClobber: request.noClobber === true,
-    inPlaceAt: seekOffset(request),
-    forceShare: request.forceShare === true,
-    // A redirected file is an input as well: reading what was just written would never end.
-    inputs: [{ identity: identity(stats), path: 'standard input' }],
-  });
+  return openOutputFile(
+    {
+      path,
+      limit: 0n,
+      length: request.outputSize,
+      sparse: false,
+      noClobber: request.noClobber === true,
+      inPlaceAt: seekOffset(request),
+      forceShare: request.forceShare === true,
+      force: request.force === true,
+      // A redirected file is an input as well: reading what was just written would never end.
+      inputs: [{ identity: identity(stats), path: 'standard input' }],
+    },
+    control,
+  );
 }

@@ -79,7 +79,7 @@ describe('tokens, judged by qemu-img dd', () => {
     [[...FILES, '--', 'bs=1k']],
     [['--', '--', ...FILES]],
     [['--force-share', ...FILES]],
-    [['--force', ...FILES]],
+    [['--force-', ...FILES]],
     [['--force-share=1', ...FILES]],
     [['-O', 'zip', ...FILES]],
     [['-O', 'zip', '-O', 'raw', ...FILES]],

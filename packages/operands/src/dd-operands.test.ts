@@ -32,6 +32,7 @@ describe('parseDd', () => {
       skip: 0n,
       conv: { sparse: false },
       outputFormat: 'raw',
+      force: false,
       forceShare: false,
       progress: false,
       json: false,

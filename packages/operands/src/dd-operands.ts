@@ -51,6 +51,8 @@ export interface DdOperands {
   readonly outputFormat: OutputFormat;
   /** `-U`: open the input although another process has locked it. */
   readonly forceShare: boolean;
+  /** `--force`: write to a block device that is mounted or otherwise in use. */
+  readonly force: boolean;
   /** `-p`: show a progress bar. */
   readonly progress: boolean;
   /** `--json`: print the result as a JSON record. */
@@ -70,6 +72,7 @@ const OPTIONS = [
   { name: 'inputFormat', long: 'format', short: 'f', argument: 'the format of the input' },
   { name: 'outputFormat', long: 'output-format', short: 'O', argument: 'the format of the output' },
   { name: 'forceShare', long: 'force-share', short: 'U' },
+  { name: 'force', long: 'force' },
   { name: 'progress', long: 'progress', short: 'p' },
   { name: 'json', long: 'json' },
   { name: 'noClobber', long: 'no-clobber' },
@@ -119,6 +122,7 @@ export function parseDd(tokens: readonly string[]): DdOperands | DdHelp {
     skip: 0n,
     conv: { sparse: false },
     forceShare: false,
+    force: false,
     progress: false,
     json: false,
     noClobber: false,
@@ -161,6 +165,9 @@ function applyOption(draft: Draft, name: Exclude<OptionName, 'help'>, value: str
       return;
     case 'forceShare':
       draft.forceShare = true;
+      return;
+    case 'force':
+      draft.force = true;
       return;
     case 'progress':
       draft.progress = true;

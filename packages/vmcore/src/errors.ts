@@ -16,6 +16,8 @@ export type VmcoreErrorCode =
   | 'PAGE_EXCLUDED'
   /** There is nothing to write. */
   | 'NOTHING_TO_DUMP'
+  /** An output is also an input. */
+  | 'SAME_FILE'
   /** An argument of a call contradicts itself. */
   | 'INVALID_ARGUMENT'
   /** An argument of a call, or an option, is unknown or of the wrong type. */

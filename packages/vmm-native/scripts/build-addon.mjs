@@ -17,3 +17,4 @@ function build(crate, declarations, more = []) {
 
 build('instar-addon', '../../src/generated/native.d.ts');
 build('instar-pages-addon', '../../src/generated/pages.d.ts', ['--config-path', 'napi-pages.json']);
+build('instar-files-addon', '../../src/generated/files.d.ts', ['--config-path', 'napi-files.json']);

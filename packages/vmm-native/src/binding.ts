@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import type * as Files from './generated/files.js';
 import type * as Native from './generated/native.js';
 import type * as Pages from './generated/pages.js';
 import { VmmError } from './errors.js';
@@ -54,4 +55,12 @@ export function binding(): typeof Native {
  */
 export function pagesBinding(): typeof Pages {
   return load('instar-pages.linux-x64-gnu.node') as typeof Pages;
+}
+
+/**
+ * The native part that makes the system calls on files that node has no function for.
+ * @throws VmmError `UNSUPPORTED_PLATFORM` as {@link binding} does.
+ */
+export function filesBinding(): typeof Files {
+  return load('instar-files.linux-x64-gnu.node') as typeof Files;
 }

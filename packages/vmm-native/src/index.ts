@@ -7,6 +7,24 @@ export { objectMessage, optionProblem, optionSentence } from './option-problem.j
 export type { OptionProblem, SchemaIssue } from './option-problem.js';
 export { BadPageError, VmmError } from './errors.js';
 export {
+  CURRENT_DIRECTORY,
+  fileSystemStatus,
+  linkAt,
+  linkDescriptor,
+  listAttributes,
+  openAt,
+  readDirectory,
+  readLinkAt,
+  removeAttribute,
+  renameAt,
+  setAttribute,
+  statAt,
+  unlinkAt,
+  type FileAttribute,
+  type FileStatus,
+  type FileSystemStatus,
+} from './files.js';
+export {
   ZstdEncoder,
   compressPages,
   decompressPage,

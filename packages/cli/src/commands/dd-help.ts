@@ -23,6 +23,7 @@ Options:
       --json               print the result, or the error, as a JSON record
       --no-clobber         refuse an output that exists
       --strict             refuse an input that is not whole: what is missing reads as zeros
+      --force              write to a block device that is mounted or in use
       --sandbox KIND       kvm, process or auto (default: kvm where it works, else process)
       --allow-path DIR     let the image use backing and data files in DIR as well; may be repeated
       --no-backing         refuse images that refer to other files
@@ -35,7 +36,8 @@ A raw output is padded to whole sectors of 512 bytes; osize= gives an exact leng
 By default a backing file must lie in the directory of the image that names it.
 
 The output is written beside its final name and put in place when it is complete: after a failure or Ctrl-C a file
-that existed before is as it was.
+that existed before is as it was. Block devices, open files (/dev/fd/N) and files that a replacement would damage
+(hard links, mounts, owners or labels that cannot be kept) are written in place, which a warning says.
 
 Dumps are off by default, because they hold data of the images. FILE has mode 0600, passphrases in it are zeroed; a
 name that ends in .zst is compressed.

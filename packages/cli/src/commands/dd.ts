@@ -49,6 +49,7 @@ function toOptions(operands: DdOperands, habits: Habits): DdOptions {
     noClobber: operands.noClobber,
     strict: operands.strict,
     forceShare: operands.forceShare,
+    force: operands.force,
   };
 }
 

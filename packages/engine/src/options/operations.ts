@@ -40,6 +40,7 @@ const dd = options({
   noClobber: v.optional(yesNo),
   forceShare: v.optional(yesNo),
   strict: v.optional(yesNo),
+  force: v.optional(yesNo),
 } satisfies Fields<DdOptions>);
 
 const info = options({

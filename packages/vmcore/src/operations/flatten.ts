@@ -2,6 +2,7 @@ import { checkAborted, VmcoreError } from '../errors.js';
 import { check } from '../options/calls.js';
 import { OutputFile } from '../sink/output-file.js';
 import { flattenedSink, writableAppender } from '../sink/sequential.js';
+import { checkStream } from '../sink/stream-identity.js';
 import { fillFrom } from '../source/byte-source.js';
 import { fileSource } from '../source/file-source.js';
 import { isFlattened } from '../source/flattened-source.js';
@@ -18,11 +19,13 @@ export interface FlattenOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called with bytes done and bytes to do (0 when that is not known). */
   readonly onProgress?: ((done: bigint, total: bigint) => void) | undefined;
+  /** Called with sentences that a user should see. */
+  readonly onWarning?: ((warning: string) => void) | undefined;
 }
 
 /**
  * Writes any dump file as a flattened stream.
- * @throws VmcoreError `INVALID_ARGUMENT` when it is one already, `READ_FAILED`, `WRITE_FAILED`, `ABORTED`
+ * @throws VmcoreError `INVALID_ARGUMENT` when it is one already, `SAME_FILE`, `READ_FAILED`, `WRITE_FAILED`, `ABORTED`
  */
 export async function flatten(file: string, output: DumpOutput, options: FlattenOptions = {}): Promise<void> {
   check.file(file);
@@ -34,8 +37,12 @@ export async function flatten(file: string, output: DumpOutput, options: Flatten
     if (isFlattened(start.subarray(0, await source.read(0n, start)))) {
       throw new VmcoreError('INVALID_ARGUMENT', 'is a flattened stream already', { file });
     }
+    const inputs = source.identity === undefined ? [] : [{ path: file, identity: source.identity }];
+    if ('stream' in output) await checkStream(output.stream, inputs);
     const appender =
-      'file' in output ? await OutputFile.create(output.file) : writableAppender(output.stream, options.signal);
+      'file' in output
+        ? await OutputFile.create(output.file, { inputs, onWarning: options.onWarning })
+        : writableAppender(output.stream, options.signal);
     const sink = flattenedSink(appender);
     try {
       const buffer = new Uint8Array(CHUNK);

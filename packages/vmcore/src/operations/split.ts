@@ -1,13 +1,25 @@
+import { closeFile, identity, openFile, statFile } from '@instar/host-files';
+import { constants } from 'node:fs';
 import { VmcoreError } from '../errors.js';
 import type { MemoryImage } from '../image.js';
 import { check } from '../options/calls.js';
+import type { NamedInput } from '../source/byte-source.js';
 import type { DumpState } from '../write/dump-state.js';
 import { partBounds } from '../write/page-count.js';
-import { writeDump, type WriteOptions } from '../write/write-dump.js';
+import { writePart, type WriteOptions } from '../write/write-dump.js';
 import { abortable } from './filter.js';
 
 /** Most parts of a split dump. */
 const MAX_PARTS = 64;
+
+async function identityOf(file: string): Promise<string> {
+  const fd = await openFile(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    return identity(await statFile(fd));
+  } finally {
+    await closeFile(fd);
+  }
+}
 
 /**
  * Writes a dump as several kdump-compressed files with about as many pages each (makedumpfile --split).
@@ -32,9 +44,11 @@ export async function splitDump(
   const bounds = await partBounds(abortable(image, options.signal), files.length);
   const time = options.time ?? new Date();
   const states: DumpState[] = [];
+  const written: NamedInput[] = [];
   for (const [index, file] of files.entries()) {
     const part = { startPfn: bounds[index] ?? 0n, endPfn: bounds[index + 1] ?? 0n };
-    states.push(await writeDump(image, { file }, { ...options, time, format: 'kdump', part }));
+    states.push(await writePart(image, file, { ...options, time, format: 'kdump', part }, written));
+    written.push({ path: file, identity: await identityOf(file) });
   }
   return states;
 }

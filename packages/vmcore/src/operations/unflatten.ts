@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { checkAborted, VmcoreError } from '../errors.js';
 import { check } from '../options/calls.js';
 import { OutputFile } from '../sink/output-file.js';
+import { streamIdentity } from '../sink/stream-identity.js';
 import { WriteGroups } from '../sink/write-groups.js';
 import { fileSource } from '../source/file-source.js';
 import { checkRecord } from '../source/flattened-index.js';
@@ -20,6 +21,7 @@ interface Pieces {
   readonly size: bigint;
   /** The next piece; undefined at the end. */
   next(): Promise<Uint8Array | undefined>;
+  readonly identity?: string | undefined;
   close(): Promise<void>;
 }
 
@@ -32,6 +34,7 @@ async function piecesOfFile(file: string): Promise<Pieces> {
   return {
     name: file,
     size: source.size,
+    identity: source.identity,
     async next() {
       const buffer = buffers[turn % 2 === 0 ? 0 : 1];
       turn += 1;
@@ -181,7 +184,7 @@ class Rearranger {
  * Rearranges a flattened stream into the file that it stands for (makedumpfile -R).
  * @param input name of a file, or a stream of bytes in order, as from a pipe
  * @param file what is written, beside its name first
- * @throws VmcoreError `NOT_A_DUMP`, `UNSUPPORTED`, `BAD_DUMP`, `TRUNCATED`, `READ_FAILED`, `WRITE_FAILED`, `ABORTED`; no
+ * @throws VmcoreError `NOT_A_DUMP`, `UNSUPPORTED`, `BAD_DUMP`, `TRUNCATED`, `READ_FAILED`, `SAME_FILE`, `WRITE_FAILED`, `ABORTED`; no
  *   file is left then
  */
 export async function unflatten(
@@ -194,7 +197,9 @@ export async function unflatten(
   check.progress(options);
   const pieces = typeof input === 'string' ? await piecesOfFile(input) : piecesOfStream(input, options.signal);
   try {
-    const output = await OutputFile.create(file);
+    const whose = typeof input === 'string' ? pieces.identity : await streamIdentity(input);
+    const inputs = whose === undefined ? [] : [{ path: pieces.name, identity: whose }];
+    const output = await OutputFile.create(file, { inputs, onWarning: options.onWarning });
     try {
       await output.finish(await rearrange(pieces, output, options));
     } catch (error) {

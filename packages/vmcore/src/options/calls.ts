@@ -42,15 +42,18 @@ const writeFields = {
   time: v.optional(v.instance(Date, 'a Date')),
   signal: v.optional(abortSignal),
   onProgress: v.optional(callback),
+  onWarning: v.optional(callback),
 } satisfies Fields<WriteOptions>;
 
 const write = options(writeFields);
 // What decides both is no option there; a caller that hands its own options on may have them all the same.
 const split = options({ ...writeFields, format: v.optional(oneOf('kdump')), part: v.optional(v.undefined('nothing')) });
 
+// What verify never warns of, it may be given a listener for.
 const progress = options({
   signal: v.optional(abortSignal),
   onProgress: v.optional(callback),
+  onWarning: v.optional(callback),
 } satisfies Fields<FlattenOptions> & Fields<VerifyOptions>);
 
 const read = options({ excluded: v.optional(oneOf('error', 'zero')) } satisfies Fields<ReadOptions>);

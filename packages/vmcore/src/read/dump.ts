@@ -8,6 +8,8 @@ export interface DumpFile {
   /** Bytes of the file as it is stored. */
   readonly size: bigint;
   readonly flattened: boolean;
+  /** The same for all names of the file; undefined where the dump came from elsewhere. */
+  readonly identity?: string | undefined;
 }
 
 /** One page of a dump. */

@@ -27,7 +27,7 @@ export async function openSource(stored: ByteSource): Promise<Dump> {
   try {
     const flattened = isFlattened(await startOf(stored));
     const source = flattened ? await flattenedSource(stored) : stored;
-    const file = { path: stored.name, size: stored.size, flattened };
+    const file = { path: stored.name, size: stored.size, flattened, identity: stored.identity };
     const start = await startOf(source);
     if (isElf(start)) return await openElf(source, file);
     if (isKdump(start)) return await openKdump(source, file);

@@ -1,88 +1,65 @@
-import { close, constants, ftruncate, open, rename, stat, unlink, unlinkSync, write, writev } from 'node:fs';
-import path from 'node:path';
+import { createOutput, HostFileError, type OutputFile as HostOutput } from '@instar/host-files';
+import { write, writev } from 'node:fs';
 import { promisify } from 'node:util';
 import { VmcoreError } from '../errors.js';
+import type { NamedInput } from '../source/byte-source.js';
 import { systemErrorText } from '../system-error.js';
 import type { Appender, DumpSink } from './dump-sink.js';
 
-const closeFile = promisify(close);
-const openFile = promisify(open);
-const renameFile = promisify(rename);
-const statFile = promisify(stat);
-const truncateFile = promisify(ftruncate);
-const unlinkFile = promisify(unlink);
 const writeFile = promisify(write);
 const writeVector = promisify(writev);
 
-/** A dump holds what was in memory: nobody else may read it. */
-const MODE = 0o600;
-const ATTEMPTS = 100;
-
-const active = new Set<string>();
-
-function removeActive(): void {
-  for (const file of active) {
-    try {
-      unlinkSync(file);
-    } catch {
-      // It is gone; the process ends either way.
-    }
-  }
+/** What an output has to know besides its name. */
+export interface OutputFileOptions {
+  /** Files that are read: none of them may be the output. */
+  readonly inputs: readonly NamedInput[];
+  /** Called with sentences that a user should see. */
+  readonly onWarning?: ((warning: string) => void) | undefined;
 }
 
 function failed(file: string, what: string, cause: unknown): VmcoreError {
   if (cause instanceof VmcoreError) return cause;
+  if (cause instanceof HostFileError) {
+    const code = cause.code === 'SAME_FILE' ? 'SAME_FILE' : 'WRITE_FAILED';
+    return new VmcoreError(code, cause.problem, { file, cause: cause.cause ?? cause });
+  }
   return new VmcoreError('WRITE_FAILED', `${what}: ${systemErrorText(cause)}`, { file, cause });
 }
 
-async function checkTarget(file: string): Promise<void> {
-  const found = await statFile(file).catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw failed(file, 'cannot be created', error);
-  });
-  if (found === undefined || found.isFile()) return;
-  throw new VmcoreError('WRITE_FAILED', 'is no regular file and is not replaced', { file });
-}
-
-async function createBeside(file: string): Promise<{ fd: number; temporary: string }> {
-  // NAME_MAX is 255 bytes: a long name gives way to what makes the temporary one unique.
-  const name = Buffer.from(path.basename(file))
-    .subarray(0, 200)
-    .toString('latin1')
-    .replaceAll(/[^\x20-\x7e]/g, '_');
-  for (let attempt = 0; ; attempt += 1) {
-    const temporary = path.join(path.dirname(file), `.${name}.instar-${process.pid}-${attempt}.tmp`);
-    try {
-      const fd = await openFile(temporary, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, MODE);
-      return { fd, temporary };
-    } catch (error) {
-      const taken = error instanceof Error && 'code' in error && error.code === 'EEXIST';
-      if (!taken || attempt === ATTEMPTS) throw failed(file, 'cannot be created', error);
-    }
-  }
-}
-
-/** A file that is written beside its name, with mode 0600, and renamed over it when it is complete. */
+/**
+ * A file that is written beside its name, with mode 0600, and takes the name when it is complete: a dump holds what was in
+ * memory, so that nobody else may read it.
+ */
 export class OutputFile implements DumpSink, Appender {
   readonly #file: string;
-  readonly #fd: number;
-  readonly #temporary: string;
+  readonly #output: HostOutput;
   #position = 0n;
-  #open = true;
 
-  private constructor(file: string, fd: number, temporary: string) {
+  private constructor(file: string, output: HostOutput) {
     this.#file = file;
-    this.#fd = fd;
-    this.#temporary = temporary;
-    if (active.size === 0) process.once('exit', removeActive);
-    active.add(temporary);
+    this.#output = output;
   }
 
-  /** @throws VmcoreError `WRITE_FAILED` */
-  static async create(file: string): Promise<OutputFile> {
-    await checkTarget(file);
-    const { fd, temporary } = await createBeside(file);
-    return new OutputFile(file, fd, temporary);
+  /** @throws VmcoreError `WRITE_FAILED`, `SAME_FILE` when it is one of the inputs */
+  static async create(file: string, { inputs, onWarning }: OutputFileOptions): Promise<OutputFile> {
+    try {
+      const output = await createOutput({
+        path: file,
+        limit: 0n,
+        sparse: true,
+        noClobber: false,
+        forceShare: true,
+        force: false,
+        ownerOnly: true,
+        filesOnly: true,
+        visible: true,
+        inputs,
+        onWarning,
+      });
+      return new OutputFile(file, output);
+    } catch (error) {
+      throw failed(file, 'cannot be created', error);
+    }
   }
 
   async write(offset: bigint, data: Uint8Array): Promise<void> {
@@ -90,7 +67,7 @@ export class OutputFile implements DumpSink, Appender {
     try {
       while (done < data.length) {
         const position = Number(offset) + done;
-        done += (await writeFile(this.#fd, data, done, data.length - done, position)).bytesWritten;
+        done += (await writeFile(this.#output.fd, data, done, data.length - done, position)).bytesWritten;
       }
     } catch (error) {
       throw failed(this.#file, 'cannot be written', error);
@@ -107,7 +84,7 @@ export class OutputFile implements DumpSink, Appender {
     const length = buffers.reduce((sum, bytes) => sum + bytes.length, 0);
     let written: number;
     try {
-      written = (await writeVector(this.#fd, buffers, Number(offset))).bytesWritten;
+      written = (await writeVector(this.#output.fd, buffers, Number(offset))).bytesWritten;
     } catch (error) {
       throw failed(this.#file, 'cannot be written', error);
     }
@@ -124,25 +101,13 @@ export class OutputFile implements DumpSink, Appender {
 
   async finish(length = this.#position): Promise<void> {
     try {
-      await truncateFile(this.#fd, Number(length));
-      await renameFile(this.#temporary, this.#file);
+      await this.#output.finish(length);
     } catch (error) {
       throw failed(this.#file, 'cannot be completed', error);
     }
-    this.#release();
-    await closeFile(this.#fd);
   }
 
   async abandon(): Promise<void> {
-    if (!this.#open) return;
-    await unlinkFile(this.#temporary).catch(() => undefined);
-    this.#release();
-    await closeFile(this.#fd);
-  }
-
-  #release(): void {
-    this.#open = false;
-    active.delete(this.#temporary);
-    if (active.size === 0) process.off('exit', removeActive);
+    await this.#output.abandon().catch(() => undefined);
   }
 }

@@ -7,6 +7,8 @@ export interface ByteSource {
   readonly name: string;
   /** Bytes. */
   readonly size: bigint;
+  /** The same for all names of one file; left out where it is none. */
+  readonly identity?: string | undefined;
   /**
    * Reads bytes at an offset; fewer than asked for only at the end. Reads may overlap in time.
    * @throws VmcoreError `READ_FAILED`, `BAD_DUMP`
@@ -24,6 +26,12 @@ export interface ByteSource {
    */
   readonly readNow?: (offset: bigint, target: Uint8Array) => number;
   close(): Promise<void>;
+}
+
+/** A file that is read, with what all its names have in common. */
+export interface NamedInput {
+  readonly path: string;
+  readonly identity: string;
 }
 
 /** Offsets beyond this are not exact as numbers; no file that exists is as large (8 PiB). */

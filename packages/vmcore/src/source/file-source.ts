@@ -1,14 +1,12 @@
 import { nextData } from '@instar/vmm-native';
-import { close, constants, fstat, open, read, readSync } from 'node:fs';
+import { closeFile, identity, openFile, statFile } from '@instar/host-files';
+import { constants, read, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { VmcoreError } from '../errors.js';
 import { check } from '../options/calls.js';
 import { systemErrorText } from '../system-error.js';
 import { MAX_OFFSET, type ByteSource } from './byte-source.js';
 
-const openFile = promisify(open);
-const closeFile = promisify(close);
-const statFile = promisify(fstat);
 const readFile = promisify(read);
 
 /** Most bytes that one read asks of the kernel. */
@@ -31,24 +29,25 @@ export async function fileSource(name: string): Promise<ByteSource> {
     throw failed(name, 'cannot be opened', error);
   }
   try {
-    const stat = await statFile(fd, { bigint: true });
+    const stat = await statFile(fd);
     if (!stat.isFile()) throw new VmcoreError('READ_FAILED', 'is no regular file', { file: name });
     if (stat.size > MAX_OFFSET) {
       const found = `${stat.size} bytes`;
       throw new VmcoreError('TOO_LARGE', 'the file is too large', { file: name, found, expected: 'at most 2^53' });
     }
-    return openedFile(fd, name, stat.size);
+    return openedFile(fd, name, stat.size, identity(stat));
   } catch (error) {
     await closeFile(fd);
     throw error instanceof VmcoreError ? error : failed(name, 'cannot be opened', error);
   }
 }
 
-function openedFile(fd: number, name: string, size: bigint): ByteSource {
+function openedFile(fd: number, name: string, size: bigint, whose: string): ByteSource {
   let open = true;
   return {
     name,
     size,
+    identity: whose,
     async read(offset, target) {
       // The number of a closed descriptor may be that of another file by now.
       if (!open) throw new VmcoreError('READ_FAILED', 'is closed', { file: name });

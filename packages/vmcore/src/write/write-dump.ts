@@ -1,10 +1,13 @@
 import type { Writable } from 'node:stream';
 import { VmcoreError } from '../errors.js';
 import type { MemoryImage } from '../image.js';
+import type { Dump } from '../read/dump.js';
 import { abortable, filterImage, type MemoryFilter } from '../operations/filter.js';
 import type { Appender, DumpSink } from '../sink/dump-sink.js';
 import { check } from '../options/calls.js';
 import { OutputFile } from '../sink/output-file.js';
+import { checkStream } from '../sink/stream-identity.js';
+import type { NamedInput } from '../source/byte-source.js';
 import { flattenedSink, sequentialSink, writableAppender, zstdAppender } from '../sink/sequential.js';
 import type { DumpState, DumpStatus, WriteProgress } from './dump-state.js';
 import { writeElf } from './elf-writer.js';
@@ -35,6 +38,8 @@ export interface WriteOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called a few times a second. */
   readonly onProgress?: ((state: DumpState) => void) | undefined;
+  /** Called with sentences that a user should see, as that a file had to be written in place. */
+  readonly onWarning?: ((warning: string) => void) | undefined;
 }
 
 /** A dump that is being written. */
@@ -117,25 +122,38 @@ function checkOptions(
   }
 }
 
-async function openSink(output: DumpOutput, options: WriteOptions): Promise<DumpSink> {
+/** The files that an image is read from, where it says so: a dump does, also one that was filtered. */
+function inputsOf(image: MemoryImage): readonly NamedInput[] {
+  const { files = [] } = image as MemoryImage & Partial<Pick<Dump, 'files'>>;
+  return files.flatMap(({ path, identity }) => (identity === undefined ? [] : [{ path, identity }]));
+}
+
+async function openSink(output: DumpOutput, options: WriteOptions, inputs: readonly NamedInput[]): Promise<DumpSink> {
   const zstd = options.zstd === true;
   const sequential = 'stream' in output || zstd;
   checkOptions(options, sequential);
   const flattened = options.flattened ?? (options.format === 'kdump' && sequential);
   const compressed = (appender: Appender): Appender => (zstd ? zstdAppender(appender) : appender);
   if ('stream' in output) {
+    await checkStream(output.stream, inputs);
     const appender = compressed(writableAppender(output.stream, options.signal));
     return flattened ? flattenedSink(appender) : sequentialSink(appender);
   }
-  const file = await OutputFile.create(output.file);
+  const file = await OutputFile.create(output.file, { inputs, onWarning: options.onWarning });
   if (flattened) return flattenedSink(compressed(file));
   return zstd ? sequentialSink(compressed(file)) : file;
 }
 
-async function perform(image: MemoryImage, output: DumpOutput, options: WriteOptions, tracker: Tracker): Promise<void> {
+async function perform(
+  image: MemoryImage,
+  output: DumpOutput,
+  options: WriteOptions,
+  tracker: Tracker,
+  more: readonly NamedInput[],
+): Promise<void> {
   const wanted = abortable(image, options.signal);
   const filtered = options.filter === undefined ? wanted : await filterImage(wanted, options.filter);
-  const sink = await openSink(output, options);
+  const sink = await openSink(output, options, [...inputsOf(image), ...more]);
   try {
     const length =
       options.format === 'elf'
@@ -148,13 +166,19 @@ async function perform(image: MemoryImage, output: DumpOutput, options: WriteOpt
   }
 }
 
-function start(image: MemoryImage, output: DumpOutput, given: WriteOptions, detached: boolean): DumpJob {
+function start(
+  image: MemoryImage,
+  output: DumpOutput,
+  given: WriteOptions,
+  detached: boolean,
+  more: readonly NamedInput[] = [],
+): DumpJob {
   check.image(image);
   check.output(output);
   const options = check.write(given);
   const tracker = new Tracker(options, detached);
   tracker.status = 'active';
-  const completed = perform(image, output, options, tracker).then(
+  const completed = perform(image, output, options, tracker, more).then(
     () => {
       tracker.end('completed');
       return tracker.state();
@@ -169,11 +193,21 @@ function start(image: MemoryImage, output: DumpOutput, given: WriteOptions, deta
 
 /**
  * Writes a dump and waits for it.
- * @throws VmcoreError `NOTHING_TO_DUMP`, `INVALID_ARGUMENT`, `UNSUPPORTED`, `READ_FAILED`, `WRITE_FAILED`, `ABORTED`; no
+ * @throws VmcoreError `NOTHING_TO_DUMP`, `INVALID_ARGUMENT`, `SAME_FILE`, `UNSUPPORTED`, `READ_FAILED`, `WRITE_FAILED`, `ABORTED`; no
  *   file is left then, and one that was there is as it was
  */
 export async function writeDump(image: MemoryImage, output: DumpOutput, options: WriteOptions): Promise<DumpState> {
   return start(image, output, options, false).completed;
+}
+
+/** As `writeDump`, for one part of several: what was written before must not be written over. */
+export async function writePart(
+  image: MemoryImage,
+  file: string,
+  options: WriteOptions,
+  written: readonly NamedInput[],
+): Promise<DumpState> {
+  return start(image, { file }, options, false, written).completed;
 }
 
 /** Starts to write a dump and lets the caller go on (QEMU: detach). Its `completed` must be awaited at some time. */

@@ -89,7 +89,12 @@ export async function withDump<T>(files: readonly string[], use: (dump: Dump) =>
   }
 }
 
+/** Prints a sentence that a user should see. */
+export function printWarning(warning: string): void {
+  process.stderr.write(`instar: vmcore: warning: ${escapeText(warning)}\n`);
+}
+
 /** Prints what is odd about a dump. */
 export function printWarnings(dump: Dump): void {
-  for (const warning of dump.warnings) process.stderr.write(`instar: vmcore: warning: ${escapeText(warning)}\n`);
+  for (const warning of dump.warnings) printWarning(warning);
 }

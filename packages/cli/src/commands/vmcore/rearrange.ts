@@ -3,7 +3,7 @@ import { EXIT_CODES } from '../../exit-codes.js';
 import { toJson } from '../../render/json.js';
 import { progressBar } from '../../render/progress.js';
 import { answerProgressRequests } from '../../render/progress-request.js';
-import type { CommandContext, Flags } from './flags.js';
+import { printWarning, type CommandContext, type Flags } from './flags.js';
 import { outputOf } from './write.js';
 
 async function withProgress(
@@ -14,7 +14,7 @@ async function withProgress(
   const shown = process.stderr.isTTY && flags.json !== true && flags.progress !== false;
   const progress = answerProgressRequests(shown ? await progressBar() : undefined);
   const started = performance.now();
-  await work({ onProgress: progress.update.bind(progress) }).finally(() => {
+  await work({ onProgress: progress.update.bind(progress), onWarning: printWarning }).finally(() => {
     progress.close();
   });
   if (flags.json === true) {

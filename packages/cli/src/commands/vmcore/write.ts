@@ -5,6 +5,7 @@ import { progressBar } from '../../render/progress.js';
 import { answerProgressRequests } from '../../render/progress-request.js';
 import {
   numberOf,
+  printWarning,
   printWarnings,
   usageError,
   withDump,
@@ -26,13 +27,14 @@ async function perform(
   dump: Dump,
   outputs: readonly string[],
   flags: Flags,
-  work: (options: Pick<WriteOptions, 'onProgress'>) => Promise<readonly DumpState[]>,
+  work: (options: Pick<WriteOptions, 'onProgress' | 'onWarning'>) => Promise<readonly DumpState[]>,
 ): Promise<number> {
   if (flags.json !== true) printWarnings(dump);
   const shown = process.stderr.isTTY && flags.json !== true && flags.progress !== false;
   const progress = answerProgressRequests(shown ? await progressBar() : undefined);
   const started = performance.now();
   const states = await work({
+    onWarning: printWarning,
     onProgress: ({ writtenSize, totalSize }) => {
       progress.update(writtenSize, totalSize);
     },

@@ -1,5 +1,6 @@
-import type { BigIntStats } from 'node:fs';
-import { EngineError } from './errors.js';
+import type { FileStatus } from '@instar/vmm-native';
+import { HostFileError } from './errors.js';
+import type { ResolvedName } from './resolve.js';
 
 /** What an output is to become. */
 export interface OutputRequest {
@@ -9,16 +10,28 @@ export interface OutputRequest {
   readonly limit: bigint;
   /** Bytes that it will have in the end, from its beginning, where that is known and more than `limit`. */
   readonly length?: bigint | undefined;
+  /** Bytes that it takes in any case, where that is less than `limit`: a smaller device is refused. */
+  readonly atLeast?: bigint | undefined;
   /** Leave what is not written as holes; else all of it is allocated. */
   readonly sparse: boolean;
   /** Refuse a file that exists. */
   readonly noClobber: boolean;
   /** Write into the file that exists (or a new one) at this byte offset, leaving the rest as it is. */
-  readonly inPlaceAt: bigint | undefined;
+  readonly inPlaceAt?: bigint | undefined;
   /** Do not look at other programs' locks. */
   readonly forceShare: boolean;
+  /** Write to a block device that is mounted or otherwise in use. */
+  readonly force: boolean;
+  /** Mode 0600, whatever was there before. */
+  readonly ownerOnly?: boolean | undefined;
+  /** Refuse block devices. */
+  readonly filesOnly?: boolean | undefined;
+  /** The temporary file has a name from the start, so that people see it grow. */
+  readonly visible?: boolean | undefined;
   /** Identities of the files that are read. */
   readonly inputs: readonly { readonly identity: string; readonly path: string }[];
+  /** Called with sentences that a user should see. The name of the file is in them, not escaped. */
+  readonly onWarning?: ((warning: string) => void) | undefined;
 }
 
 /** An output that is being written. `finish` or `abandon` must be called; `abandon` after either does nothing. */
@@ -26,6 +39,8 @@ export interface OutputFile {
   readonly fd: number;
   /** Byte offset at which the output begins. */
   readonly start: bigint;
+  /** Bytes from its beginning that there is room for; undefined where that shows when it is written. */
+  readonly room: bigint | undefined;
   /** Reads as zeros wherever it is not written. */
   readonly fresh: boolean;
   /**
@@ -37,11 +52,15 @@ export interface OutputFile {
   abandon(): Promise<void>;
 }
 
-/** An output together with what stands under its name now. */
+/** A file that exists, open for writing. */
+export interface ExistingFile {
+  readonly fd: number;
+  readonly status: FileStatus;
+}
+
+/** An output together with where it goes. Who has one closes `name`, and the existing file. */
 export interface ResolvedOutput extends OutputRequest {
-  /** Where the bytes go: the end of a chain of symbolic links. */
-  readonly target: string;
-  readonly existing: BigIntStats | undefined;
+  readonly name: ResolvedName;
 }
 
 /** Bytes that node can name when it sets the length of a file; no file system holds more. */
@@ -49,17 +68,13 @@ const MAX_LENGTH = BigInt(Number.MAX_SAFE_INTEGER);
 
 /**
  * Refuses lengths that no file can have.
- * @throws EngineError `NO_SPACE`
+ * @throws HostFileError `NO_SPACE`
  */
 export function checkLength(file: string, length: bigint): void {
-  if (length > MAX_LENGTH) throw new EngineError('NO_SPACE', `${length} bytes are more than a file can have`, { file });
+  if (length > MAX_LENGTH) throw new HostFileError('NO_SPACE', `${length} bytes are more than a file can have`, file);
 }
 
-/** Gives an output up after an error, which is the one that the caller must see. */
-export async function abandonQuietly(output: OutputFile): Promise<void> {
-  try {
-    await output.abandon();
-  } catch {
-    // What cannot be removed stays as a leftover, which the next run to the same output removes.
-  }
+/** Bytes from its beginning that an output needs. */
+export function needed({ limit, length = 0n }: OutputRequest): bigint {
+  return length > limit ? length : limit;
 }

@@ -1,0 +1,102 @@
+import { CURRENT_DIRECTORY, openAt as nativeOpenAt } from '@instar/vmm-native';
+import * as fs from 'node:fs';
+import { promisify } from 'node:util';
+import { inDirectory, nameBytes } from './names.js';
+
+const open = promisify(fs.open);
+const close = promisify(fs.close);
+const truncate = promisify<number, number>(fs.ftruncate);
+const fstat = promisify<number, fs.BigIntOptions, fs.BigIntStats>(
+  fs.fstat as (
+    fd: number,
+    options: fs.BigIntOptions,
+    callback: (error: Error | null, stats: fs.BigIntStats) => void,
+  ) => void,
+);
+
+/** fchmod(2). */
+export const fchmod = promisify(fs.fchmod);
+/** fchown(2). */
+export const fchown = promisify(fs.fchown);
+/** fsync(2). */
+export const fsync = promisify(fs.fsync);
+
+/** Flags of open(2) that node does not name. */
+export const O_PATH = 0o10000000;
+export const O_TMPFILE = 0o20200000;
+
+/** Opens a name that a user gave; node sets O_CLOEXEC. The caller closes the descriptor. */
+export async function openFile(name: string, flags: number, mode = 0o666): Promise<number> {
+  return open(nameBytes(name), flags, mode);
+}
+
+let procWorks: boolean | undefined;
+
+/** Whether descriptors can be reached by names below /proc/self/fd. */
+export function hasProc(): boolean {
+  procWorks ??= fs.existsSync('/proc/self/fd');
+  return procWorks;
+}
+
+/**
+ * Opens a name relative to the descriptor of a directory. Through /proc where that is: node then closes what a worker
+ * that is terminated had open.
+ */
+export async function openIn(directory: number, leaf: Uint8Array, flags: number, mode = 0o666): Promise<number> {
+  if (directory < 0) return open(Buffer.from(leaf), flags, mode);
+  if (!hasProc()) return nativeOpenAt(directory, leaf, flags, mode);
+  return open(inDirectory(Buffer.from(`/proc/self/fd/${directory}`), leaf), flags, mode);
+}
+
+/** Opens a directory for looking things up in it. @param base descriptor that a relative name begins at */
+export async function openDirectory(name: Buffer, base = CURRENT_DIRECTORY): Promise<number> {
+  const absolute = name[0] === 0x2f;
+  return openIn(absolute ? CURRENT_DIRECTORY : base, name, O_PATH | fs.constants.O_DIRECTORY);
+}
+
+/** Closes a descriptor. */
+export async function closeFile(fd: number): Promise<void> {
+  await close(fd);
+}
+
+/** What a descriptor is. */
+export async function statFile(fd: number): Promise<fs.BigIntStats> {
+  return fstat(fd, { bigint: true });
+}
+
+/** Sets the length of a file (bytes). */
+export async function ftruncate(fd: number, length: bigint): Promise<void> {
+  await truncate(fd, Number(length));
+}
+
+/** A file's identity: the same for all its names. */
+export function identity(status: { readonly dev: bigint; readonly ino: bigint }): string {
+  return `${status.dev}:${status.ino}`;
+}
+
+const { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } = fs.constants;
+
+/** What a file is, by its mode. */
+export type FileKind = 'file' | 'directory' | 'link' | 'fifo' | 'socket' | 'character device' | 'block device';
+
+const KINDS: Readonly<Record<number, FileKind>> = {
+  [S_IFBLK]: 'block device',
+  [S_IFCHR]: 'character device',
+  [S_IFDIR]: 'directory',
+  [S_IFIFO]: 'fifo',
+  [S_IFLNK]: 'link',
+  [S_IFREG]: 'file',
+  [S_IFSOCK]: 'socket',
+};
+
+/** What a file is. */
+export function kindOf({ mode }: { readonly mode: bigint | number }): FileKind {
+  return KINDS[Number(mode) & S_IFMT] ?? 'file';
+}
+
+/** The same in words, for messages. */
+export function kindInWords(status: { readonly mode: bigint | number }): string {
+  const kind = kindOf(status);
+  if (kind === 'file') return 'a regular file';
+  return kind === 'fifo' ? 'a FIFO' : `a ${kind}`;
+}

@@ -1,0 +1,28 @@
+/** Files of the host: outputs that appear when they are complete, locks, devices, names that a user gave. */
+export {
+  closeFile,
+  fsync,
+  ftruncate,
+  identity,
+  kindInWords,
+  kindOf,
+  openFile,
+  statFile,
+  type FileKind,
+} from './descriptors.js';
+export {
+  describeSystemError,
+  HostFileError,
+  hostFileError,
+  reasonOf,
+  systemErrorName,
+  type HostFileErrorCode,
+} from './errors.js';
+export { lockInput } from './locks.js';
+export { createNamelessFile } from './nameless-file.js';
+export { directoryOf, nameBytes, nameText } from './names.js';
+export { createOutput } from './output.js';
+export type { OutputFile, OutputRequest } from './output-request.js';
+export { openReference, type OpenedReference } from './reference.js';
+export type { AllowedDirectory } from './allowed-directories.js';
+export { ownStream } from './resolve.js';

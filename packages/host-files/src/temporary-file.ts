@@ -1,0 +1,201 @@
+import { linkAt, linkDescriptor, renameAt, statAt, unlinkAt } from '@instar/vmm-native';
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { carryOver } from './carry-over.js';
+import { closeFile, fsync, hasProc, identity, openIn, O_TMPFILE, statFile } from './descriptors.js';
+import { systemErrorName } from './errors.js';
+import { tryLock } from './locks.js';
+import { inDirectory } from './names.js';
+import type { ResolvedName } from './resolve.js';
+import { statOrUndefined } from './resolve.js';
+import { forgetName, rememberName, temporaryName } from './temporary-names.js';
+
+const ATTEMPTS = 16;
+const { O_CREAT, O_EXCL, O_RDWR } = constants;
+
+/** Where a file is to appear. */
+export type Place = Pick<ResolvedName, 'directory' | 'directoryName' | 'leaf'>;
+
+/** A file that has not got its final name yet. Its lock says that someone is writing it, also across containers. */
+export interface TemporaryFile {
+  readonly fd: number;
+  /** Gives it its final name, in place of what has that now. */
+  replace(): Promise<void>;
+  /** Gives it its final name. `EEXIST` where that is taken, also when it was taken meanwhile. */
+  publish(): Promise<void>;
+  /** Takes its temporary name away, where it has one. Does not close the descriptor. */
+  discard(): void;
+}
+
+/** Its temporary name was taken away, or another file has it. */
+class NameLost extends Error {
+  constructor() {
+    super('its temporary file was removed while it was written');
+  }
+}
+
+async function createNameless(place: Place, mode: number): Promise<number | undefined> {
+  if (!hasProc()) return undefined;
+  try {
+    return await openIn(place.directory, Buffer.from('.'), O_RDWR | O_TMPFILE, mode);
+  } catch {
+    // The file system knows no files without names, or nothing can be made there, which shows next.
+    return undefined;
+  }
+}
+
+async function createNamed(place: Place, mode: number): Promise<{ fd: number; name: Buffer }> {
+  for (let attempt = 1; ; attempt += 1) {
+    const name = temporaryName(place.leaf, randomBytes);
+    try {
+      const fd = await openIn(place.directory, name, O_RDWR | O_CREAT | O_EXCL, mode);
+      return { fd, name };
+    } catch (error) {
+      if (systemErrorName(error) !== 'EEXIST' || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+/**
+ * Creates a file that is to appear under a name: one without a name where the file system has such, so that not even
+ * a killed process leaves anything; else, or with `visible`, `.<name>.instar-<pid>-<random>.tmp` beside it.
+ * @param mode permissions, before the umask
+ */
+export async function createTemporary(place: Place, mode: number, visible: boolean): Promise<TemporaryFile> {
+  const nameless = visible ? undefined : await createNameless(place, mode);
+  if (nameless !== undefined) {
+    tryLock(nameless);
+    return temporaryFile(place, nameless, undefined);
+  }
+  for (let attempt = 1; ; attempt += 1) {
+    const { fd, name } = await createNamed(place, mode);
+    rememberName(place.directory, name);
+    // Between its creation and its lock another run may have taken it for a leftover.
+    if (tryLock(fd) !== false && (await isStill(place, name, fd))) return temporaryFile(place, fd, name);
+    forgetName(place.directory, name);
+    await closeFile(fd);
+    if (attempt === ATTEMPTS) throw new NameLost();
+  }
+}
+
+async function isStill({ directory }: Place, name: Buffer, fd: number): Promise<boolean> {
+  const found = statOrUndefined(directory, name);
+  return found !== undefined && identity(found) === identity(await statFile(fd));
+}
+
+function temporaryFile(place: Place, fd: number, given: Buffer | undefined): TemporaryFile {
+  const { directory, leaf } = place;
+  let name = given;
+  let named = fd;
+  const forget = (): void => {
+    if (name !== undefined) forgetName(directory, name);
+    name = undefined;
+  };
+  const discard = (): void => {
+    if (name === undefined) return;
+    try {
+      unlinkAt(directory, name);
+    } catch {
+      // It is gone, or stays as a leftover, which the next run to the same output removes.
+    }
+    forget();
+  };
+  const checked = async (): Promise<Buffer> => {
+    if (name === undefined || !(await isStill(place, name, named))) {
+      forget();
+      throw new NameLost();
+    }
+    return name;
+  };
+  const giveName = async (): Promise<void> => {
+    const wanted = temporaryName(leaf, randomBytes);
+    try {
+      linkDescriptor(fd, directory, wanted);
+      name = wanted;
+      rememberName(directory, wanted);
+    } catch {
+      const copy = await copyWithName(place, fd);
+      name = copy.name;
+      named = copy.fd;
+    }
+  };
+  const rename = async (take: (from: Buffer) => Promise<void> | void): Promise<void> => {
+    try {
+      if (name === undefined) await giveName();
+      await take(await checked());
+      forget();
+    } finally {
+      if (named !== fd) await closeFile(named);
+      named = fd;
+    }
+  };
+  return {
+    fd,
+    discard,
+    async replace() {
+      await rename(async (from) => renameInto(place, from));
+    },
+    async publish() {
+      if (name === undefined) {
+        try {
+          linkDescriptor(fd, directory, leaf);
+          return;
+        } catch (error) {
+          if (systemErrorName(error) === 'EEXIST') throw error;
+        }
+      }
+      await rename((from) => {
+        takeFreeName(directory, from, leaf);
+      });
+    },
+  };
+}
+
+/**
+ * Renames within the directory that was opened. By the names that the user gave where they still lead there, so that
+ * whoever watches (audit, traces) reads what the user typed.
+ */
+async function renameInto({ directory, directoryName, leaf }: Place, from: Buffer): Promise<void> {
+  const here = statAt(directory, Buffer.alloc(0));
+  const named = await fs.stat(directoryName, { bigint: true }).catch(() => undefined);
+  if (named === undefined || identity(named) !== identity(here)) {
+    renameAt(directory, from, leaf, true);
+    return;
+  }
+  await fs.rename(inDirectory(directoryName, from), inDirectory(directoryName, leaf));
+}
+
+/** Gives a file its final name, which must be free; in one step where the file system can rename so. */
+function takeFreeName(directory: number, from: Buffer, to: Buffer): void {
+  try {
+    renameAt(directory, from, to, false);
+    return;
+  } catch (error) {
+    if (systemErrorName(error) === 'EEXIST') throw error;
+  }
+  linkAt(directory, from, to);
+  try {
+    unlinkAt(directory, from);
+  } catch {
+    // The output is there under its name; a second one does it no harm, and the next run to it removes that.
+  }
+}
+
+/** For file systems that make files without names but cannot give them one later. */
+async function copyWithName(place: Place, from: number): Promise<{ fd: number; name: Buffer }> {
+  const copy = await createNamed(place, 0o600);
+  rememberName(place.directory, copy.name);
+  try {
+    tryLock(copy.fd);
+    await fs.copyFile(`/proc/self/fd/${from}`, `/proc/self/fd/${copy.fd}`);
+    await carryOver(from, copy.fd);
+    await fsync(copy.fd);
+    return copy;
+  } catch (error) {
+    unlinkAt(place.directory, copy.name);
+    forgetName(place.directory, copy.name);
+    await closeFile(copy.fd);
+    throw error;
+  }
+}
