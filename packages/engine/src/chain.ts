@@ -1,7 +1,15 @@
 import { closeFile } from '@instar/host-files';
 import { requireVirtualSize } from './size-limits.js';
 import { roundUpToSector } from '@instar/operands';
-import { DEVICE_ROLE, IMAGE_FORMAT, INFO_FLAG, InfoResult, NO_PARENT, type ValueOf } from '@instar/shared-abi';
+import {
+  DEVICE_FLAG,
+  DEVICE_ROLE,
+  IMAGE_FORMAT,
+  INFO_FLAG,
+  InfoResult,
+  NO_PARENT,
+  type ValueOf,
+} from '@instar/shared-abi';
 import { doubtsOf } from './doubts.js';
 import { EngineError } from './errors.js';
 import { quoteName } from './escape.js';
@@ -64,7 +72,15 @@ export interface ChainPolicy {
 export function inputDevice(file: InputFile, role: number, format: number, parent: number): GuestDevice {
   return {
     path: file.path,
-    entry: { role, format, parent, flags: 0, file_size: file.size, virtual_size: 0n, start: 0n },
+    entry: {
+      role,
+      format,
+      parent,
+      flags: file.allocated < file.size ? DEVICE_FLAG.values.HOLES : 0,
+      file_size: file.size,
+      virtual_size: 0n,
+      start: 0n,
+    },
     options: { fd: file.fd, access: 'input', size: file.size },
   };
 }

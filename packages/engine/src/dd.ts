@@ -181,7 +181,7 @@ async function openOutput(
 function withForcedSize(device: GuestDevice, size: bigint): GuestDevice {
   return {
     ...device,
-    entry: { ...device.entry, flags: DEVICE_FLAG.values.FORCE_SIZE, virtual_size: size },
+    entry: { ...device.entry, flags: device.entry.flags | DEVICE_FLAG.values.FORCE_SIZE, virtual_size: size },
   };
 }
 

@@ -320,6 +320,7 @@ impl<'a> Pipeline<'a> {
             )));
             return Ok(());
         }
+        drop(commands);
         let mut at = 0_usize;
         for run in bytes
             .chunks(ZERO_GRAIN)
@@ -328,22 +329,41 @@ impl<'a> Pipeline<'a> {
         {
             let run_length: usize = run.iter().map(|grain| grain.len()).sum();
             let place = offset.saturating_add(at as u64);
-            let command = if run.first().is_some_and(|grain| is_zero(grain)) {
-                self.output.zero(place, run_length as u64, true)
-            } else {
-                self.output.write(
-                    window.address().saturating_add(at as u64),
-                    place,
-                    run_length as u64,
-                )
-            };
-            tickets.push(commands.start(command));
+            let address = window.address().saturating_add(at as u64);
+            let zeros = run.first().is_some_and(|grain| is_zero(grain));
             at = at.saturating_add(run_length);
-            // Tickets hold ring slots: never so many that none is left for reading.
-            if tickets.len() >= MAX_TICKETS {
-                for ticket in tickets.drain(..) {
-                    commands.wait(ticket)?;
+            if !self.output.is_thin() {
+                let command = if zeros {
+                    self.output.zero(place, run_length as u64, true)
+                } else {
+                    self.output.write(address, place, run_length as u64)
+                };
+                self.start_write(command, tickets)?;
+            } else if !zeros {
+                let placed = self
+                    .output
+                    .place_thin(self.commands, place, run_length as u64)?;
+                for piece in placed {
+                    let address = address.saturating_add(piece.from);
+                    let write = self.output.write_at(address, piece.offset, piece.length);
+                    self.start_write(write, tickets)?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a write. Tickets hold ring slots: there are never so many that none is left for reading.
+    fn start_write(
+        &self,
+        write: Descriptor,
+        tickets: &mut Vec<Ticket>,
+    ) -> Result<(), OperationError> {
+        let mut commands = self.commands.borrow_mut();
+        tickets.push(commands.start(write));
+        if tickets.len() >= MAX_TICKETS {
+            for ticket in tickets.drain(..) {
+                commands.wait(ticket)?;
             }
         }
         Ok(())

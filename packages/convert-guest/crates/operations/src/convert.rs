@@ -5,7 +5,7 @@ use core::cell::RefCell;
 
 use instar_abi::{
     CONVERT_RESULT_MAGIC, ChainConfig, ConvertConfig, ConvertResult, Descriptor, convert_flag,
-    error_kind, opcode,
+    device_flag, error_kind, opcode,
 };
 use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::{Chain, Extent, ExtentKind, Image};
@@ -13,6 +13,7 @@ use instar_image_formats::{Chain, Extent, ExtentKind, Image};
 use crate::batch::Pipeline;
 use crate::commands::{SharedCommands, descriptor};
 use crate::error::{OperationError, ending};
+use crate::holes::Holes;
 use crate::open_chain::{GuestImage, Opener, output, virtual_size};
 use crate::output::Output;
 
@@ -73,20 +74,25 @@ fn convert(
     let (index, device) = output(chain_config).ok_or_else(|| {
         OperationError::plain(error_kind::BAD_CONFIG, 0, "no device is the output")
     })?;
+    let skip_zeros = config.flags & convert_flag::SKIP_ZEROS != 0;
     let output = Output::new(
         index,
         device,
         config.target_format,
         end.saturating_sub(start),
+        // What a file held before shows through what is not written.
+        (skip_zeros && device.flags & device_flag::FRESH != 0).then_some(&mut windows),
     )?;
     output.write_metadata(commands, &mut window.borrow_mut())?;
 
-    let skip_zeros = config.flags & convert_flag::SKIP_ZEROS != 0;
+    let holes = Holes::new(commands, chain_config, &mut windows)
+        .ok_or_else(|| internal("no window for the extents of files"))?;
     let pipeline = Pipeline::new(commands, &output, &mut windows, skip_zeros)?;
     Copier {
         commands,
         output: &output,
         pipeline,
+        holes,
         skip_zeros,
         start,
         end,
@@ -97,6 +103,7 @@ fn convert(
         commands.borrow_mut().submit(tail)?;
     }
     commands.borrow_mut().drain()?;
+    output.finish(commands)?;
     result.output_length = output.file_length();
     result.output_virtual_size = output.virtual_size();
     Ok(())
@@ -106,6 +113,7 @@ struct Copier<'a> {
     commands: &'a SharedCommands,
     output: &'a Output,
     pipeline: Pipeline<'a>,
+    holes: Holes<'a>,
     skip_zeros: bool,
     start: u64,
     end: u64,
@@ -118,6 +126,7 @@ impl Copier<'_> {
         let mut told = self.start;
         while position < self.end {
             let extent = self.next_extent(chain, position)?;
+            let extent = self.holes.see(extent)?;
             position = position.saturating_add(self.copy(&extent)?);
             if position.saturating_sub(told) >= PROGRESS_STEP {
                 told = position;
@@ -151,6 +160,10 @@ impl Copier<'_> {
         let offset = extent.start.saturating_sub(self.start);
         match extent.kind {
             ExtentKind::Zero | ExtentKind::Unallocated => {
+                if self.output.is_thin() {
+                    self.result.zero_bytes = self.result.zero_bytes.saturating_add(extent.length);
+                    return Ok(extent.length);
+                }
                 self.keep_order()?;
                 let zero = self.output.zero(offset, extent.length, self.skip_zeros);
                 self.commands.borrow_mut().submit(zero)?;

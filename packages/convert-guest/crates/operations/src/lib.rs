@@ -10,6 +10,7 @@ mod commands;
 mod convert;
 mod device_source;
 mod error;
+mod holes;
 mod info;
 mod open_chain;
 mod output;

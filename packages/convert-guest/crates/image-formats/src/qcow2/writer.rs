@@ -10,6 +10,9 @@
 //! ```
 
 mod metadata;
+mod sparse;
+
+pub use sparse::{Metadata, SparseLayout};
 
 use crate::arith::{PowerOfTwo, SECTOR};
 use crate::qcow2::header::{MAX_L1_BYTES, MAX_REFCOUNT_TABLE_BYTES};

@@ -1,7 +1,7 @@
 //! The bytes of a new image's metadata, any cluster of it at any time.
 
 use super::{DenseLayout, LayoutError, REFCOUNT_BYTES, TABLE_ENTRY, per_cluster};
-use crate::arith::{to_u64, to_usize};
+use crate::arith::{PowerOfTwo, to_u64, to_usize};
 use crate::extent::Codec;
 use crate::qcow2::extensions;
 use crate::qcow2::features;
@@ -11,7 +11,7 @@ const HEADER_LENGTH: u32 = 112;
 const VERSION: u32 = 3;
 /// 16-bit refcounts.
 const REFCOUNT_ORDER: u32 = 4;
-const COPIED: u64 = 1 << 63;
+pub(super) const COPIED: u64 = 1 << 63;
 
 /// Type, bit, name: what a program that does not know a feature shows instead of a number.
 const FEATURE_NAMES: [(u8, u8, &[u8]); 8] = [
@@ -95,8 +95,34 @@ impl DenseLayout {
         }
     }
 
-    /// qcow2.txt "Header".
     fn fill_header(&self, buffer: &mut [u8]) {
+        NewHeader {
+            cluster: self.cluster,
+            virtual_size: self.virtual_size,
+            l1_entries: self.l1_entries,
+            l1_offset: self.offset_of(self.l1_table.first),
+            refcount_table_offset: self.offset_of(self.refcount_table.first),
+            refcount_table_clusters: self.refcount_table.count,
+            feature_names: self.feature_names,
+        }
+        .fill(buffer);
+    }
+}
+
+/// What is new about the header of a new image.
+pub(super) struct NewHeader {
+    pub cluster: PowerOfTwo,
+    pub virtual_size: u64,
+    pub l1_entries: u64,
+    pub l1_offset: u64,
+    pub refcount_table_offset: u64,
+    pub refcount_table_clusters: u64,
+    pub feature_names: bool,
+}
+
+impl NewHeader {
+    /// qcow2.txt "Header".
+    pub fn fill(&self, buffer: &mut [u8]) {
         let low = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
         let mut out = Output { rest: buffer };
         out.be32(MAGIC);
@@ -111,10 +137,10 @@ impl DenseLayout {
         out.be64(if self.l1_entries == 0 {
             0
         } else {
-            self.offset_of(self.l1_table.first)
+            self.l1_offset
         });
-        out.be64(self.offset_of(self.refcount_table.first));
-        out.be32(low(self.refcount_table.count));
+        out.be64(self.refcount_table_offset);
+        out.be32(low(self.refcount_table_clusters));
         out.be32(0); // nb_snapshots
         out.be64(0); // snapshots_offset
         out.be64(0); // incompatible_features
