@@ -114,6 +114,13 @@ export function seekOffset(request: DdRequest): bigint | undefined {
 
 /** Says what qemu-img says when the window begins behind the end. */
 export function warnOfSkip(request: DdRequest, window: DdWindow, control: OperationControl, name: string): void {
+  const { count, skip } = request;
+  if (!window.skipPastEnd && count !== undefined && count > 0n && skip >= count) {
+    control.onWarning?.(
+      `${escapeText(name)}: skip=${skip} leaves nothing of count=${count}, which counts from the start of the input; for ` +
+        `${count} blocks behind those that are skipped write count=${count + skip}`,
+    );
+  }
   if (!window.skipPastEnd) return;
   control.onWarning?.(
     `${escapeText(name)}: cannot skip to specified offset: skip=${request.skip} begins behind the last byte that is to be read`,

@@ -18,6 +18,7 @@ import { guestConvert, type ConvertOutcome, type GuestContext, type GuestDevice 
 import { openInput } from './input-file.js';
 import { guestContext, type OperationControl } from './operation.js';
 import { checkControl } from './options/control.js';
+import { checkDdOptions } from './options/operations.js';
 import { abandonQuietly, openOutputFile } from './output.js';
 import { requireOutputSize } from './size-limits.js';
 import { ddFromStream, streamOutput } from './stream.js';
@@ -38,8 +39,10 @@ function qcow2Limit(bytes: bigint): bigint {
  */
 export async function dd(options: DdOptions, givenControl: OperationControl = {}): Promise<DdResult> {
   const started = performance.now();
+  // Before a stream is opened by its name, and again with its descriptor in place of that.
+  const checked = checkDdOptions(options);
   const control = checkControl(givenControl);
-  const request = checkOptions(await withOwnStreams(options));
+  const request = checkOptions(await withOwnStreams(checked));
   const { input } = request;
   if ('stream' in input) return ddFromStream(request, input.stream, control, started);
   const probe = forcedFormat(request.inputFormat, input.path);

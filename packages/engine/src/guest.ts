@@ -34,6 +34,7 @@ import { writeGuestDump } from './dump-write.js';
 import { EngineError, describeSystemError, isNoSpace, systemError, type EngineErrorCode } from './errors.js';
 import { escapeText } from './escape.js';
 import { isPlausible } from './info-plausible.js';
+import { explainLimit } from './resource-limits.js';
 import { guestImage, type SandboxSelection } from './sandbox.js';
 import { checkSandbox } from './sandbox-check.js';
 
@@ -123,6 +124,8 @@ async function run(
     if (memory !== undefined && report.dump !== undefined) await keepDump(report.dump, memory, context);
     throwIfAborted(signal);
     return report;
+  } catch (error) {
+    throw explainLimit(error) ?? error;
   } finally {
     detach();
     await memory?.close();

@@ -41,6 +41,7 @@ describe('parseDd', () => {
       sandbox: 'auto',
       allowPaths: [],
       backing: true,
+      limits: {},
     });
   });
 

@@ -1,3 +1,5 @@
+import { CONVERSIONS, INPUT_FLAGS, REFUSED_WORDS } from './coreutils-words.js';
+import { parseDuration } from './duration.js';
 import { OperandError, type OperandErrorCode, type TokenReference } from './errors.js';
 import { scanTokens, type OptionSpec } from './getopt.js';
 import { quote } from './quote.js';
@@ -66,6 +68,22 @@ export interface DdOperands {
   readonly allowPaths: readonly string[];
   /** False with `--no-backing`: the image may name no other file at all. */
   readonly backing: boolean;
+  /** `--limit-…`: what an operation may come to. */
+  readonly limits: DdLimits;
+}
+
+/** Limits of an operation; those that are absent were not given. */
+export interface DdLimits {
+  /** Largest virtual size of an image, in bytes. */
+  readonly virtualSize?: bigint;
+  /** Longest output, in bytes. */
+  readonly outputSize?: bigint;
+  /** Longest time, in milliseconds. */
+  readonly timeMs?: number;
+  /** Most CPU time of the sandbox, in milliseconds. */
+  readonly cpuMs?: number;
+  /** Longest time without progress, in milliseconds. */
+  readonly idleMs?: number;
 }
 
 const OPTIONS = [
@@ -80,6 +98,11 @@ const OPTIONS = [
   { name: 'sandbox', long: 'sandbox', argument: 'kvm, process or auto' },
   { name: 'allowPath', long: 'allow-path', argument: 'a directory' },
   { name: 'noBacking', long: 'no-backing' },
+  { name: 'limitVirtualSize', long: 'limit-virtual-size', argument: 'a size' },
+  { name: 'limitOutputSize', long: 'limit-output-size', argument: 'a size' },
+  { name: 'limitTime', long: 'limit-time', argument: 'a time' },
+  { name: 'limitCpu', long: 'limit-cpu', argument: 'a time' },
+  { name: 'limitIdle', long: 'limit-idle', argument: 'a time' },
   { name: 'imageOpts', long: 'image-opts' },
   { name: 'object', long: 'object', argument: 'an object definition' },
   { name: 'help', long: 'help', short: 'h' },
@@ -87,7 +110,20 @@ const OPTIONS = [
 
 type OptionName = (typeof OPTIONS)[number]['name'];
 
-const OPERAND_NAMES = ['if', 'of', 'bs', 'count', 'skip', 'seek', 'isize', 'osize', 'conv', 'status'] as const;
+const OPERAND_NAMES = [
+  'if',
+  'of',
+  'bs',
+  'count',
+  'skip',
+  'seek',
+  'isize',
+  'osize',
+  'conv',
+  'iflag',
+  'oflag',
+  'status',
+] as const;
 type OperandName = (typeof OPERAND_NAMES)[number];
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -104,6 +140,8 @@ type Draft = Mutable<Omit<DdOperands, 'kind' | 'if' | 'of' | 'inputFormat' | 'ou
   of?: Given;
   inputFormat?: Given;
   outputFormat?: Given;
+  /** Where `conv=notrunc` was given. */
+  keepsRest?: TokenReference | undefined;
 };
 
 /**
@@ -130,6 +168,7 @@ export function parseDd(tokens: readonly string[]): DdOperands | DdHelp {
     sandbox: 'auto',
     allowPaths: [],
     backing: true,
+    limits: {},
   };
 
   const operands: TokenReference[] = [];
@@ -139,8 +178,9 @@ export function parseDd(tokens: readonly string[]): DdOperands | DdHelp {
     else applyOption(draft, scanned.name, scanned.value, scanned.at);
   }
   for (const operand of operands) applyOperand(draft, operand);
+  checkKeepsRest(draft);
 
-  const { if: input, of: output, inputFormat, outputFormat, ...rest } = draft;
+  const { if: input, of: output, inputFormat, outputFormat, keepsRest: _, ...rest } = draft;
   if (input === undefined || output === undefined) throw missingOperand(input, output);
   return {
     kind: 'dd',
@@ -190,6 +230,21 @@ function applyOption(draft: Draft, name: Exclude<OptionName, 'help'>, value: str
     case 'noBacking':
       draft.backing = false;
       return;
+    case 'limitVirtualSize':
+      draft.limits = { ...draft.limits, virtualSize: size('--limit-virtual-size', value, at) };
+      return;
+    case 'limitOutputSize':
+      draft.limits = { ...draft.limits, outputSize: size('--limit-output-size', value, at) };
+      return;
+    case 'limitTime':
+      draft.limits = { ...draft.limits, timeMs: parseDuration(value, at) };
+      return;
+    case 'limitCpu':
+      draft.limits = { ...draft.limits, cpuMs: parseDuration(value, at) };
+      return;
+    case 'limitIdle':
+      draft.limits = { ...draft.limits, idleMs: parseDuration(value, at) };
+      return;
     case 'imageOpts':
       throw unsupported('--image-opts', 'an input is one file: give its name as if=FILE and its format with -f', at);
     case 'object':
@@ -224,7 +279,13 @@ function applyOperand(draft: Draft, at: TokenReference): void {
       draft[name] = size(name, value, valueAt);
       return;
     case 'conv':
-      draft.conv = { sparse: conversions(value, valueAt).includes('sparse') };
+      applyConversions(draft, value, valueAt);
+      return;
+    case 'iflag':
+      words(INPUT_FLAGS, value, 'UNKNOWN_FLAG', 'input flag', valueAt);
+      return;
+    case 'oflag':
+      words([], value, 'UNKNOWN_FLAG', 'output flag', valueAt);
       return;
     case 'status':
       draft.status = oneOf(STATUS_MODES, value, 'UNKNOWN_STATUS', 'status', valueAt);
@@ -236,10 +297,14 @@ function isOperandName(name: string): name is OperandName {
   return (OPERAND_NAMES as readonly string[]).includes(name);
 }
 
-function size(name: OperandName, text: string, at: TokenReference): bigint {
+function size(name: OperandName | `--${string}`, text: string, at: TokenReference): bigint {
   const reading = readSize(text);
   if (reading.ok) return reading.value;
-  throw new OperandError(reading.code, `${name}=: ${quote(text)} ${reading.problem}`, at);
+  throw new OperandError(
+    reading.code,
+    `${name.startsWith('--') ? name : `${name}=`}: ${quote(text)} ${reading.problem}`,
+    at,
+  );
 }
 
 function blockSize(text: string, at: TokenReference): bigint {
@@ -254,11 +319,34 @@ function blockSize(text: string, at: TokenReference): bigint {
   return bytes;
 }
 
-/** The comma-separated list behind `conv=`. */
-function conversions(text: string, at: TokenReference): 'sparse'[] {
-  return text
-    .split(',')
-    .map((conversion) => oneOf(['sparse'] as const, conversion, 'UNKNOWN_CONVERSION', 'conversion', at));
+/** A comma-separated list of words. */
+function words<Choice extends string>(
+  choices: readonly Choice[],
+  text: string,
+  code: OperandErrorCode,
+  what: string,
+  at: TokenReference,
+): Choice[] {
+  return text.split(',').map((word) => {
+    const known = (choices as readonly string[]).includes(word);
+    const why = !known && Object.hasOwn(REFUSED_WORDS, word) ? REFUSED_WORDS[word] : undefined;
+    if (why !== undefined) throw new OperandError(code, `the ${what} ${quote(word)} is not offered: ${why}`, at);
+    if (choices.length > 0) return oneOf(choices, word, code, what, at);
+    throw new OperandError(code, `unknown ${what} ${quote(word)}: none is offered, leave it out`, at);
+  });
+}
+
+function applyConversions(draft: Draft, text: string, at: TokenReference): void {
+  const found = words(CONVERSIONS, text, 'UNKNOWN_CONVERSION', 'conversion', at);
+  draft.conv = { sparse: found.includes('sparse') };
+  draft.keepsRest = found.includes('notrunc') ? at : undefined;
+}
+
+/** An output without `seek=` is a new file. */
+function checkKeepsRest({ keepsRest, seek }: Draft): void {
+  if (keepsRest === undefined || seek !== undefined) return;
+  const message = `the conversion 'notrunc' needs seek=: without it the output is replaced; write seek=0 to keep what lies behind`;
+  throw new OperandError('UNKNOWN_CONVERSION', message, keepsRest);
 }
 
 function oneOf<Choice extends string>(

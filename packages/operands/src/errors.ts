@@ -7,8 +7,9 @@
  * - `EMPTY_FILE_NAME`: `if=` or `of=` without a name
  * - `INVALID_SIZE`: text outside the size grammar
  * - `SIZE_OUT_OF_RANGE`: a well-formed size that is negative, above 2^63 - 1, or above the operand's own limit
+ * - `INVALID_DURATION`: text that is not a time
  * - `ZERO_BLOCK_SIZE`: `bs=0`
- * - `UNKNOWN_CONVERSION`, `UNKNOWN_STATUS`, `UNKNOWN_SANDBOX`, `UNKNOWN_OUTPUT_FORMAT`: a word that is none of the choices
+ * - `UNKNOWN_CONVERSION`, `UNKNOWN_FLAG`, `UNKNOWN_STATUS`, `UNKNOWN_SANDBOX`, `UNKNOWN_OUTPUT_FORMAT`: a word that is none of the choices
  * - `UNKNOWN_OPTION`, `AMBIGUOUS_OPTION`: an option that does not exist, or an abbreviation of several
  * - `MISSING_OPTION_ARGUMENT`, `UNEXPECTED_OPTION_ARGUMENT`: an option without its argument, or with one too many
  * - `EMPTY_OPTION_ARGUMENT`: an empty argument where a name is needed
@@ -21,8 +22,10 @@ export type OperandErrorCode =
   | 'EMPTY_FILE_NAME'
   | 'INVALID_SIZE'
   | 'SIZE_OUT_OF_RANGE'
+  | 'INVALID_DURATION'
   | 'ZERO_BLOCK_SIZE'
   | 'UNKNOWN_CONVERSION'
+  | 'UNKNOWN_FLAG'
   | 'UNKNOWN_STATUS'
   | 'UNKNOWN_SANDBOX'
   | 'UNKNOWN_OUTPUT_FORMAT'

@@ -1,3 +1,4 @@
+export { parseDuration } from './duration.js';
 export { OperandError, type OperandErrorCode, type TokenPosition, type TokenReference } from './errors.js';
 export { MAX_SIZE, parseSize } from './size.js';
 export {
@@ -6,6 +7,7 @@ export {
   STATUS_MODES,
   parseDd,
   type DdHelp,
+  type DdLimits,
   type DdOperands,
   type OutputFormat,
   type SandboxMode,

@@ -12,7 +12,8 @@ Operands (mixed freely with options; of a repeated one the last counts):
   seek=N          write N blocks into an existing or new raw output, in place, the rest untouched
   isize=N         virtual size of the input in bytes, in place of its own: cut, or extended with zeros
   osize=N         exact length of a raw output in bytes: cut, or extended with zeros
-  conv=sparse     leave regions of zeros as holes
+  conv=WORDS      sparse leaves regions of zeros as holes; fsync, fdatasync (done anyway), notrunc (with seek=)
+  iflag=fullblock done anyway
   status=WORD     none, noxfer or progress (default: nothing is printed)
 
 Options:
@@ -27,6 +28,11 @@ Options:
       --sandbox KIND       kvm, process or auto (default: kvm where it works, else process)
       --allow-path DIR     let the image use backing and data files in DIR as well; may be repeated
       --no-backing         refuse images that refer to other files
+      --limit-virtual-size SIZE  refuse an image that claims to be larger
+      --limit-output-size SIZE   refuse an output that may come to be longer
+      --limit-time TIME    longest time of a run of the sandbox, such as 30s, 5m or 500ms
+      --limit-cpu TIME     most CPU time of the sandbox
+      --limit-idle TIME    longest time without progress (default 30s)
       --dump-on-crash FILE leave a memory dump of the sandbox in FILE when its program crashes or is stopped by a limit
       --dump-on-signal FILE  leave one whenever this process gets SIGUSR2; the copy goes on
   -h, --help               this text
@@ -42,7 +48,9 @@ that existed before is as it was. Block devices, open files (/dev/fd/N) and file
 Dumps are off by default, because they hold data of the images. FILE has mode 0600, passphrases in it are zeroed; a
 name that ends in .zst is compressed.
 
-Exit codes: 0 done, 1 refused or failed, 130 interrupted (Ctrl-C), 143 terminated.
+SIGUSR1 prints the progress on standard error.
+
+Exit codes: 0 done, 1 refused or failed; who is ended by a signal dies of it (130 in a shell after Ctrl-C).
 
 Examples:
   instar dd if=disk.qcow2 of=part.raw bs=1M skip=2 count=10

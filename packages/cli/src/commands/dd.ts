@@ -17,6 +17,7 @@ import { progressBar, progressLines, type ProgressDisplay } from '../render/prog
 import { answerProgressRequests } from '../render/progress-request.js';
 import { humanSize } from '../render/size.js';
 import { listenForDumps, takeDumpFlags, type DumpListener } from './guest-dumps.js';
+import { limitsOf } from './limits.js';
 import { DD_HELP } from './dd-help.js';
 
 const STANDARD_INPUT = 0;
@@ -87,6 +88,7 @@ export async function ddCommand(tokens: readonly string[], habits: Habits): Prom
       ...dumps.control,
       signal: interrupt.signal,
       sandbox: operands.sandbox,
+      limits: limitsOf(operands.limits),
       onProgress: progress.update.bind(progress),
       onWarning: (warning) => {
         warnings.push(warning);

@@ -9,6 +9,7 @@ import {
   type OperationControl,
   type SafetyVerdict,
 } from '@instar/engine';
+import { OperandError, parseDuration, parseSize, type DdLimits } from '@instar/operands';
 import type * as CommanderModule from 'commander';
 import type { Command, CommanderError } from 'commander';
 import { EXIT_CODES } from '../exit-codes.js';
@@ -18,6 +19,7 @@ import { printError } from '../render/errors.js';
 import { infoRecord } from '../render/info-json.js';
 import { infoText } from '../render/info-text.js';
 import { toJson } from '../render/json.js';
+import { limitsOf } from './limits.js';
 import { listenForDumps, type DumpFlags, type DumpListener } from './guest-dumps.js';
 
 interface InfoFlags extends DumpFlags {
@@ -30,6 +32,19 @@ interface InfoFlags extends DumpFlags {
   readonly strict?: boolean;
   readonly allowPath: readonly string[];
   readonly sandbox: 'kvm' | 'process' | 'auto';
+  readonly limitVirtualSize?: bigint;
+  readonly limitTime?: number;
+  readonly limitCpu?: number;
+  readonly limitIdle?: number;
+}
+
+function limitFlags({ limitVirtualSize, limitTime, limitCpu, limitIdle }: InfoFlags): DdLimits {
+  return {
+    ...(limitVirtualSize === undefined ? {} : { virtualSize: limitVirtualSize }),
+    ...(limitTime === undefined ? {} : { timeMs: limitTime }),
+    ...(limitCpu === undefined ? {} : { cpuMs: limitCpu }),
+    ...(limitIdle === undefined ? {} : { idleMs: limitIdle }),
+  };
 }
 
 type Commander = typeof CommanderModule;
@@ -48,6 +63,18 @@ function parser(commander: Commander): Command {
     };
   }
 
+  function read<T>(parse: (value: string) => T): (value: string) => T {
+    return (value) => {
+      try {
+        return parse(value);
+      } catch (error) {
+        if (!(error instanceof OperandError)) throw error;
+        throw new commander.InvalidArgumentError(error.message);
+      }
+    };
+  }
+  const time = read((value) => parseDuration(value));
+
   return new commander.Command('instar info')
     .description('Says what an image is, without trusting it: the image is parsed inside a sandbox only.')
     .argument('<file>', 'the image')
@@ -65,6 +92,10 @@ function parser(commander: Commander): Command {
       [],
     )
     .option('--sandbox <kind>', 'kvm, process or auto', oneOf(['kvm', 'process', 'auto'] as const), 'auto')
+    .option('--limit-virtual-size <size>', 'refuse an image that claims to be larger', read(parseSize))
+    .option('--limit-time <time>', 'longest time for each image, such as 30s or 500ms', time)
+    .option('--limit-cpu <time>', 'most CPU time for each image', time)
+    .option('--limit-idle <time>', 'longest time without progress (default 30s)', time)
     .option(
       '--dump-on-crash <file>',
       'leave a memory dump of the sandbox when its program crashes or is stopped by a limit',
@@ -146,6 +177,7 @@ export async function infoCommand(tokens: readonly string[], { interrupt }: Habi
       ...dumps.control,
       signal: interrupt.signal,
       sandbox: flags.sandbox,
+      limits: limitsOf(limitFlags(flags)),
       onWarning: (warning) => {
         if (!json) process.stderr.write(`instar: info: warning: ${warning}\n`);
       },

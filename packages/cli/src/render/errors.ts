@@ -1,4 +1,4 @@
-import { EngineError, escapeText } from '@instar/engine';
+import { describeSystemError, EngineError, escapeText, systemErrorName } from '@instar/engine';
 import { OperandError } from '@instar/operands';
 import { toJson } from './json.js';
 
@@ -26,6 +26,11 @@ function describe(error: unknown): { readonly code: string; readonly message: st
     return { code: error.code, message: error.message };
   if (error instanceof Error && OTHER_ERRORS.has(error.name) && 'code' in error) {
     return { code: String(error.code), message: escapeText(error.message) };
+  }
+  const name = systemErrorName(error);
+  if (name !== undefined) {
+    const file = error instanceof Error && 'path' in error ? `${escapeText(String(error.path))}: ` : '';
+    return { code: name, message: `${file}${describeSystemError(name)}` };
   }
   const text = error instanceof Error ? error.message : String(error);
   const line = text.split('\n')[0] ?? '';
