@@ -54,5 +54,18 @@ export default tseslint.config(
     },
   },
   { rules: { 'no-restricted-syntax': ['error', noDefaultExport] } },
+  {
+    // Names that users and images give are for the kernel: behind a link, dots mean something else than their text says.
+    files: ['packages/{engine,host-files,vmcore}/src/**/*.ts'],
+    ignores: ['**/*.test.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: [{ name: 'node:path', message: 'Names are not joined or resolved as text: see @instar/host-files.' }],
+        },
+      ],
+    },
+  },
   { files: CONFIG_FILES, rules: { 'no-restricted-syntax': 'off' } },
 );

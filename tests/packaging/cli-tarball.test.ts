@@ -10,6 +10,7 @@ const PACKAGES = [
   'packages/cli',
   'packages/convert-guest',
   'packages/engine',
+  'packages/host-files',
   'packages/operands',
   'packages/shared-abi',
   'packages/vmcore',

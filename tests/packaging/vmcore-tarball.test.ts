@@ -4,6 +4,7 @@ import { ROOT } from '../support/command.js';
 import { npm, PackedProject } from './packed-project.js';
 
 const PACKAGES = [
+  'packages/host-files',
   'packages/shared-abi',
   'packages/vmcore',
   'packages/vmm-native',

@@ -18,7 +18,6 @@ import { guestConvert, type ConvertOutcome, type GuestContext, type GuestDevice 
 import { openInput } from './input-file.js';
 import { guestContext, type OperationControl } from './operation.js';
 import { checkControl } from './options/control.js';
-import { checkDdOptions } from './options/operations.js';
 import { abandonQuietly, openOutputFile } from './output.js';
 import { requireOutputSize } from './size-limits.js';
 import { ddFromStream, streamOutput } from './stream.js';
@@ -39,10 +38,8 @@ function qcow2Limit(bytes: bigint): bigint {
  */
 export async function dd(options: DdOptions, givenControl: OperationControl = {}): Promise<DdResult> {
   const started = performance.now();
-  // Before a stream is opened by its name, and again with its descriptor in place of that.
-  const checked = checkDdOptions(options);
   const control = checkControl(givenControl);
-  const request = checkOptions(await withOwnStreams(checked));
+  const request = await throughOwnStreams(checkOptions(options), options);
   const { input } = request;
   if ('stream' in input) return ddFromStream(request, input.stream, control, started);
   const probe = forcedFormat(request.inputFormat, input.path);
@@ -63,13 +60,14 @@ export async function dd(options: DdOptions, givenControl: OperationControl = {}
 }
 
 /** A name that leads to a stream which this process has open (`/dev/stdout` in a pipe) means that stream. */
-async function withOwnStreams(options: DdOptions): Promise<DdOptions> {
+async function throughOwnStreams(request: DdRequest, options: DdOptions): Promise<DdRequest> {
   const through = async (endpoint: Endpoint, use: 'input' | 'output'): Promise<Endpoint> => {
     const stream = 'path' in endpoint ? await ownStream(endpoint.path, use) : undefined;
     return stream === undefined ? endpoint : { stream };
   };
-  const { input, output } = options;
-  return { ...options, input: await through(input, 'input'), output: await through(output, 'output') };
+  const [input, output] = [await through(request.input, 'input'), await through(request.output, 'output')];
+  const same = input === request.input && output === request.output;
+  return same ? request : checkOptions({ ...options, input, output });
 }
 
 async function copyWindow(
