@@ -163,12 +163,17 @@ describe('what was measured on qemu-img holds here, too', () => {
     it.for<[window: string[], length: number]>([
       [['bs=512', 'skip=10'], 0],
       [['bs=5120', 'skip=1'], 0],
-      [['bs=512', 'count=3', 'skip=3'], 0],
       [['bs=5000', 'skip=1'], 512],
       [['count=0'], 0],
       [['bs=513', 'skip=1', 'count=2'], 1024],
     ])('does not come for %j of 5000 bytes', ([window, length], context) => {
       expect(expectLength(context, 5000, window, length)).toBe('');
+    });
+
+    it('gives way to a hint where count= ends in front of what skip= leaves', (context) => {
+      expect(expectLength(context, 5000, ['bs=512', 'count=3', 'skip=3'], 0)).toMatch(
+        /^instar: dd: warning: in\.raw: skip=3 leaves nothing of count=3, [^\n]+ write count=6\n$/,
+      );
     });
 
     it.for<[window: string[]]>([

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { convertGuestSymbolsPath, sandboxHelperPath } from '@instar/convert-guest';
+import { ABI_VERSION_MAJOR, ABI_VERSION_MINOR } from '@instar/shared-abi';
 import { dd, DumpRequests, IMAGE_DIRECTORY_ONLY, type WrittenDump } from '@instar/engine';
 import { openDump } from '@instar/vmcore';
 import { runGuest, type SandboxKind } from '@instar/vmm-native';
@@ -207,7 +208,7 @@ describe.each(SANDBOXES)('dumps of operations in the %s sandbox', (sandbox) => {
           execFileSync('zstd', ['-qt', path]);
         } else {
           const dump = await openDump(path);
-          expect(dump.vmcoreinfo?.get('INSTAR_ABI')).toBe('1.1');
+          expect(dump.vmcoreinfo?.get('INSTAR_ABI')).toBe(`${ABI_VERSION_MAJOR}.${ABI_VERSION_MINOR}`);
           expect(dump.cpus).toHaveLength(1);
           await dump.close();
         }

@@ -20,6 +20,7 @@ import { guestContext, type OperationControl } from './operation.js';
 import { checkControl } from './options/control.js';
 import { abandonQuietly, openOutputFile } from './output.js';
 import { requireOutputSize } from './size-limits.js';
+import { checkOutput } from './output-check.js';
 import { ddFromStream, streamOutput } from './stream.js';
 
 /** Bytes that a qcow2 file of so many guest bytes takes at most: the data, its tables, and some clusters of slack. */
@@ -115,6 +116,12 @@ async function copyWindow(
     );
     const expected = { length: raw ? rawLength : undefined, most: limit - output.start, virtualSize: rawLength };
     checkResult(result, expected, topDevice.path);
+    const whole = !stream && request.seek === undefined;
+    if (whole && (!raw || request.inputFormat === undefined)) {
+      const { output_length: length, output_virtual_size: size } = result;
+      const written = { fd: output.fd, name: request.outputName, format: request.format, length, virtualSize: size };
+      await checkOutput(written, context);
+    }
     // A stream extends itself from what went out; a file is told its length.
     const length = await output.finish(stream ? bytes : (request.outputSize ?? result.output_length));
     return {

@@ -34,6 +34,7 @@ export type EngineErrorCode =
   | 'LIMIT_EXCEEDED'
   | 'NO_SPACE'
   | 'OUTPUT_EXISTS'
+  | 'OUTPUT_MISTAKABLE'
   | 'PATH_REFUSED'
   | 'READ_FAILED'
   | 'REFERENCE_MISSING'

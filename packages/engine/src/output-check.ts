@@ -1,0 +1,93 @@
+import { DEVICE_ROLE, IMAGE_FORMAT, INFO_FLAG, NO_PARENT } from '@instar/shared-abi';
+import { EngineError, systemErrorName } from './errors.js';
+import { guestInfo, type GuestContext, type GuestDevice } from './guest.js';
+import type { ImageInfo } from './chain.js';
+
+/** An output that is written and has no name yet. */
+export interface FinishedOutput {
+  /** Open for reading. */
+  readonly fd: number;
+  /** Name that it will get, for messages. */
+  readonly name: string;
+  /** Number of its format. */
+  readonly format: number;
+  /** Bytes that it will have. */
+  readonly length: bigint;
+  /** Bytes of the disk in it. */
+  readonly virtualSize: bigint;
+}
+
+const { RAW, QCOW2, QCOW, VMDK, QED } = IMAGE_FORMAT.values;
+/** Formats whose images can name other files, by the number that a refusal carries. */
+const CAN_NAME_FILES: readonly bigint[] = [QCOW2, QCOW, VMDK, QED].map(BigInt);
+const { BACKING_FILE, DATA_FILE, BEYOND_FILE, TABLE_FAULT, ENCRYPTED, CORRUPT } = INFO_FLAG.values;
+
+/**
+ * Looks at an output in a fresh sandbox before it gets its name: whoever wrote it had read an image from a stranger. A
+ * qcow2 output must be the plain image that was asked for; a raw one must not begin like an image that names other
+ * files, which programs that guess formats would then open.
+ * @throws EngineError `GUEST_FAILED`, `OUTPUT_MISTAKABLE`
+ */
+export async function checkOutput(output: FinishedOutput, context: GuestContext): Promise<void> {
+  if (output.length === 0n) return;
+  const device: GuestDevice = {
+    path: output.name,
+    entry: {
+      role: DEVICE_ROLE.values.IMAGE,
+      format: output.format === RAW ? IMAGE_FORMAT.values.PROBE : output.format,
+      parent: NO_PARENT,
+      flags: 0,
+      file_size: output.length,
+      virtual_size: 0n,
+      start: 0n,
+    },
+    options: { fd: output.fd, access: 'input', size: output.length },
+  };
+  // A dump of this guest, or its progress, is nobody's business.
+  const { sandbox, limits, signal } = context;
+  let info: ImageInfo;
+  try {
+    info = await guestInfo([device], { sandbox, limits, signal });
+  } catch (error) {
+    // A file that may be written and not read, which was there before, is its owner's to look at.
+    if (output.format === RAW && systemErrorName(causeOf(error)) === 'EBADF') return;
+    if (!(error instanceof EngineError) || !error.code.startsWith('IMAGE_')) throw error;
+    if (output.format === RAW && !namesFiles(error)) return;
+    throw output.format === RAW ? mistakable(output) : notAsAsked(output);
+  }
+  const has = (flag: number): boolean => (info.flags & flag) !== 0;
+  if (output.format === RAW) {
+    if (has(BACKING_FILE) || has(DATA_FILE)) throw mistakable(output);
+    return;
+  }
+  const strange = [BACKING_FILE, DATA_FILE, BEYOND_FILE, TABLE_FAULT, ENCRYPTED, CORRUPT].some(has);
+  const plain = info.virtual_size === output.virtualSize && info.snapshot_count === 0 && info.bitmap_count === 0;
+  if (strange || !plain) throw notAsAsked(output);
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Error ? error.cause : undefined;
+}
+
+function namesFiles(error: EngineError): boolean {
+  if (error.code === 'IMAGE_UNSUPPORTED_FORMAT') return CAN_NAME_FILES.includes(error.location?.value ?? 0n);
+  // Two formats answer, or one that is damaged.
+  return true;
+}
+
+function mistakable({ name }: FinishedOutput): EngineError {
+  return new EngineError(
+    'OUTPUT_MISTAKABLE',
+    'the copied disk begins like an image that names other files, which programs that guess formats would open; say ' +
+      'what the input is (-f) to copy it all the same, and always say -f raw of the output',
+    { file: name },
+  );
+}
+
+function notAsAsked({ name }: FinishedOutput): EngineError {
+  return new EngineError(
+    'GUEST_FAILED',
+    'the sandboxed reader wrote something else than the image that was asked for; its input may be made to attack it',
+    { file: name },
+  );
+}

@@ -1,0 +1,44 @@
+// A disk whose content is an image: copied as it is, it would make programs that guess formats open files of its choice.
+import { existsSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { instar } from '../support/command.js';
+import { QEMU_IMG, requireJudge } from '../support/judge.js';
+import { qemuImg } from '../support/qemu-img.js';
+import { workdir, type Workdir } from '../support/workdir.js';
+
+/** A qcow2 image whose disk begins with another image, which has a backing file. */
+function nested(...create: readonly string[]): Workdir {
+  const directory = workdir().write('secret', 'the secret of somebody else'.padEnd(512));
+  qemuImg('create', '-q', ...create)
+    .in(directory)
+    .must();
+  qemuImg('convert', '-f', 'raw', '-O', 'qcow2', 'inner', 'disk.qcow2').in(directory).must();
+  return directory;
+}
+
+it.for<[what: string, create: string[]]>([
+  ['qcow2 image with a backing file', ['-f', 'qcow2', '-u', '-b', '/etc/shadow', '-F', 'raw', 'inner', '1M']],
+  ['qcow2 image with a data file', ['-f', 'qcow2', '-o', 'data_file=secret', 'inner', '1M']],
+  ['VMDK image', ['-f', 'vmdk', 'inner', '1M']],
+])('a raw output that begins like a %s gets no name', ([, create], context) => {
+  requireJudge(context, QEMU_IMG);
+  const directory = nested(...create);
+  const refused = instar('dd', 'if=disk.qcow2', 'of=out.raw').in(directory).run();
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toMatch(/^instar: dd: out\.raw: the copied disk begins like an image [^\n]+\n$/);
+  expect(existsSync(directory.file('out.raw'))).toBe(false);
+  // Who says what the input is has been asked.
+  instar('dd', '-f', 'qcow2', 'if=disk.qcow2', 'of=out.raw').in(directory).must();
+  expect(directory.read('out.raw').subarray(0, 4096).equals(directory.read('inner').subarray(0, 4096))).toBe(true);
+});
+
+it.for([
+  ['qcow2 image without other files', ['-f', 'qcow2', 'inner', '1M']],
+  ['VDI image', ['-f', 'vdi', 'inner', '1M']],
+  ['LUKS volume', ['-f', 'luks', '--object', 'secret,id=s,data=x', '-o', 'key-secret=s,iter-time=10', 'inner', '1M']],
+] as const)('a raw output that begins like a %s is the disk of somebody', ([, create], context) => {
+  requireJudge(context, QEMU_IMG);
+  const directory = nested(...create);
+  instar('dd', 'if=disk.qcow2', 'of=out.raw').in(directory).must();
+  qemuImg('compare', '-q', '-f', 'qcow2', '-F', 'raw', 'disk.qcow2', 'out.raw').in(directory).must();
+});
