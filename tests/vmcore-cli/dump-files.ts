@@ -32,10 +32,10 @@ export function machine(): MemoryImage {
   });
 }
 
-/** Writes dumps of the machine: `dump.elf` and `dump.kdump`. */
-export async function withDumps(directory: Workdir): Promise<Workdir> {
+/** Writes dumps of the machine: `dump.elf` and `dump.kdump`. @param below directory of them, ending in a slash */
+export async function withDumps(directory: Workdir, below = ''): Promise<Workdir> {
   const write = async (name: string, options: WriteOptions): Promise<unknown> =>
-    writeDump(machine(), { file: directory.file(name) }, options);
+    writeDump(machine(), { file: directory.file(`${below}${name}`) }, options);
   await write('dump.elf', { format: 'elf' });
   await write('dump.kdump', { format: 'kdump', compression: 'zlib' });
   return directory;

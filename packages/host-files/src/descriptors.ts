@@ -54,9 +54,17 @@ export async function openDirectory(name: Buffer, base = CURRENT_DIRECTORY): Pro
   return openIn(absolute ? CURRENT_DIRECTORY : base, name, O_PATH | fs.constants.O_DIRECTORY);
 }
 
-/** Closes a descriptor. */
+/**
+ * Closes a descriptor. What close(2) may report of earlier writes, fsync(2) has reported before for every output that is
+ * kept; the descriptor is gone in any case, and a failure now would take a complete output for a failed one.
+ * @throws only where the descriptor was not open, which is a mistake of the caller
+ */
 export async function closeFile(fd: number): Promise<void> {
-  await close(fd);
+  try {
+    await close(fd);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EBADF') throw error;
+  }
 }
 
 /** What a descriptor is. */
