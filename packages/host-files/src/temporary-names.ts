@@ -1,4 +1,4 @@
-import { readDirectory, statAt, unlinkAt } from '@instar/vmm-native';
+import { keepName, readDirectory, removeNameAtEnd, statAt, unlinkAt } from '@instar/vmm-native';
 import { constants } from 'node:fs';
 import { closeFile, identity, kindOf, openIn, statFile } from './descriptors.js';
 import { systemErrorName } from './errors.js';
@@ -14,9 +14,11 @@ const RANDOM_BYTES = 8;
 interface ActiveName {
   readonly directory: number;
   readonly name: Buffer;
+  /** Of the promise that it goes when this thread is terminated, which runs no exit handlers. */
+  readonly atEnd: number;
 }
 
-/** Temporary names of this process. */
+/** Temporary names of this thread. */
 const active = new Map<string, ActiveName>();
 
 function key(directory: number, name: Buffer): string {
@@ -33,14 +35,17 @@ function removeActive(): void {
   }
 }
 
-/** A name that is to go when the process ends. The directory must stay open until then. */
+/** A name that is to go when the process or this worker thread ends. The directory must stay open until then. */
 export function rememberName(directory: number, name: Buffer): void {
   if (active.size === 0) process.once('exit', removeActive);
-  active.set(key(directory, name), { directory, name });
+  active.set(key(directory, name), { directory, name, atEnd: removeNameAtEnd(directory, name) });
 }
 
 /** The name is gone, or final. */
 export function forgetName(directory: number, name: Buffer): void {
+  const known = active.get(key(directory, name));
+  if (known === undefined) return;
+  keepName(known.atEnd);
   active.delete(key(directory, name));
   if (active.size === 0) process.off('exit', removeActive);
 }

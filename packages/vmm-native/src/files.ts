@@ -89,3 +89,19 @@ export function removeAttribute(fd: number, name: Uint8Array): void {
     filesBinding().removeAttribute(fd, name);
   });
 }
+
+/**
+ * Removes a name when this thread of JavaScript ends, also when it is terminated, unless it is kept before. The directory
+ * must stay open.
+ * @returns a number for `keepName`
+ */
+export function removeNameAtEnd(dir: number, name: Uint8Array): number {
+  return guarded(() => filesBinding().removeNameAtEnd(dir, Buffer.from(name)));
+}
+
+/** Takes back what `removeNameAtEnd` promised. */
+export function keepName(number: number): void {
+  guarded(() => {
+    filesBinding().keepName(number);
+  });
+}

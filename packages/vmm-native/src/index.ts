@@ -20,6 +20,8 @@ export {
   setAttribute,
   statAt,
   unlinkAt,
+  removeNameAtEnd,
+  keepName,
   type FileAttribute,
   type FileStatus,
   type FileSystemStatus,

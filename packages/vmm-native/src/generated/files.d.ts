@@ -46,6 +46,9 @@ export interface FileSystemStatus {
   available: bigint
 }
 
+/** Takes back what `remove_name_at_end` promised. */
+export declare function keepName(number: number): void
+
 /** Gives a name of a directory to another one of it (linkat(2)). EEXIST where that is taken. */
 export declare function linkAt(dir: number, from: Uint8Array, to: Uint8Array): void
 
@@ -66,6 +69,12 @@ export declare function readLinkAt(dir: number, name: Uint8Array): Buffer
 
 /** Removes an extended attribute of an open file (fremovexattr(2)). */
 export declare function removeAttribute(fd: number, name: Uint8Array): void
+
+/**
+ * Removes a name, relative to a directory that stays open, when this environment ends, unless it is kept before.
+ * Returns a number for `keep_name`.
+ */
+export declare function removeNameAtEnd(dir: number, name: Buffer): number
 
 /** Renames within a directory (renameat(2), or renameat2(2) with RENAME_NOREPLACE). */
 export declare function renameAt(dir: number, from: Uint8Array, to: Uint8Array, replace: boolean): void

@@ -2,6 +2,7 @@
 
 mod dump;
 mod options;
+mod teardown;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
@@ -64,7 +65,7 @@ impl RunControl {
     #[napi(ts_return_type = "Promise<DumpReport>")]
     pub fn request_dump<'env>(&self, env: &'env Env, fd: i32) -> napi::Result<Object<'env>> {
         let control = Arc::clone(&self.control);
-        on_thread(env, "instar-dump", move |pending| {
+        on_thread(env, "instar-dump", Arc::clone(&control), move |pending| {
             let report = control.dumps.request(fd).and_then(|report| report.recv().ok());
             settle(
                 pending,
@@ -88,38 +89,60 @@ impl RunControl {
 }
 
 type Resolver<T> = Box<dyn FnOnce(Env) -> napi::Result<T> + Send>;
+
+/// A promise, and the number of its hook (see [`teardown`]).
+type Watched<T> = (JsDeferred<T, Resolver<T>>, u64);
+
 /// A promise that has not been settled.
-type Pending<T> = Arc<Mutex<Option<JsDeferred<T, Resolver<T>>>>>;
+struct Pending<T: napi::bindgen_prelude::ToNapiValue + 'static> {
+    deferred: Mutex<Option<Watched<T>>>,
+}
+
+impl<T: napi::bindgen_prelude::ToNapiValue + Send + 'static> Pending<T> {
+    fn take(&self) -> Option<Watched<T>> {
+        self.deferred.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
 
 fn settle<T>(pending: &Pending<T>, done: Result<T, Failure>)
 where
     T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
 {
-    let taken = pending.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(deferred) = taken else { return };
-    match done {
-        Ok(value) => deferred.resolve(Box::new(move |_| Ok(value))),
+    let Some((deferred, hook)) = pending.take() else { return };
+    deferred.resolve(Box::new(move |env| {
+        teardown::unwatch(&env, hook)?;
         // The status of a napi error is fixed, so the code travels in front of the message; the JavaScript face takes
         // it apart.
-        Err(error) => {
-            deferred.reject(Error::new(Status::GenericFailure, format!("{}\n{}", error.status, error.reason)));
-        }
-    }
+        done.map_err(|error| Error::new(Status::GenericFailure, format!("{}\n{}", error.status, error.reason)))
+    }));
 }
 
-/// Moves `work` to a thread of its own. It settles the promise that is returned, and may clean up after that.
-fn on_thread<'env, T, F>(env: &'env Env, name: &str, work: F) -> napi::Result<Object<'env>>
+/// Moves `work` to a thread of its own. It settles the promise that is returned, and may clean up after that. When the
+/// environment is torn down before, `control` is cancelled and the end of the thread awaited.
+fn on_thread<'env, T, F>(env: &'env Env, name: &str, control: Arc<Control>, work: F) -> napi::Result<Object<'env>>
 where
     T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
     F: FnOnce(&Pending<T>) + Send + 'static,
 {
     let (deferred, promise): (JsDeferred<T, Resolver<T>>, Object) = env.create_deferred()?;
-    let pending: Pending<T> = Arc::new(Mutex::new(Some(deferred)));
-    std::thread::Builder::new().name(name.to_string()).spawn(move || {
+    let pending: Arc<Pending<T>> = Arc::new(Pending { deferred: Mutex::default() });
+    let watched = Arc::clone(&pending);
+    let (token, hook) = teardown::watch(env, move || {
+        control.cancelled.store(true, Ordering::Release);
+        // Nobody is left to be told, and to drop it would need the environment.
+        std::mem::forget(watched.take());
+    })?;
+    *pending.deferred.lock().unwrap_or_else(PoisonError::into_inner) = Some((deferred, hook));
+    let started = std::thread::Builder::new().name(name.to_string()).spawn(move || {
         if catch_unwind(AssertUnwindSafe(|| work(&pending))).is_err() {
             settle(&pending, Err(failure("INTERNAL", "a worker thread panicked; this is a bug")));
         }
-    })?;
+        drop(token);
+    });
+    if let Err(error) = started {
+        teardown::unwatch(env, hook)?;
+        return Err(error.into());
+    }
     Ok(promise)
 }
 
@@ -129,7 +152,7 @@ where
 pub fn run_guest<'env>(env: &'env Env, options: RunOptions, control: &RunControl) -> napi::Result<Object<'env>> {
     let owned = OwnedOptions::from_js(&options).map_err(|text| Error::new(Status::InvalidArg, text))?;
     let control = Arc::clone(&control.control);
-    on_thread(env, "instar-run", move |pending| {
+    on_thread(env, "instar-run", Arc::clone(&control), move |pending| {
         let devices = DeviceTable::new(owned.devices);
         let options = VmmOptions {
             image: &owned.image,
@@ -190,7 +213,7 @@ pub fn copy_stream<'env>(env: &'env Env, options: StreamOptions, control: &RunCo
     };
     let control_state = Arc::clone(&control.control);
     let progress = Arc::clone(&control.stream_progress);
-    on_thread(env, "instar-stream", move |pending| {
+    on_thread(env, "instar-stream", Arc::clone(&control_state), move |pending| {
         settle(
             pending,
             stream::copy(&request, &control_state.cancelled, &progress)

@@ -4,6 +4,7 @@
 //! An addon of its own: the one that runs guests opens nothing by name.
 
 mod attributes;
+mod teardown;
 
 use std::os::fd::{BorrowedFd, IntoRawFd};
 
