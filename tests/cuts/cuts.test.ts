@@ -104,7 +104,8 @@ describe('a packed file', () => {
     const directory = workdir();
     directory.write('disk', Buffer.concat([lines(MIB, 31), noise(MIB, 32)]));
     const packed = spawnSync(packer, args, { cwd: directory.path, maxBuffer: 64 * MIB });
-    if (packed.error !== undefined) skipLoudly(context, `${packer} is not installed (Debian: apt-get install ${name === 'xz' ? 'xz-utils' : name})`);
+    if (packed.error !== undefined)
+      skipLoudly(context, `${packer} is not installed (Debian: apt-get install ${name === 'xz' ? 'xz-utils' : name})`);
     expect(packed.status).toBe(0);
     directory.write('packed', packed.stdout);
     expect((await checkSafety(directory.file('packed'))).safe).toBe(false);

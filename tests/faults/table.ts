@@ -5,6 +5,8 @@ import { inject, type ErrorName, type Fault, type Injected } from './inject.js';
 import type { Scenario } from './scenario.js';
 
 const ERRORS: readonly [ErrorName, ...ErrorName[]] = ['EIO', 'ENOSPC', 'EDQUOT'];
+/** Calls that move content to an output: what is lost in one of them is lost silently. */
+const MOVERS = new Set(['pwrite64', 'pwritev', 'pwritev2', 'write', 'writev', 'copy_file_range']);
 /** More than any command makes. */
 const ALL = 1_000_000;
 
@@ -77,9 +79,11 @@ export class FaultTable {
     return [...ended.counts];
   }
 
-  /** A call that had few faults so far, at its first, middle or last time, once or from then on. */
+  /** A call that moves content in half of the cases, or one that had few faults so far; at its first, middle or last time, once or from then on. */
   #choose(made: readonly (readonly [string, number])[], had: ReadonlyMap<string, number>): Fault | undefined {
-    const few = this.#shuffled(made).sort(([a], [b]) => (had.get(a) ?? 0) - (had.get(b) ?? 0));
+    const movers = made.filter(([call]) => MOVERS.has(call));
+    const candidates = movers.length > 0 && this.#random.chance(2) ? movers : made;
+    const few = this.#shuffled(candidates).sort(([a], [b]) => (had.get(a) ?? 0) - (had.get(b) ?? 0));
     const chosen = few[this.#random.chance(2) ? 0 : this.#random.below(few.length)];
     if (chosen === undefined) return undefined;
     const [call, times] = chosen;
