@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { INSTAR, program, type Finished } from '../support/command.js';
 import { Workdir } from '../support/workdir.js';
@@ -7,6 +8,28 @@ const CONTENT = Buffer.from('what a job in the background copies\n'.repeat(60_00
 const PADDED = Buffer.concat([CONTENT, Buffer.alloc(384)]);
 
 let directory: Workdir;
+
+/** Whether some process has an output in the directory open: until it is complete, it may have no name. */
+function outputIsOpen(): boolean {
+  const links = (folder: string): string[] => {
+    try {
+      return readdirSync(folder).map((name) => {
+        try {
+          return readlinkSync(`${folder}/${name}`);
+        } catch {
+          return '';
+        }
+      });
+    } catch {
+      // The process is gone.
+      return [];
+    }
+  };
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => links(`/proc/${pid}/fd`))
+    .some((link) => link.startsWith(`${directory.path}/#`) || link.startsWith(`${directory.path}/.copy.raw.instar-`));
+}
 
 /** A copy from standard input that goes on until `end` is called. */
 class Job {
@@ -30,7 +53,7 @@ class Job {
   }
 
   /** Waits until the output is being written, or a condition holds. */
-  async until(what: () => boolean = () => directory.names().some((name) => name.includes('.instar-'))): Promise<void> {
+  async until(what: () => boolean = outputIsOpen): Promise<void> {
     for (let turn = 0; !what(); turn += 1) {
       if (turn > 600) throw new Error(`waited in vain: ${this.stderr}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
