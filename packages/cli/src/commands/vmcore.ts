@@ -66,6 +66,8 @@ function parser(
   };
   const writing = (usage: string, about: string): Command =>
     command(usage, about)
+      .option('--salvage', 'leave out what cannot be read of a dump that is damaged or cut off')
+      .option('--machine <name>', 'the machine of a dump that does not name it: x86_64, aarch64, ppc64, …')
       .option('--compress <codec>', 'none, zlib, lzo, snappy or zstd: how the pages of a kdump are stored')
       .option('--threads <count>', 'threads that compress (default: one for each CPU)')
       .option('--no-progress', 'no progress bar on a terminal');

@@ -38,6 +38,7 @@ const writeFields = {
   zstd: v.optional(yesNo),
   filter: v.optional(filter),
   part: v.optional(part),
+  salvage: v.optional(yesNo),
   threads: v.optional(count),
   time: v.optional(v.instance(Date, 'a Date')),
   signal: v.optional(abortSignal),

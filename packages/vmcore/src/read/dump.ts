@@ -12,6 +12,18 @@ export interface DumpFile {
   readonly identity?: string | undefined;
 }
 
+/** A file that was cut off. */
+export interface CutOff {
+  /** Name of the file. */
+  readonly file: string;
+  /** Bytes that it has. */
+  readonly found: bigint;
+  /** Bytes that it should have at least; undefined where nobody can tell. */
+  readonly expected?: bigint | undefined;
+  /** Bytes of memory that it should have and has not; undefined where nobody can tell. */
+  readonly missing?: bigint | undefined;
+}
+
 /** One page of a dump. */
 export interface Page {
   /** Page frame number: physical address divided by the page size. */
@@ -37,6 +49,12 @@ export interface Dump extends MemoryImage {
   readonly timestamp?: Date | undefined;
   readonly cpus: readonly CpuRegisters[];
   readonly vmcoreinfo: VmcoreInfo | undefined;
+  /**
+   * Where a file ends before all that it promises, as a copy that broke off does. What is there can be read; the rest is
+   * `TRUNCATED`.
+   * @throws VmcoreError `READ_FAILED`
+   */
+  cutOff(): Promise<CutOff | undefined>;
   /** What is odd about the dump but keeps nobody from reading it. */
   readonly warnings: readonly string[];
   /**

@@ -1,11 +1,12 @@
-import { VmcoreError } from '../errors.js';
+import { hex, VmcoreError } from '../errors.js';
 import { MAX_NOTE_BYTES, parseNotes } from '../notes/note.js';
-import { cpusOf, machineOfNotes, type CpuRegisters } from '../notes/registers.js';
+import { machineOfNotes } from '../notes/machine.js';
+import { cpusOf, type CpuRegisters } from '../notes/registers.js';
 import { findVmcoreInfo, MAX_VMCOREINFO, VMCOREINFO_NOTE, vmcoreInfoOf } from '../notes/vmcoreinfo.js';
 import { bytesAt, checkRange, type ByteSource } from '../source/byte-source.js';
 import { KDUMP_FLAG } from '../structures/diskdump.js';
 import { extentsOfBitmaps, type PageMaps } from './bitmap-extents.js';
-import type { Dump, DumpFile } from './dump.js';
+import type { CutOff, Dump, DumpFile } from './dump.js';
 import { readKdumpHeader, type FileRange, type KdumpHeader } from './kdump-header.js';
 import { PageBitmap } from './page-bitmap.js';
 import { codecsOf, PageStore } from './page-store.js';
@@ -43,10 +44,12 @@ export async function openKdump(source: ByteSource, file: DumpFile): Promise<Dum
   // Where the notes have none, as in files of before version 4, the text gets one.
   const known = notes.some((note) => note.name === VMCOREINFO_NOTE);
   if (infoBytes !== undefined && !known) notes.push({ name: VMCOREINFO_NOTE, type: 0, descriptor: infoBytes });
-  const machine = machineOfNotes(notes, header.machine, header.byteOrder);
+  const vmcoreinfo = infoBytes === undefined ? findVmcoreInfo(notes) : vmcoreInfoOf(infoBytes);
+  const { machine, warning } = machineOfNotes(notes, vmcoreinfo, header.machine, header.byteOrder);
   const format = { machine, byteOrder: header.byteOrder, wordBits: header.wordBits };
   const memory = new KdumpMemory(source, header);
   const incomplete = (header.status & KDUMP_FLAG.values.INCOMPLETE) !== 0;
+  let cutOff: Promise<CutOff | undefined> | undefined;
   // Registers take much more memory than their notes: they are read when they are asked for.
   let cpus: readonly CpuRegisters[] | undefined;
   const dump: Dump = {
@@ -61,9 +64,13 @@ export async function openKdump(source: ByteSource, file: DumpFile): Promise<Dum
     timestamp: header.timestamp.getTime() === 0 ? undefined : header.timestamp,
     pageSize: header.blockSize,
     notes,
-    warnings: incomplete ? ['makedumpfile marked this dump as incomplete: pages may be missing'] : [],
-    vmcoreinfo: infoBytes === undefined ? findVmcoreInfo(notes) : vmcoreInfoOf(infoBytes),
-    physBase: header.physBase,
+    warnings: [
+      ...(incomplete ? ['makedumpfile marked this dump as incomplete: pages may be missing'] : []),
+      ...physBaseWarnings(header, vmcoreinfo?.physBase),
+      ...(warning === undefined ? [] : [warning]),
+    ],
+    vmcoreinfo,
+    physBase: vmcoreinfo?.physBase ?? header.physBase,
     utsname: header.utsname,
     dumpLevel: header.dumpLevel,
     get cpus() {
@@ -73,11 +80,21 @@ export async function openKdump(source: ByteSource, file: DumpFile): Promise<Dum
     addressLimit: header.maxMapnr * BigInt(header.blockSize),
     extents: (from = 0n) => extentsOfBitmaps(memory.maps, header.blockSize, from),
     readInto: async (address, target) => memory.readInto(address, target),
+    cutOff: async () => (cutOff ??= memory.cutOff(file)),
     read: async (address, length, options) => readMemory(dump, address, length, options),
     pages: () => pagesOf(dump),
     close: async () => source.close(),
   };
   return dump;
+}
+
+/**
+ * What VMCOREINFO says of phys_base counts: QEMU reads its decimal number as a hexadecimal one and writes that into the
+ * header. A header of 0 says nothing.
+ */
+function physBaseWarnings({ physBase }: KdumpHeader, told: bigint | undefined): string[] {
+  if (told === undefined || physBase === 0n || physBase === told) return [];
+  return [`the header says phys_base ${hex(physBase)}, VMCOREINFO ${hex(told)}: VMCOREINFO counts`];
 }
 
 class KdumpMemory {
@@ -99,6 +116,22 @@ class KdumpMemory {
       until: header.split === undefined ? length : clamp(header.split.endPfn),
     };
     this.#store = new PageStore(source, header);
+  }
+
+  /** Where the file ends too early: its last page descriptors say where it should end. */
+  async cutOff(file: DumpFile): Promise<CutOff | undefined> {
+    const { dumped, from, until } = this.maps;
+    const count = (await dumped.rank(until)) - (from === 0 ? 0 : await dumped.rank(from));
+    const end = await this.#store.endOf(count);
+    if (end <= this.#source.size && this.#source.cutOff === undefined) return undefined;
+    const missing = await this.#store.missingOf(count);
+    return {
+      file: file.path,
+      found: file.size,
+      // The place in a rearranged file says nothing of the stream.
+      expected: file.flattened ? undefined : end,
+      missing: missing === undefined ? undefined : BigInt(missing) * BigInt(this.#header.blockSize),
+    };
   }
 
   async readInto(address: bigint, target: Uint8Array): Promise<void> {

@@ -31,6 +31,12 @@ export async function openSource(stored: ByteSource): Promise<Dump> {
     const start = await startOf(source);
     if (isElf(start)) return await openElf(source, file);
     if (isKdump(start)) return await openKdump(source, file);
+    if (start.length < 16 && source.cutOff !== undefined) {
+      throw new VmcoreError('TRUNCATED', 'the flattened stream ends before its end mark', {
+        file: stored.name,
+        found: `a file of ${stored.size} bytes`,
+      });
+    }
     throw new VmcoreError('NOT_A_DUMP', 'is no guest memory dump', {
       file: stored.name,
       offset: 0n,

@@ -99,6 +99,13 @@ export function joinParts(dumps: readonly Dump[]): Dump {
       }
       throw noMemory(first, address + BigInt(done));
     },
+    async cutOff() {
+      for (const { dump } of parts) {
+        const cutOff = await dump.cutOff();
+        if (cutOff !== undefined) return cutOff;
+      }
+      return undefined;
+    },
     read: async (address, length, options) => readMemory(joined, address, length, options),
     pages: () => pagesOf(joined),
     async close() {

@@ -72,6 +72,7 @@ export async function flattenedSource(stream: ByteSource): Promise<ByteSource> {
   return {
     name: stream.name,
     size: index.size,
+    cutOff: index.cutOff,
     async read(offset, target) {
       if (offset >= index.size) return 0;
       const start = Number(offset);

@@ -1,6 +1,6 @@
 import { EngineError, escapeText } from '@instar/engine';
 import { OperandError, parseSize } from '@instar/operands';
-import { openDump, type Compression, type Dump, type WriteOptions } from '@instar/vmcore';
+import { openDump, type Compression, type CutOff, type Dump, type Machine, type WriteOptions } from '@instar/vmcore';
 import type { Habits } from '../../process/habits.js';
 
 /** Options of all subcommands; each has some of them. */
@@ -15,6 +15,8 @@ export interface Flags {
   readonly length?: string;
   readonly flatten?: boolean;
   readonly zstd?: boolean;
+  readonly machine?: string;
+  readonly salvage?: boolean;
   readonly progress?: boolean;
 }
 
@@ -57,6 +59,15 @@ function threadsOf(word: string): number {
   throw usageError(`found ${escapeText(word)} threads, expected 1 to 256`);
 }
 
+const MACHINES: readonly Machine[] = ['x86_64', 'i386', 'aarch64', 'arm', 's390x', 'ppc64', 'riscv64', 'loongarch64'];
+
+/** The machine that a word names. */
+export function machineOf(word: string): Machine {
+  const found = MACHINES.find((name) => name === word);
+  if (found !== undefined) return found;
+  throw usageError(`found the machine ${escapeText(word)}, expected ${MACHINES.join(', ')}`);
+}
+
 /** How the output is written. @param input decides where nothing is said */
 export function writeOptions(flags: Flags, input: Dump): Omit<WriteOptions, 'signal' | 'onProgress'> {
   const format = flags.to ?? input.format;
@@ -74,6 +85,7 @@ export function writeOptions(flags: Flags, input: Dump): Omit<WriteOptions, 'sig
     ...(format === 'kdump' ? { compression } : {}),
     flattened: flags.flatten === true ? true : undefined,
     zstd: flags.zstd,
+    salvage: flags.salvage,
     threads: flags.threads === undefined ? undefined : threadsOf(flags.threads),
     time: input.timestamp,
   };
@@ -94,7 +106,19 @@ export function printWarning(warning: string): void {
   process.stderr.write(`instar: vmcore: warning: ${escapeText(warning)}\n`);
 }
 
+/** Says that a file was cut off, and what that comes to. */
+export function cutOffText({ file, found, expected, missing }: CutOff): string {
+  const where =
+    expected === undefined
+      ? 'the stream ends before its end mark'
+      : `the file ends before byte ${expected}, which it should have at least`;
+  const lost = missing === undefined ? 'some memory is' : `${missing} bytes of memory are`;
+  return `${file}: cut off at ${found} bytes: ${where}; ${lost} missing, the rest can be read (convert --salvage)`;
+}
+
 /** Prints what is odd about a dump. */
-export function printWarnings(dump: Dump): void {
+export async function printWarnings(dump: Dump): Promise<void> {
   for (const warning of dump.warnings) printWarning(warning);
+  const cutOff = await dump.cutOff();
+  if (cutOff !== undefined) printWarning(cutOffText(cutOff));
 }

@@ -1,6 +1,6 @@
 import { EngineError } from '@instar/engine';
 import { EXIT_CODES } from '../../exit-codes.js';
-import { toJson } from '../../render/json.js';
+import { dumpJson } from './dump-json.js';
 import { numberOf, usageError, withDump, type CommandContext, type Flags } from './flags.js';
 
 /** Bytes that are read and printed at once. */
@@ -68,7 +68,7 @@ export async function read(words: readonly string[], flags: Flags, { signal }: C
   return withDump([file], async (dump) => {
     if (flags.json === true) {
       const bytes = await dump.read(address, Number(length), { excluded });
-      process.stdout.write(`${toJson({ address, length, hex: Buffer.from(bytes).toString('hex') })}\n`);
+      process.stdout.write(`${dumpJson({ address, length, hex: Buffer.from(bytes).toString('hex') })}\n`);
       return EXIT_CODES.OK;
     }
     let before: Before = { last: '', starred: false };

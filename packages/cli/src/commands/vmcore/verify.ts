@@ -1,7 +1,7 @@
 import { escapeText } from '@instar/engine';
 import { verifyDump } from '@instar/vmcore';
 import { EXIT_CODES } from '../../exit-codes.js';
-import { toJson } from '../../render/json.js';
+import { dumpJson } from './dump-json.js';
 import { progressBar } from '../../render/progress.js';
 import { answerProgressRequests } from '../../render/progress-request.js';
 import { humanSize } from '../../render/size.js';
@@ -19,9 +19,9 @@ export async function verify(files: readonly string[], flags: Flags, { signal }:
     if (flags.json === true) {
       const shown = problems.map(({ code, message, field, offset }) => ({ code, message, field, offset }));
       const result = { 'stored-bytes': storedBytes, 'excluded-bytes': excludedBytes, problems: shown };
-      process.stdout.write(`${toJson(result)}\n`);
+      process.stdout.write(`${dumpJson(result)}\n`);
     } else {
-      printWarnings(dump);
+      await printWarnings(dump);
       for (const problem of problems) process.stderr.write(`instar: vmcore: ${escapeText(problem.message)}\n`);
       if (problems.length === 0) process.stdout.write(`${humanSize(storedBytes)} of memory can be read\n`);
     }

@@ -4,6 +4,7 @@ import { toJson } from '../../render/json.js';
 import { progressBar } from '../../render/progress.js';
 import { answerProgressRequests } from '../../render/progress-request.js';
 import {
+  machineOf,
   numberOf,
   printWarning,
   printWarnings,
@@ -29,7 +30,7 @@ async function perform(
   flags: Flags,
   work: (options: Pick<WriteOptions, 'onProgress' | 'onWarning'>) => Promise<readonly DumpState[]>,
 ): Promise<number> {
-  if (flags.json !== true) printWarnings(dump);
+  if (flags.json !== true) await printWarnings(dump);
   const shown = process.stderr.isTTY && flags.json !== true && flags.progress !== false;
   const progress = answerProgressRequests(shown ? await progressBar() : undefined);
   const started = performance.now();
@@ -61,10 +62,20 @@ function inputsAndOutput(words: readonly string[], usage: string): readonly [rea
   return [words.slice(0, -1), output];
 }
 
+/** Opens a dump, whose machine the user may know better than it does. */
+async function withMachine<T>(
+  files: readonly string[],
+  { machine }: Flags,
+  use: (dump: Dump) => Promise<T>,
+): Promise<T> {
+  const given = machine === undefined ? undefined : machineOf(machine);
+  return withDump(files, async (dump) => use(given === undefined ? dump : { ...dump, machine: given }));
+}
+
 /** `instar vmcore convert`. */
 export async function convert(words: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
   const [inputs, output] = inputsAndOutput(words, 'INPUT... OUTPUT');
-  return withDump(inputs, async (dump) => {
+  return withMachine(inputs, flags, async (dump) => {
     const options = writeOptions(flags, dump);
     const target = outputOf(output, flags, context);
     return perform(dump, [output], flags, async (progress) => [
@@ -77,7 +88,7 @@ export async function convert(words: readonly string[], flags: Flags, context: C
 export async function filter(words: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
   const [inputs, output] = inputsAndOutput(words, 'INPUT... OUTPUT');
   const wanted = { begin: numberOf(flags.begin ?? '', '--begin'), length: numberOf(flags.length ?? '', '--length') };
-  return withDump(inputs, async (dump) => {
+  return withMachine(inputs, flags, async (dump) => {
     const options = writeOptions(flags, dump);
     const target = outputOf(output, flags, context);
     return perform(dump, [output], flags, async (progress) => [
@@ -90,7 +101,7 @@ export async function filter(words: readonly string[], flags: Flags, context: Co
 export async function split(words: readonly string[], flags: Flags, { signal }: CommandContext): Promise<number> {
   const [input = '', ...outputs] = words;
   if (outputs.includes('-')) throw usageError('the parts of a split dump are files, not -');
-  return withDump([input], async (dump) => {
+  return withMachine([input], flags, async (dump) => {
     const options = writeOptions({ ...flags, to: 'kdump' }, dump);
     return perform(dump, outputs, flags, async (progress) =>
       splitDump(dump, outputs, { ...options, ...progress, signal }),
