@@ -54,7 +54,11 @@ async function written(image: MemoryImage, options: WriteOptions): Promise<Buffe
 const opened = async (bytes: Uint8Array): Promise<Dump> => openSource(memorySource(bytes, 'dump'));
 
 /** An ELF core file of these segments and notes. */
-function elfFile(loads: readonly Partial<ProgramHeader>[], memory: Uint8Array, notes = new Uint8Array(0)): Buffer {
+function elfFile(
+  loads: readonly Partial<ProgramHeader>[],
+  memory: Uint8Array,
+  notes: Uint8Array = new Uint8Array(0),
+): Buffer {
   const notesAt = ehdr.size + phdr.size * (loads.length + 1);
   const dataAt = Math.ceil((notesAt + notes.length) / PAGE) * PAGE;
   const bytes = Buffer.alloc(dataAt + memory.length);
@@ -92,8 +96,8 @@ const shape = ({ p_vaddr, p_paddr, p_filesz, p_memsz }: ProgramHeader): readonly
   p_memsz,
 ];
 
-const infoNote = (text: string): Uint8Array =>
-  encodeNote({ name: 'VMCOREINFO', type: 0, descriptor: Buffer.from(text) }, 'little').bytes;
+const infoNote = (text: string): Buffer =>
+  Buffer.from(encodeNote({ name: 'VMCOREINFO', type: 0, descriptor: Buffer.from(text) }, 'little').bytes);
 
 describe('phys_base', () => {
   it('is what VMCOREINFO says where the header says something else, as that of QEMU does', async () => {

@@ -1,6 +1,6 @@
 import { checkAborted, VmcoreError } from '../errors.js';
 import type { Extent, MemoryImage, Segment } from '../image.js';
-import { fillBatch, pageBatches, type PageBatch } from '../read/read-memory.js';
+import { fillBatch, isBehindDescriptors, pageBatches, type PageBatch } from '../read/read-memory.js';
 
 /** Bytes that are tried at once. */
 const BATCH_BYTES = 4 << 20;
@@ -93,6 +93,10 @@ async function tryPages(image: MemoryImage, batch: PageBatch, all: boolean, foun
         found.add(start + done, take, image.name);
       } catch (error) {
         if (!isLoss(error, all)) throw error;
+        if (isBehindDescriptors(error)) {
+          lost += length - done;
+          break;
+        }
         lost += take;
       }
       done += take;

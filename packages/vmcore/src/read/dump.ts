@@ -1,3 +1,4 @@
+import type { TranslateOptions, Translation } from '../kernel/virtual-memory.js';
 import type { MemoryImage } from '../image.js';
 import type { CpuRegisters } from '../notes/registers.js';
 import type { VmcoreInfo } from '../notes/vmcoreinfo.js';
@@ -65,6 +66,14 @@ export interface Dump extends MemoryImage {
    * @throws VmcoreError `NO_MEMORY`, `PAGE_EXCLUDED`, `BAD_DUMP`, `TRUNCATED`
    */
   read(address: bigint, length: number, options?: ReadOptions): Promise<Uint8Array>;
+  /**
+   * Looks a virtual address up in the kernel's page tables, or in those of a process (`pgd`).
+   * @throws VmcoreError `NOT_MAPPED` naming the level, `UNSUPPORTED` when the page tables cannot be found, and what reading
+   *   them comes to
+   */
+  translate(address: bigint, options?: TranslateOptions): Promise<Translation>;
+  /** Reads memory at a virtual address. @throws VmcoreError as `translate` and `read` */
+  readVirtual(address: bigint, length: number, options?: ReadOptions & TranslateOptions): Promise<Uint8Array>;
   /** The stored pages in ascending order. */
   pages(): AsyncIterable<Page>;
   close(): Promise<void>;

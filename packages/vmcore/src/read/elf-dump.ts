@@ -1,3 +1,4 @@
+import { virtualLookups } from '../kernel/lookups.js';
 import { VmcoreError } from '../errors.js';
 import { ERASEINFO_NOTE, MAX_NOTE_BYTES, parseNotes, type Note } from '../notes/note.js';
 import { cpusOf, type CpuRegisters } from '../notes/registers.js';
@@ -90,12 +91,13 @@ export async function openElf(source: ByteSource, file: DumpFile): Promise<Dump>
   const header = await readElfHeader(source);
   const parts = await readParts(source, header);
   const { notes } = parts;
-  const memory = parts.segments.memory();
   const processCore = isProcessCore(parts);
   const vmcoreinfo = findVmcoreInfo(notes);
   const machine = machineOfElf(header.machine);
   const format = { machine, byteOrder: header.byteOrder, wordBits: header.wordBits };
-  const pageSize = Number(vmcoreinfo?.pageSize ?? 4096n);
+  const told = Number(vmcoreinfo?.pageSize ?? 4096n);
+  const pageSize = isPageSize(told) ? told : 4096;
+  const memory = parts.segments.memory(pageSize);
   const cutOff = cutOffOf(source, file, memory.missing);
   // Registers take much more memory than their notes: they are read when they are asked for.
   let cpus: readonly CpuRegisters[] | undefined;
@@ -107,7 +109,7 @@ export async function openElf(source: ByteSource, file: DumpFile): Promise<Dump>
     version: 1,
     compression: [],
     incomplete: false,
-    pageSize: isPageSize(pageSize) ? pageSize : 4096,
+    pageSize,
     notes,
     warnings: processCore ? [PROCESS_CORE, ...parts.warnings] : parts.warnings,
     vmcoreinfo,
@@ -124,6 +126,7 @@ export async function openElf(source: ByteSource, file: DumpFile): Promise<Dump>
     cutOff: async () => Promise.resolve(cutOff),
     read: async (address, length, options) => readMemory(dump, address, length, options),
     pages: () => pagesOf(dump),
+    ...virtualLookups(() => dump),
     close: async () => source.close(),
   };
   return dump;

@@ -61,10 +61,20 @@ export class SegmentTable {
     return kind === MISSING ? [inFile, stored] : [stored, length];
   }
 
-  /** The physical memory of all segments. @throws VmcoreError `BAD_DUMP` */
-  memory(): SegmentMemory {
+  /**
+   * The physical memory of all segments. Of a page of which the file has but a part nothing is there: formats of whole
+   * pages would fill it up.
+   * @param pageSize bytes
+   * @throws VmcoreError `BAD_DUMP`
+   */
+  memory(pageSize: number): SegmentMemory {
     let count = 0;
     for (let index = 0; index < this.#count; index += 1) {
+      const [start = 0, inFile = 0] = [this.#starts[index], this.#inFile[index]];
+      if (inFile < (this.#stored[index] ?? 0)) {
+        const end = start + inFile;
+        this.#inFile[index] = Math.max(end - (end % pageSize) - start, 0);
+      }
       for (const kind of KINDS) {
         const [from, to] = this.#part(index, kind);
         if (to > from) count += 1;

@@ -79,12 +79,17 @@ export class PageStore {
     });
   }
 
+  /** Forgets what can be read again. */
+  release(): void {
+    this.#spare = undefined;
+  }
+
   /** A page without data: makedumpfile could not finish, or the stream that was to bring its descriptor broke off. */
   #withoutData(address: bigint): VmcoreError {
     if (this.#source.cutOff === undefined) return pageExcluded(this.#source, address);
     return new VmcoreError('TRUNCATED', 'the stream ends before the memory at this physical address', {
       file: this.#source.name,
-      field: 'page_desc',
+      field: 'page_desc.offset',
       offset: address,
     });
   }

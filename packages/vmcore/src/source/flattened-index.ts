@@ -39,6 +39,11 @@ class Runs {
   lengths = new Float64Array(1024);
   records = new Uint8Array(1024);
   count = 0;
+  readonly #most: number;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
 
   /** @param alone whether the record's header does not say its length, so that it cannot be one of several */
   add(stream: number, target: number, length: number, alone: boolean): boolean {
@@ -60,7 +65,7 @@ class Runs {
       this.records[last] = lastRecords + 1;
       return true;
     }
-    if (this.count === MAX_RUNS) return false;
+    if (this.count >= this.#most) return false;
     if (this.count === this.streams.length) this.#grow();
     this.streams[this.count] = stream;
     this.targets[this.count] = target;
@@ -143,10 +148,11 @@ export function checkRecord(header: { offset: bigint; buf_size: bigint }, file: 
 
 /**
  * Indexes a stream. One that was cut off is indexed as far as it goes.
+ * @param taken runs of other streams of the same dump
  * @throws VmcoreError `BAD_DUMP`, `TOO_LARGE`
  */
-export async function indexFlattened(source: ByteSource): Promise<FlattenedIndex> {
-  const runs = new Runs();
+export async function indexFlattened(source: ByteSource, taken = 0): Promise<FlattenedIndex> {
+  const runs = new Runs(MAX_RUNS - taken);
   const window = new HeaderWindow(source);
   let position = BigInt(FLATTENED_HEADER_SIZE);
   let size = 0n;

@@ -12,14 +12,10 @@ export function hexTexts(values: Readonly<Record<string, bigint>>): Readonly<Rec
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, hexText(value)]));
 }
 
-function exact(value: unknown): unknown {
-  if (typeof value === 'bigint') return value > SAFE || value < -SAFE ? hexText(value) : value;
-  if (Array.isArray(value)) return value.map(exact);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, exact(field)]));
-}
+const exact = (value: bigint): string =>
+  value > SAFE || value < -SAFE ? JSON.stringify(hexText(value)) : value.toString();
 
 /** JSON of what a dump says: a number that JSON.parse would round is a hexadecimal string. */
 export function dumpJson(value: unknown): string {
-  return toJson(exact(value));
+  return toJson(value, '', exact);
 }

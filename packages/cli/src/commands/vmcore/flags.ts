@@ -1,12 +1,21 @@
 import { EngineError, escapeText } from '@instar/engine';
 import { OperandError, parseSize } from '@instar/operands';
-import { openDump, type Compression, type CutOff, type Dump, type Machine, type WriteOptions } from '@instar/vmcore';
+import {
+  openDump,
+  openStream,
+  type Compression,
+  type CutOff,
+  type Dump,
+  type Machine,
+  type WriteOptions,
+} from '@instar/vmcore';
 import type { Habits } from '../../process/habits.js';
 
 /** Options of all subcommands; each has some of them. */
 export interface Flags {
   readonly json?: boolean;
-  readonly raw?: boolean;
+  /** `read`: the bytes themselves; `convert`: files of raw memory. */
+  readonly raw?: boolean | readonly string[];
   readonly excludedAsZeros?: boolean;
   readonly to?: string;
   readonly compress?: string;
@@ -17,6 +26,12 @@ export interface Flags {
   readonly zstd?: boolean;
   readonly machine?: string;
   readonly salvage?: boolean;
+  readonly all?: boolean;
+  readonly virtual?: boolean;
+  readonly pgd?: string;
+  readonly caller?: boolean;
+  readonly vmcoreinfo?: string;
+
   readonly progress?: boolean;
 }
 
@@ -45,6 +60,12 @@ export function numberOf(word: string, what: string): bigint {
   }
 }
 
+/** An address of 64 bits: as crash and drgn print them, or any number. */
+export function addressOf(word: string, what: string): bigint {
+  const plain = /^(?:0x)?([0-9a-f]{16})$/i.exec(word)?.[1];
+  return plain === undefined ? numberOf(word, what) : BigInt(`0x${plain}`);
+}
+
 const COMPRESSIONS: readonly Compression[] = ['none', 'zlib', 'lzo', 'snappy', 'zstd'];
 
 function compressionOf(word: string): Compression {
@@ -69,7 +90,10 @@ export function machineOf(word: string): Machine {
 }
 
 /** How the output is written. @param input decides where nothing is said */
-export function writeOptions(flags: Flags, input: Dump): Omit<WriteOptions, 'signal' | 'onProgress'> {
+export function writeOptions(
+  flags: Flags,
+  input: Pick<Dump, 'format' | 'compression' | 'timestamp'>,
+): Omit<WriteOptions, 'signal' | 'onProgress'> {
   const format = flags.to ?? input.format;
   if (format !== 'elf' && format !== 'kdump') {
     throw usageError(`found the format ${escapeText(format)}, expected elf or kdump`);
@@ -91,9 +115,22 @@ export function writeOptions(flags: Flags, input: Dump): Omit<WriteOptions, 'sig
   };
 }
 
+/** Opens a dump; `-` is one on standard input. */
+async function openFiles(files: readonly string[], { signal, requireOpen }: CommandContext): Promise<Dump> {
+  if (!files.includes('-')) return openDump(files);
+  if (files.length > 1) throw usageError('a dump on standard input is one file; the parts of a split dump have names');
+  requireOpen(0);
+  if (process.stdin.isTTY) throw usageError('the dump would come from a terminal: redirect standard input');
+  return openStream(process.stdin, { name: 'standard input', signal });
+}
+
 /** Opens a dump for a while. */
-export async function withDump<T>(files: readonly string[], use: (dump: Dump) => Promise<T>): Promise<T> {
-  const dump = await openDump(files);
+export async function withDump<T>(
+  files: readonly string[],
+  context: CommandContext,
+  use: (dump: Dump) => Promise<T>,
+): Promise<T> {
+  const dump = await openFiles(files, context);
   try {
     return await use(dump);
   } finally {

@@ -122,8 +122,9 @@ function infoText(dump: Dump, ranges: Ranges): string {
 }
 
 /** `instar vmcore info`. */
-export async function info(files: readonly string[], flags: Flags, { signal }: CommandContext): Promise<number> {
-  return withDump(files, async (dump) => {
+export async function info(files: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
+  const { signal } = context;
+  return withDump(files, context, async (dump) => {
     const ranges = await rangesOf(dump, signal);
     if (flags.json === true) {
       process.stdout.write(`${dumpJson(infoJson(dump, ranges, await dump.cutOff()))}\n`);
