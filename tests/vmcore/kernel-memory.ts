@@ -20,6 +20,18 @@ const UTS_NAME = LOADED + 0x30_0000;
 /** Outside the image: the log's text is found through the mapping of all memory alone. */
 export const LOG_DATA = 0x1c0_0000;
 
+/** Where tables, descriptors and records lie: what a stranger would change. */
+export const STRUCTURES: readonly [Place, ...Place[]] = [
+  { start: TABLES, length: 0x100 },
+  { start: TABLES, length: 0x5000 },
+  { start: LOADED + 0x10_0ff0, length: 16 },
+  { start: LOG_STRUCTS, length: 24 },
+  { start: LOG_STRUCTS + 0x1000, length: 64 },
+  { start: LOG_STRUCTS + 0x2000, length: 384 },
+  { start: LOG_STRUCTS + 0x3000, length: 1408 },
+  { start: LOG_DATA, length: 512 },
+];
+
 const virtualOf = (physical: number): bigint => TEXT + BigInt(physical - LOADED);
 const directOf = (physical: number): bigint => DIRECT + BigInt(physical);
 const hexDigits = (value: bigint): string => value.toString(16);
@@ -29,6 +41,12 @@ export interface Line {
   readonly time: bigint;
   readonly level: number;
   readonly text: string;
+}
+
+interface Place {
+  readonly start: number;
+  /** Bytes. */
+  readonly length: number;
 }
 
 class KernelMemory {

@@ -188,10 +188,11 @@ export async function indexFlattened(source: ByteSource, taken = 0): Promise<Fla
   }
   return {
     pieces: disjoint(runs.targets, runs.lengths, runs.count, true),
-    streams: runs.streams.slice(0, runs.count),
-    targets: runs.targets.slice(0, runs.count),
-    lengths: runs.lengths.slice(0, runs.count),
-    records: runs.records.slice(0, runs.count),
+    // Copies would take as much again.
+    streams: runs.streams.subarray(0, runs.count),
+    targets: runs.targets.subarray(0, runs.count),
+    lengths: runs.lengths.subarray(0, runs.count),
+    records: runs.records.subarray(0, runs.count),
     size,
     cutOff,
   };

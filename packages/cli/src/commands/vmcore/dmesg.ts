@@ -1,10 +1,12 @@
 import { readLog, type LogRecord } from '@instar/vmcore';
 import { EXIT_CODES } from '../../exit-codes.js';
 import { dumpJson } from './dump-json.js';
-import { addressOf, printWarnings, withDump, type CommandContext, type Flags } from './flags.js';
+import { addressOf, printWarnings, usageError, withDump, type CommandContext, type Flags } from './flags.js';
 
 /** Characters that are gathered before they are printed. */
 const BLOCK = 64 << 10;
+/** Records that `--json` holds: many times what a kernel keeps, and fewer than a hostile dump claims. */
+const MOST_JSON = 1 << 18;
 /** Bit of a caller that says that it is a CPU. */
 const CALLER_IS_CPU = 0x8000_0000;
 
@@ -51,6 +53,7 @@ export async function dmesg(files: readonly string[], flags: Flags, context: Com
     try {
       for await (const record of readLog(dump, { pgd })) {
         context.signal.throwIfAborted();
+        if (records.length === MOST_JSON) throw usageError(`found more than ${MOST_JSON} records: leave --json out`);
         if (flags.json === true) records.push(recordJson(record));
         else text += recordText(record, flags.caller === true);
         if (text.length < BLOCK) continue;
