@@ -12,6 +12,8 @@ export type VmcoreErrorCode =
   | 'TOO_LARGE'
   /** The dump has no memory at this physical address. */
   | 'NO_MEMORY'
+  /** A virtual address that the page tables do not map. */
+  | 'NOT_MAPPED'
   /** The memory existed, but was left out of the dump (filtered, or in another part of a split dump). */
   | 'PAGE_EXCLUDED'
   /** There is nothing to write. */

@@ -11,8 +11,22 @@ export interface Extent {
   readonly length: bigint;
   /** `excluded` memory existed, but its content was left out. */
   readonly kind: 'stored' | 'excluded';
+  /** Whether an excluded extent lies behind the end of a file that was cut off: it should have been stored. */
+  readonly missing?: true | undefined;
   /** Virtual address of the first byte, where the dump tells one. */
   readonly virtual?: bigint | undefined;
+}
+
+/** A segment of an ELF dump: memory at a virtual address. Several may show the same memory. */
+export interface Segment {
+  /** Physical address. */
+  readonly start: bigint;
+  /** Bytes. */
+  readonly length: bigint;
+  /** Bytes from `start` on that are stored; the rest was left out. */
+  readonly stored: bigint;
+  /** Virtual address of the first byte. */
+  readonly virtual: bigint;
 }
 
 /** What can be written as a dump: memory, and what is known of the machine that it belonged to. */
@@ -37,6 +51,13 @@ export interface MemoryImage {
   readonly eraseInfo?: Uint8Array | undefined;
   /** First physical address behind all memory (bytes). May be more than the last extent's end. */
   readonly addressLimit: bigint;
+  /** Whether this is the core of a process: its addresses are none of physical memory, and it cannot be converted. */
+  readonly processCore?: boolean | undefined;
+  /**
+   * Segments that say more of virtual addresses than extents can, in the order of their file: they may overlap. Left out
+   * where each extent has one virtual address at most. What is stored of them must be stored in `extents` too.
+   */
+  readonly segments?: (() => Iterable<Segment>) | undefined;
   /**
    * Ascending extents that do not overlap. May be asked for more than once.
    * @param from physical address before which nothing is wanted

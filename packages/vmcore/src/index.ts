@@ -1,7 +1,11 @@
 /** Guest memory dumps: reading, writing and converting them. */
 export { VmcoreError } from './errors.js';
 export type { VmcoreErrorCode, VmcoreErrorDetails } from './errors.js';
-export type { Extent, MemoryImage, Utsname } from './image.js';
+export type { Extent, MemoryImage, Segment, Utsname } from './image.js';
+export { readLog } from './kernel/log.js';
+export type { LogRecord } from './kernel/log.js';
+export { VirtualMemory } from './kernel/virtual-memory.js';
+export type { TranslateOptions, Translation } from './kernel/virtual-memory.js';
 export type { Note } from './notes/note.js';
 export { cpuNotes } from './notes/registers.js';
 export type { CpuRegisters, CpuState, NoteFormat } from './notes/registers.js';
@@ -13,9 +17,11 @@ export type { FlattenOptions } from './operations/flatten.js';
 export { splitDump } from './operations/split.js';
 export { unflatten } from './operations/unflatten.js';
 export { verifyDump } from './operations/verify.js';
-export type { VerifyOptions, VerifyReport } from './operations/verify.js';
-export type { Dump, DumpFile, Page, ReadOptions } from './read/dump.js';
+export type { VerifyCause, VerifyOptions, VerifyReport } from './operations/verify.js';
+export type { CutOff, Dump, DumpFile, Page, ReadOptions } from './read/dump.js';
 export { openDump, openSource } from './read/open.js';
+export { openStream } from './read/open-stream.js';
+export type { StreamOptions } from './read/open-stream.js';
 export type { ByteSource } from './source/byte-source.js';
 export { memorySource } from './source/byte-source.js';
 export { fileSource } from './source/file-source.js';

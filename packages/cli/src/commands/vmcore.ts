@@ -2,12 +2,14 @@ import type * as CommanderModule from 'commander';
 import type { Command } from 'commander';
 import type { Habits } from '../process/habits.js';
 import { runProgram } from './run-program.js';
+import { dmesg } from './vmcore/dmesg.js';
 import { info } from './vmcore/info.js';
 import { notes } from './vmcore/notes.js';
 import { read } from './vmcore/read.js';
 import { flattenFile, unflattenFile } from './vmcore/rearrange.js';
+import { translate } from './vmcore/translate.js';
 import { verify } from './vmcore/verify.js';
-import { convert, filter, reassemble, split } from './vmcore/write.js';
+import { convert, filter, reassemble, split, wrap } from './vmcore/write.js';
 import type { CommandContext, Flags } from './vmcore/flags.js';
 
 type Subcommand = (words: readonly string[], flags: Flags, context: CommandContext) => Promise<number>;
@@ -15,17 +17,20 @@ type Subcommand = (words: readonly string[], flags: Flags, context: CommandConte
 const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   info,
   read,
+  translate,
+  dmesg,
   notes,
   verify,
   convert,
   filter,
   split,
   reassemble,
+  wrap,
   flatten: flattenFile,
   unflatten: unflattenFile,
 };
 
-const PARTS = 'a dump, or all parts of a split one';
+const PARTS = 'a dump (- for standard input), or all parts of a split one';
 const LATER = `
 Dumps are ELF vmcores and kdump-compressed files, flattened or not, as QEMU, makedumpfile and instar write them. They may
 come from strangers. Outputs have mode 0600, appear when they are complete, and replace what had their name; where an
@@ -34,11 +39,17 @@ output may be -, it is standard output. Numbers are decimal or 0x…, with K, M,
 Examples:
   instar vmcore info dump.kdump
   instar vmcore read dump.elf 0x100000 64
+  instar vmcore dmesg dump.kdump
+  instar vmcore read --virtual dump.kdump 0xffffffff82000000 64
   instar vmcore convert --to kdump --compress zstd dump.elf dump.kdump
   instar vmcore filter --begin 1M --length 64K dump.elf part.elf
   instar vmcore split dump.elf part1 part2
+  instar vmcore wrap --machine aarch64 --vmcoreinfo info.txt DDR0.BIN@0x80000000 dump.elf
+  ssh host makedumpfile -F /proc/vmcore | instar vmcore convert --to elf - dump.elf
   ssh host cat dump.flat | instar vmcore unflatten - dump.kdump
 `;
+
+const gather = (word: string, words: readonly string[] | undefined): readonly string[] => [...(words ?? []), word];
 
 /** One command for all: what each takes is what differs. */
 function parser(
@@ -66,20 +77,42 @@ function parser(
   };
   const writing = (usage: string, about: string): Command =>
     command(usage, about)
+      .option('--salvage', 'leave out what cannot be read of a dump that is damaged or cut off')
+      .option('--machine <name>', 'the machine of a dump that does not name it: x86_64, aarch64, ppc64, …')
       .option('--compress <codec>', 'none, zlib, lzo, snappy or zstd: how the pages of a kdump are stored')
       .option('--threads <count>', 'threads that compress (default: one for each CPU)')
       .option('--no-progress', 'no progress bar on a terminal');
   command('info <files...>', `what a dump is and holds; ${PARTS}`);
-  command('read <file> <address> <length>', 'physical memory as a hexdump')
+  command('read <file> <address> <length>', 'memory as a hexdump')
     .option('--raw', 'the bytes themselves')
-    .option('--excluded-as-zeros', 'read memory that was left out of the dump as zeros');
+    .option('--excluded-as-zeros', 'read memory that was left out of the dump as zeros')
+    .option('--virtual', 'the address is one of the kernel, not of physical memory')
+    .option('--pgd <address>', 'physical address of the top page table (implies --virtual)')
+    .usage('[options] FILE ADDRESS LENGTH');
+  command('translate <file> <addresses...>', 'physical addresses of virtual ones')
+    .option('--pgd <address>', "physical address of the top page table (default: the kernel's)")
+    .usage('[options] FILE ADDRESS...');
+  command('dmesg <files...>', "the kernel's log")
+    .option('--caller', 'tell which thread or CPU wrote a line')
+    .option('--pgd <address>', "physical address of the kernel's top page table");
   command('notes <files...>', 'the notes: registers of each CPU, VMCOREINFO, all others by name');
-  command('verify <files...>', 'read everything; exit with 1 when something cannot be read');
+  command('verify <files...>', 'read everything; exit with 1 when something cannot be read').option(
+    '--all',
+    'name each page that cannot be read',
+  );
   writing('convert <words...>', 'INPUT... OUTPUT: write a dump in another format')
     .option('--to <format>', 'elf or kdump (default: as the input)')
     .option('--flatten', 'as a flattened stream')
     .option('--zstd', 'the whole output as one zstd stream')
+    .option('--raw <file@address>', 'input is raw memory that lies there; may be given again', gather)
+    .option('--vmcoreinfo <file>', 'VMCOREINFO for raw memory')
     .usage('[options] INPUT... OUTPUT');
+  writing('wrap <words...>', 'FILE@ADDRESS... OUTPUT: raw memory of a --machine as a dump')
+    .option('--vmcoreinfo <file>', 'VMCOREINFO of the kernel whose memory it is')
+    .option('--to <format>', 'elf or kdump (default: elf)')
+    .option('--flatten', 'as a flattened stream')
+    .option('--zstd', 'the whole output as one zstd stream')
+    .usage('[options] FILE@ADDRESS... OUTPUT');
   writing('filter <words...>', 'INPUT... OUTPUT: write a part of physical memory')
     .requiredOption('--begin <address>', 'first byte of physical memory')
     .requiredOption('--length <bytes>', 'bytes of physical memory')

@@ -17,20 +17,23 @@ function quoted(text: string): string {
   );
 }
 
+const plain = (value: bigint): string => value.toString();
+
 /**
  * JSON with bigints as plain integers, as qemu-img prints sizes, and four spaces, as it indents. Fields that are
  * undefined are left out.
+ * @param integer what a bigint becomes
  */
-export function toJson(value: unknown, indent = ''): string {
-  if (typeof value === 'bigint') return value.toString();
+export function toJson(value: unknown, indent = '', integer = plain): string {
+  if (typeof value === 'bigint') return integer(value);
   if (typeof value === 'string') return quoted(value);
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const inner = indent + INDENT;
   if (Array.isArray(value)) {
-    const items = value.map((item: unknown) => toJson(item, inner));
+    const items = value.map((item: unknown) => toJson(item, inner, integer));
     return block('[', items, ']', indent);
   }
   const fields = Object.entries(value).filter(([, field]) => field !== undefined);
-  const items = fields.map(([name, field]) => `${quoted(name)}: ${toJson(field, inner)}`);
+  const items = fields.map(([name, field]) => `${quoted(name)}: ${toJson(field, inner, integer)}`);
   return block('{', items, '}', indent);
 }

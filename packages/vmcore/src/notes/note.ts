@@ -11,6 +11,8 @@ export interface Note {
   readonly descriptor: Uint8Array;
 }
 
+/** Note in which an ELF file says what makedumpfile erased from it; a kdump has an area for that. */
+export const ERASEINFO_NOTE = 'ERASEINFO';
 /** Most bytes of notes in a dump; a CPU has some 1,000 to 3,000. */
 export const MAX_NOTE_BYTES = 8 << 20;
 const HEADER_SIZE = 12;

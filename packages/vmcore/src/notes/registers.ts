@@ -7,7 +7,6 @@ import {
   isNarrow,
   NT_PRSTATUS,
   prstatus,
-  prstatusSize,
   PROGRAM_COUNTER,
   QEMU_NOTE,
   QEMU_NOTE_TYPE,
@@ -49,30 +48,6 @@ function registersOf(note: Note, format: NoteFormat, cpu: number): CpuRegisters 
   const { pr_pid: pid, pr_reg: set } = codec.decode(note.descriptor);
   const registers = Object.fromEntries(Object.entries(set).map(([name, value]) => [name, BigInt(value)]));
   return { cpu, pid, registers, programCounter: registers[PROGRAM_COUNTER[machine]] ?? 0n };
-}
-
-/** Machines that NT_PRSTATUS may tell by its size, with the byte order of those that have but one. */
-const TOLD_BY_SIZE = [
-  ['x86_64', 'little'],
-  ['i386', 'little'],
-  ['s390x', 'big'],
-  ['aarch64', undefined],
-  ['arm', undefined],
-] as const;
-
-/**
- * The machine of a kdump-compressed file. Its header names it, but QEMU's says x86_64 of i386 and Unknown of aarch64, and
- * makedumpfile's says nothing where there is no VMCOREINFO; the size of NT_PRSTATUS decides then.
- */
-export function machineOfNotes(notes: readonly Note[], named: Machine, byteOrder: Endian): Machine {
-  const size = notes.find((note) => note.name === CORE_NOTE && note.type === NT_PRSTATUS)?.descriptor.length;
-  if (size === undefined || (hasRegisters(named) && prstatusSize(named) === size)) return named;
-  if (named !== 'unknown' && !hasRegisters(named)) return named;
-  return (
-    TOLD_BY_SIZE.find(
-      ([machine, order]) => prstatusSize(machine) === size && (order ?? byteOrder) === byteOrder,
-    )?.[0] ?? named
-  );
 }
 
 /** The registers in the notes of a dump, a CPU for each NT_PRSTATUS that the machine's layout fits. */

@@ -1,5 +1,5 @@
 import { checkAborted, hex, VmcoreError } from '../errors.js';
-import type { Extent, MemoryImage } from '../image.js';
+import type { Extent, MemoryImage, Segment } from '../image.js';
 import { check } from '../options/calls.js';
 import { noMemory } from '../read/read-memory.js';
 
@@ -23,8 +23,10 @@ export function clipImage(image: MemoryImage, begin: bigint, end: bigint): Memor
       yield { ...extent, start, length: stop - start, virtual };
     }
   }
+  const { segments } = image;
   return {
     ...image,
+    segments: segments === undefined ? undefined : () => clipSegments(segments(), begin, end),
     addressLimit: image.addressLimit < end ? image.addressLimit : end,
     extents,
     async readInto(address, target) {
@@ -32,6 +34,22 @@ export function clipImage(image: MemoryImage, begin: bigint, end: bigint): Memor
       return image.readInto(address, target);
     },
   };
+}
+
+function* clipSegments(segments: Iterable<Segment>, begin: bigint, end: bigint): Generator<Segment> {
+  for (const segment of segments) {
+    const start = segment.start > begin ? segment.start : begin;
+    const limit = segment.start + segment.length;
+    const stop = limit < end ? limit : end;
+    if (stop <= start) continue;
+    const stored = segment.start + segment.stored - start;
+    yield {
+      start,
+      length: stop - start,
+      stored: stored < 0n ? 0n : stored < stop - start ? stored : stop - start,
+      virtual: BigInt.asUintN(64, segment.virtual + (start - segment.start)),
+    };
+  }
 }
 
 /** The same image, whose extents end with an error when the signal comes. @throws VmcoreError `ABORTED` */

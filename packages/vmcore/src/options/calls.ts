@@ -1,10 +1,12 @@
 import type { Readable, Writable } from 'node:stream';
 import * as v from 'valibot';
 import type { MemoryImage } from '../image.js';
+import type { TranslateOptions } from '../kernel/virtual-memory.js';
 import type { MemoryFilter } from '../operations/filter.js';
 import type { FlattenOptions } from '../operations/flatten.js';
 import type { VerifyOptions } from '../operations/verify.js';
 import type { Dump, ReadOptions } from '../read/dump.js';
+import type { StreamOptions } from '../read/open-stream.js';
 import type { ByteSource } from '../source/byte-source.js';
 import type { SplitPart } from '../write/kdump-header-writer.js';
 import type { DumpOutput, WriteOptions } from '../write/write-dump.js';
@@ -38,6 +40,7 @@ const writeFields = {
   zstd: v.optional(yesNo),
   filter: v.optional(filter),
   part: v.optional(part),
+  salvage: v.optional(yesNo),
   threads: v.optional(count),
   time: v.optional(v.instance(Date, 'a Date')),
   signal: v.optional(abortSignal),
@@ -49,14 +52,31 @@ const write = options(writeFields);
 // What decides both is no option there; a caller that hands its own options on may have them all the same.
 const split = options({ ...writeFields, format: v.optional(oneOf('kdump')), part: v.optional(v.undefined('nothing')) });
 
-// What verify never warns of, it may be given a listener for.
 const progress = options({
   signal: v.optional(abortSignal),
   onProgress: v.optional(callback),
   onWarning: v.optional(callback),
-} satisfies Fields<FlattenOptions> & Fields<VerifyOptions>);
+} satisfies Fields<FlattenOptions>);
+
+const verify = options({
+  signal: v.optional(abortSignal),
+  onProgress: v.optional(callback),
+  onWarning: v.optional(callback),
+  onProblem: v.optional(callback),
+} satisfies Fields<VerifyOptions> & Fields<FlattenOptions>);
+
+const streamed = options({
+  directory: v.optional(fileName),
+  name: v.optional(fileName),
+  signal: v.optional(abortSignal),
+} satisfies Fields<StreamOptions>);
 
 const read = options({ excluded: v.optional(oneOf('error', 'zero')) } satisfies Fields<ReadOptions>);
+
+const virtual = options({
+  excluded: v.optional(oneOf('error', 'zero')),
+  pgd: v.optional(integer),
+} satisfies Fields<ReadOptions> & Fields<TranslateOptions>);
 
 const output = v.union(
   [options({ file: fileName }), options({ stream: withMethods<Writable>('a writable stream', 'write', 'end', 'on') })],
@@ -73,6 +93,11 @@ const unflattenable = v.union([fileName, stream], 'the name of a file, or a stre
 
 /** Each checks an argument of a public function. @throws VmcoreError `INVALID_OPTION` */
 export const check = {
+  virtual: (address: bigint, length: number, value: ReadOptions & TranslateOptions): ReadOptions & TranslateOptions => {
+    checked(v.bigint('a virtual address (a bigint)'), 'address', address);
+    checked(count, 'length', length);
+    return checked(virtual, 'options', value);
+  },
   image: (value: MemoryImage): MemoryImage => checked(image, 'image', value),
   dump: (value: Dump): Dump => checked(dump, 'dump', value),
   source: (value: ByteSource): ByteSource => checked(source, 'source', value),
@@ -90,7 +115,10 @@ export const check = {
   write: (value: WriteOptions): WriteOptions => checked(write, 'options', value) as WriteOptions,
   split: (value: Omit<WriteOptions, 'format' | 'part'>): Omit<WriteOptions, 'format' | 'part'> =>
     checked(split, 'options', value) as WriteOptions,
-  progress: <T extends FlattenOptions | VerifyOptions>(value: T): T => checked(progress, 'options', value) as T,
+  progress: <T extends FlattenOptions>(value: T): T => checked(progress, 'options', value) as T,
+  stream: (value: StreamOptions): StreamOptions => checked(streamed, 'options', value),
+  // What verify never warns of, it may be given a listener for.
+  verify: (value: VerifyOptions): VerifyOptions => checked(verify, 'options', value) as VerifyOptions,
   read: (address: bigint, length: number, value: ReadOptions | undefined): void => {
     checked(v.bigint('a physical address (a bigint)'), 'address', address);
     checked(count, 'length', length);

@@ -1,3 +1,4 @@
+import type { TranslateOptions, Translation } from '../kernel/virtual-memory.js';
 import type { MemoryImage } from '../image.js';
 import type { CpuRegisters } from '../notes/registers.js';
 import type { VmcoreInfo } from '../notes/vmcoreinfo.js';
@@ -10,6 +11,18 @@ export interface DumpFile {
   readonly flattened: boolean;
   /** The same for all names of the file; undefined where the dump came from elsewhere. */
   readonly identity?: string | undefined;
+}
+
+/** A file that was cut off. */
+export interface CutOff {
+  /** Name of the file. */
+  readonly file: string;
+  /** Bytes that it has. */
+  readonly found: bigint;
+  /** Bytes that it should have at least; undefined where nobody can tell. */
+  readonly expected?: bigint | undefined;
+  /** Bytes of memory that it should have and has not; undefined where nobody can tell. */
+  readonly missing?: bigint | undefined;
 }
 
 /** One page of a dump. */
@@ -37,6 +50,12 @@ export interface Dump extends MemoryImage {
   readonly timestamp?: Date | undefined;
   readonly cpus: readonly CpuRegisters[];
   readonly vmcoreinfo: VmcoreInfo | undefined;
+  /**
+   * Where a file ends before all that it promises, as a copy that broke off does. What is there can be read; the rest is
+   * `TRUNCATED`.
+   * @throws VmcoreError `READ_FAILED`
+   */
+  cutOff(): Promise<CutOff | undefined>;
   /** What is odd about the dump but keeps nobody from reading it. */
   readonly warnings: readonly string[];
   /**
@@ -47,6 +66,14 @@ export interface Dump extends MemoryImage {
    * @throws VmcoreError `NO_MEMORY`, `PAGE_EXCLUDED`, `BAD_DUMP`, `TRUNCATED`
    */
   read(address: bigint, length: number, options?: ReadOptions): Promise<Uint8Array>;
+  /**
+   * Looks a virtual address up in the kernel's page tables, or in those of a process (`pgd`).
+   * @throws VmcoreError `NOT_MAPPED` naming the level, `UNSUPPORTED` when the page tables cannot be found, and what reading
+   *   them comes to
+   */
+  translate(address: bigint, options?: TranslateOptions): Promise<Translation>;
+  /** Reads memory at a virtual address. @throws VmcoreError as `translate` and `read` */
+  readVirtual(address: bigint, length: number, options?: ReadOptions & TranslateOptions): Promise<Uint8Array>;
   /** The stored pages in ascending order. */
   pages(): AsyncIterable<Page>;
   close(): Promise<void>;

@@ -7,8 +7,10 @@ import type { Dump } from './dump.js';
 import { openElf } from './elf-dump.js';
 import { isElf } from './elf-header.js';
 import { openKdump } from './kdump-dump.js';
+import { foreignFile, FOREIGN_BYTES } from './foreign.js';
 import { isKdump } from './kdump-header.js';
-import { joinParts } from './split-dump.js';
+import { PartBudget } from './part-budget.js';
+import { joinParts, notAPart } from './split-dump.js';
 
 /** Most parts of a split dump. */
 const MAX_PARTS = 64;
@@ -24,13 +26,32 @@ async function startOf(source: ByteSource): Promise<Uint8Array> {
  */
 export async function openSource(stored: ByteSource): Promise<Dump> {
   check.source(stored);
+  return openPart(stored, undefined);
+}
+
+/** Opens a dump, or one of several parts that have one budget of memory. */
+async function openPart(stored: ByteSource, budget: PartBudget | undefined): Promise<Dump> {
   try {
     const flattened = isFlattened(await startOf(stored));
-    const source = flattened ? await flattenedSource(stored) : stored;
+    const source = flattened ? await flattenedSource(stored, budget) : stored;
     const file = { path: stored.name, size: stored.size, flattened, identity: stored.identity };
     const start = await startOf(source);
-    if (isElf(start)) return await openElf(source, file);
-    if (isKdump(start)) return await openKdump(source, file);
+    if (isElf(start)) {
+      if (budget !== undefined) throw notAPart(stored.name);
+      return await openElf(source, file);
+    }
+    if (isKdump(start)) return await openKdump(source, file, budget);
+    if (start.length < 16 && source.cutOff !== undefined) {
+      throw new VmcoreError('TRUNCATED', 'the flattened stream ends before its end mark', {
+        file: stored.name,
+        found: `a file of ${stored.size} bytes`,
+      });
+    }
+    const more = new Uint8Array(FOREIGN_BYTES);
+    const foreign = foreignFile(more.subarray(0, await source.read(0n, more)));
+    if (foreign !== undefined) {
+      throw new VmcoreError('NOT_A_DUMP', foreign.what, { file: stored.name, expected: foreign.remedy });
+    }
     throw new VmcoreError('NOT_A_DUMP', 'is no guest memory dump', {
       file: stored.name,
       offset: 0n,
@@ -63,7 +84,8 @@ export async function openDump(path: string | readonly string[] | Uint8Array): P
   }
   const dumps: Dump[] = [];
   try {
-    for (const part of path) dumps.push(await openSource(await fileSource(part)));
+    const budget = new PartBudget(path.length);
+    for (const part of path) dumps.push(await openPart(await fileSource(part), budget));
     return joinParts(dumps);
   } catch (error) {
     await Promise.all(dumps.map(async (dump) => dump.close()));

@@ -29,6 +29,12 @@ const CLEAR: Chunk = {
   total: 0,
 };
 
+/**
+ * Memory that was read into before and that nobody holds: memory that nobody has touched yet is slow. One for all bitmaps,
+ * as a split dump has two in each of its parts.
+ */
+let spare: Uint8Array | undefined;
+
 /** Whether a chunk's bytes are those of a chunk without set bits. */
 export function isClear(chunk: Uint8Array): boolean {
   return chunk === CLEAR.bytes;
@@ -61,8 +67,6 @@ export class PageBitmap {
   readonly length: number;
   readonly #before: number[] = [0];
   readonly #cache = new Map<number, Promise<Chunk>>();
-  /** Memory that was read into before: memory that nobody has touched yet is slow. */
-  #spare: Uint8Array | undefined;
 
   /** @param length pages; the bytes that they take lie inside the source */
   constructor(source: ByteSource, offset: bigint, length: number) {
@@ -100,8 +104,8 @@ export class PageBitmap {
       const data = this.#source.nextData(start);
       if (data === undefined || data >= start + BigInt(CHUNK_BYTES)) return CLEAR;
     }
-    const bytes = this.#spare ?? new Uint8Array(CHUNK_BYTES);
-    this.#spare = undefined;
+    const bytes = spare ?? new Uint8Array(CHUNK_BYTES);
+    spare = undefined;
     const pages = Math.min(CHUNK_PAGES, this.length - index * CHUNK_PAGES);
     if (pages > 0) {
       const used = bytes.subarray(0, Math.ceil(pages / 8));
@@ -110,8 +114,13 @@ export class PageBitmap {
     }
     if (pages < CHUNK_PAGES) bytes.fill(0, Math.max(0, Math.ceil(pages / 8)));
     const chunk = rankChunk(bytes);
-    if (chunk === CLEAR) this.#spare = bytes;
+    if (chunk === CLEAR) spare = bytes;
     return chunk;
+  }
+
+  /** Forgets what can be read again. */
+  release(): void {
+    this.#cache.clear();
   }
 
   async isSet(page: number): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { decompressPage, decompressPages, type PageCodec } from '@instar/vmm-native';
 import { VmcoreError } from '../errors.js';
-import { bytesAt, checkRange, fillFrom, type ByteSource } from '../source/byte-source.js';
+import { bytesAt, checkRange, fillFrom, MAX_OFFSET, type ByteSource } from '../source/byte-source.js';
 import { KDUMP_FLAG, PAGE_DESCRIPTOR_SIZE, PageDescriptor } from '../structures/diskdump.js';
 import { dumpTarget, structureCodec } from '../structures/targets.js';
 import type { KdumpHeader } from './kdump-header.js';
@@ -9,6 +9,11 @@ import { pageExcluded } from './read-memory.js';
 
 /** Stored bytes that are read at once, and the gap between pages that is read along. */
 const [SPAN_BYTES, GAP_BYTES] = [8 << 20, 64 << 10];
+
+/** Descriptors that are looked at for the end of a file: the last pages may be zeros, which lie elsewhere. */
+const LAST_PAGES = 1 << 14;
+/** Pages of which the missing ones are counted: 256 GiB of 4 KiB pages. */
+const COUNTED_PAGES = 1 << 26;
 
 const CODECS: readonly { readonly flag: number; readonly codec: PageCodec; readonly number: number }[] = [
   { flag: KDUMP_FLAG.values.ZLIB, codec: 'zlib', number: 1 },
@@ -57,7 +62,7 @@ export class PageStore {
     const codec = structureCodec(PageDescriptor, dumpTarget(byteOrder, 64));
     return codec.decodeArray(bytes, 0, count).map((descriptor, at) => {
       const { offset: data, size, flags } = descriptor;
-      if (data === 0n) throw pageExcluded(this.#source, BigInt(page + at) * BigInt(blockSize));
+      if (data === 0n) throw this.#withoutData(BigInt(page + at) * BigInt(blockSize));
       const used = flags & CODEC_FLAGS;
       const found = used === 0 ? undefined : CODECS.find(({ flag }) => flag === used);
       if ((used !== 0 && found === undefined) || size === 0 || size > blockSize || (used === 0 && size !== blockSize)) {
@@ -72,6 +77,64 @@ export class PageStore {
       checkRange(this.#source, data, BigInt(size), 'page_desc.offset, page_desc.size');
       return { offset: data, size, codec: found };
     });
+  }
+
+  /** Forgets what can be read again. */
+  release(): void {
+    this.#spare = undefined;
+  }
+
+  /** A page without data: makedumpfile could not finish, or the stream that was to bring its descriptor broke off. */
+  #withoutData(address: bigint): VmcoreError {
+    if (this.#source.cutOff === undefined) return pageExcluded(this.#source, address);
+    return new VmcoreError('TRUNCATED', 'the stream ends before the memory at this physical address', {
+      file: this.#source.name,
+      field: 'page_desc.offset',
+      offset: address,
+    });
+  }
+
+  /** Offsets and sizes of some descriptors, as they stand there; fewer where the file ends before them. */
+  async #placesOf(index: number, most: number): Promise<(readonly [offset: bigint, size: number])[]> {
+    const { descriptors, byteOrder } = this.#header;
+    const offset = descriptors + BigInt(index) * BigInt(PAGE_DESCRIPTOR_SIZE);
+    const room = offset < this.#source.size ? (this.#source.size - offset) / BigInt(PAGE_DESCRIPTOR_SIZE) : 0n;
+    const count = room < BigInt(most) ? Number(room) : most;
+    const bytes = await bytesAt(this.#source, offset, count * PAGE_DESCRIPTOR_SIZE, 'page_desc');
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const little = byteOrder === 'little';
+    return Array.from({ length: count }, (_, at) => [
+      view.getBigUint64(at * PAGE_DESCRIPTOR_SIZE, little),
+      view.getUint32(at * PAGE_DESCRIPTOR_SIZE + 8, little),
+    ]);
+  }
+
+  /** Where a file of so many pages should end at least (bytes): behind its descriptors and what the last of them say. */
+  async endOf(count: number): Promise<bigint> {
+    const { descriptors, blockSize } = this.#header;
+    const behind = descriptors + BigInt(count) * BigInt(PAGE_DESCRIPTOR_SIZE);
+    if (behind > this.#source.size) return behind;
+    const last = await this.#placesOf(Math.max(count - LAST_PAGES, 0), Math.min(count, LAST_PAGES));
+    return last.reduce((end, [offset, size]) => {
+      // What cannot be a page says nothing of the file's length.
+      const until = size > blockSize || offset > MAX_OFFSET ? end : offset + BigInt(size);
+      return until > end ? until : end;
+    }, behind);
+  }
+
+  /** How many of so many pages have no data in the file; undefined where there are too many to look at. */
+  async missingOf(count: number): Promise<number | undefined> {
+    if (count > COUNTED_PAGES) return undefined;
+    let missing = 0;
+    for (let index = 0; index < count;) {
+      const places = await this.#placesOf(index, Math.min(count - index, LAST_PAGES));
+      if (places.length === 0) return missing + count - index;
+      for (const [offset, size] of places) {
+        if (offset + BigInt(size) > this.#source.size || offset === 0n) missing += 1;
+      }
+      index += places.length;
+    }
+    return missing;
   }
 
   /** Reads one page. @param page its frame number, for messages */

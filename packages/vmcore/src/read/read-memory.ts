@@ -28,6 +28,11 @@ export function pageExcluded(image: { readonly name: string }, address: bigint):
   });
 }
 
+/** Whether an error says that a dump has no descriptors of a page and of all behind it: they need not be tried one by one. */
+export function isBehindDescriptors(error: unknown): boolean {
+  return error instanceof VmcoreError && error.code === 'TRUNCATED' && error.field === 'page_desc';
+}
+
 /** Reads memory that may lie in several extents. */
 export async function readMemory(
   image: MemoryImage,

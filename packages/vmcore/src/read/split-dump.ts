@@ -1,3 +1,4 @@
+import { virtualLookups } from '../kernel/lookups.js';
 import { hex, VmcoreError } from '../errors.js';
 import type { Extent } from '../image.js';
 import type { Dump } from './dump.js';
@@ -9,10 +10,13 @@ interface Part {
   readonly end: bigint;
 }
 
+/** The error of a file that is none of several parts. */
+export function notAPart(file: string): VmcoreError {
+  return new VmcoreError('BAD_DUMP', 'is no part of a split dump', { file, field: 'split' });
+}
+
 function partOf(dump: Dump): Part {
-  if (dump.split === undefined) {
-    throw new VmcoreError('BAD_DUMP', 'is no part of a split dump', { file: dump.name, field: 'split' });
-  }
+  if (dump.split === undefined) throw notAPart(dump.name);
   const size = BigInt(dump.pageSize);
   return { dump, start: dump.split.startPfn * size, end: dump.split.endPfn * size };
 }
@@ -79,8 +83,10 @@ export function joinParts(dumps: readonly Dump[]): Dump {
     }
   }
 
+  // The part that was opened first has the notes of all.
   const joined: Dump = {
-    ...first,
+    ...(dumps[0] ?? first),
+    name: first.name,
     files: parts.flatMap(({ dump }) => dump.files),
     split: undefined,
     incomplete: parts.some(({ dump }) => dump.incomplete),
@@ -99,8 +105,16 @@ export function joinParts(dumps: readonly Dump[]): Dump {
       }
       throw noMemory(first, address + BigInt(done));
     },
+    async cutOff() {
+      for (const { dump } of parts) {
+        const cutOff = await dump.cutOff();
+        if (cutOff !== undefined) return cutOff;
+      }
+      return undefined;
+    },
     read: async (address, length, options) => readMemory(joined, address, length, options),
     pages: () => pagesOf(joined),
+    ...virtualLookups(() => joined),
     async close() {
       await Promise.all(parts.map(async ({ dump }) => dump.close()));
     },

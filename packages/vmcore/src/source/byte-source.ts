@@ -9,6 +9,8 @@ export interface ByteSource {
   readonly size: bigint;
   /** The same for all names of one file; left out where it is none. */
   readonly identity?: string | undefined;
+  /** Where a flattened stream ends before its end mark (bytes of the stream): what is not there then reads as zeros. */
+  readonly cutOff?: bigint | undefined;
   /**
    * Reads bytes at an offset; fewer than asked for only at the end. Reads may overlap in time.
    * @throws VmcoreError `READ_FAILED`, `BAD_DUMP`

@@ -29,6 +29,8 @@ export interface FlattenedIndex {
   readonly records: Uint8Array;
   /** Bytes of the rearranged file. */
   readonly size: bigint;
+  /** Where the stream ends before its end mark; undefined when it has one. */
+  readonly cutOff: bigint | undefined;
 }
 
 class Runs {
@@ -37,8 +39,14 @@ class Runs {
   lengths = new Float64Array(1024);
   records = new Uint8Array(1024);
   count = 0;
+  readonly #most: number;
 
-  add(stream: number, target: number, length: number): boolean {
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** @param alone whether the record's header does not say its length, so that it cannot be one of several */
+  add(stream: number, target: number, length: number, alone: boolean): boolean {
     const last = this.count - 1;
     const [lastTarget = 0, lastLength = 0, lastRecords = 0] = [
       this.targets[last],
@@ -47,6 +55,7 @@ class Runs {
     ];
     const continues =
       last >= 0 &&
+      !alone &&
       lastTarget + lastLength === target &&
       length <= SMALL_RECORD &&
       lastLength + length <= RUN_BYTES << (2 * Math.floor(this.count / RUNS_OF_A_SIZE)) &&
@@ -56,7 +65,7 @@ class Runs {
       this.records[last] = lastRecords + 1;
       return true;
     }
-    if (this.count === MAX_RUNS) return false;
+    if (this.count >= this.#most) return false;
     if (this.count === this.streams.length) this.#grow();
     this.streams[this.count] = stream;
     this.targets[this.count] = target;
@@ -137,23 +146,33 @@ export function checkRecord(header: { offset: bigint; buf_size: bigint }, file: 
   }
 }
 
-/** @throws VmcoreError `TRUNCATED`, `BAD_DUMP`, `TOO_LARGE` */
-export async function indexFlattened(source: ByteSource): Promise<FlattenedIndex> {
-  const runs = new Runs();
+/**
+ * Indexes a stream. One that was cut off is indexed as far as it goes.
+ * @param taken runs of other streams of the same dump
+ * @throws VmcoreError `BAD_DUMP`, `TOO_LARGE`
+ */
+export async function indexFlattened(source: ByteSource, taken = 0): Promise<FlattenedIndex> {
+  const runs = new Runs(MAX_RUNS - taken);
   const window = new HeaderWindow(source);
   let position = BigInt(FLATTENED_HEADER_SIZE);
   let size = 0n;
   let narrow = false;
+  let cutOff: bigint | undefined;
   for (;;) {
     const header = await window.headerAt(position, narrow);
-    if (header === undefined) throw ended(source, position);
+    if (header === undefined) {
+      cutOff = source.size;
+      break;
+    }
     if (header.offset === END_FLAG && header.buf_size === END_FLAG) break;
     checkRecord(header, source.name, position);
-    const next = position + BigInt(RECORD_HEADER_SIZE) + header.buf_size;
-    if (next > source.size) throw ended(source, position);
+    const data = position + BigInt(RECORD_HEADER_SIZE);
+    const next = data + header.buf_size;
+    if (next > source.size) cutOff = source.size;
+    const length = next > source.size ? source.size - data : header.buf_size;
     // A record without data says nothing, not even how long the file is.
-    const empty = header.buf_size === 0n;
-    if (!empty && !runs.add(Number(position), Number(header.offset), Number(header.buf_size))) {
+    const empty = length === 0n;
+    if (!empty && !runs.add(Number(position), Number(header.offset), Number(length), cutOff !== undefined)) {
       throw new VmcoreError('TOO_LARGE', 'the flattened stream has too many records to be read in place', {
         file: source.name,
         offset: position,
@@ -161,27 +180,20 @@ export async function indexFlattened(source: ByteSource): Promise<FlattenedIndex
         expected: 'fewer; rearrange it with unflatten first',
       });
     }
-    const end = header.offset + header.buf_size;
+    const end = header.offset + length;
     if (!empty && end > size) size = end;
+    if (cutOff !== undefined) break;
     narrow = header.buf_size > BigInt(WIDE_WINDOW);
     position = next;
   }
   return {
     pieces: disjoint(runs.targets, runs.lengths, runs.count, true),
-    streams: runs.streams.slice(0, runs.count),
-    targets: runs.targets.slice(0, runs.count),
-    lengths: runs.lengths.slice(0, runs.count),
-    records: runs.records.slice(0, runs.count),
+    // Copies would take as much again.
+    streams: runs.streams.subarray(0, runs.count),
+    targets: runs.targets.subarray(0, runs.count),
+    lengths: runs.lengths.subarray(0, runs.count),
+    records: runs.records.subarray(0, runs.count),
     size,
+    cutOff,
   };
-}
-
-function ended(source: ByteSource, position: bigint): VmcoreError {
-  return new VmcoreError('TRUNCATED', 'the flattened stream ends before its end mark', {
-    file: source.name,
-    field: 'makedumpfile_data_header',
-    offset: position,
-    found: `a file of ${source.size} bytes`,
-    expected: 'a record of offset -1 and size -1 at the end',
-  });
 }

@@ -37,10 +37,18 @@ export function checkFlattenedHeader(start: Uint8Array, file: string): void {
   });
 }
 
+/** What several streams may take together: runs that were indexed in those before, and how many streams there are. */
+export interface StreamBudget {
+  readonly parts: number;
+  runs: number;
+}
+
 /** A flattened stream, read in place as the file that it stands for. Closing it closes the stream's source. */
-export async function flattenedSource(stream: ByteSource): Promise<ByteSource> {
+export async function flattenedSource(stream: ByteSource, budget?: StreamBudget): Promise<ByteSource> {
   checkFlattenedHeader(await bytesAt(stream, 0n, FLATTENED_HEADER_SIZE, 'makedumpfile_header'), stream.name);
-  const index = await indexFlattened(stream);
+  const index = await indexFlattened(stream, budget?.runs);
+  if (budget !== undefined) budget.runs += index.streams.length;
+  const most = CACHED_BYTES / (budget?.parts ?? 1);
   const cache = new Map<number, Promise<Uint8Array>>();
 
   let held = 0;
@@ -63,7 +71,7 @@ export async function flattenedSource(stream: ByteSource): Promise<ByteSource> {
     });
     held += index.lengths[run] ?? 0;
     for (const oldest of cache.keys()) {
-      if (held <= CACHED_BYTES || oldest === run) break;
+      if (held <= most || oldest === run) break;
       forget(oldest);
     }
     return loading;
@@ -72,6 +80,7 @@ export async function flattenedSource(stream: ByteSource): Promise<ByteSource> {
   return {
     name: stream.name,
     size: index.size,
+    cutOff: index.cutOff,
     async read(offset, target) {
       if (offset >= index.size) return 0;
       const start = Number(offset);

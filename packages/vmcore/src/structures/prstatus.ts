@@ -39,6 +39,23 @@ const REGISTER_SETS = {
     ...Object.fromEntries(numbered('a', 16).map((name) => [name, u32])),
     orig_gpr2: uword,
   }),
+  // Four words behind the last register are reserved (ELF_NGREG is 48).
+  ppc64: struct(
+    'ppc64_gregset',
+    words([
+      ...numbered('r', 32),
+      ...(['pc', 'msr', 'orig_r3', 'ctr', 'lr', 'xer', 'cr', 'softe', 'trap', 'dar', 'dsisr', 'result'] as const),
+      ...numbered('reserved', 4),
+    ]),
+  ),
+  riscv64: struct(
+    'riscv64_gregset',
+    words([
+      ...(['pc', 'ra', 'sp', 'gp', 'tp', 't0', 't1', 't2', 's0', 's1'] as const),
+      ...numbered('a', 8),
+      ...(['s2', 's3', 's4', 's5', 's6', 's7', 's8', 's9', 's10', 's11', 't3', 't4', 't5', 't6'] as const),
+    ]),
+  ),
 } as const;
 
 /** Machines whose registers are known. */
@@ -90,6 +107,8 @@ export const PROGRAM_COUNTER: Readonly<Record<RegisterMachine, string>> = {
   aarch64: 'pc',
   arm: 'pc',
   s390x: 'psw_addr',
+  ppc64: 'pc',
+  riscv64: 'pc',
 };
 
 /** Name and type of QEMU's note with what NT_PRSTATUS has no room for. */

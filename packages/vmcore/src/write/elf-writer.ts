@@ -1,6 +1,6 @@
 import { checkAborted, hex, VmcoreError } from '../errors.js';
-import type { Extent, MemoryImage } from '../image.js';
-import { encodeNote } from '../notes/note.js';
+import type { MemoryImage } from '../image.js';
+import { encodeNote, ERASEINFO_NOTE } from '../notes/note.js';
 import { MAX_SEGMENTS } from '../read/elf-header.js';
 import type { DumpSink } from '../sink/dump-sink.js';
 import {
@@ -23,10 +23,10 @@ import { elfOfMachine } from '../structures/machines.js';
 import { dumpTarget, structureCodec } from '../structures/targets.js';
 import { coalesced } from './coalesce.js';
 import type { WriteProgress } from './dump-state.js';
+import type { KernelAddresses } from './kernel-addresses.js';
+import { PAGE, segmentsOf, StoredRanges, type PlacedSegment } from './stored-ranges.js';
 import { nonZeroRuns } from '../zero.js';
 
-/** Alignment of stored memory in the file: segments lie in it as they lie in their pages. */
-const PAGE = 4096n;
 /** Most PT_LOAD segments that are written: as many as are read, less the notes. */
 const MAX_LOADS = MAX_SEGMENTS - 1;
 /** Program headers that are written at once, and bytes of memory. */
@@ -38,45 +38,51 @@ interface Plan {
   readonly segments: number;
   readonly notesAt: bigint;
   readonly dataAt: bigint;
+  /** Bytes of the file. */
+  readonly end: bigint;
   readonly notes: Uint8Array;
   /** Offset of the section header; 0 when there is none. */
   readonly sectionAt: bigint;
 }
 
-function notesOf(image: MemoryImage): Uint8Array {
-  return Buffer.concat(image.notes.map((note) => encodeNote(note, image.byteOrder).bytes));
+/** The notes, and what makedumpfile erased, for which an ELF file has a note. */
+function notesOf({ notes, eraseInfo, byteOrder }: MemoryImage): Uint8Array {
+  const told = eraseInfo === undefined || notes.some(({ name }) => name === ERASEINFO_NOTE);
+  const all = told ? notes : [...notes, { name: ERASEINFO_NOTE, type: 0, descriptor: eraseInfo }];
+  return Buffer.concat(all.map((note) => encodeNote(note, byteOrder).bytes));
 }
 
-async function survey(image: MemoryImage, progress: WriteProgress): Promise<number> {
-  let segments = 0;
-  let total = 0n;
+/** Goes over the memory, and finds a place for each of its extents. */
+async function survey(image: MemoryImage, progress: WriteProgress): Promise<StoredRanges> {
+  const ranges = new StoredRanges();
   const limit = 1n << BigInt(image.wordBits);
-  for await (const { start, length, kind } of coalesced(image)) {
-    segments += 1;
-    if (kind === 'stored') total += length;
-    if (start + length > limit || segments > MAX_LOADS) {
-      const fragmented = segments > MAX_LOADS;
+  for await (const extent of coalesced(image, image.segments !== undefined)) {
+    ranges.add(extent);
+    if (extent.start + extent.length > limit || ranges.count > MAX_LOADS) {
+      const fragmented = ranges.count > MAX_LOADS;
       throw new VmcoreError('UNSUPPORTED', 'the memory does not fit this ELF file', {
         file: image.name,
         field: fragmented ? 'e_phnum' : 'p_paddr',
-        found: fragmented ? `more than ${MAX_LOADS} extents` : `memory up to ${hex(start + length)}`,
+        found: fragmented ? `more than ${MAX_LOADS} extents` : `memory up to ${hex(extent.start + extent.length)}`,
         expected: fragmented ? 'fewer; write kdump instead' : `at most ${hex(limit)}; write kdump instead`,
       });
     }
   }
-  if (total === 0n) throw new VmcoreError('NOTHING_TO_DUMP', 'there is no memory to write', { file: image.name });
-  progress.total(total);
-  return segments;
+  if (ranges.bytes === 0n)
+    throw new VmcoreError('NOTHING_TO_DUMP', 'there is no memory to write', { file: image.name });
+  progress.total(ranges.bytes);
+  return ranges;
 }
 
-function plan(image: MemoryImage, segments: number): Plan {
+function plan(image: MemoryImage, ranges: StoredRanges, segments: number): Plan {
   const target = dumpTarget(image.byteOrder, image.wordBits);
   const headers = structureCodec(Ehdr, target).size + (segments + 1) * phdrCodec(image.byteOrder, image.wordBits).size;
   const section = segments + 1 >= PN_XNUM ? structureCodec(Shdr, target).size : 0;
   const notes = notesOf(image);
   const notesAt = BigInt(headers + section);
   const dataAt = ((notesAt + BigInt(notes.length) + PAGE - 1n) / PAGE) * PAGE;
-  return { segments, notesAt, dataAt, notes, sectionAt: section === 0 ? 0n : BigInt(headers) };
+  const end = dataAt + ranges.length;
+  return { segments, notesAt, dataAt, end, notes, sectionAt: section === 0 ? 0n : BigInt(headers) };
 }
 
 function header(image: MemoryImage, { segments, sectionAt }: Plan): Uint8Array {
@@ -108,24 +114,24 @@ function header(image: MemoryImage, { segments, sectionAt }: Plan): Uint8Array {
 }
 
 /** @throws VmcoreError `UNSUPPORTED` when a segment's size or place does not fit the words of the class */
-function checkSegment(image: MemoryImage, extent: Extent, offset: bigint): void {
+function checkSegment(image: MemoryImage, length: bigint, offset: bigint): void {
   const limit = 1n << BigInt(image.wordBits);
-  if (extent.length < limit && offset < limit) return;
-  const tooLong = extent.length >= limit;
+  if (length < limit && offset < limit) return;
+  const tooLong = length >= limit;
   throw new VmcoreError('UNSUPPORTED', 'the memory does not fit this ELF file', {
     file: image.name,
     field: tooLong ? 'p_filesz' : 'p_offset',
-    found: tooLong ? `${extent.length} bytes in a row` : `memory at ${hex(offset)} of the file`,
+    found: tooLong ? `${length} bytes in a row` : `memory at ${hex(offset)} of the file`,
     expected: `less than ${hex(limit)}; write kdump instead`,
   });
 }
 
-/** Where stored memory lies in the file: behind what came before, at the same place in its page. */
-function placeOf(extent: Extent, position: bigint): bigint {
-  return position + ((extent.start - position) & (PAGE - 1n));
-}
-
-async function writeHeaders(image: MemoryImage, sink: DumpSink, layout: Plan): Promise<void> {
+async function writeHeaders(
+  image: MemoryImage,
+  sink: DumpSink,
+  layout: Plan,
+  segments: Iterable<PlacedSegment>,
+): Promise<void> {
   const codec = phdrCodec(image.byteOrder, image.wordBits);
   let at = BigInt(structureCodec(Ehdr, dumpTarget(image.byteOrder, image.wordBits)).size);
   let batch: ProgramHeader[] = [
@@ -146,20 +152,18 @@ async function writeHeaders(image: MemoryImage, sink: DumpSink, layout: Plan): P
     at += BigInt(bytes.length);
     batch = [];
   };
-  let position = layout.dataAt;
-  for await (const extent of coalesced(image)) {
-    const stored = extent.kind === 'stored';
-    const offset = stored ? placeOf(extent, position) : position;
-    checkSegment(image, extent, offset);
-    if (stored) position = offset + extent.length;
+  for (const { start, length, stored, virtual, place } of segments) {
+    // Readers map what a segment points to, also where it has no bytes: behind the file's end they die.
+    const offset = stored === 0n ? layout.end : layout.dataAt + place;
+    checkSegment(image, length, offset);
     batch.push({
       p_type: PT_LOAD,
       p_flags: ALL_RIGHTS,
       p_offset: offset,
-      p_vaddr: BigInt.asUintN(image.wordBits, extent.virtual ?? extent.start),
-      p_paddr: extent.start,
-      p_filesz: stored ? extent.length : 0n,
-      p_memsz: extent.length,
+      p_vaddr: BigInt.asUintN(image.wordBits, virtual),
+      p_paddr: start,
+      p_filesz: stored,
+      p_memsz: length,
       p_align: 0n,
     });
     if (batch.length === HEADER_BATCH) await flush();
@@ -174,15 +178,44 @@ async function writeHeaders(image: MemoryImage, sink: DumpSink, layout: Plan): P
 /**
  * Writes an ELF vmcore: header, program headers, section header where there are 0xffff program headers or more, notes,
  * memory. Written in order, so that it can go through a pipe; blocks of zeros are left out where the sink has gaps.
+ * @param kernel virtual addresses of an image that has none
  * @returns bytes of the dump
  * @throws VmcoreError `NOTHING_TO_DUMP`, `UNSUPPORTED`, `WRITE_FAILED`, `ABORTED`
  */
-export async function writeElf(image: MemoryImage, sink: DumpSink, progress: WriteProgress): Promise<bigint> {
-  const layout = plan(image, await survey(image, progress));
+export async function writeElf(
+  image: MemoryImage,
+  sink: DumpSink,
+  progress: WriteProgress,
+  kernel: KernelAddresses | undefined,
+): Promise<bigint> {
+  const ranges = await survey(image, progress);
+  const segments = segmentsOf(image, ranges, kernel);
+  let count = 0;
+  for (const _segment of segments()) count += 1;
+  if (count > MAX_LOADS) {
+    throw new VmcoreError('UNSUPPORTED', 'the memory does not fit this ELF file', {
+      file: image.name,
+      field: 'e_phnum',
+      found: `more than ${MAX_LOADS} segments`,
+      expected: 'fewer; write kdump instead',
+    });
+  }
+  const layout = plan(image, ranges, count);
   await sink.write(0n, header(image, layout));
-  await writeHeaders(image, sink, layout);
+  await writeHeaders(image, sink, layout, segments());
   await sink.write(layout.notesAt, layout.notes);
-  let position = layout.dataAt;
+  await writeMemory(image, sink, progress, ranges, layout.dataAt);
+  return layout.end;
+}
+
+/** Memory is read while what was read before is written. */
+async function writeMemory(
+  image: MemoryImage,
+  sink: DumpSink,
+  progress: WriteProgress,
+  ranges: StoredRanges,
+  dataAt: bigint,
+): Promise<void> {
   const buffers = [new Uint8Array(DATA_BATCH), new Uint8Array(DATA_BATCH)] as const;
   let turn = 0;
   let writing = Promise.resolve();
@@ -193,27 +226,23 @@ export async function writeElf(image: MemoryImage, sink: DumpSink, progress: Wri
     progress.wrote(BigInt(data.length));
   };
   try {
-    for await (const extent of coalesced(image)) {
-      if (extent.kind !== 'stored') continue;
-      position = placeOf(extent, position);
-      for (let done = 0n; done < extent.length;) {
+    for (const range of ranges) {
+      for (let done = 0n; done < range.stored;) {
         checkAborted(progress.signal);
-        const left = extent.length - done;
+        const left = range.stored - done;
         const data = buffers[turn & 1 ? 1 : 0].subarray(0, left < BigInt(DATA_BATCH) ? Number(left) : DATA_BATCH);
         turn += 1;
-        await image.readInto(extent.start + done, data);
+        await image.readInto(range.start + done, data);
         await writing;
-        const at = position + done;
+        const at = dataAt + range.place + done;
         writing = writeRuns(data, at);
         // Its failure is thrown where it is awaited.
         writing.catch(() => undefined);
         done += BigInt(data.length);
       }
-      position += extent.length;
     }
   } finally {
     await writing.catch(() => undefined);
   }
   await writing;
-  return position;
 }

@@ -1,5 +1,5 @@
 import type { MemoryImage, Utsname } from '../image.js';
-import { encodeNote } from '../notes/note.js';
+import { encodeNote, ERASEINFO_NOTE } from '../notes/note.js';
 import { findVmcoreInfo, VMCOREINFO_NOTE } from '../notes/vmcoreinfo.js';
 import { DiskDumpHeader, KDUMP_FLAG, KDUMP_SIGNATURE, KDUMP_VERSION, KdumpSubHeader } from '../structures/diskdump.js';
 import { machineOfUtsname, utsnameOfMachine } from '../structures/machines.js';
@@ -84,8 +84,10 @@ export function planKdump(
   const block = BigInt(blockSize);
   const target = dumpTarget(image.byteOrder, image.wordBits);
   const subCodec = structureCodec(KdumpSubHeader, target);
-  const encoded = image.notes.map((note) => encodeNote(note, image.byteOrder));
-  const infoIndex = image.notes.findIndex((note) => note.name === VMCOREINFO_NOTE);
+  // What was erased has an area of its own here.
+  const notes = image.eraseInfo === undefined ? image.notes : image.notes.filter(({ name }) => name !== ERASEINFO_NOTE);
+  const encoded = notes.map((note) => encodeNote(note, image.byteOrder));
+  const infoIndex = notes.findIndex((note) => note.name === VMCOREINFO_NOTE);
   const noteBytes = Buffer.concat(encoded.map(({ bytes }) => bytes));
   const noteAt = blockSize + subCodec.size;
   const infoBefore = encoded.slice(0, Math.max(infoIndex, 0)).reduce((sum, { bytes }) => sum + bytes.length, 0);
@@ -126,7 +128,7 @@ export function planKdump(
       start_pfn: word(part?.startPfn ?? 0n),
       end_pfn: word(part?.endPfn ?? 0n),
       offset_vmcoreinfo: BigInt(infoAt),
-      size_vmcoreinfo: BigInt(infoIndex < 0 ? 0 : (image.notes[infoIndex]?.descriptor.length ?? 0)),
+      size_vmcoreinfo: BigInt(infoIndex < 0 ? 0 : (notes[infoIndex]?.descriptor.length ?? 0)),
       offset_note: noteBytes.length === 0 ? 0n : BigInt(noteAt),
       size_note: BigInt(noteBytes.length),
       offset_eraseinfo: erase.length === 0 ? 0n : BigInt(eraseAt),

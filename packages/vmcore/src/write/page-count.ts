@@ -16,15 +16,26 @@ export async function countPages(image: MemoryImage): Promise<BitmapCounts> {
   return { stored, bytes };
 }
 
+/** Readers of split dumps count page frames in words and blocks of their bitmaps: parts begin at multiples of this. */
+const PART_ALIGN = 1024n;
+
 /**
- * Cuts memory into parts of about as many stored pages each.
+ * Cuts memory into parts of about as many stored pages each. Small memory may have fewer parts than are wanted: the last
+ * ones are empty then.
  * @returns page frame numbers at which parts begin, with 0 first and the limit of the memory last
  */
 export async function partBounds(image: MemoryImage, parts: number): Promise<bigint[]> {
   const size = BigInt(image.pageSize);
+  const limit = (image.addressLimit + size - 1n) / size;
   const { stored } = await countPages(image);
   const bounds = [0n];
   let [seen, next] = [0n, 0n];
+  const push = (page: bigint): void => {
+    const aligned = ((page + PART_ALIGN / 2n) / PART_ALIGN) * PART_ALIGN;
+    const least = (bounds[bounds.length - 1] ?? 0n) + PART_ALIGN;
+    const bound = aligned < least ? least : aligned;
+    bounds.push(bound < limit ? bound : limit);
+  };
   for await (const { start, length, kind } of image.extents()) {
     if (kind !== 'stored') continue;
     const first = start / size > next ? start / size : next;
@@ -32,11 +43,11 @@ export async function partBounds(image: MemoryImage, parts: number): Promise<big
     while (bounds.length < parts && end > first) {
       const wanted = (stored * BigInt(bounds.length)) / BigInt(parts);
       if (seen + (end - first) <= wanted) break;
-      bounds.push(first + (wanted - seen));
+      push(first + (wanted - seen));
     }
     if (end > first) seen += end - first;
     if (end > next) next = end;
   }
-  while (bounds.length < parts) bounds.push(next);
-  return [...bounds, (image.addressLimit + size - 1n) / size];
+  while (bounds.length < parts) push(next);
+  return [...bounds, limit];
 }

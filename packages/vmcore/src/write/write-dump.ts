@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import { VmcoreError } from '../errors.js';
 import type { MemoryImage } from '../image.js';
 import type { Dump } from '../read/dump.js';
+import { salvageImage, strictImage } from '../operations/salvage.js';
 import { abortable, filterImage, type MemoryFilter } from '../operations/filter.js';
 import type { Appender, DumpSink } from '../sink/dump-sink.js';
 import { check } from '../options/calls.js';
@@ -11,6 +12,7 @@ import type { NamedInput } from '../source/byte-source.js';
 import { flattenedSink, sequentialSink, writableAppender, zstdAppender } from '../sink/sequential.js';
 import type { DumpState, DumpStatus, WriteProgress } from './dump-state.js';
 import { writeElf } from './elf-writer.js';
+import { kernelAddresses } from './kernel-addresses.js';
 import type { SplitPart } from './kdump-header-writer.js';
 import { writeKdump } from './kdump-writer.js';
 import type { Compression } from './page-pipeline.js';
@@ -31,6 +33,8 @@ export interface WriteOptions {
   readonly filter?: MemoryFilter | undefined;
   /** Which part of a split dump to write. */
   readonly part?: SplitPart | undefined;
+  /** Leave out what cannot be read, as of a file that was cut off or damaged, instead of failing. */
+  readonly salvage?: boolean | undefined;
   /** Threads that compress pages (default: one for each CPU). */
   readonly threads?: number | undefined;
   /** Time that a kdump header tells (default: now). */
@@ -144,6 +148,25 @@ async function openSink(output: DumpOutput, options: WriteOptions, inputs: reado
   return zstd ? sequentialSink(compressed(file)) : file;
 }
 
+/** @throws VmcoreError `UNSUPPORTED` for the core of a process */
+function checkMachine(image: MemoryImage): void {
+  if (image.processCore !== true) return;
+  throw new VmcoreError('UNSUPPORTED', 'is the core of a process, which has no physical memory to be written', {
+    file: image.name,
+    expected: 'the dump of a machine; gdb reads cores of processes',
+  });
+}
+
+/** What can be written of an image: all of it; of a dump that is known to lack pages, the others. */
+async function readable(image: MemoryImage, { salvage, signal, onWarning }: WriteOptions): Promise<MemoryImage> {
+  const { incomplete = false } = image as MemoryImage & Partial<Pick<Dump, 'incomplete'>>;
+  if (salvage !== true && !incomplete) return strictImage(image);
+  const salvaged = await salvageImage(image, { all: salvage === true, signal });
+  if (salvaged.lost > 0n)
+    onWarning?.(`${image.name}: ${salvaged.lost} bytes of memory cannot be read and are left out`);
+  return salvaged.image;
+}
+
 async function perform(
   image: MemoryImage,
   output: DumpOutput,
@@ -151,13 +174,15 @@ async function perform(
   tracker: Tracker,
   more: readonly NamedInput[],
 ): Promise<void> {
-  const wanted = abortable(image, options.signal);
+  checkMachine(image);
+  const kernel = options.format === 'elf' ? await kernelAddresses(image) : undefined;
+  const wanted = abortable(await readable(image, options), options.signal);
   const filtered = options.filter === undefined ? wanted : await filterImage(wanted, options.filter);
   const sink = await openSink(output, options, [...inputsOf(image), ...more]);
   try {
     const length =
       options.format === 'elf'
-        ? await writeElf(filtered, sink, tracker)
+        ? await writeElf(filtered, sink, tracker, kernel)
         : await writeKdump(filtered, sink, { ...options, compression: options.compression ?? 'zlib' }, tracker);
     await sink.finish(length);
   } catch (error) {

@@ -39,7 +39,9 @@ const kdump = (compression: Compression = 'zlib'): Buffer => Buffer.from(kdumps.
 async function fate(bytes: Uint8Array): Promise<VmcoreError> {
   try {
     const dump = await openSource(memorySource(bytes, 'hostile'));
-    for await (const { start, length } of dump.extents()) await dump.read(start, Number(length));
+    for await (const { start, length } of dump.extents()) {
+      await dump.read(start, Math.min(Number(length), 1 << 20));
+    }
   } catch (error) {
     if (error instanceof VmcoreError) return error;
     throw error;

@@ -1,12 +1,21 @@
 import { EngineError, escapeText } from '@instar/engine';
 import { OperandError, parseSize } from '@instar/operands';
-import { openDump, type Compression, type Dump, type WriteOptions } from '@instar/vmcore';
+import {
+  openDump,
+  openStream,
+  type Compression,
+  type CutOff,
+  type Dump,
+  type Machine,
+  type WriteOptions,
+} from '@instar/vmcore';
 import type { Habits } from '../../process/habits.js';
 
 /** Options of all subcommands; each has some of them. */
 export interface Flags {
   readonly json?: boolean;
-  readonly raw?: boolean;
+  /** `read`: the bytes themselves; `convert`: files of raw memory. */
+  readonly raw?: boolean | readonly string[];
   readonly excludedAsZeros?: boolean;
   readonly to?: string;
   readonly compress?: string;
@@ -15,6 +24,14 @@ export interface Flags {
   readonly length?: string;
   readonly flatten?: boolean;
   readonly zstd?: boolean;
+  readonly machine?: string;
+  readonly salvage?: boolean;
+  readonly all?: boolean;
+  readonly virtual?: boolean;
+  readonly pgd?: string;
+  readonly caller?: boolean;
+  readonly vmcoreinfo?: string;
+
   readonly progress?: boolean;
 }
 
@@ -43,6 +60,12 @@ export function numberOf(word: string, what: string): bigint {
   }
 }
 
+/** An address of 64 bits: as crash and drgn print them, or any number. */
+export function addressOf(word: string, what: string): bigint {
+  const plain = /^(?:0x)?([0-9a-f]{16})$/i.exec(word)?.[1];
+  return plain === undefined ? numberOf(word, what) : BigInt(`0x${plain}`);
+}
+
 const COMPRESSIONS: readonly Compression[] = ['none', 'zlib', 'lzo', 'snappy', 'zstd'];
 
 function compressionOf(word: string): Compression {
@@ -57,8 +80,20 @@ function threadsOf(word: string): number {
   throw usageError(`found ${escapeText(word)} threads, expected 1 to 256`);
 }
 
+const MACHINES: readonly Machine[] = ['x86_64', 'i386', 'aarch64', 'arm', 's390x', 'ppc64', 'riscv64', 'loongarch64'];
+
+/** The machine that a word names. */
+export function machineOf(word: string): Machine {
+  const found = MACHINES.find((name) => name === word);
+  if (found !== undefined) return found;
+  throw usageError(`found the machine ${escapeText(word)}, expected ${MACHINES.join(', ')}`);
+}
+
 /** How the output is written. @param input decides where nothing is said */
-export function writeOptions(flags: Flags, input: Dump): Omit<WriteOptions, 'signal' | 'onProgress'> {
+export function writeOptions(
+  flags: Flags,
+  input: Pick<Dump, 'format' | 'compression' | 'timestamp'>,
+): Omit<WriteOptions, 'signal' | 'onProgress'> {
   const format = flags.to ?? input.format;
   if (format !== 'elf' && format !== 'kdump') {
     throw usageError(`found the format ${escapeText(format)}, expected elf or kdump`);
@@ -74,14 +109,28 @@ export function writeOptions(flags: Flags, input: Dump): Omit<WriteOptions, 'sig
     ...(format === 'kdump' ? { compression } : {}),
     flattened: flags.flatten === true ? true : undefined,
     zstd: flags.zstd,
+    salvage: flags.salvage,
     threads: flags.threads === undefined ? undefined : threadsOf(flags.threads),
     time: input.timestamp,
   };
 }
 
+/** Opens a dump; `-` is one on standard input. */
+async function openFiles(files: readonly string[], { signal, requireOpen }: CommandContext): Promise<Dump> {
+  if (!files.includes('-')) return openDump(files);
+  if (files.length > 1) throw usageError('a dump on standard input is one file; the parts of a split dump have names');
+  requireOpen(0);
+  if (process.stdin.isTTY) throw usageError('the dump would come from a terminal: redirect standard input');
+  return openStream(process.stdin, { name: 'standard input', signal });
+}
+
 /** Opens a dump for a while. */
-export async function withDump<T>(files: readonly string[], use: (dump: Dump) => Promise<T>): Promise<T> {
-  const dump = await openDump(files);
+export async function withDump<T>(
+  files: readonly string[],
+  context: CommandContext,
+  use: (dump: Dump) => Promise<T>,
+): Promise<T> {
+  const dump = await openFiles(files, context);
   try {
     return await use(dump);
   } finally {
@@ -94,7 +143,19 @@ export function printWarning(warning: string): void {
   process.stderr.write(`instar: vmcore: warning: ${escapeText(warning)}\n`);
 }
 
+/** Says that a file was cut off, and what that comes to. */
+export function cutOffText({ file, found, expected, missing }: CutOff): string {
+  const where =
+    expected === undefined
+      ? 'the stream ends before its end mark'
+      : `the file ends before byte ${expected}, which it should have at least`;
+  const lost = missing === undefined ? 'some memory is' : `${missing} bytes of memory are`;
+  return `${file}: cut off at ${found} bytes: ${where}; ${lost} missing, the rest can be read (convert --salvage)`;
+}
+
 /** Prints what is odd about a dump. */
-export function printWarnings(dump: Dump): void {
+export async function printWarnings(dump: Dump): Promise<void> {
   for (const warning of dump.warnings) printWarning(warning);
+  const cutOff = await dump.cutOff();
+  if (cutOff !== undefined) printWarning(cutOffText(cutOff));
 }

@@ -1,7 +1,7 @@
 import { escapeText, quoteName } from '@instar/engine';
-import type { CpuRegisters, Dump } from '@instar/vmcore';
+import type { CpuRegisters, CutOff, Dump } from '@instar/vmcore';
 import { EXIT_CODES } from '../../exit-codes.js';
-import { toJson } from '../../render/json.js';
+import { dumpJson, hexText, hexTexts } from './dump-json.js';
 import { humanSize } from '../../render/size.js';
 import { printWarnings, SHOWN_NOTES, withDump, type CommandContext, type Flags } from './flags.js';
 
@@ -38,10 +38,10 @@ async function rangesOf(dump: Dump, signal: AbortSignal): Promise<Ranges> {
 }
 
 function cpuJson({ cpu, pid, programCounter, registers }: CpuRegisters): object {
-  return { cpu, pid, 'program-counter': programCounter, registers };
+  return { cpu, pid, 'program-counter': hexText(programCounter), registers: hexTexts(registers) };
 }
 
-function infoJson(dump: Dump, ranges: Ranges): object {
+function infoJson(dump: Dump, ranges: Ranges, cutOff: CutOff | undefined): object {
   const { vmcoreinfo } = dump;
   return {
     files: dump.files.map(({ path, size, flattened }) => ({ path, size, flattened })),
@@ -54,6 +54,8 @@ function infoJson(dump: Dump, ranges: Ranges): object {
     'page-size': dump.pageSize,
     'dump-level': dump.dumpLevel,
     incomplete: dump.incomplete,
+    'process-core': dump.processCore === true ? true : undefined,
+    'cut-off': cutOff,
     split: dump.split === undefined ? undefined : { 'start-pfn': dump.split.startPfn, 'end-pfn': dump.split.endPfn },
     timestamp: dump.timestamp?.toISOString(),
     'phys-base': dump.physBase,
@@ -76,6 +78,7 @@ function infoJson(dump: Dump, ranges: Ranges): object {
 
 function describeFormat(dump: Dump): string {
   const flattened = dump.files.some((file) => file.flattened) ? ', flattened' : '';
+  if (dump.processCore === true) return `ELF${dump.wordBits} core of a process`;
   if (dump.format === 'elf') return `ELF${dump.wordBits} vmcore${flattened}`;
   const codecs = dump.compression.length === 0 ? 'pages stored' : dump.compression.join(', ');
   return `kdump-compressed, version ${dump.version}, ${codecs}${flattened}`;
@@ -119,13 +122,14 @@ function infoText(dump: Dump, ranges: Ranges): string {
 }
 
 /** `instar vmcore info`. */
-export async function info(files: readonly string[], flags: Flags, { signal }: CommandContext): Promise<number> {
-  return withDump(files, async (dump) => {
+export async function info(files: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
+  const { signal } = context;
+  return withDump(files, context, async (dump) => {
     const ranges = await rangesOf(dump, signal);
     if (flags.json === true) {
-      process.stdout.write(`${toJson(infoJson(dump, ranges))}\n`);
+      process.stdout.write(`${dumpJson(infoJson(dump, ranges, await dump.cutOff()))}\n`);
     } else {
-      printWarnings(dump);
+      await printWarnings(dump);
       process.stdout.write(infoText(dump, ranges));
     }
     return EXIT_CODES.OK;

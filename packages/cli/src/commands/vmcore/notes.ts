@@ -1,8 +1,8 @@
 import { escapeText, quoteName } from '@instar/engine';
 import type { CpuRegisters, Dump } from '@instar/vmcore';
 import { EXIT_CODES } from '../../exit-codes.js';
-import { toJson } from '../../render/json.js';
-import { SHOWN_NOTES, withDump, type Flags } from './flags.js';
+import { dumpJson, hexText, hexTexts } from './dump-json.js';
+import { SHOWN_NOTES, withDump, type CommandContext, type Flags } from './flags.js';
 
 /** Bytes of a note that `--json` gives in full. */
 const SHOWN_BYTES = 4096;
@@ -20,8 +20,8 @@ function notesJson(dump: Dump): object {
     cpus: dump.cpus.slice(0, SHOWN_NOTES).map(({ cpu, pid, registers, controlRegisters }) => ({
       cpu,
       pid,
-      registers,
-      'control-registers': controlRegisters,
+      registers: hexTexts(registers),
+      'control-registers': controlRegisters?.map(hexText),
     })),
     vmcoreinfo: dump.vmcoreinfo?.text,
   };
@@ -51,9 +51,9 @@ function notesText(dump: Dump): string {
 }
 
 /** `instar vmcore notes`. */
-export async function notes(files: readonly string[], flags: Flags): Promise<number> {
-  return withDump(files, async (dump) => {
-    process.stdout.write(flags.json === true ? `${toJson(notesJson(dump))}\n` : notesText(dump));
+export async function notes(files: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
+  return withDump(files, context, async (dump) => {
+    process.stdout.write(flags.json === true ? `${dumpJson(notesJson(dump))}\n` : notesText(dump));
     return Promise.resolve(EXIT_CODES.OK);
   });
 }

@@ -1,7 +1,7 @@
 import { EngineError } from '@instar/engine';
 import { EXIT_CODES } from '../../exit-codes.js';
-import { toJson } from '../../render/json.js';
-import { numberOf, usageError, withDump, type CommandContext, type Flags } from './flags.js';
+import { dumpJson } from './dump-json.js';
+import { addressOf, numberOf, usageError, withDump, type CommandContext, type Flags } from './flags.js';
 
 /** Bytes that are read and printed at once. */
 const CHUNK = 1 << 20;
@@ -53,9 +53,10 @@ async function print(text: Uint8Array | string): Promise<void> {
 }
 
 /** `instar vmcore read`. */
-export async function read(words: readonly string[], flags: Flags, { signal }: CommandContext): Promise<number> {
+export async function read(words: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
+  const { signal } = context;
   const [file = '', addressWord = '', lengthWord = ''] = words;
-  const address = numberOf(addressWord, 'ADDRESS');
+  const address = addressOf(addressWord, 'ADDRESS');
   const length = numberOf(lengthWord, 'LENGTH');
   if (flags.raw === true && flags.json === true) throw usageError('--raw and --json exclude each other');
   if (flags.raw === true && process.stdout.isTTY) {
@@ -65,16 +66,20 @@ export async function read(words: readonly string[], flags: Flags, { signal }: C
     throw usageError(`found ${length} bytes, expected at most ${MOST_JSON} with --json: use --raw`);
   }
   const excluded = flags.excludedAsZeros === true ? 'zero' : 'error';
-  return withDump([file], async (dump) => {
+  const virtual = flags.virtual === true || flags.pgd !== undefined;
+  const pgd = flags.pgd === undefined ? undefined : addressOf(flags.pgd, '--pgd');
+  return withDump([file], context, async (dump) => {
+    const bytesAt = async (at: bigint, size: number): Promise<Uint8Array> =>
+      virtual ? dump.readVirtual(at, size, { excluded, pgd }) : dump.read(at, size, { excluded });
     if (flags.json === true) {
-      const bytes = await dump.read(address, Number(length), { excluded });
-      process.stdout.write(`${toJson({ address, length, hex: Buffer.from(bytes).toString('hex') })}\n`);
+      const bytes = await bytesAt(address, Number(length));
+      process.stdout.write(`${dumpJson({ address, length, hex: Buffer.from(bytes).toString('hex') })}\n`);
       return EXIT_CODES.OK;
     }
     let before: Before = { last: '', starred: false };
     for (let done = 0n; done < length && !signal.aborted; done += BigInt(CHUNK)) {
       const size = length - done < BigInt(CHUNK) ? Number(length - done) : CHUNK;
-      const bytes = await dump.read(address + done, size, { excluded });
+      const bytes = await bytesAt(address + done, size);
       const dumped = flags.raw === true ? undefined : hexdump(bytes, address + done, before);
       await print(dumped?.text ?? bytes);
       before = dumped ?? before;

@@ -4,6 +4,7 @@ import { toJson } from '../../render/json.js';
 import { progressBar } from '../../render/progress.js';
 import { answerProgressRequests } from '../../render/progress-request.js';
 import {
+  machineOf,
   numberOf,
   printWarning,
   printWarnings,
@@ -13,6 +14,7 @@ import {
   type CommandContext,
   type Flags,
 } from './flags.js';
+import { rawImage } from './raw-memory.js';
 
 /** Where the output goes; standard output is for pipes. */
 export function outputOf(word: string, flags: Flags, { requireOpen }: CommandContext): DumpOutput {
@@ -24,12 +26,12 @@ export function outputOf(word: string, flags: Flags, { requireOpen }: CommandCon
 }
 
 async function perform(
-  dump: Dump,
+  dump: Dump | undefined,
   outputs: readonly string[],
   flags: Flags,
   work: (options: Pick<WriteOptions, 'onProgress' | 'onWarning'>) => Promise<readonly DumpState[]>,
 ): Promise<number> {
-  if (flags.json !== true) printWarnings(dump);
+  if (dump !== undefined && flags.json !== true) await printWarnings(dump);
   const shown = process.stderr.isTTY && flags.json !== true && flags.progress !== false;
   const progress = answerProgressRequests(shown ? await progressBar() : undefined);
   const started = performance.now();
@@ -61,10 +63,49 @@ function inputsAndOutput(words: readonly string[], usage: string): readonly [rea
   return [words.slice(0, -1), output];
 }
 
+/** Opens a dump, whose machine the user may know better than it does. */
+async function withMachine<T>(
+  files: readonly string[],
+  { machine }: Flags,
+  context: CommandContext,
+  use: (dump: Dump) => Promise<T>,
+): Promise<T> {
+  const given = machine === undefined ? undefined : machineOf(machine);
+  return withDump(files, context, async (dump) => use(given === undefined ? dump : { ...dump, machine: given }));
+}
+
+/** `instar vmcore wrap`. */
+export async function wrap(words: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
+  const [inputs, output] = inputsAndOutput(words, 'FILE@ADDRESS... OUTPUT');
+  return wrapFiles(inputs, [output], flags, context);
+}
+
+async function wrapFiles(
+  inputs: readonly string[],
+  words: readonly string[],
+  flags: Flags,
+  context: CommandContext,
+): Promise<number> {
+  const [output] = words;
+  if (words.length !== 1 || output === undefined) throw usageError(`found ${words.length} names, expected one OUTPUT`);
+  if (flags.machine === undefined) throw usageError('raw memory does not say whose it is: expected --machine NAME');
+  const { image, close } = await rawImage(inputs, machineOf(flags.machine), flags.vmcoreinfo);
+  try {
+    const options = writeOptions(flags, { format: 'elf', compression: [] });
+    const target = outputOf(output, flags, context);
+    return await perform(undefined, [output], flags, async (progress) => [
+      await writeDump(image, target, { ...options, ...progress, signal: context.signal }),
+    ]);
+  } finally {
+    await close();
+  }
+}
+
 /** `instar vmcore convert`. */
 export async function convert(words: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
+  if (typeof flags.raw === 'object') return wrapFiles(flags.raw, words, flags, context);
   const [inputs, output] = inputsAndOutput(words, 'INPUT... OUTPUT');
-  return withDump(inputs, async (dump) => {
+  return withMachine(inputs, flags, context, async (dump) => {
     const options = writeOptions(flags, dump);
     const target = outputOf(output, flags, context);
     return perform(dump, [output], flags, async (progress) => [
@@ -77,7 +118,7 @@ export async function convert(words: readonly string[], flags: Flags, context: C
 export async function filter(words: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
   const [inputs, output] = inputsAndOutput(words, 'INPUT... OUTPUT');
   const wanted = { begin: numberOf(flags.begin ?? '', '--begin'), length: numberOf(flags.length ?? '', '--length') };
-  return withDump(inputs, async (dump) => {
+  return withMachine(inputs, flags, context, async (dump) => {
     const options = writeOptions(flags, dump);
     const target = outputOf(output, flags, context);
     return perform(dump, [output], flags, async (progress) => [
@@ -87,10 +128,11 @@ export async function filter(words: readonly string[], flags: Flags, context: Co
 }
 
 /** `instar vmcore split`. */
-export async function split(words: readonly string[], flags: Flags, { signal }: CommandContext): Promise<number> {
+export async function split(words: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
+  const { signal } = context;
   const [input = '', ...outputs] = words;
   if (outputs.includes('-')) throw usageError('the parts of a split dump are files, not -');
-  return withDump([input], async (dump) => {
+  return withMachine([input], flags, context, async (dump) => {
     const options = writeOptions({ ...flags, to: 'kdump' }, dump);
     return perform(dump, outputs, flags, async (progress) =>
       splitDump(dump, outputs, { ...options, ...progress, signal }),
