@@ -1,6 +1,6 @@
 // Builds the guest programs and turns them into guest images under guests/.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -51,5 +51,7 @@ for (const [name, guest] of [
   writeFileSync(join(root, 'guests', `${guest}.img`), makeGuestImage(program));
 }
 const helper = join(root, 'guests', 'sandbox-helper');
-copyFileSync(join(target, 'release', 'instar-sandbox-helper'), helper);
-chmodSync(helper, 0o755);
+// Beside it first: a helper that runs cannot be written, only replaced.
+copyFileSync(join(target, 'release', 'instar-sandbox-helper'), `${helper}.new`);
+chmodSync(`${helper}.new`, 0o755);
+renameSync(`${helper}.new`, helper);

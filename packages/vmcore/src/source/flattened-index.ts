@@ -6,10 +6,10 @@ import { disjoint, type Pieces } from './disjoint.js';
 /** Bytes of data in a run of several records: what a random read may have to take in. */
 const RUN_BYTES = 64 << 10;
 /** Runs after which they become four times as long: an index of few runs is worth more in a large stream. */
-const RUNS_OF_A_SIZE = 512 << 10;
+const RUNS_OF_A_SIZE = 256 << 10;
 /** Records above this are runs of their own. */
 const SMALL_RECORD = 32 << 10;
-/** Most runs that are indexed: some 50 bytes each in memory, and 2.6 TiB of stream. */
+/** Most runs that are indexed: some 50 bytes each in memory, more while they are gathered, and 1.3 TiB of stream. */
 const MAX_RUNS = 4 * RUNS_OF_A_SIZE;
 const [WIDE_WINDOW, NARROW_WINDOW] = [256 << 10, 4 << 10];
 /** Milliseconds of reading after which others get their turn. */
