@@ -1,6 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { checkAborted, VmcoreError } from '../errors.js';
 import { unflatten } from '../operations/unflatten.js';
@@ -73,7 +72,7 @@ export async function openStream(stream: Bytes, options: StreamOptions = {}): Pr
   const { directory = tmpdir(), name = 'stream', signal } = check.stream(options);
   let place: string;
   try {
-    place = await mkdtemp(join(directory, 'instar-dump-'));
+    place = await mkdtemp(`${directory}/instar-dump-`);
   } catch (error) {
     const problem = `no place for the dump: ${systemErrorText(error)}`;
     throw new VmcoreError('WRITE_FAILED', problem, { file: directory, cause: error });
@@ -83,7 +82,7 @@ export async function openStream(stream: Bytes, options: StreamOptions = {}): Pr
   };
   signal?.addEventListener('abort', end, { once: true });
   try {
-    const file = join(place, 'dump');
+    const file = `${place}/dump`;
     const { start, all } = await peek(stream);
     if (isFlattened(start)) await unflatten(all, file, { signal });
     else await copy(all, file, signal);
