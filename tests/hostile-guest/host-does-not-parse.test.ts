@@ -32,8 +32,9 @@ const READERS = new Set([
 
 /** Modules that could bring bytes of files in another way are not among these. */
 const MODULES = new Set([
-  ...['node:fs', 'node:fs/promises', 'node:module', 'node:os', 'node:path', 'node:util'],
+  ...['node:fs', 'node:fs/promises', 'node:crypto', 'node:module', 'node:os', 'node:path', 'node:util'],
   ...['@instar/convert-guest', '@instar/engine', '@instar/operands', '@instar/shared-abi', '@instar/vmm-native'],
+  ...['@instar/host-files', 'valibot'],
   ...['commander', 'picocolors', 'cli-progress'],
 ]);
 
@@ -48,6 +49,17 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'packages/cli/src/commands/vmcore.ts: read': 'is the name of a command',
   'packages/cli/src/commands/vmcore/read.ts: read': 'reads memory out of a dump',
   'packages/cli/src/commands/vmcore/rearrange.ts: stdin': 'reads dumps',
+  'packages/cli/src/commands/info.ts: read': 'is a word of its help',
+  'packages/cli/src/commands/vmcore/flags.ts: stdin': 'reads dumps',
+  'packages/cli/src/commands/vmcore/raw-memory.ts: read': 'reads dumps',
+  'packages/cli/src/commands/vmcore/raw-memory.ts: readFile': 'reads the note that a user names for a dump',
+  'packages/cli/src/exact-arguments.ts: readFileSync': 'reads its own command line in /proc',
+  'packages/cli/src/process/start.ts: readFileSync': 'reads the state of its own process in /proc',
+  'packages/engine/src/dump-memory.ts: readFile': 'names the place of dumps in memory',
+  'packages/engine/src/resource-limits.ts: readFileSync': 'reads its own limits in /proc',
+  'packages/host-files/src/carry-over.ts: readFileSync': 'reads how users are mapped, in /proc',
+  'packages/host-files/src/resolve.ts: readFile': 'reads what its own descriptor is, in /proc',
+  'packages/host-files/src/output.ts: readFileSync': 'reads its own capabilities in /proc',
   'packages/engine/src/dump-memory.ts: read': 'reads the memory of the guest, to be dumped as it is',
   'packages/engine/src/dump-write.ts: read': 'the same; of it only the place of the note is looked at',
 };
@@ -64,7 +76,7 @@ function isLocal(file: string, name: string): boolean {
 }
 
 function sources(): readonly string[] {
-  return ['engine', 'cli', 'vmm-native'].flatMap((name) =>
+  return ['engine', 'cli', 'host-files', 'vmm-native'].flatMap((name) =>
     readdirSync(join(ROOT, 'packages', name, 'src'), { recursive: true, encoding: 'utf8' })
       .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts') && !path.endsWith('.d.ts'))
       .map((path) => join(ROOT, 'packages', name, 'src', path)),

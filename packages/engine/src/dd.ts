@@ -120,7 +120,8 @@ async function copyWindow(
     if (whole && (!raw || request.inputFormat === undefined)) {
       const { output_length: length, output_virtual_size: size } = result;
       const written = { fd: output.fd, name: request.outputName, format: request.format, length, virtualSize: size };
-      await checkOutput(written, context);
+      const plainInput = chain.layers.length === 1 && !top.declared && top.info.format === IMAGE_FORMAT.values.RAW;
+      await checkOutput({ ...written, plainInput: plainInput && window.windowStart === 0n }, context);
     }
     // A stream extends itself from what went out; a file is told its length.
     const length = await output.finish(stream ? bytes : (request.outputSize ?? result.output_length));

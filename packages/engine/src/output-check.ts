@@ -15,6 +15,8 @@ export interface FinishedOutput {
   readonly length: bigint;
   /** Bytes of the disk in it. */
   readonly virtualSize: bigint;
+  /** Its input was taken for a raw disk from its first byte on, so that it cannot begin like an image. */
+  readonly plainInput: boolean;
 }
 
 const { RAW, QCOW2, QCOW, VMDK, QED } = IMAGE_FORMAT.values;
@@ -24,12 +26,23 @@ const { BACKING_FILE, DATA_FILE, BEYOND_FILE, TABLE_FAULT, ENCRYPTED, CORRUPT } 
 
 /**
  * Looks at an output in a fresh sandbox before it gets its name: whoever wrote it had read an image from a stranger. A
- * qcow2 output must be the plain image that was asked for; a raw one must not begin like an image that names other
- * files, which programs that guess formats would then open.
+ * qcow2 output must be the plain image that was asked for. A raw one that begins like an image which names other files,
+ * which programs that guess formats would open, is warned of; where its input is a raw disk that did not begin so, it is
+ * refused.
  * @throws EngineError `GUEST_FAILED`, `OUTPUT_MISTAKABLE`
  */
 export async function checkOutput(output: FinishedOutput, context: GuestContext): Promise<void> {
   if (output.length === 0n) return;
+  try {
+    await check(output, context);
+  } catch (error) {
+    const tolerated = error instanceof EngineError && error.code === 'OUTPUT_MISTAKABLE' && !output.plainInput;
+    if (!tolerated) throw error;
+    context.onWarning?.(error.message);
+  }
+}
+
+async function check(output: FinishedOutput, context: GuestContext): Promise<void> {
   const device: GuestDevice = {
     path: output.name,
     entry: {
@@ -78,8 +91,8 @@ function namesFiles(error: EngineError): boolean {
 function mistakable({ name }: FinishedOutput): EngineError {
   return new EngineError(
     'OUTPUT_MISTAKABLE',
-    'the copied disk begins like an image that names other files, which programs that guess formats would open; say ' +
-      'what the input is (-f) to copy it all the same, and always say -f raw of the output',
+    'the copied disk begins like an image that names other files, which programs that guess formats would open; always ' +
+      'say that it is raw (-f raw)',
     { file: name },
   );
 }
