@@ -39,8 +39,9 @@ function qcow2Limit(bytes: bigint): bigint {
  */
 export async function dd(options: DdOptions, givenControl: OperationControl = {}): Promise<DdResult> {
   const started = performance.now();
+  const checked = checkOptions(options);
   const control = checkControl(givenControl);
-  const request = await throughOwnStreams(checkOptions(options), options);
+  const request = await throughOwnStreams(checked, options);
   const { input } = request;
   if ('stream' in input) return ddFromStream(request, input.stream, control, started);
   const probe = forcedFormat(request.inputFormat, input.path);
