@@ -28,7 +28,6 @@ describe('a file that is no image file is refused by name, without waiting for a
     ['directory', /directory: is a directory, not an image file/],
     ['fifo', /fifo: is a FIFO, not an image file; a stream can be read with if=-/],
     ['socket', /socket: cannot be opened: no such device \(ENXIO\)|socket: is a socket, not an image file/],
-    ['/dev/stdin', /\/dev\/stdin: is a (?:FIFO|socket), not an image file|\/dev\/stdin: cannot be opened/],
     ['/proc/self/mem', /\/proc\/self\/mem: /],
   ])('%s as an input', async ([file, said]) => {
     const directory = await kinds();
@@ -71,6 +70,17 @@ describe('a file that is no image file is refused by name, without waiting for a
       },
     );
     expect(directory.read('out.raw').equals(Buffer.alloc(3 << 20))).toBe(true);
+  });
+
+  it('/dev/stdin in a pipe is the stream that it is', () => {
+    const directory = workdir().write('in.raw', noise(70_000));
+    const pipe = 'cat in.raw | "$@"';
+    const finished = instar('dd', 'if=/dev/stdin', 'of=out.raw', 'osize=70000')
+      .under('bash', '-c', pipe, 'bash')
+      .in(directory)
+      .run();
+    expect(finished).toMatchObject({ status: 0, stderr: '' });
+    expect(directory.read('out.raw').equals(noise(70_000))).toBe(true);
   });
 
   it('of=- into a full device fails in one line', () => {

@@ -48,7 +48,8 @@ describe('info of every image of the zoo says what qemu-img info says', () => {
     expect(ours.stderr).toBe('');
 
     const chain = ['info', '--backing-chain', '-f', format, file];
-    const text = instar(...chain)
+    // A raw backing file of an odd size is not read unless its directory is allowed.
+    const text = instar(...chain, '--allow-path', '.')
       .in(zoo)
       .must().stdout;
     const judged = qemuImg(...chain)
@@ -69,7 +70,7 @@ describe('info of every image of the zoo says what qemu-img info says', () => {
           .must().stdout,
       ) as Json;
       const ours = JSON.parse(
-        instar(...tokens)
+        instar(...tokens, '--allow-path', '.')
           .in(zoo)
           .must().stdout,
       ) as Json;

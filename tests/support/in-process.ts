@@ -14,7 +14,7 @@ export interface Ran {
 
 /**
  * `instar dd` without the start of a process, for tests that are about bytes: hundreds of them in the time of tens.
- * Paths are taken from `directory`.
+ * Paths are taken from `directory`, whose files an image may name.
  */
 export async function ddInProcess(directory: Workdir, tokens: readonly string[], sandbox: Sandbox): Promise<Ran> {
   const warnings: string[] = [];
@@ -25,8 +25,9 @@ export async function ddInProcess(directory: Workdir, tokens: readonly string[],
       {
         input: { path: resolve(directory.path, operands.if) },
         output: { path: resolve(directory.path, operands.of) },
+        // Its files are the test's own, raw ones of odd sizes too.
         pathPolicy: operands.backing
-          ? { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: operands.allowPaths }
+          ? { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: [directory.path, ...operands.allowPaths] }
           : NO_REFERENCES,
         inputFormat: operands.inputFormat,
         outputFormat: operands.outputFormat,

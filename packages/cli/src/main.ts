@@ -61,7 +61,7 @@ async function dispatch([name, ...tokens]: readonly string[], habits: Habits): P
 }
 
 /**
- * Runs one command line (without node and script) and sets the exit code.
+ * Runs one command line (without node and script) and ends the process.
  * @param start what the launcher in front of node saw of how the process was started
  */
 export async function main(tokens: readonly string[], start?: string): Promise<void> {
@@ -73,5 +73,7 @@ export async function main(tokens: readonly string[], start?: string): Promise<v
   endAsInterrupted(exitCode);
   // As a program that does not handle SIGPIPE: no word, and a status that no script takes for success.
   if (outcome === 'lost-reader' || exitCode === EXIT_CODES.LOST_READER) dieOf('SIGPIPE');
-  process.exitCode = outcome === 'failed' && exitCode === EXIT_CODES.OK ? EXIT_CODES.FAILURE : exitCode;
+  // At once: while node takes itself down it no longer handles signals, and one that came then would end a command that is
+  // done as if it were not.
+  process.exit(outcome === 'failed' && exitCode === EXIT_CODES.OK ? EXIT_CODES.FAILURE : exitCode);
 }

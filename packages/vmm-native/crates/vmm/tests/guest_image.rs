@@ -6,8 +6,8 @@ mod support;
 use std::path::Path;
 
 use instar_abi::{
-    fault_code, segment_flag, GuestImageHeader, ProcessRecord, GUEST_IMAGE_MAX_SEGMENTS, OLDER_FINGERPRINTS, PAGE_SIZE,
-    REGION_HEAP, REGION_IMAGE, REGION_PROCESS_RECORD,
+    fault_code, segment_flag, GuestImageHeader, ProcessRecord, ABI_VERSION_MAJOR, ABI_VERSION_MINOR,
+    GUEST_IMAGE_MAX_SEGMENTS, OLDER_FINGERPRINTS, PAGE_SIZE, REGION_HEAP, REGION_IMAGE, REGION_PROCESS_RECORD,
 };
 use instar_vmm::guest_image::{startup_entry, GuestImage, ImageError};
 use instar_vmm::memory::GuestMemory;
@@ -83,14 +83,15 @@ fn refuses_every_bent_field_of_the_header() {
 
 #[test]
 fn names_both_versions_of_a_foreign_abi() {
-    for (words, bytes) in [
-        ("built for ABI 2.1 (", bent(|parts| parts.header.abi_major = 2)),
-        ("built for ABI 0.1 (", bent(|parts| parts.header.abi_major = 0)),
-        ("built for ABI 1.1 (", bent(|parts| parts.header.fingerprint[31] ^= 1)),
-        ("built for ABI 1.9 (", bent(|parts| (parts.header.abi_minor, parts.header.fingerprint[0]) = (9, 0))),
+    let (major, minor) = (ABI_VERSION_MAJOR, ABI_VERSION_MINOR);
+    for (foreign, bytes) in [
+        ((major + 1, minor), bent(|parts| parts.header.abi_major = major + 1)),
+        ((0, minor), bent(|parts| parts.header.abi_major = 0)),
+        ((major, minor), bent(|parts| parts.header.fingerprint[31] ^= 1)),
+        ((major, 99), bent(|parts| (parts.header.abi_minor, parts.header.fingerprint[0]) = (99, 0))),
     ] {
-        refused(&bytes, words);
-        refused(&bytes, "this host has ABI 1.1 (");
+        refused(&bytes, &format!("built for ABI {}.{} (", foreign.0, foreign.1));
+        refused(&bytes, &format!("this host has ABI {major}.{minor} ("));
         assert!(matches!(GuestImage::parse(&bytes), Err(ImageError::ForeignAbi { .. })));
     }
 }

@@ -4,6 +4,7 @@ mod exceptions;
 mod layout;
 mod page_tables;
 mod pause;
+mod refusal;
 mod vcpu;
 mod vm;
 

@@ -12,6 +12,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::exceptions::{USER_CODE, USER_DATA};
 use super::pause::Pause;
+use super::refusal::refused;
 use super::{exceptions, page_tables, vcpu};
 use crate::cpu_clock::ThreadClocks;
 use crate::dump::CpuState;
@@ -66,22 +67,6 @@ fn open_kvm() -> Result<Kvm, String> {
         }
     }
     Ok(kvm)
-}
-
-/// A refusal of the environment, with what would help.
-fn refused(call: &str, error: &kvm_ioctls::Error) -> String {
-    let remedy = match error.errno() {
-        libc::EBUSY => "another hypervisor has the processor's virtualisation; stop it, or use --sandbox=process",
-        libc::ENOMEM | libc::EAGAIN => {
-            "there is not memory enough for a virtual machine; free some, or raise its limit"
-        }
-        libc::EMFILE | libc::ENFILE => "too many files are open; raise `ulimit -n`",
-        libc::EPERM | libc::EACCES => {
-            "a security policy forbids it (seccomp, SELinux, a container); allow it, or use --sandbox=process"
-        }
-        _ => "use --sandbox=process",
-    };
-    format!("{call} failed ({error}): {remedy}")
 }
 
 fn create_vm(kvm: &Kvm) -> Result<VmFd, String> {
