@@ -2,8 +2,8 @@
 //! to unpack. It changes nothing of how the file is read; it is for people and for verdicts.
 
 use crate::probe::read_inside;
-use crate::qcow2::Beyond;
 use crate::source::{ByteSource, SourceError};
+use crate::within::Beyond;
 
 /// What was recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,15 @@
 //! An image of any format that is read.
 
 use alloc::boxed::Box;
+use core::fmt;
 
+use crate::driver::{self, FormatImage};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::{Extent, Image};
+use crate::facts::{Facts, ListLimits};
 use crate::probe::{Format, Probe, probe};
-use crate::qcow2::Qcow2Image;
-use crate::raw::RawImage;
 use crate::source::{ByteSource, DeviceIndex};
+use crate::within::Within;
 
 /// How an image is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,22 +27,25 @@ impl Default for OpenOptions {
 }
 
 /// An open image.
-#[derive(Debug)]
-pub enum DiskImage<S> {
-    /// Raw.
-    Raw(RawImage),
-    /// qcow2, version 2 or 3.
-    Qcow2(Box<Qcow2Image<S>>),
+pub struct DiskImage<'a> {
+    format: Format,
+    opened: Box<dyn FormatImage + 'a>,
 }
 
-impl<S: ByteSource> DiskImage<S> {
+impl fmt::Debug for DiskImage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DiskImage").field(&self.format).finish()
+    }
+}
+
+impl<'a> DiskImage<'a> {
     /// Opens the file as `format`, or as what it answers to when that is `None`. A format that was
     /// named is believed: nothing is probed then.
     ///
     /// # Errors
     /// `AmbiguousFormat` and `UnsupportedFormat` from the choice of the format, and whatever the
     /// reader of the format refuses.
-    pub fn open(
+    pub fn open<S: ByteSource + 'a>(
         mut source: S,
         device: DeviceIndex,
         format: Option<Format>,
@@ -52,22 +57,13 @@ impl<S: ByteSource> DiskImage<S> {
                 .map_err(|error| FormatError::of_source(device, 0, error))
                 .and_then(|answer| decide(answer, device))?,
         };
-        match format {
-            Format::Raw => Ok(Self::Raw(RawImage::new(device, source.size()))),
-            Format::Qcow2 => {
-                let image = Qcow2Image::open(source, device, options.cache_blocks)?;
-                Ok(Self::Qcow2(Box::new(image)))
-            }
-            other => Err(unsupported(other, device)),
-        }
+        let opened = driver::open(format, source, device, options)?;
+        Ok(Self { format, opened })
     }
 
     /// How the file is read.
     pub fn format(&self) -> Format {
-        match self {
-            Self::Raw(_) => Format::Raw,
-            Self::Qcow2(_) => Format::Qcow2,
-        }
+        self.format
     }
 }
 
@@ -92,32 +88,30 @@ fn decide(answer: Probe, device: DeviceIndex) -> Result<Format, FormatError> {
     }
 }
 
-fn unsupported(format: Format, device: DeviceIndex) -> FormatError {
-    let expected = Expected::Sentence("raw or qcow2");
-    let code = u64::from(format.code());
-    FormatError::new(
-        ErrorKind::UnsupportedFormat,
-        device,
-        "format",
-        0,
-        code,
-        expected,
-    )
-    .with_text(format.name().as_bytes())
-}
-
-impl<S: ByteSource> Image for DiskImage<S> {
+impl Image for DiskImage<'_> {
     fn virtual_size(&self) -> u64 {
-        match self {
-            Self::Raw(image) => image.virtual_size(),
-            Self::Qcow2(image) => image.virtual_size(),
-        }
+        self.opened.virtual_size()
     }
 
     fn map(&mut self, offset: u64, max_length: u64) -> Result<Extent, FormatError> {
-        match self {
-            Self::Raw(image) => image.map(offset, max_length),
-            Self::Qcow2(image) => image.map(offset, max_length),
-        }
+        self.opened.map(offset, max_length)
+    }
+}
+
+impl FormatImage for DiskImage<'_> {
+    fn facts(&mut self, limits: ListLimits) -> Result<Facts, FormatError> {
+        self.opened.facts(limits)
+    }
+
+    fn within_file(&mut self, budget: u64) -> Result<Within, FormatError> {
+        self.opened.within_file(budget)
+    }
+
+    fn backing_name(&self) -> Option<&[u8]> {
+        self.opened.backing_name()
+    }
+
+    fn attach_data_file(&mut self, device: DeviceIndex, size: u64) -> Result<(), FormatError> {
+        self.opened.attach_data_file(device, size)
     }
 }

@@ -3,15 +3,17 @@
 use alloc::boxed::Box;
 use core::fmt;
 
+use instar_abi::error_kind;
+
 use crate::source::{DeviceIndex, SourceError};
 
 macro_rules! error_kinds {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal, $name:literal, $sentence:literal;)*) => {
+    ($($(#[$doc:meta])* $variant:ident = $code:ident, $name:literal, $sentence:literal;)*) => {
         /// The stable classes of errors. Codes and names never change their meaning; new ones append.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u32)]
         pub enum ErrorKind {
-            $($(#[$doc])* $variant = $code,)*
+            $($(#[$doc])* $variant = error_kind::$code,)*
         }
 
         impl ErrorKind {
@@ -20,12 +22,12 @@ macro_rules! error_kinds {
 
             /// The number that crosses the ABI.
             pub const fn code(self) -> u32 {
-                match self { $(Self::$variant => $code,)* }
+                match self { $(Self::$variant => error_kind::$code,)* }
             }
 
             /// The kind of a number that crossed the ABI.
             pub const fn from_code(code: u32) -> Option<Self> {
-                match code { $($code => Some(Self::$variant),)* _ => None }
+                match code { $(error_kind::$code => Some(Self::$variant),)* _ => None }
             }
 
             /// A stable name for programs: lower case, hyphens.
@@ -43,63 +45,63 @@ macro_rules! error_kinds {
 
 error_kinds! {
     /// The host could not deliver bytes of the file.
-    SourceFailed = 1, "source-failed", "the file could not be read";
+    SourceFailed = SOURCE_FAILED, "source-failed", "the file could not be read";
     /// The reader's own memory is used up.
-    OutOfMemory = 2, "out-of-memory", "no memory is left to read the image's metadata";
+    OutOfMemory = OUT_OF_MEMORY, "out-of-memory", "no memory is left to read the image's metadata";
     /// The caller asked for a range outside the virtual disk: a mistake of ours, not the image's.
-    OutOfRange = 3, "out-of-range", "a range outside the virtual disk was asked for";
+    OutOfRange = OUT_OF_RANGE, "out-of-range", "a range outside the virtual disk was asked for";
 
     /// The magic number is not the one of the format that was asked for.
-    NotThisFormat = 10, "not-this-format", "the file is not in this format";
+    NotThisFormat = NOT_THIS_FORMAT, "not-this-format", "the file is not in this format";
     /// A known format that is not read yet.
-    UnsupportedFormat = 11, "unsupported-format", "images of this format are not supported yet";
+    UnsupportedFormat = UNSUPPORTED_FORMAT, "unsupported-format", "images of this format are not supported yet";
     /// Two formats claim the file.
-    AmbiguousFormat = 12, "ambiguous-format", "the file answers to two formats at once; name the right one with -f";
+    AmbiguousFormat = AMBIGUOUS_FORMAT, "ambiguous-format", "the file answers to two formats at once; name the right one with -f";
     /// A version of the format that is not known.
-    UnsupportedVersion = 13, "unsupported-version", "this version of the format is not supported";
+    UnsupportedVersion = UNSUPPORTED_VERSION, "unsupported-version", "this version of the format is not supported";
     /// The image needs a feature that is not known.
-    UnknownFeature = 14, "unknown-feature", "the image needs features that are not supported";
+    UnknownFeature = UNKNOWN_FEATURE, "unknown-feature", "the image needs features that are not supported";
     /// The image is encrypted.
-    Encrypted = 15, "encrypted", "the image is encrypted, and encrypted images are not supported yet";
+    Encrypted = ENCRYPTED, "encrypted", "the image is encrypted, and encrypted images are not supported yet";
     /// The encryption method is none that the format knows.
-    UnsupportedEncryption = 16, "unsupported-encryption", "the encryption method is unknown";
+    UnsupportedEncryption = UNSUPPORTED_ENCRYPTION, "unsupported-encryption", "the encryption method is unknown";
 
     /// The cluster (or subcluster) size is out of bounds.
-    BadClusterSize = 20, "bad-cluster-size", "the cluster size is not supported";
+    BadClusterSize = BAD_CLUSTER_SIZE, "bad-cluster-size", "the cluster size is not supported";
     /// The header's own length is out of bounds.
-    BadHeaderLength = 21, "bad-header-length", "the header length is impossible";
+    BadHeaderLength = BAD_HEADER_LENGTH, "bad-header-length", "the header length is impossible";
     /// The backing file's name does not lie where it may.
-    BadBackingName = 22, "bad-backing-name", "the backing file name is misplaced or too long";
+    BadBackingName = BAD_BACKING_NAME, "bad-backing-name", "the backing file name is misplaced or too long";
     /// The compression type and the feature bit contradict each other, or the type is unknown.
-    BadCompressionType = 23, "bad-compression-type", "the compression type is impossible";
+    BadCompressionType = BAD_COMPRESSION_TYPE, "bad-compression-type", "the compression type is impossible";
     /// Refcount entries wider than 64 bits.
-    BadRefcountWidth = 24, "bad-refcount-width", "the refcount width is impossible";
+    BadRefcountWidth = BAD_REFCOUNT_WIDTH, "bad-refcount-width", "the refcount width is impossible";
     /// The refcount table is missing, misplaced or too large.
-    BadRefcountTable = 25, "bad-refcount-table", "the refcount table is impossible";
+    BadRefcountTable = BAD_REFCOUNT_TABLE, "bad-refcount-table", "the refcount table is impossible";
     /// The snapshot table is misplaced or too large.
-    BadSnapshotTable = 26, "bad-snapshot-table", "the snapshot table is impossible";
+    BadSnapshotTable = BAD_SNAPSHOT_TABLE, "bad-snapshot-table", "the snapshot table is impossible";
     /// The L1 table is misplaced or too large.
-    BadL1Table = 27, "bad-l1-table", "the L1 table is impossible";
+    BadL1Table = BAD_L1_TABLE, "bad-l1-table", "the L1 table is impossible";
     /// The L1 table does not cover the virtual size.
-    L1TableTooSmall = 28, "l1-table-too-small", "the L1 table is too small for the virtual size";
+    L1TableTooSmall = L1_TABLE_TOO_SMALL, "l1-table-too-small", "the L1 table is too small for the virtual size";
     /// The virtual size is beyond what can be addressed.
-    ImageTooBig = 29, "image-too-big", "the virtual size is too big";
+    ImageTooBig = IMAGE_TOO_BIG, "image-too-big", "the virtual size is too big";
     /// A header extension does not fit or contradicts the header.
-    BadExtension = 30, "bad-extension", "a header extension is impossible";
+    BadExtension = BAD_EXTENSION, "bad-extension", "a header extension is impossible";
     /// The bitmap directory is impossible.
-    BadBitmapDirectory = 31, "bad-bitmap-directory", "the bitmap directory is impossible";
+    BadBitmapDirectory = BAD_BITMAP_DIRECTORY, "bad-bitmap-directory", "the bitmap directory is impossible";
     /// The image keeps its data in another file, and that file is not there or not named.
-    DataFileMissing = 32, "data-file-missing", "the image needs its external data file";
+    DataFileMissing = DATA_FILE_MISSING, "data-file-missing", "the image needs its external data file";
     /// Data-file features without the data-file bit.
-    DataFileUnexpected = 33, "data-file-unexpected", "the image claims a raw external data file but has none";
+    DataFileUnexpected = DATA_FILE_UNEXPECTED, "data-file-unexpected", "the image claims a raw external data file but has none";
 
     /// An L1 entry that points nowhere sensible.
-    BadL1Entry = 40, "bad-l1-entry", "an L1 table entry is impossible";
+    BadL1Entry = BAD_L1_ENTRY, "bad-l1-entry", "an L1 table entry is impossible";
     /// An L2 entry that points nowhere sensible or contradicts the header.
-    BadL2Entry = 41, "bad-l2-entry", "an L2 table entry is impossible";
+    BadL2Entry = BAD_L2_ENTRY, "bad-l2-entry", "an L2 table entry is impossible";
 
     /// More images in the chain than the limit allows.
-    ChainTooDeep = 50, "chain-too-deep", "the backing chain is too deep";
+    ChainTooDeep = CHAIN_TOO_DEEP, "chain-too-deep", "the backing chain is too deep";
 }
 
 impl fmt::Display for ErrorKind {

@@ -3,30 +3,33 @@
 //! A file is believed only when one format claims it: images with two faces have been used to make
 //! two programs see two different disks.
 
+use instar_abi::image_format;
+
 use crate::arith::to_u64;
+use crate::driver;
 use crate::source::{ByteSource, SourceError};
 
 macro_rules! formats {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal, $name:literal;)*) => {
-        /// Formats that are known by name; [`DiskImage`](crate::DiskImage) reads the first two.
+    ($($(#[$doc:meta])* $variant:ident = $code:ident, $name:literal;)*) => {
+        /// Formats that are known by name; [`READ`](crate::driver::READ) lists those that are read.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u32)]
         pub enum Format {
-            $($(#[$doc])* $variant = $code,)*
+            $($(#[$doc])* $variant = image_format::$code,)*
         }
 
         impl Format {
-            /// Every format, in the order of the codes.
+            /// Every format.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// The number that crosses the ABI.
             pub const fn code(self) -> u32 {
-                match self { $(Self::$variant => $code,)* }
+                match self { $(Self::$variant => image_format::$code,)* }
             }
 
             /// The format of a number that crossed the ABI.
             pub const fn from_code(code: u32) -> Option<Self> {
-                match code { $($code => Some(Self::$variant),)* _ => None }
+                match code { $(image_format::$code => Some(Self::$variant),)* _ => None }
             }
 
             /// The name, as `qemu-img` spells it where it knows the format.
@@ -44,33 +47,42 @@ macro_rules! formats {
 
 formats! {
     /// The file's bytes are the disk's.
-    Raw = 1, "raw";
+    Raw = RAW, "raw";
     /// qcow, versions 2 and 3.
-    Qcow2 = 2, "qcow2";
+    Qcow2 = QCOW2, "qcow2";
     /// VMware, with its several layouts.
-    Vmdk = 3, "vmdk";
+    Vmdk = VMDK, "vmdk";
     /// VirtualBox.
-    Vdi = 4, "vdi";
+    Vdi = VDI, "vdi";
     /// Virtual PC, VHD.
-    Vpc = 5, "vpc";
+    Vpc = VPC, "vpc";
     /// Hyper-V, VHDX.
-    Vhdx = 6, "vhdx";
+    Vhdx = VHDX, "vhdx";
     /// qcow, version 1.
-    Qcow = 7, "qcow";
+    Qcow = QCOW, "qcow";
     /// QEMU enhanced disk.
-    Qed = 8, "qed";
+    Qed = QED, "qed";
     /// Parallels.
-    Parallels = 9, "parallels";
+    Parallels = PARALLELS, "parallels";
     /// LUKS, versions 1 and 2.
-    Luks = 10, "luks";
+    Luks = LUKS, "luks";
     /// Bochs.
-    Bochs = 11, "bochs";
+    Bochs = BOCHS, "bochs";
     /// Compressed loop.
-    Cloop = 12, "cloop";
+    Cloop = CLOOP, "cloop";
     /// Apple disk image.
-    Dmg = 13, "dmg";
+    Dmg = DMG, "dmg";
     /// A file system for optical discs; alone it is the content of a raw image.
-    Iso9660 = 14, "iso9660";
+    Iso9660 = ISO, "iso9660";
+}
+
+/// What a probe may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends<'a> {
+    /// The first 2 KiB of the file; bytes that it does not have are zero.
+    pub head: &'a [u8],
+    /// The last 512 bytes of the file; all zero where it is shorter.
+    pub trailer: &'a [u8],
 }
 
 /// What the probe found.
@@ -118,7 +130,11 @@ pub fn probe<S: ByteSource + ?Sized>(source: &mut S) -> Result<Probe, SourceErro
     let mut iso = [0; 5];
     read_inside(source, ISO_OFFSET, &mut iso)?;
 
-    let mut found = claimants(&head, &trailer);
+    let ends = Ends {
+        head: &head,
+        trailer: &trailer,
+    };
+    let mut found = claimants(ends);
     let iso = iso == *b"CD001";
     Ok(match (found.next(), found.next(), iso) {
         (None, _, iso) => Probe::Raw { iso },
@@ -142,11 +158,17 @@ pub(crate) fn read_inside<S: ByteSource + ?Sized>(
     }
 }
 
-fn claimants<'a>(head: &'a [u8], trailer: &'a [u8]) -> impl Iterator<Item = Format> + use<'a> {
-    Format::ALL.iter().copied().filter(|format| match format {
-        Format::Raw | Format::Iso9660 => false,
+fn claimants<'a>(ends: Ends<'a>) -> impl Iterator<Item = Format> + use<'a> {
+    Format::ALL.iter().copied().filter(move |format| {
+        driver::claims(*format, &ends).unwrap_or_else(|| is_known(*format, &ends))
+    })
+}
+
+/// Formats that are recognised, so that they are not taken for raw disks, and not read.
+fn is_known(format: Format, ends: &Ends<'_>) -> bool {
+    let Ends { head, trailer } = *ends;
+    match format {
         Format::Qcow => qcow_version(head) == Some(1),
-        Format::Qcow2 => qcow_version(head).is_some_and(|version| version >= 2),
         Format::Vmdk => {
             head.starts_with(b"KDMV") || head.starts_with(b"COWD") || is_vmdk_descriptor(head)
         }
@@ -165,16 +187,17 @@ fn claimants<'a>(head: &'a [u8], trailer: &'a [u8]) -> impl Iterator<Item = Form
         Format::Bochs => head.starts_with(b"Bochs Virtual HD Image") && has(head, 32, b"Redolog"),
         Format::Cloop => head.starts_with(b"#!/bin/sh\n#V2.0 Format\nmodprobe cloop"),
         Format::Dmg => trailer.starts_with(b"koly"),
-    })
+        Format::Raw | Format::Iso9660 | Format::Qcow2 => false,
+    }
 }
 
-fn has(bytes: &[u8], offset: usize, magic: &[u8]) -> bool {
+pub(crate) fn has(bytes: &[u8], offset: usize, magic: &[u8]) -> bool {
     bytes
         .get(offset..)
         .is_some_and(|rest| rest.starts_with(magic))
 }
 
-fn qcow_version(head: &[u8]) -> Option<u32> {
+pub(crate) fn qcow_version(head: &[u8]) -> Option<u32> {
     let (magic, rest) = head.split_first_chunk::<4>()?;
     let (version, _) = rest.split_first_chunk::<4>()?;
     (*magic == crate::qcow2::header::MAGIC.to_be_bytes()).then(|| u32::from_be_bytes(*version))

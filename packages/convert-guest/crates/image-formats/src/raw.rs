@@ -1,9 +1,72 @@
 //! Raw images: the file's bytes are the disk's bytes.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 use crate::arith::SECTOR;
+use crate::content::recognise;
+use crate::disk_image::OpenOptions;
+use crate::driver::FormatImage;
 use crate::error::FormatError;
 use crate::extent::{Extent, ExtentKind, Image, clamp_request};
-use crate::source::DeviceIndex;
+use crate::facts::{Facts, ListLimits};
+use crate::probe::Ends;
+use crate::source::{ByteSource, DeviceIndex};
+use crate::within::Within;
+
+/// A raw file is what no format claims.
+pub fn probe(_: &Ends<'_>) -> bool {
+    false
+}
+
+/// Takes a file as it is.
+///
+/// # Errors
+/// None.
+pub fn open<'a, S: ByteSource + 'a>(
+    source: S,
+    device: DeviceIndex,
+    _: OpenOptions,
+) -> Result<Box<dyn FormatImage + 'a>, FormatError> {
+    let image = RawImage::new(device, source.size());
+    Ok(Box::new(RawFile { image, source }))
+}
+
+/// A raw disk together with its bytes, which tell what it holds.
+struct RawFile<S> {
+    image: RawImage,
+    source: S,
+}
+
+impl<S: ByteSource> Image for RawFile<S> {
+    fn virtual_size(&self) -> u64 {
+        self.image.virtual_size()
+    }
+
+    fn map(&mut self, offset: u64, max_length: u64) -> Result<Extent, FormatError> {
+        self.image.map(offset, max_length)
+    }
+}
+
+impl<S: ByteSource> FormatImage for RawFile<S> {
+    fn facts(&mut self, _: ListLimits) -> Result<Facts, FormatError> {
+        let failed = |error| FormatError::of_source(self.image.device, 0, error);
+        let found = recognise(&mut self.source).map_err(failed)?;
+        Ok(Facts {
+            content: Some(found.content),
+            ..Facts::default()
+        })
+    }
+
+    /// A raw disk has no tables, but what it holds may say how large it was.
+    fn within_file(&mut self, _: u64) -> Result<Within, FormatError> {
+        let failed = |error| FormatError::of_source(self.image.device, 0, error);
+        let found = recognise(&mut self.source).map_err(failed)?;
+        Ok(found
+            .beyond
+            .map_or(Within::Whole(Vec::new()), Within::Beyond))
+    }
+}
 
 /// A host file read as it is.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,8 @@ mod support;
 use std::fs::File;
 
 use instar_image_formats::{
-    Codec, Description, DeviceIndex, DiskImage, Format, Image, OpenOptions, Qcow2Image,
+    Codec, Content, DeviceIndex, DiskImage, Facts, Format, FormatImage, Image, ListLimits,
+    OpenOptions, Qcow2Image,
 };
 use support::file_source::FileSource;
 use support::{Judge, Workdir, judge};
@@ -25,11 +26,16 @@ fn assert_says(judge: &Judge, image: &str, members: &[String]) {
     }
 }
 
-fn members_of(image: &Qcow2Image<FileSource>) -> Vec<String> {
-    let said = image.describe();
+const LIMITS: ListLimits = ListLimits {
+    snapshots: 64,
+    bitmaps: 16,
+};
+
+fn members_of(image: &mut Qcow2Image<FileSource>) -> Vec<String> {
+    let said = image.facts(LIMITS).unwrap();
     let codec = match said.compression {
-        Codec::Deflate => "zlib",
-        Codec::Zstd => "zstd",
+        Some(Codec::Zstd) => "zstd",
+        _ => "zlib",
     };
     let mut members = vec![
         format!("\"virtual-size\": {},", image.virtual_size()),
@@ -47,7 +53,7 @@ fn members_of(image: &Qcow2Image<FileSource>) -> Vec<String> {
         members.push(format!("\"extended-l2\": {}", said.extended_l2));
         members.push(format!("\"corrupt\": {}", said.corrupt));
     }
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     if let Some(name) = said.backing_file {
         members.push(format!("\"backing-filename\": \"{}\"", text(name)));
     }
@@ -82,14 +88,18 @@ fn images_describe_themselves_as_qemu_img_describes_them() {
         ("-o data_file=data.raw", "512k"),
     ] {
         judge.img(&format!("create -q -f qcow2 {options} i.qcow2 {size}"));
-        assert_says(&judge, "i.qcow2", &members_of(&open(&workdir, "i.qcow2")));
+        assert_says(
+            &judge,
+            "i.qcow2",
+            &members_of(&mut open(&workdir, "i.qcow2")),
+        );
     }
     let dirty = &mut support::builder::Builder::new();
     workdir.write("flags.qcow2", &dirty.u64(72, 3).u64(80, 1).bytes);
     assert_says(
         &judge,
         "flags.qcow2",
-        &members_of(&open(&workdir, "flags.qcow2")),
+        &members_of(&mut open(&workdir, "flags.qcow2")),
     );
 }
 
@@ -130,8 +140,8 @@ fn snapshots_and_bitmaps_are_listed() {
     let mut image = open(&workdir, "i.qcow2");
     assert_eq!(
         (
-            image.describe().snapshot_count,
-            image.describe().bitmap_count
+            image.facts(LIMITS).unwrap().snapshots.len(),
+            image.facts(LIMITS).unwrap().bitmaps.len()
         ),
         (3, 2)
     );
@@ -189,11 +199,11 @@ fn raw_images_have_little_to_say() {
         None,
         OpenOptions::default(),
     );
-    let expected = Description {
-        format: Format::Raw,
-        virtual_size: 1024,
-        file_size: 700,
-        qcow2: None,
+    let mut image = image.unwrap();
+    assert_eq!((image.format(), image.virtual_size()), (Format::Raw, 1024));
+    let expected = Facts {
+        content: Some(Content::Unknown),
+        ..Facts::default()
     };
-    assert_eq!(image.unwrap().describe(), expected);
+    assert_eq!(image.facts(LIMITS).unwrap(), expected);
 }

@@ -6,7 +6,8 @@
 mod support;
 
 use instar_image_formats::{
-    Chain, DeviceIndex, DiskImage, Extent, ExtentKind, Format, Image, OpenOptions,
+    Chain, DeviceIndex, DiskImage, Extent, ExtentKind, Format, FormatImage, Image, ListLimits,
+    OpenOptions,
 };
 use proptest::prelude::*;
 use support::builder::{Builder, CLUSTER, L1_TABLE, L2_TABLE, at};
@@ -84,17 +85,20 @@ fn check(extent: &Extent, offset: u64, most: u64, file_sizes: &[u64]) {
     }
 }
 
+const LIMITS: ListLimits = ListLimits {
+    snapshots: 100,
+    bitmaps: 100,
+};
+
 fn open_and_walk(bytes: &[u8], format: Option<Format>) {
     let sizes = [bytes.len() as u64, 3 << 20];
     let options = OpenOptions { cache_blocks: 3 };
     let Ok(mut image) = DiskImage::open(bytes, DeviceIndex(0), format, options) else {
         return;
     };
-    if let DiskImage::Qcow2(image) = &mut image {
-        let _ = image.attach_data_file(DeviceIndex(1), sizes[1]);
-        let _ = image.snapshots(100);
-        let _ = image.bitmaps(100);
-    }
+    let _ = image.attach_data_file(DeviceIndex(1), sizes[1]);
+    let _ = image.facts(LIMITS);
+    let _ = image.within_file(1 << 20);
     walk(&mut image, &sizes, true);
     let mut chain = Chain::new(2);
     chain.push(image, DeviceIndex(0)).unwrap();

@@ -6,37 +6,6 @@ use instar_image_formats::{ErrorKind, FormatError};
 use crate::commands::SharedCommands;
 use crate::text;
 
-// The readers' kinds cross the ABI by number: the numbers must be the same on both sides.
-const _: () = {
-    assert!(ErrorKind::SourceFailed.code() == error_kind::SOURCE_FAILED);
-    assert!(ErrorKind::OutOfMemory.code() == error_kind::OUT_OF_MEMORY);
-    assert!(ErrorKind::OutOfRange.code() == error_kind::OUT_OF_RANGE);
-    assert!(ErrorKind::NotThisFormat.code() == error_kind::NOT_THIS_FORMAT);
-    assert!(ErrorKind::UnsupportedFormat.code() == error_kind::UNSUPPORTED_FORMAT);
-    assert!(ErrorKind::AmbiguousFormat.code() == error_kind::AMBIGUOUS_FORMAT);
-    assert!(ErrorKind::UnsupportedVersion.code() == error_kind::UNSUPPORTED_VERSION);
-    assert!(ErrorKind::UnknownFeature.code() == error_kind::UNKNOWN_FEATURE);
-    assert!(ErrorKind::Encrypted.code() == error_kind::ENCRYPTED);
-    assert!(ErrorKind::UnsupportedEncryption.code() == error_kind::UNSUPPORTED_ENCRYPTION);
-    assert!(ErrorKind::BadClusterSize.code() == error_kind::BAD_CLUSTER_SIZE);
-    assert!(ErrorKind::BadHeaderLength.code() == error_kind::BAD_HEADER_LENGTH);
-    assert!(ErrorKind::BadBackingName.code() == error_kind::BAD_BACKING_NAME);
-    assert!(ErrorKind::BadCompressionType.code() == error_kind::BAD_COMPRESSION_TYPE);
-    assert!(ErrorKind::BadRefcountWidth.code() == error_kind::BAD_REFCOUNT_WIDTH);
-    assert!(ErrorKind::BadRefcountTable.code() == error_kind::BAD_REFCOUNT_TABLE);
-    assert!(ErrorKind::BadSnapshotTable.code() == error_kind::BAD_SNAPSHOT_TABLE);
-    assert!(ErrorKind::BadL1Table.code() == error_kind::BAD_L1_TABLE);
-    assert!(ErrorKind::L1TableTooSmall.code() == error_kind::L1_TABLE_TOO_SMALL);
-    assert!(ErrorKind::ImageTooBig.code() == error_kind::IMAGE_TOO_BIG);
-    assert!(ErrorKind::BadExtension.code() == error_kind::BAD_EXTENSION);
-    assert!(ErrorKind::BadBitmapDirectory.code() == error_kind::BAD_BITMAP_DIRECTORY);
-    assert!(ErrorKind::DataFileMissing.code() == error_kind::DATA_FILE_MISSING);
-    assert!(ErrorKind::DataFileUnexpected.code() == error_kind::DATA_FILE_UNEXPECTED);
-    assert!(ErrorKind::BadL1Entry.code() == error_kind::BAD_L1_ENTRY);
-    assert!(ErrorKind::BadL2Entry.code() == error_kind::BAD_L2_ENTRY);
-    assert!(ErrorKind::ChainTooDeep.code() == error_kind::CHAIN_TOO_DEEP);
-};
-
 /// Why an operation failed.
 #[derive(Clone, Debug)]
 pub enum OperationError {

@@ -11,26 +11,25 @@ use instar_abi::{
 };
 use instar_codecs::Decoder;
 use instar_guest_runtime::{WindowPool, put_result};
-use instar_image_formats::qcow2::bitmap::Bitmap;
-use instar_image_formats::qcow2::features::{
-    COMPATIBLE_LAZY_REFCOUNTS, INCOMPATIBLE_CORRUPT, INCOMPATIBLE_DIRTY,
-};
-use instar_image_formats::qcow2::header::Encryption;
-use instar_image_formats::qcow2::snapshot::Snapshot;
-use instar_image_formats::qcow2::{Beyond, Tail, Within};
 use instar_image_formats::{
-    ByteSource, Codec, Content, DeviceIndex, DiskImage, FormatError, Image, Qcow2Image, recognise,
+    Beyond, Bitmap, ByteSource, Codec, Content, DeviceIndex, Encryption, Facts, FormatError,
+    FormatImage, Image, ListLimits, Snapshot, Tail, Within,
 };
 
 use crate::commands::SharedCommands;
 use crate::convert::METADATA_WINDOW;
 use crate::device_source::DeviceSource;
 use crate::error::{OperationError, ending};
-use crate::open_chain::{Opener, devices};
+use crate::open_chain::{GuestImage, Opener, devices};
 use crate::text::put;
 
 /// Bytes of tables that are looked at: those of 2 TiB in clusters of 64 KiB.
 const MOST_TABLE_BYTES: u64 = 256 << 20;
+/// What an InfoResult has room for.
+const LIST_LIMITS: ListLimits = ListLimits {
+    snapshots: INFO_MAX_SNAPSHOTS as usize,
+    bitmaps: INFO_MAX_BITMAPS as usize,
+};
 
 /// Looks at one device and leaves an InfoResult.
 pub fn run(
@@ -76,28 +75,9 @@ fn look(
         .find(|(index, _)| *index == config.device)
         .map_or(0, |(_, device)| device.file_size);
     let mut source = DeviceSource::new(commands, &window, config.device, size);
-    match &mut image {
-        DiskImage::Raw(_) => describe_raw(&mut source, result),
-        DiskImage::Qcow2(qcow2) => {
-            describe_qcow2(qcow2, result)?;
-            check_extents(qcow2, &mut source, result)
-        }
-    }
-}
-
-/// What a raw disk holds, and whether that lies inside the file.
-fn describe_raw(source: &mut DeviceSource, result: &mut InfoResult) -> Result<(), OperationError> {
-    let failed = |error| FormatError::of_source(DeviceIndex(0), 0, error);
-    let found = recognise(source).map_err(failed)?;
-    result.content = content_code(found.content);
-    if found.content == Content::Iso9660 {
-        result.flags |= info_flag::ISO_HINT;
-    }
-    result.flags |= info_flag::EXTENTS_CHECKED;
-    if let Some(beyond) = found.beyond {
-        put_beyond(result, &beyond);
-    }
-    Ok(())
+    let facts = image.facts(LIST_LIMITS)?;
+    put_facts(&facts, config.device, result)?;
+    check_extents(&mut image, &mut source, config.device, result)
 }
 
 /// The number that crosses the ABI.
@@ -130,8 +110,9 @@ fn put_beyond(result: &mut InfoResult, beyond: &Beyond) {
 
 /// Looks at every table for what lies behind the end of the file, and tries the streams that end with it.
 fn check_extents(
-    image: &mut Qcow2Image<DeviceSource>,
+    image: &mut GuestImage,
     source: &mut DeviceSource,
+    device: u32,
     result: &mut InfoResult,
 ) -> Result<(), OperationError> {
     let tails = match image.within_file(MOST_TABLE_BYTES)? {
@@ -149,11 +130,11 @@ fn check_extents(
         Within::Whole(tails) => tails,
     };
     result.flags |= info_flag::EXTENTS_CHECKED;
-    let size = usize::try_from(image.header().cluster.size()).unwrap_or(0);
     let mut decoder = Decoder::new();
     let mut decoded = Vec::new();
     for tail in tails {
         let length = usize::try_from(tail.length).unwrap_or(0);
+        let size = usize::try_from(tail.decoded).unwrap_or(0);
         let mut input = Vec::new();
         let room = input.try_reserve_exact(length).is_ok() && decoded.try_reserve(size).is_ok();
         if !room {
@@ -162,12 +143,14 @@ fn check_extents(
         }
         input.resize(length, 0);
         decoded.resize(size, 0);
-        let failed = |error| FormatError::of_source(image.device(), tail.offset, error);
+        let failed = |error| FormatError::of_source(DeviceIndex(device), tail.offset, error);
         source
             .read_exact_at(tail.offset, &mut input)
             .map_err(failed)?;
-        let codec = image.header().compression;
-        if decoder.decode_cluster(codec, &input, &mut decoded).is_err() {
+        if decoder
+            .decode_cluster(tail.codec, &input, &mut decoded)
+            .is_err()
+        {
             let Tail { at, end, .. } = tail;
             let field = "compressed cluster";
             put_beyond(result, &Beyond { field, at, end });
@@ -177,80 +160,61 @@ fn check_extents(
     Ok(())
 }
 
-fn describe_qcow2<S: ByteSource>(
-    image: &mut Qcow2Image<S>,
-    result: &mut InfoResult,
-) -> Result<(), OperationError> {
-    let header = image.header();
-    let incompatible = header.incompatible;
-    result.version = header.version;
-    result.cluster_size = u32::try_from(header.cluster.size()).unwrap_or(0);
-    result.refcount_bits = header.refcount_bits;
-    result.compression_type = match header.compression {
-        Codec::Deflate => 0,
-        Codec::Zstd => 1,
+fn put_facts(facts: &Facts, device: u32, result: &mut InfoResult) -> Result<(), OperationError> {
+    result.version = facts.version;
+    result.cluster_size = u32::try_from(facts.cluster_size).unwrap_or(0);
+    result.refcount_bits = facts.refcount_bits;
+    result.compression_type = match facts.compression {
+        Some(Codec::Zstd) => 1,
+        Some(Codec::Deflate) | None => 0,
     };
-    result.crypt_method = match header.encryption {
+    result.crypt_method = match facts.encryption {
         Encryption::None => 0,
         Encryption::Aes => 1,
         Encryption::Luks => 2,
     };
-    result.incompatible_features = incompatible;
-    result.compatible_features = header.compatible;
-    result.autoclear_features = header.autoclear.value;
-    let facts = [
-        (info_flag::BACKING_FILE, image.backing_name().is_some()),
-        (info_flag::DATA_FILE, header.has_data_file()),
-        (info_flag::DATA_FILE_RAW, header.is_data_file_raw()),
-        (
-            info_flag::LAZY_REFCOUNTS,
-            header.compatible & COMPATIBLE_LAZY_REFCOUNTS != 0,
-        ),
-        (info_flag::DIRTY, incompatible & INCOMPATIBLE_DIRTY != 0),
-        (info_flag::CORRUPT, incompatible & INCOMPATIBLE_CORRUPT != 0),
-        (info_flag::EXTENDED_L2, header.has_extended_l2()),
-        (info_flag::ENCRYPTED, header.encryption != Encryption::None),
+    [
+        result.incompatible_features,
+        result.compatible_features,
+        result.autoclear_features,
+    ] = facts.features;
+    let yes_or_no = [
+        (info_flag::BACKING_FILE, facts.backing_file.is_some()),
+        (info_flag::DATA_FILE, facts.has_data_file),
+        (info_flag::DATA_FILE_RAW, facts.data_file_raw),
+        (info_flag::LAZY_REFCOUNTS, facts.lazy_refcounts),
+        (info_flag::DIRTY, facts.dirty),
+        (info_flag::CORRUPT, facts.corrupt),
+        (info_flag::EXTENDED_L2, facts.extended_l2),
+        (info_flag::ENCRYPTED, facts.encryption != Encryption::None),
+        (info_flag::SNAPSHOTS_CUT, facts.more_snapshots),
+        (info_flag::BITMAPS_CUT, facts.more_bitmaps),
+        (info_flag::ISO_HINT, facts.content == Some(Content::Iso9660)),
     ];
-    for (flag, set) in facts {
+    for (flag, set) in yes_or_no {
         if set {
             result.flags |= flag;
         }
     }
-    result.backing_file_len = put(
-        &mut result.backing_file,
-        image.backing_name().unwrap_or_default(),
-    );
-    let extensions = image.extensions();
-    let backing_format = extensions.backing_format.as_deref().unwrap_or_default();
-    result.backing_format_len = put(&mut result.backing_format, backing_format);
-    let data_file = extensions.data_file_name.as_deref().unwrap_or_default();
-    result.data_file_len = put(&mut result.data_file, data_file);
+    if let Some(content) = facts.content {
+        result.content = content_code(content);
+    }
+    let name = |name: &Option<Vec<u8>>| name.clone().unwrap_or_default();
+    result.backing_file_len = put(&mut result.backing_file, &name(&facts.backing_file));
+    result.backing_format_len = put(&mut result.backing_format, &name(&facts.backing_format));
+    let data_file = name(&facts.data_file);
+    result.data_file_len = put(&mut result.data_file, &data_file);
     if data_file.len() > result.data_file.len() {
         let detail = "the name of the external data file is longer than 1024 bytes";
-        return Err(OperationError::plain(
-            error_kind::BAD_EXTENSION,
-            image.device().0,
-            detail,
-        ));
+        let kind = error_kind::BAD_EXTENSION;
+        return Err(OperationError::plain(kind, device, detail));
     }
-
-    let snapshot_limit = INFO_MAX_SNAPSHOTS as usize;
-    let snapshots = image.snapshots(snapshot_limit.saturating_add(1))?;
-    if snapshots.len() > snapshot_limit {
-        result.flags |= info_flag::SNAPSHOTS_CUT;
-    }
-    result.snapshot_count = u32::try_from(snapshots.len().min(snapshot_limit)).unwrap_or(0);
-    for (record, snapshot) in result.snapshots.iter_mut().zip(&snapshots) {
+    result.snapshot_count = u32::try_from(facts.snapshots.len()).unwrap_or(0);
+    for (record, snapshot) in result.snapshots.iter_mut().zip(&facts.snapshots) {
         *record = snapshot_record(snapshot);
     }
-
-    let bitmap_limit = INFO_MAX_BITMAPS as usize;
-    let bitmaps = image.bitmaps(bitmap_limit.saturating_add(1))?;
-    if bitmaps.len() > bitmap_limit {
-        result.flags |= info_flag::BITMAPS_CUT;
-    }
-    result.bitmap_count = u32::try_from(bitmaps.len().min(bitmap_limit)).unwrap_or(0);
-    for (record, bitmap) in result.bitmaps.iter_mut().zip(&bitmaps) {
+    result.bitmap_count = u32::try_from(facts.bitmaps.len()).unwrap_or(0);
+    for (record, bitmap) in result.bitmaps.iter_mut().zip(&facts.bitmaps) {
         *record = bitmap_record(bitmap);
     }
     Ok(())

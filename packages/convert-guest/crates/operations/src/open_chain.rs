@@ -5,32 +5,16 @@ use core::cell::RefCell;
 
 use instar_abi::{ChainConfig, ChainDevice, device_flag, device_role, error_kind, image_format};
 use instar_guest_runtime::Window;
-use instar_image_formats::{Chain, DeviceIndex, DiskImage, Format, Image, OpenOptions};
+use instar_image_formats::{
+    Chain, DeviceIndex, DiskImage, Format, FormatImage, Image, OpenOptions,
+};
 
 use crate::commands::SharedCommands;
 use crate::device_source::DeviceSource;
 use crate::error::OperationError;
 
-// Format codes cross the ABI by number: the numbers must be the same on both sides.
-const _: () = {
-    assert!(Format::Raw.code() == image_format::RAW);
-    assert!(Format::Qcow2.code() == image_format::QCOW2);
-    assert!(Format::Vmdk.code() == image_format::VMDK);
-    assert!(Format::Vdi.code() == image_format::VDI);
-    assert!(Format::Vpc.code() == image_format::VPC);
-    assert!(Format::Vhdx.code() == image_format::VHDX);
-    assert!(Format::Qcow.code() == image_format::QCOW);
-    assert!(Format::Qed.code() == image_format::QED);
-    assert!(Format::Parallels.code() == image_format::PARALLELS);
-    assert!(Format::Luks.code() == image_format::LUKS);
-    assert!(Format::Bochs.code() == image_format::BOCHS);
-    assert!(Format::Cloop.code() == image_format::CLOOP);
-    assert!(Format::Dmg.code() == image_format::DMG);
-    assert!(Format::Iso9660.code() == image_format::ISO);
-};
-
 /// An image of a chain.
-pub type GuestImage = DiskImage<DeviceSource>;
+pub type GuestImage = DiskImage<'static>;
 
 /// What opening needs.
 pub struct Opener<'a> {
@@ -83,10 +67,8 @@ impl Opener<'_> {
         let format = forced_format(index, device)?;
         let mut image =
             DiskImage::open(source, DeviceIndex(index), format, OpenOptions::default())?;
-        if let DiskImage::Qcow2(qcow2) = &mut image
-            && let Some((data_index, data)) = child(self.chain, index, device_role::DATA_FILE)
-        {
-            qcow2.attach_data_file(DeviceIndex(data_index), data.file_size)?;
+        if let Some((data_index, data)) = child(self.chain, index, device_role::DATA_FILE) {
+            image.attach_data_file(DeviceIndex(data_index), data.file_size)?;
         }
         Ok(image)
     }
@@ -104,7 +86,7 @@ impl Opener<'_> {
             ))?;
         loop {
             let image = self.open(index)?;
-            let named = matches!(&image, DiskImage::Qcow2(qcow2) if qcow2.backing_name().is_some());
+            let named = image.backing_name().is_some();
             chain.push(image, DeviceIndex(index))?;
             if !named {
                 return Ok(chain);

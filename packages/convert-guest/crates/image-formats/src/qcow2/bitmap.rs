@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::arith::{PowerOfTwo, to_usize};
 use crate::cursor::{Cursor, Field};
 use crate::error::{ErrorKind, Expected, FormatError};
+pub use crate::facts::Bitmap;
 use crate::metadata_cache::MetadataCache;
 use crate::qcow2::extensions::BitmapDirectory;
 use crate::qcow2::header::Header;
@@ -23,23 +24,6 @@ const GRANULARITY_BITS: core::ops::RangeInclusive<u8> = 9..=31;
 const MAX_NAME: u16 = 1023;
 const MAX_TABLE_ENTRIES: u32 = 1 << 27;
 const MAX_BITMAP_BYTES: u64 = 512 << 20;
-
-/// One persistent bitmap.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bitmap {
-    /// Name, of any bytes, at most 1023.
-    pub name: Vec<u8>,
-    /// Bytes of the disk that one bit stands for.
-    pub granularity: u64,
-    /// Was not saved properly; its content means nothing.
-    pub in_use: bool,
-    /// Is updated with every write to the disk.
-    pub auto: bool,
-    /// Byte offset of the bitmap's table.
-    pub table_offset: u64,
-    /// Its entries.
-    pub table_entries: u32,
-}
 
 /// Steps from entry to entry of the directory.
 pub(super) struct Walk {

@@ -30,16 +30,7 @@ const L1_ENTRY_BYTES: u64 = 8;
 const SNAPSHOT_HEADER_BYTES: u64 = 40;
 const MAX_FILE_OFFSET: u64 = u64::MAX >> 1;
 
-/// `crypt_method`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encryption {
-    /// Not encrypted.
-    None,
-    /// The old AES-CBC scheme.
-    Aes,
-    /// LUKS, with its header named by an extension.
-    Luks,
-}
+pub use crate::facts::Encryption;
 
 /// A header whose numbers have been checked against each other and against QEMU's limits.
 #[derive(Clone, Debug)]

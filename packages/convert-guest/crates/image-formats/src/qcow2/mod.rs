@@ -3,6 +3,7 @@
 pub mod bitmap;
 mod compressed;
 pub mod extensions;
+mod facts;
 pub mod features;
 pub mod header;
 mod l1;
@@ -22,9 +23,9 @@ use crate::source::{ByteSource, DeviceIndex};
 
 pub use bitmap::Bitmap;
 pub use extensions::Extensions;
+pub use facts::{open, probe};
 pub use header::{Encryption, Header};
 pub use snapshot::Snapshot;
-pub use within::{Beyond, Tail, Within};
 pub use writer::{DenseLayout, LayoutError, LayoutOptions};
 
 /// The host file that guest data lies in.

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::arith::{PowerOfTwo, to_usize};
 use crate::cursor::{Cursor, Field};
 use crate::error::{ErrorKind, Expected, FormatError};
+pub use crate::facts::Snapshot;
 use crate::metadata_cache::MetadataCache;
 use crate::qcow2::header::Header;
 use crate::source::ByteSource;
@@ -17,31 +18,6 @@ const KNOWN_EXTRA: u64 = 24;
 // QEMU's limits.
 const MAX_EXTRA: u64 = 1024;
 const MAX_TABLE_BYTES: u64 = 64 << 20;
-
-/// One internal snapshot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Unique ID, usually a decimal number.
-    pub id: Vec<u8>,
-    /// Name, of any bytes.
-    pub name: Vec<u8>,
-    /// Bytes of VM state; 0 for a snapshot of the disk alone.
-    pub vm_state_size: u64,
-    /// When it was taken: seconds since 1970.
-    pub date_seconds: u32,
-    /// And nanoseconds.
-    pub date_nanoseconds: u32,
-    /// How long the VM had been running, in nanoseconds.
-    pub vm_clock_nanoseconds: u64,
-    /// Instructions that the VM had executed, where that was recorded.
-    pub instruction_count: Option<u64>,
-    /// Virtual size of the disk at that time, in bytes.
-    pub disk_size: u64,
-    /// Byte offset of the snapshot's L1 table; not checked.
-    pub l1_table_offset: u64,
-    /// Its entries; not checked.
-    pub l1_entries: u32,
-}
 
 /// Steps from entry to entry; entries have no fixed size.
 pub(super) struct Walk {

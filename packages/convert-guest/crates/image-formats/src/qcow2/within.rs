@@ -12,49 +12,13 @@ use crate::qcow2::l1;
 use crate::qcow2::l2::{Cluster, Entry};
 use crate::qcow2::{Qcow2Image, bitmap, snapshot};
 use crate::source::ByteSource;
+use crate::within::{Beyond, Tail, Within};
 
 /// Bits 9 to 63 of an entry of the refcount table, 9 to 55 of one of a bitmap table: a cluster's offset.
 const REFCOUNT_BLOCK: u64 = !0x1ff;
 const BITMAP_CLUSTER: u64 = 0x00ff_ffff_ffff_fe00;
 /// Most compressed streams whose end the cluster descriptor leaves open that are kept for a trial.
 const MOST_TAILS: usize = 256;
-
-/// A place behind the end of the file that the image needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Beyond {
-    /// What names the place.
-    pub field: &'static str,
-    /// Where that stands (byte offset in the file).
-    pub at: u64,
-    /// Where what it names would end (byte offset in the file).
-    pub end: u64,
-}
-
-/// A compressed cluster whose last sector is not whole: only decoding tells whether its stream is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tail {
-    /// Where its descriptor stands (byte offset in the file).
-    pub at: u64,
-    /// Where its stream begins (byte offset in the file).
-    pub offset: u64,
-    /// Bytes of it that the file has.
-    pub length: u64,
-    /// Where its last sector would end (byte offset in the file).
-    pub end: u64,
-}
-
-/// What a look at all tables found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Within {
-    /// Everything lies inside the file, if these streams decode.
-    Whole(Vec<Tail>),
-    /// Something does not.
-    Beyond(Beyond),
-    /// An entry is impossible.
-    Fault(FormatError),
-    /// There are more tables than were to be looked at.
-    TooMany,
-}
 
 /// Why a look ends early.
 enum End {
@@ -300,6 +264,8 @@ impl<S: ByteSource> Qcow2Image<S> {
                                 offset: stream.offset,
                                 length: size.saturating_sub(stream.offset),
                                 end,
+                                codec: self.header.compression,
+                                decoded: cluster.size(),
                             })?;
                         }
                     }

@@ -15,7 +15,8 @@ use file_source::FileSource;
 use instar_codecs::Decoder;
 use instar_image_formats::chain::DEFAULT_MAX_DEPTH;
 use instar_image_formats::{
-    ByteSource, Chain, DeviceIndex, DiskImage, ExtentKind, Format, FormatError, Image, OpenOptions,
+    ByteSource, Chain, DeviceIndex, DiskImage, ExtentKind, Format, FormatError, FormatImage, Image,
+    ListLimits, OpenOptions,
 };
 
 /// A directory that is gone when the test ends.
@@ -133,7 +134,7 @@ impl Judge<'_> {
 
 /// A chain of files with what is needed to read its bytes.
 pub struct OpenChain {
-    pub chain: Chain<DiskImage<FileSource>>,
+    pub chain: Chain<DiskImage<'static>>,
     files: Vec<fs::File>,
 }
 
@@ -157,21 +158,21 @@ pub fn open_chain_with(
         let source = FileSource::new(file.try_clone().unwrap()).unwrap();
         files.push(file);
         let mut image = DiskImage::open(source, device, format, options)?;
-        if let DiskImage::Qcow2(image) = &mut image {
-            let text = |name: &[u8]| String::from_utf8(name.to_vec()).unwrap();
-            if let Some(name) = image.backing_name() {
-                let format = image.extensions().backing_format.as_deref();
-                let format = format.map(|name| Format::from_name(name).unwrap());
-                next = Some((directory.join(text(name)), format));
-            }
-            if image.header().has_data_file()
-                && let Some(name) = image.extensions().data_file_name.as_deref()
-            {
-                let file = fs::File::open(directory.join(text(name))).unwrap();
-                let size = file.metadata().unwrap().len();
-                image.attach_data_file(DeviceIndex(files.len() as u32), size)?;
-                files.push(file);
-            }
+        let facts = image.facts(ListLimits {
+            snapshots: 0,
+            bitmaps: 0,
+        })?;
+        let text = |name: Vec<u8>| String::from_utf8(name).unwrap();
+        if let Some(name) = facts.backing_file {
+            let format = facts.backing_format;
+            let format = format.map(|name| Format::from_name(&name).unwrap());
+            next = Some((directory.join(text(name)), format));
+        }
+        if let Some(name) = facts.data_file.filter(|_| facts.has_data_file) {
+            let file = fs::File::open(directory.join(text(name))).unwrap();
+            let size = file.metadata().unwrap().len();
+            image.attach_data_file(DeviceIndex(files.len() as u32), size)?;
+            files.push(file);
         }
         chain.push(image, device)?;
     }

@@ -1,0 +1,87 @@
+//! The table of drivers: one line a format that is read.
+//!
+//! To add a format: a folder with a `probe` and an `open`, its name and number in the ABI (`codes.ts`), and its line
+//! below. Nothing else knows formats.
+
+use alloc::boxed::Box;
+
+use crate::disk_image::OpenOptions;
+use crate::error::{ErrorKind, Expected, FormatError};
+use crate::extent::Image;
+use crate::facts::{Facts, ListLimits};
+use crate::probe::{Ends, Format};
+use crate::source::{ByteSource, DeviceIndex};
+use crate::within::Within;
+
+/// An open image of some format.
+pub trait FormatImage: Image {
+    /// What the image says of itself.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the lists that it keeps.
+    fn facts(&mut self, limits: ListLimits) -> Result<Facts, FormatError>;
+
+    /// Looks whether all that the image needs lies inside its file, reading at most `budget` bytes of tables.
+    ///
+    /// # Errors
+    /// `SourceFailed` and `OutOfMemory` only: what the image is to blame for is a finding.
+    fn within_file(&mut self, budget: u64) -> Result<Within, FormatError>;
+
+    /// The backing file's name as written, never empty; `None` for an image without one.
+    fn backing_name(&self) -> Option<&[u8]> {
+        None
+    }
+
+    /// Says which host file is the external data file, and how many bytes it has.
+    ///
+    /// # Errors
+    /// `DataFileUnexpected` when the image keeps its data in itself.
+    fn attach_data_file(&mut self, device: DeviceIndex, _size: u64) -> Result<(), FormatError> {
+        let expected = Expected::Sentence("an image with an external data file");
+        let kind = ErrorKind::DataFileUnexpected;
+        Err(FormatError::new(kind, device, "format", 0, 0, expected))
+    }
+}
+
+macro_rules! drivers {
+    ($($format:ident => $module:path;)*) => {
+        /// Formats that are read.
+        pub const READ: &[Format] = &[$(Format::$format,)*];
+
+        /// Whether the reader of a format recognises the ends of a file; `None` for formats that are not read.
+        pub(crate) fn claims(format: Format, ends: &Ends<'_>) -> Option<bool> {
+            match format {
+                $(Format::$format => { use $module as driver; Some(driver::probe(ends)) })*
+                _ => None,
+            }
+        }
+
+        /// Opens a file as an image of a format.
+        ///
+        /// # Errors
+        /// `UnsupportedFormat`, and whatever the format's reader refuses.
+        pub(crate) fn open<'a, S: ByteSource + 'a>(
+            format: Format,
+            source: S,
+            device: DeviceIndex,
+            options: OpenOptions,
+        ) -> Result<Box<dyn FormatImage + 'a>, FormatError> {
+            match format {
+                $(Format::$format => { use $module as driver; driver::open(source, device, options) })*
+                other => Err(unsupported(other, device)),
+            }
+        }
+    };
+}
+
+drivers! {
+    Raw => crate::raw;
+    Qcow2 => crate::qcow2;
+}
+
+fn unsupported(format: Format, device: DeviceIndex) -> FormatError {
+    let expected = Expected::Sentence("a format that is read");
+    let code = u64::from(format.code());
+    let kind = ErrorKind::UnsupportedFormat;
+    FormatError::new(kind, device, "format", 0, code, expected).with_text(format.name().as_bytes())
+}

@@ -1,0 +1,115 @@
+//! What an image says of itself, for people and for verdicts, in terms that all formats share.
+
+use alloc::vec::Vec;
+
+use crate::content::Content;
+use crate::extent::Codec;
+
+/// How an image is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encryption {
+    /// It is not.
+    #[default]
+    None,
+    /// AES in CBC mode, keyed by the password itself (qcow and early qcow2).
+    Aes,
+    /// LUKS.
+    Luks,
+}
+
+/// One internal snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Unique ID, usually a decimal number.
+    pub id: Vec<u8>,
+    /// Name, of any bytes.
+    pub name: Vec<u8>,
+    /// Bytes of VM state; 0 for a snapshot of the disk alone.
+    pub vm_state_size: u64,
+    /// When it was taken: seconds since 1970.
+    pub date_seconds: u32,
+    /// And nanoseconds.
+    pub date_nanoseconds: u32,
+    /// How long the VM had been running, in nanoseconds.
+    pub vm_clock_nanoseconds: u64,
+    /// Instructions that the VM had executed, where that was recorded.
+    pub instruction_count: Option<u64>,
+    /// Virtual size of the disk at that time, in bytes.
+    pub disk_size: u64,
+    /// Byte offset of the snapshot's L1 table; not checked.
+    pub l1_table_offset: u64,
+    /// Its entries; not checked.
+    pub l1_entries: u32,
+}
+
+/// One persistent bitmap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bitmap {
+    /// Name, of any bytes, at most 1023.
+    pub name: Vec<u8>,
+    /// Bytes of the disk that one bit stands for.
+    pub granularity: u64,
+    /// Was not saved properly; its content means nothing.
+    pub in_use: bool,
+    /// Is updated with every write to the disk.
+    pub auto: bool,
+    /// Byte offset of the bitmap's table.
+    pub table_offset: u64,
+    /// Its entries.
+    pub table_entries: u32,
+}
+
+/// How much of an image's lists is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListLimits {
+    /// Internal snapshots.
+    pub snapshots: usize,
+    /// Bitmaps.
+    pub bitmaps: usize,
+}
+
+/// What an image says of itself. Names are as written, up to their first zero byte: the image author's bytes, to be
+/// escaped before they reach a terminal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Version of the format, 0 where it has none.
+    pub version: u32,
+    /// Bytes of the unit that the format allocates in, 0 where it has none.
+    pub cluster_size: u64,
+    /// Width of a refcount, 0 where the format has none.
+    pub refcount_bits: u32,
+    /// How compressed clusters are compressed, where the header says so.
+    pub compression: Option<Codec>,
+    /// The encryption method.
+    pub encryption: Encryption,
+    /// Feature bits as stored: incompatible, compatible, autoclear.
+    pub features: [u64; 3],
+    /// Refcount updates may be postponed.
+    pub lazy_refcounts: bool,
+    /// It was not closed properly.
+    pub dirty: bool,
+    /// It was found to be inconsistent.
+    pub corrupt: bool,
+    /// L2 entries describe subclusters.
+    pub extended_l2: bool,
+    /// Guest data lies in another file.
+    pub has_data_file: bool,
+    /// That file is a raw image of its own.
+    pub data_file_raw: bool,
+    /// That file's name, where one is written.
+    pub data_file: Option<Vec<u8>>,
+    /// The backing file's name.
+    pub backing_file: Option<Vec<u8>>,
+    /// The backing image's format, as a name; perhaps none that is known.
+    pub backing_format: Option<Vec<u8>>,
+    /// Internal snapshots, as many as were wanted.
+    pub snapshots: Vec<Snapshot>,
+    /// There are more.
+    pub more_snapshots: bool,
+    /// Persistent bitmaps, as many as were wanted.
+    pub bitmaps: Vec<Bitmap>,
+    /// There are more.
+    pub more_bitmaps: bool,
+    /// What a disk without a format was recognised by.
+    pub content: Option<Content>,
+}
