@@ -45,6 +45,7 @@ export const DEVICE_ROLE = defineEnum('DeviceRole', 'What a device of the chain 
   DATA_FILE: [3, 'external data file of its parent'],
   EXTENT: [4, 'extent file of its parent'],
   OUTPUT: [5, 'the output; the only role that may be written'],
+  COMPARED: [6, 'a second image, which the first is compared with'],
 });
 
 /** How an operation ended, as the guest says. */
@@ -67,6 +68,7 @@ export const ERROR_KIND = defineEnum('ErrorKind', 'Why a guest refused an image 
   UNKNOWN_FEATURE: [14, 'the image needs features that are not supported'],
   ENCRYPTED: [15, 'the image is encrypted, and encrypted images are not supported yet'],
   UNSUPPORTED_ENCRYPTION: [16, 'the encryption method is unknown'],
+  UNSUPPORTED_VARIANT: [17, 'this variant of the format is not supported'],
   BAD_CLUSTER_SIZE: [20, 'the cluster size is not supported'],
   BAD_HEADER_LENGTH: [21, 'the header length is impossible'],
   BAD_BACKING_NAME: [22, 'the backing file name is misplaced or too long'],
@@ -81,8 +83,15 @@ export const ERROR_KIND = defineEnum('ErrorKind', 'Why a guest refused an image 
   BAD_BITMAP_DIRECTORY: [31, 'the bitmap directory is impossible'],
   DATA_FILE_MISSING: [32, 'the image needs its external data file'],
   DATA_FILE_UNEXPECTED: [33, 'the image claims a raw external data file but has none'],
+  BAD_HEADER: [34, 'a field of the header is invalid'],
+  CHECKSUM_MISMATCH: [35, 'a checksum does not match'],
+  BAD_TABLE: [36, 'a table of the image is misplaced or too large'],
+  BAD_DESCRIPTOR: [37, 'the text descriptor is invalid'],
+  EXTENT_MISSING: [38, 'the image needs an extent file that was not opened'],
+  BAD_LOG: [39, 'the log of the image is invalid'],
   BAD_L1_ENTRY: [40, 'an L1 table entry is impossible'],
   BAD_L2_ENTRY: [41, 'an L2 table entry is impossible'],
+  BAD_TABLE_ENTRY: [42, 'an entry of a table is invalid'],
   CHAIN_TOO_DEEP: [50, 'the backing chain is too deep'],
   DECOMPRESS: [60, 'a compressed cluster does not decode'],
   WRITE_FAILED: [61, 'the host could not write the output'],

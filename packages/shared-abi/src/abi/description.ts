@@ -9,6 +9,7 @@ import * as convert from './convert-config.js';
 import * as image from './guest-image.js';
 import * as items from './items.js';
 import * as map from './memory-map.js';
+import * as operations from './operations.js';
 import * as results from './results.js';
 import * as sandbox from './sandbox-boot.js';
 import * as version from './version.js';
@@ -24,6 +25,7 @@ export function describeAbi(): Interface {
     convert,
     ring,
     results,
+    operations,
     image,
     items,
     sandbox,

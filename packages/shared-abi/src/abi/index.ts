@@ -6,6 +6,7 @@ export * from './convert-config.js';
 export * from './guest-image.js';
 export * from './items.js';
 export * from './memory-map.js';
+export * from './operations.js';
 export * from './results.js';
 export * from './sandbox-boot.js';
 export * from './version.js';

@@ -1,4 +1,4 @@
-import { defineFlags } from '../layout/constants.js';
+import { defineEnum, defineFlags } from '../layout/constants.js';
 import { defineStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
 import { array, bytes, i64, named, u32, u64 } from '../layout/types.js';
@@ -53,6 +53,8 @@ export const INFO_FLAG = defineFlags('InfoFlag', 'Yes/no facts of an image.', {
   EXTENTS_CHECKED: [1 << 12, 'every table was looked at for places behind the end of the file'],
   BEYOND_FILE: [1 << 13, 'a table names a place behind the end of the file: `beyond_…` say which'],
   TABLE_FAULT: [1 << 14, 'a table entry is impossible: `error` says which, though the status is OK'],
+  EXTENT_FILES: [1 << 15, 'lies in several files, or in parts: `extent_files` says which'],
+  LOG_REPLAYED: [1 << 16, 'its log was replayed in memory'],
 });
 
 /** One internal snapshot (qcow2.txt, "Snapshots"). */
@@ -84,8 +86,33 @@ export const INFO_MAX_BITMAPS = 16;
 /** Most bytes of a file name inside an image (qcow2.txt: backing file names are shorter than 1024 bytes). */
 export const INFO_MAX_NAME = 1024;
 
+/** Kinds of extent of a disk that lies in several files. */
+export const EXTENT_FILE_KIND = defineEnum('ExtentFileKind', 'How an extent file stores its part of the disk.', {
+  NONE: [0, 'not stated'],
+  FLAT: [1, 'bytes as they are'],
+  SPARSE: [2, 'grains behind a directory (VMware hosted sparse)'],
+  ZERO: [3, 'zeros, without a file'],
+  VMFS: [4, 'bytes as they are, on VMFS'],
+  VMFS_SPARSE: [5, 'grains behind a directory (ESX COWD)'],
+  SE_SPARSE: [6, 'grains behind a directory (ESX space-efficient)'],
+});
+
+/** One extent of a disk that lies in several files, or in parts of this one. */
+export const ExtentFileRecord = defineStruct('ExtentFileRecord', 288, 'One extent of a disk in several files.', {
+  name_len: field(u32, 0, 'bytes of `name`, 0 for an extent without a file'),
+  kind: field(named(u32, EXTENT_FILE_KIND), 4, 'ExtentFileKind'),
+  virtual_size: field(u64, 8, 'bytes of the disk that it holds'),
+  file_offset: field(u64, 16, 'byte offset in the file at which they begin'),
+  cluster_size: field(u32, 24, 'bytes of its grains, 0 where it has none'),
+  compressed: field(u32, 28, '1 where its grains are compressed'),
+  name: field(bytes(256), 32, 'file name, as stored'),
+});
+
+/** Most extents that one InfoResult carries. */
+export const INFO_MAX_EXTENT_FILES = 60;
+
 /** What an image says of itself. */
-export const InfoResult = defineStruct('InfoResult', 47488, 'Outcome of an info operation.', {
+export const InfoResult = defineStruct('InfoResult', 64816, 'Outcome of an info operation.', {
   magic: field(u32, 0, 'INFO_RESULT_MAGIC'),
   status: field(named(u32, RESULT_STATUS), 4, 'ResultStatus'),
   error: field(ErrorRecord, 8, 'set when status is ERROR'),
@@ -118,4 +145,10 @@ export const InfoResult = defineStruct('InfoResult', 47488, 'Outcome of an info 
   beyond_end: field(u64, 47408, 'where what it names would end (byte offset in the file)'),
   beyond_field: field(bytes(64), 47416, 'what the entry is'),
   reserved: field(u64, 47480, 'zero', 0n),
+  extent_file_count: field(u32, 47488, 'records in `extent_files`'),
+  variant_len: field(u32, 47492, 'bytes of `variant`'),
+  content_id: field(u32, 47496, 'number that changes when the content does (vmdk: CID)'),
+  parent_content_id: field(u32, 47500, 'content number that the parent must have (vmdk: parentCID)'),
+  variant: field(bytes(32), 47504, 'variant of the format, as stored (vmdk: createType)'),
+  extent_files: field(array(ExtentFileRecord, INFO_MAX_EXTENT_FILES), 47536, 'extents, in the order of the disk'),
 });

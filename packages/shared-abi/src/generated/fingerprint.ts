@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '905d4a47870574d40faec1e6558c8a12105010c467898956fff47e3c87f4f1a2';
+export const FINGERPRINT_HEX = '25cb7932502687ff6e8ea4a33fe78a9baee514b46c80b0e1789ec209ddcdd1db';

@@ -63,6 +63,8 @@ error_kinds! {
     UnknownFeature = UNKNOWN_FEATURE, "unknown-feature", "the image needs features that are not supported";
     /// The image is encrypted.
     Encrypted = ENCRYPTED, "encrypted", "the image is encrypted, and encrypted images are not supported yet";
+    /// A variant of a known format that is not read.
+    UnsupportedVariant = UNSUPPORTED_VARIANT, "unsupported-variant", "this variant of the format is not supported";
     /// The encryption method is none that the format knows.
     UnsupportedEncryption = UNSUPPORTED_ENCRYPTION, "unsupported-encryption", "the encryption method is unknown";
 
@@ -94,6 +96,21 @@ error_kinds! {
     DataFileMissing = DATA_FILE_MISSING, "data-file-missing", "the image needs its external data file";
     /// Data-file features without the data-file bit.
     DataFileUnexpected = DATA_FILE_UNEXPECTED, "data-file-unexpected", "the image claims a raw external data file but has none";
+
+    /// A field of the header that cannot be.
+    BadHeader = BAD_HEADER, "bad-header", "a field of the header is invalid";
+    /// A checksum of metadata that does not match.
+    ChecksumMismatch = CHECKSUM_MISMATCH, "checksum-mismatch", "a checksum does not match";
+    /// A table that is misplaced or too large.
+    BadTable = BAD_TABLE, "bad-table", "a table of the image is misplaced or too large";
+    /// A text that describes the image and cannot be understood.
+    BadDescriptor = BAD_DESCRIPTOR, "bad-descriptor", "the text descriptor is invalid";
+    /// The image lies in several files, and one of them is not there.
+    ExtentMissing = EXTENT_MISSING, "extent-missing", "the image needs an extent file that was not opened";
+    /// A log that cannot be replayed.
+    BadLog = BAD_LOG, "bad-log", "the log of the image is invalid";
+    /// A table entry that points nowhere sensible.
+    BadTableEntry = BAD_TABLE_ENTRY, "bad-table-entry", "an entry of a table is invalid";
 
     /// An L1 entry that points nowhere sensible.
     BadL1Entry = BAD_L1_ENTRY, "bad-l1-entry", "an L1 table entry is impossible";

@@ -9,16 +9,16 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// SHA-256 of the canonical JSON of this ABI (version 1.2).
+/// SHA-256 of the canonical JSON of this ABI (version 1.3).
 pub const FINGERPRINT: [u8; 32] = [
-    0x90, 0x5d, 0x4a, 0x47, 0x87, 0x05, 0x74, 0xd4, 0x0f, 0xae, 0xc1, 0xe6, 0x55, 0x8c, 0x8a, 0x12,
-    0x10, 0x50, 0x10, 0xc4, 0x67, 0x89, 0x89, 0x56, 0xff, 0xf4, 0x7e, 0x3c, 0x87, 0xf4, 0xf1, 0xa2,
+    0x25, 0xcb, 0x79, 0x32, 0x50, 0x26, 0x87, 0xff, 0x6e, 0x8e, 0xa4, 0xa3, 0x3f, 0xe7, 0x8a, 0x9b,
+    0xae, 0xe5, 0x14, 0xb4, 0x6c, 0x80, 0xb0, 0xe1, 0x78, 0x9e, 0xc2, 0x09, 0xdd, 0xcd, 0xd1, 0xdb,
 ];
 
 /// ABI_VERSION_MAJOR.
 pub const ABI_VERSION_MAJOR: u32 = 0x1;
 /// ABI_VERSION_MINOR.
-pub const ABI_VERSION_MINOR: u32 = 0x2;
+pub const ABI_VERSION_MINOR: u32 = 0x3;
 /// CALL_TABLE_ENTRIES.
 pub const CALL_TABLE_ENTRIES: u32 = 0x3;
 /// CALL_TABLE_ENTRIES_1_1.
@@ -29,8 +29,16 @@ pub const CALL_TABLE_MAGIC: u32 = 0x43414c4c;
 pub const CHAIN_CONFIG_MAGIC: u32 = 0x43484149;
 /// CHAIN_MAX_DEVICES.
 pub const CHAIN_MAX_DEVICES: u32 = 0x40;
+/// CHECK_CONFIG_MAGIC.
+pub const CHECK_CONFIG_MAGIC: u32 = 0x43484b3f;
+/// CHECK_RESULT_MAGIC.
+pub const CHECK_RESULT_MAGIC: u32 = 0x43484b21;
 /// COMMAND_MAX_LENGTH.
 pub const COMMAND_MAX_LENGTH: u32 = 0x800000;
+/// COMPARE_CONFIG_MAGIC.
+pub const COMPARE_CONFIG_MAGIC: u32 = 0x434d503f;
+/// COMPARE_RESULT_MAGIC.
+pub const COMPARE_RESULT_MAGIC: u32 = 0x434d5021;
 /// CONVERT_CONFIG_MAGIC.
 pub const CONVERT_CONFIG_MAGIC: u32 = 0x434f4e56;
 /// CONVERT_RESULT_MAGIC.
@@ -55,6 +63,8 @@ pub const GUEST_IMAGE_VERSION: u32 = 0x1;
 pub const INFO_CONFIG_MAGIC: u32 = 0x494e464f;
 /// INFO_MAX_BITMAPS.
 pub const INFO_MAX_BITMAPS: u32 = 0x10;
+/// INFO_MAX_EXTENT_FILES.
+pub const INFO_MAX_EXTENT_FILES: u32 = 0x3c;
 /// INFO_MAX_NAME.
 pub const INFO_MAX_NAME: u32 = 0x400;
 /// INFO_MAX_SNAPSHOTS.
@@ -69,6 +79,10 @@ pub const ITEM_MAX_LENGTH: u32 = 0x100;
 pub const LARGE_PAGE_SIZE: u32 = 0x200000;
 /// LOG_MAX_LENGTH.
 pub const LOG_MAX_LENGTH: u32 = 0x400;
+/// MAP_CONFIG_MAGIC.
+pub const MAP_CONFIG_MAGIC: u32 = 0x4d41503f;
+/// MAP_RESULT_MAGIC.
+pub const MAP_RESULT_MAGIC: u32 = 0x4d415021;
 /// MEMORY_SIZE.
 pub const MEMORY_SIZE: u32 = 0x4a00000;
 /// NO_PARENT.
@@ -191,7 +205,7 @@ pub const REGION_CHAIN_CONFIG: Region = Region {
     size: 0x1000,
     protection: Protection::Read,
 };
-/// ConvertConfig or InfoConfig.
+/// the config struct of the operation.
 pub const REGION_OPERATION_CONFIG: Region = Region {
     name: "operation_config",
     start: 0x81000,
@@ -226,7 +240,7 @@ pub const REGION_RING_GUARD: Region = Region {
     size: 0x1000,
     protection: Protection::None,
 };
-/// InfoResult or ConvertResult.
+/// the result struct of the operation.
 pub const REGION_RESULT: Region = Region {
     name: "result",
     start: 0x89000,
@@ -321,6 +335,26 @@ pub mod command_flag {
     pub const HOLE: u32 = 0x1;
 }
 
+/// Flags of CompareConfig.
+pub mod compare_flag {
+    /// sizes and allocation must be the same as well.
+    pub const STRICT: u32 = 0x1;
+}
+
+/// What a comparison came to.
+pub mod comparison {
+    /// not compared.
+    pub const NONE: u32 = 0;
+    /// the same.
+    pub const EQUAL: u32 = 1;
+    /// other bytes.
+    pub const CONTENT: u32 = 2;
+    /// one image has bytes where the other says nothing (STRICT).
+    pub const ALLOCATION: u32 = 3;
+    /// other sizes (STRICT).
+    pub const SIZE: u32 = 4;
+}
+
 /// Flags of ConvertConfig.
 pub mod convert_flag {
     /// leave zero regions of the output as holes.
@@ -365,6 +399,8 @@ pub mod device_role {
     pub const EXTENT: u32 = 4;
     /// the output; the only role that may be written.
     pub const OUTPUT: u32 = 5;
+    /// a second image, which the first is compared with.
+    pub const COMPARED: u32 = 6;
 }
 
 /// Why a guest refused an image or an operation.
@@ -391,6 +427,8 @@ pub mod error_kind {
     pub const ENCRYPTED: u32 = 15;
     /// the encryption method is unknown.
     pub const UNSUPPORTED_ENCRYPTION: u32 = 16;
+    /// this variant of the format is not supported.
+    pub const UNSUPPORTED_VARIANT: u32 = 17;
     /// the cluster size is not supported.
     pub const BAD_CLUSTER_SIZE: u32 = 20;
     /// the header length is impossible.
@@ -419,10 +457,24 @@ pub mod error_kind {
     pub const DATA_FILE_MISSING: u32 = 32;
     /// the image claims a raw external data file but has none.
     pub const DATA_FILE_UNEXPECTED: u32 = 33;
+    /// a field of the header is invalid.
+    pub const BAD_HEADER: u32 = 34;
+    /// a checksum does not match.
+    pub const CHECKSUM_MISMATCH: u32 = 35;
+    /// a table of the image is misplaced or too large.
+    pub const BAD_TABLE: u32 = 36;
+    /// the text descriptor is invalid.
+    pub const BAD_DESCRIPTOR: u32 = 37;
+    /// the image needs an extent file that was not opened.
+    pub const EXTENT_MISSING: u32 = 38;
+    /// the log of the image is invalid.
+    pub const BAD_LOG: u32 = 39;
     /// an L1 table entry is impossible.
     pub const BAD_L1_ENTRY: u32 = 40;
     /// an L2 table entry is impossible.
     pub const BAD_L2_ENTRY: u32 = 41;
+    /// an entry of a table is invalid.
+    pub const BAD_TABLE_ENTRY: u32 = 42;
     /// the backing chain is too deep.
     pub const CHAIN_TOO_DEEP: u32 = 50;
     /// a compressed cluster does not decode.
@@ -441,12 +493,38 @@ pub mod error_kind {
     pub const INTERNAL: u32 = 66;
 }
 
+/// How an extent file stores its part of the disk.
+pub mod extent_file_kind {
+    /// not stated.
+    pub const NONE: u32 = 0;
+    /// bytes as they are.
+    pub const FLAT: u32 = 1;
+    /// grains behind a directory (VMware hosted sparse).
+    pub const SPARSE: u32 = 2;
+    /// zeros, without a file.
+    pub const ZERO: u32 = 3;
+    /// bytes as they are, on VMFS.
+    pub const VMFS: u32 = 4;
+    /// grains behind a directory (ESX COWD).
+    pub const VMFS_SPARSE: u32 = 5;
+    /// grains behind a directory (ESX space-efficient).
+    pub const SE_SPARSE: u32 = 6;
+}
+
 /// Fault code of a process record.
 pub mod fault_code {
     /// running.
     pub const NONE: u32 = 0;
     /// has not run: the backend sets the registers, the entry PC is in the fault info.
     pub const STARTUP: u32 = 1;
+}
+
+/// What a check found.
+pub mod finding_kind {
+    /// the image contradicts itself, and data may be wrong.
+    pub const CORRUPTION: u32 = 1;
+    /// room is taken that nothing uses.
+    pub const LEAK: u32 = 2;
 }
 
 /// Image formats; 0 asks for a probe.
@@ -515,6 +593,10 @@ pub mod info_flag {
     pub const BEYOND_FILE: u32 = 0x2000;
     /// a table entry is impossible: `error` says which, though the status is OK.
     pub const TABLE_FAULT: u32 = 0x4000;
+    /// lies in several files, or in parts: `extent_files` says which.
+    pub const EXTENT_FILES: u32 = 0x8000;
+    /// its log was replayed in memory.
+    pub const LOG_REPLAYED: u32 = 0x10000;
 }
 
 /// Selectors of items.
@@ -531,6 +613,20 @@ pub mod item_request {
     pub const READ: u32 = 1;
     /// data → item[offset, +length).
     pub const WRITE: u32 = 2;
+}
+
+/// Facts of a mapped extent.
+pub mod map_flag {
+    /// an image of the chain says what it holds.
+    pub const PRESENT: u32 = 0x1;
+    /// reads as zeros.
+    pub const ZERO: u32 = 0x2;
+    /// has bytes in a file.
+    pub const DATA: u32 = 0x4;
+    /// they are compressed.
+    pub const COMPRESSED: u32 = 0x8;
+    /// they lie in one piece, at `offset`.
+    pub const HAS_OFFSET: u32 = 0x10;
 }
 
 /// Commands of the ring.
@@ -979,6 +1075,346 @@ impl ChainDevice {
         bytes[16..24].copy_from_slice(&self.file_size.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.virtual_size.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.start.to_le_bytes());
+        bytes
+    }
+}
+
+/// Config of the check operation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckConfig {
+    /// Byte 0: CHECK_CONFIG_MAGIC.
+    pub magic: u32,
+    /// Byte 4: none are defined.
+    pub flags: u32,
+    /// Byte 8: device to check.
+    pub device: u32,
+    /// Byte 12: zero.
+    pub reserved: u32,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<CheckConfig>() == 16);
+    assert!(core::mem::align_of::<CheckConfig>() == 4);
+    assert!(core::mem::offset_of!(CheckConfig, magic) == 0);
+    assert!(core::mem::offset_of!(CheckConfig, flags) == 4);
+    assert!(core::mem::offset_of!(CheckConfig, device) == 8);
+    assert!(core::mem::offset_of!(CheckConfig, reserved) == 12);
+};
+
+impl CheckConfig {
+    /// Size in bytes.
+    pub const SIZE: usize = 16;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `flags`.
+    pub const OFFSET_FLAGS: usize = 4;
+    /// Byte offset of `device`.
+    pub const OFFSET_DEVICE: usize = 8;
+    /// Byte offset of `reserved`.
+    pub const OFFSET_RESERVED: usize = 12;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        flags: 0,
+        device: 0,
+        reserved: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 16]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.flags = u32::from_le_bytes(take(bytes, 4));
+        value.device = u32::from_le_bytes(take(bytes, 8));
+        value.reserved = u32::from_le_bytes(take(bytes, 12));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.device.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.reserved.to_le_bytes());
+        bytes
+    }
+}
+
+/// Outcome of a check operation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckResult {
+    /// Byte 0: CHECK_RESULT_MAGIC.
+    pub magic: u32,
+    /// Byte 4: ResultStatus.
+    pub status: u32,
+    /// Byte 8: set when status is ERROR.
+    pub error: ErrorRecord,
+    /// Byte 456: 0 where the format has nothing to check.
+    pub supported: u32,
+    /// Byte 460: 1 where the check ended early.
+    pub incomplete: u32,
+    /// Byte 464: findings of that kind.
+    pub corruptions: u64,
+    /// Byte 472: findings of that kind.
+    pub leaks: u64,
+    /// Byte 480: clusters of the disk.
+    pub total_clusters: u64,
+    /// Byte 488: clusters of the disk that have bytes in the file.
+    pub allocated_clusters: u64,
+    /// Byte 496: of those, the compressed ones.
+    pub compressed_clusters: u64,
+    /// Byte 504: of those, the ones that do not follow their predecessor.
+    pub fragmented_clusters: u64,
+    /// Byte 512: end of the last cluster that is used (byte offset in the file).
+    pub image_end: u64,
+    /// Byte 520: records that were written.
+    pub finding_count: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<CheckResult>() == 528);
+    assert!(core::mem::align_of::<CheckResult>() == 8);
+    assert!(core::mem::offset_of!(CheckResult, magic) == 0);
+    assert!(core::mem::offset_of!(CheckResult, status) == 4);
+    assert!(core::mem::offset_of!(CheckResult, error) == 8);
+    assert!(core::mem::offset_of!(CheckResult, supported) == 456);
+    assert!(core::mem::offset_of!(CheckResult, incomplete) == 460);
+    assert!(core::mem::offset_of!(CheckResult, corruptions) == 464);
+    assert!(core::mem::offset_of!(CheckResult, leaks) == 472);
+    assert!(core::mem::offset_of!(CheckResult, total_clusters) == 480);
+    assert!(core::mem::offset_of!(CheckResult, allocated_clusters) == 488);
+    assert!(core::mem::offset_of!(CheckResult, compressed_clusters) == 496);
+    assert!(core::mem::offset_of!(CheckResult, fragmented_clusters) == 504);
+    assert!(core::mem::offset_of!(CheckResult, image_end) == 512);
+    assert!(core::mem::offset_of!(CheckResult, finding_count) == 520);
+};
+
+impl CheckResult {
+    /// Size in bytes.
+    pub const SIZE: usize = 528;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `status`.
+    pub const OFFSET_STATUS: usize = 4;
+    /// Byte offset of `error`.
+    pub const OFFSET_ERROR: usize = 8;
+    /// Byte offset of `supported`.
+    pub const OFFSET_SUPPORTED: usize = 456;
+    /// Byte offset of `incomplete`.
+    pub const OFFSET_INCOMPLETE: usize = 460;
+    /// Byte offset of `corruptions`.
+    pub const OFFSET_CORRUPTIONS: usize = 464;
+    /// Byte offset of `leaks`.
+    pub const OFFSET_LEAKS: usize = 472;
+    /// Byte offset of `total_clusters`.
+    pub const OFFSET_TOTAL_CLUSTERS: usize = 480;
+    /// Byte offset of `allocated_clusters`.
+    pub const OFFSET_ALLOCATED_CLUSTERS: usize = 488;
+    /// Byte offset of `compressed_clusters`.
+    pub const OFFSET_COMPRESSED_CLUSTERS: usize = 496;
+    /// Byte offset of `fragmented_clusters`.
+    pub const OFFSET_FRAGMENTED_CLUSTERS: usize = 504;
+    /// Byte offset of `image_end`.
+    pub const OFFSET_IMAGE_END: usize = 512;
+    /// Byte offset of `finding_count`.
+    pub const OFFSET_FINDING_COUNT: usize = 520;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        status: 0,
+        error: ErrorRecord::ZERO,
+        supported: 0,
+        incomplete: 0,
+        corruptions: 0,
+        leaks: 0,
+        total_clusters: 0,
+        allocated_clusters: 0,
+        compressed_clusters: 0,
+        fragmented_clusters: 0,
+        image_end: 0,
+        finding_count: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 528]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.status = u32::from_le_bytes(take(bytes, 4));
+        value.error = ErrorRecord::from_bytes(&take(bytes, 8));
+        value.supported = u32::from_le_bytes(take(bytes, 456));
+        value.incomplete = u32::from_le_bytes(take(bytes, 460));
+        value.corruptions = u64::from_le_bytes(take(bytes, 464));
+        value.leaks = u64::from_le_bytes(take(bytes, 472));
+        value.total_clusters = u64::from_le_bytes(take(bytes, 480));
+        value.allocated_clusters = u64::from_le_bytes(take(bytes, 488));
+        value.compressed_clusters = u64::from_le_bytes(take(bytes, 496));
+        value.fragmented_clusters = u64::from_le_bytes(take(bytes, 504));
+        value.image_end = u64::from_le_bytes(take(bytes, 512));
+        value.finding_count = u64::from_le_bytes(take(bytes, 520));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 528] {
+        let mut bytes = [0; 528];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.status.to_le_bytes());
+        bytes[8..456].copy_from_slice(&self.error.to_bytes());
+        bytes[456..460].copy_from_slice(&self.supported.to_le_bytes());
+        bytes[460..464].copy_from_slice(&self.incomplete.to_le_bytes());
+        bytes[464..472].copy_from_slice(&self.corruptions.to_le_bytes());
+        bytes[472..480].copy_from_slice(&self.leaks.to_le_bytes());
+        bytes[480..488].copy_from_slice(&self.total_clusters.to_le_bytes());
+        bytes[488..496].copy_from_slice(&self.allocated_clusters.to_le_bytes());
+        bytes[496..504].copy_from_slice(&self.compressed_clusters.to_le_bytes());
+        bytes[504..512].copy_from_slice(&self.fragmented_clusters.to_le_bytes());
+        bytes[512..520].copy_from_slice(&self.image_end.to_le_bytes());
+        bytes[520..528].copy_from_slice(&self.finding_count.to_le_bytes());
+        bytes
+    }
+}
+
+/// Config of the compare operation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompareConfig {
+    /// Byte 0: COMPARE_CONFIG_MAGIC.
+    pub magic: u32,
+    /// Byte 4: CompareFlag.
+    pub flags: u32,
+    /// Byte 8: zero.
+    pub reserved: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<CompareConfig>() == 16);
+    assert!(core::mem::align_of::<CompareConfig>() == 8);
+    assert!(core::mem::offset_of!(CompareConfig, magic) == 0);
+    assert!(core::mem::offset_of!(CompareConfig, flags) == 4);
+    assert!(core::mem::offset_of!(CompareConfig, reserved) == 8);
+};
+
+impl CompareConfig {
+    /// Size in bytes.
+    pub const SIZE: usize = 16;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `flags`.
+    pub const OFFSET_FLAGS: usize = 4;
+    /// Byte offset of `reserved`.
+    pub const OFFSET_RESERVED: usize = 8;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        flags: 0,
+        reserved: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 16]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.flags = u32::from_le_bytes(take(bytes, 4));
+        value.reserved = u64::from_le_bytes(take(bytes, 8));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.reserved.to_le_bytes());
+        bytes
+    }
+}
+
+/// Outcome of a compare operation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompareResult {
+    /// Byte 0: COMPARE_RESULT_MAGIC.
+    pub magic: u32,
+    /// Byte 4: ResultStatus.
+    pub status: u32,
+    /// Byte 8: set when status is ERROR.
+    pub error: ErrorRecord,
+    /// Byte 456: Comparison.
+    pub comparison: u32,
+    /// Byte 460: 0 for disks of the same size, 1 or 2 for the larger one.
+    pub larger: u32,
+    /// Byte 464: first virtual byte that differs.
+    pub offset: u64,
+    /// Byte 472: bytes of the smaller disk.
+    pub common_size: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<CompareResult>() == 480);
+    assert!(core::mem::align_of::<CompareResult>() == 8);
+    assert!(core::mem::offset_of!(CompareResult, magic) == 0);
+    assert!(core::mem::offset_of!(CompareResult, status) == 4);
+    assert!(core::mem::offset_of!(CompareResult, error) == 8);
+    assert!(core::mem::offset_of!(CompareResult, comparison) == 456);
+    assert!(core::mem::offset_of!(CompareResult, larger) == 460);
+    assert!(core::mem::offset_of!(CompareResult, offset) == 464);
+    assert!(core::mem::offset_of!(CompareResult, common_size) == 472);
+};
+
+impl CompareResult {
+    /// Size in bytes.
+    pub const SIZE: usize = 480;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `status`.
+    pub const OFFSET_STATUS: usize = 4;
+    /// Byte offset of `error`.
+    pub const OFFSET_ERROR: usize = 8;
+    /// Byte offset of `comparison`.
+    pub const OFFSET_COMPARISON: usize = 456;
+    /// Byte offset of `larger`.
+    pub const OFFSET_LARGER: usize = 460;
+    /// Byte offset of `offset`.
+    pub const OFFSET_OFFSET: usize = 464;
+    /// Byte offset of `common_size`.
+    pub const OFFSET_COMMON_SIZE: usize = 472;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        status: 0,
+        error: ErrorRecord::ZERO,
+        comparison: 0,
+        larger: 0,
+        offset: 0,
+        common_size: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 480]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.status = u32::from_le_bytes(take(bytes, 4));
+        value.error = ErrorRecord::from_bytes(&take(bytes, 8));
+        value.comparison = u32::from_le_bytes(take(bytes, 456));
+        value.larger = u32::from_le_bytes(take(bytes, 460));
+        value.offset = u64::from_le_bytes(take(bytes, 464));
+        value.common_size = u64::from_le_bytes(take(bytes, 472));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 480] {
+        let mut bytes = [0; 480];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.status.to_le_bytes());
+        bytes[8..456].copy_from_slice(&self.error.to_bytes());
+        bytes[456..460].copy_from_slice(&self.comparison.to_le_bytes());
+        bytes[460..464].copy_from_slice(&self.larger.to_le_bytes());
+        bytes[464..472].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[472..480].copy_from_slice(&self.common_size.to_le_bytes());
         bytes
     }
 }
@@ -1578,6 +2014,93 @@ impl ErrorRecord {
     }
 }
 
+/// One extent of a disk in several files.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExtentFileRecord {
+    /// Byte 0: bytes of `name`, 0 for an extent without a file.
+    pub name_len: u32,
+    /// Byte 4: ExtentFileKind.
+    pub kind: u32,
+    /// Byte 8: bytes of the disk that it holds.
+    pub virtual_size: u64,
+    /// Byte 16: byte offset in the file at which they begin.
+    pub file_offset: u64,
+    /// Byte 24: bytes of its grains, 0 where it has none.
+    pub cluster_size: u32,
+    /// Byte 28: 1 where its grains are compressed.
+    pub compressed: u32,
+    /// Byte 32: file name, as stored.
+    pub name: [u8; 256],
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<ExtentFileRecord>() == 288);
+    assert!(core::mem::align_of::<ExtentFileRecord>() == 8);
+    assert!(core::mem::offset_of!(ExtentFileRecord, name_len) == 0);
+    assert!(core::mem::offset_of!(ExtentFileRecord, kind) == 4);
+    assert!(core::mem::offset_of!(ExtentFileRecord, virtual_size) == 8);
+    assert!(core::mem::offset_of!(ExtentFileRecord, file_offset) == 16);
+    assert!(core::mem::offset_of!(ExtentFileRecord, cluster_size) == 24);
+    assert!(core::mem::offset_of!(ExtentFileRecord, compressed) == 28);
+    assert!(core::mem::offset_of!(ExtentFileRecord, name) == 32);
+};
+
+impl ExtentFileRecord {
+    /// Size in bytes.
+    pub const SIZE: usize = 288;
+    /// Byte offset of `name_len`.
+    pub const OFFSET_NAME_LEN: usize = 0;
+    /// Byte offset of `kind`.
+    pub const OFFSET_KIND: usize = 4;
+    /// Byte offset of `virtual_size`.
+    pub const OFFSET_VIRTUAL_SIZE: usize = 8;
+    /// Byte offset of `file_offset`.
+    pub const OFFSET_FILE_OFFSET: usize = 16;
+    /// Byte offset of `cluster_size`.
+    pub const OFFSET_CLUSTER_SIZE: usize = 24;
+    /// Byte offset of `compressed`.
+    pub const OFFSET_COMPRESSED: usize = 28;
+    /// Byte offset of `name`.
+    pub const OFFSET_NAME: usize = 32;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        name_len: 0,
+        kind: 0,
+        virtual_size: 0,
+        file_offset: 0,
+        cluster_size: 0,
+        compressed: 0,
+        name: [0; 256],
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 288]) -> Self {
+        let mut value = Self::ZERO;
+        value.name_len = u32::from_le_bytes(take(bytes, 0));
+        value.kind = u32::from_le_bytes(take(bytes, 4));
+        value.virtual_size = u64::from_le_bytes(take(bytes, 8));
+        value.file_offset = u64::from_le_bytes(take(bytes, 16));
+        value.cluster_size = u32::from_le_bytes(take(bytes, 24));
+        value.compressed = u32::from_le_bytes(take(bytes, 28));
+        value.name = take(bytes, 32);
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 288] {
+        let mut bytes = [0; 288];
+        bytes[0..4].copy_from_slice(&self.name_len.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.kind.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.virtual_size.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.file_offset.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.cluster_size.to_le_bytes());
+        bytes[28..32].copy_from_slice(&self.compressed.to_le_bytes());
+        bytes[32..288].copy_from_slice(&self.name);
+        bytes
+    }
+}
+
 /// The beginning of a range of a host file.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -1629,6 +2152,85 @@ impl FileExtent {
         bytes[0..4].copy_from_slice(&self.data.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.pad.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.length.to_le_bytes());
+        bytes
+    }
+}
+
+/// One finding of a check.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FindingRecord {
+    /// Byte 0: FindingKind.
+    pub kind: u32,
+    /// Byte 4: bytes of `text`.
+    pub text_len: u32,
+    /// Byte 8: byte offset in the file.
+    pub offset: u64,
+    /// Byte 16: what was found there.
+    pub value: u64,
+    /// Byte 24: what belongs there.
+    pub expected: u64,
+    /// Byte 32: one sentence.
+    pub text: [u8; 128],
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<FindingRecord>() == 160);
+    assert!(core::mem::align_of::<FindingRecord>() == 8);
+    assert!(core::mem::offset_of!(FindingRecord, kind) == 0);
+    assert!(core::mem::offset_of!(FindingRecord, text_len) == 4);
+    assert!(core::mem::offset_of!(FindingRecord, offset) == 8);
+    assert!(core::mem::offset_of!(FindingRecord, value) == 16);
+    assert!(core::mem::offset_of!(FindingRecord, expected) == 24);
+    assert!(core::mem::offset_of!(FindingRecord, text) == 32);
+};
+
+impl FindingRecord {
+    /// Size in bytes.
+    pub const SIZE: usize = 160;
+    /// Byte offset of `kind`.
+    pub const OFFSET_KIND: usize = 0;
+    /// Byte offset of `text_len`.
+    pub const OFFSET_TEXT_LEN: usize = 4;
+    /// Byte offset of `offset`.
+    pub const OFFSET_OFFSET: usize = 8;
+    /// Byte offset of `value`.
+    pub const OFFSET_VALUE: usize = 16;
+    /// Byte offset of `expected`.
+    pub const OFFSET_EXPECTED: usize = 24;
+    /// Byte offset of `text`.
+    pub const OFFSET_TEXT: usize = 32;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        kind: 0,
+        text_len: 0,
+        offset: 0,
+        value: 0,
+        expected: 0,
+        text: [0; 128],
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 160]) -> Self {
+        let mut value = Self::ZERO;
+        value.kind = u32::from_le_bytes(take(bytes, 0));
+        value.text_len = u32::from_le_bytes(take(bytes, 4));
+        value.offset = u64::from_le_bytes(take(bytes, 8));
+        value.value = u64::from_le_bytes(take(bytes, 16));
+        value.expected = u64::from_le_bytes(take(bytes, 24));
+        value.text = take(bytes, 32);
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 160] {
+        let mut bytes = [0; 160];
+        bytes[0..4].copy_from_slice(&self.kind.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.text_len.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.value.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.expected.to_le_bytes());
+        bytes[32..160].copy_from_slice(&self.text);
         bytes
     }
 }
@@ -2033,10 +2635,22 @@ pub struct InfoResult {
     pub beyond_field: [u8; 64],
     /// Byte 47480: zero.
     pub reserved: u64,
+    /// Byte 47488: records in `extent_files`.
+    pub extent_file_count: u32,
+    /// Byte 47492: bytes of `variant`.
+    pub variant_len: u32,
+    /// Byte 47496: number that changes when the content does (vmdk: CID).
+    pub content_id: u32,
+    /// Byte 47500: content number that the parent must have (vmdk: parentCID).
+    pub parent_content_id: u32,
+    /// Byte 47504: variant of the format, as stored (vmdk: createType).
+    pub variant: [u8; 32],
+    /// Byte 47536: extents, in the order of the disk.
+    pub extent_files: [ExtentFileRecord; 60],
 }
 
 const _: () = {
-    assert!(core::mem::size_of::<InfoResult>() == 47488);
+    assert!(core::mem::size_of::<InfoResult>() == 64816);
     assert!(core::mem::align_of::<InfoResult>() == 8);
     assert!(core::mem::offset_of!(InfoResult, magic) == 0);
     assert!(core::mem::offset_of!(InfoResult, status) == 4);
@@ -2070,11 +2684,17 @@ const _: () = {
     assert!(core::mem::offset_of!(InfoResult, beyond_end) == 47408);
     assert!(core::mem::offset_of!(InfoResult, beyond_field) == 47416);
     assert!(core::mem::offset_of!(InfoResult, reserved) == 47480);
+    assert!(core::mem::offset_of!(InfoResult, extent_file_count) == 47488);
+    assert!(core::mem::offset_of!(InfoResult, variant_len) == 47492);
+    assert!(core::mem::offset_of!(InfoResult, content_id) == 47496);
+    assert!(core::mem::offset_of!(InfoResult, parent_content_id) == 47500);
+    assert!(core::mem::offset_of!(InfoResult, variant) == 47504);
+    assert!(core::mem::offset_of!(InfoResult, extent_files) == 47536);
 };
 
 impl InfoResult {
     /// Size in bytes.
-    pub const SIZE: usize = 47488;
+    pub const SIZE: usize = 64816;
     /// Byte offset of `magic`.
     pub const OFFSET_MAGIC: usize = 0;
     /// Byte offset of `status`.
@@ -2139,6 +2759,18 @@ impl InfoResult {
     pub const OFFSET_BEYOND_FIELD: usize = 47416;
     /// Byte offset of `reserved`.
     pub const OFFSET_RESERVED: usize = 47480;
+    /// Byte offset of `extent_file_count`.
+    pub const OFFSET_EXTENT_FILE_COUNT: usize = 47488;
+    /// Byte offset of `variant_len`.
+    pub const OFFSET_VARIANT_LEN: usize = 47492;
+    /// Byte offset of `content_id`.
+    pub const OFFSET_CONTENT_ID: usize = 47496;
+    /// Byte offset of `parent_content_id`.
+    pub const OFFSET_PARENT_CONTENT_ID: usize = 47500;
+    /// Byte offset of `variant`.
+    pub const OFFSET_VARIANT: usize = 47504;
+    /// Byte offset of `extent_files`.
+    pub const OFFSET_EXTENT_FILES: usize = 47536;
     /// All fields zero.
     pub const ZERO: Self = Self {
         magic: 0,
@@ -2173,10 +2805,16 @@ impl InfoResult {
         beyond_end: 0,
         beyond_field: [0; 64],
         reserved: 0,
+        extent_file_count: 0,
+        variant_len: 0,
+        content_id: 0,
+        parent_content_id: 0,
+        variant: [0; 32],
+        extent_files: [ExtentFileRecord::ZERO; 60],
     };
 
     /// Reads the struct from its bytes (little endian).
-    pub fn from_bytes(bytes: &[u8; 47488]) -> Self {
+    pub fn from_bytes(bytes: &[u8; 64816]) -> Self {
         let mut value = Self::ZERO;
         value.magic = u32::from_le_bytes(take(bytes, 0));
         value.status = u32::from_le_bytes(take(bytes, 4));
@@ -2218,12 +2856,22 @@ impl InfoResult {
         value.beyond_end = u64::from_le_bytes(take(bytes, 47408));
         value.beyond_field = take(bytes, 47416);
         value.reserved = u64::from_le_bytes(take(bytes, 47480));
+        value.extent_file_count = u32::from_le_bytes(take(bytes, 47488));
+        value.variant_len = u32::from_le_bytes(take(bytes, 47492));
+        value.content_id = u32::from_le_bytes(take(bytes, 47496));
+        value.parent_content_id = u32::from_le_bytes(take(bytes, 47500));
+        value.variant = take(bytes, 47504);
+        let mut at = 47536;
+        for item in &mut value.extent_files {
+            *item = ExtentFileRecord::from_bytes(&take(bytes, at));
+            at += 288;
+        }
         value
     }
 
     /// The bytes of the struct (little endian).
-    pub fn to_bytes(&self) -> [u8; 47488] {
-        let mut bytes = [0; 47488];
+    pub fn to_bytes(&self) -> [u8; 64816] {
+        let mut bytes = [0; 64816];
         bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.status.to_le_bytes());
         bytes[8..456].copy_from_slice(&self.error.to_bytes());
@@ -2264,6 +2912,16 @@ impl InfoResult {
         bytes[47408..47416].copy_from_slice(&self.beyond_end.to_le_bytes());
         bytes[47416..47480].copy_from_slice(&self.beyond_field);
         bytes[47480..47488].copy_from_slice(&self.reserved.to_le_bytes());
+        bytes[47488..47492].copy_from_slice(&self.extent_file_count.to_le_bytes());
+        bytes[47492..47496].copy_from_slice(&self.variant_len.to_le_bytes());
+        bytes[47496..47500].copy_from_slice(&self.content_id.to_le_bytes());
+        bytes[47500..47504].copy_from_slice(&self.parent_content_id.to_le_bytes());
+        bytes[47504..47536].copy_from_slice(&self.variant);
+        let mut at = 47536;
+        for item in &self.extent_files {
+            bytes[at..at + 288].copy_from_slice(&item.to_bytes());
+            at += 288;
+        }
         bytes
     }
 }
@@ -2351,6 +3009,243 @@ impl ItemMailbox {
         bytes[16..20].copy_from_slice(&self.status.to_le_bytes());
         bytes[20..32].copy_from_slice(&self.pad);
         bytes[32..288].copy_from_slice(&self.data);
+        bytes
+    }
+}
+
+/// Config of the map operation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapConfig {
+    /// Byte 0: MAP_CONFIG_MAGIC.
+    pub magic: u32,
+    /// Byte 4: none are defined.
+    pub flags: u32,
+    /// Byte 8: first virtual byte that is mapped.
+    pub start: u64,
+    /// Byte 16: first virtual byte that is not; what lies behind the disk is left out.
+    pub end: u64,
+    /// Byte 24: zero.
+    pub reserved: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<MapConfig>() == 32);
+    assert!(core::mem::align_of::<MapConfig>() == 8);
+    assert!(core::mem::offset_of!(MapConfig, magic) == 0);
+    assert!(core::mem::offset_of!(MapConfig, flags) == 4);
+    assert!(core::mem::offset_of!(MapConfig, start) == 8);
+    assert!(core::mem::offset_of!(MapConfig, end) == 16);
+    assert!(core::mem::offset_of!(MapConfig, reserved) == 24);
+};
+
+impl MapConfig {
+    /// Size in bytes.
+    pub const SIZE: usize = 32;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `flags`.
+    pub const OFFSET_FLAGS: usize = 4;
+    /// Byte offset of `start`.
+    pub const OFFSET_START: usize = 8;
+    /// Byte offset of `end`.
+    pub const OFFSET_END: usize = 16;
+    /// Byte offset of `reserved`.
+    pub const OFFSET_RESERVED: usize = 24;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        flags: 0,
+        start: 0,
+        end: 0,
+        reserved: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.flags = u32::from_le_bytes(take(bytes, 4));
+        value.start = u64::from_le_bytes(take(bytes, 8));
+        value.end = u64::from_le_bytes(take(bytes, 16));
+        value.reserved = u64::from_le_bytes(take(bytes, 24));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.start.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.end.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.reserved.to_le_bytes());
+        bytes
+    }
+}
+
+/// One extent of a mapped disk.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapRecord {
+    /// Byte 0: first virtual byte.
+    pub start: u64,
+    /// Byte 8: bytes.
+    pub length: u64,
+    /// Byte 16: byte offset in the file, under HAS_OFFSET.
+    pub offset: u64,
+    /// Byte 24: index of the device that the bytes lie in.
+    pub device: u32,
+    /// Byte 28: layer that says so: 0 is the named image.
+    pub depth: u32,
+    /// Byte 32: MapFlag.
+    pub flags: u32,
+    /// Byte 36: zero.
+    pub reserved: u32,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<MapRecord>() == 40);
+    assert!(core::mem::align_of::<MapRecord>() == 8);
+    assert!(core::mem::offset_of!(MapRecord, start) == 0);
+    assert!(core::mem::offset_of!(MapRecord, length) == 8);
+    assert!(core::mem::offset_of!(MapRecord, offset) == 16);
+    assert!(core::mem::offset_of!(MapRecord, device) == 24);
+    assert!(core::mem::offset_of!(MapRecord, depth) == 28);
+    assert!(core::mem::offset_of!(MapRecord, flags) == 32);
+    assert!(core::mem::offset_of!(MapRecord, reserved) == 36);
+};
+
+impl MapRecord {
+    /// Size in bytes.
+    pub const SIZE: usize = 40;
+    /// Byte offset of `start`.
+    pub const OFFSET_START: usize = 0;
+    /// Byte offset of `length`.
+    pub const OFFSET_LENGTH: usize = 8;
+    /// Byte offset of `offset`.
+    pub const OFFSET_OFFSET: usize = 16;
+    /// Byte offset of `device`.
+    pub const OFFSET_DEVICE: usize = 24;
+    /// Byte offset of `depth`.
+    pub const OFFSET_DEPTH: usize = 28;
+    /// Byte offset of `flags`.
+    pub const OFFSET_FLAGS: usize = 32;
+    /// Byte offset of `reserved`.
+    pub const OFFSET_RESERVED: usize = 36;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        start: 0,
+        length: 0,
+        offset: 0,
+        device: 0,
+        depth: 0,
+        flags: 0,
+        reserved: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 40]) -> Self {
+        let mut value = Self::ZERO;
+        value.start = u64::from_le_bytes(take(bytes, 0));
+        value.length = u64::from_le_bytes(take(bytes, 8));
+        value.offset = u64::from_le_bytes(take(bytes, 16));
+        value.device = u32::from_le_bytes(take(bytes, 24));
+        value.depth = u32::from_le_bytes(take(bytes, 28));
+        value.flags = u32::from_le_bytes(take(bytes, 32));
+        value.reserved = u32::from_le_bytes(take(bytes, 36));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 40] {
+        let mut bytes = [0; 40];
+        bytes[0..8].copy_from_slice(&self.start.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.length.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.device.to_le_bytes());
+        bytes[28..32].copy_from_slice(&self.depth.to_le_bytes());
+        bytes[32..36].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[36..40].copy_from_slice(&self.reserved.to_le_bytes());
+        bytes
+    }
+}
+
+/// Outcome of a map operation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapResult {
+    /// Byte 0: MAP_RESULT_MAGIC.
+    pub magic: u32,
+    /// Byte 4: ResultStatus.
+    pub status: u32,
+    /// Byte 8: set when status is ERROR.
+    pub error: ErrorRecord,
+    /// Byte 456: records that were written.
+    pub record_count: u64,
+    /// Byte 464: bytes of the disk.
+    pub virtual_size: u64,
+    /// Byte 472: zero.
+    pub reserved: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<MapResult>() == 480);
+    assert!(core::mem::align_of::<MapResult>() == 8);
+    assert!(core::mem::offset_of!(MapResult, magic) == 0);
+    assert!(core::mem::offset_of!(MapResult, status) == 4);
+    assert!(core::mem::offset_of!(MapResult, error) == 8);
+    assert!(core::mem::offset_of!(MapResult, record_count) == 456);
+    assert!(core::mem::offset_of!(MapResult, virtual_size) == 464);
+    assert!(core::mem::offset_of!(MapResult, reserved) == 472);
+};
+
+impl MapResult {
+    /// Size in bytes.
+    pub const SIZE: usize = 480;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `status`.
+    pub const OFFSET_STATUS: usize = 4;
+    /// Byte offset of `error`.
+    pub const OFFSET_ERROR: usize = 8;
+    /// Byte offset of `record_count`.
+    pub const OFFSET_RECORD_COUNT: usize = 456;
+    /// Byte offset of `virtual_size`.
+    pub const OFFSET_VIRTUAL_SIZE: usize = 464;
+    /// Byte offset of `reserved`.
+    pub const OFFSET_RESERVED: usize = 472;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        status: 0,
+        error: ErrorRecord::ZERO,
+        record_count: 0,
+        virtual_size: 0,
+        reserved: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 480]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.status = u32::from_le_bytes(take(bytes, 4));
+        value.error = ErrorRecord::from_bytes(&take(bytes, 8));
+        value.record_count = u64::from_le_bytes(take(bytes, 456));
+        value.virtual_size = u64::from_le_bytes(take(bytes, 464));
+        value.reserved = u64::from_le_bytes(take(bytes, 472));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 480] {
+        let mut bytes = [0; 480];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.status.to_le_bytes());
+        bytes[8..456].copy_from_slice(&self.error.to_bytes());
+        bytes[456..464].copy_from_slice(&self.record_count.to_le_bytes());
+        bytes[464..472].copy_from_slice(&self.virtual_size.to_le_bytes());
+        bytes[472..480].copy_from_slice(&self.reserved.to_le_bytes());
         bytes
     }
 }
@@ -3157,7 +4052,7 @@ impl SnapshotRecord {
 }
 
 /// Fingerprints of the older minor versions of this major one.
-pub const OLDER_FINGERPRINTS: [[u8; 32]; 2] = [
+pub const OLDER_FINGERPRINTS: [[u8; 32]; 3] = [
     [
         250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238,
         95, 1, 238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
@@ -3165,5 +4060,9 @@ pub const OLDER_FINGERPRINTS: [[u8; 32]; 2] = [
     [
         242, 6, 69, 243, 58, 6, 175, 215, 169, 139, 230, 253, 159, 237, 246, 67, 161, 94, 18, 240,
         99, 177, 65, 123, 72, 57, 51, 103, 146, 53, 26, 65,
+    ],
+    [
+        144, 93, 74, 71, 135, 5, 116, 212, 15, 174, 193, 230, 85, 140, 138, 18, 16, 80, 16, 196,
+        103, 137, 137, 86, 255, 244, 126, 60, 135, 244, 241, 162,
     ],
 ];
