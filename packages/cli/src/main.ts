@@ -14,6 +14,9 @@ Disk-image tooling that is safe on images from strangers: images are parsed insi
 Commands:
   dd      copy a window of an image, as qemu-img dd does
   info    say what an image is, and whether it is safe
+  map     say what every range of a disk is made of, and where it lies
+  compare say whether two images hold the same disk
+  measure say how long an output becomes
   doctor  say which sandbox works on this machine
   abi     show, write, compare, extract and decode binary layouts
   vmcore  read, check, convert, filter and split guest memory dumps
@@ -27,6 +30,9 @@ type CommandFunction = (tokens: readonly string[], habits: Habits) => Promise<nu
 const COMMANDS: Readonly<Record<string, () => Promise<CommandFunction>>> = {
   dd: async () => (await import('./commands/dd.js')).ddCommand,
   info: async () => (await import('./commands/info.js')).infoCommand,
+  map: async () => (await import('./commands/map.js')).mapCommand,
+  compare: async () => (await import('./commands/compare.js')).compareCommand,
+  measure: async () => (await import('./commands/measure.js')).measureCommand,
   // In a file of its own: dd does not wait for it.
   abi: async () => ((await import(new URL('./abi.js', import.meta.url).href)) as typeof AbiModule).abiCommand,
   vmcore: async () =>

@@ -215,9 +215,9 @@ function recordError(
   const detail = escapeText(text(record.detail, record.detail_len)).replaceAll('\\\\x', '\\x');
   if (record.status !== 0) {
     const met = report.failures.find(({ device, errno }) => device === record.device && errno === record.status);
-    return met === undefined ? garbage(devices) : hostError(met, devices);
+    return met === undefined ? impossibleResult(devices) : hostError(met, devices);
   }
-  if (kind === undefined || kind === 'NONE' || kind === 'WRITE_FAILED') return garbage(devices);
+  if (kind === undefined || kind === 'NONE' || kind === 'WRITE_FAILED') return impossibleResult(devices);
   const code: EngineErrorCode = kind === 'SOURCE_FAILED' ? 'IMAGE_TRUNCATED' : `IMAGE_${kind}`;
   if (record.has_location !== 1) return new EngineError(code, detail, { file });
   const expected = text(record.expected, record.expected_len);
@@ -233,7 +233,7 @@ function recordError(
 }
 
 /** A result that no working guest leaves. */
-function garbage(devices: readonly GuestDevice[]): EngineError {
+export function impossibleResult(devices: readonly GuestDevice[]): EngineError {
   return new EngineError('GUEST_FAILED', 'the sandboxed reader left an impossible result', {
     file: devices[0]?.path ?? '',
   });
@@ -243,7 +243,7 @@ function decoded<T>(decode: () => T, devices: readonly GuestDevice[]): T {
   try {
     return decode();
   } catch {
-    throw garbage(devices);
+    throw impossibleResult(devices);
   }
 }
 
@@ -258,11 +258,48 @@ export async function guestInfo(
   if (result.status === RESULT_STATUS.values.ERROR) throw recordError(result.error, report, devices);
   const [device] = devices;
   if (device !== undefined && isPlausible(result, device.entry.format)) return result;
-  throw garbage(devices);
+  throw impossibleResult(devices);
 }
 
 /** What a convert operation reports. */
 export type ConvertOutcome = ValueOf<typeof ConvertResult>;
+
+/** What every operation's result begins with. */
+interface OperationResult {
+  readonly magic: number;
+  readonly status: number;
+  readonly error: ValueOf<typeof ErrorRecord>;
+}
+
+/** An operation of the guest: its config, and how its result is read. */
+export interface GuestOperation<T extends OperationResult> {
+  readonly config: Uint8Array;
+  readonly result: { decode(bytes: Uint8Array): T };
+  readonly magic: number;
+  /** Bytes that the guest may write in all; 0 for an operation without an output. */
+  readonly outputBytes: bigint;
+}
+
+/**
+ * Runs an operation that reads images and perhaps writes an output.
+ * @throws EngineError where the image was refused, or a command on a device failed, whatever the guest says.
+ */
+export async function guestOperation<T extends OperationResult>(
+  devices: readonly GuestDevice[],
+  operation: GuestOperation<T>,
+  context: GuestContext,
+): Promise<T> {
+  const { config, magic, outputBytes } = operation;
+  const report = await run(devices, config, context, outputBytes === 0n ? undefined : outputBytes);
+  checkOutcome(report, devices);
+  const result = decoded(() => operation.result.decode(report.result), devices);
+  if (result.status === RESULT_STATUS.values.ERROR) throw recordError(result.error, report, devices);
+  if (result.status !== RESULT_STATUS.values.OK || result.magic !== magic) throw impossibleResult(devices);
+  // "Done" is the guest's word; what was not written or not read is the host's knowledge.
+  const failure = report.failures.find(({ write }) => write) ?? report.failures[0];
+  if (failure !== undefined) throw hostError(failure, devices);
+  return result;
+}
 
 /** Runs the convert operation. */
 export async function guestConvert(
@@ -271,13 +308,9 @@ export async function guestConvert(
   context: GuestContext,
   outputBytes: bigint,
 ): Promise<ConvertOutcome> {
-  const report = await run(devices, ConvertConfig.encode(config), context, outputBytes);
-  checkOutcome(report, devices);
-  const result = decoded(() => ConvertResult.decode(report.result), devices);
-  if (result.status === RESULT_STATUS.values.ERROR) throw recordError(result.error, report, devices);
-  if (result.status !== RESULT_STATUS.values.OK || result.magic !== CONVERT_RESULT_MAGIC) throw garbage(devices);
-  // "Done" is the guest's word; what was not written or not read is the host's knowledge.
-  const failure = report.failures.find(({ write }) => write) ?? report.failures[0];
-  if (failure !== undefined) throw hostError(failure, devices);
-  return result;
+  return guestOperation(
+    devices,
+    { config: ConvertConfig.encode(config), result: ConvertResult, magic: CONVERT_RESULT_MAGIC, outputBytes },
+    context,
+  );
 }

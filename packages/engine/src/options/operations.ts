@@ -2,6 +2,9 @@ import { DD_MAX_BLOCK_SIZE } from '@instar/operands';
 import * as v from 'valibot';
 import type { DdOptions } from '../dd-request.js';
 import type { InfoOptions } from '../info.js';
+import type { CompareOptions } from '../operations/compare.js';
+import type { MapOptions } from '../operations/map.js';
+import type { MeasureOptions, MeasureTarget } from '../operations/measure.js';
 import { IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
 import { checked } from './check.js';
 import { fileName, oneOf, options, size, yesNo, type Fields } from './kinds.js';
@@ -49,6 +52,60 @@ const info = options({
   strict: v.optional(yesNo),
   backingChain: v.optional(pathPolicy),
 } satisfies Fields<InfoOptions>);
+
+const reading = {
+  format: v.optional(formatName),
+  pathPolicy: v.optional(pathPolicy),
+  forceShare: v.optional(yesNo),
+  strict: v.optional(yesNo),
+};
+
+const map = options({
+  ...reading,
+  start: v.optional(size()),
+  length: v.optional(size()),
+} satisfies Fields<MapOptions>);
+
+const compare = options({
+  firstFormat: v.optional(formatName),
+  secondFormat: v.optional(formatName),
+  pathPolicy: v.optional(pathPolicy),
+  forceShare: v.optional(yesNo),
+  strict: v.optional(yesNo),
+} satisfies Fields<CompareOptions>);
+
+const bits = (() => {
+  const what = 'an integer from 1 to 2097152';
+  return v.pipe(v.number(what), v.integer(what), v.minValue(1, what), v.maxValue(2 ** 21, what));
+})();
+
+const measure = options({
+  ...reading,
+  target: v.optional(
+    options({
+      format: v.optional(formatName),
+      clusterSize: v.optional(bits),
+      refcountBits: v.optional(bits),
+      extendedL2: v.optional(yesNo),
+      allocated: v.optional(yesNo),
+    } satisfies Fields<MeasureTarget>),
+  ),
+} satisfies Fields<MeasureOptions>);
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkMapOptions(value: MapOptions): v.InferOutput<typeof map> {
+  return checked(map, 'options', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkCompareOptions(value: CompareOptions): v.InferOutput<typeof compare> {
+  return checked(compare, 'options', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkMeasureOptions(value: MeasureOptions): v.InferOutput<typeof measure> {
+  return checked(measure, 'options', value);
+}
 
 /** Options of dd with the safe policy where none was given. */
 export type CheckedDdOptions = v.InferOutput<typeof dd>;

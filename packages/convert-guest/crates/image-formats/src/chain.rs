@@ -60,6 +60,56 @@ impl<I: Image> Chain<I> {
     }
 }
 
+/// What a range of a chain holds, and which layer says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// As [`Image::map`] of a chain gives it.
+    pub extent: Extent,
+    /// The layer that says so, 0 for the top; for a range that no layer holds, the last one that reaches so far.
+    pub depth: usize,
+    /// Whether a layer holds the range.
+    pub present: bool,
+}
+
+impl<I: Image> Chain<I> {
+    /// As [`map`](Image::map), with the layer that the answer comes from.
+    ///
+    /// # Errors
+    /// As for [`map`](Image::map).
+    pub fn locate(&mut self, offset: u64, max_length: u64) -> Result<Located, FormatError> {
+        let mut length = clamp_request(self.virtual_size(), offset, max_length)?;
+        let mut depth = 0;
+        for (index, layer) in self.layers.iter_mut().enumerate() {
+            let left = layer.virtual_size().saturating_sub(offset);
+            if left == 0 {
+                break;
+            }
+            let extent = layer.map(offset, length.min(left))?;
+            length = extent.length;
+            depth = index;
+            if extent.kind != ExtentKind::Unallocated {
+                let present = true;
+                return Ok(Located {
+                    extent,
+                    depth,
+                    present,
+                });
+            }
+        }
+        let extent = Extent {
+            start: offset,
+            length,
+            kind: ExtentKind::Zero,
+        };
+        let present = false;
+        Ok(Located {
+            extent,
+            depth,
+            present,
+        })
+    }
+}
+
 impl<I: Image> Image for Chain<I> {
     /// The size of the top image; 0 for a chain without images.
     fn virtual_size(&self) -> u64 {
@@ -69,23 +119,7 @@ impl<I: Image> Image for Chain<I> {
     /// As [`Image::map`] says, with one promise more: the kind is never `Unallocated`. Ranges that no
     /// layer holds, and ranges beyond the end of a shorter backing image, are zero.
     fn map(&mut self, offset: u64, max_length: u64) -> Result<Extent, FormatError> {
-        let mut length = clamp_request(self.virtual_size(), offset, max_length)?;
-        for layer in &mut self.layers {
-            let left = layer.virtual_size().saturating_sub(offset);
-            if left == 0 {
-                break;
-            }
-            let extent = layer.map(offset, length.min(left))?;
-            length = extent.length;
-            if extent.kind != ExtentKind::Unallocated {
-                return Ok(extent);
-            }
-        }
-        Ok(Extent {
-            start: offset,
-            length,
-            kind: ExtentKind::Zero,
-        })
+        Ok(self.locate(offset, max_length)?.extent)
     }
 }
 

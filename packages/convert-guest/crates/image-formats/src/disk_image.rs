@@ -29,6 +29,7 @@ impl Default for OpenOptions {
 /// An open image.
 pub struct DiskImage<'a> {
     format: Format,
+    device: DeviceIndex,
     opened: Box<dyn FormatImage + 'a>,
 }
 
@@ -58,12 +59,21 @@ impl<'a> DiskImage<'a> {
                 .and_then(|answer| decide(answer, device))?,
         };
         let opened = driver::open(format, source, device, options)?;
-        Ok(Self { format, opened })
+        Ok(Self {
+            format,
+            device,
+            opened,
+        })
     }
 
     /// How the file is read.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// The image file.
+    pub fn device(&self) -> DeviceIndex {
+        self.device
     }
 }
 

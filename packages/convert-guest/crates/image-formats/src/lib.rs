@@ -37,7 +37,7 @@ pub mod raw;
 pub mod source;
 pub mod within;
 
-pub use chain::Chain;
+pub use chain::{Chain, Located};
 pub use content::{Content, Recognised, recognise};
 pub use disk_image::{DiskImage, OpenOptions};
 pub use driver::FormatImage;

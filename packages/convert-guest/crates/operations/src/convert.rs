@@ -5,7 +5,7 @@ use core::cell::RefCell;
 
 use instar_abi::{
     CONVERT_RESULT_MAGIC, ChainConfig, ConvertConfig, ConvertResult, Descriptor, convert_flag,
-    device_flag, error_kind, opcode,
+    device_flag, device_role, error_kind, opcode,
 };
 use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::{Chain, Extent, ExtentKind, Image};
@@ -67,9 +67,9 @@ fn convert(
     let mut chain = Opener {
         chain: chain_config,
         commands,
-        metadata_window: &window,
+        metadata_window: Rc::clone(&window),
     }
-    .open_all()?;
+    .open_all(device_role::IMAGE)?;
     let (start, end) = window_of(&config, virtual_size(chain_config, &chain));
     let (index, device) = output(chain_config).ok_or_else(|| {
         OperationError::plain(error_kind::BAD_CONFIG, 0, "no device is the output")

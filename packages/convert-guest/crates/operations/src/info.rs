@@ -66,7 +66,7 @@ fn look(
     let opener = Opener {
         chain,
         commands,
-        metadata_window: &window,
+        metadata_window: Rc::clone(&window),
     };
     let mut image = opener.open(config.device)?;
     result.format = image.format().code();

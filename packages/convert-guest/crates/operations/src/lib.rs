@@ -1,4 +1,4 @@
-//! What a guest does with images: *info* and *convert* (with the dd window), over the formats of
+//! What a guest does with images: *info*, *convert* (with the dd window), *map* and *compare*, over the formats of
 //! `instar-image-formats` and the ring of `instar-guest-runtime`.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -7,16 +7,22 @@ extern crate alloc;
 
 mod batch;
 mod commands;
+mod compare;
 mod convert;
 mod device_source;
 mod error;
+mod fetch;
 mod holes;
 mod info;
+mod map;
 mod open_chain;
 mod output;
+mod setup;
 mod text;
 
-use instar_abi::{CONVERT_CONFIG_MAGIC, EXIT_ERROR, INFO_CONFIG_MAGIC};
+use instar_abi::{
+    COMPARE_CONFIG_MAGIC, CONVERT_CONFIG_MAGIC, EXIT_ERROR, INFO_CONFIG_MAGIC, MAP_CONFIG_MAGIC,
+};
 use instar_guest_runtime::{Ring, WindowPool, chain_config, operation_config};
 
 use crate::commands::Commands;
@@ -30,6 +36,8 @@ pub fn run(ring: Ring, windows: WindowPool) -> u32 {
     let [a, b, c, d, ..] = config;
     match u32::from_le_bytes([a, b, c, d]) {
         CONVERT_CONFIG_MAGIC => convert::run(&config, &chain, &commands, windows),
+        COMPARE_CONFIG_MAGIC => compare::run(&config, &chain, &commands, windows),
+        MAP_CONFIG_MAGIC => map::run(&config, &chain, &commands, windows),
         INFO_CONFIG_MAGIC => info::run(&config, &chain, &commands, windows),
         _ => EXIT_ERROR,
     }

@@ -20,7 +20,7 @@ pub type GuestImage = DiskImage<'static>;
 pub struct Opener<'a> {
     pub chain: &'a ChainConfig,
     pub commands: &'a SharedCommands,
-    pub metadata_window: &'a Rc<RefCell<Window>>,
+    pub metadata_window: Rc<RefCell<Window>>,
 }
 
 /// The devices that are used, with their indexes.
@@ -62,8 +62,12 @@ impl Opener<'_> {
                 index,
                 "there is no such device",
             ))?;
-        let source =
-            DeviceSource::new(self.commands, self.metadata_window, index, device.file_size);
+        let source = DeviceSource::new(
+            self.commands,
+            &self.metadata_window,
+            index,
+            device.file_size,
+        );
         let format = forced_format(index, device)?;
         let mut image =
             DiskImage::open(source, DeviceIndex(index), format, OpenOptions::default())?;
@@ -73,12 +77,12 @@ impl Opener<'_> {
         Ok(image)
     }
 
-    /// Opens the named image and everything below it.
-    pub fn open_all(&self) -> Result<Chain<GuestImage>, OperationError> {
+    /// Opens the image of a role and everything below it.
+    pub fn open_all(&self, role: u32) -> Result<Chain<GuestImage>, OperationError> {
         let depth = usize::try_from(self.chain.max_depth).unwrap_or(usize::MAX);
         let mut chain = Chain::new(depth);
         let (mut index, _) = devices(self.chain)
-            .find(|(_, device)| device.role == device_role::IMAGE)
+            .find(|(_, device)| device.role == role)
             .ok_or(OperationError::plain(
                 error_kind::BAD_CONFIG,
                 0,

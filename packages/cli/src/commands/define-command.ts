@@ -1,0 +1,211 @@
+import { EngineError, escapeText, IMAGE_DIRECTORY_ONLY, type OperationControl, type PathPolicy } from '@instar/engine';
+import { OperandError, parseDuration, parseSize } from '@instar/operands';
+import type * as CommanderModule from 'commander';
+import type { Command, CommanderError } from 'commander';
+import { EXIT_CODES } from '../exit-codes.js';
+import type { Habits } from '../process/habits.js';
+import { isLostReader } from '../process/standard-streams.js';
+import { printError } from '../render/errors.js';
+import { progressBar, progressLines, type ProgressDisplay } from '../render/progress.js';
+import { answerProgressRequests } from '../render/progress-request.js';
+import { listenForDumps, type DumpFlags, type DumpListener } from './guest-dumps.js';
+import { limitsOf } from './limits.js';
+
+/** Flags that every command on images has. */
+export interface ImageFlags extends DumpFlags {
+  readonly output: 'human' | 'json';
+  readonly json?: boolean;
+  readonly forceShare?: boolean;
+  readonly strict?: boolean;
+  readonly allowPath: readonly string[];
+  readonly sandbox: 'kvm' | 'process' | 'auto';
+  readonly quiet?: boolean;
+  readonly progress?: boolean;
+  readonly limitVirtualSize?: bigint;
+  readonly limitTime?: number;
+  readonly limitCpu?: number;
+  readonly limitIdle?: number;
+}
+
+/** Readers of option values, whose errors are one line about the option. */
+export interface ValueReaders {
+  /** A size or an offset, as dd reads it. */
+  readonly size: (value: string) => bigint;
+  oneOf<const T extends readonly string[]>(choices: T): (value: string) => T[number];
+}
+
+/** What a running command has. */
+export interface CommandRun<F> {
+  readonly files: readonly string[];
+  readonly flags: F & ImageFlags;
+  readonly json: boolean;
+  readonly control: OperationControl;
+  readonly pathPolicy: PathPolicy;
+  /** Prints a line for people, unless --quiet. */
+  readonly say: (line: string) => void;
+}
+
+/** One command on images: what it is called, what it takes, and what it does. */
+export interface ImageCommand<F> {
+  readonly name: string;
+  readonly about: string;
+  /** Names of its operands, as commander writes them. */
+  readonly operands: readonly (readonly [name: string, about: string])[];
+  /** Adds its own options. */
+  options(command: Command, read: ValueReaders): Command;
+  /** What else its help says. */
+  readonly notes: string;
+  /** Exit code of a failure, 1 where nothing is said. */
+  failure?(error: unknown): number;
+  /** Whether `-p` shows progress. */
+  readonly showsProgress?: boolean;
+  /** Returns the exit code. */
+  run(run: CommandRun<F>): Promise<number>;
+}
+
+type Commander = typeof CommanderModule;
+
+function readers(commander: Commander): ValueReaders & { readonly time: (value: string) => number } {
+  const read =
+    <T>(parse: (value: string) => T) =>
+    (value: string): T => {
+      try {
+        return parse(value);
+      } catch (error) {
+        if (!(error instanceof OperandError)) throw error;
+        throw new commander.InvalidArgumentError(error.message);
+      }
+    };
+  return {
+    size: read(parseSize),
+    time: read((value) => parseDuration(value)),
+    oneOf(choices) {
+      return (value) => {
+        if (!choices.includes(value)) throw new commander.InvalidArgumentError(`expected ${choices.join(' or ')}`);
+        return value;
+      };
+    },
+  };
+}
+
+const NOT_OFFERED = {
+  '--image-opts': 'it opens whatever block driver the text names; name a file, and its format with -f',
+  '--object <def>': 'images with secrets are not read yet',
+} as const;
+
+function parser<F>(commander: Commander, definition: ImageCommand<F>): Command {
+  const read = readers(commander);
+  const command = new commander.Command(`instar ${definition.name}`).description(definition.about);
+  for (const [name, about] of definition.operands) command.argument(name, about);
+  definition
+    .options(command, read)
+    .option('--output <kind>', 'human or json', read.oneOf(['human', 'json'] as const), 'human')
+    .option('--json', 'the same as --output=json')
+    .option('-U, --force-share', 'read images that another process has locked')
+    .option(
+      '--allow-path <dir>',
+      'let images use files in this directory as well; may be repeated',
+      (value: string, earlier: readonly string[]) => [...earlier, value],
+      [],
+    )
+    .option('--sandbox <kind>', 'kvm, process or auto', read.oneOf(['kvm', 'process', 'auto'] as const), 'auto')
+    .option('--limit-virtual-size <size>', 'refuse an image that claims to be larger', read.size)
+    .option('--limit-time <time>', 'longest time, such as 30s or 500ms', read.time)
+    .option('--limit-cpu <time>', 'most CPU time', read.time)
+    .option('--limit-idle <time>', 'longest time without progress (default 30s)', read.time)
+    .option('--dump-on-crash <file>', 'leave a memory dump of the sandbox when its program crashes')
+    .option('--dump-on-signal <file>', 'leave one whenever this process gets SIGUSR2');
+  for (const [option, why] of Object.entries(NOT_OFFERED)) {
+    command.option(option, '', () => {
+      throw new commander.InvalidArgumentError(`${option.split(' ')[0] ?? ''} is not offered: ${why}`);
+    });
+  }
+  return command
+    .configureHelp({ visibleOptions: (shown) => shown.options.filter((option) => option.description !== '') })
+    .addHelpText('after', `\n${definition.notes}`)
+    .showSuggestionAfterError(false)
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
+}
+
+/** What is wrong with the command line. An option that is refused on purpose says all itself. */
+function usage(error: CommanderError): string {
+  const message = error.message.replace(/^error: /, '');
+  return /--[a-z-]+ is not offered: .*/.exec(message)?.[0] ?? escapeText(message);
+}
+
+function controlOf(
+  name: string,
+  flags: ImageFlags,
+  json: boolean,
+  { interrupt }: Habits,
+  dumps: DumpListener,
+  progress: ProgressDisplay | undefined,
+): OperationControl {
+  const { limitVirtualSize: virtualSize, limitTime: timeMs, limitCpu: cpuMs, limitIdle: idleMs } = flags;
+  return {
+    ...dumps.control,
+    signal: interrupt.signal,
+    sandbox: flags.sandbox,
+    limits: limitsOf({
+      ...(virtualSize === undefined ? {} : { virtualSize }),
+      ...(timeMs === undefined ? {} : { timeMs }),
+      ...(cpuMs === undefined ? {} : { cpuMs }),
+      ...(idleMs === undefined ? {} : { idleMs }),
+    }),
+    onProgress: progress?.update.bind(progress),
+    onWarning: (warning) => {
+      if (!json && flags.quiet !== true) process.stderr.write(`instar: ${name}: warning: ${warning}\n`);
+    },
+  };
+}
+
+async function display(flags: ImageFlags, shows: boolean): Promise<ProgressDisplay | undefined> {
+  if (!shows) return undefined;
+  const wanted = flags.progress === true && flags.quiet !== true;
+  return answerProgressRequests(wanted ? await (process.stderr.isTTY ? progressBar() : progressLines()) : undefined);
+}
+
+/** A command from its definition: options, signals, progress, dumps, limits and errors are the same for all. */
+export function defineCommand<F>(
+  definition: ImageCommand<F>,
+): (tokens: readonly string[], habits: Habits) => Promise<number> {
+  const { name } = definition;
+  return async (tokens, habits) => {
+    let dumps: DumpListener | undefined;
+    let progress: ProgressDisplay | undefined;
+    // Loaded here, so that the other commands do not wait for it.
+    const commander = await import('commander');
+    let json = tokens.includes('--json') || tokens.includes('--output=json');
+    try {
+      const command = parser(commander, definition).parse([...tokens], { from: 'user' });
+      const flags = command.opts<F & ImageFlags>();
+      json = flags.json === true || flags.output === 'json';
+      dumps = listenForDumps(name, flags);
+      progress = await display(flags, definition.showsProgress === true);
+      return await definition.run({
+        files: command.args,
+        flags,
+        json,
+        control: controlOf(name, flags, json, habits, dumps, progress),
+        pathPolicy: { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: flags.allowPath },
+        say: (line) => {
+          if (flags.quiet !== true) process.stdout.write(`${line}\n`);
+        },
+      });
+    } catch (error) {
+      if (error instanceof commander.CommanderError && error.exitCode === 0) return EXIT_CODES.OK;
+      progress?.close();
+      const interrupted = habits.interrupt.exitCode();
+      if (interrupted !== undefined) return interrupted;
+      if (isLostReader(error)) return EXIT_CODES.LOST_READER;
+      const isUsage = error instanceof commander.CommanderError;
+      const shown = isUsage ? new EngineError('INVALID_OPTION', `${usage(error)}; see instar ${name} --help`) : error;
+      printError(name, shown, json ? process.stdout : undefined);
+      return isUsage ? EXIT_CODES.FAILURE : (definition.failure?.(error) ?? EXIT_CODES.FAILURE);
+    } finally {
+      progress?.close();
+      await dumps?.dispose();
+    }
+  };
+}

@@ -1,0 +1,205 @@
+//! The map operation: what every range of a disk is made of, as records.
+
+use instar_abi::{
+    ChainConfig, Descriptor, MAP_RESULT_MAGIC, MapConfig, MapRecord, MapResult, device_role,
+    map_flag, opcode,
+};
+use instar_guest_runtime::{Window, WindowPool, put_result};
+use instar_image_formats::{DeviceIndex, ExtentKind, Format, Image, Located};
+
+use crate::commands::{SharedCommands, descriptor};
+use crate::error::{OperationError, ending};
+use crate::open_chain::output;
+use crate::setup::{Setup, config_bytes, internal};
+
+/// Bytes of records that are written at once.
+const RECORDS_WINDOW: usize = 1 << 18;
+
+/// Maps the disk, writes records to the output and leaves a MapResult.
+pub fn run(
+    config: &[u8],
+    chain: &ChainConfig,
+    commands: &SharedCommands,
+    windows: WindowPool,
+) -> u32 {
+    let mut result = MapResult::ZERO;
+    result.magic = MAP_RESULT_MAGIC;
+    let done = map(config, chain, commands, windows, &mut result);
+    let code;
+    (result.status, result.error, code) = ending(done, commands);
+    put_result(&result.to_bytes());
+    code
+}
+
+fn map(
+    config: &[u8],
+    chain_config: &ChainConfig,
+    commands: &SharedCommands,
+    mut windows: WindowPool,
+    result: &mut MapResult,
+) -> Result<(), OperationError> {
+    let config = MapConfig::from_bytes(config_bytes(config)?);
+    let mut setup = Setup::new(chain_config, commands, &mut windows)?;
+    let mut chain = setup.open(device_role::IMAGE)?;
+    let (device, entry) =
+        output(chain_config).ok_or_else(|| internal("no device is the output"))?;
+    let window = windows
+        .take(RECORDS_WINDOW)
+        .ok_or_else(|| internal("no window for records"))?;
+    let mut records = Records {
+        commands,
+        window,
+        device,
+        limit: entry.file_size,
+        used: 0,
+        written: 0,
+        pending: None,
+        count: 0,
+    };
+    let size = chain.virtual_size();
+    result.virtual_size = size;
+    let end = config.end.min(size);
+    let mut offset = config.start;
+    while offset < end {
+        let located = chain.locate(offset, end.saturating_sub(offset))?;
+        let raw = chain
+            .layers()
+            .get(located.depth)
+            .filter(|layer| located.present && layer.format() == Format::Raw)
+            .map(|layer| layer.device());
+        let seen = match raw {
+            Some(_) => setup.holes.see(located.extent)?,
+            None => located.extent,
+        };
+        let record = record_of(located, raw, seen.kind, seen.length);
+        records.push(record)?;
+        offset = offset.saturating_add(seen.length);
+    }
+    records.finish()?;
+    result.record_count = records.count;
+    Ok(())
+}
+
+/// The record of the beginning of an extent. In a raw file everything has its place, holes and what is missing of the last
+/// sector as well.
+fn record_of(
+    located: Located,
+    raw: Option<DeviceIndex>,
+    seen: ExtentKind,
+    length: u64,
+) -> MapRecord {
+    let mut record = MapRecord {
+        start: located.extent.start,
+        length,
+        depth: u32::try_from(located.depth).unwrap_or(u32::MAX),
+        ..MapRecord::ZERO
+    };
+    if located.present {
+        record.flags |= map_flag::PRESENT;
+    }
+    record.flags |= match seen {
+        ExtentKind::Zero | ExtentKind::Unallocated => map_flag::ZERO,
+        ExtentKind::Data { .. } => map_flag::DATA,
+        ExtentKind::Compressed { .. } => map_flag::DATA | map_flag::COMPRESSED,
+    };
+    let place = match (raw, seen) {
+        (Some(device), _) => Some((device, located.extent.start)),
+        (None, ExtentKind::Data { device, offset }) => Some((device, offset)),
+        (None, _) => None,
+    };
+    if let Some((device, offset)) = place {
+        (record.device, record.offset) = (device.0, offset);
+        record.flags |= map_flag::HAS_OFFSET;
+    }
+    record
+}
+
+/// Records on their way to the output.
+struct Records<'a> {
+    commands: &'a SharedCommands,
+    window: Window,
+    device: u32,
+    /// Bytes that the output may take.
+    limit: u64,
+    /// Bytes of the window that are filled.
+    used: usize,
+    /// Bytes that were written.
+    written: u64,
+    /// The last extent, which the next one may continue.
+    pending: Option<MapRecord>,
+    count: u64,
+}
+
+/// Whether a record goes on where another ends, in the file as well.
+fn continues(earlier: &MapRecord, later: &MapRecord) -> bool {
+    let in_file = earlier.flags & map_flag::HAS_OFFSET == 0
+        || earlier.offset.checked_add(earlier.length) == Some(later.offset);
+    earlier.flags == later.flags
+        && earlier.depth == later.depth
+        && earlier.device == later.device
+        && earlier.start.checked_add(earlier.length) == Some(later.start)
+        && in_file
+}
+
+impl Records<'_> {
+    fn push(&mut self, record: MapRecord) -> Result<(), OperationError> {
+        if let Some(pending) = &mut self.pending
+            && continues(pending, &record)
+        {
+            pending.length = pending.length.saturating_add(record.length);
+            return Ok(());
+        }
+        self.put()?;
+        self.pending = Some(record);
+        Ok(())
+    }
+
+    fn put(&mut self) -> Result<(), OperationError> {
+        let Some(record) = self.pending.take() else {
+            return Ok(());
+        };
+        if self.used.saturating_add(MapRecord::SIZE) > self.window.len() {
+            self.flush()?;
+        }
+        let end = self.used.saturating_add(MapRecord::SIZE);
+        let place = self
+            .window
+            .bytes_mut()
+            .get_mut(self.used..end)
+            .ok_or_else(|| internal("a record does not fit its window"))?;
+        place.copy_from_slice(&record.to_bytes());
+        self.used = end;
+        self.count = self.count.saturating_add(1);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), OperationError> {
+        let length = self.used as u64;
+        if length == 0 {
+            return Ok(());
+        }
+        if self.written.saturating_add(length) > self.limit {
+            let detail = "the disk has more extents than can be listed";
+            let kind = instar_abi::error_kind::OUTPUT_TOO_BIG;
+            return Err(OperationError::plain(kind, self.device, detail));
+        }
+        let write = Descriptor {
+            target_device: self.device,
+            target_offset: self.written,
+            length,
+            window: self.window.address(),
+            ..descriptor(opcode::WRITE)
+        };
+        let mut commands = self.commands.borrow_mut();
+        let ticket = commands.start(write);
+        commands.wait(ticket)?;
+        self.written = self.written.saturating_add(length);
+        self.used = 0;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), OperationError> {
+        self.put()?;
+        self.flush()
+    }
+}

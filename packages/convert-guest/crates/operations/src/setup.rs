@@ -1,0 +1,59 @@
+//! What every operation on images begins with.
+
+use alloc::rc::Rc;
+use core::cell::RefCell;
+
+use instar_abi::{ChainConfig, error_kind};
+use instar_guest_runtime::WindowPool;
+use instar_image_formats::Chain;
+
+use crate::commands::SharedCommands;
+use crate::convert::METADATA_WINDOW;
+use crate::error::OperationError;
+use crate::holes::Holes;
+use crate::open_chain::{GuestImage, Opener};
+
+/// A state that should not occur.
+pub fn internal(detail: &'static str) -> OperationError {
+    OperationError::plain(error_kind::INTERNAL, 0, detail)
+}
+
+/// The bytes of an operation's config struct.
+pub fn config_bytes<const SIZE: usize>(config: &[u8]) -> Result<&[u8; SIZE], OperationError> {
+    config
+        .first_chunk()
+        .ok_or_else(|| internal("the config page is too short"))
+}
+
+/// Chains of images and the holes of their files, open for one operation.
+pub struct Setup<'a> {
+    opener: Opener<'a>,
+    /// Where the files have holes.
+    pub holes: Holes<'a>,
+}
+
+impl<'a> Setup<'a> {
+    /// Takes the windows that reading metadata needs.
+    pub fn new(
+        chain: &'a ChainConfig,
+        commands: &'a SharedCommands,
+        windows: &mut WindowPool,
+    ) -> Result<Self, OperationError> {
+        let window = windows
+            .take(METADATA_WINDOW)
+            .ok_or_else(|| internal("no window for metadata"))?;
+        let holes = Holes::new(commands, chain, windows)
+            .ok_or_else(|| internal("no window for extents of files"))?;
+        let opener = Opener {
+            chain,
+            commands,
+            metadata_window: Rc::new(RefCell::new(window)),
+        };
+        Ok(Self { opener, holes })
+    }
+
+    /// Opens the image of a role with everything below it.
+    pub fn open(&self, role: u32) -> Result<Chain<GuestImage>, OperationError> {
+        self.opener.open_all(role)
+    }
+}

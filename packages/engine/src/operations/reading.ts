@@ -1,0 +1,31 @@
+import { openChain, type Chain } from '../chain.js';
+import { forcedFormat } from '../formats.js';
+import type { GuestContext } from '../guest.js';
+import { openInput } from '../input-file.js';
+import { IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
+
+/** How an image is opened for an operation that reads it. */
+export interface ReadOptions {
+  /** Format that is forced instead of a probe. */
+  readonly format?: string | undefined;
+  /** Which files the image may draw in (default: those of its own directory). */
+  readonly pathPolicy?: PathPolicy | undefined;
+  /** Read an image that another process has locked. */
+  readonly forceShare?: boolean | undefined;
+  /** Refuse an image that is not whole, in place of a warning. */
+  readonly strict?: boolean | undefined;
+}
+
+/**
+ * Opens an image with everything that it reads from.
+ * @throws EngineError
+ */
+export async function openForReading(file: string, options: ReadOptions, context: GuestContext): Promise<Chain> {
+  const format = forcedFormat(options.format, file);
+  const forceShare = options.forceShare === true;
+  const input = await openInput(file, forceShare);
+  const references = options.pathPolicy ?? IMAGE_DIRECTORY_ONLY;
+  const chain = await openChain(input, format, { references, forceShare, strict: options.strict === true }, context);
+  chain.doubts.forEach((doubt) => context.onWarning?.(doubt));
+  return chain;
+}
