@@ -14,7 +14,7 @@ import { doubtsOf } from './doubts.js';
 import { EngineError } from './errors.js';
 import { quoteName } from './escape.js';
 import { formatNumber } from './format-names.js';
-import { READABLE_FORMATS } from './formats.js';
+import { isReadable, listed, READABLE_FORMATS } from './formats.js';
 import { guestInfo, MAX_CHAIN_DEPTH, type GuestContext, type GuestDevice } from './guest.js';
 import { adoptInput, type InputFile } from './input-file.js';
 import { openReference, type PathPolicy, type Reference } from './path-policy.js';
@@ -185,10 +185,10 @@ function declaredFormat(info: ImageInfo, image: string): number {
   const stored = storedName(info.backing_format, info.backing_format_len, 'backing format', image);
   const name = PLAIN_BYTES.has(stored) ? 'raw' : stored;
   const number = formatNumber(name);
-  if (number === undefined || !(READABLE_FORMATS as readonly string[]).includes(name)) {
+  if (number === undefined || !isReadable(name)) {
     throw new EngineError(
       'UNSUPPORTED_FORMAT',
-      `declares the backing format ${quoteName(name)}; ${READABLE_FORMATS.join(' and ')} are read`,
+      `declares the backing format ${quoteName(name)}; ${listed(READABLE_FORMATS)} are read`,
       { file: image },
     );
   }

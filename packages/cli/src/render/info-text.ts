@@ -51,6 +51,9 @@ function fileLines(image: ImageDescription): string[] {
   ];
 }
 
+/** Formats of which qemu-img does not tell the size of their clusters. */
+const WITHOUT_CLUSTER_LINE: ReadonlySet<string> = new Set(['parallels']);
+
 /** An image for people, in the order and wording of `qemu-img info`. Text of the image is escaped. */
 export function infoText(image: ImageDescription): string {
   const { qcow2 } = image;
@@ -61,7 +64,8 @@ export function infoText(image: ImageDescription): string {
     `disk size: ${humanSize(image.actualSize)}`,
   ];
   if (image.encrypted) lines.push('encrypted: yes');
-  if (image.clusterSize !== undefined) lines.push(`cluster_size: ${image.clusterSize}`);
+  if (image.clusterSize !== undefined && !WITHOUT_CLUSTER_LINE.has(image.format))
+    lines.push(`cluster_size: ${image.clusterSize}`);
   if (image.dirty) lines.push('cleanly shut down: no');
   if (image.content?.name !== undefined) lines.push(`content: ${image.content.text}`);
   if (image.backingFilename !== undefined) {

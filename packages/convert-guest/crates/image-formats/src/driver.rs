@@ -77,6 +77,11 @@ macro_rules! drivers {
 drivers! {
     Raw => crate::raw;
     Qcow2 => crate::qcow2;
+    Vdi => crate::vdi;
+    Vpc => crate::vpc;
+    Qcow => crate::qcow;
+    Qed => crate::qed;
+    Parallels => crate::parallels;
 }
 
 fn unsupported(format: Format, device: DeviceIndex) -> FormatError {

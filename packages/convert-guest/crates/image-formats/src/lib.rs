@@ -22,6 +22,7 @@
 extern crate alloc;
 
 pub mod arith;
+mod blocks;
 pub mod chain;
 pub mod content;
 pub mod cursor;
@@ -31,10 +32,15 @@ pub mod error;
 pub mod extent;
 pub mod facts;
 pub mod metadata_cache;
+mod parallels;
 pub mod probe;
+mod qcow;
 pub mod qcow2;
+mod qed;
 pub mod raw;
 pub mod source;
+mod vdi;
+mod vpc;
 pub mod within;
 
 pub use chain::Chain;
