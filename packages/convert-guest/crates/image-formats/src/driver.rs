@@ -82,6 +82,7 @@ drivers! {
     Qcow => crate::qcow;
     Qed => crate::qed;
     Parallels => crate::parallels;
+    Bochs => crate::bochs;
 }
 
 fn unsupported(format: Format, device: DeviceIndex) -> FormatError {

@@ -23,6 +23,7 @@ extern crate alloc;
 
 pub mod arith;
 mod blocks;
+mod bochs;
 pub mod chain;
 pub mod content;
 pub mod cursor;
