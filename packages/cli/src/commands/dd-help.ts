@@ -18,7 +18,7 @@ Operands (mixed freely with options; of a repeated one the last counts):
 
 Options:
   -f, --format FMT         format of the input, which is then not probed: raw, qcow2, vdi, vpc, qcow, qed, parallels,
-                           or bochs
+                           bochs or cloop
   -O, --output-format FMT  format of the output: raw (default), qcow2
   -U, --force-share        read an image that another process has locked
   -p, --progress           show a progress bar on a terminal

@@ -83,6 +83,7 @@ drivers! {
     Qed => crate::qed;
     Parallels => crate::parallels;
     Bochs => crate::bochs;
+    Cloop => crate::cloop;
 }
 
 fn unsupported(format: Format, device: DeviceIndex) -> FormatError {

@@ -25,6 +25,7 @@ pub mod arith;
 mod blocks;
 mod bochs;
 pub mod chain;
+mod cloop;
 pub mod content;
 pub mod cursor;
 pub mod disk_image;

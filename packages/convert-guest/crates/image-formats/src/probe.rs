@@ -175,7 +175,6 @@ fn is_known(format: Format, ends: &Ends<'_>) -> bool {
         Format::Luks => {
             head.starts_with(b"LUKS\xba\xbe") && (has(head, 6, &[0, 1]) || has(head, 6, &[0, 2]))
         }
-        Format::Cloop => head.starts_with(b"#!/bin/sh\n#V2.0 Format\nmodprobe cloop"),
         Format::Dmg => trailer.starts_with(b"koly"),
         _ => false,
     }
