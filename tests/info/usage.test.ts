@@ -70,7 +70,7 @@ describe('the safety verdict', () => {
   it('of a plain image is safe, and --require-safe exits 0', (context) => {
     requireJudge(context, QEMU_IMG);
     const directory = workdir().write('in.raw', noise(512));
-    const formats = ['qcow2', 'vdi', 'vpc', 'qcow', 'qed', 'parallels'];
+    const formats = ['qcow2', 'vmdk', 'vdi', 'vpc', 'qcow', 'qed', 'parallels'];
     for (const format of formats) qemuImg('create', '-q', '-f', format, `image.${format}`, '1M').in(directory).must();
     for (const image of ['in.raw', ...formats.map((format) => `image.${format}`)]) {
       const { stdout } = instar('info', '--json', '--require-safe', image).in(directory).must();
@@ -97,7 +97,11 @@ describe('the safety verdict', () => {
   it.for<[file: string, make: string[][], check: string]>([
     ['backed.qcow2', [['create', '-q', '-f', 'qcow2', '-b', 'in.raw', '-F', 'raw', 'backed.qcow2']], 'backing-file'],
     ['split.qcow2', [['create', '-q', '-f', 'qcow2', '-o', 'data_file=d', 'split.qcow2', '1M']], 'data-file'],
-    ['image.vmdk', [['create', '-q', '-f', 'vmdk', 'image.vmdk', '1M']], 'known-format'],
+    [
+      'flat.vmdk',
+      [['create', '-q', '-f', 'vmdk', '-o', 'subformat=monolithicFlat', 'flat.vmdk', '1M']],
+      'extent-paths',
+    ],
     ['image.vhdx', [['create', '-q', '-f', 'vhdx', 'image.vhdx', '1M']], 'known-format'],
     [
       'encrypted.qcow2',

@@ -12,6 +12,8 @@ export interface ZooImage {
   readonly file: string;
   /** As qemu-img names it. */
   readonly format: string;
+  /** Its disk lies in files of which `info` alone opens none. */
+  readonly inSeveralFiles?: boolean;
   /** What is special about it. */
   readonly about: string;
   readonly build: (directory: Workdir) => void;
@@ -322,9 +324,33 @@ function foreignOverlay(format: string, file: string, ...options: string[]): Zoo
   };
 }
 
+/** A disk of VMware in several files. */
+function inFiles(file: string, subformat: string): ZooImage {
+  const image = foreign('vmdk', file, `vmdk, ${subformat}`, ODD, '-o', `subformat=${subformat}`);
+  return { ...image, inSeveralFiles: true };
+}
+
 const ODD = 5 * MIB + 512 * 3;
 
 const FOREIGN: readonly ZooImage[] = [
+  foreign('vmdk', 'default.vmdk', 'vmdk, monolithicSparse', ODD),
+  foreign('vmdk', 'zeroed-grains.vmdk', 'vmdk, with grains of zeros', ODD, '-o', 'zeroed_grain=on'),
+  foreign('vmdk', 'stream.vmdk', 'vmdk, streamOptimized', ODD, '-o', 'subformat=streamOptimized'),
+  inFiles('flat.vmdk', 'monolithicFlat'),
+  inFiles('split-flat.vmdk', 'twoGbMaxExtentFlat'),
+  inFiles('split-sparse.vmdk', 'twoGbMaxExtentSparse'),
+  {
+    file: 'over-link.vmdk',
+    format: 'vmdk',
+    about: 'vmdk, a link to a parent',
+    build(directory) {
+      const [base, file] = ['over-link.base.vmdk', 'over-link.vmdk'];
+      qemuImg('create', '-q', '-f', 'vmdk', base, '3M').in(directory).must();
+      writes(directory, base, 'write -P 0x76 0 2M');
+      qemuImg('create', '-q', '-f', 'vmdk', '-b', base, '-F', 'vmdk', file).in(directory).must();
+      writes(directory, file, 'write -P 0x77 100k 10k', 'write -P 0x78 2500k 64k');
+    },
+  },
   foreign('vdi', 'dynamic.vdi', 'vdi, dynamic', ODD),
   foreign('vdi', 'static.vdi', 'vdi, fixed', ODD, '-o', 'static=on'),
   foreign('vpc', 'dynamic.vhd', 'vpc, dynamic, sized by its geometry', ODD),

@@ -6,7 +6,18 @@ import { FORMAT_NAMES, formatNumber } from './format-names.js';
 const { PROBE } = IMAGE_FORMAT.values;
 
 /** Formats that can be read: those of the guest's table of drivers (`image-formats/src/driver.rs`). */
-export const READABLE_FORMATS = ['raw', 'qcow2', 'vdi', 'vpc', 'qcow', 'qed', 'parallels', 'bochs', 'cloop'] as const;
+export const READABLE_FORMATS = [
+  'raw',
+  'qcow2',
+  'vmdk',
+  'vdi',
+  'vpc',
+  'qcow',
+  'qed',
+  'parallels',
+  'bochs',
+  'cloop',
+] as const;
 /** Formats that can be written. */
 export const WRITABLE_FORMATS = ['raw', 'qcow2'] as const;
 /** A format that can be written. */

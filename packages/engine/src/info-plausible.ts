@@ -1,8 +1,10 @@
 import { MAX_SIZE } from '@instar/operands';
 import {
+  EXTENT_FILE_KIND,
   IMAGE_FORMAT,
   INFO_FLAG,
   INFO_MAX_BITMAPS,
+  INFO_MAX_EXTENT_FILES,
   INFO_MAX_SNAPSHOTS,
   INFO_RESULT_MAGIC,
   RAW_CONTENT,
@@ -70,7 +72,7 @@ export function isPlausible(result: ValueOf<typeof InfoResult>, forced: number):
 }
 
 /** Formats besides qcow2 whose images can name a backing file. */
-const BACKED: ReadonlySet<string> = new Set(['qcow', 'qed']);
+const BACKED: ReadonlySet<string> = new Set(['qcow', 'qed', 'vmdk']);
 
 /** What the readers of all formats besides raw and qcow2 leave: none of them knows snapshots, bitmaps or data files. */
 function isPlausibleOther(result: ValueOf<typeof InfoResult>, has: (flag: number) => boolean): boolean {
@@ -85,6 +87,20 @@ function isPlausibleOther(result: ValueOf<typeof InfoResult>, has: (flag: number
     result.snapshot_count === 0 &&
     result.bitmap_count === 0 &&
     result.refcount_bits === 0 &&
-    result.content === 0
+    result.content === 0 &&
+    (name === 'vmdk' ? hasPlausibleExtents(result) : result.extent_file_count === 0 && result.variant_len === 0)
+  );
+}
+
+/** The extents of a disk in several files add up to it. */
+function hasPlausibleExtents(result: ValueOf<typeof InfoResult>): boolean {
+  if (result.variant_len > result.variant.length || result.extent_file_count > INFO_MAX_EXTENT_FILES) return false;
+  const extents = result.extent_files.slice(0, result.extent_file_count);
+  return (
+    extents.length > 0 &&
+    extents.every(
+      ({ name, name_len, kind }) => name_len <= name.length && nameOf(EXTENT_FILE_KIND, kind) !== undefined,
+    ) &&
+    extents.reduce((sum, { virtual_size }) => sum + virtual_size, 0n) === result.virtual_size
   );
 }

@@ -42,6 +42,7 @@ mod qed;
 pub mod raw;
 pub mod source;
 mod vdi;
+mod vmdk;
 mod vpc;
 pub mod within;
 
@@ -51,7 +52,7 @@ pub use disk_image::{DiskImage, OpenOptions};
 pub use driver::FormatImage;
 pub use error::{ErrorKind, Expected, FormatError};
 pub use extent::{Codec, Extent, ExtentKind, Image};
-pub use facts::{Bitmap, Encryption, Facts, ListLimits, Snapshot};
+pub use facts::{Bitmap, Encryption, ExtentFile, ExtentFileKind, Facts, ListLimits, Snapshot};
 pub use probe::{Format, Probe, probe};
 pub use qcow2::Qcow2Image;
 pub use raw::RawImage;

@@ -168,9 +168,6 @@ fn claimants<'a>(ends: Ends<'a>) -> impl Iterator<Item = Format> + use<'a> {
 fn is_known(format: Format, ends: &Ends<'_>) -> bool {
     let Ends { head, trailer } = *ends;
     match format {
-        Format::Vmdk => {
-            head.starts_with(b"KDMV") || head.starts_with(b"COWD") || is_vmdk_descriptor(head)
-        }
         Format::Vhdx => head.starts_with(b"vhdxfile"),
         Format::Luks => {
             head.starts_with(b"LUKS\xba\xbe") && (has(head, 6, &[0, 1]) || has(head, 6, &[0, 2]))
@@ -190,16 +187,4 @@ pub(crate) fn qcow_version(head: &[u8]) -> Option<u32> {
     let (magic, rest) = head.split_first_chunk::<4>()?;
     let (version, _) = rest.split_first_chunk::<4>()?;
     (*magic == crate::qcow2::header::MAGIC.to_be_bytes()).then(|| u32::from_be_bytes(*version))
-}
-
-/// A VMDK descriptor is a text: comment lines and blank ones, then its version. QEMU goes by the
-/// version line, others by the first comment; either is a claim.
-fn is_vmdk_descriptor(head: &[u8]) -> bool {
-    if head.starts_with(b"# Disk DescriptorFile") {
-        return true;
-    }
-    head.split(|byte| *byte == b'\n')
-        .map(<[u8]>::trim_ascii)
-        .find(|line| !line.is_empty() && !line.starts_with(b"#"))
-        .is_some_and(|line| [&b"version=1"[..], b"version=2", b"version=3"].contains(&line))
 }

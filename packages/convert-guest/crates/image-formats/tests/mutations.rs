@@ -15,6 +15,9 @@ const IMAGES: &[(Format, &str)] = &[
     (Format::Vpc, "-o subformat=fixed"),
     (Format::Qcow, ""),
     (Format::Qed, "-o cluster_size=4k,table_size=2"),
+    (Format::Vmdk, ""),
+    (Format::Vmdk, "-o zeroed_grain=on"),
+    (Format::Vmdk, "-o subformat=streamOptimized"),
     (Format::Parallels, "-o cluster_size=64k"),
 ];
 
@@ -63,9 +66,9 @@ fn no_change_of_a_number_makes_a_reader_break_its_promises() {
         let name = format.name();
         judge.img(&format!("create -q -f {name} {options} image 1M"));
         let writes = [
-            "write -P 7 0 4k",
-            "write -P 8 300k 70k",
-            "write -P 9 1020k 4k",
+            "write -P 7 0 64k",
+            "write -P 8 256k 128k",
+            "write -P 9 960k 64k",
         ];
         judge.io(&format!("-f {name}"), "image", &writes.map(str::to_owned));
         let good = workdir.read("image");

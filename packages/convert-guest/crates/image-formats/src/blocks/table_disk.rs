@@ -158,4 +158,12 @@ impl<S: ByteSource, L: Layout> FormatImage for TableDisk<S, L> {
     fn backing_name(&self) -> Option<&[u8]> {
         self.facts.backing_file.as_deref()
     }
+
+    fn content_id(&self) -> Option<u32> {
+        self.facts.content_id
+    }
+
+    fn parent_content_id(&self) -> Option<u32> {
+        self.facts.parent_content_id
+    }
 }

@@ -173,6 +173,14 @@ pub fn open_chain_with(
             let format = format.map(|name| Format::from_name(&name).unwrap());
             next = Some((directory.join(text(name)), format));
         }
+        let names = facts.extent_files.iter().map(|extent| &extent.name);
+        for (number, name) in names.filter(|name| !name.is_empty()).enumerate() {
+            let file = fs::File::open(directory.join(text(name.clone()))).unwrap();
+            let source = FileSource::new(file.try_clone().unwrap()).unwrap();
+            let device = DeviceIndex(files.len() as u32);
+            files.push(file);
+            image.attach_extent(number, device, Box::new(source))?;
+        }
         if let Some(name) = facts.data_file.filter(|_| facts.has_data_file) {
             let file = fs::File::open(directory.join(text(name))).unwrap();
             let size = file.metadata().unwrap().len();
