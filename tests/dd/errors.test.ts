@@ -38,7 +38,11 @@ const FAILURES: readonly (readonly [
   ['PATH_REFUSED', ['if=x', 'of=out'], (d) => d.write('x', new Qcow2Builder().backing('/etc/passwd', 'raw').bytes)],
   ['CHAIN_LOOP', ['if=x', 'of=out'], (d) => d.write('x', new Qcow2Builder().backing('x', 'qcow2').bytes)],
   ['IMAGE_NOT_THIS_FORMAT', ['-f', 'qcow2', 'if=in.raw', 'of=out']],
-  ['IMAGE_UNSUPPORTED_FORMAT', ['if=x', 'of=out'], (d) => d.write('x', 'KDMV'.padEnd(600, '\u0001'))],
+  [
+    'IMAGE_UNSUPPORTED_FORMAT',
+    ['if=x', 'of=out'],
+    (d) => d.write('x', Buffer.from('LUKS\xba\xbe\0\x01'.padEnd(600, '\u0001'), 'latin1')),
+  ],
   ['IMAGE_AMBIGUOUS_FORMAT', ['if=x', 'of=out'], (d) => d.write('x', new Qcow2Builder().iso9660().bytes)],
   ['IMAGE_UNSUPPORTED_VERSION', ['if=x', 'of=out'], (d) => d.write('x', new Qcow2Builder().u32(AT.VERSION, 4).bytes)],
   ['IMAGE_UNKNOWN_FEATURE', ['if=x', 'of=out'], (d) => d.write('x', new Qcow2Builder().unknownFeature(9, 'f').bytes)],

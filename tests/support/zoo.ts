@@ -10,7 +10,10 @@ const MIB = 1024 * KIB;
 export interface ZooImage {
   /** Name of the file; the image is read with its directory as the current one. */
   readonly file: string;
-  readonly format: 'raw' | 'qcow2';
+  /** As qemu-img names it. */
+  readonly format: string;
+  /** Its disk lies in files of which `info` alone opens none. */
+  readonly inSeveralFiles?: boolean;
   /** What is special about it. */
   readonly about: string;
   readonly build: (directory: Workdir) => void;
@@ -288,5 +291,90 @@ const CHAINS: readonly ZooImage[] = [
   }),
 ];
 
+/** An image of another format with data, holes and repetition, by way of qemu-img convert. */
+function foreign(format: string, file: string, about: string, length: number, ...options: string[]): ZooImage {
+  return {
+    file,
+    format,
+    about,
+    build(directory) {
+      const source = `${file}.source`;
+      directory.write(source, mixed(length, length));
+      qemuImg('convert', '-f', 'raw', '-O', format, ...options, source, file)
+        .in(directory)
+        .must();
+    },
+  };
+}
+
+/** An overlay of another format over a raw image. */
+function foreignOverlay(format: string, file: string, ...options: string[]): ZooImage {
+  return {
+    file,
+    format,
+    about: `${format}, overlay over a raw image`,
+    build(directory) {
+      const base = `${file}.base`;
+      directory.write(base, mixed(MIB, 11));
+      qemuImg('create', '-q', '-f', format, '-b', base, '-F', 'raw', ...options, file)
+        .in(directory)
+        .must();
+      writes(directory, file, 'write -P 0x71 100k 10k', 'write -z 256k 64k', 'write -P 0x72 1000k 1k');
+    },
+  };
+}
+
+/** A disk of VMware in several files. */
+function inFiles(file: string, subformat: string): ZooImage {
+  const image = foreign('vmdk', file, `vmdk, ${subformat}`, ODD, '-o', `subformat=${subformat}`);
+  return { ...image, inSeveralFiles: true };
+}
+
+const ODD = 5 * MIB + 512 * 3;
+
+const FOREIGN: readonly ZooImage[] = [
+  foreign('vmdk', 'default.vmdk', 'vmdk, monolithicSparse', ODD),
+  foreign('vmdk', 'zeroed-grains.vmdk', 'vmdk, with grains of zeros', ODD, '-o', 'zeroed_grain=on'),
+  foreign('vmdk', 'stream.vmdk', 'vmdk, streamOptimized', ODD, '-o', 'subformat=streamOptimized'),
+  inFiles('flat.vmdk', 'monolithicFlat'),
+  inFiles('split-flat.vmdk', 'twoGbMaxExtentFlat'),
+  inFiles('split-sparse.vmdk', 'twoGbMaxExtentSparse'),
+  {
+    file: 'over-link.vmdk',
+    format: 'vmdk',
+    about: 'vmdk, a link to a parent',
+    build(directory) {
+      const [base, file] = ['over-link.base.vmdk', 'over-link.vmdk'];
+      qemuImg('create', '-q', '-f', 'vmdk', base, '3M').in(directory).must();
+      writes(directory, base, 'write -P 0x76 0 2M');
+      qemuImg('create', '-q', '-f', 'vmdk', '-b', base, '-F', 'vmdk', file).in(directory).must();
+      writes(directory, file, 'write -P 0x77 100k 10k', 'write -P 0x78 2500k 64k');
+    },
+  },
+  foreign('vdi', 'dynamic.vdi', 'vdi, dynamic', ODD),
+  foreign('vdi', 'static.vdi', 'vdi, fixed', ODD, '-o', 'static=on'),
+  foreign('vpc', 'dynamic.vhd', 'vpc, dynamic, sized by its geometry', ODD),
+  foreign('vpc', 'exact.vhd', 'vpc, dynamic, sized exactly', ODD, '-o', 'force_size=on'),
+  foreign('vpc', 'fixed.vhd', 'vpc, fixed', ODD, '-o', 'subformat=fixed'),
+  foreign('vpc', 'fixed-exact.vhd', 'vpc, fixed, sized exactly', ODD, '-o', 'subformat=fixed,force_size=on'),
+  foreign('qcow', 'old.qcow', 'qcow, version 1', ODD),
+  {
+    file: 'old-compressed.qcow',
+    format: 'qcow',
+    about: 'qcow, version 1, with compressed clusters',
+    build(directory) {
+      const file = 'old-compressed.qcow';
+      qemuImg('create', '-q', '-f', 'qcow', file, '1M').in(directory).must();
+      writes(directory, file, 'write -c -P 0x73 64k 4k', 'write -c -P 0x74 68k 4k', 'write -P 0x75 200k 100k');
+    },
+  },
+  foreignOverlay('qcow', 'over-raw.qcow'),
+  foreign('qed', 'default.qed', 'qed', ODD),
+  foreign('qed', 'small.qed', 'qed, clusters of 4 KiB', ODD, '-o', 'cluster_size=4k,table_size=2'),
+  foreignOverlay('qed', 'over-raw.qed'),
+  foreign('parallels', 'default.parallels', 'parallels', ODD),
+  foreign('parallels', 'small.parallels', 'parallels, clusters of 64 KiB', ODD, '-o', 'cluster_size=64k'),
+];
+
 /** Every kind of image that is read. */
-export const ZOO: readonly ZooImage[] = [...RAW, ...QCOW2, ...CHAINS];
+export const ZOO: readonly ZooImage[] = [...RAW, ...QCOW2, ...CHAINS, ...FOREIGN];

@@ -2,6 +2,7 @@ import { closeFile } from '@instar/host-files';
 import { requireVirtualSize } from './size-limits.js';
 import { roundUpToSector } from '@instar/operands';
 import {
+  CHAIN_MAX_DEVICES,
   DEVICE_FLAG,
   DEVICE_ROLE,
   IMAGE_FORMAT,
@@ -14,7 +15,8 @@ import { doubtsOf } from './doubts.js';
 import { EngineError } from './errors.js';
 import { quoteName } from './escape.js';
 import { formatNumber } from './format-names.js';
-import { READABLE_FORMATS } from './formats.js';
+import { checkFlatExtent, extentsInFiles } from './extent-files.js';
+import { isReadable, listed, READABLE_FORMATS } from './formats.js';
 import { guestInfo, MAX_CHAIN_DEPTH, type GuestContext, type GuestDevice } from './guest.js';
 import { adoptInput, type InputFile } from './input-file.js';
 import { openReference, type PathPolicy, type Reference } from './path-policy.js';
@@ -32,6 +34,8 @@ export interface Layer {
   /** Somebody said what format it has: the caller, or the image above it. */
   readonly declared: boolean;
   readonly dataFile: InputFile | undefined;
+  /** Files that hold parts of its disk, in the order of the disk. */
+  readonly extentFiles: readonly InputFile[];
 }
 
 /** An image with everything that it reads from, all files open. */
@@ -85,6 +89,10 @@ export function inputDevice(file: InputFile, role: number, format: number, paren
   };
 }
 
+function extentDevice(file: InputFile, parent: number): GuestDevice {
+  return inputDevice(file, DEVICE_ROLE.values.EXTENT, IMAGE_FORMAT.values.PROBE, parent);
+}
+
 /** A file that was declared raw has no structure, so there is nothing to ask the guest. */
 function rawInfo(file: InputFile): ImageInfo {
   return { ...InfoResult.zero(), format: IMAGE_FORMAT.values.RAW, virtual_size: roundUpToSector(file.size) };
@@ -117,15 +125,43 @@ export async function openChain(
     return { reference, file, beside: scope === 'beside' };
   };
 
+  const addExtents = async (file: InputFile, info: ImageInfo): Promise<readonly InputFile[]> => {
+    const opened = new Map<string, InputFile>();
+    const extents: InputFile[] = [];
+    for (const record of extentsInFiles(info)) {
+      const name = storedName(record.name, record.name_len, 'extent file', file.path);
+      let extent = opened.get(name);
+      if (extent === undefined) {
+        const added = await addReference({ role: 'extent file', name, image: file.path });
+        refuseLoop(files, added.file);
+        checkFlatExtent(added, record);
+        extent = added.file;
+        opened.set(name, extent);
+      }
+      extents.push(extent);
+    }
+    return extents;
+  };
+
   const addLayer = async (file: InputFile, declared: number, parent: number): Promise<Layer> => {
     const role = parent === NO_PARENT ? DEVICE_ROLE.values.IMAGE : DEVICE_ROLE.values.BACKING;
-    const info =
-      declared === IMAGE_FORMAT.values.RAW
-        ? rawInfo(file)
-        : await guestInfo([inputDevice(file, DEVICE_ROLE.values.IMAGE, declared, NO_PARENT)], context);
+    const own = inputDevice(file, DEVICE_ROLE.values.IMAGE, declared, NO_PARENT);
+    let info = declared === IMAGE_FORMAT.values.RAW ? rawInfo(file) : await guestInfo([own], context);
     requireVirtualSize(info.virtual_size, context.limits, file.path);
+    const extentFiles = await addExtents(file, info);
+    if (extentFiles.length > 0) {
+      // Only with its extents open can the image be looked at as a whole.
+      info = await guestInfo([own, ...extentFiles.map((extent) => extentDevice(extent, 0))], context);
+      requireVirtualSize(info.virtual_size, context.limits, file.path);
+    }
     const device = devices.length;
     devices.push(inputDevice(file, role, info.format, parent));
+    devices.push(...extentFiles.map((extent) => extentDevice(extent, device)));
+    if (devices.length >= CHAIN_MAX_DEVICES) {
+      throw new EngineError('CHAIN_TOO_DEEP', `its chain has more than ${CHAIN_MAX_DEVICES - 1} files`, {
+        file: top.path,
+      });
+    }
     let dataFile: InputFile | undefined;
     if ((info.flags & INFO_FLAG.values.DATA_FILE) !== 0) {
       if (info.data_file_len === 0) {
@@ -140,7 +176,7 @@ export async function openChain(
     }
     const isDeclared = declared !== IMAGE_FORMAT.values.PROBE;
     doubts.push(...doubtsOf(file, info, isDeclared, strict));
-    const layer = { file, info, device, declared: isDeclared, dataFile };
+    const layer = { file, info, device, declared: isDeclared, dataFile, extentFiles };
     layers.push(layer);
     return layer;
   };
@@ -185,10 +221,10 @@ function declaredFormat(info: ImageInfo, image: string): number {
   const stored = storedName(info.backing_format, info.backing_format_len, 'backing format', image);
   const name = PLAIN_BYTES.has(stored) ? 'raw' : stored;
   const number = formatNumber(name);
-  if (number === undefined || !(READABLE_FORMATS as readonly string[]).includes(name)) {
+  if (number === undefined || !isReadable(name)) {
     throw new EngineError(
       'UNSUPPORTED_FORMAT',
-      `declares the backing format ${quoteName(name)}; ${READABLE_FORMATS.join(' and ')} are read`,
+      `declares the backing format ${quoteName(name)}; ${listed(READABLE_FORMATS)} are read`,
       { file: image },
     );
   }

@@ -5,8 +5,19 @@ import { FORMAT_NAMES, formatNumber } from './format-names.js';
 
 const { PROBE } = IMAGE_FORMAT.values;
 
-/** Formats that can be read. */
-export const READABLE_FORMATS = ['raw', 'qcow2'] as const;
+/** Formats that can be read: those of the guest's table of drivers (`image-formats/src/driver.rs`). */
+export const READABLE_FORMATS = [
+  'raw',
+  'qcow2',
+  'vmdk',
+  'vdi',
+  'vpc',
+  'qcow',
+  'qed',
+  'parallels',
+  'bochs',
+  'cloop',
+] as const;
 /** Formats that can be written. */
 export const WRITABLE_FORMATS = ['raw', 'qcow2'] as const;
 /** A format that can be written. */
@@ -22,10 +33,10 @@ export function forcedFormat(name: string | undefined, file: string): number {
   if (number === undefined) {
     throw new EngineError('UNSUPPORTED_FORMAT', `unknown format '${escapeText(name)}'; known are ${known()}`, { file });
   }
-  if (!(READABLE_FORMATS as readonly string[]).includes(name)) {
+  if (!isReadable(name)) {
     throw new EngineError(
       'UNSUPPORTED_FORMAT',
-      `images of format ${name} are not read yet; ${READABLE_FORMATS.join(' and ')} are`,
+      `images of format ${name} are not read yet; ${listed(READABLE_FORMATS)} are`,
       { file },
     );
   }
@@ -46,11 +57,21 @@ export function outputFormat(name: string, file: string): number {
   if (!(WRITABLE_FORMATS as readonly string[]).includes(name)) {
     throw new EngineError(
       'UNSUPPORTED_FORMAT',
-      `images of format ${name} are not written yet; ${WRITABLE_FORMATS.join(' and ')} are`,
+      `images of format ${name} are not written yet; ${listed(WRITABLE_FORMATS)} are`,
       { file },
     );
   }
   return number;
+}
+
+/** Names in a sentence: `a, b and c`. */
+export function listed(names: readonly string[]): string {
+  return [names.slice(0, -1).join(', '), ...names.slice(-1)].filter((part) => part !== '').join(' and ');
+}
+
+/** Whether images of a format can be read. */
+export function isReadable(name: string): boolean {
+  return (READABLE_FORMATS as readonly string[]).includes(name);
 }
 
 function known(): string {

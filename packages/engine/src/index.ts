@@ -19,6 +19,8 @@ export type { MapOptions, MappedExtent } from './operations/map.js';
 export { MEASURABLE_FORMATS, measure, measureSize } from './operations/measure.js';
 export type { MeasureOptions, Measurement, MeasureTarget } from './operations/measure.js';
 export type { ReadOptions } from './operations/reading.js';
+export type { Bitmap, ImageDescription, InfoOptions, Inspection, Qcow2Details, Snapshot, VmdkDetails } from './info.js';
+export type { ImageExtent } from './extent-files.js';
 export { IMAGE_DIRECTORY_ONLY, NO_REFERENCES } from './path-policy.js';
 export type { PathPolicy } from './path-policy.js';
 export type { RawContent, RawContentName } from './content.js';

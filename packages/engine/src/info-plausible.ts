@@ -1,8 +1,10 @@
 import { MAX_SIZE } from '@instar/operands';
 import {
+  EXTENT_FILE_KIND,
   IMAGE_FORMAT,
   INFO_FLAG,
   INFO_MAX_BITMAPS,
+  INFO_MAX_EXTENT_FILES,
   INFO_MAX_SNAPSHOTS,
   INFO_RESULT_MAGIC,
   RAW_CONTENT,
@@ -11,6 +13,8 @@ import {
   type InfoResult,
   type ValueOf,
 } from '@instar/shared-abi';
+import { formatName } from './format-names.js';
+import { isReadable } from './formats.js';
 
 const KNOWN_FLAGS = Object.values(INFO_FLAG.values).reduce((all, flag) => all | flag, 0);
 /** Values that the reader of qcow2 lets through (qcow2.txt, "Header"). */
@@ -56,13 +60,47 @@ export function isPlausible(result: ValueOf<typeof InfoResult>, forced: number):
     const foreign = [BACKING_FILE, DATA_FILE, DATA_FILE_RAW, ENCRYPTED, CORRUPT, DIRTY, EXTENDED_L2, TABLE_FAULT];
     return !foreign.some(has) && result.snapshot_count === 0 && result.bitmap_count === 0;
   }
+  if (result.format !== QCOW2) return isPlausibleOther(result, has);
   return (
-    result.format === QCOW2 &&
     (result.version === 2 || result.version === 3) &&
     isPowerOfTwo(result.cluster_size, LEAST_CLUSTER, MOST_CLUSTER) &&
     isPowerOfTwo(result.refcount_bits, 1, MOST_REFCOUNT_BITS) &&
     result.compression_type <= 1 &&
     result.crypt_method <= 2 &&
     has(F.ENCRYPTED) === (result.crypt_method !== 0)
+  );
+}
+
+/** Formats besides qcow2 whose images can name a backing file. */
+const BACKED: ReadonlySet<string> = new Set(['qcow', 'qed', 'vmdk']);
+
+/** What the readers of all formats besides raw and qcow2 leave: none of them knows snapshots, bitmaps or data files. */
+function isPlausibleOther(result: ValueOf<typeof InfoResult>, has: (flag: number) => boolean): boolean {
+  const { BACKING_FILE, DATA_FILE, DATA_FILE_RAW, ENCRYPTED, CORRUPT, EXTENDED_L2, LAZY_REFCOUNTS } = INFO_FLAG.values;
+  const name = formatName(result.format);
+  return (
+    isReadable(name) &&
+    ![DATA_FILE, DATA_FILE_RAW, CORRUPT, EXTENDED_L2, LAZY_REFCOUNTS].some(has) &&
+    (BACKED.has(name) || !has(BACKING_FILE)) &&
+    has(ENCRYPTED) === (result.crypt_method !== 0) &&
+    (result.crypt_method === 0 || name === 'qcow') &&
+    result.snapshot_count === 0 &&
+    result.bitmap_count === 0 &&
+    result.refcount_bits === 0 &&
+    result.content === 0 &&
+    (name === 'vmdk' ? hasPlausibleExtents(result) : result.extent_file_count === 0 && result.variant_len === 0)
+  );
+}
+
+/** The extents of a disk in several files add up to it. */
+function hasPlausibleExtents(result: ValueOf<typeof InfoResult>): boolean {
+  if (result.variant_len > result.variant.length || result.extent_file_count > INFO_MAX_EXTENT_FILES) return false;
+  const extents = result.extent_files.slice(0, result.extent_file_count);
+  return (
+    extents.length > 0 &&
+    extents.every(
+      ({ name, name_len, kind }) => name_len <= name.length && nameOf(EXTENT_FILE_KIND, kind) !== undefined,
+    ) &&
+    extents.reduce((sum, { virtual_size }) => sum + virtual_size, 0n) === result.virtual_size
   );
 }

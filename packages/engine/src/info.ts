@@ -12,6 +12,7 @@ import { inputDevice, openChain, type ImageInfo, type Layer } from './chain.js';
 import { contentOf, type RawContent } from './content.js';
 import { doubtsOf } from './doubts.js';
 import { EngineError } from './errors.js';
+import { describeExtents, type ImageExtent } from './extent-files.js';
 import { formatName } from './format-names.js';
 import { forcedFormat } from './formats.js';
 import { guestInfo, type GuestContext } from './guest.js';
@@ -59,6 +60,17 @@ export interface Qcow2Details {
   readonly bitmaps: readonly Bitmap[];
 }
 
+/** What is special to vmdk. */
+export interface VmdkDetails {
+  /** Number that changes with the content. */
+  readonly contentId: number;
+  /** That number of the parent when the image was made; 0xffffffff without a parent. */
+  readonly parentContentId: number;
+  /** `monolithicSparse`, `twoGbMaxExtentFlat`, …, as stored. */
+  readonly createType: string;
+  readonly extents: readonly ImageExtent[];
+}
+
 /** What an image says of itself. Text comes from the image: escape it before it is shown. */
 export interface ImageDescription {
   readonly filename: string;
@@ -67,7 +79,7 @@ export interface ImageDescription {
   readonly virtualSize: bigint;
   /** Length of the file (bytes). */
   readonly fileLength: bigint;
-  /** Bytes that the file takes on its file system. */
+  /** Bytes that the file takes on its file system, with the extent files that were opened. */
   readonly actualSize: bigint;
   /** Bytes; undefined where the format has no clusters. */
   readonly clusterSize: number | undefined;
@@ -79,6 +91,7 @@ export interface ImageDescription {
   readonly backingFormat: string | undefined;
   readonly snapshots: readonly Snapshot[];
   readonly qcow2: Qcow2Details | undefined;
+  readonly vmdk: VmdkDetails | undefined;
   /** A raw image that holds an ISO 9660 file system. */
   readonly iso9660: boolean;
   /** What a raw image was recognised by; undefined for other formats. */
@@ -141,7 +154,19 @@ function qcow2Details(info: ImageInfo): Qcow2Details {
   };
 }
 
-function describe(file: InputFile, info: ImageInfo, sandbox: Sandbox, declared: boolean): ImageDescription {
+function vmdkDetails(file: InputFile, info: ImageInfo, extentFiles: readonly InputFile[]): VmdkDetails {
+  return {
+    contentId: info.content_id,
+    parentContentId: info.parent_content_id,
+    createType: text(info.variant, info.variant_len),
+    extents: describeExtents(file, info, extentFiles),
+  };
+}
+
+function describe(
+  { file, info, declared, extentFiles }: Pick<Layer, 'file' | 'info' | 'declared' | 'extentFiles'>,
+  sandbox: Sandbox,
+): ImageDescription {
   const has = (flag: number): boolean => (info.flags & flag) !== 0;
   const F = INFO_FLAG.values;
   const format = formatName(info.format);
@@ -151,7 +176,7 @@ function describe(file: InputFile, info: ImageInfo, sandbox: Sandbox, declared: 
     format,
     virtualSize: info.virtual_size,
     fileLength: file.size,
-    actualSize: file.allocated,
+    actualSize: extentFiles.reduce((sum, { allocated }) => sum + allocated, file.allocated),
     clusterSize: info.cluster_size === 0 ? undefined : info.cluster_size,
     encrypted: has(F.ENCRYPTED),
     dirty: has(F.DIRTY),
@@ -160,6 +185,7 @@ function describe(file: InputFile, info: ImageInfo, sandbox: Sandbox, declared: 
     backingFormat: info.backing_format_len === 0 ? undefined : text(info.backing_format, info.backing_format_len),
     snapshots: info.snapshots.slice(0, info.snapshot_count).map(snapshot),
     qcow2: format === 'qcow2' ? qcow2Details(info) : undefined,
+    vmdk: format === 'vmdk' ? vmdkDetails(file, info, extentFiles) : undefined,
     iso9660: has(F.ISO_HINT),
     content: format === 'raw' ? contentOf(info.content) : undefined,
     safety: judge(info, { format, declared, size: file.size }),
@@ -199,7 +225,7 @@ export async function info(
       requireVirtualSize(found.virtual_size, context.limits, file);
       const declared = format !== IMAGE_FORMAT.values.PROBE;
       doubtsOf(input, found, declared, options.strict === true).forEach((doubt) => control.onWarning?.(doubt));
-      return [describe(input, found, context.sandbox.kind, declared)];
+      return [describe({ file: input, info: found, declared, extentFiles: [] }, context.sandbox.kind)];
     } finally {
       await closeFile(input.fd);
     }
@@ -207,9 +233,7 @@ export async function info(
   const policy = { references: options.backingChain, forceShare, strict: options.strict === true };
   const chain = await openChain(input, format, policy, context);
   try {
-    const [first, ...rest] = chain.layers.map((layer: Layer) =>
-      describe(layer.file, layer.info, context.sandbox.kind, layer.declared),
-    );
+    const [first, ...rest] = chain.layers.map((layer: Layer) => describe(layer, context.sandbox.kind));
     if (first === undefined) throw new RangeError('a chain has at least one layer');
     chain.doubts.forEach((doubt) => control.onWarning?.(doubt));
     return [first, ...rest];

@@ -3,6 +3,7 @@ import type { ImageInfo } from './chain.js';
 import { contentOf } from './content.js';
 import type { EngineError } from './errors.js';
 import { escapeText, quoteName } from './escape.js';
+import { extentsInFiles } from './extent-files.js';
 
 /** Name of a safety check. Stable; new ones append. */
 export type SafetyCheckName =
@@ -113,6 +114,8 @@ export function judge(info: ImageInfo, file: JudgedFile): SafetyVerdict {
   const F = INFO_FLAG.values;
   const backing = quoteName(decoder.decode(info.backing_file.subarray(0, info.backing_file_len)));
   const data = quoteName(decoder.decode(info.data_file.subarray(0, info.data_file_len)));
+  const extents = extentsInFiles(info);
+  const firstExtent = decoder.decode(extents[0]?.name.subarray(0, extents[0].name_len));
   const fault = escapeText(decoder.decode(info.error.detail.subarray(0, info.error.detail_len)));
   const check = (name: SafetyCheckName, bad: boolean, evidence: string, fine: string): SafetyCheck =>
     finding(name, bad ? 'fail' : 'pass', bad ? evidence : fine);
@@ -128,8 +131,13 @@ export function judge(info: ImageInfo, file: JudgedFile): SafetyVerdict {
     check('unknown-features', has(F.UNKNOWN_FEATURES), 'unknown features', 'only known incompatible features'),
     check('backing-file', has(F.BACKING_FILE), `names the backing file ${backing}`, 'names no backing file'),
     check('data-file', has(F.DATA_FILE), `names the external data file ${data}`, 'names no external data file'),
-    check('extent-paths', false, '', 'the format has no extent files'),
-    check('descriptor-size', false, '', 'the format has no text descriptor'),
+    check(
+      'extent-paths',
+      extents.length > 0,
+      `names extent files (${extents.length}), the first is ${quoteName(firstExtent)}`,
+      'names no extent files',
+    ),
+    check('descriptor-size', false, '', 'no text descriptor, or one of less than 1 MiB'),
     check('encrypted', has(F.ENCRYPTED), 'is encrypted, so its content cannot be judged', 'is not encrypted'),
     check('corrupt-bit', has(F.CORRUPT), 'is marked as corrupt', 'is not marked as corrupt'),
     check('dirty-bit', has(F.DIRTY), 'was not closed properly', 'was closed properly'),

@@ -4,6 +4,7 @@ import {
   IMAGE_DIRECTORY_ONLY,
   info,
   inspect,
+  READABLE_FORMATS,
   type ImageDescription,
   type InfoOptions,
   type OperationControl,
@@ -78,7 +79,7 @@ function parser(commander: Commander): Command {
   return new commander.Command('instar info')
     .description('Says what an image is, without trusting it: the image is parsed inside a sandbox only.')
     .argument('<file>', 'the image')
-    .option('-f, --format <fmt>', 'format of the image: raw, qcow2; it is then not probed')
+    .option('-f, --format <fmt>', `format of the image: ${READABLE_FORMATS.join(', ')}; it is then not probed`)
     .option('--output <kind>', 'human or json', oneOf(['human', 'json'] as const), 'human')
     .option('--json', 'the same as --output=json')
     .option('--backing-chain', 'describe the backing images as well')

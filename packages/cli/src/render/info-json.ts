@@ -1,23 +1,30 @@
 import type { ImageDescription } from '@instar/engine';
 import { roundUpToSector } from '@instar/operands';
+import { openedExtents, ownSize } from './info-extents.js';
+
+function child(name: string, filename: string, length: bigint, actualSize: bigint): object {
+  return {
+    name,
+    info: {
+      children: [],
+      'virtual-size': roundUpToSector(length),
+      filename,
+      format: 'file',
+      'actual-size': actualSize,
+      'format-specific': { type: 'file', data: {} },
+      'dirty-flag': false,
+    },
+  };
+}
 
 /** An image with the field names of `qemu-img info --output=json`, and what is ours under `instar`. */
 export function infoRecord(image: ImageDescription): object {
-  const { qcow2 } = image;
+  const { qcow2, vmdk } = image;
+  const extentFiles = openedExtents(image);
   return {
     children: [
-      {
-        name: 'file',
-        info: {
-          children: [],
-          'virtual-size': roundUpToSector(image.fileLength),
-          filename: image.filename,
-          format: 'file',
-          'actual-size': image.actualSize,
-          'format-specific': { type: 'file', data: {} },
-          'dirty-flag': false,
-        },
-      },
+      ...extentFiles.map(({ number, file }) => child(`extents.${number}`, file.path, file.length, file.actualSize)),
+      child('file', image.filename, image.fileLength, ownSize(image)),
     ],
     ...(image.snapshots.length === 0
       ? {}
@@ -64,6 +71,25 @@ export function infoRecord(image: ImageDescription): object {
                 : { 'data-file': qcow2.dataFile, 'data-file-raw': qcow2.dataFileRaw }),
               ...(qcow2.compat === '0.10' ? {} : { corrupt: qcow2.corrupt }),
               ...(qcow2.compat === '0.10' ? {} : { 'extended-l2': qcow2.extendedL2 }),
+            },
+          },
+        }),
+    ...(vmdk === undefined
+      ? {}
+      : {
+          'format-specific': {
+            type: 'vmdk',
+            data: {
+              cid: vmdk.contentId,
+              'parent-cid': vmdk.parentContentId,
+              'create-type': vmdk.createType,
+              extents: vmdk.extents.map((extent) => ({
+                ...(extent.compressed ? { compressed: true } : {}),
+                'virtual-size': extent.virtualSize,
+                filename: extent.filename,
+                ...(extent.clusterSize === undefined ? {} : { 'cluster-size': extent.clusterSize }),
+                format: extent.format,
+              })),
             },
           },
         }),

@@ -4,8 +4,10 @@ import {
   type SafetyStatus,
   type SafetyVerdict,
   type Snapshot,
+  type VmdkDetails,
 } from '@instar/engine';
 import { roundUpToSector } from '@instar/operands';
+import { openedExtents, ownSize } from './info-extents.js';
 import { humanSize } from './size.js';
 
 function two(value: number | bigint): string {
@@ -39,17 +41,47 @@ export function safetyText(verdict: SafetyVerdict): string {
   return [`safety: ${verdict.safe ? 'safe' : 'NOT safe'}`, ...lines].join('\n');
 }
 
-/** The file that the image lies in; its length counts whole sectors, as qemu-img counts it. */
-function fileLines(image: ImageDescription): string[] {
-  const length = roundUpToSector(image.fileLength);
+/** A file that the image lies in; its length counts whole sectors, as qemu-img counts it. */
+function childLines(name: string, filename: string, bytes: bigint, actualSize: bigint): string[] {
+  const length = roundUpToSector(bytes);
   return [
-    "Child node '/file':",
-    `    filename: ${escapeText(image.filename)}`,
+    `Child node '/${name}':`,
+    `    filename: ${escapeText(filename)}`,
     '    protocol type: file',
     `    file length: ${humanSize(length)} (${length} bytes)`,
-    `    disk size: ${humanSize(image.actualSize)}`,
+    `    disk size: ${humanSize(actualSize)}`,
   ];
 }
+
+function fileLines(image: ImageDescription): string[] {
+  return [
+    ...openedExtents(image).flatMap(({ number, file }) =>
+      childLines(`extents.${number}`, file.path, file.length, file.actualSize),
+    ),
+    ...childLines('file', image.filename, image.fileLength, ownSize(image)),
+  ];
+}
+
+function vmdkLines({ contentId, parentContentId, createType, extents }: VmdkDetails): string[] {
+  return [
+    'Format specific information:',
+    `    cid: ${contentId}`,
+    `    parent cid: ${parentContentId}`,
+    `    create type: ${escapeText(createType)}`,
+    '    extents:',
+    ...extents.flatMap((extent, number) => [
+      `        [${number}]:`,
+      ...(extent.compressed ? ['            compressed: true'] : []),
+      `            virtual size: ${extent.virtualSize}`,
+      `            filename: ${escapeText(extent.filename)}`,
+      ...(extent.clusterSize === undefined ? [] : [`            cluster size: ${extent.clusterSize}`]),
+      `            format: ${extent.format}`,
+    ]),
+  ];
+}
+
+/** Formats of which qemu-img does not tell the size of their clusters. */
+const WITHOUT_CLUSTER_LINE: ReadonlySet<string> = new Set(['parallels']);
 
 /** An image for people, in the order and wording of `qemu-img info`. Text of the image is escaped. */
 export function infoText(image: ImageDescription): string {
@@ -61,7 +93,8 @@ export function infoText(image: ImageDescription): string {
     `disk size: ${humanSize(image.actualSize)}`,
   ];
   if (image.encrypted) lines.push('encrypted: yes');
-  if (image.clusterSize !== undefined) lines.push(`cluster_size: ${image.clusterSize}`);
+  if (image.clusterSize !== undefined && !WITHOUT_CLUSTER_LINE.has(image.format))
+    lines.push(`cluster_size: ${image.clusterSize}`);
   if (image.dirty) lines.push('cleanly shut down: no');
   if (image.content?.name !== undefined) lines.push(`content: ${image.content.text}`);
   if (image.backingFilename !== undefined) {
@@ -91,6 +124,7 @@ export function infoText(image: ImageDescription): string {
     if (qcow2.compat !== '0.10') lines.push(`    corrupt: ${qcow2.corrupt}`);
     if (qcow2.compat !== '0.10') lines.push(`    extended l2: ${qcow2.extendedL2}`);
   }
+  if (image.vmdk !== undefined) lines.push(...vmdkLines(image.vmdk));
   lines.push(...fileLines(image), safetyText(image.safety));
   return `${lines.join('\n')}\n`;
 }

@@ -1,4 +1,4 @@
-//! Raw deflate (RFC 1951), accepted as QEMU accepts it: the cluster must become full, and what the
+//! Deflate (RFC 1951), raw or in a zlib wrapper (RFC 1950), accepted as QEMU accepts it: the cluster must become full, and what the
 //! stream would do after that does not matter.
 
 use alloc::boxed::Box;
@@ -7,6 +7,9 @@ use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 
 use crate::CodecError;
 use crate::libdeflate::Libdeflate;
+
+/// Bytes in front of the deflate stream; libdeflate has looked at them.
+const ZLIB_HEADER: usize = 2;
 
 #[derive(Debug)]
 pub(crate) struct Inflater {
@@ -37,6 +40,20 @@ impl Inflater {
             Ok(_) => Err(CodecError::ShortOutput),
             // libdeflate has no way to stop at a full output or to forgive a missing end.
             Err(_) => self.inflate_until_full(input, output),
+        }
+    }
+
+    /// The same for a stream in a zlib wrapper. Its checksum is compared where the stream ends with the cluster.
+    pub fn inflate_zlib(&mut self, input: &[u8], output: &mut [u8]) -> Result<(), CodecError> {
+        match self.fast.inflate_zlib(input, output) {
+            Ok(written) if written == output.len() => Ok(()),
+            Ok(_) => Err(CodecError::ShortOutput),
+            // More than fits: only the last cluster of a disk is cut by its end, so that is no fault.
+            Err(CodecError::LongOutput) => match input.get(ZLIB_HEADER..) {
+                Some(raw) => self.inflate_until_full(raw, output),
+                None => Err(CodecError::BadData),
+            },
+            Err(error) => Err(error),
         }
     }
 

@@ -71,12 +71,8 @@ impl Decoder {
         output: &mut [u8],
     ) -> Result<(), CodecError> {
         match codec {
-            Codec::Deflate => match &mut self.deflate {
-                Some(inflater) => inflater.inflate(input, output),
-                none => none
-                    .insert(deflate::Inflater::new()?)
-                    .inflate(input, output),
-            },
+            Codec::Deflate => self.inflater()?.inflate(input, output),
+            Codec::Zlib => self.inflater()?.inflate_zlib(input, output),
             Codec::Zstd => match &mut self.zstd {
                 Some(decompressor) => decompressor.decompress(input, output),
                 none => none
@@ -84,5 +80,12 @@ impl Decoder {
                     .decompress(input, output),
             },
         }
+    }
+
+    fn inflater(&mut self) -> Result<&mut deflate::Inflater, CodecError> {
+        Ok(match &mut self.deflate {
+            Some(inflater) => inflater,
+            none => none.insert(deflate::Inflater::new()?),
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! The two functions of libdeflate that are used (libdeflate.h), behind a safe face.
+//! The functions of libdeflate that are used (libdeflate.h), behind a safe face.
 //!
 //! The only file of this crate with unsafe code.
 
@@ -25,7 +25,25 @@ unsafe extern "C" {
         output_length: usize,
         actual_output: *mut usize,
     ) -> c_int;
+    fn libdeflate_zlib_decompress(
+        context: *mut Context,
+        input: *const c_void,
+        input_length: usize,
+        output: *mut c_void,
+        output_length: usize,
+        actual_output: *mut usize,
+    ) -> c_int;
 }
+
+/// What both decoding functions are.
+type Decompress = unsafe extern "C" fn(
+    *mut Context,
+    *const c_void,
+    usize,
+    *mut c_void,
+    usize,
+    *mut usize,
+) -> c_int;
 
 // `enum libdeflate_result`.
 const SUCCESS: c_int = 0;
@@ -58,12 +76,27 @@ impl Libdeflate {
     /// Decodes the stream at the start of `input` and says how many bytes of `output` it filled.
     /// `LongOutput` when the stream has more than fits.
     pub fn inflate(&mut self, input: &[u8], output: &mut [u8]) -> Result<usize, CodecError> {
+        self.run(libdeflate_deflate_decompress, input, output)
+    }
+
+    /// The same for a stream in a zlib wrapper, whose checksum is compared.
+    pub fn inflate_zlib(&mut self, input: &[u8], output: &mut [u8]) -> Result<usize, CodecError> {
+        self.run(libdeflate_zlib_decompress, input, output)
+    }
+
+    fn run(
+        &mut self,
+        decompress: Decompress,
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<usize, CodecError> {
         let mut written = 0;
-        // SAFETY: the context came from the allocating function and is freed only in `drop`; the
+        // SAFETY: `decompress` is one of the two functions above, which have one contract. The context came
+        // from the allocating function and is freed only in `drop`; the
         // pointers and lengths are those of two live slices, which cannot overlap, and the C side
         // writes nothing but `output` and `written`.
         let result = unsafe {
-            libdeflate_deflate_decompress(
+            decompress(
                 self.context.as_ptr(),
                 input.as_ptr().cast(),
                 input.len(),

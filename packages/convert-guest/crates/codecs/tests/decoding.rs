@@ -16,6 +16,10 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
     miniz_oxide::deflate::compress_to_vec(bytes, 6)
 }
 
+fn zlib(bytes: &[u8]) -> Vec<u8> {
+    miniz_oxide::deflate::compress_to_vec_zlib(bytes, 6)
+}
+
 fn zstd_frame(bytes: &[u8]) -> Vec<u8> {
     let mut frame = vec![0; zstd_safe::compress_bound(bytes.len())];
     let length = zstd_safe::compress(&mut frame[..], bytes, 3).unwrap();
@@ -35,6 +39,7 @@ fn a_cluster_is_decoded_whatever_follows_its_stream() {
     let bytes = content(0);
     for (codec, mut input) in [
         (Codec::Deflate, deflated(&bytes)),
+        (Codec::Zlib, zlib(&bytes)),
         (Codec::Zstd, zstd_frame(&bytes)),
     ] {
         assert!(decode(codec, &input, CLUSTER).unwrap() == bytes);
@@ -112,13 +117,32 @@ fn short_streams_are_refused() {
         decode(Codec::Zstd, &zstd_frame(half), CLUSTER),
         Err(CodecError::ShortOutput)
     );
-    for codec in [Codec::Deflate, Codec::Zstd] {
+    for codec in [Codec::Deflate, Codec::Zlib, Codec::Zstd] {
         assert!(decode(codec, &[], CLUSTER).is_err());
     }
     let cut = deflated(&bytes);
     assert!(decode(Codec::Deflate, &cut[..cut.len() / 2], CLUSTER).is_err());
     let cut = zstd_frame(&bytes);
     assert!(decode(Codec::Zstd, &cut[..cut.len() / 2], CLUSTER).is_err());
+}
+
+#[test]
+fn a_zlib_wrapper_must_be_one_and_its_checksum_must_match() {
+    let bytes = content(7);
+    let good = zlib(&bytes);
+    let mut wrong_sum = good.clone();
+    *wrong_sum.last_mut().unwrap() ^= 1;
+    let mut wrong_method = good.clone();
+    wrong_method[0] = 0x79;
+    for damaged in [wrong_sum, wrong_method, deflated(&bytes)] {
+        assert!(decode(Codec::Zlib, &damaged, CLUSTER).is_err());
+    }
+    // The last cluster of a disk is cut by its end.
+    assert!(decode(Codec::Zlib, &good, 5000).unwrap() == bytes[..5000]);
+    assert_eq!(
+        decode(Codec::Zlib, &good, CLUSTER + 1),
+        Err(CodecError::ShortOutput)
+    );
 }
 
 #[test]
@@ -166,6 +190,7 @@ fn damaged_streams_never_do_more_than_fail() {
     let mut output = vec![0; CLUSTER];
     for (codec, input) in [
         (Codec::Deflate, deflated(&bytes)),
+        (Codec::Zlib, zlib(&bytes)),
         (Codec::Zstd, zstd_frame(&bytes)),
     ] {
         for _ in 0..500 {
@@ -182,10 +207,11 @@ fn damaged_streams_never_do_more_than_fail() {
 
 #[test]
 fn an_empty_output_is_full_at_once() {
-    for codec in [Codec::Deflate, Codec::Zstd] {
+    for codec in [Codec::Deflate, Codec::Zlib, Codec::Zstd] {
         let mut decoder = Decoder::new();
         let input = match codec {
             Codec::Deflate => deflated(&[]),
+            Codec::Zlib => zlib(&[]),
             Codec::Zstd => zstd_frame(&[]),
         };
         assert_eq!(decoder.decode_cluster(codec, &input, &mut []), Ok(()));

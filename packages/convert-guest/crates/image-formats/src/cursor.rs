@@ -31,7 +31,7 @@ impl<T: Copy + Into<u64>> Field<T> {
     }
 }
 
-/// Reads big-endian fields one after the other.
+/// Reads fields one after the other, in either byte order.
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
     rest: &'a [u8],
@@ -115,6 +115,24 @@ impl<'a> Cursor<'a> {
         Ok(self.field(name, offset, u32::from_be_bytes(bytes)))
     }
 
+    /// The next two bytes, the lowest first.
+    pub fn le16(&mut self, name: &'static str) -> Result<Field<u16>, FormatError> {
+        let (offset, bytes) = self.array(name)?;
+        Ok(self.field(name, offset, u16::from_le_bytes(bytes)))
+    }
+
+    /// The next four bytes, the lowest first.
+    pub fn le32(&mut self, name: &'static str) -> Result<Field<u32>, FormatError> {
+        let (offset, bytes) = self.array(name)?;
+        Ok(self.field(name, offset, u32::from_le_bytes(bytes)))
+    }
+
+    /// The next eight bytes, the lowest first.
+    pub fn le64(&mut self, name: &'static str) -> Result<Field<u64>, FormatError> {
+        let (offset, bytes) = self.array(name)?;
+        Ok(self.field(name, offset, u64::from_le_bytes(bytes)))
+    }
+
     /// The next eight bytes.
     pub fn be64(&mut self, name: &'static str) -> Result<Field<u64>, FormatError> {
         let (offset, bytes) = self.array(name)?;
@@ -136,6 +154,16 @@ mod tests {
             (byte.value, byte.offset, byte.device),
             (255, 104, DeviceIndex(3))
         );
+    }
+
+    #[test]
+    fn little_endian_fields_begin_with_their_lowest_byte() {
+        let bytes = [1, 2, 3, 4, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0x80];
+        let mut cursor = Cursor::new(&bytes, 0, DeviceIndex(0), ErrorKind::BadHeader);
+        assert_eq!(cursor.le16("a").unwrap().value, 0x0201);
+        assert_eq!(cursor.le32("b").unwrap().value, 0x0403);
+        let last = cursor.le64("c").unwrap();
+        assert_eq!((last.value, last.offset), (0x8000_0000_0000_0005, 6));
     }
 
     #[test]

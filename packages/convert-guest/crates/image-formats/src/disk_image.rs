@@ -124,4 +124,21 @@ impl FormatImage for DiskImage<'_> {
     fn attach_data_file(&mut self, device: DeviceIndex, size: u64) -> Result<(), FormatError> {
         self.opened.attach_data_file(device, size)
     }
+
+    fn content_id(&self) -> Option<u32> {
+        self.opened.content_id()
+    }
+
+    fn parent_content_id(&self) -> Option<u32> {
+        self.opened.parent_content_id()
+    }
+
+    fn attach_extent(
+        &mut self,
+        number: usize,
+        device: DeviceIndex,
+        source: Box<dyn ByteSource>,
+    ) -> Result<(), FormatError> {
+        self.opened.attach_extent(number, device, source)
+    }
 }

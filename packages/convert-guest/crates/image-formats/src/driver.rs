@@ -41,6 +41,31 @@ pub trait FormatImage: Image {
         let kind = ErrorKind::DataFileUnexpected;
         Err(FormatError::new(kind, device, "format", 0, 0, expected))
     }
+
+    /// The number that changes with the image's content, where the format has one.
+    fn content_id(&self) -> Option<u32> {
+        None
+    }
+
+    /// The content number that the backing image must have, where the format says one.
+    fn parent_content_id(&self) -> Option<u32> {
+        None
+    }
+
+    /// Takes the `number`th of the files that hold parts of the disk, in the order in which the image names them.
+    ///
+    /// # Errors
+    /// `DataFileUnexpected` when there are not so many, and what is wrong with that file.
+    fn attach_extent(
+        &mut self,
+        _number: usize,
+        device: DeviceIndex,
+        _source: Box<dyn ByteSource>,
+    ) -> Result<(), FormatError> {
+        let expected = Expected::Sentence("an image whose disk lies in several files");
+        let kind = ErrorKind::DataFileUnexpected;
+        Err(FormatError::new(kind, device, "format", 0, 0, expected))
+    }
 }
 
 macro_rules! drivers {
@@ -77,6 +102,14 @@ macro_rules! drivers {
 drivers! {
     Raw => crate::raw;
     Qcow2 => crate::qcow2;
+    Vmdk => crate::vmdk;
+    Vdi => crate::vdi;
+    Vpc => crate::vpc;
+    Qcow => crate::qcow;
+    Qed => crate::qed;
+    Parallels => crate::parallels;
+    Bochs => crate::bochs;
+    Cloop => crate::cloop;
 }
 
 fn unsupported(format: Format, device: DeviceIndex) -> FormatError {

@@ -8,6 +8,8 @@ use crate::source::DeviceIndex;
 pub enum Codec {
     /// A raw deflate stream (RFC 1951), without a zlib or gzip wrapper.
     Deflate,
+    /// A deflate stream inside a zlib wrapper (RFC 1950).
+    Zlib,
     /// Zstandard frames (RFC 8878).
     Zstd,
 }

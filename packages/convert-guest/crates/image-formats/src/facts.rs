@@ -59,6 +59,43 @@ pub struct Bitmap {
     pub table_entries: u32,
 }
 
+/// How an extent file stores its part of a disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExtentFileKind {
+    /// Not stated: the extent is the image's own file.
+    #[default]
+    None,
+    /// Bytes as they are.
+    Flat,
+    /// Grains behind a directory.
+    Sparse,
+    /// Zeros, without a file.
+    Zero,
+    /// Bytes as they are, on VMFS.
+    Vmfs,
+    /// Grains behind a directory (ESX).
+    VmfsSparse,
+    /// Grains behind a directory (ESX, space-efficient).
+    SeSparse,
+}
+
+/// One extent of a disk that lies in several files, or in parts of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExtentFile {
+    /// Name of the file; empty for an extent without one, and for the image's own file.
+    pub name: Vec<u8>,
+    /// How it stores its part of the disk.
+    pub kind: ExtentFileKind,
+    /// Bytes of the disk that it holds.
+    pub virtual_size: u64,
+    /// Byte offset in the file at which they begin.
+    pub file_offset: u64,
+    /// Bytes of its grains, 0 where it has none.
+    pub cluster_size: u64,
+    /// Whether its grains are compressed.
+    pub compressed: bool,
+}
+
 /// How much of an image's lists is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListLimits {
@@ -110,6 +147,14 @@ pub struct Facts {
     pub bitmaps: Vec<Bitmap>,
     /// There are more.
     pub more_bitmaps: bool,
+    /// Variant of the format, where it names one.
+    pub variant: Vec<u8>,
+    /// Number that changes with the content, where the format has one.
+    pub content_id: Option<u32>,
+    /// That number of the backing image, as it was when this image was made.
+    pub parent_content_id: Option<u32>,
+    /// The extents of the disk, where the format has them.
+    pub extent_files: Vec<ExtentFile>,
     /// What a disk without a format was recognised by.
     pub content: Option<Content>,
 }

@@ -22,7 +22,10 @@
 extern crate alloc;
 
 pub mod arith;
+mod blocks;
+mod bochs;
 pub mod chain;
+mod cloop;
 pub mod content;
 pub mod cursor;
 pub mod disk_image;
@@ -31,10 +34,16 @@ pub mod error;
 pub mod extent;
 pub mod facts;
 pub mod metadata_cache;
+mod parallels;
 pub mod probe;
+mod qcow;
 pub mod qcow2;
+mod qed;
 pub mod raw;
 pub mod source;
+mod vdi;
+mod vmdk;
+mod vpc;
 pub mod within;
 
 pub use chain::{Chain, Located};
@@ -43,7 +52,7 @@ pub use disk_image::{DiskImage, OpenOptions};
 pub use driver::FormatImage;
 pub use error::{ErrorKind, Expected, FormatError};
 pub use extent::{Codec, Extent, ExtentKind, Image};
-pub use facts::{Bitmap, Encryption, Facts, ListLimits, Snapshot};
+pub use facts::{Bitmap, Encryption, ExtentFile, ExtentFileKind, Facts, ListLimits, Snapshot};
 pub use probe::{Format, Probe, probe};
 pub use qcow2::Qcow2Image;
 pub use raw::RawImage;

@@ -168,26 +168,12 @@ fn claimants<'a>(ends: Ends<'a>) -> impl Iterator<Item = Format> + use<'a> {
 fn is_known(format: Format, ends: &Ends<'_>) -> bool {
     let Ends { head, trailer } = *ends;
     match format {
-        Format::Qcow => qcow_version(head) == Some(1),
-        Format::Vmdk => {
-            head.starts_with(b"KDMV") || head.starts_with(b"COWD") || is_vmdk_descriptor(head)
-        }
-        Format::Vdi => has(head, VDI_OFFSET, &[0x7f, 0x10, 0xda, 0xbe]),
-        // Dynamic disks begin with a copy of the footer, fixed ones have only the footer.
-        Format::Vpc => head.starts_with(b"conectix") || trailer.starts_with(b"conectix"),
         Format::Vhdx => head.starts_with(b"vhdxfile"),
-        Format::Qed => head.starts_with(b"QED\0"),
-        Format::Parallels => {
-            let magic = [&b"WithoutFreeSpace"[..], &b"WithouFreSpacExt"[..]];
-            magic.iter().any(|magic| head.starts_with(magic)) && has(head, 16, &[2, 0, 0, 0])
-        }
         Format::Luks => {
             head.starts_with(b"LUKS\xba\xbe") && (has(head, 6, &[0, 1]) || has(head, 6, &[0, 2]))
         }
-        Format::Bochs => head.starts_with(b"Bochs Virtual HD Image") && has(head, 32, b"Redolog"),
-        Format::Cloop => head.starts_with(b"#!/bin/sh\n#V2.0 Format\nmodprobe cloop"),
         Format::Dmg => trailer.starts_with(b"koly"),
-        Format::Raw | Format::Iso9660 | Format::Qcow2 => false,
+        _ => false,
     }
 }
 
@@ -201,16 +187,4 @@ pub(crate) fn qcow_version(head: &[u8]) -> Option<u32> {
     let (magic, rest) = head.split_first_chunk::<4>()?;
     let (version, _) = rest.split_first_chunk::<4>()?;
     (*magic == crate::qcow2::header::MAGIC.to_be_bytes()).then(|| u32::from_be_bytes(*version))
-}
-
-/// A VMDK descriptor is a text: comment lines and blank ones, then its version. QEMU goes by the
-/// version line, others by the first comment; either is a claim.
-fn is_vmdk_descriptor(head: &[u8]) -> bool {
-    if head.starts_with(b"# Disk DescriptorFile") {
-        return true;
-    }
-    head.split(|byte| *byte == b'\n')
-        .map(<[u8]>::trim_ascii)
-        .find(|line| !line.is_empty() && !line.starts_with(b"#"))
-        .is_some_and(|line| [&b"version=1"[..], b"version=2", b"version=3"].contains(&line))
 }

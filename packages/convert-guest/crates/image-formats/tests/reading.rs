@@ -4,43 +4,9 @@
 
 mod support;
 
-use support::{Judge, Random, Workdir, assert_same_disk, judge};
+use support::{Judge, Random, Workdir, assert_same_disk, judge, scribble};
 
 const KIB: u64 = 1024;
-
-/// Writes, zeroes and discards at random places, sector-aligned, so that every kind of cluster and
-/// subcluster turns up beside every other.
-///
-/// With `compressed_unit`, the cluster size, some clusters are compressed first: qemu refuses to
-/// compress a cluster that is there already.
-fn scribble(
-    random: &mut Random,
-    size: u64,
-    count: u64,
-    compressed_unit: Option<u64>,
-) -> Vec<String> {
-    let mut commands = Vec::new();
-    if let Some(unit) = compressed_unit {
-        let stride = (size / unit / count).max(1);
-        for index in (0..size / unit).step_by(stride as usize) {
-            let pattern = 1 + random.below(255);
-            commands.push(format!("write -c -P {pattern} {} {unit}", index * unit));
-        }
-    }
-    for _ in 0..count {
-        let start = random.below(size / 512) * 512;
-        let longest = if random.below(4) == 0 { 400 } else { 40 };
-        let length = (512 * (1 + random.below(longest))).min(size - start);
-        let pattern = 1 + random.below(255);
-        commands.push(match random.below(8) {
-            0 => format!("write -z {start} {length}"),
-            1 => format!("write -z -u {start} {length}"),
-            2 => format!("discard {start} {length}"),
-            _ => format!("write -P {pattern} {start} {length}"),
-        });
-    }
-    commands
-}
 
 fn create(judge: &Judge, name: &str, options: &str, size: u64) {
     judge.img(&format!("create -q -f qcow2 -o {options} {name} {size}"));

@@ -7,13 +7,13 @@ use core::cell::RefCell;
 
 use instar_abi::{
     BitmapRecord, ChainConfig, INFO_MAX_BITMAPS, INFO_MAX_SNAPSHOTS, INFO_RESULT_MAGIC, InfoConfig,
-    InfoResult, SnapshotRecord, error_kind, info_flag, raw_content,
+    InfoResult, SnapshotRecord, error_kind, extent_file_kind, info_flag, raw_content,
 };
 use instar_codecs::Decoder;
 use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::{
-    Beyond, Bitmap, ByteSource, Codec, Content, DeviceIndex, Encryption, Facts, FormatError,
-    FormatImage, Image, ListLimits, Snapshot, Tail, Within,
+    Beyond, Bitmap, ByteSource, Codec, Content, DeviceIndex, Encryption, ExtentFileKind, Facts,
+    FormatError, FormatImage, Image, ListLimits, Snapshot, Tail, Within,
 };
 
 use crate::commands::SharedCommands;
@@ -166,7 +166,7 @@ fn put_facts(facts: &Facts, device: u32, result: &mut InfoResult) -> Result<(), 
     result.refcount_bits = facts.refcount_bits;
     result.compression_type = match facts.compression {
         Some(Codec::Zstd) => 1,
-        Some(Codec::Deflate) | None => 0,
+        Some(Codec::Deflate | Codec::Zlib) | None => 0,
     };
     result.crypt_method = match facts.encryption {
         Encryption::None => 0,
@@ -209,6 +209,7 @@ fn put_facts(facts: &Facts, device: u32, result: &mut InfoResult) -> Result<(), 
         let kind = error_kind::BAD_EXTENSION;
         return Err(OperationError::plain(kind, device, detail));
     }
+    put_extent_files(facts, device, result)?;
     result.snapshot_count = u32::try_from(facts.snapshots.len()).unwrap_or(0);
     for (record, snapshot) in result.snapshots.iter_mut().zip(&facts.snapshots) {
         *record = snapshot_record(snapshot);
@@ -216,6 +217,40 @@ fn put_facts(facts: &Facts, device: u32, result: &mut InfoResult) -> Result<(), 
     result.bitmap_count = u32::try_from(facts.bitmaps.len()).unwrap_or(0);
     for (record, bitmap) in result.bitmaps.iter_mut().zip(&facts.bitmaps) {
         *record = bitmap_record(bitmap);
+    }
+    Ok(())
+}
+
+/// What a disk in several files says of them.
+fn put_extent_files(
+    facts: &Facts,
+    device: u32,
+    result: &mut InfoResult,
+) -> Result<(), OperationError> {
+    result.variant_len = put(&mut result.variant, &facts.variant);
+    result.content_id = facts.content_id.unwrap_or(0);
+    result.parent_content_id = facts.parent_content_id.unwrap_or(u32::MAX);
+    if facts.extent_files.len() > result.extent_files.len() {
+        let detail = "the disk lies in more than 60 files";
+        let kind = error_kind::BAD_DESCRIPTOR;
+        return Err(OperationError::plain(kind, device, detail));
+    }
+    result.extent_file_count = u32::try_from(facts.extent_files.len()).unwrap_or(0);
+    for (record, extent) in result.extent_files.iter_mut().zip(&facts.extent_files) {
+        record.kind = match extent.kind {
+            ExtentFileKind::None => extent_file_kind::NONE,
+            ExtentFileKind::Flat => extent_file_kind::FLAT,
+            ExtentFileKind::Sparse => extent_file_kind::SPARSE,
+            ExtentFileKind::Zero => extent_file_kind::ZERO,
+            ExtentFileKind::Vmfs => extent_file_kind::VMFS,
+            ExtentFileKind::VmfsSparse => extent_file_kind::VMFS_SPARSE,
+            ExtentFileKind::SeSparse => extent_file_kind::SE_SPARSE,
+        };
+        record.name_len = put(&mut record.name, &extent.name);
+        record.virtual_size = extent.virtual_size;
+        record.file_offset = extent.file_offset;
+        record.cluster_size = u32::try_from(extent.cluster_size).unwrap_or(0);
+        record.compressed = u32::from(extent.compressed);
     }
     Ok(())
 }

@@ -1,12 +1,14 @@
 //! Opens the images of a ChainConfig.
 
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use core::cell::RefCell;
 
 use instar_abi::{ChainConfig, ChainDevice, device_flag, device_role, error_kind, image_format};
 use instar_guest_runtime::Window;
 use instar_image_formats::{
-    Chain, DeviceIndex, DiskImage, Format, FormatImage, Image, OpenOptions,
+    Chain, DeviceIndex, DiskImage, ErrorKind, Expected, Format, FormatError, FormatImage, Image,
+    OpenOptions,
 };
 
 use crate::commands::SharedCommands;
@@ -74,6 +76,17 @@ impl Opener<'_> {
         if let Some((data_index, data)) = child(self.chain, index, device_role::DATA_FILE) {
             image.attach_data_file(DeviceIndex(data_index), data.file_size)?;
         }
+        let extents = devices(self.chain)
+            .filter(|(_, device)| device.role == device_role::EXTENT && device.parent == index);
+        for (number, (extent, device)) in extents.enumerate() {
+            let source = DeviceSource::new(
+                self.commands,
+                self.metadata_window,
+                extent,
+                device.file_size,
+            );
+            image.attach_extent(number, DeviceIndex(extent), Box::new(source))?;
+        }
         Ok(image)
     }
 
@@ -88,8 +101,11 @@ impl Opener<'_> {
                 0,
                 "no device is the image",
             ))?;
+        let mut expected_id = None;
         loop {
             let image = self.open(index)?;
+            check_content_id(&image, index, expected_id)?;
+            expected_id = image.parent_content_id();
             let named = image.backing_name().is_some();
             chain.push(image, DeviceIndex(index))?;
             if !named {
@@ -107,6 +123,23 @@ impl Opener<'_> {
                 }
             }
         }
+    }
+}
+
+/// Whether a backing image is still what it was when the image above it was made, where the format can tell.
+fn check_content_id(
+    image: &GuestImage,
+    index: u32,
+    expected: Option<u32>,
+) -> Result<(), OperationError> {
+    match (expected, image.content_id()) {
+        (Some(expected), Some(found)) if expected != found => {
+            let expected = Expected::Value(expected.into());
+            let kind = ErrorKind::BadHeader;
+            let device = DeviceIndex(index);
+            Err(FormatError::new(kind, device, "CID", 0, found.into(), expected).into())
+        }
+        _ => Ok(()),
     }
 }
 

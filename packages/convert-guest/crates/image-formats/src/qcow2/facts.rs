@@ -64,7 +64,7 @@ impl<S: ByteSource> FormatImage for Qcow2Image<S> {
             more_snapshots,
             bitmaps,
             more_bitmaps,
-            content: None,
+            ..Facts::default()
         })
     }
 

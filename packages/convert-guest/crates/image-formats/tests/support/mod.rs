@@ -4,6 +4,7 @@
 
 pub mod builder;
 pub mod file_source;
+pub mod promises;
 
 use std::fs;
 use std::io::Write as _;
@@ -78,7 +79,11 @@ pub fn judge<'a>(workdir: &'a Workdir, test: &str) -> Option<Judge<'a>> {
     None
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
+    pub fn workdir(&self) -> &'a Workdir {
+        self.workdir
+    }
+
     /// Runs qemu-img in the work directory; `arguments` is split at blanks.
     pub fn try_img(&self, arguments: &str) -> Output {
         let mut command = Command::new("qemu-img");
@@ -168,6 +173,14 @@ pub fn open_chain_with(
             let format = format.map(|name| Format::from_name(&name).unwrap());
             next = Some((directory.join(text(name)), format));
         }
+        let names = facts.extent_files.iter().map(|extent| &extent.name);
+        for (number, name) in names.filter(|name| !name.is_empty()).enumerate() {
+            let file = fs::File::open(directory.join(text(name.clone()))).unwrap();
+            let source = FileSource::new(file.try_clone().unwrap()).unwrap();
+            let device = DeviceIndex(files.len() as u32);
+            files.push(file);
+            image.attach_extent(number, device, Box::new(source))?;
+        }
         if let Some(name) = facts.data_file.filter(|_| facts.has_data_file) {
             let file = fs::File::open(directory.join(text(name))).unwrap();
             let size = file.metadata().unwrap().len();
@@ -236,10 +249,18 @@ impl OpenChain {
 /// Reads an image our way and the judge's way, and compares length and every byte. Our way is taken
 /// with large steps and with odd small ones.
 pub fn assert_same_disk(judge: &Judge, image: &str) {
+    assert_same_disk_as(judge, image, None);
+}
+
+/// The same for an image of which the format is said.
+pub fn assert_same_disk_as(judge: &Judge, image: &str, format: Option<Format>) {
     let path = judge.workdir.path(image);
-    let expected = judge.disk(image);
+    let said = format.map_or(String::new(), |format| format!("-f {}", format.name()));
+    let expected = judge
+        .try_disk(image, &said)
+        .unwrap_or_else(|error| panic!("qemu-img convert {said} {image}: {error}"));
     for step in [u64::MAX, 77_777] {
-        let mut chain = open_chain(&path, None).unwrap();
+        let mut chain = open_chain(&path, format).unwrap();
         let disk = chain.read_all(step).unwrap();
         assert_eq!(disk.len(), expected.len(), "{image}: virtual size");
         if let Some(at) = disk
@@ -283,4 +304,38 @@ impl Random {
         bytes.truncate(length);
         bytes
     }
+}
+
+/// Writes, zeroes and discards at random places, sector-aligned, so that every kind of cluster and
+/// subcluster turns up beside every other.
+///
+/// With `compressed_unit`, the cluster size, some clusters are compressed first: qemu refuses to
+/// compress a cluster that is there already.
+pub fn scribble(
+    random: &mut Random,
+    size: u64,
+    count: u64,
+    compressed_unit: Option<u64>,
+) -> Vec<String> {
+    let mut commands = Vec::new();
+    if let Some(unit) = compressed_unit {
+        let stride = (size / unit / count).max(1);
+        for index in (0..size / unit).step_by(stride as usize) {
+            let pattern = 1 + random.below(255);
+            commands.push(format!("write -c -P {pattern} {} {unit}", index * unit));
+        }
+    }
+    for _ in 0..count {
+        let start = random.below(size / 512) * 512;
+        let longest = if random.below(4) == 0 { 400 } else { 40 };
+        let length = (512 * (1 + random.below(longest))).min(size - start);
+        let pattern = 1 + random.below(255);
+        commands.push(match random.below(8) {
+            0 => format!("write -z {start} {length}"),
+            1 => format!("write -z -u {start} {length}"),
+            2 => format!("discard {start} {length}"),
+            _ => format!("write -P {pattern} {start} {length}"),
+        });
+    }
+    commands
 }

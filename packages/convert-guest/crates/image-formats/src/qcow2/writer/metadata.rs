@@ -171,7 +171,7 @@ impl NewHeader {
 
 fn compression_type(codec: Codec) -> u8 {
     match codec {
-        Codec::Deflate => 0,
+        Codec::Deflate | Codec::Zlib => 0,
         Codec::Zstd => 1,
     }
 }

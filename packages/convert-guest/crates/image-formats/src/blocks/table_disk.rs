@@ -1,0 +1,169 @@
+//! A disk whose format is said in full by where its tables lie and what their entries mean.
+
+use alloc::vec::Vec;
+
+use crate::blocks::{self, BlockDisk, Entry, Piece, Run, Table};
+use crate::driver::FormatImage;
+use crate::error::FormatError;
+use crate::extent::{Extent, Image};
+use crate::facts::{Facts, ListLimits};
+use crate::metadata_cache::MetadataCache;
+use crate::source::{ByteSource, DeviceIndex};
+use crate::within::{Beyond, Within};
+
+/// Where the entry for a part of the disk is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// In this table, which is always there.
+    Table(Table),
+    /// In this table, which an entry of the upper table names.
+    Lower { table: Table, upper: Table },
+    /// Nowhere: the entry of the upper table is 0.
+    Hole { upper: Table },
+}
+
+/// What a format's tables are.
+pub(crate) trait Layout {
+    /// The table with the entry for `position`.
+    fn find<S: ByteSource>(
+        &self,
+        cache: &mut MetadataCache<S>,
+        position: u64,
+    ) -> Result<Place, FormatError>;
+
+    /// What an entry of such a table means.
+    fn decode(&self, entry: Entry) -> Result<Piece, FormatError>;
+
+    /// Names of an entry of the upper table, of a lower table, and of an entry of a table with blocks.
+    fn names(&self) -> [&'static str; 3];
+
+    /// As [`BlockDisk::tables`].
+    fn tables(&self) -> Vec<Beyond>;
+
+    /// What the disk holds where there is no lower table.
+    fn hole(&self) -> Piece {
+        Piece::Unallocated
+    }
+
+    /// Why the content cannot be read though the tables can (encryption).
+    fn refusal(&self) -> Option<FormatError> {
+        None
+    }
+
+    /// As [`BlockDisk::refuses_beyond`].
+    fn refuses_beyond(&self) -> bool {
+        false
+    }
+}
+
+/// An open image of such a format.
+pub(crate) struct TableDisk<S, L> {
+    pub cache: MetadataCache<S>,
+    pub layout: L,
+    /// Bytes of the disk.
+    pub size: u64,
+    pub facts: Facts,
+}
+
+/// The place of every entry of a format with one table.
+pub(crate) fn one_table(table: Table) -> Result<Place, FormatError> {
+    Ok(Place::Table(table))
+}
+
+impl<S: ByteSource, L: Layout> BlockDisk for TableDisk<S, L> {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn file(&self) -> (DeviceIndex, u64) {
+        (self.cache.device(), self.cache.file_size())
+    }
+
+    fn look(&mut self, position: u64, limit: u64) -> Result<Run, FormatError> {
+        let Self { cache, layout, .. } = self;
+        match layout.find(cache, position)? {
+            Place::Table(table) => {
+                blocks::scan(cache, &table, position, limit, |entry| layout.decode(entry))
+            }
+            Place::Lower { table, .. } => {
+                let limit = limit.min(table.end());
+                blocks::scan(cache, &table, position, limit, |entry| layout.decode(entry))
+            }
+            Place::Hole { upper } => {
+                // An entry that names a table ends the hole; what kind of piece stands for it does not matter.
+                let run = blocks::scan(cache, &upper, position, limit, |entry| {
+                    Ok(if entry.value == 0 {
+                        Piece::Unallocated
+                    } else {
+                        Piece::Data(entry.value)
+                    })
+                })?;
+                let piece = layout.hole();
+                Ok(Run { piece, ..run })
+            }
+        }
+    }
+
+    fn entry(&mut self, position: u64) -> Result<(&'static str, u64), FormatError> {
+        let [upper_entry, _, entry] = self.layout.names();
+        Ok(match self.layout.find(&mut self.cache, position)? {
+            Place::Table(table) | Place::Lower { table, .. } => (entry, table.place_of(position)),
+            Place::Hole { upper } => (upper_entry, upper.place_of(position)),
+        })
+    }
+
+    fn tables(&self) -> Vec<Beyond> {
+        self.layout.tables()
+    }
+
+    fn lower_table(&mut self, position: u64) -> Result<Option<Beyond>, FormatError> {
+        let [_, field, _] = self.layout.names();
+        Ok(match self.layout.find(&mut self.cache, position)? {
+            Place::Lower { table, upper } => Some(Beyond {
+                field,
+                at: upper.place_of(position),
+                end: table.file_end(),
+            }),
+            _ => None,
+        })
+    }
+
+    fn refuses_beyond(&self) -> bool {
+        self.layout.refuses_beyond()
+    }
+}
+
+impl<S: ByteSource, L: Layout> Image for TableDisk<S, L> {
+    fn virtual_size(&self) -> u64 {
+        self.size
+    }
+
+    fn map(&mut self, offset: u64, max_length: u64) -> Result<Extent, FormatError> {
+        match self.layout.refusal() {
+            Some(error) => Err(error),
+            None => blocks::map(self, offset, max_length),
+        }
+    }
+}
+
+impl<S: ByteSource, L: Layout> FormatImage for TableDisk<S, L> {
+    fn facts(&mut self, _: ListLimits) -> Result<Facts, FormatError> {
+        Ok(self.facts.clone())
+    }
+
+    fn within_file(&mut self, budget: u64) -> Result<Within, FormatError> {
+        blocks::within_file(self, budget)
+    }
+
+    fn backing_name(&self) -> Option<&[u8]> {
+        self.facts.backing_file.as_deref()
+    }
+
+    fn content_id(&self) -> Option<u32> {
+        self.facts.content_id
+    }
+
+    fn parent_content_id(&self) -> Option<u32> {
+        self.facts.parent_content_id
+    }
+}

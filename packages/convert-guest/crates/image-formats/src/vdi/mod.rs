@@ -1,0 +1,90 @@
+//! VirtualBox disk images, dynamic and fixed (`VDICore.h`, version 1.1). Differencing images are refused: their parent
+//! is named by a UUID alone.
+
+mod header;
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::blocks::{Entry, Layout, Piece, Place, Table, TableDisk, Width, one_table};
+use crate::disk_image::OpenOptions;
+use crate::driver::FormatImage;
+use crate::error::FormatError;
+use crate::facts::Facts;
+use crate::metadata_cache::MetadataCache;
+use crate::probe::{Ends, has};
+use crate::source::{ByteSource, DeviceIndex};
+use crate::within::Beyond;
+
+use header::Header;
+
+/// From this value on an entry of the block map names no block: 0xffffffff was never written, 0xfffffffe was discarded.
+const LEAST_UNALLOCATED: u64 = 0xffff_fffe;
+
+/// Whether a file has the signature behind its text.
+pub fn probe(ends: &Ends<'_>) -> bool {
+    has(ends.head, header::SIGNATURE_OFFSET, &header::SIGNATURE)
+}
+
+/// Opens an image.
+///
+/// # Errors
+/// What [`Header::read`] refuses.
+pub fn open<'a, S: ByteSource + 'a>(
+    source: S,
+    device: DeviceIndex,
+    options: OpenOptions,
+) -> Result<Box<dyn FormatImage + 'a>, FormatError> {
+    let mut cache = MetadataCache::new(source, device, options.cache_blocks);
+    let layout = Header::read(&mut cache)?;
+    let facts = Facts {
+        version: layout.version,
+        cluster_size: layout.block.bytes(),
+        ..Facts::default()
+    };
+    Ok(Box::new(TableDisk {
+        cache,
+        size: layout.size,
+        layout,
+        facts,
+    }))
+}
+
+impl Header {
+    fn block_map(&self) -> Table {
+        Table {
+            offset: self.block_map_offset,
+            entries: self.blocks,
+            width: Width::Le32,
+            start: 0,
+            block: self.block,
+        }
+    }
+}
+
+impl Layout for Header {
+    fn find<S: ByteSource>(&self, _: &mut MetadataCache<S>, _: u64) -> Result<Place, FormatError> {
+        one_table(self.block_map())
+    }
+
+    fn decode(&self, entry: Entry) -> Result<Piece, FormatError> {
+        if entry.value >= LEAST_UNALLOCATED {
+            return Ok(Piece::Zero);
+        }
+        let offset = self.block.times(entry.value);
+        Ok(Piece::Data(self.data_offset.saturating_add(offset)))
+    }
+
+    fn names(&self) -> [&'static str; 3] {
+        ["", "", "block map entry"]
+    }
+
+    fn tables(&self) -> Vec<Beyond> {
+        vec![Beyond {
+            field: "block map",
+            at: header::BLOCK_MAP_FIELD,
+            end: self.block_map().file_end(),
+        }]
+    }
+}

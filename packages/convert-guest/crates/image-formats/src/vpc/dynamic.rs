@@ -1,0 +1,124 @@
+//! Dynamic disks: a header of 1024 bytes (big-endian), a block allocation table, and blocks behind bitmaps of their
+//! sectors. All sectors of a block that was allocated are read, whatever its bitmap says, as QEMU and Virtual PC do.
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::arith::{PowerOfTwo, SECTOR};
+use crate::blocks::{
+    BlockSize, Entry, Layout, Piece, Place, Table, TableDisk, Width, one_table, read_header,
+};
+use crate::cursor::Cursor;
+use crate::driver::FormatImage;
+use crate::error::{ErrorKind, Expected, FormatError};
+use crate::facts::Facts;
+use crate::metadata_cache::MetadataCache;
+use crate::source::ByteSource;
+use crate::within::Beyond;
+
+use super::footer::Footer;
+
+const COOKIE: &[u8; 8] = b"cxsparse";
+const HEADER_BYTES: usize = 1024;
+/// An entry of a block that is not there.
+const UNUSED: u64 = 0xffff_ffff;
+/// What a byte of a block's bitmap stands for: 8 sectors. Bitmaps fill whole sectors.
+const SECTORS_OF_BITMAP_BYTE: PowerOfTwo = PowerOfTwo::from_bits(12);
+/// QEMU's limit: the bytes of the table fit 31 bits.
+const MOST_ENTRIES: u32 = 0x7fff_ffff / 4;
+
+struct DynamicDisk {
+    table: Table,
+    table_field: u64,
+    /// Bytes of the bitmap in front of each block.
+    bitmap: u64,
+}
+
+/// Opens the disk behind the footer.
+///
+/// # Errors
+/// `BadHeader`, `BadClusterSize` or `BadTable`.
+pub(super) fn open<'a, S: ByteSource + 'a>(
+    mut cache: MetadataCache<S>,
+    footer: &Footer,
+) -> Result<Box<dyn FormatImage + 'a>, FormatError> {
+    let device = cache.device();
+    let at = footer.data_offset.value;
+    let bytes = read_header(&mut cache, at, HEADER_BYTES)?;
+    let mut cursor = Cursor::new(&bytes, at, device, ErrorKind::BadHeader);
+    if cursor.bytes("cookie", 8)? != COOKIE {
+        let expected = Expected::Sentence("the offset of a dynamic header (\"cxsparse\")");
+        return Err(footer.data_offset.refuse(ErrorKind::BadHeader, expected));
+    }
+    cursor.be64("data offset")?;
+    let offset = cursor.be64("table offset")?;
+    cursor.be32("header version")?;
+    let entries = cursor.be32("max table entries")?;
+    let block_size = cursor.be32("block size")?;
+    let block = BlockSize::new(block_size.value.into())
+        .filter(|block| block.bytes().is_power_of_two() && block.bytes() >= SECTOR.size());
+    let Some(block) = block else {
+        let expected = Expected::Sentence("a power of two of at least 512");
+        return Err(block_size.refuse(ErrorKind::BadClusterSize, expected));
+    };
+    let needed = block.count_for(footer.size);
+    if u64::from(entries.value) < needed || entries.value > MOST_ENTRIES {
+        let expected = Expected::Between(needed, MOST_ENTRIES.into());
+        return Err(entries.refuse(ErrorKind::BadTable, expected));
+    }
+    let bitmap = SECTOR
+        .round_up(block.bytes() >> SECTORS_OF_BITMAP_BYTE.bits())
+        .unwrap_or(0);
+    let layout = DynamicDisk {
+        table: Table {
+            offset: offset.value,
+            entries: entries.value.into(),
+            width: Width::Be32,
+            start: 0,
+            block,
+        },
+        table_field: offset.offset,
+        bitmap,
+    };
+    let facts = Facts {
+        cluster_size: block.bytes(),
+        ..Facts::default()
+    };
+    Ok(Box::new(TableDisk {
+        cache,
+        layout,
+        size: footer.size,
+        facts,
+    }))
+}
+
+impl Layout for DynamicDisk {
+    fn find<S: ByteSource>(&self, _: &mut MetadataCache<S>, _: u64) -> Result<Place, FormatError> {
+        one_table(self.table)
+    }
+
+    fn decode(&self, entry: Entry) -> Result<Piece, FormatError> {
+        if entry.value == UNUSED {
+            return Ok(Piece::Zero);
+        }
+        let bitmap = SECTOR.times(entry.value).unwrap_or(u64::MAX);
+        Ok(Piece::Data(bitmap.saturating_add(self.bitmap)))
+    }
+
+    fn names(&self) -> [&'static str; 3] {
+        ["", "", "BAT entry"]
+    }
+
+    fn tables(&self) -> Vec<Beyond> {
+        vec![Beyond {
+            field: "BAT",
+            at: self.table_field,
+            end: self.table.file_end(),
+        }]
+    }
+
+    fn refuses_beyond(&self) -> bool {
+        true
+    }
+}

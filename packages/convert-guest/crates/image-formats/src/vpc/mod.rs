@@ -1,0 +1,55 @@
+//! Virtual PC and Hyper-V disks (VHD; Microsoft's "Virtual Hard Disk Image Format Specification" 1.0), fixed and
+//! dynamic. Differencing disks are refused by name.
+
+mod dynamic;
+mod fixed;
+mod footer;
+
+use alloc::boxed::Box;
+
+use crate::disk_image::OpenOptions;
+use crate::driver::FormatImage;
+use crate::error::{ErrorKind, Expected, FormatError};
+use crate::metadata_cache::MetadataCache;
+use crate::probe::Ends;
+use crate::source::{ByteSource, DeviceIndex};
+
+use footer::{DiskType, Footer};
+
+/// Whether a file has the footer at its end, or a copy of it at its beginning, as dynamic disks have.
+pub fn probe(ends: &Ends<'_>) -> bool {
+    [ends.head, ends.trailer]
+        .iter()
+        .any(|end| end.starts_with(footer::COOKIE))
+}
+
+/// Opens an image.
+///
+/// # Errors
+/// What the readers of the footer and of the dynamic header refuse.
+pub fn open<'a, S: ByteSource + 'a>(
+    source: S,
+    device: DeviceIndex,
+    options: OpenOptions,
+) -> Result<Box<dyn FormatImage + 'a>, FormatError> {
+    let mut cache = MetadataCache::new(source, device, options.cache_blocks);
+    let footer = Footer::read(&mut cache)?;
+    match footer.disk_type {
+        DiskType::Fixed => Ok(Box::new(fixed::FixedDisk::new(&cache, &footer))),
+        DiskType::Dynamic => dynamic::open(cache, &footer),
+        DiskType::Differencing => {
+            let expected = Expected::Sentence("2 (fixed) or 3 (dynamic): no differencing disk");
+            let kind = ErrorKind::UnsupportedVariant;
+            let field = footer.type_field;
+            Err(FormatError::new(
+                kind,
+                device,
+                field.name,
+                field.offset,
+                field.value.into(),
+                expected,
+            )
+            .with_text(b"differencing"))
+        }
+    }
+}
