@@ -77,6 +77,7 @@ export function splitIntegral(
 /** Joins the fields of an integral struct to its bits; fields left out are zero or their constant. */
 export function joinIntegral(type: ResolvedIntegral, value: unknown, path: string, offset: number): number | bigint {
   const given = checkObject(value, path, offset);
+  checkKeys(type.fields, given, path, offset);
   let raw = 0n;
   for (const item of type.fields) {
     const inner = `${path}.${item.name}`;
@@ -123,4 +124,37 @@ export function checkObject(value: unknown, path: string, offset: number): Reado
     offset,
     value,
   );
+}
+
+/** What structs and integral structs have in common: fields with names, some of them constant. */
+interface Named {
+  readonly name: string;
+  readonly value?: number | bigint | undefined;
+  readonly unnamed?: boolean;
+}
+
+/**
+ * Refuses keys that are no fields where a field was left out: one of them is misspelt, and would be written as zero.
+ * @throws LayoutError `LAYOUT_NAME`.
+ */
+export function checkKeys(
+  fields: readonly Named[],
+  given: Readonly<Record<string, unknown>>,
+  path: string,
+  offset: number,
+): void {
+  const missing = fields.filter((item) => item.value === undefined && !item.unnamed && given[item.name] === undefined);
+  if (missing.length === 0) return;
+  for (const key of Object.keys(given)) {
+    if (given[key] === undefined || fields.some((item) => item.name === key && !item.unnamed)) continue;
+    const expected = missing.map((item) => item.name).join(', ');
+    throw layoutError(
+      'LAYOUT_NAME',
+      `found no such field, expected ${expected}`,
+      `${path}.${key}`,
+      offset,
+      key,
+      expected,
+    );
+  }
 }

@@ -3,7 +3,7 @@ import { layoutError } from '../layout/errors.js';
 import { kinds, known, type Fields } from '../layout/kinds.js';
 import type { ResolvedField, ResolvedType } from '../layout/resolved.js';
 import { readBits, writeBits } from './bits.js';
-import { checkConstant, checkObject, fromBits, joinIntegral, splitIntegral, toBits } from './integers.js';
+import { checkConstant, checkKeys, checkObject, fromBits, joinIntegral, splitIntegral, toBits } from './integers.js';
 
 // Reads and writes values by walking their layout. Compiled codecs call it for what they do not compile and for the error
 // of what they found wrong; where no code may be generated, it does everything.
@@ -93,6 +93,9 @@ export function writeValue(
       const little = type.endian === 'little';
       const number = value ?? 0;
       if (typeof number !== 'number') throw wrongType(number, 'number', path, offset);
+      if (type.bits === 32 && Number.isFinite(number) && !Number.isFinite(Math.fround(number))) {
+        throw layoutError('LAYOUT_RANGE', `${number} does not fit f32`, path, offset, number);
+      }
       if (type.bits === 32) aligned.setFloat32(0, number, little);
       else aligned.setFloat64(0, number, little);
       writeBytes(view, bit, bytes, bytes.length, path);
@@ -127,6 +130,7 @@ export function writeValue(
       const filled = type.fields.some((item) => item.type.kind === 'tagged')
         ? known(kinds.tagged).fill(type.fields, given, path, offset)
         : given;
+      checkKeys(type.fields, filled, path, offset);
       for (const item of type.fields) {
         const inner = `${path}.${item.name}`;
         if (item.unnamed) continue;

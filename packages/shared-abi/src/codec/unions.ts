@@ -3,7 +3,7 @@ import type { Fields } from '../layout/kinds.js';
 import { resolveTagged, resolveUnion } from '../layout/resolve-unions.js';
 import type { ResolvedArm, ResolvedField, ResolvedTagged, ResolvedType, ResolvedUnion } from '../layout/resolved.js';
 import { writeBits } from './bits.js';
-import { checkObject } from './integers.js';
+import { checkKeys, checkObject } from './integers.js';
 import { byteOf, readValue, writeValue } from './interpret.js';
 
 function readUnion(type: ResolvedUnion, view: DataView, bit: number, path: string): unknown {
@@ -15,6 +15,7 @@ function writeUnion(type: ResolvedUnion, view: DataView, bit: number, value: unk
   const given = checkObject(value ?? {}, path, offset);
   const chosen = type.arms.filter((arm) => given[arm.name] !== undefined);
   const [arm] = chosen;
+  if (arm === undefined) checkKeys(type.arms, given, path, offset);
   if (chosen.length > 1) {
     throw new LayoutError(
       'LAYOUT_VALUE',
@@ -54,6 +55,7 @@ function writeTagged(
   clear(view, bit, type.bits);
   if (value === undefined) return;
   const given = checkObject(value, path, offset);
+  checkKeys(ARM, given, path, offset);
   const arm = armOf(type, tagIn(type, around), path, offset);
   if (given['arm'] !== arm.name) {
     throw new LayoutError(
@@ -69,6 +71,8 @@ function writeTagged(
   }
   writeValue(arm.type, view, bit, given['value'], `${path}.${arm.name}`);
 }
+
+const ARM = [{ name: 'arm' }, { name: 'value' }];
 
 function tagIn(type: ResolvedTagged, around: Fields): unknown {
   let found: unknown = around;

@@ -46,6 +46,14 @@ function asBytes(type: ResolvedType, note: string): Declarator {
   return { type: 'uint8_t', suffix: `[${byteSize(type)}]`, align: 1, note };
 }
 
+const ENCODINGS = {
+  utf8: 'UTF-8',
+  ascii: 'ASCII',
+  latin1: 'ISO 8859-1',
+  utf16le: 'UTF-16LE',
+  utf16be: 'UTF-16BE',
+} as const;
+
 function isForeign(endian: string | undefined, bits: number, target: Target): boolean {
   return endian !== undefined && endian !== target.endian && bits > 8;
 }
@@ -70,7 +78,7 @@ function declarator(type: Type, target: Target): Declarator {
     case 'bytes':
       return asBytes(resolved, '');
     case 'text':
-      return { type: 'char', suffix: `[${type.count}]`, align, note: 'UTF-8' };
+      return { type: 'char', suffix: `[${type.count}]`, align, note: ENCODINGS[type.encoding ?? 'utf8'] };
     case 'array': {
       const element = declarator(type.element, target);
       return { ...element, suffix: `[${type.count}]${element.suffix}` };
@@ -166,7 +174,8 @@ function structText(type: StructDescription, target: Target): string[] {
 
 /**
  * A struct that is packed to the bit: its bytes, and where each field begins, most significant bit of byte 0 first. Where
- * the bytes read as one big-endian integer hold a field in one piece, SHIFT and MASK are those of that integer.
+ * the bytes read as one big-endian integer hold a field in one piece, SHIFT and MASK are those of that integer; of fields
+ * whose bits are counted from the least significant one, those of the little-endian integer.
  */
 function bitsText(type: ResolvedStruct): string[] {
   const size = byteSize(type);
@@ -177,15 +186,18 @@ function bitsText(type: ResolvedStruct): string[] {
     const width = item.type.bits;
     const constant = `${upper(name)}_${upper(item.name)}`;
     const whole = item.type.kind === 'integral' ? item.type.container : item.type;
-    const inOnePiece = whole.kind === 'boolean' || (whole.kind === 'integer' && (width <= 8 || whole.endian === 'big'));
+    const isLsb = whole.kind === 'integer' && whole.order === 'lsb';
+    const inOnePiece =
+      whole.kind === 'boolean' || (whole.kind === 'integer' && (isLsb || width <= 8 || whole.endian === 'big'));
+    const shift = isLsb ? bit : total - bit - width;
     return [
       `#define ${constant}_BIT ${bit}${comment(item.doc)}`,
       `#define ${constant}_WIDTH ${width}`,
       ...(total > 64 || !inOnePiece
         ? []
         : [
-            `#define ${constant}_SHIFT ${total - bit - width}`,
-            `#define ${constant}_MASK ${hex(((1n << BigInt(width)) - 1n) << BigInt(total - bit - width))}`,
+            `#define ${constant}_SHIFT ${shift}`,
+            `#define ${constant}_MASK ${hex(((1n << BigInt(width)) - 1n) << BigInt(shift))}`,
           ]),
     ];
   });

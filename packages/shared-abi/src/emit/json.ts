@@ -1,7 +1,13 @@
 import { resolve } from '../layout/resolve.js';
 import { byteSize } from '../layout/resolved.js';
 import { x86_64 } from '../layout/target.js';
-import type { Description, FieldDescription, IntegralDescription, StructDescription } from '../layout/types.js';
+import type {
+  Description,
+  FieldDescription,
+  IntegerDescription,
+  IntegralDescription,
+  StructDescription,
+} from '../layout/types.js';
 import { inOrder, type Emitter, type Interface, type NamedDescription } from './emitter.js';
 
 /** Any JSON value without `null`, which no layout needs. */
@@ -11,7 +17,7 @@ export type Json = string | number | boolean | readonly Json[] | { readonly [key
 export function typeJson(type: Description): Json {
   switch (type.kind) {
     case 'integer':
-      return `${type.signed ? 'i' : 'u'}${type.bits}${type.endian === undefined ? '' : type.endian === 'big' ? 'be' : 'le'}`;
+      return `${type.signed ? 'i' : 'u'}${type.bits}${orderText(type)}`;
     case 'word':
       if (type.table !== undefined) return { table: type.table.name, stride: type.table.stride };
       if (type.pointer !== undefined) return { pointer: type.pointer };
@@ -23,7 +29,7 @@ export function typeJson(type: Description): Json {
     case 'bytes':
       return type.align === 1 ? { bytes: type.count } : { bytes: type.count, align: type.align };
     case 'text':
-      return { text: type.count };
+      return type.encoding === undefined ? { text: type.count } : { text: type.count, encoding: type.encoding };
     case 'array':
       return { array: typeJson(type.element), count: type.count };
     case 'bitField':
@@ -31,6 +37,10 @@ export function typeJson(type: Description): Json {
     default:
       return { [type.kind]: type.name };
   }
+}
+
+function orderText({ endian, order }: IntegerDescription): string {
+  return `${endian === undefined ? '' : endian === 'big' ? 'be' : 'le'}${order ?? ''}`;
 }
 
 function valueJson(item: FieldDescription): Readonly<Record<string, Json>> {
@@ -44,6 +54,7 @@ function structJson(type: StructDescription): Json {
     size: byteSize(resolved),
     align: resolved.align,
     ...(type.packing === 'natural' ? {} : { packing: type.packing }),
+    ...(type.order === undefined ? {} : { order: type.order }),
     ...(type.align === undefined ? {} : { minimum_align: type.align }),
     ...(type.tail === undefined ? {} : { tail: type.tail }),
     fields: type.fields.map((item, index) => {

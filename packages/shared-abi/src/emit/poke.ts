@@ -53,6 +53,7 @@ function numberText(value: number | bigint): string {
 function typeText(type: Description, target: Target, path: string): string {
   switch (type.kind) {
     case 'integer':
+      if (type.order === 'lsb') throw unsupported(path, 'GNU poke counts bits from the most significant one on');
       return `${type.endian === undefined ? '' : `${type.endian} `}${integerText(type.bits, type.signed)}`;
     case 'word':
       return integerText(target.wordBits, type.signed);

@@ -115,6 +115,12 @@ function membersOf(type: ResolvedStruct, endian: Endian): Member[] {
   return members;
 }
 
+/** An integer of whole bytes of which Rust has none (24 bits). */
+function isOddInteger({ type }: ResolvedField): boolean {
+  const whole = type.kind === 'integral' ? type.container : type;
+  return whole.kind === 'integer' && !isStandard(whole.bits);
+}
+
 const holders = new WeakMap<ResolvedType, boolean>();
 
 function holdsFloat(type: ResolvedType): boolean {
@@ -220,7 +226,9 @@ export function structText(type: ResolvedStruct, endian: Endian): string[] {
     '    }',
     ...members.flatMap(({ inside, name, offset }) =>
       inside.flatMap((item) =>
-        isBitField(item) ? bitAccessors(item, name, item.bit - offset * 8) : byteAccessors(item, name, 0),
+        isBitField(item) || isOddInteger(item)
+          ? bitAccessors(item, name, item.bit - offset * 8)
+          : byteAccessors(item, name, 0),
       ),
     ),
     '}',

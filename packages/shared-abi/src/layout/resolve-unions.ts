@@ -16,7 +16,7 @@ export function resolveUnion(type: UnionDescription, target: Target, inside: rea
       resolved = known(kinds.bitField).place(item.type, item, cursor, type.packed, target, path).type;
     } else {
       resolved = resolveIn(item.type, target, inside);
-      checkCType(resolved, `${type.name}.${item.name}`, 0);
+      checkCType(resolved, `${type.name}.${item.name}`, 0, type.packed);
       cursor.align = Math.max(cursor.align, type.packed ? 1 : resolved.align, item.align ?? 1);
     }
     most = Math.max(most, resolved.bits);

@@ -1,5 +1,5 @@
 import type { ConstantSet } from './constants.js';
-import type { StructDescription, TableReference } from './types.js';
+import type { StructDescription, TableReference, TextEncoding } from './types.js';
 import type { Endian } from './target.js';
 
 /**
@@ -43,7 +43,13 @@ export interface ResolvedBoolean extends Sized {
 }
 
 export interface ResolvedBytes extends Sized {
-  readonly kind: 'bytes' | 'text';
+  readonly kind: 'bytes';
+}
+
+export interface ResolvedText extends Sized {
+  readonly kind: 'text';
+  /** UTF-8 where there is none. */
+  readonly encoding: TextEncoding | undefined;
 }
 
 export interface ResolvedArray extends Sized {
@@ -122,6 +128,7 @@ export type ResolvedType =
   | ResolvedFloat
   | ResolvedBoolean
   | ResolvedBytes
+  | ResolvedText
   | ResolvedArray
   | ResolvedStruct
   | ResolvedIntegral

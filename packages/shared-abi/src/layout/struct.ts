@@ -4,6 +4,7 @@ import { layoutError } from './errors.js';
 import { kinds } from './kinds.js';
 import { checkName, isIdentifier } from './names.js';
 import { resolveBits } from './resolve-bits.js';
+import type { BitOrder } from './resolved.js';
 import type {
   ArmDescription,
   FieldDescription,
@@ -89,7 +90,7 @@ export function struct<const F extends Specs>(
 function makeStruct(
   name: string,
   fields: Specs,
-  options: Omit<StructOptions, 'packing'> & { readonly packing?: Packing },
+  options: Omit<StructOptions, 'packing'> & { readonly packing?: Packing; readonly order?: BitOrder },
 ): StructDescription {
   checkName(name, name);
   const packing = options.packing ?? 'natural';
@@ -122,17 +123,35 @@ function makeStruct(
     align: options.align,
     explicit: options.explicit ?? false,
     tail: options.tail,
+    ...(options.order === undefined ? {} : { order: options.order }),
   };
 }
 
-/** A struct whose fields follow each other without gaps to the bit, as GNU poke's do. See {@link struct}. */
+/**
+ * A struct whose fields follow each other without gaps to the bit, as GNU poke's do. See {@link struct}.
+ * @param options With `order: 'lsb'`, the least significant bit of a byte comes first (FAT12, DEFLATE, bitmaps): its
+ *   integers, and those of its arrays, have that order then, and so have its labels.
+ */
 export function bitStruct<const F extends Specs>(
   name: string,
   fields: F,
-  options: Omit<StructOptions, 'packing'> = {},
+  options: Omit<StructOptions, 'packing'> & { readonly order?: BitOrder } = {},
 ): Struct<StructValue<F>> {
   kinds.bits = { resolve: resolveBits };
-  return makeStruct(name, fields, { ...options, packing: 'bits' });
+  const ordered = options.order === 'lsb' ? Object.fromEntries(Object.entries(fields).map(leastFirst)) : fields;
+  return makeStruct(name, ordered, { ...options, packing: 'bits' });
+}
+
+function leastFirst([name, spec]: readonly [string, Spec]): [string, Spec] {
+  return [name, 'type' in spec ? { ...spec, type: inLeastFirst(spec.type) } : inLeastFirst(spec)];
+}
+
+/** An integer or an array of them, its bits in the order of the struct around it unless it has one of its own. */
+function inLeastFirst(type: Type): Type {
+  if (type.kind === 'array') return { ...type, element: inLeastFirst(type.element) };
+  return type.kind === 'integer' && type.order === undefined && type.endian !== 'big'
+    ? { ...type, order: 'lsb' }
+    : type;
 }
 
 /**

@@ -204,7 +204,9 @@ class TypeReader {
       ...(tail === undefined ? {} : { tail: textOf(tail, `${name}.tail`) }),
     };
     const fields = this.#fields(name, source);
-    const made = packing === 'bits' ? bitStruct(name, fields, options) : struct(name, fields, { ...options, packing });
+    const bitOptions = { ...options, ...bitOrderOf(source['order'], name) };
+    const made =
+      packing === 'bits' ? bitStruct(name, fields, bitOptions) : struct(name, fields, { ...options, packing });
     this.#checkPlaces(made, source);
     for (const { name: field, type } of made.fields) checkTag(made, type, `${name}.${field}`);
     return made;
@@ -291,7 +293,7 @@ class TypeReader {
       case 'bytes':
         return types.bytes(count('bytes'), source['align'] === undefined ? 1 : count('align'));
       case 'text':
-        return types.text(count('text'));
+        return types.text(count('text'), encodingOf(source['encoding'], path));
       case 'array':
         return types.array(this.#type(source['array'], path), count('count'));
       case 'pointer':
@@ -319,6 +321,20 @@ class TypeReader {
     if (source['unnamed'] === true) return types.unnamedBits(container, width);
     return container.kind === 'boolean' ? types.bitField(container, 1) : types.bitField(container as Integer, width);
   }
+}
+
+function bitOrderOf(value: unknown, name: string): { readonly order?: 'lsb' | 'msb' } {
+  if (value === undefined) return {};
+  if (value !== 'lsb' && value !== 'msb') throw bad(`${name}.order`, value, 'lsb or msb');
+  return { order: value };
+}
+
+function encodingOf(value: unknown, path: string): { readonly encoding?: types.TextEncoding } {
+  if (value === undefined) return {};
+  const encoding = ['ascii', 'latin1', 'utf16le', 'utf16be'] as const;
+  const found = encoding.find((name) => name === value);
+  if (found === undefined) throw bad(path, value, `${encoding.join(', ')}, or nothing for UTF-8`);
+  return { encoding: found };
 }
 
 /** The tag of a union leads to a field of the struct around it: emitters write the path as it stands. */
@@ -356,12 +372,19 @@ const SCALARS: Readonly<Record<string, Type>> = {
   iword: types.iword,
 };
 
+const ORDERS: Readonly<Record<string, types.IntegerOptions>> = {
+  be: { endian: 'big' },
+  le: { endian: 'little' },
+  lsb: { order: 'lsb' },
+  msb: { order: 'msb' },
+};
+
 function scalar(text: string, path: string): Type {
   if (Object.hasOwn(SCALARS, text)) return SCALARS[text] ?? types.bool;
-  const [, sign, width, order] = /^([ui])([0-9]{1,2})(be|le)?$/.exec(text) ?? [];
+  const [, sign, width, endian = '', order = ''] = /^([ui])([0-9]{1,2})(be|le)?(lsb|msb)?$/.exec(text) ?? [];
   if (width === undefined)
-    throw bad(path, text, 'u1 to u64, i1 to i64 (with be or le), uword, iword, f32, f64 or bool');
-  const options = order === undefined ? {} : { endian: order === 'be' ? ('big' as const) : ('little' as const) };
+    throw bad(path, text, 'u1 to u64, i1 to i64 (with be, le, lsb or msb), uword, iword, f32, f64 or bool');
+  const options = { ...ORDERS[endian], ...ORDERS[order] };
   return sign === 'u' ? types.uint(Number(width), options) : types.int(Number(width), options);
 }
 
