@@ -8,6 +8,7 @@ import type { FieldDescription, IntegralDescription, StructDescription, Type } f
 import type { TaggedDescription, UnionDescription } from '../layout/types.js';
 import { inOrder, type Emitter, type Interface, type NamedDescription } from './emitter.js';
 import { commentText } from './plain-text.js';
+import { C_NAMING, renamed } from './reserved.js';
 
 // What C11 can say becomes C; sizes, alignments and offsets are asserted. What it cannot say becomes bytes with a comment
 // and constants: integers of the other byte order, structs that are packed to the bit, widths that C has not.
@@ -343,7 +344,8 @@ function checkMacros(lines: readonly string[]): void {
  */
 export const cEmitter: Emitter = {
   name: 'c',
-  emit(unit, { target }) {
+  emit(described, { target }) {
+    const unit = renamed(described, C_NAMING);
     const types = inOrder(unit.types);
     const guard = `INSTAR_${unit.title.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}_H`;
     const lines = [

@@ -13,12 +13,13 @@ import type {
 import { bitFieldRuns, shiftInRun, type BitFieldRun } from './bit-field-runs.js';
 import { inOrder, type Emitter, type NamedDescription } from './emitter.js';
 import { commentText } from './plain-text.js';
+import { besides, renamed } from './reserved.js';
 
 // Words that GNU poke 2.4 does not take as the name of a field.
 const KEYWORDS = new Set(
   (
-    'any as assert big little break continue else for fun if in isa lambda load method pinned print printf raise return ' +
-    'sizeof string struct try catch type union unit unmap until var void while where format'
+    'any as assert big little break continue else enum for fun if in isa lambda load method pinned print printf raise ' +
+    'return sizeof string struct try catch type typeof union unit unmap until var void while where format'
   ).split(' '),
 );
 
@@ -30,10 +31,7 @@ const OWN = /^(bits[0-9]+|pad[0-9]+_|end_|bytes_)$/;
  * would then have the same name.
  */
 export function pokeName(name: string): string {
-  for (let stem = name; ; stem = stem.slice(0, -1)) {
-    if (KEYWORDS.has(stem) || OWN.test(stem)) return `${name}_`;
-    if (!stem.endsWith('_')) return name;
-  }
+  return besides(name, (stem) => KEYWORDS.has(stem) || OWN.test(stem));
 }
 
 function integerText(bits: number, signed: boolean): string {
@@ -239,7 +237,13 @@ function declaration(type: NamedDescription, target: Target): string[] {
  */
 export const pokeEmitter: Emitter = {
   name: 'poke',
-  emit(unit, { target }) {
+  emit(described, { target }) {
+    // Behind a field that has the name of a type, the type cannot be reached.
+    const names = new Set(inOrder(described.types).map((type) => pokeName(type.name)));
+    const unit = renamed(described, {
+      field: (name) => besides(name, (stem) => names.has(pokeName(stem))),
+      type: (name) => name,
+    });
     const lines = [
       `/* ${commentText(unit.title)}, for ${target.name} (${target.endian} endian). Generated: edit the description, not this file. */`,
       '',

@@ -1,5 +1,5 @@
 import { LayoutError } from '../layout/errors.js';
-import { isGoodName } from '../layout/names.js';
+import { isIdentifier } from '../layout/names.js';
 import { resolve } from '../layout/resolve.js';
 import type { ResolvedField, ResolvedType } from '../layout/resolved.js';
 import { struct, union, type FieldSpec } from '../layout/struct.js';
@@ -193,7 +193,7 @@ function namedFields(type: ResolvedType): readonly ResolvedField[] {
 function goodName(wanted: string): string {
   let name = wanted.replace(/\W/g, '_');
   if (/^\d/.test(name)) name = `_${name}`;
-  while (!isGoodName(name)) name += /^_*$/.test(name) ? 'x' : '_';
+  while (!isIdentifier(name)) name += '_';
   return name;
 }
 
