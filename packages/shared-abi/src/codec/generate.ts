@@ -1,5 +1,6 @@
 import type {
   ResolvedArray,
+  ResolvedField,
   ResolvedInteger,
   ResolvedIntegral,
   ResolvedStruct,
@@ -113,14 +114,20 @@ function generator(copy: boolean) {
   }
 
   function readStruct(type: ResolvedStruct, place: Place): string {
-    if (type.fields.some((item) => item.type.kind === 'tagged')) return readSlowly(type, place);
-    const parts: string[] = [];
-    for (const item of type.fields) {
-      if (item.unnamed) continue;
-      const value = checked(item.value, read(item.type, moved(place, item.bit)));
-      parts.push(`${item.name}:${value}`);
-    }
-    return `{${parts.join(',')}}`;
+    if (holdsTagged(type)) return readSlowly(type, place);
+    return `{${partsOf(type.fields, place).join(',')}}`;
+  }
+
+  /** Properties of an object; the fields of anonymous members are among them. */
+  function partsOf(fields: readonly ResolvedField[], place: Place): string[] {
+    return fields.flatMap((item) => {
+      if (item.unnamed) return [];
+      const at = moved(place, item.bit);
+      const { type } = item;
+      if (item.anonymous === true && type.kind === 'struct') return partsOf(type.fields, at);
+      if (item.anonymous === true && type.kind === 'union') return partsOf(type.arms, at);
+      return [`${item.name}:${checked(item.value, read(type, at))}`];
+    });
   }
 
   function readIntegral(type: ResolvedIntegral, place: Place): string {
@@ -234,7 +241,7 @@ function generator(copy: boolean) {
   }
 
   function writeStruct(type: ResolvedStruct, place: Place, value: string): void {
-    if (type.fields.some((item) => item.type.kind === 'tagged')) {
+    if (holdsTagged(type) || type.fields.some((item) => item.anonymous)) {
       writeSlowly(type, place, value);
       return;
     }
@@ -385,6 +392,14 @@ function generator(copy: boolean) {
   }
 
   return { types, read, write, text };
+}
+
+/** Whether a struct, or an anonymous member of it, has a tagged union as a field: only the interpreter reads one. */
+function holdsTagged(type: ResolvedStruct): boolean {
+  return type.fields.some(
+    (item) =>
+      item.type.kind === 'tagged' || (item.anonymous === true && item.type.kind === 'struct' && holdsTagged(item.type)),
+  );
 }
 
 /** Whether an integer is a part of bytes that other fields have the rest of, most significant bit first. */

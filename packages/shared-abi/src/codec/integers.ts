@@ -1,5 +1,6 @@
 import { layoutError } from '../layout/errors.js';
 import type { ResolvedInteger, ResolvedIntegral } from '../layout/resolved.js';
+import { isLeftOut, keysOf, type Member } from './members.js';
 
 /** Bits of an integer as an unsigned number → its value: sign extended, `bigint` where the type is wide. */
 export function fromBits(type: ResolvedInteger, raw: number | bigint): number | bigint {
@@ -126,28 +127,21 @@ export function checkObject(value: unknown, path: string, offset: number): Reado
   );
 }
 
-/** What structs and integral structs have in common: fields with names, some of them constant. */
-interface Named {
-  readonly name: string;
-  readonly value?: number | bigint | undefined;
-  readonly unnamed?: boolean;
-}
-
 /**
  * Refuses keys that are no fields where a field was left out: one of them is misspelt, and would be written as zero.
  * @throws LayoutError `LAYOUT_NAME`.
  */
 export function checkKeys(
-  fields: readonly Named[],
+  fields: readonly Member[],
   given: Readonly<Record<string, unknown>>,
   path: string,
   offset: number,
 ): void {
-  const missing = fields.filter((item) => item.value === undefined && !item.unnamed && given[item.name] === undefined);
+  const missing = fields.filter((item) => isLeftOut(item, given));
   if (missing.length === 0) return;
   for (const key of Object.keys(given)) {
-    if (given[key] === undefined || fields.some((item) => item.name === key && !item.unnamed)) continue;
-    const expected = missing.map((item) => item.name).join(', ');
+    if (given[key] === undefined || fields.some((item) => keysOf(item).includes(key))) continue;
+    const expected = missing.flatMap(keysOf).join(', ');
     throw layoutError(
       'LAYOUT_NAME',
       `found no such field, expected ${expected}`,

@@ -98,8 +98,9 @@ function members(type: Composite, bit: number): Member[] {
   const fields = type.kind === 'struct' ? type.fields : type.arms;
   return fields
     .filter((item) => !item.unnamed)
-    .map((item) => {
+    .flatMap((item) => {
       const at = bit + item.bit;
+      if (item.anonymous === true) return members(item.type as Composite, at);
       const byte = Math.floor(at / 8);
       const inner = item.type.kind === 'tagged' ? undefined : viewer(item.type, at % 8);
       return {

@@ -2,7 +2,7 @@ import type { ConstantSet } from '../layout/constants.js';
 import { LayoutError } from '../layout/errors.js';
 import { isBitField, manifestOfResolved, type Manifest } from '../layout/manifest.js';
 import { resolve } from '../layout/resolve.js';
-import { byteSize, type ResolvedStruct, type ResolvedType } from '../layout/resolved.js';
+import { byteSize, type ResolvedField, type ResolvedStruct, type ResolvedType } from '../layout/resolved.js';
 import type { Target } from '../layout/target.js';
 import type { FieldDescription, IntegralDescription, StructDescription, Type } from '../layout/types.js';
 import type { TaggedDescription, UnionDescription } from '../layout/types.js';
@@ -106,6 +106,14 @@ function declarator(type: Type, target: Target): Declarator {
 /** One member of a struct or union. */
 function member(item: FieldDescription, packed: boolean, target: Target): string {
   const { type, name } = item;
+  if (item.anonymous === true && (type.kind === 'struct' || type.kind === 'union')) {
+    const isPacked = type.kind === 'struct' ? type.packing === 'packed' : type.packed;
+    const inner = (type.kind === 'struct' ? type.fields : type.arms).map((part) => member(part, isPacked, target));
+    const align = Math.max(item.align ?? 1, (type.kind === 'struct' ? type.align : undefined) ?? 1);
+    const lines = inner.flatMap((text) => text.split('\n')).map((line) => `    ${line}`);
+    const end = `    }${attributes(isPacked, align === 1 ? undefined : align)};${comment(item.doc)}`;
+    return [`    ${type.kind} {`, ...lines, end].join('\n');
+  }
   if (type.kind === 'bitField') {
     const { container } = type;
     const base = declarator(container, target).type;
@@ -153,6 +161,19 @@ function constantLines(owner: string, places: readonly Manifest[]): string[] {
   });
 }
 
+/** Assertions of where fields lie, those of anonymous members among them. */
+function offsetAssertions(owner: string, fields: readonly ResolvedField[], base: number): string[] {
+  return fields
+    .filter((item) => !isBitField(item))
+    .flatMap((item) => {
+      const offset = base + item.offset;
+      if (item.anonymous === true && (item.type.kind === 'struct' || item.type.kind === 'union')) {
+        return offsetAssertions(owner, item.type.kind === 'struct' ? item.type.fields : item.type.arms, offset);
+      }
+      return [assertion(`offsetof(${owner}, ${item.name}) == ${offset}`, `offset of ${owner}.${item.name}`)];
+    });
+}
+
 /** Bit fields, each with its storage unit. The positions themselves are no constant expressions of C11: `extract` asks. */
 function structText(type: StructDescription, target: Target): string[] {
   const resolved = resolve(type, target);
@@ -165,9 +186,7 @@ function structText(type: StructDescription, target: Target): string[] {
     ...type.fields.map((item) => member(item, packed, target)),
     `}${attributes(packed, type.align)} ${name};`,
     ...sizeAssertions(name, resolved),
-    ...resolved.fields
-      .filter((item) => !isBitField(item))
-      .map((item) => assertion(`offsetof(${name}, ${item.name}) == ${item.offset}`, `offset of ${name}.${item.name}`)),
+    ...offsetAssertions(name, resolved.fields, 0),
     ...constantLines(name, manifestOfResolved(resolved)),
     '',
   ];

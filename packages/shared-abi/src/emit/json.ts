@@ -66,6 +66,7 @@ function structJson(type: StructDescription): Json {
         size: place === undefined ? 0 : byteSize(place),
         ...(whole ? {} : { bit }),
         type: typeJson(item.type),
+        ...(item.anonymous === true ? { anonymous: true } : {}),
         ...valueJson(item),
         ...(item.label === undefined ? {} : { label: labelJson(item.label) }),
         ...(item.align === undefined ? {} : { align: item.align }),
@@ -94,6 +95,7 @@ function otherJson(type: Exclude<NamedDescription, StructDescription | IntegralD
       arms: type.arms.map((arm) => ({
         name: arm.name,
         type: typeJson(arm.type),
+        ...(arm.anonymous === true ? { anonymous: true } : {}),
         ...valueJson(arm),
         ...(arm.align === undefined ? {} : { align: arm.align }),
       })),

@@ -233,6 +233,21 @@ fn set_bits_msb_little(bytes: &mut [u8], bit: usize, width: usize, value: u64) {
 }
 `;
 
+/** The names of constants that are named after fields, in capitals; those of fields that differ by case alone stay apart. */
+export function constantNames(
+  fields: readonly { readonly name: string }[],
+): (field: { readonly name: string }) => string {
+  const names = new Map<string, string>();
+  const used = new Set<string>();
+  for (const { name } of fields) {
+    let constant = name.toUpperCase();
+    while (used.has(constant)) constant += '_';
+    used.add(constant);
+    names.set(name, constant);
+  }
+  return ({ name }) => names.get(name) ?? name.toUpperCase();
+}
+
 /** Casts 64 raw bits to a value of `width` bits. */
 export function fromRaw(raw: string, width: number, signed: boolean): string {
   const text = `${signed ? 'i' : 'u'}${holder(width)}`;

@@ -95,9 +95,9 @@ export class Describer {
     const align = this.#aligns.get(record);
     const arms = (first?: number): Record<string, FieldSpec> =>
       Object.fromEntries(
-        fields.map(({ key, type }, index) => [
-          key,
-          index === 0 && first !== undefined ? { type, align: first } : { type },
+        fields.map((field, index) => [
+          field.key,
+          index === 0 && first !== undefined ? { ...specOf(field), align: first } : specOf(field),
         ]),
       );
     return this.#first(record, name, [
@@ -110,13 +110,14 @@ export class Describer {
 
   #fields(record: CRecord, name: string): Placed[] {
     const used = new Set<string>();
+    const inside = new Set(namesIn(record));
     return record.fields.map((field, index) => {
       let key = goodName(field.name ?? `anonymous${index}`);
-      // The language knows names by their letters, whatever their case.
-      while (used.has(key.toLowerCase())) key += '_';
-      used.add(key.toLowerCase());
+      while (used.has(key) || (field.name === undefined && inside.has(key))) key += '_';
+      used.add(key);
       const type = field.width === undefined ? this.describe(field.type, `${name}_${key}`) : bitFieldType(field);
-      return { key, type, bit: field.bit, bits: field.width ?? sizeOf(field.type) * 8 };
+      const isAnonymous = field.name === undefined && (type.kind === 'struct' || type.kind === 'union');
+      return { key, type, bit: field.bit, bits: field.width ?? sizeOf(field.type) * 8, isAnonymous };
     });
   }
 
@@ -154,8 +155,9 @@ export class Describer {
     const place = (list: readonly (readonly [string, FieldSpec])[]): number | undefined =>
       namedFields(resolve(struct(name, Object.fromEntries(list)), this.#target)).at(-1)?.bit;
     let end = 0;
-    for (const { key, type, bit, bits } of fields) {
-      const candidates: [string, FieldSpec][][] = [[[key, { type }]]];
+    for (const field of fields) {
+      const { key, type, bit, bits } = field;
+      const candidates: [string, FieldSpec][][] = [[[key, specOf(field)]]];
       if (type.kind === 'bitField') {
         const gap = bit - end;
         const pads = gap > 0 && gap <= 64 ? [0, gap] : [0];
@@ -167,7 +169,7 @@ export class Describer {
           ]);
         }
       } else {
-        for (let wanted = 2; wanted <= 4096; wanted *= 2) candidates.push([[key, { type, align: wanted }]]);
+        for (let wanted = 2; wanted <= 4096; wanted *= 2) candidates.push([[key, { ...specOf(field), align: wanted }]]);
       }
       const found = candidates.find((candidate) => place([...specs, ...candidate]) === bit);
       if (found === undefined) throw new LayoutError('LAYOUT_OFFSET', 'not to be mended', { path: key, offset: 0 });
@@ -178,11 +180,24 @@ export class Describer {
   }
 }
 
+/** Every name in the scope of a record: those of its fields and of its anonymous members. */
+function namesIn(record: CRecord): string[] {
+  return record.fields.flatMap((field) => {
+    if (field.name !== undefined) return [goodName(field.name)];
+    return 'fields' in field.type ? namesIn(field.type) : [];
+  });
+}
+
 interface Placed {
   readonly key: string;
   readonly type: Type;
   readonly bit: number;
   readonly bits: number;
+  readonly isAnonymous: boolean;
+}
+
+function specOf({ type, isAnonymous }: Placed): FieldSpec {
+  return isAnonymous ? { type, anonymous: true } : { type };
 }
 
 function namedFields(type: ResolvedType): readonly ResolvedField[] {
@@ -203,7 +218,7 @@ function build(
   packing: 'natural' | 'packed',
   align: number | undefined,
 ): Type {
-  const specs = Object.fromEntries(fields.map(({ key, type }) => [key, { type }]));
+  const specs = Object.fromEntries(fields.map((field) => [field.key, specOf(field)]));
   return struct(name, specs, { packing, ...(align === undefined ? {} : { align }) });
 }
 
@@ -218,9 +233,10 @@ function filled(name: string, fields: readonly Placed[], align: number | undefin
       end += width;
     }
   };
-  for (const { key, type, bit, bits } of fields) {
+  for (const field of fields) {
+    const { bit, bits } = field;
     fill(bit);
-    specs[key] = { type };
+    specs[field.key] = specOf(field);
     end = bit + bits;
   }
   fill(size * 8);

@@ -100,7 +100,7 @@ describe('extract', () => {
         'type',
         'type',
         'match',
-        'Type_',
+        'Type',
       ]);
     }),
   );

@@ -24,8 +24,18 @@ export type {
   ResolvedType,
   ResolvedUnion,
 } from './resolved.js';
-export { bitStruct, field, integral, struct, tagged, union } from './struct.js';
-export type { FieldSpec, Integral, Struct, StructOptions, StructValue, Tagged, TaggedValue, Union } from './struct.js';
+export { anonymous, bitStruct, field, integral, struct, tagged, union } from './struct.js';
+export type {
+  AnonymousSpec,
+  FieldSpec,
+  Integral,
+  Struct,
+  StructOptions,
+  StructValue,
+  Tagged,
+  TaggedValue,
+  Union,
+} from './struct.js';
 export { indexOfPointer, pointerOfIndex } from './table-pointer.js';
 export type { TablePlace } from './table-pointer.js';
 export { headOf, headSize, loadHead, truncateTail } from './tail.js';

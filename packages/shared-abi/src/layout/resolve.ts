@@ -244,5 +244,6 @@ export function resolvedField(item: FieldDescription, type: ResolvedType, bit: n
     doc: item.doc,
     value: item.value,
     unnamed: item.type.kind === 'bitField' && item.type.unnamed,
+    ...(item.anonymous === true ? { anonymous: true } : {}),
   };
 }

@@ -71,6 +71,8 @@ export interface ResolvedField {
   readonly value: number | bigint | undefined;
   /** True for C's unnamed bit fields, which have no value. */
   readonly unnamed: boolean;
+  /** True for an anonymous struct or union of C: a value has its fields, not it. */
+  readonly anonymous?: true;
 }
 
 export interface ResolvedStruct extends Sized {

@@ -33,6 +33,24 @@ export interface FieldSpec<T = unknown> {
   readonly label?: Label;
   /** Smallest alignment in bytes (C's `_Alignas`). */
   readonly align?: number;
+  /** See {@link anonymous}. */
+  readonly anonymous?: true;
+}
+
+/** A field whose own fields stand in the value of the struct around it. */
+export interface AnonymousSpec<V> extends FieldSpec<V> {
+  readonly anonymous: true;
+}
+
+/**
+ * An anonymous struct or union, as C has them: its fields are those of the struct around it, in values, in paths and in
+ * C. The name that it has in the description is for languages that want one. Of a union's arms, encoding takes one.
+ */
+export function anonymous<V>(
+  type: (StructDescription & Typed<V>) | (UnionDescription & Typed<V>),
+  options: Pick<FieldSpec, 'at' | 'doc' | 'align'> = {},
+): AnonymousSpec<V> {
+  return { ...options, type, anonymous: true };
 }
 
 type Spec = Type | FieldSpec;
@@ -40,7 +58,13 @@ type Specs = Readonly<Record<string, Spec>>;
 type SpecValue<S> = S extends FieldSpec<infer T> ? T : ValueOf<S>;
 
 /** The value of a struct: its named fields. */
-export type StructValue<F> = { -readonly [K in keyof F as F[K] extends Unnamed ? never : K]: SpecValue<F[K]> };
+export type StructValue<F> = {
+  -readonly [K in keyof F as F[K] extends Unnamed | AnonymousSpec<unknown> ? never : K]: SpecValue<F[K]>;
+} & Lifted<F>;
+
+/** The fields of anonymous members. */
+type Lifted<F> = Intersection<{ [K in keyof F]: F[K] extends AnonymousSpec<infer V> ? V : never }[keyof F]>;
+type Intersection<U> = (U extends unknown ? (value: U) => void : never) extends (value: infer I) => void ? I : never;
 
 /** A struct with the TypeScript type of its values. */
 export type Struct<V> = StructDescription & Typed<V>;
@@ -285,18 +309,38 @@ function describeFields(owner: string, specs: Specs): FieldDescription[] {
   const seen = new Set<string>();
   return Object.entries(specs).map(([name, spec]) => {
     const path = `${owner}.${name}`;
-    const { type, at, doc = '', value, label, align }: FieldSpec = 'type' in spec ? spec : { type: spec };
+    const {
+      type,
+      at,
+      doc = '',
+      value,
+      label,
+      align,
+      anonymous: isAnonymous,
+    }: FieldSpec = 'type' in spec ? spec : { type: spec };
     if (type.kind !== 'bitField' || !type.unnamed) checkName(name, path);
     checkAlign(path, align);
-    // Emitters write constants named after fields in capitals: two fields that differ by case alone would collide.
-    const folded = name.toLowerCase();
-    if (seen.has(folded)) {
-      throw layoutError('LAYOUT_NAME', 'found the name twice (case aside), expected each once', path, 0, name);
+    for (const key of isAnonymous === true ? [name, ...keysInside(type, path)] : [name]) {
+      if (seen.has(key)) {
+        throw layoutError('LAYOUT_NAME', `found the name ${key} twice, expected each once`, path, 0, key);
+      }
+      seen.add(key);
     }
-    seen.add(folded);
     if (value !== undefined && !(typeof value === 'number' || typeof value === 'bigint')) {
       throw layoutError('LAYOUT_VALUE', 'found a constant that is no integer, expected one', path, 0, value);
     }
-    return { name, type, doc, at, label, value, align };
+    const described = { name, type, doc, at, label, value, align };
+    return isAnonymous === true ? { ...described, anonymous: true } : described;
+  });
+}
+
+/** The names that an anonymous member gives to the struct around it. */
+function keysInside(type: Type, path: string): string[] {
+  if (type.kind !== 'struct' && type.kind !== 'union') {
+    throw unsupported(path, `an anonymous member is a struct or a union, found ${type.kind}`);
+  }
+  return (type.kind === 'struct' ? type.fields : type.arms).flatMap((item) => {
+    if (item.type.kind === 'bitField' && item.type.unnamed) return [];
+    return item.anonymous === true ? keysInside(item.type, path) : [item.name];
   });
 }

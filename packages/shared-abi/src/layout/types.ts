@@ -103,6 +103,8 @@ export interface FieldDescription {
   readonly value?: number | bigint | undefined;
   /** Smallest alignment in bytes (C's `_Alignas`). */
   readonly align?: number | undefined;
+  /** Set for an anonymous struct or union of C: its fields are those of the struct around it. */
+  readonly anonymous?: true | undefined;
 }
 
 /** A bit offset that may follow from the byte order. */

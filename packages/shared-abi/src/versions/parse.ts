@@ -259,6 +259,7 @@ class TypeReader {
         ...(value === undefined ? {} : { value: constant(type, numberOf(value, path)) }),
         ...(label === undefined ? {} : { label: labelOf(label, path) }),
         ...(align === undefined ? {} : { align: wholeOf(align, path) }),
+        ...(item['anonymous'] === true ? { anonymous: true } : {}),
       };
     }
     return specs;
