@@ -6,7 +6,7 @@ import { byteSize, type ResolvedField, type ResolvedStruct, type ResolvedType } 
 import type { Target } from '../layout/target.js';
 import type { FieldDescription, IntegralDescription, StructDescription, Type } from '../layout/types.js';
 import type { TaggedDescription, UnionDescription } from '../layout/types.js';
-import { inOrder, type Emitter, type Interface, type NamedDescription } from './emitter.js';
+import { inOrder, withSets, type Emitter, type Interface, type NamedDescription } from './emitter.js';
 import { commentText } from './plain-text.js';
 import { C_NAMING, renamed } from './reserved.js';
 
@@ -73,6 +73,8 @@ function declarator(type: Type, target: Target): Declarator {
       if (type.pointer !== undefined) return { type: 'void *', suffix: '', align, note: `to ${type.pointer}` };
       return { type: type.signed ? 'intptr_t' : 'uintptr_t', suffix: '', align, note: '' };
     case 'float':
+      if (isForeign(type.endian, type.bits, target))
+        return asBytes(resolved, `f${type.bits}, ${type.endian ?? ''} endian`);
       return { type: type.bits === 32 ? 'float' : 'double', suffix: '', align, note: '' };
     case 'boolean':
       return { type: 'bool', suffix: '', align, note: '' };
@@ -116,6 +118,12 @@ function member(item: FieldDescription, packed: boolean, target: Target): string
   }
   if (type.kind === 'bitField') {
     const { container } = type;
+    if (container.kind === 'integer' && isForeign(container.endian, 64, target)) {
+      throw new LayoutError('LAYOUT_UNSUPPORTED', 'C has no bit field with a byte order of its own', {
+        path: name,
+        offset: 0,
+      });
+    }
     const base = declarator(container, target).type;
     const aligned = item.align === undefined ? '' : ` __attribute__((aligned(${item.align})))`;
     return `    ${base} ${type.unnamed ? '' : name} : ${type.width}${aligned};${comment(item.doc)}`;
@@ -317,12 +325,12 @@ function number(value: number | bigint): string {
 /** An enumeration of C where `int` holds every value; constants of the preprocessor elsewhere. */
 function setText(set: ConstantSet, types: ReadonlySet<string>): string[] {
   const entries = Object.entries<number>(set.values);
-  const prefix = upper(set.name);
+  const prefix = set.plainNames === true ? '' : `${upper(set.name)}_`;
   const asEnum = set.kind === 'enum' && entries.every(([, value]) => Math.abs(value) < 2 ** 31);
   const lines = entries.map(([name, value]) => {
     const text = set.kind === 'flags' ? hex(BigInt(value)) : number(value);
     const note = comment(set.docs[name] ?? '');
-    return asEnum ? `    ${prefix}_${name} = ${text},${note}` : `#define ${prefix}_${name} ${text}${note}`;
+    return asEnum ? `    ${prefix}${name} = ${text},${note}` : `#define ${prefix}${name} ${text}${note}`;
   });
   return [
     `/* ${set.name}: ${commentText(set.doc)} */`,
@@ -364,7 +372,7 @@ function checkMacros(lines: readonly string[]): void {
 export const cEmitter: Emitter = {
   name: 'c',
   emit(described, { target }) {
-    const unit = renamed(described, C_NAMING);
+    const unit = renamed(withSets(described), C_NAMING);
     const types = inOrder(unit.types);
     const guard = `INSTAR_${unit.title.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}_H`;
     const lines = [

@@ -11,7 +11,7 @@ import type {
   UnionDescription,
 } from '../layout/types.js';
 import { bitFieldRuns, shiftInRun, type BitFieldRun } from './bit-field-runs.js';
-import { inOrder, type Emitter, type NamedDescription } from './emitter.js';
+import { inOrder, withSets, type Emitter, type NamedDescription } from './emitter.js';
 import { commentText } from './plain-text.js';
 import { besides, renamed } from './reserved.js';
 
@@ -57,7 +57,7 @@ function typeText(type: Description, target: Target, path: string): string {
       return integerText(target.wordBits, type.signed);
     case 'float':
       // GNU poke has no floating point numbers: the bits as an integer.
-      return integerText(type.bits, false);
+      return `${type.endian === undefined ? '' : `${type.endian} `}${integerText(type.bits, false)}`;
     case 'boolean':
       return 'uint<8>';
     case 'bytes':
@@ -157,6 +157,9 @@ function cLines(type: StructDescription, target: Target): string[] {
     const place = resolved.fields[index];
     if (place === undefined) return;
     if (item.type.kind === 'bitField') {
+      if (item.type.container.kind === 'integer' && (item.type.container.endian ?? target.endian) !== target.endian) {
+        throw unsupported(`${type.name}.${item.name}`, 'GNU poke has no storage unit with a byte order of its own');
+      }
       if (place.type.bits > 0) run.push(place);
       return;
     }
@@ -240,7 +243,7 @@ export const pokeEmitter: Emitter = {
   emit(described, { target }) {
     // Behind a field that has the name of a type, the type cannot be reached.
     const names = new Set(inOrder(described.types).map((type) => pokeName(type.name)));
-    const unit = renamed(described, {
+    const unit = renamed(withSets(described), {
       field: (name) => besides(name, (stem) => names.has(pokeName(stem))),
       type: (name) => name,
     });
@@ -251,7 +254,9 @@ export const pokeEmitter: Emitter = {
       ...(unit.constants.length === 0 ? [] : ['']),
       ...unit.sets.flatMap((set) => [
         ...(set.doc === '' ? [] : [`/* ${commentText(set.doc)} */`]),
-        ...Object.entries<number>(set.values).map(([name, value]) => `var ${set.name}_${name} = ${numberText(value)};`),
+        ...Object.entries<number>(set.values).map(
+          ([name, value]) => `var ${set.plainNames === true ? '' : `${set.name}_`}${name} = ${numberText(value)};`,
+        ),
         '',
       ]),
       ...inOrder(unit.types).flatMap((type) => declaration(type, target)),

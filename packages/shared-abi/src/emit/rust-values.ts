@@ -64,6 +64,8 @@ export function storedType(type: ResolvedType, endian: Endian): Stored | undefin
       const element = storedType(type.element, endian);
       return element === undefined ? undefined : { text, align: element.align };
     }
+    case 'float':
+      return type.endian === endian ? { text, align: type.align } : undefined;
     case 'bytes':
       return { text, align: 1 };
     default:

@@ -1,7 +1,7 @@
 import { resolve } from '../layout/resolve.js';
 import type { Target } from '../layout/target.js';
 import type { ConstantSet } from '../layout/constants.js';
-import { inOrder, type Emitter, type Interface, type NamedDescription } from './emitter.js';
+import { inOrder, withSets, type Emitter, type Interface, type NamedDescription } from './emitter.js';
 import { RUST_NAMING, renamed } from './reserved.js';
 import { bitStructText, integralText, structText, taggedText, unionText } from './rust-types.js';
 import { BIT_FUNCTIONS, docText } from './rust-values.js';
@@ -147,7 +147,7 @@ function typeText(described: NamedDescription, target: Target): string[] {
 export const rustEmitter: Emitter = {
   name: 'rust',
   emit(described, { target, fingerprint = new Uint8Array(0) }) {
-    const abi = renamed(described, RUST_NAMING);
+    const abi = renamed(withSets(described), RUST_NAMING);
     // Rust does not care for the order: what was listed keeps it, and what that uses besides follows.
     const used = inOrder(abi.types).filter((type) => !abi.types.includes(type));
     const modules = modulesOf(abi, [...abi.types, ...used]);

@@ -3,7 +3,8 @@ import { isIdentifier } from '../layout/names.js';
 import { resolve } from '../layout/resolve.js';
 import type { ResolvedField, ResolvedType } from '../layout/resolved.js';
 import { struct, union, type FieldSpec } from '../layout/struct.js';
-import type { Target } from '../layout/target.js';
+import type { ConstantSet } from '../layout/constants.js';
+import type { Endian, Target } from '../layout/target.js';
 import {
   array,
   bool,
@@ -11,6 +12,7 @@ import {
   describeBitField,
   f32,
   f64,
+  float,
   int,
   iword,
   pointer,
@@ -31,6 +33,7 @@ export class Describer {
   readonly #aligns: Alignments;
   readonly #known = new Map<CType, Type>();
   readonly #names = new Set<string>();
+  readonly #sets = new Map<string, ConstantSet>();
 
   constructor(target: Target, aligns: Alignments) {
     this.#target = target;
@@ -57,8 +60,52 @@ export class Describer {
         return described;
       }
       default:
-        return scalarType(type);
+        return this.#scalar(type, name);
     }
+  }
+
+  #scalar(type: CScalar, name: string): Type {
+    const order = type.endian === undefined ? {} : { endian: type.endian };
+    switch (type.kind) {
+      case 'float':
+        return type.endian === undefined ? (type.size === 4 ? f32 : f64) : float(type.size === 4 ? 32 : 64, order);
+      case 'boolean':
+        return bool;
+      case 'pointer':
+        return type.endian === undefined ? pointer(type.name) : uint(type.size * 8, order);
+      default:
+        return this.#container(type, name, type.endian);
+    }
+  }
+
+  #container(type: CScalar, name: string, endian: Endian | undefined): Type & BitFieldDescription['container'] {
+    if (type.kind === 'boolean') return bool;
+    if (type.word && endian === undefined) return type.signed ? iword : uword;
+    const set = type.kind === 'enum' ? this.#set(type, name) : undefined;
+    const options = { ...(set === undefined ? {} : { set }), ...(endian === undefined ? {} : { endian }) };
+    return type.signed ? int(type.size * 8, options) : uint(type.size * 8, options);
+  }
+
+  /** One set for an enumeration, whoever has it; one without a name is called after what it was met in. */
+  #set(type: CScalar, name: string): ConstantSet | undefined {
+    const isNamed = type.name !== 'enum';
+    const key = JSON.stringify([isNamed ? type.name : name, type.values.map(([word, value]) => [word, String(value)])]);
+    const known = this.#sets.get(key);
+    if (known !== undefined) return known;
+    const set = setOf(type, this.#unique(isNamed ? type.name.replace(/^enum /, '') : name));
+    if (set !== undefined) this.#sets.set(key, set);
+    return set;
+  }
+
+  #bitField(field: CField, name: string): Type {
+    const { type, width = 0 } = field;
+    if (type.kind !== 'integer' && type.kind !== 'enum' && type.kind !== 'boolean') {
+      throw new ExtractError(
+        'EXTRACT_UNSUPPORTED',
+        `${field.name ?? 'a bit field'}: found a bit field of ${type.kind}`,
+      );
+    }
+    return describeBitField(this.#container(type, name, field.endian), width, false);
   }
 
   #array(element: CType, count: number, name: string): Type {
@@ -115,7 +162,10 @@ export class Describer {
       let key = goodName(field.name ?? `anonymous${index}`);
       while (used.has(key) || (field.name === undefined && inside.has(key))) key += '_';
       used.add(key);
-      const type = field.width === undefined ? this.describe(field.type, `${name}_${key}`) : bitFieldType(field);
+      const type =
+        field.width === undefined
+          ? this.describe(field.type, `${name}_${key}`)
+          : this.#bitField(field, `${name}_${key}`);
       const isAnonymous = field.name === undefined && (type.kind === 'struct' || type.kind === 'union');
       return { key, type, bit: field.bit, bits: field.width ?? sizeOf(field.type) * 8, isAnonymous };
     });
@@ -170,6 +220,14 @@ export class Describer {
         }
       } else {
         for (let wanted = 2; wanted <= 4096; wanted *= 2) candidates.push([[key, { ...specOf(field), align: wanted }]]);
+        // What an unnamed bit field took before it, by Microsoft's rules, is seen as a gap of whole bytes alone.
+        for (let count = 1; count <= Math.min(8, (bit - end) / 8); count += 1) {
+          const pads = Array.from({ length: count }, (_, index): [string, FieldSpec] => [
+            `pad_${key}_${index}`,
+            { type: unnamedBits(uint(8), 8) },
+          ]);
+          candidates.push([...pads, [key, specOf(field)]]);
+        }
       }
       const found = candidates.find((candidate) => place([...specs, ...candidate]) === bit);
       if (found === undefined) throw new LayoutError('LAYOUT_OFFSET', 'not to be mended', { path: key, offset: 0 });
@@ -241,35 +299,6 @@ function filled(name: string, fields: readonly Placed[], align: number | undefin
   }
   fill(size * 8);
   return struct(name, specs, { packing: 'packed', ...(align === undefined ? {} : { align }) });
-}
-
-function scalarType(type: CScalar): Type {
-  switch (type.kind) {
-    case 'float':
-      return type.size === 4 ? f32 : f64;
-    case 'boolean':
-      return bool;
-    case 'pointer':
-      return pointer(type.name);
-    default:
-      return containerType(type);
-  }
-}
-
-function containerType(type: CScalar): Type & BitFieldDescription['container'] {
-  if (type.kind === 'boolean') return bool;
-  if (type.word) return type.signed ? iword : uword;
-  const set = type.kind === 'enum' ? setOf(type) : undefined;
-  const options = set === undefined ? {} : { set };
-  return type.signed ? int(type.size * 8, options) : uint(type.size * 8, options);
-}
-
-function bitFieldType(field: CField): Type {
-  const { type, width = 0 } = field;
-  if (type.kind !== 'integer' && type.kind !== 'enum' && type.kind !== 'boolean') {
-    throw new ExtractError('EXTRACT_UNSUPPORTED', `${field.name ?? 'a bit field'}: found a bit field of ${type.kind}`);
-  }
-  return describeBitField(containerType(type), width, false);
 }
 
 function bitsOf(container: BitFieldDescription['container'], target: Target): number {

@@ -12,8 +12,15 @@ export function resolveUnion(type: UnionDescription, target: Target, inside: rea
     let resolved: ResolvedType;
     if (item.type.kind === 'bitField') {
       cursor.bit = 0;
+      cursor.unit = undefined;
       const path = `${type.name}.${item.name}`;
+      const { align } = cursor;
       resolved = known(kinds.bitField).place(item.type, item, cursor, type.packed, target, path).type;
+      if (target.microsoftBitFields === true) {
+        // The whole unit counts, but aligns nothing.
+        most = Math.max(most, cursor.bit);
+        cursor.align = align;
+      }
     } else {
       resolved = resolveIn(item.type, target, inside);
       checkCType(resolved, `${type.name}.${item.name}`, 0, type.packed);

@@ -55,7 +55,13 @@ export function resolveIn(type: Description, target: Target, inside: readonly De
 
 /** What of a target decides about layouts: two targets with one key are the same. */
 function targetKey(target: Target): string {
-  return [target.endian, target.wordBits, target.align64, target.unnamedBitFieldsAlign].join();
+  return [
+    target.endian,
+    target.wordBits,
+    target.align64,
+    target.unnamedBitFieldsAlign,
+    target.microsoftBitFields,
+  ].join();
 }
 
 function resolveNew(type: Description, target: Target, inside: readonly Description[]): ResolvedType {
@@ -77,7 +83,12 @@ function resolveNew(type: Description, target: Target, inside: readonly Descript
         declaredBits: undefined,
       };
     case 'float':
-      return { kind: 'float', bits: type.bits, align: alignOf(type.bits, target), endian: target.endian };
+      return {
+        kind: 'float',
+        bits: type.bits,
+        align: alignOf(type.bits, target),
+        endian: type.endian ?? target.endian,
+      };
     case 'boolean':
       return { kind: 'boolean', bits: 8, align: 1, order: 'msb', declaredBits: undefined };
     case 'bytes':
@@ -152,6 +163,7 @@ function resolveC(type: StructDescription, target: Target, inside: readonly Desc
       checkCType(resolved, path, cursor.bit, packed);
       const align = Math.max(packed ? 1 : resolved.align, item.align ?? 1);
       cursor.align = Math.max(cursor.align, align);
+      cursor.unit = undefined;
       cursor.bit = alignUp(cursor.bit, align * 8);
       place = { type: resolved, bit: cursor.bit };
       cursor.bit += resolved.bits;

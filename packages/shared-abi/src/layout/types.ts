@@ -47,6 +47,8 @@ export interface TableReference {
 export interface FloatDescription {
   readonly kind: 'float';
   readonly bits: 32 | 64;
+  /** A byte order that the target does not change. */
+  readonly endian?: Endian | undefined;
 }
 
 /** C's `_Bool`: one byte, 0 or 1. */
@@ -275,6 +277,11 @@ export function named<T extends number | bigint>(type: Integer<T>, set: Constant
 export const f32: FloatDescription & Typed<number> = { kind: 'float', bits: 32 };
 /** IEEE 754 double precision (C's `double`). */
 export const f64: FloatDescription & Typed<number> = { kind: 'float', bits: 64 };
+/** An IEEE 754 number with a byte order of its own. */
+export function float(bits: 32 | 64, options: { readonly endian?: Endian } = {}): FloatDescription & Typed<number> {
+  return options.endian === undefined ? { kind: 'float', bits } : { kind: 'float', bits, endian: options.endian };
+}
+
 /** C's `_Bool`: one byte; decoding refuses what is neither 0 nor 1. */
 export const bool: BooleanDescription & Typed<boolean> = { kind: 'boolean' };
 

@@ -1,5 +1,5 @@
 import { typeJson } from '../emit/json.js';
-import { inOrder, isNamed, usedTypes, type Interface, type NamedDescription } from '../emit/emitter.js';
+import { allSets, inOrder, isNamed, usedTypes, type Interface, type NamedDescription } from '../emit/emitter.js';
 import { resolve } from '../layout/resolve.js';
 import { x86_64, type Endian, type Target } from '../layout/target.js';
 import type { ResolvedType } from '../layout/resolved.js';
@@ -100,7 +100,8 @@ function diffConstants(older: Interface, newer: Interface): Change[] {
 }
 
 function diffSets(older: Interface, newer: Interface): Change[] {
-  return pair(older.sets, newer.sets, 'set of constants', (before, after) => {
+  const setsOf = (unit: Interface): Interface['sets'] => (unit.version === undefined ? allSets(unit) : unit.sets);
+  return pair(setsOf(older), setsOf(newer), 'set of constants', (before, after) => {
     const found = pair(entries(before), entries(after), 'name', (one, other) =>
       one.value === other.value ? [] : [change('changed', other.name, `from ${one.value} to ${other.value}`)],
     );

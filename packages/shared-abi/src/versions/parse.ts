@@ -116,7 +116,7 @@ function membersOf(source: Fields, key: string, owner: string): readonly unknown
 }
 
 /** The kinds of types that are objects, by the key that says which. */
-const KEYS = ['bytes', 'text', 'array', 'pointer', 'table', 'bits', 'struct', 'integral', 'union', 'tagged'];
+const KEYS = ['integer', 'bytes', 'text', 'array', 'pointer', 'table', 'bits', 'struct', 'integral', 'union', 'tagged'];
 
 /** Reads the types of canonical JSON, each when it is first used. */
 class TypeReader {
@@ -126,6 +126,11 @@ class TypeReader {
   readonly #sources = new Map<string, { readonly kind: string; readonly source: Fields; readonly path: string }>();
   readonly #done = new Map<string, NamedDescription>();
   readonly #open = new Set<string>();
+  readonly #sets: ReadonlyMap<string, ConstantSet>;
+
+  constructor(sets: readonly ConstantSet[]) {
+    this.#sets = new Map(sets.map((set) => [set.name, set]));
+  }
 
   add(kind: string, value: unknown, path: string): void {
     const source = fieldsOf(value, path);
@@ -291,6 +296,8 @@ class TypeReader {
     // By name, not by place: what sorts the keys of JSON changes nothing that it says.
     const key = KEYS.find((name) => Object.hasOwn(source, name)) ?? Object.keys(source)[0] ?? '';
     switch (key) {
+      case 'integer':
+        return this.#withSet(source, path);
       case 'bytes':
         return types.bytes(count('bytes'), source['align'] === undefined ? 1 : count('align'));
       case 'text':
@@ -311,6 +318,14 @@ class TypeReader {
       default:
         throw bad(path, key, 'bytes, text, array, pointer, table, bits, struct, integral, union or tagged');
     }
+  }
+
+  #withSet(source: Fields, path: string): Type {
+    const type = this.#type(source['integer'], path);
+    if (type.kind !== 'integer') throw bad(path, source['integer'], 'an integer');
+    const set = this.#sets.get(textOf(source['set'], path));
+    if (set === undefined) throw bad(path, source['set'], 'the name of a set');
+    return { ...type, set };
   }
 
   #bitField(source: Fields, path: string): Type {
@@ -383,6 +398,9 @@ const ORDERS: Readonly<Record<string, types.IntegerOptions>> = {
 function scalar(text: string, path: string): Type {
   if (Object.hasOwn(SCALARS, text)) return SCALARS[text] ?? types.bool;
   const [, sign, width, endian = '', order = ''] = /^([ui])([0-9]{1,2})(be|le)?(lsb|msb)?$/.exec(text) ?? [];
+  const [, floating, floatOrder = ''] = /^f(32|64)(be|le)$/.exec(text) ?? [];
+  if (floating !== undefined)
+    return types.float(floating === '32' ? 32 : 64, { endian: floatOrder === 'be' ? 'big' : 'little' });
   if (width === undefined)
     throw bad(path, text, 'u1 to u64, i1 to i64 (with be, le, lsb or msb), uword, iword, f32, f64 or bool');
   const options = { ...ORDERS[endian], ...ORDERS[order] };
@@ -419,7 +437,8 @@ function setOf(name: string, value: unknown): ConstantSet {
   const values = Object.fromEntries(
     entries.map(([key, value]) => [identifierOf(key, `${name}.${key}`), Number(numberOf(value, `${name}.${key}`))]),
   );
-  return { name, doc: '', kind, values, docs: {} };
+  const plain = source['plain_names'] === true ? { plainNames: true as const } : {};
+  return { name, doc: '', kind, values, docs: {}, ...plain };
 }
 
 /**
@@ -430,7 +449,8 @@ export function parseInterface(json: unknown): Interface {
   const file = fieldsOf(json, 'the file');
   const source = file['abi'] === undefined ? file : fieldsOf(file['abi'], 'abi');
   const version = source['version'] === undefined ? '' : versionOf(source['version']);
-  const reader = new TypeReader();
+  const sets = Object.entries(fieldsOf(source['sets'] ?? {}, 'sets')).map(([name, value]) => setOf(name, value));
+  const reader = new TypeReader(sets);
   const lists = { structs: 'struct', integrals: 'integral', unions: 'union', tagged: 'tagged' };
   for (const [key, kind] of Object.entries(lists)) {
     for (const item of optionalList(source, key, 'abi')) reader.add(kind, item, key);
@@ -448,7 +468,7 @@ export function parseInterface(json: unknown): Interface {
     version: version === '' ? undefined : version,
     regions: optionalList(source, 'regions', 'abi').map((item) => regionOf(item, 'regions')),
     constants,
-    sets: Object.entries(fieldsOf(source['sets'] ?? {}, 'sets')).map(([name, value]) => setOf(name, value)),
+    sets,
     types: reader.all(),
   };
 }
