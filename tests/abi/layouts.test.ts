@@ -229,3 +229,44 @@ describe('instar abi', () => {
     }
   });
 });
+
+describe('instar abi, asked for more than one type of C', () => {
+  it('reads tables, the rest of a file, and standard input, also behind an offset', (context) => {
+    requireJudge(context, GCC);
+    const directory = workdir().write(
+      't.h',
+      'enum mode { SLOW, FAST = 9 }; struct entry { unsigned short id; enum mode m : 8; };',
+    );
+    directory.write('t.json', instar('abi', 'extract', '--layout', 't.h', 'struct entry').in(directory).must().stdout);
+    const table = Buffer.from('ffff' + '0100090000000000'.slice(0, 8) + '02000000' + '03000900', 'hex');
+    directory.write('table.bin', table);
+    const decode = (type: string, place: string, input?: Buffer): string => {
+      const asked = instar('abi', 'decode', '--from', 't.json', type, place).in(directory);
+      return (input === undefined ? asked : asked.reading(input)).must().stdout;
+    };
+    expect(decode('entry[3]', 'table.bin@2')).toMatch(/\[0\]\.m +9 FAST\n[^]*\[2\]\.id +3\n[^]*\[2\]\.m +9 FAST\n$/);
+    expect(decode('entry[]', 'table.bin@6')).toMatch(/^entry\[\] at 6 of table.bin: 8 bytes/);
+    expect(decode('entry', '-', table.subarray(2))).toMatch(/^entry at 0 of standard input: 4 bytes.*\n.* id +1\n/);
+    expect(decode('entry[2]', '-@6', table)).toMatch(/\[1\]\.id +3\n/);
+    const cut = instar('abi', 'decode', '--from', 't.json', 'entry[4]', 'table.bin@2').in(directory).run();
+    expect(cut.status).toBe(1);
+    expect(cut.stderr).toMatch(/^instar: abi: table\.bin: has 12 bytes at offset 2, entry\[4\] needs 16\n$/);
+  });
+
+  it('asks for constants, in C++, with flags of the compiler, for other targets', (context) => {
+    requireJudge(context, GCC);
+    const directory = workdir()
+      .write('c.h', '#define WIDTH (4 * sizeof(int))\nenum { BIT = 3 };\nstruct s { char c; before b; };')
+      .write('before.h', 'typedef long before;');
+    const extract = (...words: string[]) => instar('abi', 'extract', ...words).in(directory);
+    const flags = ['--', '-include', 'before.h', '-fpack-struct'];
+    expect(extract('c.h', 'struct s', 'WIDTH', 'BIT', ...flags).must().stdout).toBe(
+      'WIDTH = 16 (0x10), unsigned long\nBIT = 3, int\n\n' +
+        'struct s on x86_64: 9 bytes, alignment 1\n  0              char c\n  1              before b\n',
+    );
+    const json = extract('c.h', 'BIT', '--layout', ...flags).must().stdout;
+    expect(JSON.parse(json)).toMatchObject({ abi: { constants: { BIT: '3' } } });
+    const refused = extract('--target', 'vax', 'c.h', 'BIT').run();
+    expect(refused.stderr).toMatch(/found the target vax, expected m64, m32, x86_64.*riscv64.*windows_x64\n$/);
+  });
+});

@@ -11,7 +11,6 @@ export { escapeText, quoteName } from './escape.js';
 export { READABLE_FORMATS, WRITABLE_FORMATS } from './formats.js';
 export type { GuestLimits } from './guest.js';
 export { checkSafety, info, inspect } from './info.js';
-export type { Bitmap, ImageDescription, InfoOptions, Inspection, Qcow2Details, Snapshot } from './info.js';
 export { compare } from './operations/compare.js';
 export type { CompareOptions, Comparison } from './operations/compare.js';
 export { map } from './operations/map.js';

@@ -8,8 +8,8 @@ import { diff } from './abi/diff.js';
 import { emit, EMITTERS } from './abi/emit.js';
 import { extractTypes } from './abi/extract.js';
 import { show } from './abi/show.js';
-import { findTarget, readSource, usageError } from './abi/source.js';
-import { runProgram } from './run-program.js';
+import { findTarget, readSource, TARGET_NAMES, usageError } from './abi/source.js';
+import { runProgram, type Perform } from './run-program.js';
 
 interface Flags {
   readonly json?: boolean;
@@ -17,7 +17,7 @@ interface Flags {
   readonly target?: string;
   readonly from?: string;
   readonly to?: string;
-  readonly cc: string;
+  readonly cc?: string;
   readonly include: readonly string[];
   readonly define: readonly string[];
   readonly endian?: string;
@@ -40,7 +40,7 @@ function parser(
     '--from <file>',
     'types from canonical JSON (emit --to json, extract --layout) instead of the ABI',
   ] as const;
-  const target = ['--target <name>', 'm64, m32, x86_64, i386, aarch64, aarch64_be or s390x (default: m64)'] as const;
+  const target = ['--target <name>', `${TARGET_NAMES} (default: m64)`] as const;
   const command = (usage: string, about: string): Command => {
     const [name = ''] = usage.split(' ');
     return program
@@ -67,14 +67,21 @@ function parser(
     .option(...target)
     .option('--at-most <level>', 'exit with 1 when the change is more than none, minor or major')
     .option('--json', 'as JSON');
-  command('extract <header> <types...>', 'ask a C compiler how it lays out "struct NAME"…; nothing is run')
-    .option('--cc <compiler>', 'gcc, clang or a program', 'gcc')
+  command(
+    'extract <header> <names...>',
+    'ask a compiler of C or C++ how it lays out "struct NAME", what a macro or an enumerator is; nothing is run. ' +
+      'What stands behind -- goes to the compiler: -- -include x.h -fpack-struct',
+  )
+    .option('--cc <compiler>', 'gcc, clang or a program (default: gcc, or clang where there is no gcc for the target)')
     .option(...target)
     .option('-I, --include <dir>', 'where headers are', repeated, [])
     .option('-D, --define <macro>', 'NAME or NAME=VALUE', repeated, [])
     .option('--json', 'sizes, offsets and bit positions as JSON')
     .option('--layout', 'canonical JSON for --from');
-  command('decode <type> <place>', 'print the fields of a type out of FILE or FILE@OFFSET')
+  command(
+    'decode <type> <place>',
+    'print the fields of TYPE, TYPE[COUNT] or TYPE[] (to the end) out of FILE, FILE@OFFSET, or - for standard input',
+  )
     .option(...target)
     .option('--endian <order>', 'little or big, whatever the target has')
     .option(...from)
@@ -82,7 +89,13 @@ function parser(
   return program;
 }
 
-async function perform(name: string, words: readonly string[], flags: Flags, { interrupt }: Habits): Promise<number> {
+async function perform(
+  name: string,
+  words: readonly string[],
+  flags: Flags,
+  { interrupt }: Habits,
+  compilerFlags: readonly string[],
+): Promise<number> {
   const target = findTarget(flags.target);
   const [first = '', second = ''] = words;
   const json = flags.json === true;
@@ -105,7 +118,7 @@ async function perform(name: string, words: readonly string[], flags: Flags, { i
       text = await extractTypes(
         first,
         words.slice(1),
-        { compiler, target, includeDirs, defines, output },
+        { compiler, target, includeDirs, defines, output, compilerFlags },
         interrupt.signal,
       );
       break;
@@ -124,5 +137,11 @@ async function perform(name: string, words: readonly string[], flags: Flags, { i
 
 /** `instar abi`: returns the exit code. */
 export async function abiCommand(tokens: readonly string[], habits: Habits): Promise<number> {
-  return runProgram('abi', tokens, parser, perform, habits);
+  // `instar abi extract x.h T -- FLAGS`: the compiler's own, which no parser here knows.
+  const end = tokens.includes('extract') ? tokens.indexOf('--') : -1;
+  // `-@OFFSET` is standard input behind an offset, and no option.
+  const own = (end < 0 ? tokens : tokens.slice(0, end)).map((token) => token.replace(/^-@/, '/dev/stdin@'));
+  const compilerFlags = end < 0 ? [] : tokens.slice(end + 1);
+  const run: Perform<Flags> = (name, words, flags, ours) => perform(name, words, flags, ours, compilerFlags);
+  return runProgram('abi', own, parser, run, habits);
 }

@@ -34,7 +34,11 @@ export function leavesOf(type: ResolvedType, value: unknown, path = '', bit = 0)
     case 'struct':
       return type.fields
         .filter((item) => !item.unnamed)
-        .flatMap((item) => leavesOf(item.type, field(value, item.name), at(item.name), bit + item.bit));
+        .flatMap((item) =>
+          item.anonymous === true
+            ? leavesOf(item.type, value, path, bit + item.bit)
+            : leavesOf(item.type, field(value, item.name), at(item.name), bit + item.bit),
+        );
     case 'integral':
       return type.fields.flatMap((item) =>
         leavesOf(item.type, field(value, item.name), at(item.name), bit).map((inner) => ({
@@ -44,7 +48,11 @@ export function leavesOf(type: ResolvedType, value: unknown, path = '', bit = 0)
         })),
       );
     case 'union':
-      return type.arms.flatMap((arm) => leavesOf(arm.type, field(value, arm.name), at(arm.name), bit));
+      return type.arms.flatMap((arm) =>
+        arm.anonymous === true
+          ? leavesOf(arm.type, value, path, bit)
+          : leavesOf(arm.type, field(value, arm.name), at(arm.name), bit),
+      );
     case 'tagged': {
       const chosen = type.arms.find((arm) => arm.name === field(value, 'arm'));
       return chosen === undefined ? [leaf] : leavesOf(chosen.type, field(value, 'value'), at(chosen.name), bit);

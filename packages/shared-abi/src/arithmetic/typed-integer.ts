@@ -31,7 +31,8 @@ export function operand(value: Operand): TypedInteger {
   for (const bits of [32, 64]) {
     if (whole && BigInt.asIntN(bits, big) === big) return { bits, signed: true, value: big };
   }
-  throw new LayoutError('LAYOUT_RANGE', `found ${value}, expected a whole number of 64 bits`, {
+  const advice = whole && BigInt.asUintN(64, big) === big ? '; say typed(u64, …) for an unsigned one' : '';
+  throw new LayoutError('LAYOUT_RANGE', `found ${value}, expected a whole number of 64 signed bits${advice}`, {
     path: 'operand',
     offset: 0,
     found: value,
@@ -79,9 +80,13 @@ export function fromInteger<T>(type: IntegralDescription & Typed<T>, value: Oper
   return splitIntegral(resolved, resolved.bits <= 32 ? Number(raw) : raw, type.name, 0) as T;
 }
 
-/** An integer of another type: cut from the top, or extended with its own sign. */
+/**
+ * An integer of another type: cut from the top, or extended with its own sign. A number may have any 64 bits, signed or
+ * unsigned: the type says how they are read.
+ */
 export function cast(value: Operand, type: IntegerDescription): TypedInteger {
-  return wrap(operand(value).value, type.bits, type.signed);
+  const isUnsigned = typeof value === 'bigint' && value >= 0n && BigInt.asUintN(64, value) === value;
+  return wrap(isUnsigned ? value : operand(value).value, type.bits, type.signed);
 }
 
 /** The value as TypeScript has it for such a type: a `number` up to 32 bits, a `bigint` above. */

@@ -1,5 +1,6 @@
 import type {
   ResolvedArray,
+  ResolvedField,
   ResolvedInteger,
   ResolvedIntegral,
   ResolvedStruct,
@@ -113,14 +114,20 @@ function generator(copy: boolean) {
   }
 
   function readStruct(type: ResolvedStruct, place: Place): string {
-    if (type.fields.some((item) => item.type.kind === 'tagged')) return readSlowly(type, place);
-    const parts: string[] = [];
-    for (const item of type.fields) {
-      if (item.unnamed) continue;
-      const value = checked(item.value, read(item.type, moved(place, item.bit)));
-      parts.push(`${item.name}:${value}`);
-    }
-    return `{${parts.join(',')}}`;
+    if (holdsTagged(type)) return readSlowly(type, place);
+    return `{${partsOf(type.fields, place).join(',')}}`;
+  }
+
+  /** Properties of an object; the fields of anonymous members are among them. */
+  function partsOf(fields: readonly ResolvedField[], place: Place): string[] {
+    return fields.flatMap((item) => {
+      if (item.unnamed) return [];
+      const at = moved(place, item.bit);
+      const { type } = item;
+      if (item.anonymous === true && type.kind === 'struct') return partsOf(type.fields, at);
+      if (item.anonymous === true && type.kind === 'union') return partsOf(type.arms, at);
+      return [`${item.name}:${checked(item.value, read(type, at))}`];
+    });
   }
 
   function readIntegral(type: ResolvedIntegral, place: Place): string {
@@ -216,22 +223,30 @@ function generator(copy: boolean) {
     storeFitting(type, place, fitting(type, value, undefined));
   }
 
-  /** A variable with a value that is known to fit. */
-  function fitting(type: ResolvedInteger, value: string, constant: number | bigint | undefined): string {
+  /** A variable with a value that is known to fit; `missing` is a variable that says whether a field was left out. */
+  function fitting(
+    type: ResolvedInteger,
+    value: string,
+    constant: number | bigint | undefined,
+    missing?: string,
+  ): string {
     const name = fresh();
     const rest = literal(constant ?? (type.wide ? 0n : 0));
-    emit(`let ${name}=${value};if(${name}===undefined)${name}=${rest};`);
+    const left = `${name}=${rest}`;
+    const noted = missing === undefined || constant !== undefined ? left : `{${left};${missing}=1}`;
+    emit(`let ${name}=${value};if(${name}===undefined)${noted};`);
     const wrong = constant === undefined ? misfit(type, name) : `${name}!==${rest}`;
     emit(`if(${wrong})return S(v,o,x);`);
     return name;
   }
 
   function writeStruct(type: ResolvedStruct, place: Place, value: string): void {
-    if (type.fields.some((item) => item.type.kind === 'tagged')) {
+    if (holdsTagged(type) || type.fields.some((item) => item.anonymous)) {
       writeSlowly(type, place, value);
       return;
     }
     const object = objectOf(value);
+    const missing = flag();
     // Fields that are parts of bytes are stored together where they fill these bytes.
     let parts: { readonly type: ResolvedInteger; readonly bit: number; readonly value: string }[] = [];
     const flush = (): void => {
@@ -252,10 +267,11 @@ function generator(copy: boolean) {
       const leaf = item.type;
       if (leaf.kind !== 'integer') {
         flush();
+        emit(`if(${inner}===undefined)${missing}=1;`);
         write(leaf, at, inner);
         continue;
       }
-      const checked = fitting(leaf, inner, item.value);
+      const checked = fitting(leaf, inner, item.value, missing);
       if (!isPart(leaf, at)) {
         flush();
         storeFitting(leaf, at, checked);
@@ -267,6 +283,18 @@ function generator(copy: boolean) {
       if ((at.bit + leaf.bits) % 8 === 0) flush();
     }
     flush();
+    checkKeysOf(type, object, missing);
+  }
+
+  /** A variable that says whether a field was left out; only then are keys looked for that are none. */
+  function flag(): string {
+    const name = fresh();
+    emit(`let ${name}=0;`);
+    return name;
+  }
+
+  function checkKeysOf(type: ResolvedStruct | ResolvedIntegral, object: string, missing: string): void {
+    emit(`if(${missing})H.keys(${typed(type)},${object});`);
   }
 
   /** Stores a value that fits. */
@@ -280,10 +308,16 @@ function generator(copy: boolean) {
     const { container } = type;
     const slices = flatSlices(type);
     const objects = new Map<string, string>([['', objectOf(value)]]);
+    const missing = flag();
     const checked = slices.map((part) => {
       const owner = ownerOf(part.path.slice(0, -1), objects);
-      return fitting(part.type, `${owner}.${part.path.at(-1) ?? ''}`, part.item.value);
+      return fitting(part.type, `${owner}.${part.path.at(-1) ?? ''}`, part.item.value, missing);
     });
+    checkKeysOf(type, objects.get('') ?? value, missing);
+    for (const [path, inner] of nestedIntegrals(type)) {
+      const object = objects.get(path);
+      if (object !== undefined) checkKeysOf(inner, object, missing);
+    }
     const inPlace = slices.map((part) => sliceInPlace(container, place, part.item));
     if (inPlace.every((part) => part !== undefined)) {
       inPlace.forEach((part, index) => {
@@ -360,10 +394,27 @@ function generator(copy: boolean) {
   return { types, read, write, text };
 }
 
+/** Whether a struct, or an anonymous member of it, has a tagged union as a field: only the interpreter reads one. */
+function holdsTagged(type: ResolvedStruct): boolean {
+  return type.fields.some(
+    (item) =>
+      item.type.kind === 'tagged' || (item.anonymous === true && item.type.kind === 'struct' && holdsTagged(item.type)),
+  );
+}
+
 /** Whether an integer is a part of bytes that other fields have the rest of, most significant bit first. */
 function isPart(type: ResolvedInteger, place: Place): boolean {
   const ordered = type.endian === 'big' || type.bits <= 8;
   return !type.wide && type.order === 'msb' && ordered && !isDirect(type, place);
+}
+
+/** The integral structs inside one, by the path of names that leads to them. */
+function nestedIntegrals(type: ResolvedIntegral, path: readonly string[] = []): [path: string, ResolvedIntegral][] {
+  return type.fields.flatMap((item) => {
+    if (item.type.kind !== 'integral') return [];
+    const inner = [...path, item.name];
+    return [[inner.join('.'), item.type] as [string, ResolvedIntegral], ...nestedIntegrals(item.type, inner)];
+  });
 }
 
 const pathKey = (part: FlatSlice | undefined): string => part?.path.join('.') ?? '';

@@ -1,5 +1,6 @@
 import { layoutError } from '../layout/errors.js';
 import type { ResolvedInteger, ResolvedIntegral } from '../layout/resolved.js';
+import { isLeftOut, keysOf, type Member } from './members.js';
 
 /** Bits of an integer as an unsigned number → its value: sign extended, `bigint` where the type is wide. */
 export function fromBits(type: ResolvedInteger, raw: number | bigint): number | bigint {
@@ -77,6 +78,7 @@ export function splitIntegral(
 /** Joins the fields of an integral struct to its bits; fields left out are zero or their constant. */
 export function joinIntegral(type: ResolvedIntegral, value: unknown, path: string, offset: number): number | bigint {
   const given = checkObject(value, path, offset);
+  checkKeys(type.fields, given, path, offset);
   let raw = 0n;
   for (const item of type.fields) {
     const inner = `${path}.${item.name}`;
@@ -123,4 +125,30 @@ export function checkObject(value: unknown, path: string, offset: number): Reado
     offset,
     value,
   );
+}
+
+/**
+ * Refuses keys that are no fields where a field was left out: one of them is misspelt, and would be written as zero.
+ * @throws LayoutError `LAYOUT_NAME`.
+ */
+export function checkKeys(
+  fields: readonly Member[],
+  given: Readonly<Record<string, unknown>>,
+  path: string,
+  offset: number,
+): void {
+  const missing = fields.filter((item) => isLeftOut(item, given));
+  if (missing.length === 0) return;
+  for (const key of Object.keys(given)) {
+    if (given[key] === undefined || fields.some((item) => keysOf(item).includes(key))) continue;
+    const expected = missing.flatMap(keysOf).join(', ');
+    throw layoutError(
+      'LAYOUT_NAME',
+      `found no such field, expected ${expected}`,
+      `${path}.${key}`,
+      offset,
+      key,
+      expected,
+    );
+  }
 }

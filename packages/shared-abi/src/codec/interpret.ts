@@ -3,7 +3,8 @@ import { layoutError } from '../layout/errors.js';
 import { kinds, known, type Fields } from '../layout/kinds.js';
 import type { ResolvedField, ResolvedType } from '../layout/resolved.js';
 import { readBits, writeBits } from './bits.js';
-import { checkConstant, checkObject, fromBits, joinIntegral, splitIntegral, toBits } from './integers.js';
+import { checkConstant, checkKeys, checkObject, fromBits, joinIntegral, splitIntegral, toBits } from './integers.js';
+import { putInto, valueFor } from './members.js';
 
 // Reads and writes values by walking their layout. Compiled codecs call it for what they do not compile and for the error
 // of what they found wrong; where no code may be generated, it does everything.
@@ -51,7 +52,7 @@ export function readValue(type: ResolvedType, view: DataView, bit: number, path:
         const inner = `${path}.${item.name}`;
         const found = readValue(item.type, view, bit + item.bit, inner, value);
         checkConstant(item.value, found, inner, byteOf(bit + item.bit));
-        value[item.name] = found;
+        putInto(value, item, found);
       }
       return value;
     }
@@ -93,6 +94,9 @@ export function writeValue(
       const little = type.endian === 'little';
       const number = value ?? 0;
       if (typeof number !== 'number') throw wrongType(number, 'number', path, offset);
+      if (type.bits === 32 && Number.isFinite(number) && !Number.isFinite(Math.fround(number))) {
+        throw layoutError('LAYOUT_RANGE', `${number} does not fit f32`, path, offset, number);
+      }
       if (type.bits === 32) aligned.setFloat32(0, number, little);
       else aligned.setFloat64(0, number, little);
       writeBytes(view, bit, bytes, bytes.length, path);
@@ -127,10 +131,11 @@ export function writeValue(
       const filled = type.fields.some((item) => item.type.kind === 'tagged')
         ? known(kinds.tagged).fill(type.fields, given, path, offset)
         : given;
+      checkKeys(type.fields, filled, path, offset);
       for (const item of type.fields) {
         const inner = `${path}.${item.name}`;
         if (item.unnamed) continue;
-        const chosen = filled[item.name] ?? item.value;
+        const chosen = valueFor(item, filled) ?? item.value;
         if (item.value !== undefined) checkConstant(item.value, chosen, inner, byteOf(bit + item.bit));
         writeValue(item.type, view, bit + item.bit, chosen, inner, filled);
       }
@@ -171,10 +176,12 @@ export function zeroValue(type: ResolvedType): unknown {
   return readValue(type, view, 0, 'zero');
 }
 
-type Zeroed = Pick<ResolvedField, 'name' | 'type' | 'value'>;
+type Zeroed = Pick<ResolvedField, 'name' | 'type' | 'value' | 'anonymous'>;
 
 function zeroFields(fields: readonly Zeroed[]): Record<string, unknown> {
-  return Object.fromEntries(fields.map((item) => [item.name, item.value ?? zeroValue(item.type)]));
+  const value: Record<string, unknown> = {};
+  for (const item of fields) putInto(value, item, item.value ?? zeroValue(item.type));
+  return value;
 }
 
 export function readBytes(view: DataView, bit: number, count: number): Uint8Array<ArrayBuffer> {

@@ -1,10 +1,12 @@
-import type { ResolvedType } from '../layout/resolved.js';
+import type { ResolvedIntegral, ResolvedStruct, ResolvedType } from '../layout/resolved.js';
+import { checkKeys } from './integers.js';
 import { readValue, writeValue } from './interpret.js';
 
 /** What generated code calls: the interpreter, for what is not compiled and for the error of what is found wrong. */
 interface Runtime {
   read(type: ResolvedType, view: DataView, bit: number): unknown;
   write(type: ResolvedType, view: DataView, bit: number, value: unknown): void;
+  keys(type: ResolvedStruct | ResolvedIntegral, given: Readonly<Record<string, unknown>>): void;
   put(view: DataView, offset: number, count: number, bytes: unknown): boolean;
 }
 
@@ -12,6 +14,9 @@ const runtime: Runtime = {
   read: (type, view, bit) => readValue(type, view, bit, ''),
   write: (type, view, bit, value) => {
     writeValue(type, view, bit, value, '');
+  },
+  keys: (type, given) => {
+    checkKeys(type.fields, given, '', 0);
   },
   put: (view, offset, count, bytes) => {
     if (!(bytes instanceof Uint8Array) || bytes.length > count) return false;

@@ -3,18 +3,22 @@ import type { Fields } from '../layout/kinds.js';
 import { resolveTagged, resolveUnion } from '../layout/resolve-unions.js';
 import type { ResolvedArm, ResolvedField, ResolvedTagged, ResolvedType, ResolvedUnion } from '../layout/resolved.js';
 import { writeBits } from './bits.js';
-import { checkObject } from './integers.js';
+import { checkKeys, checkObject } from './integers.js';
+import { putInto, valueFor } from './members.js';
 import { byteOf, readValue, writeValue } from './interpret.js';
 
 function readUnion(type: ResolvedUnion, view: DataView, bit: number, path: string): unknown {
-  return Object.fromEntries(type.arms.map((arm) => [arm.name, readValue(arm.type, view, bit, `${path}.${arm.name}`)]));
+  const value: Record<string, unknown> = {};
+  for (const arm of type.arms) putInto(value, arm, readValue(arm.type, view, bit, `${path}.${arm.name}`));
+  return value;
 }
 
 function writeUnion(type: ResolvedUnion, view: DataView, bit: number, value: unknown, path: string): void {
   const offset = byteOf(bit);
   const given = checkObject(value ?? {}, path, offset);
-  const chosen = type.arms.filter((arm) => given[arm.name] !== undefined);
+  const chosen = type.arms.filter((arm) => valueFor(arm, given) !== undefined);
   const [arm] = chosen;
+  if (arm === undefined) checkKeys(type.arms, given, path, offset);
   if (chosen.length > 1) {
     throw new LayoutError(
       'LAYOUT_VALUE',
@@ -29,7 +33,7 @@ function writeUnion(type: ResolvedUnion, view: DataView, bit: number, value: unk
   }
   // An arm may be shorter than the union: what lay there before is not passed on behind it.
   clear(view, bit, type.bits);
-  if (arm !== undefined) writeValue(arm.type, view, bit, given[arm.name], `${path}.${arm.name}`);
+  if (arm !== undefined) writeValue(arm.type, view, bit, valueFor(arm, given), `${path}.${arm.name}`);
 }
 
 function clear(view: DataView, bit: number, bits: number): void {
@@ -54,6 +58,7 @@ function writeTagged(
   clear(view, bit, type.bits);
   if (value === undefined) return;
   const given = checkObject(value, path, offset);
+  checkKeys(ARM, given, path, offset);
   const arm = armOf(type, tagIn(type, around), path, offset);
   if (given['arm'] !== arm.name) {
     throw new LayoutError(
@@ -69,6 +74,8 @@ function writeTagged(
   }
   writeValue(arm.type, view, bit, given['value'], `${path}.${arm.name}`);
 }
+
+const ARM = [{ name: 'arm' }, { name: 'value' }];
 
 function tagIn(type: ResolvedTagged, around: Fields): unknown {
   let found: unknown = around;

@@ -98,8 +98,9 @@ function members(type: Composite, bit: number): Member[] {
   const fields = type.kind === 'struct' ? type.fields : type.arms;
   return fields
     .filter((item) => !item.unnamed)
-    .map((item) => {
+    .flatMap((item) => {
       const at = bit + item.bit;
+      if (item.anonymous === true) return members(item.type as Composite, at);
       const byte = Math.floor(at / 8);
       const inner = item.type.kind === 'tagged' ? undefined : viewer(item.type, at % 8);
       return {
@@ -226,9 +227,10 @@ function fastElement(element: ResolvedType, bit: number): { readonly body: strin
     return { body: `return ${expression ?? `g(v,${place.base})`}`, most: 'n' };
   }
   // One load of four bytes holds any 25 bits; it must not reach beyond the memory, nor the bit's number beyond 31 bits.
-  if (element.kind !== 'integer' || bits > 25 || element.wide || (element.endian === 'little' && bits > 8))
-    return undefined;
-  const part = `v.getUint32(o+(b>>>3))>>>${32 - bits}-(b&7)`;
+  if (element.kind !== 'integer' || bits > 25 || element.wide) return undefined;
+  if (element.order === 'msb' && element.endian === 'little' && bits > 8) return undefined;
+  const part =
+    element.order === 'lsb' ? 'v.getUint32(o+(b>>>3),true)>>>(b&7)' : `v.getUint32(o+(b>>>3))>>>${32 - bits}-(b&7)`;
   const value = element.signed ? `(${part})<<${32 - bits}>>${32 - bits}` : `${part}&${2 ** bits - 1}`;
   return {
     body: `const b=${bit}+i*${bits};return ${value}`,

@@ -2,12 +2,13 @@ import type { ConstantSet } from '../layout/constants.js';
 import { LayoutError } from '../layout/errors.js';
 import { isBitField, manifestOfResolved, type Manifest } from '../layout/manifest.js';
 import { resolve } from '../layout/resolve.js';
-import { byteSize, type ResolvedStruct, type ResolvedType } from '../layout/resolved.js';
+import { byteSize, type ResolvedField, type ResolvedStruct, type ResolvedType } from '../layout/resolved.js';
 import type { Target } from '../layout/target.js';
 import type { FieldDescription, IntegralDescription, StructDescription, Type } from '../layout/types.js';
 import type { TaggedDescription, UnionDescription } from '../layout/types.js';
-import { inOrder, type Emitter, type Interface, type NamedDescription } from './emitter.js';
+import { inOrder, withSets, type Emitter, type Interface, type NamedDescription } from './emitter.js';
 import { commentText } from './plain-text.js';
+import { C_NAMING, renamed } from './reserved.js';
 
 // What C11 can say becomes C; sizes, alignments and offsets are asserted. What it cannot say becomes bytes with a comment
 // and constants: integers of the other byte order, structs that are packed to the bit, widths that C has not.
@@ -46,6 +47,14 @@ function asBytes(type: ResolvedType, note: string): Declarator {
   return { type: 'uint8_t', suffix: `[${byteSize(type)}]`, align: 1, note };
 }
 
+const ENCODINGS = {
+  utf8: 'UTF-8',
+  ascii: 'ASCII',
+  latin1: 'ISO 8859-1',
+  utf16le: 'UTF-16LE',
+  utf16be: 'UTF-16BE',
+} as const;
+
 function isForeign(endian: string | undefined, bits: number, target: Target): boolean {
   return endian !== undefined && endian !== target.endian && bits > 8;
 }
@@ -64,13 +73,15 @@ function declarator(type: Type, target: Target): Declarator {
       if (type.pointer !== undefined) return { type: 'void *', suffix: '', align, note: `to ${type.pointer}` };
       return { type: type.signed ? 'intptr_t' : 'uintptr_t', suffix: '', align, note: '' };
     case 'float':
+      if (isForeign(type.endian, type.bits, target))
+        return asBytes(resolved, `f${type.bits}, ${type.endian ?? ''} endian`);
       return { type: type.bits === 32 ? 'float' : 'double', suffix: '', align, note: '' };
     case 'boolean':
       return { type: 'bool', suffix: '', align, note: '' };
     case 'bytes':
       return asBytes(resolved, '');
     case 'text':
-      return { type: 'char', suffix: `[${type.count}]`, align, note: 'UTF-8' };
+      return { type: 'char', suffix: `[${type.count}]`, align, note: ENCODINGS[type.encoding ?? 'utf8'] };
     case 'array': {
       const element = declarator(type.element, target);
       return { ...element, suffix: `[${type.count}]${element.suffix}` };
@@ -97,8 +108,22 @@ function declarator(type: Type, target: Target): Declarator {
 /** One member of a struct or union. */
 function member(item: FieldDescription, packed: boolean, target: Target): string {
   const { type, name } = item;
+  if (item.anonymous === true && (type.kind === 'struct' || type.kind === 'union')) {
+    const isPacked = type.kind === 'struct' ? type.packing === 'packed' : type.packed;
+    const inner = (type.kind === 'struct' ? type.fields : type.arms).map((part) => member(part, isPacked, target));
+    const align = Math.max(item.align ?? 1, (type.kind === 'struct' ? type.align : undefined) ?? 1);
+    const lines = inner.flatMap((text) => text.split('\n')).map((line) => `    ${line}`);
+    const end = `    }${attributes(isPacked, align === 1 ? undefined : align)};${comment(item.doc)}`;
+    return [`    ${type.kind} {`, ...lines, end].join('\n');
+  }
   if (type.kind === 'bitField') {
     const { container } = type;
+    if (container.kind === 'integer' && isForeign(container.endian, 64, target)) {
+      throw new LayoutError('LAYOUT_UNSUPPORTED', 'C has no bit field with a byte order of its own', {
+        path: name,
+        offset: 0,
+      });
+    }
     const base = declarator(container, target).type;
     const aligned = item.align === undefined ? '' : ` __attribute__((aligned(${item.align})))`;
     return `    ${base} ${type.unnamed ? '' : name} : ${type.width}${aligned};${comment(item.doc)}`;
@@ -144,6 +169,19 @@ function constantLines(owner: string, places: readonly Manifest[]): string[] {
   });
 }
 
+/** Assertions of where fields lie, those of anonymous members among them. */
+function offsetAssertions(owner: string, fields: readonly ResolvedField[], base: number): string[] {
+  return fields
+    .filter((item) => !isBitField(item))
+    .flatMap((item) => {
+      const offset = base + item.offset;
+      if (item.anonymous === true && (item.type.kind === 'struct' || item.type.kind === 'union')) {
+        return offsetAssertions(owner, item.type.kind === 'struct' ? item.type.fields : item.type.arms, offset);
+      }
+      return [assertion(`offsetof(${owner}, ${item.name}) == ${offset}`, `offset of ${owner}.${item.name}`)];
+    });
+}
+
 /** Bit fields, each with its storage unit. The positions themselves are no constant expressions of C11: `extract` asks. */
 function structText(type: StructDescription, target: Target): string[] {
   const resolved = resolve(type, target);
@@ -156,9 +194,7 @@ function structText(type: StructDescription, target: Target): string[] {
     ...type.fields.map((item) => member(item, packed, target)),
     `}${attributes(packed, type.align)} ${name};`,
     ...sizeAssertions(name, resolved),
-    ...resolved.fields
-      .filter((item) => !isBitField(item))
-      .map((item) => assertion(`offsetof(${name}, ${item.name}) == ${item.offset}`, `offset of ${name}.${item.name}`)),
+    ...offsetAssertions(name, resolved.fields, 0),
     ...constantLines(name, manifestOfResolved(resolved)),
     '',
   ];
@@ -166,7 +202,8 @@ function structText(type: StructDescription, target: Target): string[] {
 
 /**
  * A struct that is packed to the bit: its bytes, and where each field begins, most significant bit of byte 0 first. Where
- * the bytes read as one big-endian integer hold a field in one piece, SHIFT and MASK are those of that integer.
+ * the bytes read as one big-endian integer hold a field in one piece, SHIFT and MASK are those of that integer; of fields
+ * whose bits are counted from the least significant one, those of the little-endian integer.
  */
 function bitsText(type: ResolvedStruct): string[] {
   const size = byteSize(type);
@@ -177,15 +214,18 @@ function bitsText(type: ResolvedStruct): string[] {
     const width = item.type.bits;
     const constant = `${upper(name)}_${upper(item.name)}`;
     const whole = item.type.kind === 'integral' ? item.type.container : item.type;
-    const inOnePiece = whole.kind === 'boolean' || (whole.kind === 'integer' && (width <= 8 || whole.endian === 'big'));
+    const isLsb = whole.kind === 'integer' && whole.order === 'lsb';
+    const inOnePiece =
+      whole.kind === 'boolean' || (whole.kind === 'integer' && (isLsb || width <= 8 || whole.endian === 'big'));
+    const shift = isLsb ? bit : total - bit - width;
     return [
       `#define ${constant}_BIT ${bit}${comment(item.doc)}`,
       `#define ${constant}_WIDTH ${width}`,
       ...(total > 64 || !inOnePiece
         ? []
         : [
-            `#define ${constant}_SHIFT ${total - bit - width}`,
-            `#define ${constant}_MASK ${hex(((1n << BigInt(width)) - 1n) << BigInt(total - bit - width))}`,
+            `#define ${constant}_SHIFT ${shift}`,
+            `#define ${constant}_MASK ${hex(((1n << BigInt(width)) - 1n) << BigInt(shift))}`,
           ]),
     ];
   });
@@ -285,12 +325,12 @@ function number(value: number | bigint): string {
 /** An enumeration of C where `int` holds every value; constants of the preprocessor elsewhere. */
 function setText(set: ConstantSet, types: ReadonlySet<string>): string[] {
   const entries = Object.entries<number>(set.values);
-  const prefix = upper(set.name);
+  const prefix = set.plainNames === true ? '' : `${upper(set.name)}_`;
   const asEnum = set.kind === 'enum' && entries.every(([, value]) => Math.abs(value) < 2 ** 31);
   const lines = entries.map(([name, value]) => {
     const text = set.kind === 'flags' ? hex(BigInt(value)) : number(value);
     const note = comment(set.docs[name] ?? '');
-    return asEnum ? `    ${prefix}_${name} = ${text},${note}` : `#define ${prefix}_${name} ${text}${note}`;
+    return asEnum ? `    ${prefix}${name} = ${text},${note}` : `#define ${prefix}${name} ${text}${note}`;
   });
   return [
     `/* ${set.name}: ${commentText(set.doc)} */`,
@@ -331,7 +371,8 @@ function checkMacros(lines: readonly string[]): void {
  */
 export const cEmitter: Emitter = {
   name: 'c',
-  emit(unit, { target }) {
+  emit(described, { target }) {
+    const unit = renamed(withSets(described), C_NAMING);
     const types = inOrder(unit.types);
     const guard = `INSTAR_${unit.title.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}_H`;
     const lines = [

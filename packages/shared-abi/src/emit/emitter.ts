@@ -98,3 +98,57 @@ export function inOrder(types: readonly NamedDescription[]): NamedDescription[] 
   for (const type of types) visit(type, []);
   return [...done.values()];
 }
+
+/** The sets that the integers of a type have. */
+function setsIn(type: Description): readonly ConstantSet[] {
+  switch (type.kind) {
+    case 'integer':
+      return type.set === undefined ? [] : [type.set];
+    case 'bitField':
+      return setsIn(type.container);
+    case 'array':
+      return isNamed(type.element) ? [] : setsIn(type.element);
+    case 'struct':
+    case 'integral':
+      return type.fields.flatMap((item) => (isNamed(item.type) ? [] : setsIn(item.type)));
+    case 'union':
+    case 'tagged':
+      return type.arms.flatMap((arm) => (isNamed(arm.type) ? [] : setsIn(arm.type)));
+    default:
+      return [];
+  }
+}
+
+/**
+ * The sets of an interface, and those that its types use besides.
+ * @throws LayoutError `LAYOUT_NAME` where two different ones have one name.
+ */
+export function allSets(unit: Interface): readonly ConstantSet[] {
+  const found = new Map(unit.sets.map((set) => [set.name, set]));
+  for (const set of inOrder(unit.types).flatMap(setsIn)) {
+    const known = found.get(set.name);
+    found.set(set.name, known ?? set);
+    if (known === undefined || known === set || isSame(known, set)) continue;
+    throw new LayoutError('LAYOUT_NAME', 'found two different sets of this name, expected one', {
+      path: set.name,
+      offset: 0,
+    });
+  }
+  return [...found.values()];
+}
+
+/** An interface with every set that its types use; a version lists its own. */
+export function withSets(unit: Interface): Interface {
+  return unit.version === undefined ? { ...unit, sets: allSets(unit) } : unit;
+}
+
+function isSame(one: ConstantSet, other: ConstantSet): boolean {
+  const names = Object.keys(one.values);
+  return (
+    one.kind === other.kind &&
+    names.length === Object.keys(other.values).length &&
+    names.every(
+      (name) => (one.values as Record<string, number>)[name] === (other.values as Record<string, number>)[name],
+    )
+  );
+}

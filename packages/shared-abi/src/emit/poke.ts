@@ -11,14 +11,15 @@ import type {
   UnionDescription,
 } from '../layout/types.js';
 import { bitFieldRuns, shiftInRun, type BitFieldRun } from './bit-field-runs.js';
-import { inOrder, type Emitter, type NamedDescription } from './emitter.js';
+import { inOrder, withSets, type Emitter, type NamedDescription } from './emitter.js';
 import { commentText } from './plain-text.js';
+import { besides, renamed } from './reserved.js';
 
 // Words that GNU poke 2.4 does not take as the name of a field.
 const KEYWORDS = new Set(
   (
-    'any as assert big little break continue else for fun if in isa lambda load method pinned print printf raise return ' +
-    'sizeof string struct try catch type union unit unmap until var void while where format'
+    'any as assert big little break continue else enum for fun if in isa lambda load method pinned print printf raise ' +
+    'return sizeof string struct try catch type typeof union unit unmap until var void while where format'
   ).split(' '),
 );
 
@@ -30,10 +31,7 @@ const OWN = /^(bits[0-9]+|pad[0-9]+_|end_|bytes_)$/;
  * would then have the same name.
  */
 export function pokeName(name: string): string {
-  for (let stem = name; ; stem = stem.slice(0, -1)) {
-    if (KEYWORDS.has(stem) || OWN.test(stem)) return `${name}_`;
-    if (!stem.endsWith('_')) return name;
-  }
+  return besides(name, (stem) => KEYWORDS.has(stem) || OWN.test(stem));
 }
 
 function integerText(bits: number, signed: boolean): string {
@@ -53,12 +51,13 @@ function numberText(value: number | bigint): string {
 function typeText(type: Description, target: Target, path: string): string {
   switch (type.kind) {
     case 'integer':
+      if (type.order === 'lsb') throw unsupported(path, 'GNU poke counts bits from the most significant one on');
       return `${type.endian === undefined ? '' : `${type.endian} `}${integerText(type.bits, type.signed)}`;
     case 'word':
       return integerText(target.wordBits, type.signed);
     case 'float':
       // GNU poke has no floating point numbers: the bits as an integer.
-      return integerText(type.bits, false);
+      return `${type.endian === undefined ? '' : `${type.endian} `}${integerText(type.bits, false)}`;
     case 'boolean':
       return 'uint<8>';
     case 'bytes':
@@ -158,6 +157,9 @@ function cLines(type: StructDescription, target: Target): string[] {
     const place = resolved.fields[index];
     if (place === undefined) return;
     if (item.type.kind === 'bitField') {
+      if (item.type.container.kind === 'integer' && (item.type.container.endian ?? target.endian) !== target.endian) {
+        throw unsupported(`${type.name}.${item.name}`, 'GNU poke has no storage unit with a byte order of its own');
+      }
       if (place.type.bits > 0) run.push(place);
       return;
     }
@@ -238,7 +240,13 @@ function declaration(type: NamedDescription, target: Target): string[] {
  */
 export const pokeEmitter: Emitter = {
   name: 'poke',
-  emit(unit, { target }) {
+  emit(described, { target }) {
+    // Behind a field that has the name of a type, the type cannot be reached.
+    const names = new Set(inOrder(described.types).map((type) => pokeName(type.name)));
+    const unit = renamed(withSets(described), {
+      field: (name) => besides(name, (stem) => names.has(pokeName(stem))),
+      type: (name) => name,
+    });
     const lines = [
       `/* ${commentText(unit.title)}, for ${target.name} (${target.endian} endian). Generated: edit the description, not this file. */`,
       '',
@@ -246,7 +254,9 @@ export const pokeEmitter: Emitter = {
       ...(unit.constants.length === 0 ? [] : ['']),
       ...unit.sets.flatMap((set) => [
         ...(set.doc === '' ? [] : [`/* ${commentText(set.doc)} */`]),
-        ...Object.entries<number>(set.values).map(([name, value]) => `var ${set.name}_${name} = ${numberText(value)};`),
+        ...Object.entries<number>(set.values).map(
+          ([name, value]) => `var ${set.plainNames === true ? '' : `${set.name}_`}${name} = ${numberText(value)};`,
+        ),
         '',
       ]),
       ...inOrder(unit.types).flatMap((type) => declaration(type, target)),

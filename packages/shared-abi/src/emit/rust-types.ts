@@ -13,6 +13,7 @@ import type { Endian } from '../layout/target.js';
 import {
   bitAccessors,
   byteAccessors,
+  constantNames,
   checkAccessors,
   containerText,
   docText,
@@ -115,6 +116,12 @@ function membersOf(type: ResolvedStruct, endian: Endian): Member[] {
   return members;
 }
 
+/** An integer of whole bytes of which Rust has none (24 bits). */
+function isOddInteger({ type }: ResolvedField): boolean {
+  const whole = type.kind === 'integral' ? type.container : type;
+  return whole.kind === 'integer' && !isStandard(whole.bits);
+}
+
 const holders = new WeakMap<ResolvedType, boolean>();
 
 function holdsFloat(type: ResolvedType): boolean {
@@ -154,6 +161,7 @@ function sizeAssertions(name: string, type: ResolvedType): string[] {
 /** A struct as C lays it out. */
 export function structText(type: ResolvedStruct, endian: Endian): string[] {
   const size = `${byteSize(type)}`;
+  const constantName = constantNames(type.fields);
   const members = membersOf(type, endian);
   const fields = type.fields.filter((item) => !item.unnamed && !isBitField(item));
   const align = Math.max(1, ...members.map((item) => item.align));
@@ -182,7 +190,7 @@ export function structText(type: ResolvedStruct, endian: Endian): string[] {
     `    pub const SIZE: usize = ${size};`,
     ...fields.flatMap((f) => [
       `    /// Byte offset of \`${f.name}\`.`,
-      `    pub const OFFSET_${f.name.toUpperCase()}: usize = ${f.offset};`,
+      `    pub const OFFSET_${constantName(f)}: usize = ${f.offset};`,
     ]),
     '    /// All fields zero.',
     '    pub const ZERO: Self = Self {',
@@ -220,7 +228,9 @@ export function structText(type: ResolvedStruct, endian: Endian): string[] {
     '    }',
     ...members.flatMap(({ inside, name, offset }) =>
       inside.flatMap((item) =>
-        isBitField(item) ? bitAccessors(item, name, item.bit - offset * 8) : byteAccessors(item, name, 0),
+        isBitField(item) || isOddInteger(item)
+          ? bitAccessors(item, name, item.bit - offset * 8)
+          : byteAccessors(item, name, 0),
       ),
     ),
     '}',
@@ -289,11 +299,12 @@ function isBits(item: ResolvedField): boolean {
 
 /** A struct that is packed to the bit. */
 export function bitStructText(type: ResolvedStruct): string[] {
+  const constantName = constantNames(type.fields);
   const constants = type.fields.flatMap((item) => [
     `    /// First bit of \`${item.name}\`, counted from the most significant one of byte 0.`,
-    `    pub const BIT_${item.name.toUpperCase()}: usize = ${item.bit};`,
+    `    pub const BIT_${constantName(item)}: usize = ${item.bit};`,
     `    /// Bits of \`${item.name}\`.`,
-    `    pub const WIDTH_${item.name.toUpperCase()}: usize = ${item.type.bits};`,
+    `    pub const WIDTH_${constantName(item)}: usize = ${item.type.bits};`,
   ]);
   return bytesText(type, type.fields, constants);
 }
@@ -316,9 +327,10 @@ export function taggedText(type: ResolvedTagged): string[] {
     value: undefined,
     unnamed: false,
   }));
+  const constantName = constantNames(type.arms);
   const constants = type.arms.flatMap((arm) => [
     `    /// Value of \`${type.by.join('.')}\` that chooses \`${arm.name}\`.`,
-    `    pub const TAG_${arm.name.toUpperCase()}: ${arm.tag < 0n ? 'i64' : 'u64'} = ${arm.tag};`,
+    `    pub const TAG_${constantName(arm)}: ${arm.tag < 0n ? 'i64' : 'u64'} = ${arm.tag};`,
   ]);
   return bytesText(type, arms, constants);
 }
@@ -330,6 +342,7 @@ export function integralText(type: ResolvedIntegral): string[] {
   const unsigned = `u${bits}`;
   const order = type.container.endian === 'little' ? 'le' : 'be';
   const places = manifestOfResolved(type);
+  const constantName = constantNames(places);
   checkAccessors(
     type.name,
     places.map((place) => place.name),
@@ -345,7 +358,7 @@ export function integralText(type: ResolvedIntegral): string[] {
     '    /// All bits zero.',
     '    pub const ZERO: Self = Self(0);',
     ...places.flatMap((place) => {
-      const name = place.name.toUpperCase();
+      const name = constantName(place);
       return [
         `    /// Bits below \`${place.name}\`.`,
         `    pub const ${name}_SHIFT: u32 = ${place.shift};`,
@@ -370,7 +383,7 @@ export function integralText(type: ResolvedIntegral): string[] {
         ]
       : []),
     ...places.flatMap((place) => {
-      const name = place.name.toUpperCase();
+      const name = constantName(place);
       const value = `${place.signed ? 'i' : 'u'}${holder(place.width)}`;
       const masked = `((self.0 as ${unsigned} & Self::${name}_MASK) >> Self::${name}_SHIFT) as u64`;
       const moved = `((value as u64) << Self::${name}_SHIFT) as ${unsigned} & Self::${name}_MASK`;

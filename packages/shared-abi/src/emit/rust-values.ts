@@ -64,6 +64,8 @@ export function storedType(type: ResolvedType, endian: Endian): Stored | undefin
       const element = storedType(type.element, endian);
       return element === undefined ? undefined : { text, align: element.align };
     }
+    case 'float':
+      return type.endian === endian ? { text, align: type.align } : undefined;
     case 'bytes':
       return { text, align: 1 };
     default:
@@ -232,6 +234,21 @@ fn set_bits_msb_little(bytes: &mut [u8], bit: usize, width: usize, value: u64) {
     }
 }
 `;
+
+/** The names of constants that are named after fields, in capitals; those of fields that differ by case alone stay apart. */
+export function constantNames(
+  fields: readonly { readonly name: string }[],
+): (field: { readonly name: string }) => string {
+  const names = new Map<string, string>();
+  const used = new Set<string>();
+  for (const { name } of fields) {
+    let constant = name.toUpperCase();
+    while (used.has(constant)) constant += '_';
+    used.add(constant);
+    names.set(name, constant);
+  }
+  return ({ name }) => names.get(name) ?? name.toUpperCase();
+}
 
 /** Casts 64 raw bits to a value of `width` bits. */
 export function fromRaw(raw: string, width: number, signed: boolean): string {

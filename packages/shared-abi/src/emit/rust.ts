@@ -1,8 +1,8 @@
-import { isGoodName } from '../layout/names.js';
 import { resolve } from '../layout/resolve.js';
 import type { Target } from '../layout/target.js';
 import type { ConstantSet } from '../layout/constants.js';
-import { inOrder, type Emitter, type Interface, type NamedDescription } from './emitter.js';
+import { inOrder, withSets, type Emitter, type Interface, type NamedDescription } from './emitter.js';
+import { RUST_NAMING, renamed } from './reserved.js';
 import { bitStructText, integralText, structText, taggedText, unionText } from './rust-types.js';
 import { BIT_FUNCTIONS, docText } from './rust-values.js';
 
@@ -18,7 +18,7 @@ function plainHeader(title: string, target: Target): string {
 //! ${docText(title, 'Types')}. Every offset and size is asserted when this file is compiled.
 #![no_std]
 #![forbid(unsafe_code)]
-#![allow(dead_code, non_camel_case_types, non_snake_case)]
+#![allow(dead_code, non_camel_case_types, non_snake_case, non_upper_case_globals)]
 `;
 }
 
@@ -26,9 +26,17 @@ function snake(name: string): string {
   return name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toLowerCase();
 }
 
-/** Names of sets and of their values may be keywords. */
-function written(name: string): string {
-  return isGoodName(name) ? name : `${name}_`;
+/** The names of modules: two sets, or a set and a type, may have the same one once it is written as Rust writes it. */
+function modulesOf(abi: Interface, types: readonly NamedDescription[]): ReadonlyMap<ConstantSet, string> {
+  const used = new Set(types.map((type) => type.name));
+  return new Map(
+    abi.sets.map((set): [ConstantSet, string] => {
+      let name = RUST_NAMING.type(snake(set.name.replace(/^r#/, '')));
+      while (used.has(name)) name = `${name}_`;
+      used.add(name);
+      return [set, name];
+    }),
+  );
 }
 
 function hex(value: number | bigint): string {
@@ -103,15 +111,15 @@ function constantType(least: number | bigint, most: number | bigint): string {
   return most > 0xffff_ffffn ? 'u64' : 'u32';
 }
 
-function setText(set: ConstantSet): string[] {
+function setText(set: ConstantSet, module: string): string[] {
   const values = Object.values<number>(set.values);
   const type = constantType(Math.min(0, ...values), Math.max(0, ...values));
   return [
     `/// ${docText(set.doc, set.name)}`,
-    `pub mod ${written(snake(set.name))} {`,
+    `pub mod ${module} {`,
     ...Object.entries<number>(set.values).flatMap(([name, value]) => [
       `    /// ${docText(set.docs[name] ?? '', name)}.`,
-      `    pub const ${written(name)}: ${type} = ${set.kind === 'flags' ? hex(value) : value};`,
+      `    pub const ${RUST_NAMING.field(name)}: ${type} = ${set.kind === 'flags' ? hex(value) : value};`,
     ]),
     '}',
     '',
@@ -138,9 +146,11 @@ function typeText(described: NamedDescription, target: Target): string[] {
  */
 export const rustEmitter: Emitter = {
   name: 'rust',
-  emit(abi, { target, fingerprint = new Uint8Array(0) }) {
+  emit(described, { target, fingerprint = new Uint8Array(0) }) {
+    const abi = renamed(withSets(described), RUST_NAMING);
     // Rust does not care for the order: what was listed keeps it, and what that uses besides follows.
     const used = inOrder(abi.types).filter((type) => !abi.types.includes(type));
+    const modules = modulesOf(abi, [...abi.types, ...used]);
     const types = [...abi.types, ...used].flatMap((type) => typeText(type, target));
     const lines = [
       abi.version === undefined ? plainHeader(abi.title, target) : HEADER,
@@ -158,9 +168,11 @@ export const rustEmitter: Emitter = {
       ]),
       '',
       ...(abi.regions.length === 0 ? [] : regionText(abi)),
-      ...abi.sets.flatMap(setText),
+      ...abi.sets.flatMap((set) => setText(set, modules.get(set) ?? set.name)),
       ...types,
     ];
-    return `${lines.join('\n').trimEnd()}\n`;
+    const text = `${lines.join('\n').trimEnd()}\n`;
+    // A raw name inside another name needs no mark: `set_type`, `OFFSET_TYPE`.
+    return abi.types === described.types ? text : text.replaceAll(/_r#(?=\w)/g, '_').replaceAll(/R#(?=[A-Z_])/g, '');
   },
 };

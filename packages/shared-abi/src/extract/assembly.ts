@@ -40,7 +40,9 @@ const SIZES: Readonly<Record<string, number>> = {
   '.4byte': 4,
   '.long': 4,
   '.int': 4,
+  '.secrel32': 4,
   '.8byte': 8,
+  '.dword': 8,
   '.quad': 8,
   '.xword': 8,
 };
@@ -85,8 +87,10 @@ function integer(text: string): bigint | undefined {
   return match[1] === '-' ? -value : value;
 }
 
-/** Drops a comment: `#` on x86 and s390x, `//` on AArch64; never inside a string. */
-function withoutComment(line: string): string {
+/** Drops a comment: `#` on most targets, `//` on AArch64, `@` on ARM; never inside a string. */
+function withoutComment(line: string, isArm: boolean): string {
+  if (isArm)
+    return line.replace(/("(?:[^"\\]|\\.)*")|(?:@|\/\/).*$/g, (_whole, quoted: string | undefined) => quoted ?? '');
   if (!/[#/]/.test(line)) return line;
   return line.replace(/("(?:[^"\\]|\\.)*")|(?:#|\/\/).*$/g, (_whole, quoted: string | undefined) => quoted ?? '');
 }
@@ -94,13 +98,13 @@ function withoutComment(line: string): string {
 /** Adds what one directive writes to a section. */
 function write(into: Building, name: string, rest: string, target: Target): void {
   const { bytes } = into;
-  const size = name === '.word' ? (target.name.startsWith('aarch64') ? 4 : 2) : SIZES[name];
+  const size = name === '.word' ? (/^(aarch64|arm|riscv|mips)/.test(target.name) ? 4 : 2) : SIZES[name];
   if (size !== undefined) {
     for (const part of rest.split(',')) {
       const at = bytes.length;
       const value = integer(part);
       bytes.fill(0, size);
-      if (value === undefined) into.fixups.push({ at, size, text: part.trim() });
+      if (value === undefined) into.fixups.push({ at, size, text: part.replaceAll(/[()]/g, '').trim() });
       else bytes.put(at, size, value, target.endian);
     }
     return;
@@ -159,7 +163,7 @@ export function readAssembly(text: string, target: Target): Assembly {
   let current = NO_SECTION;
   let building = enter(current);
   for (const raw of text.split('\n')) {
-    let line = withoutComment(raw).trim();
+    let line = withoutComment(raw, target.name === 'arm').trim();
     const label = /^("[^"]*"|[\w.$]+):\s*/.exec(line);
     if (label?.[1] !== undefined) {
       building.labels.set(label[1], building.bytes.length);

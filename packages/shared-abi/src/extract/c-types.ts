@@ -1,4 +1,4 @@
-import type { Target } from '../layout/target.js';
+import type { Endian, Target } from '../layout/target.js';
 import { AT, TAG, type Entry, type Unit } from './dwarf.js';
 import { ExtractError } from './errors.js';
 
@@ -13,6 +13,10 @@ export interface CScalar {
   readonly word: boolean;
   /** `char`, which is neither `signed char` nor `unsigned char`. */
   readonly plainChar: boolean;
+  /** A byte order of its own: gcc's `scalar_storage_order`, or a name that says it (`__be16`). */
+  readonly endian: Endian | undefined;
+  /** A reference of C++, whose `sizeof` is that of what it leads to. */
+  readonly reference: boolean;
   /** Of an enumeration. */
   readonly values: readonly (readonly [name: string, value: bigint])[];
 }
@@ -34,6 +38,8 @@ export interface CField {
   width: number | undefined;
   /** Whether `bit` is known to the byte only, until the second probe says more. */
   byteOnly: boolean;
+  /** Set where the bits of a bit field are filled in the other byte order than the target's. */
+  endian?: Endian | undefined;
 }
 
 export interface CRecord {
@@ -64,6 +70,14 @@ const WORDS = new Set(
 );
 /** Typedefs whose width is the same everywhere, whatever they stand for on this target. */
 const EXACT = /^(u?int(8|16|32|64)_t|__[us](8|16|32|64)|[us](8|16|32|64)|__[lb]e(16|32|64))$/;
+
+/** Names that say a byte order: Linux and its tools, DPDK, Open vSwitch, file systems. */
+const ORDERED = /^(?:__|rte_|ovs_)?[us]?(be|le)(?:16|32|64)(?:_t)?$/;
+
+function namedOrder(names: readonly string[]): Endian | undefined {
+  const order = names.map((name) => ORDERED.exec(name)?.[1]).find((found) => found !== undefined);
+  return order === undefined ? undefined : order === 'be' ? 'big' : 'little';
+}
 
 // DWARF 5, table 7.11: base type encodings.
 const ENCODING = { boolean: 2, float: 4, signed: 5, signedChar: 6, unsigned: 7, unsignedChar: 8, utf: 16 } as const;
@@ -99,9 +113,20 @@ export class TypeReader {
 
   /** The type of the variable of this name. */
   variable(name: string): CType {
+    return this.#typeOf(this.#variable(name));
+  }
+
+  /** What the variable of this name points to. */
+  pointed(name: string): CType {
+    const pointer = this.#unit.referred(this.#variable(name), AT.type);
+    if (pointer === undefined) throw new ExtractError('EXTRACT_UNSUPPORTED', `${name} points to nothing`);
+    return this.#typeOf(pointer);
+  }
+
+  #variable(name: string): Entry {
     const entry = this.#unit.entries.find((item) => item.tag === TAG.variable && text(item) === name);
     if (entry === undefined) throw new ExtractError('EXTRACT_ASSEMBLY', `debug information does not know ${name}`);
-    return this.#typeOf(entry);
+    return entry;
   }
 
   /** What the only parameter of the function of this name, in whatever module, is a reference to. */
@@ -142,6 +167,7 @@ export class TypeReader {
         if (inner === undefined) throw new ExtractError('EXTRACT_UNSUPPORTED', `${name ?? 'a type'} is void`);
         return this.#read(inner, name === undefined ? names : [...names, name]);
       }
+      case TAG.class:
       case TAG.structure:
       case TAG.union: {
         const known = this.#known.get(entry);
@@ -167,11 +193,20 @@ export class TypeReader {
         const size = number(entry, AT.byteSize) ?? 4;
         return scalar('enum', name === undefined ? (names[0] ?? 'enum') : `enum ${name}`, size, signed, { values });
       }
+      case TAG.reference:
+      case TAG.rvalueReference:
       case TAG.pointer: {
         const to = this.#unit.referred(entry, AT.type);
         const size = number(entry, AT.byteSize) ?? this.#target.wordBits / 8;
-        return scalar('pointer', this.#pointee(to), size, false, { word: true });
+        return scalar('pointer', this.#pointee(to), size, false, { word: true, reference: entry.tag !== TAG.pointer });
       }
+      case TAG.memberPointer: {
+        // Itanium C++ ABI 2.3: an offset, or a function's address and an adjustment.
+        const isFunction = this.#unit.referred(entry, AT.type)?.tag === TAG.subroutine;
+        return { kind: 'opaque', name: 'member pointer', size: (this.#target.wordBits / 8) * (isFunction ? 2 : 1) };
+      }
+      case TAG.unspecified:
+        return { kind: 'opaque', name: text(entry) ?? 'nullptr_t', size: this.#target.wordBits / 8 };
       default:
         throw new ExtractError(
           'EXTRACT_UNSUPPORTED',
@@ -207,14 +242,17 @@ export class TypeReader {
     const size = number(entry, AT.byteSize) ?? 0;
     const encoding = number(entry, AT.encoding);
     const exactName = names.find((name) => EXACT.test(name));
-    const word = exactName === undefined && [...names, base].some((name) => WORDS.has(name));
+    const isWord = size * 8 === this.#target.wordBits && [...names, base].some((name) => WORDS.has(name));
+    const word = exactName === undefined && isWord;
+    const stated = number(entry, AT.endianity);
+    const endian = size === 1 ? undefined : stated === 1 ? 'big' : stated === 2 ? 'little' : namedOrder(names);
     const name = names[0] ?? base;
     switch (encoding) {
       case ENCODING.boolean:
         return size === 1 ? scalar('boolean', name, size, false) : { kind: 'opaque', name, size };
       case ENCODING.float:
         return size === 4 || (size === 8 && base !== 'long double')
-          ? scalar('float', name, size, true)
+          ? scalar('float', name, size, true, { endian })
           : { kind: 'opaque', name, size };
       case ENCODING.signed:
       case ENCODING.signedChar:
@@ -223,7 +261,11 @@ export class TypeReader {
       case ENCODING.utf: {
         if (![1, 2, 4, 8].includes(size)) return { kind: 'opaque', name, size };
         const signed = encoding === ENCODING.signed || encoding === ENCODING.signedChar;
-        return scalar('integer', name, size, signed, { word, plainChar: base === 'char' });
+        return scalar('integer', name, size, signed, {
+          word: word && endian === undefined,
+          plainChar: base === 'char',
+          endian,
+        });
       }
       default:
         return { kind: 'opaque', name, size };
@@ -242,16 +284,33 @@ export class TypeReader {
       throw new ExtractError('EXTRACT_UNKNOWN_TYPE', `${name ?? 'a struct'} is declared but never completed`);
     }
     const size = number(entry, AT.byteSize) ?? 0;
-    const fields = entry.children
-      .filter((item) => item.tag === TAG.member)
-      .map((item): CField => {
-        const type = this.#typeOf(item);
-        const width = number(item, AT.bitSize);
-        return { name: text(item), type, bit: this.#bit(item, type, width), width, byteOnly: false };
-      });
+    const fields = entry.children.flatMap((item): CField[] => {
+      if (item.tag === TAG.inheritance) return this.#inherited(item);
+      // A static member of C++ has no place in the object.
+      if (item.tag !== TAG.member || item.attributes.has(AT.external) || item.attributes.has(AT.declaration)) return [];
+      const type = this.#typeOf(item);
+      const width = number(item, AT.bitSize);
+      return [{ name: text(item), type, bit: this.#bit(item, type, width), width, byteOnly: false }];
+    });
+    if (fields.some(({ type }) => isReversed(type)))
+      fields.splice(0, fields.length, ...fields.map((field) => reversed(field, this.#target)));
     // rustc lists fields as they are declared, and places them as it likes. By byte: some bits are not known yet.
-    if (entry.tag === TAG.structure) fields.sort((a, b) => Math.floor(a.bit / 8) - Math.floor(b.bit / 8));
-    return { kind: entry.tag === TAG.structure ? 'struct' : 'union', name, size, fields };
+    if (entry.tag !== TAG.union) fields.sort((a, b) => Math.floor(a.bit / 8) - Math.floor(b.bit / 8));
+    return { kind: entry.tag === TAG.union ? 'union' : 'struct', name, size, fields };
+  }
+
+  /** The fields of a base class, which are fields of the class that is derived from it. */
+  #inherited(item: Entry): CField[] {
+    const base = this.#typeOf(item);
+    if (item.attributes.has(AT.virtuality)) {
+      const name = 'name' in base ? (base.name ?? '') : '';
+      throw new ExtractError(
+        'EXTRACT_UNSUPPORTED',
+        `${name}: the place of a virtual base class is known at run time only`,
+      );
+    }
+    const start = (number(item, AT.memberLocation) ?? 0) * 8;
+    return 'fields' in base ? base.fields.map((field) => ({ ...field, bit: start + field.bit })) : [];
   }
 
   /** DWARF 5 states bit positions from the start; DWARF 2 to 4 from the most significant bit of a storage unit. */
@@ -269,12 +328,29 @@ export class TypeReader {
   }
 }
 
+/** Whether gcc stated a byte order for a scalar that its name does not state. */
+function isReversed(type: CType): boolean {
+  if (type.kind === 'array') return isReversed(type.element);
+  return 'endian' in type && type.endian !== undefined && !ORDERED.test(type.name);
+}
+
+/** `scalar_storage_order` is an attribute of the struct: what has no debug information for it (enumerations, bits) has it too. */
+function reversed(field: CField, target: Target): CField {
+  const endian = target.endian === 'little' ? 'big' : 'little';
+  const turned = (type: CType): CType => {
+    if (type.kind === 'array') return { ...type, element: turned(type.element) };
+    return (type.kind === 'enum' || type.kind === 'pointer') && type.size > 1 ? { ...type, endian, word: false } : type;
+  };
+  return { ...field, type: turned(field.type), ...(field.width === undefined ? {} : { endian }) };
+}
+
 function scalar(
   kind: CScalar['kind'],
   name: string,
   size: number,
   signed: boolean,
-  more: Partial<Pick<CScalar, 'word' | 'plainChar' | 'values'>> = {},
+  more: Partial<Pick<CScalar, 'word' | 'plainChar' | 'values' | 'endian' | 'reference'>> = {},
 ): CScalar {
-  return { kind, name, size, signed, word: false, plainChar: false, values: [], ...more };
+  const rest = { word: false, plainChar: false, values: [], endian: undefined, reference: false };
+  return { kind, name, size, signed, ...rest, ...more };
 }

@@ -1,16 +1,17 @@
-import { basename, isAbsolute, resolve as resolvePath } from 'node:path';
+import { basename, extname, isAbsolute, resolve as resolvePath } from 'node:path';
 import { existsSync } from 'node:fs';
-import { i386, TARGETS, x86_64, type Target } from '../layout/target.js';
+import { i386, x86_64, type Target } from '../layout/target.js';
 import { ExtractError } from './errors.js';
 import { firstMessage, run } from './run.js';
+import { commandOf, targetOf, type TargetName } from './targets.js';
 
-/** A target by name: `m64` and `m32` as compilers spell x86-64 and i386. */
-export type TargetName = 'm64' | 'm32' | 'x86_64' | 'i386' | 'aarch64' | 'aarch64_be' | 's390x';
-
-/** How a C compiler is asked. */
+/** How a compiler of C or C++ is asked. */
 export interface CompilerOptions {
-  /** `gcc` and `clang` choose the program and the flags for the target; anything else is a program that is used as it is. */
-  readonly compiler: string;
+  /**
+   * `gcc` and `clang` choose the program and the flags for the target; anything else is a program that is used as it is.
+   * By default gcc where it is installed for the target, else clang.
+   */
+  readonly compiler?: string | undefined;
   readonly target: TargetName | Target;
   /** A header: a file, or a name that the compiler finds (`elf.h`). */
   readonly header: string;
@@ -22,6 +23,10 @@ export interface CompilerOptions {
    * headers that are found may belong to this machine, and would then say wrong widths.
    */
   readonly freestanding?: boolean | undefined;
+  /** More flags, as the compiler takes them (`-include FILE`, `-fpack-struct`, `-std=c99`). */
+  readonly flags?: readonly string[] | undefined;
+  /** By default C++ for a header that is named so (`.hpp`, `.hh`, `.hxx`, `.H`), a compiler of C++, or `-x c++`; else C. */
+  readonly language?: 'c' | 'c++' | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -39,46 +44,25 @@ export interface Compiler {
   /** What the compiler says of a source that it need not accept. */
   readonly complaints: (source: string, flags: readonly string[]) => Promise<string>;
   readonly isClang: boolean;
+  readonly isPlusPlus: boolean;
+  /** Whether nothing but the target decides how it lays out. */
+  readonly isPlain: boolean;
   /** Flags that make it write debug information that this reader knows. */
   readonly debugFlags: readonly string[];
 }
 
-const GCC: Readonly<Record<string, readonly [program: string, ...flags: string[]]>> = {
-  x86_64: [process.arch === 'x64' ? 'gcc' : 'x86_64-linux-gnu-gcc', '-m64'],
-  i386: [process.arch === 'x64' ? 'gcc' : 'i686-linux-gnu-gcc', '-m32'],
-  aarch64: [process.arch === 'arm64' ? 'gcc' : 'aarch64-linux-gnu-gcc', '-mlittle-endian'],
-  aarch64_be: ['aarch64-linux-gnu-gcc', '-mbig-endian'],
-  s390x: [process.arch === 's390x' ? 'gcc' : 's390x-linux-gnu-gcc', '-m64'],
-};
-
-/**
- * The target that a name stands for.
- * @throws ExtractError `EXTRACT_REQUEST`.
- */
-export function targetOf(wanted: TargetName | Target): Target {
-  if (typeof wanted !== 'string') return wanted;
-  if (wanted === 'm64') return x86_64;
-  if (wanted === 'm32') return i386;
-  const found = TARGETS.find((item) => item.name === wanted);
-  if (found !== undefined) return found;
-  const names = ['m64', 'm32', ...TARGETS.map((item) => item.name)].join(', ');
-  throw new ExtractError('EXTRACT_REQUEST', `found the target ${wanted}, expected one of ${names}`);
-}
-
-function commandOf(compiler: string, target: Target): readonly [program: string, ...flags: string[]] {
-  if (compiler === 'clang' || /clang(-[0-9.]+)?$/.test(basename(compiler))) {
-    return [compiler, `--target=${target.name}-linux-gnu`];
-  }
-  const known = GCC[target.name];
-  if (compiler !== 'gcc') return [compiler, ...(known?.slice(1) ?? [])];
-  if (known !== undefined) return known;
-  throw new ExtractError('EXTRACT_REQUEST', `no gcc is known for the target ${target.name}: name its program`);
+function languageOf({ language, compiler = '', header, flags = [] }: CompilerOptions): 'c' | 'c++' {
+  if (language !== undefined) return language;
+  const asked = flags.includes('-xc++') || flags.some((flag, index) => flag === '-x' && flags[index + 1] === 'c++');
+  const isNamed = /\.(hpp|hh|hxx|h\+\+|H|cpp|cc|cxx|C)$/.test(extname(header));
+  return asked || isNamed || /\+\+(-[0-9.]+)?$/.test(basename(compiler)) ? 'c++' : 'c';
 }
 
 /** Prepares a compiler for a header. */
 export function compilerFor(options: CompilerOptions): Compiler {
   const target = targetOf(options.target);
-  const [program, ...flags] = commandOf(options.compiler, target);
+  const isPlusPlus = languageOf(options) === 'c++';
+  const [program, ...flags] = commandOf(options.compiler, target, isPlusPlus);
   const isClang = flags[0]?.startsWith('--target=') === true;
   const isFile = !isAbsolute(options.header) && existsSync(options.header);
   // gcc and clang take @FILE for a file of arguments, and a dash for standard input.
@@ -87,15 +71,18 @@ export function compilerFor(options: CompilerOptions): Compiler {
   const freestanding = options.freestanding ?? ![x86_64.name, i386.name].includes(target.name);
   const common = [
     ...flags,
-    '-std=gnu11',
+    isPlusPlus ? '-std=gnu++17' : '-std=gnu11',
     '-w',
+    // Members are asked for whoever may use them.
+    ...(isPlusPlus ? ['-fno-access-control'] : []),
     ...(freestanding ? ['-ffreestanding'] : []),
     ...(options.includeDirs ?? []).map((directory) => `-I${directory}`),
     ...Object.entries(options.defines ?? {}).map(([name, value]) => `-D${name}${value === true ? '' : `=${value}`}`),
+    ...(options.flags ?? []),
     '-include',
     header,
     '-x',
-    'c',
+    isPlusPlus ? 'c++' : 'c',
   ];
   const compile = (source: string, more: readonly string[]) =>
     run(program, [...common, ...more, '-o', '-', '-'], source, options.signal);
@@ -103,13 +90,17 @@ export function compilerFor(options: CompilerOptions): Compiler {
     program,
     target,
     // gcc states bit positions from the start of the struct in DWARF 5 only; clang moves strings to another table there.
-    debugFlags: isClang ? ['-g', '-gdwarf-4'] : ['-g', '-gdwarf-5', '-fno-eliminate-unused-debug-types'],
+    debugFlags: isClang
+      ? ['-g', '-gdwarf-4', '-fstandalone-debug']
+      : ['-g', '-gdwarf-5', isPlusPlus ? '-femit-class-debug-always' : '-fno-eliminate-unused-debug-types'],
     async assembly(source, more) {
       const { status, stdout, stderr } = await compile(source, ['-S', ...more]);
       if (status === 0) return stdout;
       throw new ExtractError('EXTRACT_COMPILER_FAILED', `${program}: ${firstMessage(stderr)}`);
     },
     isClang,
+    isPlusPlus,
+    isPlain: (options.flags ?? []).length === 0,
     async complaints(source, more) {
       return (await compile(source, ['-fsyntax-only', ...more])).stderr;
     },

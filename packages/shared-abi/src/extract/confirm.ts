@@ -1,4 +1,3 @@
-import type { Target } from '../layout/target.js';
 import { readAssembly, type Assembly } from './assembly.js';
 import { sizeOf, type CField, type CRecord, type CScalar, type CType } from './c-types.js';
 import type { Compiler } from './compiler.js';
@@ -41,8 +40,11 @@ class Probe {
   readonly #assign: boolean;
   #types = 0;
 
-  constructor(assign: boolean) {
+  readonly #isPlusPlus: boolean;
+
+  constructor(assign: boolean, isPlusPlus: boolean) {
     this.#assign = assign;
+    this.#isPlusPlus = isPlusPlus;
   }
 
   type(expression: string): string {
@@ -67,7 +69,8 @@ class Probe {
     this.ask(`sizeof(${about})`, `sizeof(${name})`, type.size);
     this.questions.push({
       about: `alignment of ${about}`,
-      expression: `__builtin_offsetof(struct { char c; ${name} x; }, x)`,
+      // C++ has no new types inside expressions, and `alignof` of a type says what a member of it has.
+      expression: this.#isPlusPlus ? `alignof(${name})` : `__builtin_offsetof(struct { char c; ${name} x; }, x)`,
       expected: undefined,
       learn: (answer) => this.aligns.set(type, answer),
     });
@@ -79,7 +82,8 @@ class Probe {
     if (type.kind === 'integer' || type.kind === 'enum') {
       this.ask(`whether ${about} is signed`, `((${name})-1 < (${name})1)`, type.signed);
     }
-    for (const [constant, value] of type.values)
+    // Enumerators of C++ have scopes that the debug information of the type does not say.
+    for (const [constant, value] of this.#isPlusPlus ? [] : type.values)
       this.ask(constant, `(long long)${constant}`, BigInt.asUintN(64, value));
   }
 
@@ -93,6 +97,8 @@ class Probe {
         continue;
       }
       const path = `${about}.${field.name}`;
+      // C++ initialises aggregates alone, and gives what it adds itself names that nobody can write.
+      if (this.#isPlusPlus && (width !== undefined || !/^\w+$/.test(field.name))) continue;
       if (width !== undefined) {
         const index = this.bits.length;
         const object = `instar_bits_${index}`;
@@ -119,7 +125,8 @@ class Probe {
       }
       this.ask(`offsetof(${path})`, `__builtin_offsetof(${name}, ${field.name})`, bit / 8);
       const place = `((${name} *)0)->${field.name}`;
-      // The last member may be a flexible array, which has no size.
+      // The last member may be a flexible array, which has no size; that of a reference is the size of something else.
+      if ('reference' in type && type.reference) continue;
       if (type.kind !== 'array' || type.count > 0) this.ask(`sizeof(${path})`, `sizeof(${place})`, sizeOf(type));
       let element: CType = type;
       let index = '';
@@ -133,13 +140,17 @@ class Probe {
   }
 }
 
-/** What the target's description says must be what the compiler does. */
-function askTarget(probe: Probe, target: Target): void {
+/** What the target's description says must be what the compiler does, whatever packing it was told. */
+function askTarget(probe: Probe, { target, isPlusPlus, isPlain }: Compiler): void {
+  probe.lines.push('struct instar_unnamed { char c; int : 1; };');
   probe.ask('sizeof(void *)', 'sizeof(void *)', target.wordBits / 8);
   probe.ask('whether it is little endian', '(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)', target.endian === 'little');
-  probe.ask('alignment of long long', '__builtin_offsetof(struct { char c; long long x; }, x)', target.align64);
-  const unnamed = 'sizeof(struct { char c; int : 1; })';
-  probe.ask('whether unnamed bit fields align', `(${unnamed} == 4)`, target.unnamedBitFieldsAlign);
+  probe.ask('alignment of long long', `${isPlusPlus ? 'alignof' : '_Alignof'}(long long)`, target.align64);
+  probe.ask(
+    'whether unnamed bit fields align',
+    '(sizeof(struct instar_unnamed) == 4)',
+    isPlain ? target.unnamedBitFieldsAlign : undefined,
+  );
 }
 
 const TARGET_QUESTIONS = 4;
@@ -156,7 +167,7 @@ function checkBits(item: BitQuestion, assembly: Assembly): void {
   const set: number[] = [];
   for (const [at, byte] of bytes.entries()) {
     for (let inside = 0; byte !== 0 && inside < 8; inside += 1) {
-      const place = assembly.endian === 'little' ? inside : 7 - inside;
+      const place = (item.field.endian ?? assembly.endian) === 'little' ? inside : 7 - inside;
       if (((byte >> place) & 1) === 1) set.push(at * 8 + inside);
     }
   }
@@ -188,12 +199,13 @@ export async function confirm(
   types: readonly (readonly [name: string, type: CType])[],
 ): Promise<Alignments> {
   const ask = async (assign: boolean): Promise<readonly [Probe, string]> => {
-    const probe = new Probe(assign);
-    askTarget(probe, compiler.target);
+    const probe = new Probe(assign, compiler.isPlusPlus);
+    askTarget(probe, compiler);
     for (const [name, type] of types) probe.askType(type, probe.type(`__typeof__(${name})`), name);
     const source = [
       ...probe.lines,
-      'const unsigned long long instar_numbers[] = {',
+      // A constant of C++ is not written where nobody can see it.
+      `${compiler.isPlusPlus ? 'extern "C" __attribute__((used)) ' : ''}const unsigned long long instar_numbers[] = {`,
       ...probe.questions.map((item) => `  ${item.expression},`),
       '};',
       '',

@@ -1,9 +1,10 @@
 import { LayoutError } from '../layout/errors.js';
-import { isGoodName } from '../layout/names.js';
+import { isIdentifier } from '../layout/names.js';
 import { resolve } from '../layout/resolve.js';
 import type { ResolvedField, ResolvedType } from '../layout/resolved.js';
 import { struct, union, type FieldSpec } from '../layout/struct.js';
-import type { Target } from '../layout/target.js';
+import type { ConstantSet } from '../layout/constants.js';
+import type { Endian, Target } from '../layout/target.js';
 import {
   array,
   bool,
@@ -11,6 +12,7 @@ import {
   describeBitField,
   f32,
   f64,
+  float,
   int,
   iword,
   pointer,
@@ -31,6 +33,7 @@ export class Describer {
   readonly #aligns: Alignments;
   readonly #known = new Map<CType, Type>();
   readonly #names = new Set<string>();
+  readonly #sets = new Map<string, ConstantSet>();
 
   constructor(target: Target, aligns: Alignments) {
     this.#target = target;
@@ -57,8 +60,52 @@ export class Describer {
         return described;
       }
       default:
-        return scalarType(type);
+        return this.#scalar(type, name);
     }
+  }
+
+  #scalar(type: CScalar, name: string): Type {
+    const order = type.endian === undefined ? {} : { endian: type.endian };
+    switch (type.kind) {
+      case 'float':
+        return type.endian === undefined ? (type.size === 4 ? f32 : f64) : float(type.size === 4 ? 32 : 64, order);
+      case 'boolean':
+        return bool;
+      case 'pointer':
+        return type.endian === undefined ? pointer(type.name) : uint(type.size * 8, order);
+      default:
+        return this.#container(type, name, type.endian);
+    }
+  }
+
+  #container(type: CScalar, name: string, endian: Endian | undefined): Type & BitFieldDescription['container'] {
+    if (type.kind === 'boolean') return bool;
+    if (type.word && endian === undefined) return type.signed ? iword : uword;
+    const set = type.kind === 'enum' ? this.#set(type, name) : undefined;
+    const options = { ...(set === undefined ? {} : { set }), ...(endian === undefined ? {} : { endian }) };
+    return type.signed ? int(type.size * 8, options) : uint(type.size * 8, options);
+  }
+
+  /** One set for an enumeration, whoever has it; one without a name is called after what it was met in. */
+  #set(type: CScalar, name: string): ConstantSet | undefined {
+    const isNamed = type.name !== 'enum';
+    const key = JSON.stringify([isNamed ? type.name : name, type.values.map(([word, value]) => [word, String(value)])]);
+    const known = this.#sets.get(key);
+    if (known !== undefined) return known;
+    const set = setOf(type, this.#unique(isNamed ? type.name.replace(/^enum /, '') : name));
+    if (set !== undefined) this.#sets.set(key, set);
+    return set;
+  }
+
+  #bitField(field: CField, name: string): Type {
+    const { type, width = 0 } = field;
+    if (type.kind !== 'integer' && type.kind !== 'enum' && type.kind !== 'boolean') {
+      throw new ExtractError(
+        'EXTRACT_UNSUPPORTED',
+        `${field.name ?? 'a bit field'}: found a bit field of ${type.kind}`,
+      );
+    }
+    return describeBitField(this.#container(type, name, field.endian), width, false);
   }
 
   #array(element: CType, count: number, name: string): Type {
@@ -95,9 +142,9 @@ export class Describer {
     const align = this.#aligns.get(record);
     const arms = (first?: number): Record<string, FieldSpec> =>
       Object.fromEntries(
-        fields.map(({ key, type }, index) => [
-          key,
-          index === 0 && first !== undefined ? { type, align: first } : { type },
+        fields.map((field, index) => [
+          field.key,
+          index === 0 && first !== undefined ? { ...specOf(field), align: first } : specOf(field),
         ]),
       );
     return this.#first(record, name, [
@@ -110,13 +157,17 @@ export class Describer {
 
   #fields(record: CRecord, name: string): Placed[] {
     const used = new Set<string>();
+    const inside = new Set(namesIn(record));
     return record.fields.map((field, index) => {
       let key = goodName(field.name ?? `anonymous${index}`);
-      // The language knows names by their letters, whatever their case.
-      while (used.has(key.toLowerCase())) key += '_';
-      used.add(key.toLowerCase());
-      const type = field.width === undefined ? this.describe(field.type, `${name}_${key}`) : bitFieldType(field);
-      return { key, type, bit: field.bit, bits: field.width ?? sizeOf(field.type) * 8 };
+      while (used.has(key) || (field.name === undefined && inside.has(key))) key += '_';
+      used.add(key);
+      const type =
+        field.width === undefined
+          ? this.describe(field.type, `${name}_${key}`)
+          : this.#bitField(field, `${name}_${key}`);
+      const isAnonymous = field.name === undefined && (type.kind === 'struct' || type.kind === 'union');
+      return { key, type, bit: field.bit, bits: field.width ?? sizeOf(field.type) * 8, isAnonymous };
     });
   }
 
@@ -154,8 +205,9 @@ export class Describer {
     const place = (list: readonly (readonly [string, FieldSpec])[]): number | undefined =>
       namedFields(resolve(struct(name, Object.fromEntries(list)), this.#target)).at(-1)?.bit;
     let end = 0;
-    for (const { key, type, bit, bits } of fields) {
-      const candidates: [string, FieldSpec][][] = [[[key, { type }]]];
+    for (const field of fields) {
+      const { key, type, bit, bits } = field;
+      const candidates: [string, FieldSpec][][] = [[[key, specOf(field)]]];
       if (type.kind === 'bitField') {
         const gap = bit - end;
         const pads = gap > 0 && gap <= 64 ? [0, gap] : [0];
@@ -167,7 +219,15 @@ export class Describer {
           ]);
         }
       } else {
-        for (let wanted = 2; wanted <= 4096; wanted *= 2) candidates.push([[key, { type, align: wanted }]]);
+        for (let wanted = 2; wanted <= 4096; wanted *= 2) candidates.push([[key, { ...specOf(field), align: wanted }]]);
+        // What an unnamed bit field took before it, by Microsoft's rules, is seen as a gap of whole bytes alone.
+        for (let count = 1; count <= Math.min(8, (bit - end) / 8); count += 1) {
+          const pads = Array.from({ length: count }, (_, index): [string, FieldSpec] => [
+            `pad_${key}_${index}`,
+            { type: unnamedBits(uint(8), 8) },
+          ]);
+          candidates.push([...pads, [key, specOf(field)]]);
+        }
       }
       const found = candidates.find((candidate) => place([...specs, ...candidate]) === bit);
       if (found === undefined) throw new LayoutError('LAYOUT_OFFSET', 'not to be mended', { path: key, offset: 0 });
@@ -178,11 +238,24 @@ export class Describer {
   }
 }
 
+/** Every name in the scope of a record: those of its fields and of its anonymous members. */
+function namesIn(record: CRecord): string[] {
+  return record.fields.flatMap((field) => {
+    if (field.name !== undefined) return [goodName(field.name)];
+    return 'fields' in field.type ? namesIn(field.type) : [];
+  });
+}
+
 interface Placed {
   readonly key: string;
   readonly type: Type;
   readonly bit: number;
   readonly bits: number;
+  readonly isAnonymous: boolean;
+}
+
+function specOf({ type, isAnonymous }: Placed): FieldSpec {
+  return isAnonymous ? { type, anonymous: true } : { type };
 }
 
 function namedFields(type: ResolvedType): readonly ResolvedField[] {
@@ -193,7 +266,7 @@ function namedFields(type: ResolvedType): readonly ResolvedField[] {
 function goodName(wanted: string): string {
   let name = wanted.replace(/\W/g, '_');
   if (/^\d/.test(name)) name = `_${name}`;
-  while (!isGoodName(name)) name += /^_*$/.test(name) ? 'x' : '_';
+  while (!isIdentifier(name)) name += '_';
   return name;
 }
 
@@ -203,7 +276,7 @@ function build(
   packing: 'natural' | 'packed',
   align: number | undefined,
 ): Type {
-  const specs = Object.fromEntries(fields.map(({ key, type }) => [key, { type }]));
+  const specs = Object.fromEntries(fields.map((field) => [field.key, specOf(field)]));
   return struct(name, specs, { packing, ...(align === undefined ? {} : { align }) });
 }
 
@@ -218,42 +291,14 @@ function filled(name: string, fields: readonly Placed[], align: number | undefin
       end += width;
     }
   };
-  for (const { key, type, bit, bits } of fields) {
+  for (const field of fields) {
+    const { bit, bits } = field;
     fill(bit);
-    specs[key] = { type };
+    specs[field.key] = specOf(field);
     end = bit + bits;
   }
   fill(size * 8);
   return struct(name, specs, { packing: 'packed', ...(align === undefined ? {} : { align }) });
-}
-
-function scalarType(type: CScalar): Type {
-  switch (type.kind) {
-    case 'float':
-      return type.size === 4 ? f32 : f64;
-    case 'boolean':
-      return bool;
-    case 'pointer':
-      return pointer(type.name);
-    default:
-      return containerType(type);
-  }
-}
-
-function containerType(type: CScalar): Type & BitFieldDescription['container'] {
-  if (type.kind === 'boolean') return bool;
-  if (type.word) return type.signed ? iword : uword;
-  const set = type.kind === 'enum' ? setOf(type) : undefined;
-  const options = set === undefined ? {} : { set };
-  return type.signed ? int(type.size * 8, options) : uint(type.size * 8, options);
-}
-
-function bitFieldType(field: CField): Type {
-  const { type, width = 0 } = field;
-  if (type.kind !== 'integer' && type.kind !== 'enum' && type.kind !== 'boolean') {
-    throw new ExtractError('EXTRACT_UNSUPPORTED', `${field.name ?? 'a bit field'}: found a bit field of ${type.kind}`);
-  }
-  return describeBitField(containerType(type), width, false);
 }
 
 function bitsOf(container: BitFieldDescription['container'], target: Target): number {

@@ -6,13 +6,18 @@ import { ExtractError } from './errors.js';
 /** Tags that this reader's callers look for (DWARF 5, table 7.3). */
 export const TAG = {
   array: 0x01,
+  class: 0x02,
   enumeration: 0x04,
   parameter: 0x05,
   member: 0x0d,
   pointer: 0x0f,
+  reference: 0x10,
   structure: 0x13,
   typedef: 0x16,
+  subroutine: 0x15,
   union: 0x17,
+  inheritance: 0x1c,
+  memberPointer: 0x1f,
   subrange: 0x21,
   base: 0x24,
   constant: 0x26,
@@ -23,6 +28,8 @@ export const TAG = {
   variable: 0x34,
   volatile: 0x35,
   restrict: 0x37,
+  unspecified: 0x3b,
+  rvalueReference: 0x42,
   atomic: 0x47,
 } as const;
 
@@ -37,8 +44,11 @@ export const AT = {
   count: 0x37,
   memberLocation: 0x38,
   declaration: 0x3c,
+  external: 0x3f,
   encoding: 0x3e,
   type: 0x49,
+  virtuality: 0x4c,
+  endianity: 0x65,
   dataBitOffset: 0x6b,
   alignment: 0x88,
 } as const;

@@ -91,15 +91,15 @@ describe('extract', () => {
   );
 
   it(
-    'gives names that are keywords elsewhere a trailing underscore in the layout',
+    'keeps names that are keywords elsewhere',
     withGcc(async () => {
       const [found] = (await ask('struct type { int type; int match; int Type; };', ['struct type'])).types;
       expect(found?.fields?.map((item) => item.name)).toEqual(['type', 'match', 'Type']);
       if (found?.layout.kind !== 'struct') throw new Error('a struct');
       expect([found.layout.name, ...found.layout.fields.map((item) => item.name)]).toEqual([
-        'type_',
-        'type_',
-        'match_',
+        'type',
+        'type',
+        'match',
         'Type',
       ]);
     }),

@@ -1,6 +1,7 @@
 import type { Type } from '../layout/types.js';
 import { readAssembly } from './assembly.js';
 import { sizeOf, TypeReader, type CField, type CType } from './c-types.js';
+import { constantNames, readConstant, type ExtractedConstant } from './constants.js';
 import { compilerFor, type Compiler, type CompilerOptions } from './compiler.js';
 import { confirm, type Alignments } from './confirm.js';
 import { Describer } from './describe.js';
@@ -54,9 +55,13 @@ export interface Extraction {
   readonly compiler: string;
   readonly target: string;
   readonly types: readonly ExtractedType[];
+  /** What was asked for and is no type: macros and enumerators. */
+  readonly constants: readonly ExtractedConstant[];
 }
 
-const TYPE_NAME = /^((struct|union|enum)\s+)?[A-Za-z_]\w*$|^(unsigned|signed|long|short|int|char|double|\s)+$/;
+/** Names of C, and of C++ with scopes and arguments of templates. */
+const TYPE_NAME =
+  /^((struct|union|enum|class)\s+)?(::)?[A-Za-z_]\w*(::[A-Za-z_]\w*)*(<[\w\s,:<>*]*>)?$|^(unsigned|signed|long|short|int|char|double|\s)+$/;
 
 /**
  * Asks a real compiler how it lays types out, without running what it compiles. Names, types and positions come from the
@@ -70,23 +75,36 @@ export async function extract(options: ExtractOptions): Promise<Extraction> {
     throw new ExtractError('EXTRACT_REQUEST', `found ${JSON.stringify(name)}, expected a type such as "struct foo"`);
   }
   const compiler = compilerFor(options);
-  const source = `${options.types.map((name, index) => `${name} instar_${index};`).join('\n')}\n`;
-  let text: string;
-  try {
-    text = await compiler.assembly(source, compiler.debugFlags);
-  } catch (error) {
-    throw await explain(error, compiler, options.types);
-  }
+  const ask = (names: readonly string[]): Promise<string> => {
+    // A class of C++ may have no constructor without arguments: a pointer to it needs none.
+    const declare = (name: string, index: number): string =>
+      compiler.isPlusPlus
+        ? `${name} *instar_${index}; static_assert(sizeof(${name}) > 0, "");`
+        : `${name} instar_${index};`;
+    return compiler.assembly(`${names.map(declare).join('\n')}\n`, compiler.debugFlags);
+  };
+  let names = options.types;
+  const constants: ExtractedConstant[] = [];
+  const text = await ask(names).catch(async (error: unknown) => {
+    if (!(error instanceof ExtractError) || error.code !== 'EXTRACT_COMPILER_FAILED') throw error;
+    const values = await constantNames(compiler, names);
+    if (values.length === 0) throw await explain(error, compiler, names);
+    names = names.filter((name) => !values.includes(name));
+    for (const name of values) constants.push(await readConstant(compiler, name));
+    if (names.length === 0) return undefined;
+    return ask(names).catch(async (again: unknown) => Promise.reject((await explain(again, compiler, names)) as Error));
+  });
+  const found = { compiler: compiler.program, target: compiler.target.name, constants };
+  if (text === undefined) return { ...found, types: [] };
   const reader = new TypeReader(readUnit(readAssembly(text, compiler.target)), compiler.target);
-  const types = options.types.map((name, index) => [name, reader.variable(`instar_${index}`)] as const);
+  const types = names.map((name, index) => {
+    const variable = `instar_${index}`;
+    return [name, compiler.isPlusPlus ? reader.pointed(variable) : reader.variable(variable)] as const;
+  });
   if (compiler.isClang) await markFullWidth(compiler, types);
   const aligns = await confirm(compiler, types);
   const describer = new Describer(compiler.target, aligns);
-  return {
-    compiler: compiler.program,
-    target: compiler.target.name,
-    types: types.map(([name, type]) => extracted(name, type, aligns, describer)),
-  };
+  return { ...found, types: types.map(([name, type]) => extracted(name, type, aligns, describer)) };
 }
 
 /** Finds out whether the header or one of the names is to blame. */
@@ -110,7 +128,7 @@ async function explain(error: unknown, compiler: Compiler, names: readonly strin
 /** Puts what is known of a type into the form that callers get. */
 export function extracted(name: string, type: CType, aligns: Alignments, describer: Describer): ExtractedType {
   const [element, counts] = elementOf(type);
-  const layout = describer.describe(type, name.replace(/^\w+\s+/, ''));
+  const layout = describer.describe(type, name.replace(/^(struct|union|enum|class)\s+/, '').replace(/^.*::/, ''));
   return {
     name,
     kind: type.kind,

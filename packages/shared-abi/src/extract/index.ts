@@ -5,4 +5,6 @@ export { extract } from './extract.js';
 export type { ExtractedField, ExtractedType, Extraction, ExtractOptions } from './extract.js';
 export { extractRust } from './rust.js';
 export type { ExtractRustOptions } from './rust.js';
-export type { CompilerOptions, TargetName } from './compiler.js';
+export type { ExtractedConstant } from './constants.js';
+export type { CompilerOptions } from './compiler.js';
+export type { TargetName } from './targets.js';

@@ -102,6 +102,7 @@ export async function extractRust(options: ExtractRustOptions): Promise<Extracti
   return {
     compiler,
     target: target.name,
+    constants: [],
     types: found.map(([name, type]) => extracted(name, type, reader.aligns, describer)),
   };
 }

@@ -1,18 +1,19 @@
-import { defineEnum, type ConstantSet } from '../layout/constants.js';
+import type { ConstantSet } from '../layout/constants.js';
 import type { CScalar } from './c-types.js';
 
 /**
- * The named values of an enumeration. A second name for a value, and values that a double cannot hold, stay out: the
- * language's sets have neither.
+ * The named values of an enumeration, second names for a value among them. Values that a double cannot hold stay out: the
+ * language's sets have none.
  */
-export function setOf(type: CScalar): ConstantSet | undefined {
-  const seen = new Set<bigint>();
-  const entries: [string, readonly [number, string]][] = [];
-  for (const [name, value] of type.values) {
-    if (seen.has(value) || !Number.isSafeInteger(Number(value))) continue;
-    seen.add(value);
-    entries.push([name, [Number(value), '']]);
-  }
-  if (entries.length === 0) return undefined;
-  return defineEnum(type.name.replace(/^enum /, ''), '', Object.fromEntries(entries));
+export function setOf(type: CScalar, name: string): ConstantSet | undefined {
+  const values = type.values.filter(([, value]) => Number.isSafeInteger(Number(value)));
+  if (values.length === 0) return undefined;
+  return {
+    name,
+    doc: '',
+    kind: 'enum',
+    values: Object.fromEntries(values.map(([key, value]) => [key, Number(value)])),
+    docs: {},
+    plainNames: true,
+  };
 }

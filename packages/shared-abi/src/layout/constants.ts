@@ -5,6 +5,8 @@ export interface ConstantSet<N extends string = string> {
   readonly kind: 'enum' | 'flags';
   readonly values: Readonly<Record<N, number>>;
   readonly docs: Readonly<Record<N, string>>;
+  /** Set where the names stand alone in C, as those of C's own enumerations do: nothing is put before them. */
+  readonly plainNames?: true;
 }
 
 function constantSet<const V extends Readonly<Record<string, readonly [number, string]>>>(

@@ -24,14 +24,42 @@ export type {
   ResolvedType,
   ResolvedUnion,
 } from './resolved.js';
-export { bitStruct, field, integral, struct, tagged, union } from './struct.js';
-export type { FieldSpec, Integral, Struct, StructOptions, StructValue, Tagged, TaggedValue, Union } from './struct.js';
+export { anonymous, bitStruct, field, integral, struct, tagged, union } from './struct.js';
+export type {
+  AnonymousSpec,
+  FieldSpec,
+  Integral,
+  Struct,
+  StructOptions,
+  StructValue,
+  Tagged,
+  TaggedValue,
+  Union,
+} from './struct.js';
 export { indexOfPointer, pointerOfIndex } from './table-pointer.js';
 export type { TablePlace } from './table-pointer.js';
 export { headOf, headSize, loadHead, truncateTail } from './tail.js';
 export { compareTargets } from './target-report.js';
 export type { TargetDifference, TargetPlace } from './target-report.js';
-export { TARGETS, aarch64, aarch64_be, i386, s390x, x86_64 } from './target.js';
+export {
+  TARGETS,
+  aarch64,
+  aarch64_be,
+  arm,
+  i386,
+  mips,
+  mips64,
+  mips64el,
+  mipsel,
+  ppc,
+  ppc64,
+  ppc64le,
+  riscv32,
+  riscv64,
+  s390x,
+  windows_x64,
+  x86_64,
+} from './target.js';
 export type { Endian, Target } from './target.js';
 export {
   array,
@@ -40,6 +68,7 @@ export {
   bytes,
   f32,
   f64,
+  float,
   i16,
   i32,
   i64,

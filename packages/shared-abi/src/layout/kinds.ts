@@ -27,6 +27,8 @@ export type Fields = Readonly<Record<string, unknown>>;
 export interface Cursor {
   bit: number;
   align: number;
+  /** The unit that bit fields of one size share by Microsoft's rules, and its first free bit. */
+  unit?: { readonly end: number; readonly bits: number; next: number } | undefined;
 }
 
 const KINDS = Symbol.for('@instar/shared-abi kinds');

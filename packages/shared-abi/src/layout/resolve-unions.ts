@@ -12,11 +12,18 @@ export function resolveUnion(type: UnionDescription, target: Target, inside: rea
     let resolved: ResolvedType;
     if (item.type.kind === 'bitField') {
       cursor.bit = 0;
+      cursor.unit = undefined;
       const path = `${type.name}.${item.name}`;
+      const { align } = cursor;
       resolved = known(kinds.bitField).place(item.type, item, cursor, type.packed, target, path).type;
+      if (target.microsoftBitFields === true) {
+        // The whole unit counts, but aligns nothing.
+        most = Math.max(most, cursor.bit);
+        cursor.align = align;
+      }
     } else {
       resolved = resolveIn(item.type, target, inside);
-      checkCType(resolved, `${type.name}.${item.name}`, 0);
+      checkCType(resolved, `${type.name}.${item.name}`, 0, type.packed);
       cursor.align = Math.max(cursor.align, type.packed ? 1 : resolved.align, item.align ?? 1);
     }
     most = Math.max(most, resolved.bits);

@@ -55,7 +55,13 @@ export function resolveIn(type: Description, target: Target, inside: readonly De
 
 /** What of a target decides about layouts: two targets with one key are the same. */
 function targetKey(target: Target): string {
-  return [target.endian, target.wordBits, target.align64, target.unnamedBitFieldsAlign].join();
+  return [
+    target.endian,
+    target.wordBits,
+    target.align64,
+    target.unnamedBitFieldsAlign,
+    target.microsoftBitFields,
+  ].join();
 }
 
 function resolveNew(type: Description, target: Target, inside: readonly Description[]): ResolvedType {
@@ -77,13 +83,18 @@ function resolveNew(type: Description, target: Target, inside: readonly Descript
         declaredBits: undefined,
       };
     case 'float':
-      return { kind: 'float', bits: type.bits, align: alignOf(type.bits, target), endian: target.endian };
+      return {
+        kind: 'float',
+        bits: type.bits,
+        align: alignOf(type.bits, target),
+        endian: type.endian ?? target.endian,
+      };
     case 'boolean':
       return { kind: 'boolean', bits: 8, align: 1, order: 'msb', declaredBits: undefined };
     case 'bytes':
       return { kind: 'bytes', bits: type.count * 8, align: type.align };
     case 'text':
-      return { kind: 'text', bits: type.count * 8, align: 1 };
+      return { kind: 'text', bits: type.count * 8, align: 1, encoding: type.encoding };
     case 'array': {
       const element = resolveIn(type.element, target, inside);
       return { kind: 'array', element, count: type.count, bits: element.bits * type.count, align: element.align };
@@ -121,8 +132,9 @@ function resolveInteger(type: IntegerDescription, target: Target): ResolvedInteg
     bits: type.bits,
     align: alignOf(type.bits, target),
     signed: type.signed,
-    endian: type.endian ?? target.endian,
-    order: 'msb',
+    // Bits that are counted from the least significant one are bytes in that order.
+    endian: type.order === 'lsb' ? 'little' : (type.endian ?? target.endian),
+    order: type.order ?? 'msb',
     wide: type.bits > 32,
     set: type.set,
     pointer: undefined,
@@ -148,9 +160,10 @@ function resolveC(type: StructDescription, target: Target, inside: readonly Desc
       place = known(kinds.bitField).place(item.type, item, cursor, packed, target, path);
     } else {
       const resolved = resolveIn(item.type, target, inside);
-      checkCType(resolved, path, cursor.bit);
+      checkCType(resolved, path, cursor.bit, packed);
       const align = Math.max(packed ? 1 : resolved.align, item.align ?? 1);
       cursor.align = Math.max(cursor.align, align);
+      cursor.unit = undefined;
       cursor.bit = alignUp(cursor.bit, align * 8);
       place = { type: resolved, bit: cursor.bit };
       cursor.bit += resolved.bits;
@@ -181,11 +194,13 @@ function resolveC(type: StructDescription, target: Target, inside: readonly Desc
   };
 }
 
-export function checkCType(type: ResolvedType, path: string, bit: number): void {
-  if (type.bits % 8 === 0 && isCType(type)) return;
+/** @param packed whether integers of whole bytes that C lacks may stand there, as formats have them (24 bits, a MAC address) */
+export function checkCType(type: ResolvedType, path: string, bit: number, packed: boolean): void {
+  if (type.bits % 8 === 0 && isCType(type, packed)) return;
+  const isWhole = !packed && type.bits % 8 === 0 && isCType(type, true);
   throw layoutError(
     'LAYOUT_UNSUPPORTED',
-    `found ${widthText(type)}, expected whole bytes of a width that C has`,
+    `found ${widthText(type)}, expected whole bytes of a width that C has${isWhole ? ', or a packed struct around it' : ''}`,
     path,
     Math.floor(bit / 8),
     type.bits,
@@ -193,14 +208,14 @@ export function checkCType(type: ResolvedType, path: string, bit: number): void 
   );
 }
 
-function isCType(type: ResolvedType): boolean {
+function isCType(type: ResolvedType, packed: boolean): boolean {
   switch (type.kind) {
     case 'integer':
-      return [8, 16, 32, 64].includes(type.bits);
+      return type.order === 'msb' && (packed ? type.bits % 8 === 0 : [8, 16, 32, 64].includes(type.bits));
     case 'integral':
-      return [8, 16, 32, 64].includes(type.bits);
+      return isCType(type.container, packed);
     case 'array':
-      return isCType(type.element);
+      return isCType(type.element, packed);
     default:
       return true;
   }
@@ -241,5 +256,6 @@ export function resolvedField(item: FieldDescription, type: ResolvedType, bit: n
     doc: item.doc,
     value: item.value,
     unnamed: item.type.kind === 'bitField' && item.type.unnamed,
+    ...(item.anonymous === true ? { anonymous: true } : {}),
   };
 }

@@ -1,5 +1,5 @@
 import type { ConstantSet } from './constants.js';
-import type { StructDescription, TableReference } from './types.js';
+import type { StructDescription, TableReference, TextEncoding } from './types.js';
 import type { Endian } from './target.js';
 
 /**
@@ -43,7 +43,13 @@ export interface ResolvedBoolean extends Sized {
 }
 
 export interface ResolvedBytes extends Sized {
-  readonly kind: 'bytes' | 'text';
+  readonly kind: 'bytes';
+}
+
+export interface ResolvedText extends Sized {
+  readonly kind: 'text';
+  /** UTF-8 where there is none. */
+  readonly encoding: TextEncoding | undefined;
 }
 
 export interface ResolvedArray extends Sized {
@@ -65,6 +71,8 @@ export interface ResolvedField {
   readonly value: number | bigint | undefined;
   /** True for C's unnamed bit fields, which have no value. */
   readonly unnamed: boolean;
+  /** True for an anonymous struct or union of C: a value has its fields, not it. */
+  readonly anonymous?: true;
 }
 
 export interface ResolvedStruct extends Sized {
@@ -122,6 +130,7 @@ export type ResolvedType =
   | ResolvedFloat
   | ResolvedBoolean
   | ResolvedBytes
+  | ResolvedText
   | ResolvedArray
   | ResolvedStruct
   | ResolvedIntegral

@@ -4,6 +4,7 @@ import { layoutError } from './errors.js';
 import { kinds } from './kinds.js';
 import { checkName, isIdentifier } from './names.js';
 import { resolveBits } from './resolve-bits.js';
+import type { BitOrder } from './resolved.js';
 import type {
   ArmDescription,
   FieldDescription,
@@ -32,6 +33,24 @@ export interface FieldSpec<T = unknown> {
   readonly label?: Label;
   /** Smallest alignment in bytes (C's `_Alignas`). */
   readonly align?: number;
+  /** See {@link anonymous}. */
+  readonly anonymous?: true;
+}
+
+/** A field whose own fields stand in the value of the struct around it. */
+export interface AnonymousSpec<V> extends FieldSpec<V> {
+  readonly anonymous: true;
+}
+
+/**
+ * An anonymous struct or union, as C has them: its fields are those of the struct around it, in values, in paths and in
+ * C. The name that it has in the description is for languages that want one. Of a union's arms, encoding takes one.
+ */
+export function anonymous<V>(
+  type: (StructDescription & Typed<V>) | (UnionDescription & Typed<V>),
+  options: Pick<FieldSpec, 'at' | 'doc' | 'align'> = {},
+): AnonymousSpec<V> {
+  return { ...options, type, anonymous: true };
 }
 
 type Spec = Type | FieldSpec;
@@ -39,7 +58,13 @@ type Specs = Readonly<Record<string, Spec>>;
 type SpecValue<S> = S extends FieldSpec<infer T> ? T : ValueOf<S>;
 
 /** The value of a struct: its named fields. */
-export type StructValue<F> = { -readonly [K in keyof F as F[K] extends Unnamed ? never : K]: SpecValue<F[K]> };
+export type StructValue<F> = {
+  -readonly [K in keyof F as F[K] extends Unnamed | AnonymousSpec<unknown> ? never : K]: SpecValue<F[K]>;
+} & Lifted<F>;
+
+/** The fields of anonymous members. */
+type Lifted<F> = Intersection<{ [K in keyof F]: F[K] extends AnonymousSpec<infer V> ? V : never }[keyof F]>;
+type Intersection<U> = (U extends unknown ? (value: U) => void : never) extends (value: infer I) => void ? I : never;
 
 /** A struct with the TypeScript type of its values. */
 export type Struct<V> = StructDescription & Typed<V>;
@@ -89,7 +114,7 @@ export function struct<const F extends Specs>(
 function makeStruct(
   name: string,
   fields: Specs,
-  options: Omit<StructOptions, 'packing'> & { readonly packing?: Packing },
+  options: Omit<StructOptions, 'packing'> & { readonly packing?: Packing; readonly order?: BitOrder },
 ): StructDescription {
   checkName(name, name);
   const packing = options.packing ?? 'natural';
@@ -122,17 +147,35 @@ function makeStruct(
     align: options.align,
     explicit: options.explicit ?? false,
     tail: options.tail,
+    ...(options.order === undefined ? {} : { order: options.order }),
   };
 }
 
-/** A struct whose fields follow each other without gaps to the bit, as GNU poke's do. See {@link struct}. */
+/**
+ * A struct whose fields follow each other without gaps to the bit, as GNU poke's do. See {@link struct}.
+ * @param options With `order: 'lsb'`, the least significant bit of a byte comes first (FAT12, DEFLATE, bitmaps): its
+ *   integers, and those of its arrays, have that order then, and so have its labels.
+ */
 export function bitStruct<const F extends Specs>(
   name: string,
   fields: F,
-  options: Omit<StructOptions, 'packing'> = {},
+  options: Omit<StructOptions, 'packing'> & { readonly order?: BitOrder } = {},
 ): Struct<StructValue<F>> {
   kinds.bits = { resolve: resolveBits };
-  return makeStruct(name, fields, { ...options, packing: 'bits' });
+  const ordered = options.order === 'lsb' ? Object.fromEntries(Object.entries(fields).map(leastFirst)) : fields;
+  return makeStruct(name, ordered, { ...options, packing: 'bits' });
+}
+
+function leastFirst([name, spec]: readonly [string, Spec]): [string, Spec] {
+  return [name, 'type' in spec ? { ...spec, type: inLeastFirst(spec.type) } : inLeastFirst(spec)];
+}
+
+/** An integer or an array of them, its bits in the order of the struct around it unless it has one of its own. */
+function inLeastFirst(type: Type): Type {
+  if (type.kind === 'array') return { ...type, element: inLeastFirst(type.element) };
+  return type.kind === 'integer' && type.order === undefined && type.endian !== 'big'
+    ? { ...type, order: 'lsb' }
+    : type;
 }
 
 /**
@@ -266,18 +309,38 @@ function describeFields(owner: string, specs: Specs): FieldDescription[] {
   const seen = new Set<string>();
   return Object.entries(specs).map(([name, spec]) => {
     const path = `${owner}.${name}`;
-    const { type, at, doc = '', value, label, align }: FieldSpec = 'type' in spec ? spec : { type: spec };
+    const {
+      type,
+      at,
+      doc = '',
+      value,
+      label,
+      align,
+      anonymous: isAnonymous,
+    }: FieldSpec = 'type' in spec ? spec : { type: spec };
     if (type.kind !== 'bitField' || !type.unnamed) checkName(name, path);
     checkAlign(path, align);
-    // Emitters write constants named after fields in capitals: two fields that differ by case alone would collide.
-    const folded = name.toLowerCase();
-    if (seen.has(folded)) {
-      throw layoutError('LAYOUT_NAME', 'found the name twice (case aside), expected each once', path, 0, name);
+    for (const key of isAnonymous === true ? [name, ...keysInside(type, path)] : [name]) {
+      if (seen.has(key)) {
+        throw layoutError('LAYOUT_NAME', `found the name ${key} twice, expected each once`, path, 0, key);
+      }
+      seen.add(key);
     }
-    seen.add(folded);
     if (value !== undefined && !(typeof value === 'number' || typeof value === 'bigint')) {
       throw layoutError('LAYOUT_VALUE', 'found a constant that is no integer, expected one', path, 0, value);
     }
-    return { name, type, doc, at, label, value, align };
+    const described = { name, type, doc, at, label, value, align };
+    return isAnonymous === true ? { ...described, anonymous: true } : described;
+  });
+}
+
+/** The names that an anonymous member gives to the struct around it. */
+function keysInside(type: Type, path: string): string[] {
+  if (type.kind !== 'struct' && type.kind !== 'union') {
+    throw unsupported(path, `an anonymous member is a struct or a union, found ${type.kind}`);
+  }
+  return (type.kind === 'struct' ? type.fields : type.arms).flatMap((item) => {
+    if (item.type.kind === 'bitField' && item.type.unnamed) return [];
+    return item.anonymous === true ? keysInside(item.type, path) : [item.name];
   });
 }

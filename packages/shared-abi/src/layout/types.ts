@@ -3,6 +3,7 @@ import { placeBitField } from './bit-fields.js';
 import type { ConstantSet } from './constants.js';
 import { layoutError } from './errors.js';
 import { kinds } from './kinds.js';
+import type { BitOrder } from './resolved.js';
 import type { Endian } from './target.js';
 
 declare const VALUE: unique symbol;
@@ -19,6 +20,8 @@ export interface IntegerDescription {
   readonly signed: boolean;
   /** A byte order that the target does not change. */
   readonly endian?: Endian | undefined;
+  /** `lsb`: its bits are counted from the least significant bit of a byte on. Most significant first where there is none. */
+  readonly order?: BitOrder | undefined;
   /** Names of its values or of its bits. */
   readonly set?: ConstantSet | undefined;
 }
@@ -44,6 +47,8 @@ export interface TableReference {
 export interface FloatDescription {
   readonly kind: 'float';
   readonly bits: 32 | 64;
+  /** A byte order that the target does not change. */
+  readonly endian?: Endian | undefined;
 }
 
 /** C's `_Bool`: one byte, 0 or 1. */
@@ -59,10 +64,15 @@ export interface BytesDescription {
   readonly align: number;
 }
 
-/** UTF-8 text in a fixed number of bytes, the rest of them zero. */
+/** How text stands in bytes. */
+export type TextEncoding = 'utf8' | 'ascii' | 'latin1' | 'utf16le' | 'utf16be';
+
+/** Text in a fixed number of bytes, the rest of them zero. */
 export interface TextDescription {
   readonly kind: 'text';
   readonly count: number;
+  /** UTF-8 where there is none. */
+  readonly encoding?: TextEncoding | undefined;
 }
 
 /** A fixed number of elements without gaps. */
@@ -95,6 +105,8 @@ export interface FieldDescription {
   readonly value?: number | bigint | undefined;
   /** Smallest alignment in bytes (C's `_Alignas`). */
   readonly align?: number | undefined;
+  /** Set for an anonymous struct or union of C: its fields are those of the struct around it. */
+  readonly anonymous?: true | undefined;
 }
 
 /** A bit offset that may follow from the byte order. */
@@ -106,7 +118,7 @@ export type Packing =
   | 'natural'
   /** As C with `__attribute__((packed))`. */
   | 'packed'
-  /** Without gaps to the bit, most significant bit of a byte first (GNU poke's structs). */
+  /** Without gaps to the bit; most significant bit of a byte first, as GNU poke's structs, unless `order` says otherwise. */
   | 'bits';
 
 /** A struct: named fields, in memory order. */
@@ -120,6 +132,8 @@ export interface StructDescription {
   readonly size?: number | undefined;
   /** Smallest alignment in bytes. */
   readonly align?: number | undefined;
+  /** Which bit of a byte comes first in a struct that is packed to the bit; the most significant one where there is none. */
+  readonly order?: BitOrder | undefined;
   /** Whether padding must be declared: gaps are errors then. */
   readonly explicit: boolean;
   /** Name of the first field of the target-dependent tail. */
@@ -209,13 +223,24 @@ function checkWhole(what: string, value: number, least: number, most: number): v
 
 function integer<const B extends number>(bits: B, signed: boolean, options: IntegerOptions): Integer<ValueOfBits<B>> {
   checkWhole(`${signed ? 'int' : 'uint'}(${String(bits)})`, bits, 1, 64);
-  return { kind: 'integer', bits, signed, endian: options.endian, set: options.set };
+  const { endian, order, set } = options;
+  if (order === 'lsb' && endian === 'big') {
+    throw layoutError('LAYOUT_UNSUPPORTED', 'bits in the order lsb are little endian', `uint(${String(bits)})`, 0);
+  }
+  return order === undefined
+    ? { kind: 'integer', bits, signed, endian, set }
+    : { kind: 'integer', bits, signed, endian, order, set };
 }
 
 /** What may be said of an integer beside its width. */
 export interface IntegerOptions {
   /** A byte order that the target does not change. */
   readonly endian?: Endian;
+  /**
+   * `lsb`: its bits are counted from the least significant one of each byte on (DEFLATE, FAT12, CAN signals in Intel
+   * order). Only in structs that are packed to the bit, and alone.
+   */
+  readonly order?: BitOrder;
   /** Names of its values or of its bits. */
   readonly set?: ConstantSet;
 }
@@ -252,6 +277,11 @@ export function named<T extends number | bigint>(type: Integer<T>, set: Constant
 export const f32: FloatDescription & Typed<number> = { kind: 'float', bits: 32 };
 /** IEEE 754 double precision (C's `double`). */
 export const f64: FloatDescription & Typed<number> = { kind: 'float', bits: 64 };
+/** An IEEE 754 number with a byte order of its own. */
+export function float(bits: 32 | 64, options: { readonly endian?: Endian } = {}): FloatDescription & Typed<number> {
+  return options.endian === undefined ? { kind: 'float', bits } : { kind: 'float', bits, endian: options.endian };
+}
+
 /** C's `_Bool`: one byte; decoding refuses what is neither 0 nor 1. */
 export const bool: BooleanDescription & Typed<boolean> = { kind: 'boolean' };
 
@@ -285,11 +315,28 @@ export function bytes(count: number, align = 1): BytesDescription & Typed<Uint8A
   return { kind: 'bytes', count, align };
 }
 
-/** UTF-8 text in `count` bytes; it ends at the first zero byte, or with the field. */
-export function text(count: number): TextDescription & Typed<string> {
+const ENCODINGS: readonly TextEncoding[] = ['utf8', 'ascii', 'latin1', 'utf16le', 'utf16be'];
+
+/**
+ * Text in `count` bytes; it ends at the first zero character, or with the field. Bytes that are no UTF-8 become lone
+ * surrogates (U+DC80 to U+DCFF), which encoding turns back into the same bytes; what is no ASCII is refused.
+ * @throws LayoutError `LAYOUT_WIDTH` for a count that is none, `LAYOUT_UNSUPPORTED` for an encoding that is not known.
+ */
+export function text(
+  count: number,
+  { encoding = 'utf8' }: { readonly encoding?: TextEncoding } = {},
+): TextDescription & Typed<string> {
   checkWhole(`text(${String(count)})`, count, 0, MOST_BYTES);
+  if (!ENCODINGS.includes(encoding)) {
+    const expected = ENCODINGS.join(', ');
+    const message = `found the encoding ${JSON.stringify(encoding)}, expected ${expected}`;
+    throw layoutError('LAYOUT_UNSUPPORTED', message, 'text', 0, encoding, expected);
+  }
+  if (encoding.startsWith('utf16') && count % 2 !== 0) {
+    throw layoutError('LAYOUT_WIDTH', `found ${count} bytes of UTF-16, expected an even number`, 'text', 0, count);
+  }
   kinds.text = textKind;
-  return { kind: 'text', count };
+  return encoding === 'utf8' ? { kind: 'text', count } : { kind: 'text', count, encoding };
 }
 
 /** `count` elements of `element` without gaps. Fewer values are zero-filled on encoding, more refused. */

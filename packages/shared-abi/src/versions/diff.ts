@@ -1,8 +1,9 @@
 import { typeJson } from '../emit/json.js';
-import { inOrder, type Interface, type NamedDescription } from '../emit/emitter.js';
+import { allSets, inOrder, isNamed, usedTypes, type Interface, type NamedDescription } from '../emit/emitter.js';
 import { resolve } from '../layout/resolve.js';
 import { x86_64, type Endian, type Target } from '../layout/target.js';
-import type { FieldDescription } from '../layout/types.js';
+import type { ResolvedType } from '../layout/resolved.js';
+import type { Description, FieldDescription } from '../layout/types.js';
 
 /** How far a change reaches: `minor` only adds, `major` breaks those who were built against the older one. */
 export type ChangeLevel = 'none' | 'minor' | 'major';
@@ -99,7 +100,8 @@ function diffConstants(older: Interface, newer: Interface): Change[] {
 }
 
 function diffSets(older: Interface, newer: Interface): Change[] {
-  return pair(older.sets, newer.sets, 'set of constants', (before, after) => {
+  const setsOf = (unit: Interface): Interface['sets'] => (unit.version === undefined ? allSets(unit) : unit.sets);
+  return pair(setsOf(older), setsOf(newer), 'set of constants', (before, after) => {
     const found = pair(entries(before), entries(after), 'name', (one, other) =>
       one.value === other.value ? [] : [change('changed', other.name, `from ${one.value} to ${other.value}`)],
     );
@@ -113,7 +115,7 @@ function entries(set: Interface['sets'][number]): { readonly name: string; reado
 }
 
 function diffTypes(older: Interface, newer: Interface, target: Target): Change[] {
-  return pair(inOrder(older.types), inOrder(newer.types), 'type', (before, after) => {
+  return pair(ownTypes(older), ownTypes(newer), 'type', (before, after) => {
     if (before.kind !== after.kind) return [change('retyped', after.name, `from ${before.kind} to ${after.kind}`)];
     const isUnion = 'arms' in after;
     const places = diffPlaces(placesOf(before, target), placesOf(after, target), isUnion);
@@ -129,6 +131,25 @@ function diffTypes(older: Interface, newer: Interface, target: Target): Change[]
     }
     return [...places, ...diffWhole(before, after), ...diffOtherOrder(before, after, target, places)];
   });
+}
+
+/** Types that have a place of their own; those of anonymous members are parts of what is around them. */
+function ownTypes(unit: Interface): NamedDescription[] {
+  const types = inOrder(unit.types);
+  const parts = new Set<Description>();
+  const others = new Set<Description>();
+  for (const type of types) {
+    for (const item of type.kind === 'tagged' ? [] : fieldsOf(type)) {
+      for (const used of isNamed(item.type) ? [item.type] : usedTypes(item.type)) {
+        (item.anonymous === true ? parts : others).add(used);
+      }
+    }
+  }
+  return types.filter((type) => !parts.has(type) || others.has(type));
+}
+
+function fieldsOf(type: Exclude<NamedDescription, { readonly kind: 'tagged' }>): readonly FieldDescription[] {
+  return type.kind === 'union' ? type.arms : type.fields;
 }
 
 /** What is said of a type as a whole. */
@@ -168,6 +189,9 @@ function diffOtherOrder(
     .map((item) => ({ ...item, text: `${item.text} (${endian} endian)` }));
 }
 
+/** Names that C headers give to space that a later version may use. */
+const RESERVED = /^_*(reserved|resv?d?|pad(ding)?|unused|spare|fill(er)?|mbz|rsvd?)_*\d*_*$/i;
+
 /** A field, slice or arm, with its place in bits. */
 interface PlacedField {
   readonly name: string;
@@ -177,36 +201,56 @@ interface PlacedField {
   /** True where it must be zero: padding that a later version may use. */
   readonly padding: boolean;
   readonly value: number | bigint | undefined;
+  /** The anonymous union that it is in, where it is in one: fields that share one share its bytes. */
+  readonly union: string | undefined;
 }
 
 function placesOf(type: NamedDescription, target: Target): PlacedField[] {
-  const resolved = resolve(type, target);
+  return placesIn(type, resolve(type, target), type.name, 0, undefined);
+}
+
+/** @param path of the type that has the fields, those of its anonymous members among them */
+function placesIn(
+  type: NamedDescription,
+  resolved: ResolvedType,
+  path: string,
+  base: number,
+  around: string | undefined,
+): PlacedField[] {
   const described: readonly (FieldDescription | { readonly name: string; readonly type: FieldDescription['type'] })[] =
     'fields' in type ? type.fields : type.arms;
-  return described.map((item, index): PlacedField => {
+  return described.flatMap((item, index): PlacedField[] => {
     const value = 'value' in item ? item.value : undefined;
     const named = {
-      name: `${type.name}.${item.name}`,
+      name: `${path}.${item.name}`,
       type: JSON.stringify(typeJson(item.type)),
       value,
-      padding: value !== undefined && BigInt(value) === 0n,
+      padding: value === undefined ? RESERVED.test(item.name) : BigInt(value) === 0n,
+      union: around,
     };
     switch (resolved.kind) {
-      case 'struct': {
-        const place = resolved.fields[index];
-        return { ...named, bit: place?.bit ?? 0, bits: place?.type.bits ?? 0 };
+      case 'struct':
+      case 'union': {
+        const found = resolved.kind === 'struct' ? resolved.fields[index] : resolved.arms[index];
+        if (found === undefined) return [];
+        const bit = base + found.bit;
+        if (found.anonymous === true && isNamed(item.type)) {
+          const inner = item.type.kind === 'union' ? (around ?? item.type.name) : around;
+          return placesIn(item.type, found.type, path, bit, inner);
+        }
+        return [{ ...named, bit, bits: found.type.bits }];
       }
       case 'integral': {
         const slice = resolved.fields[index];
         // Counted from the most significant bit, as it is described.
-        return { ...named, bit: resolved.bits - (slice?.shift ?? 0) - (slice?.width ?? 0), bits: slice?.width ?? 0 };
+        return [{ ...named, bit: resolved.bits - (slice?.shift ?? 0) - (slice?.width ?? 0), bits: slice?.width ?? 0 }];
       }
       case 'tagged': {
         const arm = resolved.arms[index];
-        return { ...named, type: `${arm?.tag ?? ''}: ${named.type}`, bit: 0, bits: arm?.type.bits ?? 0 };
+        return [{ ...named, type: `${arm?.tag ?? ''}: ${named.type}`, bit: 0, bits: arm?.type.bits ?? 0 }];
       }
-      case 'union':
-        return { ...named, bit: 0, bits: resolved.arms[index]?.type.bits ?? 0 };
+      default:
+        return [];
     }
   });
 }
@@ -216,12 +260,17 @@ const place = (bit: number): string => (bit % 8 === 0 ? `byte ${bit / 8}` : `bit
 function diffPlaces(before: readonly PlacedField[], after: readonly PlacedField[], isUnion: boolean): Change[] {
   const end = before.reduce((most, item) => Math.max(most, item.bit + item.bits), 0);
   const known = new Map(before.map((item) => [item.name, item]));
-  const names = new Set(after.map((item) => item.name));
+  const names = new Map(after.map((item) => [item.name, item]));
   const found: Change[] = [];
   for (const item of after) {
     const old = known.get(item.name);
-    if (old !== undefined) found.push(...diffField(old, item));
-    else found.push(isUnion ? change('added', item.name, 'is a new arm') : addedField(item, before, names, end));
+    if (old !== undefined) {
+      // Reserved space that has become smaller: what took the rest says so.
+      const isRest = old.padding && isInside(item, old) && item.bits < old.bits;
+      if (!isRest || !after.some((other) => !known.has(other.name) && isInside(other, old))) {
+        found.push(...diffField(old, item));
+      }
+    } else found.push(isUnion ? change('added', item.name, 'is a new arm') : addedField(item, before, names, end));
   }
   for (const item of before) {
     if (names.has(item.name)) continue;
@@ -231,17 +280,33 @@ function diffPlaces(before: readonly PlacedField[], after: readonly PlacedField[
   return found;
 }
 
+function overlaps(one: PlacedField, other: PlacedField): boolean {
+  return one.bit < other.bit + other.bits && other.bit < one.bit + one.bits;
+}
+
 function isInside(inner: PlacedField, outer: PlacedField): boolean {
   return inner.bit >= outer.bit && inner.bit + inner.bits <= outer.bit + outer.bits;
 }
 
-function addedField(item: PlacedField, before: readonly PlacedField[], kept: ReadonlySet<string>, end: number): Change {
+function addedField(
+  item: PlacedField,
+  before: readonly PlacedField[],
+  kept: ReadonlyMap<string, PlacedField>,
+  end: number,
+): Change {
   const where = `at ${place(item.bit)}, ${item.bits % 8 === 0 ? `${item.bits / 8} bytes` : `${item.bits} bits`}`;
-  if (before.some((old) => old.padding && !kept.has(old.name) && isInside(item, old))) {
+  const isFree = (old: PlacedField): boolean => {
+    const rest = kept.get(old.name);
+    return rest === undefined || (rest.bits < old.bits && isInside(rest, old) && !overlaps(rest, item));
+  };
+  if (before.some((old) => old.padding && isFree(old) && isInside(item, old))) {
     return change('filled', item.name, `is new in the place of padding, ${where}`);
   }
-  if (item.bit >= end || before.every((old) => item.bit >= old.bit + old.bits || old.bit >= item.bit + item.bits)) {
-    return change('appended', item.name, `is new ${where}`);
+  const shared = before.filter((old) => overlaps(old, item));
+  if (item.bit >= end || shared.length === 0) return change('appended', item.name, `is new ${where}`);
+  // C code that knows the other arms of an anonymous union sees no difference.
+  if (item.union !== undefined && shared.every((old) => kept.get(old.name)?.union === item.union)) {
+    return change('added', item.name, `is a new arm ${where}`);
   }
   return change('retyped', item.name, `takes the place of another field, ${where}`);
 }

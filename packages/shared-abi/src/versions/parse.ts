@@ -116,7 +116,7 @@ function membersOf(source: Fields, key: string, owner: string): readonly unknown
 }
 
 /** The kinds of types that are objects, by the key that says which. */
-const KEYS = ['bytes', 'text', 'array', 'pointer', 'table', 'bits', 'struct', 'integral', 'union', 'tagged'];
+const KEYS = ['integer', 'bytes', 'text', 'array', 'pointer', 'table', 'bits', 'struct', 'integral', 'union', 'tagged'];
 
 /** Reads the types of canonical JSON, each when it is first used. */
 class TypeReader {
@@ -126,6 +126,11 @@ class TypeReader {
   readonly #sources = new Map<string, { readonly kind: string; readonly source: Fields; readonly path: string }>();
   readonly #done = new Map<string, NamedDescription>();
   readonly #open = new Set<string>();
+  readonly #sets: ReadonlyMap<string, ConstantSet>;
+
+  constructor(sets: readonly ConstantSet[]) {
+    this.#sets = new Map(sets.map((set) => [set.name, set]));
+  }
 
   add(kind: string, value: unknown, path: string): void {
     const source = fieldsOf(value, path);
@@ -204,7 +209,9 @@ class TypeReader {
       ...(tail === undefined ? {} : { tail: textOf(tail, `${name}.tail`) }),
     };
     const fields = this.#fields(name, source);
-    const made = packing === 'bits' ? bitStruct(name, fields, options) : struct(name, fields, { ...options, packing });
+    const bitOptions = { ...options, ...bitOrderOf(source['order'], name) };
+    const made =
+      packing === 'bits' ? bitStruct(name, fields, bitOptions) : struct(name, fields, { ...options, packing });
     this.#checkPlaces(made, source);
     for (const { name: field, type } of made.fields) checkTag(made, type, `${name}.${field}`);
     return made;
@@ -257,6 +264,7 @@ class TypeReader {
         ...(value === undefined ? {} : { value: constant(type, numberOf(value, path)) }),
         ...(label === undefined ? {} : { label: labelOf(label, path) }),
         ...(align === undefined ? {} : { align: wholeOf(align, path) }),
+        ...(item['anonymous'] === true ? { anonymous: true } : {}),
       };
     }
     return specs;
@@ -288,10 +296,12 @@ class TypeReader {
     // By name, not by place: what sorts the keys of JSON changes nothing that it says.
     const key = KEYS.find((name) => Object.hasOwn(source, name)) ?? Object.keys(source)[0] ?? '';
     switch (key) {
+      case 'integer':
+        return this.#withSet(source, path);
       case 'bytes':
         return types.bytes(count('bytes'), source['align'] === undefined ? 1 : count('align'));
       case 'text':
-        return types.text(count('text'));
+        return types.text(count('text'), encodingOf(source['encoding'], path));
       case 'array':
         return types.array(this.#type(source['array'], path), count('count'));
       case 'pointer':
@@ -310,6 +320,14 @@ class TypeReader {
     }
   }
 
+  #withSet(source: Fields, path: string): Type {
+    const type = this.#type(source['integer'], path);
+    if (type.kind !== 'integer') throw bad(path, source['integer'], 'an integer');
+    const set = this.#sets.get(textOf(source['set'], path));
+    if (set === undefined) throw bad(path, source['set'], 'the name of a set');
+    return { ...type, set };
+  }
+
   #bitField(source: Fields, path: string): Type {
     const container: Description = this.#type(source['of'], path);
     const width = wholeOf(source['bits'], path);
@@ -319,6 +337,20 @@ class TypeReader {
     if (source['unnamed'] === true) return types.unnamedBits(container, width);
     return container.kind === 'boolean' ? types.bitField(container, 1) : types.bitField(container as Integer, width);
   }
+}
+
+function bitOrderOf(value: unknown, name: string): { readonly order?: 'lsb' | 'msb' } {
+  if (value === undefined) return {};
+  if (value !== 'lsb' && value !== 'msb') throw bad(`${name}.order`, value, 'lsb or msb');
+  return { order: value };
+}
+
+function encodingOf(value: unknown, path: string): { readonly encoding?: types.TextEncoding } {
+  if (value === undefined) return {};
+  const encoding = ['ascii', 'latin1', 'utf16le', 'utf16be'] as const;
+  const found = encoding.find((name) => name === value);
+  if (found === undefined) throw bad(path, value, `${encoding.join(', ')}, or nothing for UTF-8`);
+  return { encoding: found };
 }
 
 /** The tag of a union leads to a field of the struct around it: emitters write the path as it stands. */
@@ -356,12 +388,22 @@ const SCALARS: Readonly<Record<string, Type>> = {
   iword: types.iword,
 };
 
+const ORDERS: Readonly<Record<string, types.IntegerOptions>> = {
+  be: { endian: 'big' },
+  le: { endian: 'little' },
+  lsb: { order: 'lsb' },
+  msb: { order: 'msb' },
+};
+
 function scalar(text: string, path: string): Type {
   if (Object.hasOwn(SCALARS, text)) return SCALARS[text] ?? types.bool;
-  const [, sign, width, order] = /^([ui])([0-9]{1,2})(be|le)?$/.exec(text) ?? [];
+  const [, sign, width, endian = '', order = ''] = /^([ui])([0-9]{1,2})(be|le)?(lsb|msb)?$/.exec(text) ?? [];
+  const [, floating, floatOrder = ''] = /^f(32|64)(be|le)$/.exec(text) ?? [];
+  if (floating !== undefined)
+    return types.float(floating === '32' ? 32 : 64, { endian: floatOrder === 'be' ? 'big' : 'little' });
   if (width === undefined)
-    throw bad(path, text, 'u1 to u64, i1 to i64 (with be or le), uword, iword, f32, f64 or bool');
-  const options = order === undefined ? {} : { endian: order === 'be' ? ('big' as const) : ('little' as const) };
+    throw bad(path, text, 'u1 to u64, i1 to i64 (with be, le, lsb or msb), uword, iword, f32, f64 or bool');
+  const options = { ...ORDERS[endian], ...ORDERS[order] };
   return sign === 'u' ? types.uint(Number(width), options) : types.int(Number(width), options);
 }
 
@@ -395,7 +437,8 @@ function setOf(name: string, value: unknown): ConstantSet {
   const values = Object.fromEntries(
     entries.map(([key, value]) => [identifierOf(key, `${name}.${key}`), Number(numberOf(value, `${name}.${key}`))]),
   );
-  return { name, doc: '', kind, values, docs: {} };
+  const plain = source['plain_names'] === true ? { plainNames: true as const } : {};
+  return { name, doc: '', kind, values, docs: {}, ...plain };
 }
 
 /**
@@ -406,7 +449,8 @@ export function parseInterface(json: unknown): Interface {
   const file = fieldsOf(json, 'the file');
   const source = file['abi'] === undefined ? file : fieldsOf(file['abi'], 'abi');
   const version = source['version'] === undefined ? '' : versionOf(source['version']);
-  const reader = new TypeReader();
+  const sets = Object.entries(fieldsOf(source['sets'] ?? {}, 'sets')).map(([name, value]) => setOf(name, value));
+  const reader = new TypeReader(sets);
   const lists = { structs: 'struct', integrals: 'integral', unions: 'union', tagged: 'tagged' };
   for (const [key, kind] of Object.entries(lists)) {
     for (const item of optionalList(source, key, 'abi')) reader.add(kind, item, key);
@@ -424,7 +468,7 @@ export function parseInterface(json: unknown): Interface {
     version: version === '' ? undefined : version,
     regions: optionalList(source, 'regions', 'abi').map((item) => regionOf(item, 'regions')),
     constants,
-    sets: Object.entries(fieldsOf(source['sets'] ?? {}, 'sets')).map(([name, value]) => setOf(name, value)),
+    sets,
     types: reader.all(),
   };
 }

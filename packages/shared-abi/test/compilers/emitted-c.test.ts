@@ -45,6 +45,8 @@ describe('the emitted C header of random types', () => {
           of.target,
         );
         expect(refusals(context, of, header), about(of, 'refused')).toBe('');
+        // What unnamed bit fields do by Microsoft's rules cannot be seen in debug information: extract refuses some.
+        if (of.target.microsoftBitFields === true) return;
         const names = types.map((item) => item.type.name);
         for (const [index, answer] of (await asked(context, of, header, names)).entries()) {
           const item = types[index];
@@ -53,6 +55,8 @@ describe('the emitted C header of random types', () => {
         }
       },
     );
+
+    if (of.target.microsoftBitFields === true) continue;
 
     it(
       `of types that were extracted from C gives the same again: ${title}`,

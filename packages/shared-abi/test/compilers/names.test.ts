@@ -42,6 +42,31 @@ describe('names and comments that another language minds', () => {
     types: [
       struct('Words', { load: u8, load_: u8, a: bitField(u32, 4), bits0: u8, wide: u64, pad0_: u8 }, { doc: DOC }),
       struct('any', { a: { type: u16, doc: DOC } }),
+      // Keywords of C, of Rust, of both and of neither, and names that emitted Rust and C use themselves.
+      struct('u32', {
+        type: u32,
+        match: u16,
+        int: u8,
+        self: u8,
+        crate: u8,
+        default: u32,
+        yield: u16,
+        fn_: u8,
+        fn: u8,
+        _: u8,
+      }),
+      struct('core', { ref: bitField(u32, 4), in: bitField(u32, 4), register: u64, bool: u8 }),
+      struct('match', { type: struct('uint32_t', { a: u32 }), take: integral('take', u16, { loop: u8, type: u8 }) }),
+      union('struct', { impl: u32, enum: u8 }),
+      bitStruct('static', { use: uint(4), mut: uint(4) }),
+      // A field with the name of a type that is used behind it.
+      struct('Around', {
+        match: struct('bytes_of', { x: u8 }),
+        bytes_of: u8,
+        other: struct('Self', { a: u16 }),
+        again: struct('str', { b: u8 }),
+      }),
+      struct('Behind', { core: u8, inner: struct('bool', { x: u32 }), bool: u8, last: struct('offset_t', { y: u8 }) }),
       struct('Uses', { a: struct('string', { a: u8 }), tag: i64, body: tagged('B', 'tag', { a: [-(2n ** 63n), u8] }) }),
     ],
   });

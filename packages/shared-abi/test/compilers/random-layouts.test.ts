@@ -11,7 +11,8 @@ import { randomTypes } from '../support/random-c-types.js';
 const TIMEOUT_MS = 240_000;
 
 describe('random C structs lie where their compiler puts them', () => {
-  for (const asked of ASKED) {
+  // What unnamed bit fields do by Microsoft's rules cannot be seen in debug information: extract refuses some.
+  for (const asked of ASKED.filter((item) => item.target.microsoftBitFields !== true)) {
     const { compiler, target } = asked;
     it(`${compiler} for ${target.name}`, { timeout: TIMEOUT_MS }, async (context) => {
       requireJudge(context, asked.judge);

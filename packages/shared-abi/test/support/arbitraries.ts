@@ -103,10 +103,24 @@ const { packed, natural } = fc.letrec<{ packed: Type; natural: Type }>((tie) => 
           maxLength: 6,
         },
       ),
-      fc.boolean(),
+      fc.option(fc.constantFrom<Type>(uint(24), int(40), uint(48), int(56), array(uint(24), 2))),
     )
-    .map(([types, tight]) => struct(name('Natural'), fields(types), tight ? { packing: 'packed' } : {})),
+    .map(([types, odd]) =>
+      odd === null
+        ? struct(name('Natural'), fields(types))
+        : struct(name('Tight'), fields([...types, odd, u8]), { packing: 'packed' }),
+    ),
 }));
+
+const leastFirst: Arbitrary<Type> = fc
+  .array(
+    fc.oneof(
+      anyInteger,
+      fc.tuple(anyInteger, fc.integer({ min: 1, max: 9 })).map(([type, count]) => array(type, count)),
+    ),
+    { minLength: 1, maxLength: 5 },
+  )
+  .map((types) => bitStruct(name('Least'), fields(types), { order: 'lsb' }));
 
 const withTag: Arbitrary<Type> = fc
   .tuple(natural, natural, fc.integer({ min: 0, max: 62 }))
@@ -119,10 +133,10 @@ const withTag: Arbitrary<Type> = fc
   });
 
 /** Structs packed to the bit and integral structs: types without padding. */
-export const gaplessType: Arbitrary<Type> = fc.oneof(packed, anyIntegral);
+export const gaplessType: Arbitrary<Type> = fc.oneof(packed, leastFirst, anyIntegral);
 
 /** Any type. */
-export const anyType: Arbitrary<Type> = fc.oneof(packed, anyIntegral, natural, withTag);
+export const anyType: Arbitrary<Type> = fc.oneof(packed, leastFirst, anyIntegral, natural, withTag);
 
 /** Values of a type; the ends of ranges are frequent. */
 export function valuesOf(type: Description): Arbitrary<unknown> {

@@ -32,12 +32,24 @@ const GCC_FLAGS: Readonly<Record<string, readonly [Judge, ...string[]]>> = {
   s390x: [S390X],
 };
 
-/** Both compilers for all five targets. */
+/** What clang calls the targets whose name is not the first word of its own. */
+const TRIPLES: Readonly<Record<string, string>> = {
+  arm: 'arm-linux-gnueabihf',
+  ppc: 'powerpc-linux-gnu',
+  ppc64: 'powerpc64-linux-gnu',
+  ppc64le: 'powerpc64le-linux-gnu',
+  mips64: 'mips64-linux-gnuabi64',
+  mips64el: 'mips64el-linux-gnuabi64',
+  windows_x64: 'x86_64-w64-windows-gnu',
+};
+
+/** gcc for the targets of which this machine has one, clang for every target. */
 export const ASKED: readonly Asked[] = TARGETS.flatMap((target): Asked[] => {
-  const [judge = GCC, ...flags] = GCC_FLAGS[target.name] ?? [];
+  const [judge, ...flags] = GCC_FLAGS[target.name] ?? [];
+  const triple = TRIPLES[target.name] ?? `${target.name}-linux-gnu`;
   return [
-    { compiler: 'gcc', target, judge, flags },
-    { compiler: 'clang', target, judge: CLANG, flags: [`--target=${target.name}-linux-gnu`] },
+    ...(judge === undefined ? [] : [{ compiler: 'gcc' as const, target, judge, flags }]),
+    { compiler: 'clang', target, judge: CLANG, flags: [`--target=${triple}`] },
   ];
 });
 

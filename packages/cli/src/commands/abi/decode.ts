@@ -1,6 +1,6 @@
 import { EngineError, escapeText } from '@instar/engine';
 import { OperandError, parseSize } from '@instar/operands';
-import { byteSize, codec, resolve, type Endian, type Target } from '@instar/shared-abi';
+import { array, byteSize, codec, resolve, type Endian, type Target, type Type } from '@instar/shared-abi';
 import { fieldDump, leafCount, leavesOf, valueJson, type Colour } from '../../render/field-dump.js';
 import { coloursOf } from '../../render/colours.js';
 import { toJson } from '../../render/json.js';
@@ -31,32 +31,51 @@ function placeOf(word: string): { readonly file: string; readonly offset: bigint
 const MOST_BYTES = 256 * 1024 * 1024;
 const MOST_FIELDS = 1_000_000;
 
-/** Decodes one value of a type out of a file. */
-export async function decode(source: Source, name: string, word: string, flags: DecodeFlags): Promise<string> {
+/** `TYPE`, `TYPE[COUNT]`, or `TYPE[]` for all that there is. */
+function arrayOf(word: string): { readonly name: string; readonly count: number | 'all' | undefined } {
+  const [, name = '', digits] = /^(.*)\[([0-9]*)\]$/.exec(word) ?? [];
+  if (digits === undefined) return { name: word, count: undefined };
+  if (digits === '') return { name, count: 'all' };
+  const count = Number(digits);
+  if (!Number.isSafeInteger(count)) throw usageError(`found ${escapeText(word)}, expected a count below 2^53`);
+  return { name, count };
+}
+
+/** Decodes one value of a type, or a table of them, out of a file. */
+export async function decode(source: Source, wanted: string, word: string, flags: DecodeFlags): Promise<string> {
+  const { name, count } = arrayOf(wanted);
   const [type] = findTypes(source.unit, [name]);
   if (type === undefined) throw usageError('found no type');
   if (type.kind === 'tagged') throw usageError(`${name} is a tagged union: decode the struct that has its tag`);
   const target = flags.endian === undefined ? flags.target : { ...flags.target, endian: flags.endian };
   const { file, offset } = placeOf(word);
-  const layout = resolve(type, target);
+  const one = byteSize(resolve(type, target));
+  let bytes: Buffer<ArrayBuffer> | undefined;
+  let described: Type = type;
+  if (count === 'all') {
+    bytes = await readBytes(file, Number(offset), MOST_BYTES + 1);
+    described = array(type as Type, one === 0 ? 0 : Math.floor(bytes.length / one));
+  } else if (count !== undefined) described = array(type as Type, count);
+  const layout = resolve(described, target);
   const size = byteSize(layout);
   const fields = leafCount(layout);
   if (size > MOST_BYTES || fields > MOST_FIELDS) {
     throw usageError(
-      `${name} has ${size} bytes and ${fields} fields, expected at most ${MOST_BYTES} and ${MOST_FIELDS}`,
+      `${wanted} has ${size} bytes and ${fields} fields, expected at most ${MOST_BYTES} and ${MOST_FIELDS}`,
     );
   }
-  const bytes = await readBytes(file, Number(offset), size);
+  bytes = (bytes ?? (await readBytes(file, Number(offset), size))).subarray(0, size);
+  const shown = file === '-' || file === '/dev/stdin' ? 'standard input' : file;
   if (bytes.length < size) {
-    throw new EngineError('READ_FAILED', `has ${bytes.length} bytes at offset ${offset}, ${name} needs ${size}`, {
-      file,
+    throw new EngineError('READ_FAILED', `has ${bytes.length} bytes at offset ${offset}, ${wanted} needs ${size}`, {
+      file: shown,
     });
   }
-  const value = codec(type, target).decode(bytes);
+  const value = codec(described, target).decode(bytes);
   if (flags.json)
-    return `${toJson({ type: name, file, offset, size, endian: target.endian, value: valueJson(value) })}\n`;
+    return `${toJson({ type: wanted, file, offset, size, endian: target.endian, value: valueJson(value) })}\n`;
   const pc = await coloursOf(process.stdout);
   const colours: readonly Colour[] = [pc.cyan, pc.yellow, pc.green, pc.magenta];
-  const head = `${name} at ${offset} of ${escapeText(file)}: ${size} bytes, ${target.name}, ${target.endian} endian\n`;
+  const head = `${wanted} at ${offset} of ${escapeText(shown)}: ${size} bytes, ${target.name}, ${target.endian} endian\n`;
   return head + fieldDump(leavesOf(layout, value), bytes, colours, pc.dim);
 }

@@ -1,14 +1,24 @@
-import { escapeText } from '@instar/engine';
-import { inOrder, jsonEmitter, type Description, type NamedDescription, type Target } from '@instar/shared-abi';
-import { extract, type ExtractedField, type ExtractedType } from '@instar/shared-abi/extract';
+import { escapeText, quoteName } from '@instar/engine';
+import {
+  inOrder,
+  jsonEmitter,
+  type ConstantSet,
+  type Description,
+  type NamedConstant,
+  type NamedDescription,
+  type Target,
+} from '@instar/shared-abi';
+import { extract, type ExtractedConstant, type ExtractedField, type ExtractedType } from '@instar/shared-abi/extract';
 import { toJson } from '../../render/json.js';
 import { usageError } from './source.js';
 
 export interface ExtractFlags {
-  readonly compiler: string;
+  readonly compiler: string | undefined;
   readonly target: Target;
   readonly includeDirs: readonly string[];
   readonly defines: readonly string[];
+  /** What the compiler is told besides. */
+  readonly compilerFlags: readonly string[];
   readonly output: 'human' | 'json' | 'layout';
 }
 
@@ -37,27 +47,46 @@ export async function extractTypes(
     types,
     includeDirs: flags.includeDirs,
     defines: definesOf(flags.defines),
+    flags: flags.compilerFlags,
     signal,
   });
   if (flags.output === 'layout') {
-    const named = inOrder(found.types.map((type) => namedLayout(type)));
-    return jsonEmitter.emit(
-      { title: header, regions: [], constants: [], sets: [], types: named },
-      { target: flags.target },
-    );
+    const sets = found.types.flatMap((type) => setOf(type.layout));
+    const named = inOrder(found.types.flatMap((type) => namedLayouts(type)));
+    const constants = found.constants.map(({ name, value }): NamedConstant => {
+      if (typeof value === 'bigint') return { name: name.replaceAll('::', '_'), value };
+      throw usageError(`${escapeText(name)} is no integer: --layout has no place for it`);
+    });
+    return jsonEmitter.emit({ title: header, regions: [], constants, sets, types: named }, { target: flags.target });
   }
   if (flags.output === 'json') {
     const records = found.types.map(({ layout: _, ...record }) => record);
-    return `${toJson({ compiler: found.compiler, target: found.target, types: records })}\n`;
+    const { compiler, target, constants } = found;
+    const values = constants.length === 0 ? {} : { constants };
+    return `${toJson({ compiler, target, types: records, ...values })}\n`;
   }
-  return `${found.types.map((type) => typeText(type, found.target)).join('\n\n')}\n`;
+  const texts = found.types.map((type) => typeText(type, found.target));
+  if (found.constants.length > 0) texts.unshift(found.constants.map(constantText).join('\n'));
+  return `${texts.join('\n\n')}\n`;
 }
 
-function namedLayout(type: ExtractedType): NamedDescription {
+function constantText({ name, type, value }: ExtractedConstant): string {
+  if (typeof value === 'string') return `${name} = ${quoteName(value)}`;
+  const hex = typeof value === 'bigint' && value > 9n ? ` (0x${value.toString(16)})` : '';
+  return `${name} = ${value}${hex}, ${type}`;
+}
+
+/** The set of an enumeration that was asked for by name. */
+function setOf(layout: Description): ConstantSet[] {
+  return layout.kind === 'integer' && layout.set !== undefined ? [layout.set] : [];
+}
+
+function namedLayouts(type: ExtractedType): NamedDescription[] {
   const layout: Description = type.layout;
   if (layout.kind === 'struct' || layout.kind === 'union' || layout.kind === 'integral' || layout.kind === 'tagged')
-    return layout;
-  throw usageError(`${type.name} is no struct and no union: --layout has no name for it`);
+    return [layout];
+  if (setOf(layout).length > 0) return [];
+  throw usageError(`${type.name} is no struct, no union and no enumeration: --layout has no name for it`);
 }
 
 function typeText(type: ExtractedType, target: string): string {

@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { EngineError, escapeText } from '@instar/engine';
 import {
   describeAbi,
@@ -6,7 +7,6 @@ import {
   parseInterface,
   TARGETS,
   x86_64,
-  i386,
   type Interface,
   type NamedDescription,
   type Target,
@@ -25,17 +25,31 @@ export function usageError(message: string): EngineError {
 }
 
 /**
- * Bytes of a file, which may be a pipe where the offset is 0.
+ * Bytes of a file, or of standard input for `-`; a pipe is read up to the offset first.
  * @returns Fewer where the file ends before.
  */
 export async function readBytes(file: string, offset: number, size: number): Promise<Buffer<ArrayBuffer>> {
   if (size === 0) return Buffer.alloc(0);
-  // Without a start, nothing is sought: a pipe can be read.
-  const start = offset === 0 ? {} : { start: offset };
   const chunks: Buffer[] = [];
+  let skip = offset;
+  let left = size;
   try {
-    const stream = createReadStream(file, { ...start, end: offset + size - 1 }) as AsyncIterable<Buffer>;
-    for await (const chunk of stream) chunks.push(chunk);
+    const isInput = file === '-' || file === '/dev/stdin';
+    const canSeek = !isInput && offset > 0 && !(await stat(file)).isFIFO();
+    if (canSeek) skip = 0;
+    // Without a start, nothing is sought: a pipe can be read.
+    const start = canSeek ? { start: offset, end: offset + size - 1 } : {};
+    const stream = createReadStream(isInput ? '/dev/stdin' : file, {
+      ...start,
+      ...(isInput ? { fd: 0, autoClose: false } : {}),
+    }) as AsyncIterable<Buffer>;
+    for await (const chunk of stream) {
+      const part = chunk.subarray(Math.min(skip, chunk.length)).subarray(0, left);
+      skip -= Math.min(skip, chunk.length);
+      left -= part.length;
+      chunks.push(part);
+      if (left === 0) break;
+    }
   } catch (error) {
     const { code = 'EIO' } = error as NodeJS.ErrnoException;
     throw new EngineError('READ_FAILED', `cannot be read (${code})`, { file });
@@ -84,13 +98,22 @@ export function findTypes(unit: Interface, names: readonly string[]): readonly N
   });
 }
 
+/** Other names that compilers and people use. */
+const ALIASES: Readonly<Record<string, string>> = {
+  m64: 'x86_64',
+  m32: 'i386',
+  amd64: 'x86_64',
+  arm64: 'aarch64',
+  armhf: 'arm',
+  win64: 'windows_x64',
+};
+
+export const TARGET_NAMES = ['m64', 'm32', ...TARGETS.map((item) => item.name)].join(', ');
+
 /** Targets by the names that compilers and people use. */
 export function findTarget(name: string | undefined): Target {
-  if (name === undefined || name === 'm64') return x86_64;
-  if (name === 'm32') return i386;
-  const found = TARGETS.find((target) => target.name === name);
+  if (name === undefined) return x86_64;
+  const found = TARGETS.find((target) => target.name === (ALIASES[name] ?? name));
   if (found !== undefined) return found;
-  throw usageError(
-    `found the target ${escapeText(name)}, expected m64, m32, ${TARGETS.map((item) => item.name).join(', ')}`,
-  );
+  throw usageError(`found the target ${escapeText(name)}, expected ${TARGET_NAMES}`);
 }

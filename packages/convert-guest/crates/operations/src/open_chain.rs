@@ -81,7 +81,7 @@ impl Opener<'_> {
         for (number, (extent, device)) in extents.enumerate() {
             let source = DeviceSource::new(
                 self.commands,
-                self.metadata_window,
+                &self.metadata_window,
                 extent,
                 device.file_size,
             );
