@@ -357,6 +357,9 @@ const FOREIGN: readonly ZooImage[] = [
   foreign('vpc', 'exact.vhd', 'vpc, dynamic, sized exactly', ODD, '-o', 'force_size=on'),
   foreign('vpc', 'fixed.vhd', 'vpc, fixed', ODD, '-o', 'subformat=fixed'),
   foreign('vpc', 'fixed-exact.vhd', 'vpc, fixed, sized exactly', ODD, '-o', 'subformat=fixed,force_size=on'),
+  foreign('vhdx', 'dynamic.vhdx', 'vhdx, dynamic', ODD),
+  foreign('vhdx', 'small-blocks.vhdx', 'vhdx, blocks of 1 MiB', ODD, '-o', 'block_size=1M'),
+  foreign('vhdx', 'fixed.vhdx', 'vhdx, fixed', ODD, '-o', 'subformat=fixed,block_size=1M'),
   foreign('qcow', 'old.qcow', 'qcow, version 1', ODD),
   {
     file: 'old-compressed.qcow',

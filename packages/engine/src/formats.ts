@@ -12,6 +12,7 @@ export const READABLE_FORMATS = [
   'vmdk',
   'vdi',
   'vpc',
+  'vhdx',
   'qcow',
   'qed',
   'parallels',

@@ -105,6 +105,7 @@ drivers! {
     Vmdk => crate::vmdk;
     Vdi => crate::vdi;
     Vpc => crate::vpc;
+    Vhdx => crate::vhdx;
     Qcow => crate::qcow;
     Qed => crate::qed;
     Parallels => crate::parallels;

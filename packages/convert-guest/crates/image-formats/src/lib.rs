@@ -42,6 +42,7 @@ mod qed;
 pub mod raw;
 pub mod source;
 mod vdi;
+mod vhdx;
 mod vmdk;
 mod vpc;
 pub mod within;

@@ -168,7 +168,6 @@ fn claimants<'a>(ends: Ends<'a>) -> impl Iterator<Item = Format> + use<'a> {
 fn is_known(format: Format, ends: &Ends<'_>) -> bool {
     let Ends { head, trailer } = *ends;
     match format {
-        Format::Vhdx => head.starts_with(b"vhdxfile"),
         Format::Luks => {
             head.starts_with(b"LUKS\xba\xbe") && (has(head, 6, &[0, 1]) || has(head, 6, &[0, 2]))
         }

@@ -13,6 +13,7 @@ const IMAGES: &[(Format, &str)] = &[
     (Format::Vdi, ""),
     (Format::Vpc, ""),
     (Format::Vpc, "-o subformat=fixed"),
+    (Format::Vhdx, "-o block_size=1M"),
     (Format::Qcow, ""),
     (Format::Qed, "-o cluster_size=4k,table_size=2"),
     (Format::Vmdk, ""),

@@ -1,0 +1,175 @@
+//! The block allocation table ([MS-VHDX] 2.5): entries of payload blocks, and after each chunk of them one of a block of
+//! sector bitmaps, which only differencing disks use.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::blocks::{BlockSize, Entry, Layout, Piece, Place, Table, Width};
+use crate::error::{ErrorKind, Expected, FormatError};
+use crate::metadata_cache::MetadataCache;
+use crate::source::{ByteSource, DeviceIndex};
+use crate::within::Beyond;
+
+use super::log::Patch;
+use super::metadata::Metadata;
+use super::regions::{Region, Regions};
+
+/// Sectors whose bits one block of sector bitmaps holds.
+const SECTORS_OF_CHUNK: u64 = 1 << 23;
+/// Bits 0 to 2 of an entry are the block's state, bits 20 to 63 its offset in MiB.
+const STATE: u64 = 7;
+const OFFSET: u64 = !0xf_ffff;
+/// The part of the file that holds signatures, headers and region tables.
+const FIRST_MEGABYTE: Region = Region {
+    offset: 0,
+    length: 1 << 20,
+    field: 0,
+};
+
+pub(super) struct AllocationTable {
+    device: DeviceIndex,
+    block: BlockSize,
+    bat: Region,
+    /// Payload blocks of a chunk.
+    chunk: u64,
+    /// Entries that the disk needs.
+    entries: u64,
+    /// Parts of the file that no payload may overlap.
+    structures: [Region; 4],
+    /// What the log changes outside of structures: the payload there is not what the file holds.
+    changed: Vec<(u64, u64)>,
+}
+
+impl AllocationTable {
+    /// # Errors
+    /// `BadTable` when the region is too small for the disk.
+    pub fn new(
+        device: DeviceIndex,
+        block: BlockSize,
+        metadata: &Metadata,
+        regions: Regions,
+        log: Region,
+        patches: &[Patch],
+    ) -> Result<Self, FormatError> {
+        let bits = SECTORS_OF_CHUNK.saturating_mul(metadata.logical_sector.into());
+        // Both are powers of two, and the quotient is 16 at least.
+        let chunk = block.index_of(bits).max(1);
+        let blocks = block.count_for(metadata.size);
+        let bitmaps = blocks.saturating_sub(1).checked_div(chunk).unwrap_or(0);
+        let entries = blocks.saturating_add(bitmaps);
+        if entries.saturating_mul(8) > regions.bat.length {
+            let kind = ErrorKind::BadTable;
+            let expected = Expected::AtLeast(entries.saturating_mul(8));
+            let Region { length, field, .. } = regions.bat;
+            return Err(FormatError::new(
+                kind,
+                device,
+                "BAT region",
+                field,
+                length,
+                expected,
+            ));
+        }
+        let structures = [FIRST_MEGABYTE, regions.bat, regions.metadata, log];
+        let inside = |patch: &Patch| {
+            structures
+                .iter()
+                .any(|part| part.offset <= patch.start && patch.end() <= part.end())
+        };
+        Ok(Self {
+            device,
+            block,
+            bat: regions.bat,
+            chunk,
+            entries,
+            structures,
+            changed: patches
+                .iter()
+                .filter(|patch| !inside(patch))
+                .map(|patch| (patch.start, patch.end()))
+                .collect(),
+        })
+    }
+
+    fn refuse(&self, entry: Entry, value: u64, expected: &'static str) -> FormatError {
+        let expected = Expected::Sentence(expected);
+        let kind = ErrorKind::BadTableEntry;
+        FormatError::new(kind, self.device, "BAT entry", entry.at, value, expected)
+    }
+}
+
+impl Layout for AllocationTable {
+    fn find<S: ByteSource>(
+        &self,
+        _: &mut MetadataCache<S>,
+        position: u64,
+    ) -> Result<Place, FormatError> {
+        let number = self
+            .block
+            .index_of(position)
+            .checked_div(self.chunk)
+            .unwrap_or(0);
+        let entries_before = self.chunk.saturating_add(1).saturating_mul(number);
+        Ok(Place::Table(Table {
+            offset: self
+                .bat
+                .offset
+                .saturating_add(entries_before.saturating_mul(8)),
+            entries: self.chunk,
+            width: Width::Le64,
+            start: self.block.times(self.chunk).saturating_mul(number),
+            block: self.block,
+        }))
+    }
+
+    fn decode(&self, entry: Entry) -> Result<Piece, FormatError> {
+        let offset = entry.value & OFFSET;
+        match entry.value & STATE {
+            // Not present, undefined, zero, unmapped (and unmapped as early versions wrote it).
+            0 | 1 | 2 | 3 | 5 => Ok(Piece::Zero),
+            6 => {
+                let bytes = self.block.bytes();
+                if self
+                    .structures
+                    .iter()
+                    .any(|part| part.overlaps(offset, bytes))
+                {
+                    let expected = "a payload block that overlaps no structure of the file";
+                    return Err(self.refuse(entry, offset, expected));
+                }
+                let end = offset.saturating_add(bytes);
+                if self
+                    .changed
+                    .iter()
+                    .any(|(from, to)| *from < end && offset < *to)
+                {
+                    let expected = "a payload block that the log does not change";
+                    return Err(self.refuse(entry, offset, expected));
+                }
+                Ok(Piece::Data(offset))
+            }
+            state => Err(self.refuse(
+                entry,
+                state,
+                "a state of a disk without parent: 0 to 3 or 6",
+            )),
+        }
+    }
+
+    fn names(&self) -> [&'static str; 3] {
+        ["", "", "BAT entry"]
+    }
+
+    fn tables(&self) -> Vec<Beyond> {
+        let bytes = self.entries.saturating_mul(8);
+        vec![Beyond {
+            field: "BAT",
+            at: self.bat.field,
+            end: self.bat.offset.saturating_add(bytes),
+        }]
+    }
+
+    fn refuses_beyond(&self) -> bool {
+        true
+    }
+}

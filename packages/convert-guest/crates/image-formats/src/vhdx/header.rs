@@ -1,0 +1,127 @@
+//! The two headers ([MS-VHDX] 2.2.2): of those that are valid, the one with the higher sequence number counts.
+
+use alloc::vec::Vec;
+
+use crate::cursor::Cursor;
+use crate::error::{ErrorKind, Expected, FormatError};
+use crate::source::{ByteSource, DeviceIndex};
+
+use super::crc32c;
+use super::guid::Guid;
+
+pub(super) const MAGIC: &[u8; 8] = b"vhdxfile";
+/// Where the headers lie.
+const PLACES: [u64; 2] = [64 << 10, 128 << 10];
+const HEADER_BYTES: usize = 4096;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub sequence: u64,
+    /// All zeros where the log holds nothing.
+    pub log_guid: Guid,
+    /// Byte offset of the log.
+    pub log_offset: u64,
+    /// Bytes of the log.
+    pub log_length: u64,
+}
+
+/// Reads a part of the file that every image has.
+pub(super) fn read_part<S: ByteSource>(
+    source: &mut S,
+    device: DeviceIndex,
+    offset: u64,
+    length: usize,
+) -> Result<Vec<u8>, FormatError> {
+    let end = offset.saturating_add(crate::arith::to_u64(length));
+    if source.size() < end {
+        let expected = Expected::AtLeast(end);
+        let kind = ErrorKind::BadHeader;
+        let size = source.size();
+        return Err(FormatError::new(
+            kind,
+            device,
+            "file length",
+            0,
+            size,
+            expected,
+        ));
+    }
+    let mut bytes = alloc::vec![0; length];
+    source
+        .read_exact_at(offset, &mut bytes)
+        .map_err(|error| FormatError::of_source(device, offset, error))?;
+    Ok(bytes)
+}
+
+impl Header {
+    /// Reads the magic and both headers.
+    ///
+    /// # Errors
+    /// `NotThisFormat`, `BadHeader` without a valid header, `UnsupportedVersion`.
+    pub fn read<S: ByteSource>(source: &mut S, device: DeviceIndex) -> Result<Self, FormatError> {
+        let magic = read_part(source, device, 0, MAGIC.len())?;
+        if magic != MAGIC {
+            let expected = Expected::Sentence("\"vhdxfile\"");
+            let kind = ErrorKind::NotThisFormat;
+            return Err(FormatError::new(kind, device, "signature", 0, 0, expected));
+        }
+        let mut best: Option<Self> = None;
+        let mut reason = None;
+        for at in PLACES {
+            let bytes = read_part(source, device, at, HEADER_BYTES)?;
+            match Self::parse(&bytes, at, device) {
+                Ok(header) if best.is_none_or(|best| best.sequence < header.sequence) => {
+                    best = Some(header);
+                }
+                Ok(_) => {}
+                Err(error) => reason = reason.or(Some(error)),
+            }
+        }
+        best.ok_or_else(|| {
+            let expected = Expected::Sentence("one valid header of two");
+            let kind = ErrorKind::BadHeader;
+            let none = FormatError::new(kind, device, "header", 64 << 10, 0, expected);
+            reason.unwrap_or(none)
+        })
+    }
+
+    fn parse(bytes: &[u8], at: u64, device: DeviceIndex) -> Result<Self, FormatError> {
+        let mut cursor = Cursor::new(bytes, at, device, ErrorKind::BadHeader);
+        if cursor.bytes("header signature", 4)? != b"head" {
+            let expected = Expected::Sentence("\"head\"");
+            let kind = ErrorKind::BadHeader;
+            return Err(FormatError::new(
+                kind,
+                device,
+                "header signature",
+                at,
+                0,
+                expected,
+            ));
+        }
+        let checksum = cursor.le32("header checksum")?;
+        let sum = crc32c::of_structure(bytes);
+        if checksum.value != sum {
+            let expected = Expected::Value(sum.into());
+            return Err(checksum.refuse(ErrorKind::ChecksumMismatch, expected));
+        }
+        let sequence = cursor.le64("SequenceNumber")?.value;
+        cursor.bytes("FileWriteGuid, DataWriteGuid", 32)?;
+        let mut log_guid = [0; 16];
+        log_guid.copy_from_slice(cursor.bytes("LogGuid", 16)?);
+        let log_version = cursor.le16("LogVersion")?;
+        if log_version.value != 0 {
+            return Err(log_version.refuse(ErrorKind::UnsupportedVersion, Expected::Value(0)));
+        }
+        let version = cursor.le16("Version")?;
+        if version.value != 1 {
+            return Err(version.refuse(ErrorKind::UnsupportedVersion, Expected::Value(1)));
+        }
+        Ok(Self {
+            sequence,
+            log_guid,
+            log_length: cursor.le32("LogLength")?.value.into(),
+            log_offset: cursor.le64("LogOffset")?.value,
+        })
+    }
+}

@@ -1,0 +1,393 @@
+//! The log ([MS-VHDX] 2.3): what was about to be written when the image was left. It is replayed in memory, the file stays
+//! as it is.
+
+use alloc::vec::Vec;
+
+use crate::arith::{PowerOfTwo, to_u64, to_usize};
+use crate::cursor::Cursor;
+use crate::error::{ErrorKind, Expected, FormatError};
+use crate::source::{ByteSource, DeviceIndex, SourceError};
+
+use super::crc32c::Crc32c;
+use super::header::Header;
+
+/// Unit of the log, of what it changes, and of its entries.
+const SECTOR: PowerOfTwo = PowerOfTwo::from_bits(12);
+const MEGABYTE: PowerOfTwo = PowerOfTwo::from_bits(20);
+const ENTRY_HEADER: usize = 64;
+const DESCRIPTOR: usize = 32;
+/// Longest log that is looked at (bytes); they have 1 MiB as a rule.
+const MOST_LENGTH: u64 = 256 << 20;
+/// Bytes over which checksums are taken in the search for the entries that count, at most.
+const MOST_SUMMED: u64 = 512 << 20;
+/// Most changes that are kept.
+const MOST_PATCHES: usize = 65536;
+
+/// One change of the file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patch {
+    /// Byte offset in the file.
+    pub start: u64,
+    /// Bytes.
+    pub length: u64,
+    content: Content,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Content {
+    Zeros,
+    /// A sector, whose first and last bytes are kept in the descriptor.
+    Sector {
+        /// Byte offset of the data sector in the file.
+        at: u64,
+        leading: [u8; 8],
+        trailing: [u8; 4],
+    },
+}
+
+impl Patch {
+    pub fn end(&self) -> u64 {
+        self.start.saturating_add(self.length)
+    }
+}
+
+/// A file with the changes of its log.
+#[derive(Debug)]
+pub(super) struct Replayed<S> {
+    source: S,
+    patches: Vec<Patch>,
+}
+
+impl<S: ByteSource> ByteSource for Replayed<S> {
+    fn size(&self) -> u64 {
+        self.source.size()
+    }
+
+    fn read_exact_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
+        self.source.read_exact_at(offset, buffer)?;
+        let end = offset.saturating_add(to_u64(buffer.len()));
+        let Self { source, patches } = self;
+        for patch in patches {
+            let (from, to) = (patch.start.max(offset), patch.end().min(end));
+            if from >= to {
+                continue;
+            }
+            let place = to_usize(from.saturating_sub(offset))..to_usize(to.saturating_sub(offset));
+            let Some(target) = buffer.get_mut(place) else {
+                continue;
+            };
+            match patch.content {
+                Content::Zeros => target.fill(0),
+                Content::Sector {
+                    at,
+                    leading,
+                    trailing,
+                } => {
+                    let mut sector = [0; 4096];
+                    source.read_exact_at(at, &mut sector)?;
+                    if let Some(first) = sector.first_chunk_mut() {
+                        *first = leading;
+                    }
+                    if let Some(last) = sector.last_chunk_mut() {
+                        *last = trailing;
+                    }
+                    let skip = to_usize(from.saturating_sub(patch.start));
+                    let wanted = sector.get(skip..skip.saturating_add(target.len()));
+                    target.copy_from_slice(wanted.ok_or(SourceError::OutOfRange)?);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<S> Replayed<S> {
+    /// What the log changes, in its order.
+    pub fn patches(&self) -> &[Patch] {
+        &self.patches
+    }
+}
+
+/// One valid entry of the log.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// Byte offset in the log.
+    at: u64,
+    length: u64,
+    /// Where the sequence begins that was still needed (byte offset in the log).
+    tail: u64,
+    sequence: u64,
+    descriptors: u64,
+    flushed: u64,
+}
+
+/// The ring of the log.
+struct Ring<'a, S> {
+    source: &'a mut S,
+    device: DeviceIndex,
+    header: Header,
+    left_to_sum: u64,
+}
+
+/// Opens a file with the changes of its log.
+///
+/// # Errors
+/// `BadLog`, and what the source reports.
+pub(super) fn replay<S: ByteSource>(
+    mut source: S,
+    device: DeviceIndex,
+    header: &Header,
+) -> Result<Replayed<S>, FormatError> {
+    let mut patches = Vec::new();
+    if header.log_guid != [0; 16] {
+        let file_size = source.size();
+        let mut ring = Ring {
+            source: &mut source,
+            device,
+            header: *header,
+            left_to_sum: MOST_SUMMED,
+        };
+        ring.check_place(file_size)?;
+        let entries = ring.active_sequence()?;
+        for entry in &entries {
+            if entry.flushed > file_size {
+                let expected = Expected::AtMost(file_size);
+                return Err(ring.refuse("FlushedFileOffset", entry.at, entry.flushed, expected));
+            }
+            ring.collect(entry, &mut patches)?;
+        }
+    }
+    Ok(Replayed { source, patches })
+}
+
+impl<S: ByteSource> Ring<'_, S> {
+    fn refuse(&self, field: &'static str, at: u64, value: u64, expected: Expected) -> FormatError {
+        let offset = self.header.log_offset.saturating_add(at);
+        FormatError::new(
+            ErrorKind::BadLog,
+            self.device,
+            field,
+            offset,
+            value,
+            expected,
+        )
+    }
+
+    fn check_place(&self, file_size: u64) -> Result<(), FormatError> {
+        let Header {
+            log_offset,
+            log_length,
+            ..
+        } = self.header;
+        let end = log_offset.saturating_add(log_length);
+        let whole = MEGABYTE.is_aligned(log_offset) && MEGABYTE.is_aligned(log_length);
+        let inside = log_offset >= MEGABYTE.size() && end <= file_size;
+        if !whole || !inside || log_length == 0 || log_length > MOST_LENGTH {
+            let expected = Expected::Sentence("a log of 1 to 256 MiB inside the file");
+            return Err(self.refuse("LogLength", 0, log_length, expected));
+        }
+        Ok(())
+    }
+
+    /// Where an offset in the ring lies in the file.
+    fn place(&self, at: u64) -> u64 {
+        let within = at.checked_rem(self.header.log_length).unwrap_or(0);
+        self.header.log_offset.saturating_add(within)
+    }
+
+    /// Reads inside one sector of the ring.
+    fn read(&mut self, at: u64, buffer: &mut [u8]) -> Result<(), FormatError> {
+        let offset = self.place(at);
+        let device = self.device;
+        self.source
+            .read_exact_at(offset, buffer)
+            .map_err(|error| FormatError::of_source(device, offset, error))
+    }
+
+    /// The entry at `at`, if it is one; a place that holds none is no fault.
+    fn entry(&mut self, at: u64) -> Result<Option<Entry>, FormatError> {
+        let mut bytes = [0; ENTRY_HEADER];
+        self.read(at, &mut bytes)?;
+        let kind = ErrorKind::BadLog;
+        let mut cursor = Cursor::new(&bytes, self.place(at), self.device, kind);
+        let signature = cursor.bytes("log signature", 4)?;
+        let checksum = cursor.le32("log checksum")?.value;
+        let length = u64::from(cursor.le32("EntryLength")?.value);
+        let tail = u64::from(cursor.le32("Tail")?.value);
+        let sequence = cursor.le64("SequenceNumber")?.value;
+        let descriptors = u64::from(cursor.le32("DescriptorCount")?.value);
+        cursor.le32("reserved")?;
+        let guid = cursor.bytes("LogGuid", 16)?;
+        let flushed = cursor.le64("FlushedFileOffset")?.value;
+        let entry = Entry {
+            at,
+            length,
+            tail,
+            sequence,
+            descriptors,
+            flushed,
+        };
+        let sectors = entry.descriptor_sectors();
+        let possible = signature == b"loge"
+            && guid == self.header.log_guid
+            && SECTOR.is_aligned(length)
+            && (SECTOR.size()..=self.header.log_length).contains(&length)
+            && SECTOR.is_aligned(tail)
+            && tail < self.header.log_length
+            && sequence > 0
+            && SECTOR.times(sectors).is_some_and(|bytes| bytes <= length);
+        if !possible || self.sum(&entry)? != checksum {
+            return Ok(None);
+        }
+        Ok(Some(entry))
+    }
+
+    /// The checksum over a whole entry.
+    fn sum(&mut self, entry: &Entry) -> Result<u32, FormatError> {
+        let Some(left) = self.left_to_sum.checked_sub(entry.length) else {
+            let expected = Expected::Sentence("a log whose entries do not overlap");
+            return Err(self.refuse("EntryLength", entry.at, entry.length, expected));
+        };
+        self.left_to_sum = left;
+        let mut sum = Crc32c::new();
+        let mut sector = [0; 4096];
+        for number in 0..SECTOR.count_for(entry.length) {
+            let distance = SECTOR.times(number).unwrap_or(0);
+            self.read(entry.at.saturating_add(distance), &mut sector)?;
+            if number == 0
+                && let Some(checksum) = sector.get_mut(4..8)
+            {
+                checksum.fill(0);
+            }
+            sum = sum.add(&sector);
+        }
+        Ok(sum.value())
+    }
+
+    /// The entries that count: of all sequences whose last entry says where it begins, the one with the highest number.
+    fn active_sequence(&mut self) -> Result<Vec<Entry>, FormatError> {
+        let mut best: Vec<Entry> = Vec::new();
+        let mut start = 0_u64;
+        while start < self.header.log_length {
+            let (entries, end) = self.sequence_from(start)?;
+            let newer = entries.last().map(|entry| entry.sequence)
+                > best.last().map(|entry| entry.sequence);
+            let tail = entries.last().map(|entry| entry.tail);
+            let first = entries.iter().position(|entry| Some(entry.at) == tail);
+            if let Some(first) = first.filter(|_| newer) {
+                best = entries.get(first..).unwrap_or(&[]).to_vec();
+            }
+            start = end.max(start.saturating_add(SECTOR.size()));
+        }
+        if best.is_empty() {
+            let expected =
+                Expected::Sentence("a sequence of valid entries, as the header promises");
+            return Err(self.refuse("log", 0, 0, expected));
+        }
+        Ok(best)
+    }
+
+    /// Valid entries one behind the other with numbers in a row, and where they end (not wrapped).
+    fn sequence_from(&mut self, start: u64) -> Result<(Vec<Entry>, u64), FormatError> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut at = start;
+        let end = start.saturating_add(self.header.log_length);
+        while at < end {
+            let wrapped = at.checked_rem(self.header.log_length).unwrap_or(0);
+            let Some(entry) = self.entry(wrapped)? else {
+                break;
+            };
+            let before = entries.last().map(|entry| entry.sequence);
+            if before.is_some_and(|before| before.checked_add(1) != Some(entry.sequence)) {
+                break;
+            }
+            at = at.saturating_add(entry.length);
+            if at > end {
+                break;
+            }
+            entries.push(entry);
+        }
+        Ok((entries, at))
+    }
+
+    /// Adds what one entry changes.
+    fn collect(&mut self, entry: &Entry, patches: &mut Vec<Patch>) -> Result<(), FormatError> {
+        let mut data = SECTOR.times(entry.descriptor_sectors()).unwrap_or(0);
+        for number in 0..entry.descriptors {
+            let distance = number
+                .saturating_mul(to_u64(DESCRIPTOR))
+                .saturating_add(to_u64(ENTRY_HEADER));
+            let at = entry.at.saturating_add(distance);
+            let mut bytes = [0; DESCRIPTOR];
+            self.read(at, &mut bytes)?;
+            let place = self.place(at);
+            let mut cursor = Cursor::new(&bytes, place, self.device, ErrorKind::BadLog);
+            let signature = cursor.bytes("descriptor signature", 4)?;
+            let mut trailing = [0; 4];
+            trailing.copy_from_slice(cursor.bytes("TrailingBytes", 4)?);
+            let mut leading = [0; 8];
+            leading.copy_from_slice(cursor.bytes("LeadingBytes", 8)?);
+            let start = cursor.le64("FileOffset")?;
+            let sequence = cursor.le64("SequenceNumber")?;
+            if sequence.value != entry.sequence {
+                return Err(sequence.refuse(ErrorKind::BadLog, Expected::Value(entry.sequence)));
+            }
+            if !SECTOR.is_aligned(start.value) {
+                let expected = Expected::MultipleOf(SECTOR.size());
+                return Err(start.refuse(ErrorKind::BadLog, expected));
+            }
+            let (length, content) = match signature {
+                b"zero" => (u64::from_le_bytes(leading), Content::Zeros),
+                b"desc" => {
+                    let sector = entry.at.saturating_add(data);
+                    data = data.saturating_add(SECTOR.size());
+                    self.check_sector(entry, sector, data)?;
+                    let at = self.place(sector);
+                    let content = Content::Sector {
+                        at,
+                        leading,
+                        trailing,
+                    };
+                    (SECTOR.size(), content)
+                }
+                _ => {
+                    let expected = Expected::Sentence("\"zero\" or \"desc\"");
+                    return Err(self.refuse("descriptor signature", at, 0, expected));
+                }
+            };
+            if patches.len() >= MOST_PATCHES {
+                let expected = Expected::AtMost(to_u64(MOST_PATCHES));
+                return Err(self.refuse("changes", entry.at, entry.descriptors, expected));
+            }
+            patches.push(Patch {
+                start: start.value,
+                length,
+                content,
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether a data sector belongs to its entry.
+    fn check_sector(&mut self, entry: &Entry, at: u64, end: u64) -> Result<(), FormatError> {
+        let mut sector = [0; 4096];
+        self.read(at, &mut sector)?;
+        let high = sector.get(4..8).and_then(|bytes| bytes.first_chunk());
+        let [high, low] = [high, sector.last_chunk()]
+            .map(|half| u64::from(u32::from_le_bytes(half.copied().unwrap_or_default())));
+        let sequence = (high << 32) | low;
+        if end > entry.length || !sector.starts_with(b"data") || sequence != entry.sequence {
+            let expected = Expected::Value(entry.sequence);
+            return Err(self.refuse("data sector", at, sequence, expected));
+        }
+        Ok(())
+    }
+}
+
+impl Entry {
+    /// Sectors that the entry's header and descriptors fill.
+    fn descriptor_sectors(&self) -> u64 {
+        let bytes = self.descriptors.saturating_mul(to_u64(DESCRIPTOR));
+        SECTOR.count_for(bytes.saturating_add(to_u64(ENTRY_HEADER)))
+    }
+}

@@ -1,0 +1,145 @@
+//! The metadata items ([MS-VHDX] 2.6): sizes of the disk, its sectors and its blocks.
+
+use crate::arith::to_u64;
+use crate::cursor::{Cursor, Field};
+use crate::error::{ErrorKind, Expected, FormatError};
+use crate::metadata_cache::MetadataCache;
+use crate::source::ByteSource;
+
+use super::guid;
+use super::regions::Region;
+
+const TABLE_BYTES: usize = 64 << 10;
+const MOST_ITEMS: u16 = 2047;
+const IS_REQUIRED: u32 = 4;
+const HAS_PARENT: u32 = 2;
+const LEAST_BLOCK: u32 = 1 << 20;
+const MOST_BLOCK: u32 = 256 << 20;
+/// 64 TiB.
+const MOST_SIZE: u64 = 64 << 40;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Metadata {
+    /// Bytes.
+    pub block_size: u32,
+    /// Bytes of the disk.
+    pub size: u64,
+    /// Bytes.
+    pub logical_sector: u32,
+}
+
+#[derive(Default)]
+struct Found {
+    block_size: Option<Field<u32>>,
+    flags: Option<Field<u32>>,
+    size: Option<Field<u64>>,
+    logical_sector: Option<Field<u32>>,
+}
+
+impl Metadata {
+    /// Reads the table and the items.
+    ///
+    /// # Errors
+    /// `BadTable`, `UnknownFeature`, `UnsupportedVariant` for differencing disks, `BadClusterSize`, `BadHeader`,
+    /// `ImageTooBig`.
+    pub fn read<S: ByteSource>(
+        cache: &mut MetadataCache<S>,
+        region: Region,
+    ) -> Result<Self, FormatError> {
+        let device = cache.device();
+        let at = region.offset;
+        let bytes = cache.read_vec(at, TABLE_BYTES)?;
+        let mut cursor = Cursor::new(&bytes, at, device, ErrorKind::BadTable);
+        if cursor.bytes("metadata signature", 8)? != b"metadata" {
+            let expected = Expected::Sentence("\"metadata\"");
+            let kind = ErrorKind::BadTable;
+            return Err(FormatError::new(
+                kind,
+                device,
+                "metadata signature",
+                at,
+                0,
+                expected,
+            ));
+        }
+        cursor.le16("reserved")?;
+        let count = cursor.le16("EntryCount")?;
+        if count.value > MOST_ITEMS {
+            let expected = Expected::AtMost(MOST_ITEMS.into());
+            return Err(count.refuse(ErrorKind::BadTable, expected));
+        }
+        cursor.bytes("reserved", 20)?;
+        let mut found = Found::default();
+        for _ in 0..count.value {
+            let id = cursor.bytes("ItemId", 16)?;
+            let offset = cursor.le32("item offset")?;
+            let length = cursor.le32("item length")?;
+            let flags = cursor.le32("item flags")?;
+            cursor.le32("reserved")?;
+            let end = u64::from(offset.value).saturating_add(length.value.into());
+            if end > region.length || u64::from(offset.value) < to_u64(TABLE_BYTES) {
+                let expected = Expected::Between(to_u64(TABLE_BYTES), region.length);
+                return Err(offset.refuse(ErrorKind::BadTable, expected));
+            }
+            let place = at.saturating_add(offset.value.into());
+            let item = cache.read_vec(place, 8)?;
+            let mut item = Cursor::new(&item, place, device, ErrorKind::BadTable);
+            if id == guid::FILE_PARAMETERS {
+                found.block_size = Some(item.le32("BlockSize")?);
+                found.flags = Some(item.le32("file parameters")?);
+            } else if id == guid::VIRTUAL_DISK_SIZE {
+                found.size = Some(item.le64("VirtualDiskSize")?);
+            } else if id == guid::LOGICAL_SECTOR_SIZE {
+                found.logical_sector = Some(item.le32("LogicalSectorSize")?);
+            } else if ![
+                guid::PHYSICAL_SECTOR_SIZE,
+                guid::VIRTUAL_DISK_ID,
+                guid::PARENT_LOCATOR,
+            ]
+            .iter()
+            .any(|known| id == known)
+                && flags.value & IS_REQUIRED != 0
+            {
+                let expected = Expected::Sentence("known items, or such as may be passed over");
+                return Err(flags.refuse(ErrorKind::UnknownFeature, expected));
+            }
+        }
+        let missing = |name| {
+            let expected = Expected::Sentence("a metadata item that every image has");
+            FormatError::new(ErrorKind::BadTable, device, name, at, 0, expected)
+        };
+        let block_size = found.block_size.ok_or_else(|| missing("BlockSize"))?;
+        let flags = found.flags.ok_or_else(|| missing("file parameters"))?;
+        let size = found.size.ok_or_else(|| missing("VirtualDiskSize"))?;
+        let logical = found
+            .logical_sector
+            .ok_or_else(|| missing("LogicalSectorSize"))?;
+        if flags.value & HAS_PARENT != 0 {
+            let expected = Expected::Sentence("no parent: differencing disks are not read");
+            let error = flags.refuse(ErrorKind::UnsupportedVariant, expected);
+            return Err(error.with_text(b"differencing"));
+        }
+        let possible = LEAST_BLOCK..=MOST_BLOCK;
+        if !block_size.value.is_power_of_two() || !possible.contains(&block_size.value) {
+            let expected = Expected::Sentence("a power of two from 1 to 256 MiB");
+            return Err(block_size.refuse(ErrorKind::BadClusterSize, expected));
+        }
+        if logical.value != 512 && logical.value != 4096 {
+            let expected = Expected::Sentence("512 or 4096");
+            return Err(logical.refuse(ErrorKind::BadHeader, expected));
+        }
+        if size.value > MOST_SIZE {
+            return Err(size.refuse(ErrorKind::ImageTooBig, Expected::AtMost(MOST_SIZE)));
+        }
+        let rest = size.value.checked_rem(logical.value.into());
+        if rest != Some(0) {
+            let expected = Expected::MultipleOf(logical.value.into());
+            return Err(size.refuse(ErrorKind::BadHeader, expected));
+        }
+        Ok(Self {
+            block_size: block_size.value,
+            size: size.value,
+            logical_sector: logical.value,
+        })
+    }
+}

@@ -1,0 +1,70 @@
+//! Hyper-V disks (VHDX; [MS-VHDX]), fixed and dynamic. Differencing disks are refused by name.
+
+mod bat;
+mod crc32c;
+mod guid;
+mod header;
+mod log;
+mod metadata;
+mod regions;
+
+use alloc::boxed::Box;
+
+use crate::blocks::{BlockSize, TableDisk};
+use crate::disk_image::OpenOptions;
+use crate::driver::FormatImage;
+use crate::error::{ErrorKind, Expected, FormatError};
+use crate::facts::Facts;
+use crate::metadata_cache::MetadataCache;
+use crate::probe::Ends;
+use crate::source::{ByteSource, DeviceIndex};
+
+use bat::AllocationTable;
+use header::Header;
+use metadata::Metadata;
+use regions::{Region, Regions};
+
+/// Whether a file begins with the signature.
+pub fn probe(ends: &Ends<'_>) -> bool {
+    ends.head.starts_with(header::MAGIC)
+}
+
+/// Opens an image. A log that was left is replayed in memory.
+///
+/// # Errors
+/// What the readers of the headers, the log, the regions and the metadata refuse.
+pub fn open<'a, S: ByteSource + 'a>(
+    mut source: S,
+    device: DeviceIndex,
+    options: OpenOptions,
+) -> Result<Box<dyn FormatImage + 'a>, FormatError> {
+    let header = Header::read(&mut source, device)?;
+    let source = log::replay(source, device, &header)?;
+    let patches = source.patches().to_vec();
+    let mut cache = MetadataCache::new(source, device, options.cache_blocks);
+    let regions = Regions::read(&mut cache)?;
+    let metadata = Metadata::read(&mut cache, regions.metadata)?;
+    let block_bytes = u64::from(metadata.block_size);
+    let block = BlockSize::new(block_bytes).ok_or_else(|| {
+        let expected = Expected::AtLeast(1);
+        let kind = ErrorKind::BadClusterSize;
+        FormatError::new(kind, device, "BlockSize", 0, 0, expected)
+    })?;
+    let log = Region {
+        offset: header.log_offset,
+        length: header.log_length,
+        field: 0,
+    };
+    let layout = AllocationTable::new(device, block, &metadata, regions, log, &patches)?;
+    let facts = Facts {
+        version: 1,
+        cluster_size: block_bytes,
+        ..Facts::default()
+    };
+    Ok(Box::new(TableDisk {
+        cache,
+        layout,
+        size: metadata.size,
+        facts,
+    }))
+}
