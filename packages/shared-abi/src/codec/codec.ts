@@ -1,4 +1,5 @@
 import { LayoutError } from '../layout/errors.js';
+import { kinds, known } from '../layout/kinds.js';
 import { resolve } from '../layout/resolve.js';
 import { byteSize, type ResolvedType } from '../layout/resolved.js';
 import type { Target } from '../layout/target.js';
@@ -70,6 +71,9 @@ export function makeCodec<T>(
   { copy = true }: CodecOptions,
   compiler: Compiler | undefined,
 ): Codec<T> {
+  if (type.kind === 'variable' || (type.kind === 'struct' && type.variable === true)) {
+    return known(kinds.variable).codec(type, target);
+  }
   const layout = resolve(type, target);
   const name = 'name' in type ? type.name : type.kind;
   const size = byteSize(layout);
@@ -121,6 +125,10 @@ export function makeCodec<T>(
     size,
     decode(memory, offset = 0, bit = 0) {
       const view = viewOf(memory);
+      // What ends with a tagged union may end with the arm that its tag chooses.
+      const short =
+        bit === 0 && view.byteLength - offset < size ? kinds.tagged?.padded(layout, view, offset) : undefined;
+      if (short !== undefined) return readValue(layout, short, 0, name) as T;
       check(view, offset, bit + layout.bits);
       return (bit === 0 ? decodeAt(view, offset) : readValue(layout, view, offset * 8 + bit, name)) as T;
     },

@@ -1,5 +1,6 @@
 import { LayoutError } from '../layout/errors.js';
 import type { ResolvedText, ResolvedType } from '../layout/resolved.js';
+import type { TextEncoding } from '../layout/types.js';
 import { byteOf, readBytes, writeBytes, wrongType } from './interpret.js';
 
 // Bytes that are no text in their encoding are kept where the string can carry them: in UTF-8 as lone surrogates, as
@@ -144,3 +145,39 @@ function write(type: ResolvedType, view: DataView, bit: number, value: unknown, 
 
 /** Reads and writes text. */
 export const textKind = { read, write };
+
+/** All of some bytes as text, zero characters too. */
+export function bytesAsText(encoding: TextEncoding, bytes: Uint8Array, path: string, offset: number): string {
+  if (encoding.startsWith('utf16')) {
+    if (bytes.length % 2 !== 0) {
+      throw new LayoutError('LAYOUT_WIDTH', `found ${bytes.length} bytes of UTF-16, expected an even number`, {
+        path,
+        offset,
+      });
+    }
+    let text = '';
+    for (let at = 0; at < bytes.length; at += 2) {
+      const [first = 0, second = 0] = bytes.subarray(at, at + 2);
+      text += String.fromCharCode(encoding === 'utf16le' ? first | (second << 8) : (first << 8) | second);
+    }
+    return text;
+  }
+  const own = encoding === 'utf8' ? undefined : encoding;
+  // Between zero characters, text is as in a field.
+  const parts: string[] = [];
+  let start = 0;
+  for (let end = bytes.indexOf(0); end >= 0; end = bytes.indexOf(0, start)) {
+    parts.push(checkedText(own, bytes.subarray(start, end), path, offset));
+    start = end + 1;
+  }
+  return [...parts, checkedText(own, bytes.subarray(start), path, offset)].join('\0');
+}
+
+/** The bytes of a text of any length. */
+export function textAsBytes(encoding: TextEncoding, value: unknown, path: string, offset: number): Uint8Array {
+  if (typeof value !== 'string') throw wrongType(value, 'string', path, offset);
+  const own = encoding === 'utf8' ? undefined : encoding;
+  const zero = new Uint8Array(encoding.startsWith('utf16') ? 2 : 1);
+  const parts = value.split('\0').map((part) => checkedBytes(own, part, path, offset));
+  return Uint8Array.from(parts.flatMap((part, index) => [...(index === 0 ? [] : zero), ...part]));
+}

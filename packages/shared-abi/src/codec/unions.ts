@@ -121,6 +121,22 @@ function withTag(value: Fields, by: readonly string[], tag: bigint, fields: read
   return { ...value, [first]: withTag(inner, rest, tag, item.type.fields) };
 }
 
+function padded(type: ResolvedType, view: DataView, offset: number): DataView | undefined {
+  const last = type.kind === 'struct' ? type.fields.at(-1) : undefined;
+  const there = view.byteLength - offset;
+  if (type.kind !== 'struct' || last?.type.kind !== 'tagged' || !Number.isInteger(offset) || offset < 0)
+    return undefined;
+  if (there * 8 < last.bit) return undefined;
+  const bytes = new Uint8Array(Math.ceil(type.bits / 8));
+  bytes.set(new Uint8Array(view.buffer, view.byteOffset + offset, there));
+  const whole = new DataView(bytes.buffer);
+  const value: Record<string, unknown> = {};
+  for (const item of type.fields.slice(0, -1))
+    value[item.name] = readValue(item.type, whole, item.bit, type.name, value);
+  const arm = armOf(last.type, tagIn(last.type, value), `${type.name}.${last.name}`, offset + last.offset);
+  return last.bit + arm.type.bits <= there * 8 ? whole : undefined;
+}
+
 /** What structs and integral structs have in common here. */
 interface TagField {
   readonly name: string;
@@ -130,4 +146,4 @@ interface TagField {
 /** C unions. */
 export const unionKind = { resolve: resolveUnion, read: readUnion, write: writeUnion };
 /** Tagged unions. */
-export const taggedKind = { resolve: resolveTagged, read: readTagged, write: writeTagged, fill: fillTags };
+export const taggedKind = { resolve: resolveTagged, read: readTagged, write: writeTagged, fill: fillTags, padded };

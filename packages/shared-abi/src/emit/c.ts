@@ -97,6 +97,7 @@ function declarator(type: Type, target: Target): Declarator {
     case 'union':
     case 'tagged':
       return { type: type.name, suffix: '', align, note: '' };
+    case 'variable':
     case 'bitField':
       throw new LayoutError('LAYOUT_UNSUPPORTED', 'a bit field can only be a field of a struct', {
         path: 'bit field',

@@ -87,4 +87,20 @@ export {
   unnamedBits,
   uword,
 } from './types.js';
+export {
+  alignedTo,
+  arrayUntil,
+  bytesOf,
+  bytesUntil,
+  checksum,
+  magic,
+  optional,
+  pointedTo,
+  sized,
+  textOf,
+  textUntil,
+  variant,
+} from '../variable/describe.js';
+export type { Variable, VariantValue } from '../variable/describe.js';
+export type { ChecksumName } from '../variable/checksums.js';
 export type * from './types.js';

@@ -1,11 +1,13 @@
 import type { ResolvedField, ResolvedStruct, ResolvedTagged, ResolvedType, ResolvedUnion } from './resolved.js';
 import type { Target } from './target.js';
+import type { Codec } from '../codec/codec.js';
 import type {
   BitFieldDescription,
   Description,
   FieldDescription,
   StructDescription,
   TaggedDescription,
+  Type,
   UnionDescription,
 } from './types.js';
 
@@ -38,11 +40,15 @@ interface Kinds {
   union?: Interpreted<ResolvedUnion> & { readonly resolve: Resolve<UnionDescription, ResolvedUnion> };
   tagged?: Interpreted<ResolvedTagged> & {
     readonly resolve: Resolve<TaggedDescription, ResolvedTagged>;
+    /** The bytes of a struct that ends with the arm of its last field, zeros behind them; undefined for anything else. */
+    readonly padded: (type: ResolvedType, view: DataView, offset: number) => DataView | undefined;
     /** Fills in tags that were left out but that follow from the arm that was given. */
     readonly fill: (fields: readonly ResolvedField[], given: Fields, path: string, offset: number) => Fields;
   };
   /** Structs that are packed to the bit. */
   bits?: { readonly resolve: Resolve<StructDescription, ResolvedStruct> };
+  /** Parts without a fixed size. */
+  variable?: { readonly codec: <T>(type: Type<T>, target: Target) => Codec<T> };
   bitField?: {
     readonly place: (
       type: BitFieldDescription,

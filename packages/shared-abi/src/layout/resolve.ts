@@ -99,6 +99,13 @@ function resolveNew(type: Description, target: Target, inside: readonly Descript
       const element = resolveIn(type.element, target, inside);
       return { kind: 'array', element, count: type.count, bits: element.bits * type.count, align: element.align };
     }
+    case 'variable':
+      throw layoutError(
+        'LAYOUT_UNSUPPORTED',
+        'found a part without a fixed size, which only a codec reads',
+        type.name,
+        0,
+      );
     case 'bitField':
       throw layoutError('LAYOUT_UNSUPPORTED', 'a bit field can only be a field of a struct', 'bit field', 0);
     case 'struct':

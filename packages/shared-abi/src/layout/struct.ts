@@ -1,4 +1,5 @@
 import { taggedKind, unionKind } from '../codec/unions.js';
+import { variant, type Variable, type VariantValue } from '../variable/describe.js';
 import type { LayoutError } from './errors.js';
 import { layoutError } from './errors.js';
 import { kinds } from './kinds.js';
@@ -18,6 +19,7 @@ import type {
   Typed,
   UnionDescription,
   Unnamed,
+  VariableDescription,
   ValueOf,
 } from './types.js';
 
@@ -148,6 +150,9 @@ function makeStruct(
     explicit: options.explicit ?? false,
     tail: options.tail,
     ...(options.order === undefined ? {} : { order: options.order }),
+    ...(described.some((item) => item.type.kind === 'variable' || (item.type.kind === 'struct' && item.type.variable))
+      ? { variable: true }
+      : {}),
   };
 }
 
@@ -244,14 +249,40 @@ export function union<const F extends Specs>(
  * struct.
  * @param by Path of the tag from the struct around the union, for instance `header.type`.
  * @param arms By name: the tag's value, and the type.
+ *   With an arm for all other tags (`['otherwise', type]`), or one without a fixed size, each arm has its own size: see
+ *   `variant`.
  * @throws LayoutError `LAYOUT_TAG` when two arms have one tag, `LAYOUT_NAME` when `by` is no path of names.
  */
 export function tagged<const A extends Readonly<Record<string, readonly [tag: number | bigint, type: Type]>>>(
   name: string,
   by: string,
   arms: A,
+  doc?: string,
+): Tagged<TaggedValue<A>>;
+export function tagged<
+  const A extends Readonly<Record<string, readonly [tag: number | bigint | 'otherwise', type: Type]>>,
+>(name: string, by: string, arms: A, doc?: string): Variable<VariantValue<A>>;
+export function tagged(
+  name: string,
+  by: string,
+  arms: Readonly<Record<string, readonly [tag: number | bigint | 'otherwise', type: Type]>>,
   doc = '',
-): Tagged<TaggedValue<A>> {
+): TaggedDescription | VariableDescription {
+  const fixed: Record<string, readonly [tag: number | bigint, type: Type]> = {};
+  for (const [arm, [tag, type]] of Object.entries(arms)) {
+    const varies = type.kind === 'variable' || (type.kind === 'struct' && type.variable === true);
+    if (tag === 'otherwise' || varies) return variant(name, by, arms);
+    fixed[arm] = [tag, type];
+  }
+  return fixedTagged(name, by, fixed, doc);
+}
+
+function fixedTagged(
+  name: string,
+  by: string,
+  arms: Readonly<Record<string, readonly [tag: number | bigint, type: Type]>>,
+  doc: string,
+): TaggedDescription {
   checkName(name, name);
   const described = Object.entries(arms).map(([arm, [tag, type]]): ArmDescription => {
     checkName(arm, `${name}.${arm}`);

@@ -1,4 +1,5 @@
 import { textKind } from '../codec/text.js';
+import { variableList } from '../variable/describe.js';
 import { placeBitField } from './bit-fields.js';
 import type { ConstantSet } from './constants.js';
 import { layoutError } from './errors.js';
@@ -138,6 +139,8 @@ export interface StructDescription {
   readonly explicit: boolean;
   /** Name of the first field of the target-dependent tail. */
   readonly tail?: string | undefined;
+  /** Set where a field has no fixed size: the struct has none, nor gaps. */
+  readonly variable?: true;
 }
 
 /** An integer that is split into fields, most significant first (GNU poke's integral structs). */
@@ -176,6 +179,52 @@ export interface TaggedDescription {
   readonly arms: readonly ArmDescription[];
 }
 
+/** An arm of a variant; one without a tag stands for all others. */
+export interface VariantArm {
+  readonly name: string;
+  readonly tag: bigint | undefined;
+  readonly type: Type;
+}
+
+/** What varies, and what says how. Paths lead from the struct around it, or from one around that. */
+export type VariablePart =
+  | {
+      readonly form: 'list';
+      readonly element: Type;
+      readonly count: string | number | undefined;
+      readonly until?: (value: unknown) => boolean;
+    }
+  | {
+      readonly form: 'run';
+      readonly encoding: TextEncoding | undefined;
+      readonly length: string | undefined;
+      readonly terminator?: number;
+    }
+  | {
+      readonly form: 'optional';
+      readonly type: Type;
+      readonly isThere: (fields: Readonly<Record<string, unknown>>) => boolean;
+    }
+  | { readonly form: 'variant'; readonly by: string; readonly arms: readonly VariantArm[] }
+  | { readonly form: 'pointed'; readonly at: string; readonly type: Type }
+  | { readonly form: 'sized'; readonly length: string; readonly type: Type }
+  | { readonly form: 'align'; readonly to: number }
+  | { readonly form: 'magic'; readonly expected: Uint8Array }
+  | {
+      readonly form: 'checksum';
+      readonly type: IntegerDescription;
+      readonly algorithm: string | ((bytes: Uint8Array) => number | bigint);
+      readonly first: string;
+      readonly last: string;
+    };
+
+/** A part without a fixed size. Only codecs know it: it has no layout. */
+export interface VariableDescription {
+  readonly kind: 'variable';
+  readonly name: string;
+  readonly part: VariablePart;
+}
+
 /** Any description of a type. */
 export type Description =
   | IntegerDescription
@@ -189,7 +238,8 @@ export type Description =
   | StructDescription
   | IntegralDescription
   | UnionDescription
-  | TaggedDescription;
+  | TaggedDescription
+  | VariableDescription;
 
 /**
  * A type of fixed size, described without a target. `T` is the value that TypeScript code sees: `number` up to 32 bits,
@@ -339,8 +389,17 @@ export function text(
   return encoding === 'utf8' ? { kind: 'text', count } : { kind: 'text', count, encoding };
 }
 
-/** `count` elements of `element` without gaps. Fewer values are zero-filled on encoding, more refused. */
-export function array<T>(element: Type<T>, count: number): ArrayDescription & Typed<readonly T[]> {
+/**
+ * `count` elements of `element` without gaps. Fewer values are zero-filled on encoding, more refused.
+ *
+ * With the path of an earlier field as the count (`array(u16, 'header.count')`), as many as that says, which encoding
+ * writes; without a count, as many as there are up to the end. Such a list stands in a struct without gaps.
+ */
+export function array<T>(element: Type<T>, count: number): ArrayDescription & Typed<readonly T[]>;
+export function array<T>(element: Type<T>, count?: string): VariableDescription & Typed<readonly T[]>;
+export function array<T>(element: Type<T>, count?: number | string): Type<readonly T[]> {
+  const varies = element.kind === 'variable' || (element.kind === 'struct' && element.variable === true);
+  if (typeof count !== 'number' || varies) return variableList(element, count);
   checkWhole(`array of ${String(count)}`, count, 0, MOST_BYTES);
   if (element.kind === 'bitField') {
     throw layoutError('LAYOUT_UNSUPPORTED', 'C has no arrays of bit fields', 'array', 0);

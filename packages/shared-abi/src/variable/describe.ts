@@ -1,0 +1,161 @@
+import { layoutError } from '../layout/errors.js';
+import { kinds } from '../layout/kinds.js';
+import { isIdentifier } from '../layout/names.js';
+import { bytes, text, type TextEncoding, type Type, type Typed, type Integer } from '../layout/types.js';
+import type { Description, VariableDescription } from '../layout/types.js';
+import type { ChecksumName } from './checksums.js';
+import { variableKind } from './codec.js';
+
+// Parts of a format whose length is known only when its bytes are read. They stand in structs, which then have no gaps.
+
+/** A part that varies, with the TypeScript type of its values. */
+export type Variable<T> = VariableDescription & Typed<T>;
+
+function make<T>(part: VariableDescription['part']): Variable<T> {
+  kinds.variable = variableKind;
+  return { kind: 'variable', name: part.form, part };
+}
+
+function pathOf(path: string, what: string): string {
+  if (path.split('.').every((step) => isIdentifier(step))) return path;
+  throw layoutError(
+    'LAYOUT_NAME',
+    `found ${JSON.stringify(path)}, expected the names of fields with dots between them`,
+    what,
+    0,
+    path,
+  );
+}
+
+/** A list with a count from an earlier field, or up to the end of what is there; `array` makes it. */
+export function variableList<T>(element: Type<T>, count: string | number | undefined): Variable<readonly T[]> {
+  if (element.kind === 'bitField') {
+    throw layoutError('LAYOUT_UNSUPPORTED', 'C has no arrays of bit fields', 'array', 0);
+  }
+  return make({ form: 'list', element, count: typeof count === 'string' ? pathOf(count, 'array') : count });
+}
+
+/**
+ * Elements up to and with the one of which `isLast` is true.
+ * @param isLast asked of each element that was read, or is to be written
+ */
+export function arrayUntil<T>(element: Type<T>, isLast: (value: T) => boolean): Variable<readonly T[]> {
+  return make({ form: 'list', element, count: undefined, until: isLast as (value: unknown) => boolean });
+}
+
+/** Bytes of which an earlier field says how many, or all up to the end. Encoding writes the count. */
+export function bytesOf(length?: string): Variable<Uint8Array> {
+  return make({ form: 'run', encoding: undefined, length: length === undefined ? undefined : pathOf(length, 'bytes') });
+}
+
+/** Text in bytes of which an earlier field says how many, or in all up to the end; nothing ends it before. */
+export function textOf(length?: string, options: { readonly encoding?: TextEncoding } = {}): Variable<string> {
+  const { encoding = 'utf8' } = options;
+  text(0, options);
+  return make({ form: 'run', encoding, length: length === undefined ? undefined : pathOf(length, 'text') });
+}
+
+/** Bytes up to a byte that ends them, and that is no part of the value. */
+export function bytesUntil(terminator: number): Variable<Uint8Array> {
+  bytes(0);
+  return make({ form: 'run', encoding: undefined, length: undefined, terminator: byteOf(terminator) });
+}
+
+/** Text up to a byte that ends it, by default zero, and that is no part of the value. */
+export function textUntil(
+  terminator = 0,
+  { encoding = 'utf8' }: { readonly encoding?: 'utf8' | 'ascii' | 'latin1' } = {},
+): Variable<string> {
+  return make({ form: 'run', encoding, length: undefined, terminator: byteOf(terminator) });
+}
+
+function byteOf(value: number): number {
+  if (Number.isInteger(value) && value >= 0 && value <= 255) return value;
+  throw layoutError('LAYOUT_RANGE', `found ${value}, expected a byte that ends it`, 'terminator', 0, value, '0..255');
+}
+
+/** A part that is there only where `isThere` says so of the fields before it; its value is undefined elsewhere. */
+export function optional<T>(
+  type: Type<T>,
+  isThere: (fields: Readonly<Record<string, unknown>>) => boolean,
+): Variable<T | undefined> {
+  return make({ form: 'optional', type, isThere });
+}
+
+/** The value of a variant: which arm, and its value. */
+export type VariantValue<A> = {
+  [K in keyof A]: {
+    readonly arm: K;
+    readonly value: A[K] extends readonly [unknown, infer D]
+      ? D extends Typed<infer V>
+        ? Exclude<V, undefined>
+        : never
+      : never;
+  };
+}[keyof A];
+
+type Arms = Readonly<Record<string, readonly [tag: number | bigint | 'otherwise', type: Type]>>;
+
+/**
+ * What a field says it is, each arm in its own size; the arm `otherwise` stands for all other tags.
+ * @param by path of the tag from the struct around it
+ */
+export function variant<const A extends Arms>(name: string, by: string, arms: A): Variable<VariantValue<A>> {
+  const list = Object.entries(arms).map(([arm, [tag, type]]) => ({
+    name: arm,
+    tag: tag === 'otherwise' ? undefined : BigInt(tag),
+    type,
+  }));
+  const tags = list.map((arm) => arm.tag);
+  const twice = list.find((arm, index) => tags.indexOf(arm.tag) !== index);
+  if (twice !== undefined || list.length === 0) {
+    throw layoutError(
+      'LAYOUT_TAG',
+      list.length === 0 ? 'found no arm, expected one' : `found the tag ${String(twice?.tag ?? 'otherwise')} twice`,
+      `${name}.${twice?.name ?? ''}`,
+      0,
+    );
+  }
+  return { ...make<VariantValue<A>>({ form: 'variant', by: pathOf(by, name), arms: list }), name };
+}
+
+/** A value elsewhere: at the byte, counted from the start of what is decoded, that an earlier field holds. */
+export function pointedTo<T>(at: string, type: Type<T>): Variable<T> {
+  return make({ form: 'pointed', at: pathOf(at, 'pointedTo'), type });
+}
+
+/** A part of as many bytes as an earlier field says; what is inside cannot leave it, and `array(T)` ends with it. */
+export function sized<T>(length: string, type: Type<T>): Variable<T> {
+  return make({ form: 'sized', length: pathOf(length, 'sized'), type });
+}
+
+/** Zeros up to the next multiple of `to` bytes, counted from the start of what is decoded. It has no value. */
+export function alignedTo(to: number): Variable<never> & { readonly unnamed: true } {
+  if (!Number.isInteger(to) || to < 1) {
+    throw layoutError('LAYOUT_WIDTH', `found ${to}, expected a number of bytes`, 'alignedTo', 0, to);
+  }
+  return { ...make<never>({ form: 'align', to }), unnamed: true };
+}
+
+/** Bytes that must be these (a magic); encoding writes them. */
+export function magic(expected: Uint8Array): Variable<Uint8Array> {
+  return make({ form: 'magic', expected: Uint8Array.from(expected) });
+}
+
+/**
+ * A checksum over the fields from `first` to `last` of the same struct: worked out on encoding, checked on decoding.
+ * Where it lies in them itself, it counts as zero.
+ */
+export function checksum<T extends number | bigint>(
+  type: Integer<T>,
+  algorithm: ChecksumName | ((bytes: Uint8Array) => number | bigint),
+  first: string,
+  last = first,
+): Variable<T> {
+  return make({ form: 'checksum', type, algorithm, first, last });
+}
+
+/** Whether a type has no fixed size. */
+export function isVariable(type: Description): boolean {
+  return type.kind === 'variable' || (type.kind === 'struct' && type.variable === true);
+}

@@ -1,0 +1,275 @@
+import { bytesAsText } from '../codec/text.js';
+import { readValue } from '../codec/interpret.js';
+import { layoutError, type LayoutError } from '../layout/errors.js';
+import { resolve } from '../layout/resolve.js';
+import { byteSize } from '../layout/resolved.js';
+import type { Target } from '../layout/target.js';
+import type { StructDescription, Type, VariableDescription } from '../layout/types.js';
+import { CHECKSUMS, type ChecksumName } from './checksums.js';
+
+/** Structs inside structs, and pointers behind pointers; more is an attack on the stack. */
+const MOST_DEPTH = 200;
+/** Values of one decoding for each byte that is there, and a few: what has no bytes cannot be there without end. */
+const MOST_PER_BYTE = 8;
+const MOST_WITHOUT_BYTES = 65_536;
+
+/** Values of the structs around a part, the innermost last. */
+type Scopes = readonly Readonly<Record<string, unknown>>[];
+
+/** A value, and the byte behind it. */
+export interface Found {
+  readonly value: unknown;
+  readonly next: number;
+}
+
+/** What a path leads to from the innermost struct that has its first name. */
+export function lookUp(scopes: Scopes, path: string): unknown {
+  const [first = '', ...rest] = path.split('.');
+  const scope = [...scopes].reverse().find((item) => Object.hasOwn(item, first));
+  let found: unknown = scope?.[first];
+  for (const step of rest) {
+    found =
+      typeof found === 'object' && found !== null ? (found as Readonly<Record<string, unknown>>)[step] : undefined;
+  }
+  return found;
+}
+
+/** A value in a message. */
+export function shown(value: unknown): string {
+  return typeof value === 'object' ? 'an object' : String(value);
+}
+
+export function failure(
+  code: ConstructorParameters<typeof LayoutError>[0],
+  message: string,
+  path: string,
+  offset: number,
+  found?: unknown,
+): LayoutError {
+  return layoutError(code, message, path, offset, found);
+}
+
+/** The sum that a checksum should be. */
+export function sumOf(
+  algorithm: string | ((bytes: Uint8Array) => number | bigint),
+  bytes: Uint8Array,
+): number | bigint {
+  return typeof algorithm === 'string' ? CHECKSUMS[algorithm as ChecksumName](bytes) : algorithm(bytes);
+}
+
+/** Reads one value; it belongs to one decoding, whose steps it counts. */
+export class VariableReader {
+  readonly #view: DataView;
+  readonly #start: number;
+  readonly #target: Target;
+  readonly #open = new Set<string>();
+  #left: number;
+  #depth = 0;
+
+  constructor(view: DataView, start: number, target: Target) {
+    this.#view = view;
+    this.#start = start;
+    this.#target = target;
+    this.#left = (view.byteLength - start) * MOST_PER_BYTE + MOST_WITHOUT_BYTES;
+  }
+
+  read(type: Type, at: number, end: number, path: string, scopes: Scopes): Found {
+    this.#left -= 1;
+    if (this.#left < 0) throw failure('LAYOUT_UNSUPPORTED', 'found more values than its bytes can hold', path, at);
+    if (type.kind === 'struct' && type.variable === true)
+      return this.#deeper(path, at, () => this.#struct(type, at, end, path, scopes));
+    if (type.kind === 'variable') return this.#deeper(path, at, () => this.#part(type, at, end, path, scopes));
+    const layout = resolve(type, this.#target);
+    const next = at + byteSize(layout);
+    this.#room(at, next, end, path);
+    return { value: readValue(layout, this.#view, at * 8, path, scopes.at(-1)), next };
+  }
+
+  #deeper(path: string, at: number, read: () => Found): Found {
+    this.#depth += 1;
+    if (this.#depth > MOST_DEPTH)
+      throw failure('LAYOUT_CYCLE', `found more than ${MOST_DEPTH} values inside each other`, path, at);
+    const found = read();
+    this.#depth -= 1;
+    return found;
+  }
+
+  #room(at: number, next: number, end: number, path: string): void {
+    if (next <= end) return;
+    throw failure(
+      'LAYOUT_TRUNCATED',
+      `needs ${next - at} bytes, ${Math.max(0, end - at)} are there`,
+      path,
+      at,
+      end - at,
+    );
+  }
+
+  #struct(type: StructDescription, start: number, end: number, path: string, around: Scopes): Found {
+    const value: Record<string, unknown> = {};
+    const places = new Map<string, readonly [from: number, to: number]>();
+    const scopes = [...around, value];
+    let at = start;
+    for (const item of type.fields) {
+      const inner = `${path}.${item.name}`;
+      const { value: found, next } = this.read(item.type, at, end, inner, scopes);
+      if (item.value !== undefined && found !== item.value) {
+        throw failure('LAYOUT_VALUE', `found ${String(found)}, expected ${item.value}`, inner, at, found);
+      }
+      places.set(item.name, [at, next]);
+      if (item.type.kind !== 'variable' || item.type.part.form !== 'align') value[item.name] = found;
+      at = next;
+    }
+    for (const item of type.fields) {
+      if (item.type.kind === 'variable' && item.type.part.form === 'checksum') {
+        this.#verify(item.type.part, item.name, value[item.name], places, `${path}.${item.name}`);
+      }
+    }
+    return { value, next: at };
+  }
+
+  #verify(
+    part: Extract<VariableDescription['part'], { readonly form: 'checksum' }>,
+    name: string,
+    found: unknown,
+    places: ReadonlyMap<string, readonly [number, number]>,
+    path: string,
+  ): void {
+    const [own = 0, ownEnd = 0] = places.get(name) ?? [];
+    const range = rangeOf(part, places, path);
+    const bytes = this.#bytes(range[0], range[1]);
+    if (own >= range[0] && own < range[1]) bytes.fill(0, own - range[0], ownEnd - range[0]);
+    const expected = sumOf(part.algorithm, bytes);
+    if (BigInt(found as number | bigint) === BigInt(expected)) return;
+    throw failure('LAYOUT_VALUE', `found the checksum ${String(found)}, expected ${expected}`, path, own, found);
+  }
+
+  #bytes(from: number, to: number): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.#view.buffer, this.#view.byteOffset + from, to - from).slice();
+  }
+
+  #part({ part, name }: VariableDescription, at: number, end: number, path: string, scopes: Scopes): Found {
+    switch (part.form) {
+      case 'list':
+        return this.#list(part, at, end, path, scopes);
+      case 'run': {
+        const { terminator } = part;
+        let to = part.length === undefined ? end : at + this.#number(part.length, scopes, path, at);
+        this.#room(at, to, end, path);
+        if (terminator !== undefined) {
+          const found = this.#bytes(at, end).indexOf(terminator);
+          if (found < 0) throw failure('LAYOUT_TRUNCATED', `found no byte ${terminator} that ends it`, path, at);
+          to = at + found;
+        }
+        const bytes = this.#bytes(at, to);
+        const value = part.encoding === undefined ? bytes : bytesAsText(part.encoding, bytes, path, at);
+        return { value, next: to + (terminator === undefined ? 0 : 1) };
+      }
+      case 'optional':
+        return part.isThere(scopes.at(-1) ?? {})
+          ? this.read(part.type, at, end, path, scopes)
+          : { value: undefined, next: at };
+      case 'variant': {
+        const tag = lookUp(scopes, part.by);
+        const number = typeof tag === 'number' || typeof tag === 'bigint' ? BigInt(tag) : undefined;
+        const arm =
+          part.arms.find((item) => item.tag !== undefined && item.tag === number) ??
+          part.arms.find((item) => item.tag === undefined);
+        if (arm === undefined) {
+          const expected = part.arms.map((item) => `${item.tag} (${item.name})`).join(', ');
+          throw failure(
+            'LAYOUT_TAG',
+            `found the tag ${String(tag)} in ${part.by}, expected ${expected}`,
+            path,
+            at,
+            tag,
+          );
+        }
+        const found = this.read(arm.type, at, end, `${path}.${arm.name}`, scopes);
+        return { value: { arm: arm.name, value: found.value }, next: found.next };
+      }
+      case 'pointed': {
+        const place = this.#start + this.#number(part.at, scopes, path, at);
+        const key = `${place} ${path.split('.').at(-1) ?? ''} ${name}`;
+        if (this.#open.has(key))
+          throw failure('LAYOUT_CYCLE', `found a value at byte ${place} inside itself`, path, at);
+        this.#open.add(key);
+        const { value } = this.read(part.type, place, this.#view.byteLength, path, scopes);
+        this.#open.delete(key);
+        return { value, next: at };
+      }
+      case 'sized': {
+        const next = at + this.#number(part.length, scopes, path, at);
+        this.#room(at, next, end, path);
+        const found = this.read(part.type, at, next, path, scopes);
+        if (found.next !== next) {
+          throw failure('LAYOUT_SIZE', `found ${next - at} bytes, of which ${found.next - at} are used`, path, at);
+        }
+        return found;
+      }
+      case 'align': {
+        const next = this.#start + Math.ceil((at - this.#start) / part.to) * part.to;
+        this.#room(at, next, end, path);
+        return { value: undefined, next };
+      }
+      case 'magic': {
+        const next = at + part.expected.length;
+        this.#room(at, next, end, path);
+        const bytes = this.#bytes(at, next);
+        if (bytes.every((byte, index) => byte === part.expected[index])) return { value: bytes, next };
+        const hex = (list: Uint8Array): string =>
+          Array.from(list, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
+        throw failure('LAYOUT_VALUE', `found ${hex(bytes)}, expected ${hex(part.expected)}`, path, at, bytes);
+      }
+      case 'checksum':
+        return this.read(part.type, at, end, path, scopes);
+    }
+  }
+
+  #list(
+    part: Extract<VariableDescription['part'], { readonly form: 'list' }>,
+    start: number,
+    end: number,
+    path: string,
+    scopes: Scopes,
+  ): Found {
+    const { element, until } = part;
+    const count = typeof part.count === 'string' ? this.#number(part.count, scopes, path, start) : part.count;
+    const values: unknown[] = [];
+    let at = start;
+    while (count === undefined ? at < end || until !== undefined : values.length < count) {
+      const { value, next } = this.read(element, at, end, `${path}[${values.length}]`, scopes);
+      if (next === at && count === undefined && until === undefined) {
+        throw failure('LAYOUT_UNSUPPORTED', 'found an element without bytes in a list without a count', path, at);
+      }
+      values.push(value);
+      at = next;
+      if (until?.(value) === true) break;
+    }
+    return { value: values, next: at };
+  }
+
+  /** A count, a length or an offset. */
+  #number(path: string, scopes: Scopes, owner: string, at: number): number {
+    const found = lookUp(scopes, path);
+    const number = typeof found === 'bigint' ? Number(found) : found;
+    if (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0) return number;
+    throw failure('LAYOUT_RANGE', `found ${String(found)} in ${path}, expected a whole number`, owner, at, found);
+  }
+}
+
+/** The bytes that a checksum is over. */
+export function rangeOf(
+  part: { readonly first: string; readonly last: string },
+  places: ReadonlyMap<string, readonly [number, number]>,
+  path: string,
+): readonly [from: number, to: number] {
+  const [first, last] = [places.get(part.first), places.get(part.last)];
+  if (first !== undefined && last !== undefined && last[1] >= first[0]) return [first[0], last[1]];
+  throw failure(
+    'LAYOUT_NAME',
+    `found no fields from ${part.first} to ${part.last}, expected them in this struct`,
+    path,
+    0,
+  );
+}

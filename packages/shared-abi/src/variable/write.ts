@@ -1,0 +1,307 @@
+import { textAsBytes } from '../codec/text.js';
+import { checkKeys, checkObject } from '../codec/integers.js';
+import { writeValue } from '../codec/interpret.js';
+import { resolve } from '../layout/resolve.js';
+import { byteSize } from '../layout/resolved.js';
+import type { Target } from '../layout/target.js';
+import type { FieldDescription, StructDescription, Type, VariableDescription } from '../layout/types.js';
+import { failure, lookUp, rangeOf, shown, sumOf } from './read.js';
+
+/** A struct that is being written: what was given, what follows from it, and where each field lies. */
+interface Scope {
+  readonly type: StructDescription;
+  readonly path: string;
+  /** Given or worked out. */
+  readonly values: Record<string, unknown>;
+  readonly places: Map<string, readonly [from: number, to: number]>;
+}
+
+/** Writes one value; counts, lengths, tags, offsets and checksums that were left out are worked out. */
+export class VariableWriter {
+  readonly #target: Target;
+  #bytes = new Uint8Array(256);
+  #length = 0;
+  /** What is elsewhere, written behind the rest. */
+  readonly #elsewhere: (() => void)[] = [];
+  readonly #sums: (() => void)[] = [];
+
+  constructor(target: Target) {
+    this.#target = target;
+  }
+
+  /** The bytes of a whole value. */
+  whole(type: Type, value: unknown, path: string): Uint8Array<ArrayBuffer> {
+    this.#write(type, value, path, []);
+    for (let next = this.#elsewhere.shift(); next !== undefined; next = this.#elsewhere.shift()) next();
+    for (const sum of this.#sums) sum();
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  #grow(count: number): number {
+    const at = this.#length;
+    this.#length += count;
+    if (this.#length > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(this.#length, this.#bytes.length * 2));
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+    }
+    return at;
+  }
+
+  #put(bytes: Uint8Array): void {
+    const at = this.#grow(bytes.length);
+    this.#bytes.set(bytes, at);
+  }
+
+  #write(type: Type, value: unknown, path: string, scopes: readonly Scope[]): void {
+    if (type.kind === 'variable') {
+      this.#part(type, value, path, scopes);
+      return;
+    }
+    if (type.kind === 'struct' && type.variable === true) {
+      this.#struct(type, value, path, scopes);
+      return;
+    }
+    const layout = resolve(type, this.#target);
+    const at = this.#grow(byteSize(layout));
+    writeValue(layout, this.#view(), at * 8, value, path, scopes.at(-1)?.values);
+  }
+
+  #view(): DataView {
+    return new DataView(this.#bytes.buffer);
+  }
+
+  #struct(type: StructDescription, value: unknown, path: string, around: readonly Scope[]): void {
+    const given = checkObject(value ?? {}, path, this.#length);
+    checkKeys(type.fields.map(knownKey), given, path, this.#length);
+    const scope: Scope = { type, path, values: { ...given }, places: new Map() };
+    const scopes = [...around, scope];
+    for (const item of type.fields) {
+      const from = this.#length;
+      const chosen = scope.values[item.name] ?? item.value;
+      if (item.value !== undefined && chosen !== item.value) {
+        throw failure(
+          'LAYOUT_VALUE',
+          `found ${shown(chosen)}, expected ${item.value}`,
+          `${path}.${item.name}`,
+          from,
+          chosen,
+        );
+      }
+      this.#write(item.type, chosen, `${path}.${item.name}`, scopes);
+      scope.places.set(item.name, [from, this.#length]);
+    }
+    for (const item of type.fields) {
+      const { type: part } = item;
+      if (part.kind !== 'variable') continue;
+      if (part.part.form === 'checksum')
+        this.#sums.push(() => {
+          this.#sum(scope, item);
+        });
+      if (part.part.form === 'optional' && part.part.isThere(scope.values) !== (given[item.name] !== undefined)) {
+        const state = given[item.name] === undefined ? 'nothing' : 'a value';
+        throw failure(
+          'LAYOUT_VALUE',
+          `found ${state} where the fields before it say otherwise`,
+          `${path}.${item.name}`,
+          0,
+        );
+      }
+    }
+  }
+
+  #sum(scope: Scope, item: FieldDescription): void {
+    if (item.type.kind !== 'variable' || item.type.part.form !== 'checksum') return;
+    const { part } = item.type;
+    const path = `${scope.path}.${item.name}`;
+    const layout = resolve(part.type, this.#target);
+    const [own = 0] = scope.places.get(item.name) ?? [];
+    this.#bytes.fill(0, own, own + byteSize(layout));
+    const sum = sumOf(part.algorithm, this.#bytes.slice(...rangeOf(part, scope.places, path)));
+    const wanted = scope.values[item.name];
+    if (wanted !== undefined && BigInt(wanted as number | bigint) !== BigInt(sum)) {
+      throw failure('LAYOUT_VALUE', `found the checksum ${shown(wanted)}, expected ${sum}, or none`, path, own, wanted);
+    }
+    writeValue(layout, this.#view(), own * 8, part.type.bits > 32 ? BigInt(sum) : Number(sum), path);
+  }
+
+  /** Says what a field before must be: writes it where it was left out, and refuses another value. */
+  #claim(scopes: readonly Scope[], by: string, number: number | bigint, path: string): void {
+    const [first = '', ...rest] = by.split('.');
+    const scope = [...scopes].reverse().find((item) => item.type.fields.some((field) => field.name === first));
+    const field = scope?.type.fields.find((item) => item.name === first);
+    const place = scope?.places.get(first);
+    if (scope === undefined || field === undefined || place === undefined) {
+      throw failure('LAYOUT_NAME', `found no field ${by} before it, expected one`, path, this.#length, by);
+    }
+    const found = lookUp([scope.values], by);
+    if (found !== undefined) {
+      if ((typeof found === 'number' || typeof found === 'bigint') && BigInt(found) === BigInt(number)) return;
+      throw failure(
+        'LAYOUT_VALUE',
+        `found ${shown(found)} in ${by}, expected ${number}, or nothing`,
+        path,
+        place[0],
+        found,
+      );
+    }
+    scope.values[first] = put(scope.values[first], rest, number, field.type);
+    const layout = resolve(field.type, this.#target);
+    writeValue(layout, this.#view(), place[0] * 8, scope.values[first], `${scope.path}.${first}`, scope.values);
+  }
+
+  #part({ part }: VariableDescription, value: unknown, path: string, scopes: readonly Scope[]): void {
+    switch (part.form) {
+      case 'list': {
+        const values: unknown = value ?? [];
+        if (!Array.isArray(values))
+          throw failure('LAYOUT_VALUE', `found ${typeof values}, expected an array`, path, this.#length, values);
+        const { until, count } = part;
+        if (typeof count === 'number' && values.length !== count) {
+          throw failure(
+            'LAYOUT_RANGE',
+            `found ${values.length} elements, expected ${count}`,
+            path,
+            this.#length,
+            values.length,
+          );
+        }
+        values.forEach((item: unknown, index) => {
+          if (until !== undefined && until(item) !== (index === values.length - 1)) {
+            throw failure(
+              'LAYOUT_VALUE',
+              'found the last element elsewhere than at the end',
+              `${path}[${index}]`,
+              this.#length,
+            );
+          }
+          this.#write(part.element, item, `${path}[${index}]`, scopes);
+        });
+        if (until !== undefined && values.length === 0) {
+          throw failure('LAYOUT_VALUE', 'found no element, expected one that is the last', path, this.#length);
+        }
+        if (typeof count === 'string') this.#claim(scopes, count, values.length, path);
+        return;
+      }
+      case 'run': {
+        const bytes = this.#run(part.encoding, value, path);
+        if (part.terminator !== undefined && bytes.includes(part.terminator)) {
+          throw failure('LAYOUT_VALUE', `found the byte ${part.terminator}, which would end it`, path, this.#length);
+        }
+        this.#put(bytes);
+        if (part.terminator !== undefined) this.#put(Uint8Array.of(part.terminator));
+        if (part.length !== undefined) this.#claim(scopes, part.length, bytes.length, path);
+        return;
+      }
+      case 'optional':
+        if (value !== undefined) this.#write(part.type, value, path, scopes);
+        return;
+      case 'variant': {
+        const given = checkObject(value, path, this.#length);
+        const arm = part.arms.find((item) => item.name === given['arm']);
+        if (arm === undefined) {
+          const names = part.arms.map((item) => item.name).join(', ');
+          throw failure('LAYOUT_TAG', `found the arm ${String(given['arm'])}, expected ${names}`, path, this.#length);
+        }
+        if (arm.tag !== undefined) this.#claim(scopes, part.by, arm.tag, path);
+        else this.#checkOther(part, scopes, path);
+        this.#write(arm.type, given['value'], `${path}.${arm.name}`, scopes);
+        return;
+      }
+      case 'pointed':
+        this.#elsewhere.push(() => {
+          const wanted = lookUp(
+            scopes.map((item) => item.values),
+            part.at,
+          );
+          const at = wanted === undefined ? this.#length : Number(wanted);
+          if (!Number.isSafeInteger(at) || at < this.#length || at > this.#length + 2 ** 30) {
+            throw failure(
+              'LAYOUT_OFFSET',
+              `found ${shown(wanted)} in ${part.at}, expected ${this.#length} or more, or nothing`,
+              path,
+              this.#length,
+            );
+          }
+          this.#grow(at - this.#length);
+          this.#write(part.type, value, path, scopes);
+          this.#claim(scopes, part.at, at, path);
+        });
+        return;
+      case 'sized': {
+        const from = this.#length;
+        this.#write(part.type, value, path, scopes);
+        this.#claim(scopes, part.length, this.#length - from, path);
+        return;
+      }
+      case 'align':
+        this.#grow((part.to - (this.#length % part.to)) % part.to);
+        return;
+      case 'magic':
+        if (value !== undefined && !(value instanceof Uint8Array && String(value) === String(part.expected))) {
+          throw failure(
+            'LAYOUT_VALUE',
+            'found other bytes than the constant ones, expected those, or nothing',
+            path,
+            this.#length,
+          );
+        }
+        this.#put(part.expected);
+        return;
+      case 'checksum':
+        this.#grow(byteSize(resolve(part.type, this.#target)));
+    }
+  }
+
+  #checkOther(
+    part: Extract<VariableDescription['part'], { readonly form: 'variant' }>,
+    scopes: readonly Scope[],
+    path: string,
+  ): void {
+    const tag = lookUp(
+      scopes.map((item) => item.values),
+      part.by,
+    );
+    const isOther =
+      (typeof tag === 'number' || typeof tag === 'bigint') && !part.arms.some((item) => item.tag === BigInt(tag));
+    if (isOther) return;
+    throw failure(
+      'LAYOUT_TAG',
+      `found the tag ${String(tag)} in ${part.by}, expected one that no arm has`,
+      path,
+      this.#length,
+      tag,
+    );
+  }
+
+  #run(
+    encoding: Extract<VariableDescription['part'], { readonly form: 'run' }>['encoding'],
+    value: unknown,
+    path: string,
+  ): Uint8Array {
+    if (encoding !== undefined) return textAsBytes(encoding, value ?? '', path, this.#length);
+    const bytes = value ?? new Uint8Array(0);
+    if (bytes instanceof Uint8Array) return bytes;
+    throw failure('LAYOUT_VALUE', `found ${typeof bytes}, expected Uint8Array`, path, this.#length, bytes);
+  }
+}
+
+/** A field as the check for misspelt keys sees it: what is worked out may be left out. */
+function knownKey(item: FieldDescription): { readonly name: string; readonly unnamed?: boolean } {
+  return item.type.kind === 'variable' && item.type.part.form === 'align'
+    ? { name: item.name, unnamed: true }
+    : { name: item.name };
+}
+
+/** A value with the number that a path leads to, in the type that the field has there. */
+function put(value: unknown, path: readonly string[], number: number | bigint, type: Type): unknown {
+  const [first, ...rest] = path;
+  if (first === undefined) {
+    const isWide = type.kind === 'word' || (type.kind === 'integer' && type.bits > 32);
+    return isWide ? BigInt(number) : Number(number);
+  }
+  const fields = type.kind === 'struct' || type.kind === 'integral' ? type.fields : [];
+  const inner = fields.find((item) => item.name === first)?.type;
+  const object = (value ?? {}) as Readonly<Record<string, unknown>>;
+  return inner === undefined ? value : { ...object, [first]: put(object[first], rest, number, inner) };
+}
