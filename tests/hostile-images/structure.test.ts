@@ -312,7 +312,7 @@ describe('files of two faces', () => {
   it('a backing format that is not read is refused by name', () => {
     const directory = image((builder) => builder.backing('disk.luks', 'luks')).write('disk.luks', 'LUKS');
     expect(expectRefusedByDd(directory, 'image.qcow2')).toBe(
-      'instar: dd: image.qcow2: declares the backing format "luks"; raw, qcow2, vmdk, vdi, vpc, vhdx, qcow, qed, parallels, bochs and cloop are read\n',
+      'instar: dd: image.qcow2: declares the backing format "luks"; raw, qcow2, vmdk, vdi, vpc, vhdx, qcow, qed, parallels, bochs, cloop and dmg are read\n',
     );
   });
 

@@ -18,6 +18,7 @@ export const READABLE_FORMATS = [
   'parallels',
   'bochs',
   'cloop',
+  'dmg',
 ] as const;
 /** Formats that can be written. */
 export const WRITABLE_FORMATS = ['raw', 'qcow2'] as const;

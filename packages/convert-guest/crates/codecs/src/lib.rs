@@ -11,6 +11,9 @@
 
 extern crate alloc;
 
+mod adc;
+#[allow(unsafe_code)]
+mod bzip2;
 mod deflate;
 #[allow(unsafe_code)]
 mod libdeflate;
@@ -73,6 +76,8 @@ impl Decoder {
         match codec {
             Codec::Deflate => self.inflater()?.inflate(input, output),
             Codec::Zlib => self.inflater()?.inflate_zlib(input, output),
+            Codec::Bzip2 => bzip2::decode(input, output),
+            Codec::Adc => adc::decode(input, output),
             Codec::Zstd => match &mut self.zstd {
                 Some(decompressor) => decompressor.decompress(input, output),
                 none => none

@@ -145,6 +145,45 @@ fn a_zlib_wrapper_must_be_one_and_its_checksum_must_match() {
     );
 }
 
+/// What bzip2 1.0.8 makes of the 600 bytes of `squares`.
+#[rustfmt::skip]
+const BZIP2: &[u8] = &[
+    0x42, 0x5a, 0x68, 0x39, 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, 0x8b, 0xb1, 0x99, 0x84, 0x00, 0x00,
+    0x15, 0xc1, 0x00, 0x60, 0x00, 0x3d, 0xf8, 0x30, 0x00, 0xd8, 0x22, 0x06, 0x81, 0xa0, 0x40, 0xd0,
+    0x34, 0x02, 0x95, 0x44, 0xf4, 0x7a, 0x2a, 0x7a, 0x9c, 0x1f, 0x8a, 0xd5, 0x77, 0xdb, 0xe1, 0xf0,
+    0xdd, 0x78, 0x37, 0x5d, 0x8d, 0xd7, 0xb1, 0x83, 0x83, 0x55, 0xe8, 0xd8, 0xd8, 0xf0, 0x3e, 0x0f,
+    0xab, 0x07, 0x55, 0xd5, 0x5f, 0xc3, 0x07, 0x06, 0x6c, 0x75, 0x5b, 0xab, 0xa1, 0xd0, 0xdd, 0x5c,
+    0x0c, 0x18, 0x3d, 0xaf, 0x6b, 0x43, 0x42, 0xfc, 0x3f, 0x56, 0xc3, 0x06, 0xbb, 0x1e, 0x07, 0x75,
+    0x7a, 0x34, 0x1e, 0x0c, 0x1c, 0x18, 0x30, 0x65, 0x72, 0xb8, 0x3e, 0x1b, 0x1b, 0x1b, 0x19, 0x58,
+    0x30, 0x4f, 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, 0x8b, 0xb1, 0x99, 0x84,
+];
+
+fn squares() -> Vec<u8> {
+    (0..600_u32)
+        .map(|index| (index * index / 7 % 11) as u8 + b'a')
+        .collect()
+}
+
+#[test]
+fn a_bzip2_stream_is_decoded_and_a_damaged_one_is_not() {
+    let mut input = BZIP2.to_vec();
+    assert!(decode(Codec::Bzip2, &input, 600).unwrap() == squares());
+    input.extend([0xff; 50]);
+    assert!(decode(Codec::Bzip2, &input, 600).unwrap() == squares());
+    assert_eq!(
+        decode(Codec::Bzip2, &input, 601),
+        Err(CodecError::ShortOutput)
+    );
+    assert!(decode(Codec::Bzip2, &input, 599).is_err());
+    for at in 0..BZIP2.len() {
+        let mut damaged = BZIP2.to_vec();
+        damaged[at] ^= 0x10;
+        let decoded = decode(Codec::Bzip2, &damaged, 600);
+        assert!(decoded.is_err() || decoded == Ok(squares()), "byte {at}");
+    }
+    assert!(decode(Codec::Bzip2, &BZIP2[..BZIP2.len() / 2], 600).is_err());
+}
+
 #[test]
 fn zstd_frames_are_joined_and_skippable_ones_skipped() {
     let bytes = content(4);
@@ -207,13 +246,12 @@ fn damaged_streams_never_do_more_than_fail() {
 
 #[test]
 fn an_empty_output_is_full_at_once() {
-    for codec in [Codec::Deflate, Codec::Zlib, Codec::Zstd] {
-        let mut decoder = Decoder::new();
-        let input = match codec {
-            Codec::Deflate => deflated(&[]),
-            Codec::Zlib => zlib(&[]),
-            Codec::Zstd => zstd_frame(&[]),
-        };
-        assert_eq!(decoder.decode_cluster(codec, &input, &mut []), Ok(()));
+    for (codec, input) in [
+        (Codec::Deflate, deflated(&[])),
+        (Codec::Zlib, zlib(&[])),
+        (Codec::Zstd, zstd_frame(&[])),
+        (Codec::Adc, Vec::new()),
+    ] {
+        assert_eq!(decode(codec, &input, 0), Ok(Vec::new()));
     }
 }

@@ -111,6 +111,7 @@ drivers! {
     Parallels => crate::parallels;
     Bochs => crate::bochs;
     Cloop => crate::cloop;
+    Dmg => crate::dmg;
 }
 
 fn unsupported(format: Format, device: DeviceIndex) -> FormatError {

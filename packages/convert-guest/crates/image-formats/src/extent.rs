@@ -12,6 +12,10 @@ pub enum Codec {
     Zlib,
     /// Zstandard frames (RFC 8878).
     Zstd,
+    /// bzip2.
+    Bzip2,
+    /// Apple Data Compression.
+    Adc,
 }
 
 /// What a virtual range holds.

@@ -29,6 +29,7 @@ mod cloop;
 pub mod content;
 pub mod cursor;
 pub mod disk_image;
+mod dmg;
 pub mod driver;
 pub mod error;
 pub mod extent;

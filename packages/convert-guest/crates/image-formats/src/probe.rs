@@ -166,12 +166,11 @@ fn claimants<'a>(ends: Ends<'a>) -> impl Iterator<Item = Format> + use<'a> {
 
 /// Formats that are recognised, so that they are not taken for raw disks, and not read.
 fn is_known(format: Format, ends: &Ends<'_>) -> bool {
-    let Ends { head, trailer } = *ends;
+    let head = ends.head;
     match format {
         Format::Luks => {
             head.starts_with(b"LUKS\xba\xbe") && (has(head, 6, &[0, 1]) || has(head, 6, &[0, 2]))
         }
-        Format::Dmg => trailer.starts_with(b"koly"),
         _ => false,
     }
 }

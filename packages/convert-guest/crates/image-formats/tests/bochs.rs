@@ -5,6 +5,7 @@
 mod support;
 
 use instar_image_formats::{ErrorKind, Format, FormatImage, Within};
+use support::promises::survives_changes;
 use support::{Random, Workdir, assert_same_disk_as, judge, open_chain};
 
 const EXTENT: usize = 64 << 10;
@@ -138,4 +139,15 @@ fn impossible_headers_are_refused_by_the_field() {
         .map(|_| ())
         .unwrap_err();
     assert_eq!((error.kind, error.field), (ErrorKind::BadTable, "bitmap"));
+}
+
+#[test]
+fn no_change_of_a_number_breaks_a_promise() {
+    // Bitmaps and sectors as they come; the header and the catalog are what changes.
+    let mut bytes = header(0x2_0000);
+    for number in 0..3 {
+        put(&mut bytes, HEADER + 4 * number * 2, number as u32);
+        bytes.extend([0x5a; STRIDE]);
+    }
+    survives_changes(&bytes, Format::Bochs, &[0x5a], 1);
 }

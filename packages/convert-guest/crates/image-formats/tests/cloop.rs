@@ -6,6 +6,7 @@ mod support;
 
 use instar_image_formats::{ErrorKind, Format, FormatImage, Within};
 use miniz_oxide::deflate::compress_to_vec_zlib;
+use support::promises::survives_changes;
 use support::{Random, Workdir, assert_same_disk_as, judge, open_chain};
 
 const TABLE: usize = 136;
@@ -117,4 +118,10 @@ fn impossible_tables_are_refused_by_the_field() {
             assert!(judge.try_disk("image", "-f cloop").is_err(), "{error}");
         }
     }
+}
+
+#[test]
+fn no_change_of_a_number_breaks_a_promise() {
+    let bytes = cloop(65536, &[0x5a; 65536 * 6]);
+    survives_changes(&bytes, Format::Cloop, &[], 1);
 }

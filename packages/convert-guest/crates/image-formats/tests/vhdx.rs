@@ -5,7 +5,8 @@
 mod support;
 
 use instar_image_formats::{DeviceIndex, ErrorKind, ExtentKind, Format, FormatError, Image};
-use support::{Judge, Workdir, judge, open_chain};
+use support::promises::open_and_walk;
+use support::{Judge, Random, Workdir, judge, open_chain};
 
 const MIB: usize = 1 << 20;
 const SECTOR: usize = 4096;
@@ -407,5 +408,30 @@ fn chunks_are_counted_in_logical_sectors() {
     let mut chain = open_chain(&path, None).unwrap();
     for (place, fill) in places.iter().zip(1..) {
         assert_eq!(byte_at(&mut chain.chain, &file, *place), fill, "{place}");
+    }
+}
+
+#[test]
+fn no_change_of_a_number_in_a_log_breaks_a_promise() {
+    let workdir = Workdir::new();
+    let Some(judge) = judge(&workdir, "no_change_of_a_number_in_a_log") else {
+        return;
+    };
+    let interrupted = Interrupted::new(&judge);
+    let size = interrupted.after.len();
+    let whole = entry(5, 0, size, &interrupted.changes());
+    let mut random = Random(1);
+    for _ in 0..60 {
+        let mut entry = whole.clone();
+        for _ in 0..1 + random.below(3) {
+            let anywhere = random.below(4) == 0;
+            let end = if anywhere { entry.len() as u64 } else { 200 };
+            let at = random.below(end) as usize;
+            entry[at] = random.next() as u8;
+        }
+        seal(&mut entry);
+        let mut image = interrupted.image();
+        write_log(&mut image, 0, &[entry]);
+        open_and_walk(&image, Some(Format::Vhdx));
     }
 }

@@ -7,6 +7,7 @@ mod support;
 
 use instar_image_formats::{ErrorKind, Format, FormatImage, Within};
 use miniz_oxide::deflate::compress_to_vec_zlib;
+use support::promises::survives_changes;
 use support::{Random, Workdir, assert_same_disk_as, judge, open_chain};
 
 const GRAIN: usize = 64 << 10;
@@ -381,5 +382,18 @@ fn impossible_headers_are_refused_by_the_field() {
         if let Some(judge) = &judge {
             assert!(judge.try_disk("image.vmdk", "-f vmdk").is_err(), "{error}");
         }
+    }
+}
+
+#[test]
+fn no_change_of_a_number_breaks_a_promise() {
+    let images = [
+        stream(&content(4, 3 * SECTOR)),
+        cowd(9000, &[(0, 9), (4096, 9)]),
+        se_sparse(8 * 5000, &[(0, 3, 9), (2, 1, 0), (4097, 3, 9)]),
+        descriptor("custom", "RW 8 ZERO\nRW 5 FLAT \"flat\" 3").into_bytes(),
+    ];
+    for (image, seed) in images.iter().zip(0..) {
+        survives_changes(image, Format::Vmdk, &[9], seed);
     }
 }

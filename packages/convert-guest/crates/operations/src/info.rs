@@ -166,7 +166,7 @@ fn put_facts(facts: &Facts, device: u32, result: &mut InfoResult) -> Result<(), 
     result.refcount_bits = facts.refcount_bits;
     result.compression_type = match facts.compression {
         Some(Codec::Zstd) => 1,
-        Some(Codec::Deflate | Codec::Zlib) | None => 0,
+        _ => 0,
     };
     result.crypt_method = match facts.encryption {
         Encryption::None => 0,

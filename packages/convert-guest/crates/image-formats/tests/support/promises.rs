@@ -6,6 +6,8 @@ use instar_image_formats::{
     OpenOptions,
 };
 
+use super::Random;
+
 /// A few extents from a few places on, each checked against what [`Image::map`] promises.
 fn walk(image: &mut impl Image, file_sizes: &[u64], falls_through: bool) {
     let size = image.virtual_size();
@@ -105,4 +107,58 @@ pub fn open_and_walk(bytes: &[u8], format: Option<Format>) {
     let base = DiskImage::open(bytes, DeviceIndex(0), Some(Format::Raw), options).unwrap();
     chain.push(base, DeviceIndex(0)).unwrap();
     walk(&mut chain, &sizes, false);
+}
+
+/// `INSTAR_CASES`, or a number that tests can afford.
+fn cases() -> u64 {
+    let text = std::env::var("INSTAR_CASES").unwrap_or_default();
+    text.parse().unwrap_or(150)
+}
+
+/// A number that arithmetic may stumble over, or that leads somewhere inside the file.
+fn number(random: &mut Random, length: u64) -> u64 {
+    match random.below(8) {
+        0 => 0,
+        1 => 1,
+        2 => u64::MAX,
+        3 => u64::MAX >> random.below(64),
+        4 => 1 << random.below(64),
+        5 => random.below(length),
+        6 => random.below(length) & !0x1ff,
+        _ => random.next(),
+    }
+}
+
+/// Changes numbers, most of them where something other than zero stands in the first pages or at the end.
+fn change(bytes: &mut [u8], places: &[usize], random: &mut Random) {
+    for _ in 0..1 + random.below(4) {
+        let place = places[random.below(places.len() as u64) as usize] & !3;
+        let value = number(random, bytes.len() as u64);
+        let width = [1, 2, 4, 8][random.below(4) as usize];
+        let number = if random.below(2) == 0 {
+            value.to_le_bytes()[..width].to_vec()
+        } else {
+            value.to_be_bytes()[8 - width..].to_vec()
+        };
+        let end = (place + width).min(bytes.len());
+        bytes[place..end].copy_from_slice(&number[..end - place]);
+    }
+}
+
+/// Changes numbers of a good image, and cuts it, at random: no reader breaks its promises. Bytes of `data`, and zeros, say
+/// nothing and are changed only in the first 128 bytes.
+pub fn survives_changes(good: &[u8], format: Format, data: &[u8], seed: u64) {
+    let places: Vec<usize> = (0..good.len())
+        .filter(|at| *at < 128 || (good[*at] != 0 && !data.contains(&good[*at])))
+        .collect();
+    let mut random = Random(seed);
+    let mut bytes = good.to_vec();
+    for _ in 0..cases() {
+        bytes.copy_from_slice(good);
+        change(&mut bytes, &places, &mut random);
+        open_and_walk(&bytes, Some(format));
+    }
+    for cut in 0..40 {
+        open_and_walk(&good[..good.len() * cut / 40], Some(format));
+    }
 }

@@ -171,8 +171,8 @@ impl NewHeader {
 
 fn compression_type(codec: Codec) -> u8 {
     match codec {
-        Codec::Deflate | Codec::Zlib => 0,
         Codec::Zstd => 1,
+        _ => 0,
     }
 }
 

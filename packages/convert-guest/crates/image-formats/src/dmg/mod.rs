@@ -1,0 +1,192 @@
+//! Apple disk images (UDIF): a trailer names a property list, whose data says where each run of sectors lies and how it is
+//! compressed. Nothing of the format is documented by Apple; the structures are those that QEMU, libyal's `libmodi` and
+//! `dmg2img` agree on.
+
+mod plist;
+mod runs;
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::arith::SECTOR;
+use crate::blocks::{self, BlockDisk, Piece, Run, Stream, read_header};
+use crate::cursor::Cursor;
+use crate::disk_image::OpenOptions;
+use crate::driver::FormatImage;
+use crate::error::{ErrorKind, Expected, FormatError};
+use crate::extent::{Codec, Extent, Image};
+use crate::facts::{Facts, ListLimits};
+use crate::metadata_cache::MetadataCache;
+use crate::probe::Ends;
+use crate::source::{ByteSource, DeviceIndex};
+use crate::within::{Beyond, Within};
+
+use runs::{Kind, Sectors};
+
+const MAGIC: &[u8; 4] = b"koly";
+const TRAILER: usize = 512;
+/// Most bytes of a property list that are looked at.
+const MOST_PLIST: u64 = 64 << 20;
+const MOST_SECTORS: u64 = i64::MAX.unsigned_abs() >> 9;
+
+/// Whether a file has the trailer.
+pub fn probe(ends: &Ends<'_>) -> bool {
+    ends.trailer.starts_with(MAGIC)
+}
+
+/// Opens an image.
+///
+/// # Errors
+/// `NotThisFormat`, `UnsupportedVariant`, `BadTable`, `ImageTooBig`.
+pub fn open<'a, S: ByteSource + 'a>(
+    source: S,
+    device: DeviceIndex,
+    options: OpenOptions,
+) -> Result<Box<dyn FormatImage + 'a>, FormatError> {
+    let mut cache = MetadataCache::new(source, device, options.cache_blocks);
+    let at = cache.file_size().saturating_sub(SECTOR.size());
+    let bytes = read_header(&mut cache, at, TRAILER)?;
+    let mut cursor = Cursor::new(&bytes, at, device, ErrorKind::BadHeader);
+    if cursor.bytes("magic", 4)? != MAGIC {
+        let expected = Expected::Sentence("\"koly\"");
+        let kind = ErrorKind::NotThisFormat;
+        return Err(FormatError::new(kind, device, "magic", at, 0, expected));
+    }
+    cursor.bytes("version to running data fork", 4 + 4 + 4 + 8)?;
+    let data_fork = cursor.be64("data fork offset")?;
+    cursor.bytes("data fork length, resource fork, segments", 168)?;
+    cursor.bytes("segment identifier to data checksum", 16)?;
+    let plist = cursor.be64("property list offset")?;
+    let length = cursor.be64("property list length")?;
+    cursor.bytes("reserved", 260)?;
+    let count = cursor.be64("sector count")?;
+    if length.value == 0 || length.value > MOST_PLIST {
+        let expected = Expected::Sentence("a property list of at most 64 MiB");
+        return Err(length.refuse(ErrorKind::UnsupportedVariant, expected));
+    }
+    let end = plist.value.saturating_add(length.value);
+    if end > cache.file_size() {
+        let expected = Expected::Sentence("a property list inside the file");
+        return Err(plist.refuse(ErrorKind::BadTable, expected));
+    }
+    if count.value > MOST_SECTORS {
+        return Err(count.refuse(ErrorKind::ImageTooBig, Expected::AtMost(MOST_SECTORS)));
+    }
+    let runs = runs::read(&mut cache, plist, length.value, data_fork.value)?;
+    Ok(Box::new(DmgDisk {
+        cache,
+        runs,
+        plist: plist.offset,
+        plist_end: end,
+        size: SECTOR.times(count.value).unwrap_or(0),
+    }))
+}
+
+struct DmgDisk<S> {
+    cache: MetadataCache<S>,
+    /// In the order of the disk, without overlaps.
+    runs: Vec<Sectors>,
+    /// Where the offset of the property list stands, and where the list ends (byte offsets in the file).
+    plist: u64,
+    plist_end: u64,
+    size: u64,
+}
+
+impl<S: ByteSource> DmgDisk<S> {
+    /// The run around `position`.
+    fn run_at(&self, position: u64) -> Result<Sectors, FormatError> {
+        let behind = self.runs.partition_point(|run| run.start <= position);
+        let run = behind.checked_sub(1).and_then(|index| self.runs.get(index));
+        let run = run.filter(|run| position < run.end());
+        run.copied().ok_or_else(|| {
+            let expected = Expected::Sentence("a run for every sector of the disk");
+            let kind = ErrorKind::BadTableEntry;
+            let device = self.cache.device();
+            FormatError::new(kind, device, "runs", self.plist, position, expected)
+        })
+    }
+}
+
+impl<S: ByteSource> BlockDisk for DmgDisk<S> {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn file(&self) -> (DeviceIndex, u64) {
+        (self.cache.device(), self.cache.file_size())
+    }
+
+    fn look(&mut self, position: u64, limit: u64) -> Result<Run, FormatError> {
+        let run = self.run_at(position)?;
+        let within = position.saturating_sub(run.start);
+        let packed = |codec| {
+            Piece::Compressed(Stream {
+                codec,
+                offset: run.offset,
+                max_length: run.stored,
+                start: run.start,
+                size: run.length,
+            })
+        };
+        let piece = match run.kind {
+            Kind::Zero => Piece::Zero,
+            Kind::Raw => Piece::Data(run.offset.saturating_add(within)),
+            Kind::Adc => packed(Codec::Adc),
+            Kind::Zlib => packed(Codec::Zlib),
+            Kind::Bzip2 => packed(Codec::Bzip2),
+            Kind::Other(code) => {
+                let expected = Expected::Sentence("raw, zeros, ADC, zlib or bzip2");
+                let device = self.cache.device();
+                let kind = ErrorKind::UnsupportedVariant;
+                let field = "compression of a run";
+                let code = u64::from(code);
+                return Err(
+                    FormatError::new(kind, device, field, self.plist, code, expected)
+                        .with_text(runs::name_of(run.kind)),
+                );
+            }
+        };
+        Ok(Run {
+            piece,
+            length: run.end().min(limit).saturating_sub(position),
+            cost: 40,
+        })
+    }
+
+    fn entry(&mut self, _: u64) -> Result<(&'static str, u64), FormatError> {
+        Ok(("run", self.plist))
+    }
+
+    fn tables(&self) -> Vec<Beyond> {
+        vec![Beyond {
+            field: "property list",
+            at: self.plist,
+            end: self.plist_end,
+        }]
+    }
+
+    fn refuses_beyond(&self) -> bool {
+        true
+    }
+}
+
+impl<S: ByteSource> Image for DmgDisk<S> {
+    fn virtual_size(&self) -> u64 {
+        self.size
+    }
+
+    fn map(&mut self, offset: u64, max_length: u64) -> Result<Extent, FormatError> {
+        blocks::map(self, offset, max_length)
+    }
+}
+
+impl<S: ByteSource> FormatImage for DmgDisk<S> {
+    fn facts(&mut self, _: ListLimits) -> Result<Facts, FormatError> {
+        Ok(Facts::default())
+    }
+
+    fn within_file(&mut self, budget: u64) -> Result<Within, FormatError> {
+        blocks::within_file(self, budget)
+    }
+}
