@@ -145,7 +145,9 @@ export async function measure(
     const disk = await mapChain(chain, context, { start: 0n, end: MAX_SIZE });
     try {
       const data = target.allocated === true ? 0n : await clustersWithData(disk.extents, shape.clusterSize);
-      const hasBitmaps = info.format === IMAGE_FORMAT.values.QCOW2 && info.version >= 3;
+      const { QCOW2, PARALLELS } = IMAGE_FORMAT.values;
+      // Of the bitmaps of parallels nothing is read, and qemu-img counts none either.
+      const hasBitmaps = (info.format === QCOW2 && info.version >= 3) || info.format === PARALLELS;
       const bitmaps = info.bitmaps.slice(0, info.bitmap_count).map((bitmap) => ({
         name: bitmap.name.subarray(0, bitmap.name_len),
         granularity: 1n << BigInt(bitmap.granularity_bits),

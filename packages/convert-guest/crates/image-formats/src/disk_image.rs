@@ -117,6 +117,10 @@ impl FormatImage for DiskImage<'_> {
         self.opened.within_file(budget)
     }
 
+    fn keeps_holes(&self) -> bool {
+        self.opened.keeps_holes()
+    }
+
     fn backing_name(&self) -> Option<&[u8]> {
         self.opened.backing_name()
     }

@@ -27,6 +27,12 @@ pub trait FormatImage: Image {
     /// `SourceFailed` and `OutOfMemory` only: what the image is to blame for is a finding.
     fn within_file(&mut self, budget: u64) -> Result<Within, FormatError>;
 
+    /// Whether bytes of the disk lie in the file whether they were written or not, so that holes of the file are zeros of
+    /// the disk that have a place.
+    fn keeps_holes(&self) -> bool {
+        false
+    }
+
     /// The backing file's name as written, never empty; `None` for an image without one.
     fn backing_name(&self) -> Option<&[u8]> {
         None

@@ -5,7 +5,7 @@ use instar_abi::{
     map_flag, opcode,
 };
 use instar_guest_runtime::{Window, WindowPool, put_result};
-use instar_image_formats::{DeviceIndex, ExtentKind, Format, Image, Located};
+use instar_image_formats::{DeviceIndex, ExtentKind, Format, FormatImage, Image, Located};
 
 use crate::commands::{SharedCommands, descriptor};
 use crate::error::{OperationError, ending};
@@ -67,9 +67,15 @@ fn map(
             .get(located.depth)
             .filter(|layer| located.present && layer.format() == Format::Raw)
             .map(|layer| layer.device());
-        let seen = match raw {
-            Some(_) => setup.holes.see(located.extent)?,
-            None => located.extent,
+        let holes = raw.is_some()
+            || chain
+                .layers()
+                .get(located.depth)
+                .is_some_and(FormatImage::keeps_holes);
+        let seen = if holes {
+            setup.holes.see(located.extent)?
+        } else {
+            located.extent
         };
         let record = record_of(located, raw, seen.kind, seen.length);
         records.push(record)?;
@@ -102,7 +108,11 @@ fn record_of(
         ExtentKind::Data { .. } => map_flag::DATA,
         ExtentKind::Compressed { .. } => map_flag::DATA | map_flag::COMPRESSED,
     };
-    let place = match (raw, seen) {
+    // Zeros that have a place, in a format that has places for all of its disk.
+    if raw.is_none() && seen != located.extent.kind {
+        record.flags |= map_flag::DATA;
+    }
+    let place = match (raw, located.extent.kind) {
         (Some(device), _) => Some((device, located.extent.start)),
         (None, ExtentKind::Data { device, offset }) => Some((device, offset)),
         (None, _) => None,

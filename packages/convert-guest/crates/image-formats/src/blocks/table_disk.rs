@@ -50,6 +50,11 @@ pub(crate) trait Layout {
         None
     }
 
+    /// As [`FormatImage::keeps_holes`].
+    fn keeps_holes(&self) -> bool {
+        false
+    }
+
     /// As [`BlockDisk::refuses_beyond`].
     fn refuses_beyond(&self) -> bool {
         false
@@ -153,6 +158,10 @@ impl<S: ByteSource, L: Layout> FormatImage for TableDisk<S, L> {
 
     fn within_file(&mut self, budget: u64) -> Result<Within, FormatError> {
         blocks::within_file(self, budget)
+    }
+
+    fn keeps_holes(&self) -> bool {
+        self.layout.keeps_holes()
     }
 
     fn backing_name(&self) -> Option<&[u8]> {

@@ -15,6 +15,8 @@ pub(super) const SIGNATURE: [u8; 4] = [0x7f, 0x10, 0xda, 0xbe];
 pub(super) const BLOCK_MAP_FIELD: u64 = 340;
 
 const HEADER_BYTES: usize = 512;
+/// `image_type` of an image whose blocks were all allocated when it was created.
+const TYPE_FIXED: u32 = 2;
 const VERSION_1_1: u32 = 0x0001_0001;
 /// The one size of blocks that VirtualBox writes and QEMU reads.
 const BLOCK_BYTES: u64 = 1 << 20;
@@ -31,6 +33,8 @@ pub(super) struct Header {
     pub block: BlockSize,
     /// Entries of the block map.
     pub blocks: u64,
+    /// All blocks were allocated when the image was created.
+    pub fixed: bool,
 }
 
 fn aligned(field: Field<u32>) -> Result<u64, FormatError> {
@@ -69,8 +73,10 @@ impl Header {
             let expected = Expected::Value(VERSION_1_1.into());
             return Err(version.refuse(ErrorKind::UnsupportedVersion, expected));
         }
-        // Sizes of the header, type (dynamic and fixed images are read alike), flags, description.
-        cursor.bytes("header", 4 + 4 + 4 + 256)?;
+        cursor.le32("header_size")?;
+        // Dynamic and fixed images are read alike.
+        let fixed = cursor.le32("image_type")?.value == TYPE_FIXED;
+        cursor.bytes("flags and description", 4 + 256)?;
         let block_map_offset = aligned(cursor.le32("offset_bmap")?)?;
         let data_offset = aligned(cursor.le32("offset_data")?)?;
         cursor.bytes("geometry", 12)?;
@@ -117,6 +123,7 @@ impl Header {
             size,
             block,
             blocks: blocks.value.into(),
+            fixed,
         })
     }
 }

@@ -76,6 +76,10 @@ impl Layout for Header {
         Ok(Piece::Data(self.data_offset.saturating_add(offset)))
     }
 
+    fn keeps_holes(&self) -> bool {
+        self.fixed
+    }
+
     fn names(&self) -> [&'static str; 3] {
         ["", "", "block map entry"]
     }

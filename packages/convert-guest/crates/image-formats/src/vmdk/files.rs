@@ -205,6 +205,11 @@ impl FormatImage for FilesDisk {
         Ok(Within::Whole(Vec::new()))
     }
 
+    fn keeps_holes(&self) -> bool {
+        let flat = |opened: &Option<Opened>| matches!(opened, Some(Opened::Flat { .. }));
+        self.opened.iter().all(flat)
+    }
+
     fn backing_name(&self) -> Option<&[u8]> {
         self.facts.backing_file.as_deref()
     }

@@ -47,6 +47,10 @@ impl FormatImage for FixedDisk {
         Ok(Facts::default())
     }
 
+    fn keeps_holes(&self) -> bool {
+        true
+    }
+
     fn within_file(&mut self, _: u64) -> Result<Within, FormatError> {
         let end = self.size.saturating_add(to_u64(footer::BYTES));
         Ok(if end > self.file_size {
