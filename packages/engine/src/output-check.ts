@@ -1,5 +1,6 @@
 import { DEVICE_ROLE, IMAGE_FORMAT, INFO_FLAG, NO_PARENT } from '@instar/shared-abi';
 import { EngineError, systemErrorName } from './errors.js';
+import { extentsInFiles } from './extent-files.js';
 import { guestInfo, type GuestContext, type GuestDevice } from './guest.js';
 import type { ImageInfo } from './chain.js';
 
@@ -20,8 +21,8 @@ export interface FinishedOutput {
 }
 
 const { RAW, QCOW2, QCOW, VMDK, QED } = IMAGE_FORMAT.values;
-/** Formats whose images can name other files, by the number that a refusal carries. */
-const CAN_NAME_FILES: readonly bigint[] = [QCOW2, QCOW, VMDK, QED].map(BigInt);
+/** Formats whose images can name other files. */
+const CAN_NAME_FILES: readonly number[] = [QCOW2, QCOW, VMDK, QED];
 const { BACKING_FILE, DATA_FILE, BEYOND_FILE, TABLE_FAULT, ENCRYPTED, CORRUPT } = INFO_FLAG.values;
 
 /**
@@ -57,20 +58,20 @@ async function check(output: FinishedOutput, context: GuestContext): Promise<voi
     options: { fd: output.fd, access: 'input', size: output.length },
   };
   // A dump of this guest, or its progress, is nobody's business.
-  const { sandbox, limits, signal } = context;
+  const quiet = { sandbox: context.sandbox, limits: context.limits, signal: context.signal };
   let info: ImageInfo;
   try {
-    info = await guestInfo([device], { sandbox, limits, signal });
+    info = await guestInfo([device], quiet);
   } catch (error) {
     // A file that may be written and not read, which was there before, is its owner's to look at.
     if (output.format === RAW && systemErrorName(causeOf(error)) === 'EBADF') return;
     if (!(error instanceof EngineError) || !error.code.startsWith('IMAGE_')) throw error;
-    if (output.format === RAW && !namesFiles(error)) return;
+    if (output.format === RAW && !(await mayNameFiles(error, device, quiet))) return;
     throw output.format === RAW ? mistakable(output) : notAsAsked(output);
   }
   const has = (flag: number): boolean => (info.flags & flag) !== 0;
   if (output.format === RAW) {
-    if (has(BACKING_FILE) || has(DATA_FILE)) throw mistakable(output);
+    if (has(BACKING_FILE) || has(DATA_FILE) || extentsInFiles(info).length > 0) throw mistakable(output);
     return;
   }
   const strange = [BACKING_FILE, DATA_FILE, BEYOND_FILE, TABLE_FAULT, ENCRYPTED, CORRUPT].some(has);
@@ -82,10 +83,19 @@ function causeOf(error: unknown): unknown {
   return error instanceof Error ? error.cause : undefined;
 }
 
-function namesFiles(error: EngineError): boolean {
-  if (error.code === 'IMAGE_UNSUPPORTED_FORMAT') return CAN_NAME_FILES.includes(error.location?.value ?? 0n);
-  // Two formats answer, or one that is damaged.
-  return true;
+/** Whether a file that is refused as what it begins like begins like an image of a format that can name other files. */
+async function mayNameFiles(error: EngineError, device: GuestDevice, context: GuestContext): Promise<boolean> {
+  if (error.code === 'IMAGE_AMBIGUOUS_FORMAT') return true;
+  for (const format of CAN_NAME_FILES) {
+    try {
+      await guestInfo([{ ...device, entry: { ...device.entry, format } }], context);
+      return true;
+    } catch (problem) {
+      if (!(problem instanceof EngineError) || !problem.code.startsWith('IMAGE_')) throw problem;
+      if (problem.code !== 'IMAGE_NOT_THIS_FORMAT') return true;
+    }
+  }
+  return false;
 }
 
 function mistakable({ name }: FinishedOutput): EngineError {

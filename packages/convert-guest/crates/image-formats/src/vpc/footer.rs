@@ -15,9 +15,9 @@ const CHECKSUM_AT: usize = 64;
 const MOST_GEOMETRY: u64 = 65535 * 16 * 255;
 /// Most sectors of a disk (2040 GiB).
 const MOST_SECTORS: u64 = 0xff00_0000;
-/// Programs that mean the size that they write. All others (Virtual PC, "qemu") round it down to the geometry, which is
-/// then the size of the disk.
-const EXACT_CREATORS: &[&[u8]] = &[b"win ", b"qem2", b"d2v ", b"CTXS", b"tap\0", b"wa\0\0"];
+/// Programs (Virtual PC, QEMU) that round the size down to the geometry, which is then the size of the disk. All others
+/// mean the size that they write.
+const GEOMETRY_CREATORS: &[&[u8]] = &[b"vpc ", b"qemu"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DiskType {
@@ -94,11 +94,11 @@ impl Footer {
         let geometry = u64::from(cylinders.value)
             .saturating_mul(heads.value.into())
             .saturating_mul(sectors.value.into());
-        let exact = EXACT_CREATORS.contains(&creator);
-        let count = if exact || geometry == MOST_GEOMETRY {
-            SECTOR.index_of(current.value)
-        } else {
+        let by_geometry = GEOMETRY_CREATORS.contains(&creator) && geometry != MOST_GEOMETRY;
+        let count = if by_geometry {
             geometry
+        } else {
+            SECTOR.index_of(current.value)
         };
         if count > MOST_SECTORS {
             let most = SECTOR.times(MOST_SECTORS).unwrap_or(u64::MAX);
