@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { instar } from '../support/command.js';
 import { requireJudge, type Judge } from '../support/judge.js';
@@ -268,5 +269,31 @@ describe('instar abi, asked for more than one type of C', () => {
     expect(JSON.parse(json)).toMatchObject({ abi: { constants: { BIT: '3' } } });
     const refused = extract('--target', 'vax', 'c.h', 'BIT').run();
     expect(refused.stderr).toMatch(/found the target vax, expected m64, m32, x86_64.*riscv64.*windows_x64\n$/);
+  });
+});
+
+describe('instar abi extract --from', () => {
+  it('takes types out of a program, without its source', (context) => {
+    requireJudge(context, GCC);
+    const directory = workdir().write(
+      'p.c',
+      'struct wire { char kind; int size; enum { A, B } mode; }; struct wire w; int main(void) { return w.size; }',
+    );
+    execFileSync('gcc', ['-g', '-o', directory.file('program'), directory.file('p.c')]);
+    const text = instar('abi', 'extract', '--from', 'program', 'struct wire', 'B').in(directory).must().stdout;
+    expect(text).toMatch(
+      /^B = 1, enum\n\nstruct wire on x86_64: 12 bytes, alignment 4\n {2}0 +char kind\n {2}4 +int size\n/,
+    );
+    directory.write(
+      'w.json',
+      instar('abi', 'extract', '--from', 'program', '--layout', 'struct wire').in(directory).must().stdout,
+    );
+    directory.write('w.bin', Buffer.from('410000000700000001000000', 'hex'));
+    expect(instar('abi', 'decode', '--from', 'w.json', 'wire', 'w.bin').in(directory).must().stdout).toMatch(
+      /mode +1 B\n$/,
+    );
+    const refused = instar('abi', 'extract', '--from', 'p.c', 'struct wire').in(directory).run();
+    expect(refused.stderr).toBe('instar: abi: p.c is neither ELF nor BTF\n');
+    expect(instar('abi', 'extract', 'p.c').in(directory).run().stderr).toMatch(/no name behind the header/);
   });
 });

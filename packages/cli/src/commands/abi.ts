@@ -6,7 +6,7 @@ import type { Habits } from '../process/habits.js';
 import { decode } from './abi/decode.js';
 import { diff } from './abi/diff.js';
 import { emit, EMITTERS } from './abi/emit.js';
-import { extractTypes } from './abi/extract.js';
+import { extractedFrom, extractTypes } from './abi/extract.js';
 import { show } from './abi/show.js';
 import { findTarget, readSource, TARGET_NAMES, usageError } from './abi/source.js';
 import { runProgram, type Perform } from './run-program.js';
@@ -16,6 +16,7 @@ interface Flags {
   readonly layout?: boolean;
   readonly target?: string;
   readonly from?: string;
+  readonly base?: string;
   readonly to?: string;
   readonly cc?: string;
   readonly include: readonly string[];
@@ -68,12 +69,15 @@ function parser(
     .option('--at-most <level>', 'exit with 1 when the change is more than none, minor or major')
     .option('--json', 'as JSON');
   command(
-    'extract <header> <names...>',
-    'ask a compiler of C or C++ how it lays out "struct NAME", what a macro or an enumerator is; nothing is run. ' +
+    'extract <header-and-names...>',
+    'ask a compiler of C or C++ how it lays out "struct NAME" of HEADER, what a macro or an enumerator is; nothing is run. ' +
+      'With --from, the types are taken out of the BTF or the debug information of FILE instead. ' +
       'What stands behind -- goes to the compiler: -- -include x.h -fpack-struct',
   )
     .option('--cc <compiler>', 'gcc, clang or a program (default: gcc, or clang where there is no gcc for the target)')
     .option(...target)
+    .option('--from <file>', 'a program, library, module, object file, vmlinux, or BTF (/sys/kernel/btf/vmlinux)')
+    .option('--base <file>', 'what the BTF of a module was split from')
     .option('-I, --include <dir>', 'where headers are', repeated, [])
     .option('-D, --define <macro>', 'NAME or NAME=VALUE', repeated, [])
     .option('--json', 'sizes, offsets and bit positions as JSON')
@@ -114,6 +118,12 @@ async function perform(
     }
     case 'extract': {
       const output = flags.layout === true ? 'layout' : json ? 'json' : 'human';
+      if (flags.from !== undefined) {
+        const asked = flags.target === undefined ? undefined : target;
+        text = extractedFrom({ file: flags.from, types: words, base: flags.base, target: asked }, output);
+        break;
+      }
+      if (words.length < 2) throw usageError('found no name behind the header, expected types such as "struct foo"');
       const { cc: compiler, include: includeDirs, define: defines } = flags;
       text = await extractTypes(
         first,

@@ -102,11 +102,11 @@ function number(entry: Entry, attribute: number): number | undefined {
 
 /** Turns entries of the debug information into types. */
 export class TypeReader {
-  readonly #unit: Unit;
+  readonly #unit: Pick<Unit, 'entries' | 'referred'>;
   readonly #target: Target;
   readonly #known = new Map<Entry, CType>();
 
-  constructor(unit: Unit, target: Target) {
+  constructor(unit: Pick<Unit, 'entries' | 'referred'>, target: Target) {
     this.#unit = unit;
     this.#target = target;
   }
@@ -114,6 +114,11 @@ export class TypeReader {
   /** The type of the variable of this name. */
   variable(name: string): CType {
     return this.#typeOf(this.#variable(name));
+  }
+
+  /** The type that an entry describes. */
+  type(entry: Entry): CType {
+    return this.#read(entry, []);
   }
 
   /** What the variable of this name points to. */

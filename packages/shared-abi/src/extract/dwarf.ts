@@ -60,8 +60,15 @@ export interface Entry {
   readonly children: readonly Entry[];
 }
 
+/** Where sections come from. */
+export interface Sections {
+  readonly section: (name: string) => { readonly bytes: Uint8Array };
+}
+
 /** The entries of a unit: those of file scope, and any by its offset. */
 export interface Unit {
+  /** The byte behind it in the section. */
+  readonly end: number;
   readonly entries: readonly Entry[];
   /** The entry that an attribute refers to, or undefined where it has none (C's `void`). */
   readonly referred: (from: Entry, attribute: number) => Entry | undefined;
@@ -158,6 +165,18 @@ const FIXED: ReadonlyMap<number, number> = new Map([
   [0x17, 4],
   [0x1e, 16],
   [0x20, 8],
+  [0x29, 1],
+  [0x2a, 2],
+  [0x2b, 3],
+  [0x2c, 4],
+]);
+
+/** Bytes of an index into the table of strings. */
+const STRX: ReadonlyMap<number, number> = new Map([
+  [0x25, 1],
+  [0x26, 2],
+  [0x27, 3],
+  [0x28, 4],
 ]);
 
 const BLOCKS: ReadonlyMap<number, number> = new Map([
@@ -170,18 +189,24 @@ const BLOCKS: ReadonlyMap<number, number> = new Map([
  * Reads the debug information of an assembly.
  * @throws ExtractError `EXTRACT_ASSEMBLY` for forms and versions that this reader does not know.
  */
-export function readUnit(assembly: Assembly): Unit {
+export function readUnit(assembly: Pick<Assembly, 'endian'> & Sections, start = 0): Unit {
   const little = assembly.endian === 'little';
   const info = assembly.section('.debug_info').bytes;
-  const cursor = new Cursor(info, 0, little);
-  const end = Number(cursor.fixed(4)) + 4;
+  const cursor = new Cursor(info, start, little);
+  const length = Number(cursor.fixed(4));
+  if (length >= 0xffff_fff0) throw damaged('found the 64-bit format, which this reader does not know');
+  const end = start + length + 4;
   const version = Number(cursor.fixed(2));
   if (version !== 4 && version !== 5) throw damaged(`found version ${version}, expected 4 or 5`);
-  if (version === 5) cursor.skip(1);
+  const kind = version === 5 ? Number(cursor.fixed(1)) : 1;
   let addressSize = version === 5 ? Number(cursor.fixed(1)) : 0;
   const abbreviationsAt = Number(cursor.fixed(4));
   if (version === 4) addressSize = Number(cursor.fixed(1));
+  // DWARF 5, 7.5.1.2 and 7.5.1.3: an identifier of a skeleton, a signature and an offset of a type.
+  cursor.skip(kind === 2 || kind === 6 ? 12 : kind === 4 || kind === 5 ? 8 : 0);
   const abbreviations = readAbbreviations(new Cursor(assembly.section('.debug_abbrev').bytes, abbreviationsAt, little));
+  /** DW_AT_str_offsets_base of the unit; behind the header of the only table where it is not said. */
+  let stringsBase = 8;
   const strings = new Map<string, Uint8Array>();
   const textAt = (section: string, at: number): string => {
     const bytes = strings.get(section) ?? assembly.section(section).bytes;
@@ -190,7 +215,17 @@ export function readUnit(assembly: Assembly): Unit {
   };
   const value = (form: number, implicit: bigint): bigint | string => {
     const size = form === 0x01 ? addressSize : FIXED.get(form);
-    if (size !== undefined) return cursor.fixed(size);
+    if (size !== undefined) {
+      const found = cursor.fixed(size);
+      // References count from the start of their unit; here every entry has its place in the section.
+      return form >= 0x11 && form <= 0x14 ? found + BigInt(start) : found;
+    }
+    const indexSize = STRX.get(form);
+    if (indexSize !== undefined || form === 0x1a) {
+      const index = Number(indexSize === undefined ? cursor.leb() : cursor.fixed(indexSize));
+      const offsets = assembly.section('.debug_str_offsets').bytes;
+      return textAt('.debug_str', Number(new Cursor(offsets, stringsBase + index * 4, little).fixed(4)));
+    }
     const block = form === 0x09 || form === 0x18 ? Number(cursor.leb()) : undefined;
     const length = block ?? (BLOCKS.has(form) ? Number(cursor.fixed(BLOCKS.get(form) ?? 0)) : undefined);
     if (length !== undefined) {
@@ -207,8 +242,12 @@ export function readUnit(assembly: Assembly): Unit {
       case 0x1f:
         return textAt('.debug_line_str', Number(cursor.fixed(4)));
       case 0x0f:
-      case 0x15:
+      case 0x1b:
+      case 0x22:
+      case 0x23:
         return cursor.leb();
+      case 0x15:
+        return cursor.leb() + BigInt(start);
       case 0x19:
         return 1n;
       case 0x21:
@@ -227,7 +266,11 @@ export function readUnit(assembly: Assembly): Unit {
       const abbreviation = abbreviations.get(code);
       if (abbreviation === undefined) throw damaged(`entry at ${offset} has the unknown code ${code}`);
       const attributes = new Map<number, bigint | string>();
-      for (const [attribute, form, implicit] of abbreviation.fields) attributes.set(attribute, value(form, implicit));
+      for (const [attribute, form, implicit] of abbreviation.fields) {
+        const found = value(form, implicit);
+        attributes.set(attribute, found);
+        if (attribute === 0x72 && typeof found === 'bigint') stringsBase = Number(found);
+      }
       const entry: Entry = {
         tag: abbreviation.tag,
         attributes,
@@ -241,6 +284,7 @@ export function readUnit(assembly: Assembly): Unit {
   const [unit] = readChildren();
   return {
     entries: unit?.children ?? [],
+    end,
     referred(from, attribute) {
       const at = from.attributes.get(attribute);
       return typeof at === 'bigint' ? byOffset.get(at) : undefined;

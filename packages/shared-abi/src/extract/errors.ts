@@ -14,6 +14,8 @@ export type ExtractErrorCode =
   | 'EXTRACT_CONTRADICTION'
   /** The assembly is not what this reader knows. */
   | 'EXTRACT_ASSEMBLY'
+  /** A file that types are to be taken out of is damaged, or has none. */
+  | 'EXTRACT_BINARY'
   /** The layout cannot be said in the layout language. */
   | 'EXTRACT_UNSUPPORTED'
   /** The caller's signal was aborted. */

@@ -8,3 +8,5 @@ export type { ExtractRustOptions } from './rust.js';
 export type { ExtractedConstant } from './constants.js';
 export type { CompilerOptions } from './compiler.js';
 export type { TargetName } from './targets.js';
+export { extractFile } from './binary/from-file.js';
+export type { ExtractFileOptions } from './binary/from-file.js';

@@ -36,7 +36,9 @@ export function lookUp(scopes: Scopes, path: string): unknown {
 
 /** A value in a message. */
 export function shown(value: unknown): string {
-  return typeof value === 'object' ? 'an object' : String(value);
+  return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'string'
+    ? `${value}`
+    : typeof value;
 }
 
 export function failure(

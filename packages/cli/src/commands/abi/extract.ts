@@ -8,9 +8,17 @@ import {
   type NamedDescription,
   type Target,
 } from '@instar/shared-abi';
-import { extract, type ExtractedConstant, type ExtractedField, type ExtractedType } from '@instar/shared-abi/extract';
+import {
+  extract,
+  extractFile,
+  type ExtractedConstant,
+  type ExtractedField,
+  type ExtractedType,
+  type ExtractFileOptions,
+  type Extraction,
+} from '@instar/shared-abi/extract';
 import { toJson } from '../../render/json.js';
-import { usageError } from './source.js';
+import { findTarget, usageError } from './source.js';
 
 export interface ExtractFlags {
   readonly compiler: string | undefined;
@@ -50,20 +58,30 @@ export async function extractTypes(
     flags: flags.compilerFlags,
     signal,
   });
-  if (flags.output === 'layout') {
+  return extractionText(found, header, flags.target, flags.output);
+}
+
+/** Takes types out of a file. */
+export function extractedFrom(options: ExtractFileOptions, output: ExtractFlags['output']): string {
+  const found = extractFile(options);
+  return extractionText(found, options.file, findTarget(found.target), output);
+}
+
+function extractionText(found: Extraction, title: string, target: Target, output: ExtractFlags['output']): string {
+  if (output === 'layout') {
     const sets = found.types.flatMap((type) => setOf(type.layout));
     const named = inOrder(found.types.flatMap((type) => namedLayouts(type)));
     const constants = found.constants.map(({ name, value }): NamedConstant => {
       if (typeof value === 'bigint') return { name: name.replaceAll('::', '_'), value };
       throw usageError(`${escapeText(name)} is no integer: --layout has no place for it`);
     });
-    return jsonEmitter.emit({ title: header, regions: [], constants, sets, types: named }, { target: flags.target });
+    return jsonEmitter.emit({ title, regions: [], constants, sets, types: named }, { target });
   }
-  if (flags.output === 'json') {
+  if (output === 'json') {
     const records = found.types.map(({ layout: _, ...record }) => record);
-    const { compiler, target, constants } = found;
+    const { compiler, constants } = found;
     const values = constants.length === 0 ? {} : { constants };
-    return `${toJson({ compiler, target, types: records, ...values })}\n`;
+    return `${toJson({ compiler, target: found.target, types: records, ...values })}\n`;
   }
   const texts = found.types.map((type) => typeText(type, found.target));
   if (found.constants.length > 0) texts.unshift(found.constants.map(constantText).join('\n'));
