@@ -7,9 +7,11 @@ export type { Emitter, EmitOptions, Interface, NamedConstant, NamedDescription }
 export { asciiEmitter } from './emit/ascii.js';
 export { svgEmitter } from './emit/svg.js';
 export { canonicalAbi, canonicalText, jsonEmitter } from './emit/json.js';
+export { jsonSchemaEmitter } from './emit/json-schema.js';
 export { markdownEmitter } from './emit/markdown.js';
 export { pokeEmitter, pokeName } from './emit/poke.js';
 export { rustEmitter } from './emit/rust.js';
+export { typescriptEmitter } from './emit/typescript.js';
 export type { Protection, Region } from './layout/region.js';
 export { AbiVersionError, assertAbi } from './versions/assert.js';
 export { changelogText } from './versions/changelog.js';
