@@ -3,7 +3,14 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { COMMAND_MAX_LENGTH, GuestImageHeader, LOG_MAX_LENGTH, OPCODE } from '@instar/shared-abi';
+import {
+  ABI_VERSION_MAJOR,
+  ABI_VERSION_MINOR,
+  COMMAND_MAX_LENGTH,
+  GuestImageHeader,
+  LOG_MAX_LENGTH,
+  OPCODE,
+} from '@instar/shared-abi';
 import { createControl, type LimitOptions, type RunReport } from '@instar/vmm-native';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { submissions } from './outcomes/ring.js';
@@ -232,7 +239,8 @@ describe.each(SANDBOXES)('a run under %s', (sandbox) => {
     await expect(scene.attack(sandbox, 'list', [], { image })).rejects.toMatchObject({
       code: 'FOREIGN_ABI',
       message: expect.stringMatching(
-        /built for ABI 7\.2 \([0-9a-f]{16}\), this host has ABI 1\.2 \([0-9a-f]{16}\)/,
+        `built for ABI 7\\.${ABI_VERSION_MINOR} \\([0-9a-f]{16}\\), ` +
+          `this host has ABI ${ABI_VERSION_MAJOR}\\.${ABI_VERSION_MINOR} \\([0-9a-f]{16}\\)`,
       ) as unknown,
     });
     const stranger = Buffer.from(ATTACK_IMAGE);

@@ -52,7 +52,7 @@ export interface ImageCommand<F> {
   /** Names of its operands, as commander writes them. */
   readonly operands: readonly (readonly [name: string, about: string])[];
   /** Adds its own options. */
-  options(command: Command, read: ValueReaders): Command;
+  options(command: Command, values: ValueReaders): Command;
   /** What else its help says. */
   readonly notes: string;
   /** Exit code of a failure, 1 where nothing is said. */
@@ -66,7 +66,7 @@ export interface ImageCommand<F> {
 type Commander = typeof CommanderModule;
 
 function readers(commander: Commander): ValueReaders & { readonly time: (value: string) => number } {
-  const read =
+  const checked =
     <T>(parse: (value: string) => T) =>
     (value: string): T => {
       try {
@@ -77,8 +77,8 @@ function readers(commander: Commander): ValueReaders & { readonly time: (value: 
       }
     };
   return {
-    size: read(parseSize),
-    time: read((value) => parseDuration(value)),
+    size: checked(parseSize),
+    time: checked((value) => parseDuration(value)),
     oneOf(choices) {
       return (value) => {
         if (!choices.includes(value)) throw new commander.InvalidArgumentError(`expected ${choices.join(' or ')}`);
@@ -94,12 +94,12 @@ const NOT_OFFERED = {
 } as const;
 
 function parser<F>(commander: Commander, definition: ImageCommand<F>): Command {
-  const read = readers(commander);
+  const values = readers(commander);
   const command = new commander.Command(`instar ${definition.name}`).description(definition.about);
   for (const [name, about] of definition.operands) command.argument(name, about);
   definition
-    .options(command, read)
-    .option('--output <kind>', 'human or json', read.oneOf(['human', 'json'] as const), 'human')
+    .options(command, values)
+    .option('--output <kind>', 'human or json', values.oneOf(['human', 'json'] as const), 'human')
     .option('--json', 'the same as --output=json')
     .option('-U, --force-share', 'read images that another process has locked')
     .option(
@@ -108,11 +108,11 @@ function parser<F>(commander: Commander, definition: ImageCommand<F>): Command {
       (value: string, earlier: readonly string[]) => [...earlier, value],
       [],
     )
-    .option('--sandbox <kind>', 'kvm, process or auto', read.oneOf(['kvm', 'process', 'auto'] as const), 'auto')
-    .option('--limit-virtual-size <size>', 'refuse an image that claims to be larger', read.size)
-    .option('--limit-time <time>', 'longest time, such as 30s or 500ms', read.time)
-    .option('--limit-cpu <time>', 'most CPU time', read.time)
-    .option('--limit-idle <time>', 'longest time without progress (default 30s)', read.time)
+    .option('--sandbox <kind>', 'kvm, process or auto', values.oneOf(['kvm', 'process', 'auto'] as const), 'auto')
+    .option('--limit-virtual-size <size>', 'refuse an image that claims to be larger', values.size)
+    .option('--limit-time <time>', 'longest time, such as 30s or 500ms', values.time)
+    .option('--limit-cpu <time>', 'most CPU time', values.time)
+    .option('--limit-idle <time>', 'longest time without progress (default 30s)', values.time)
     .option('--dump-on-crash <file>', 'leave a memory dump of the sandbox when its program crashes')
     .option('--dump-on-signal <file>', 'leave one whenever this process gets SIGUSR2');
   for (const [option, why] of Object.entries(NOT_OFFERED)) {

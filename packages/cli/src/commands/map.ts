@@ -1,6 +1,5 @@
 import { EngineError, escapeText, map, type MappedExtent } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
-import { once } from 'node:events';
 import { defineCommand, type CommandRun } from './define-command.js';
 
 interface MapFlags {
@@ -24,7 +23,13 @@ class Output {
   async flush(): Promise<void> {
     const text = this.#text;
     this.#text = '';
-    if (text !== '' && !process.stdout.write(text)) await once(process.stdout, 'drain');
+    if (text === '') return;
+    await new Promise<void>((resolve, reject) => {
+      process.stdout.write(text, (error) => {
+        if (error) reject(error);
+        else resolve();
+      });
+    });
   }
 }
 
@@ -97,11 +102,11 @@ export const mapCommand = defineCommand<MapFlags>({
   name: 'map',
   about: 'Says what every range of a disk is made of, and where its bytes lie, through all backing images.',
   operands: [['<file>', 'the image']],
-  options: (command, read) =>
+  options: (command, values) =>
     command
       .option('-f, --format <fmt>', 'format of the image; it is then not probed')
-      .option('-s, --start-offset <offset>', 'first byte of the disk that is mapped', read.size)
-      .option('-l, --max-length <size>', 'bytes that are mapped', read.size),
+      .option('-s, --start-offset <offset>', 'first byte of the disk that is mapped', values.size)
+      .option('-l, --max-length <size>', 'bytes that are mapped', values.size),
   notes: 'Exit codes: 0 done, 1 refused or failed, 130 interrupted.',
   run,
 });

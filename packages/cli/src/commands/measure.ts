@@ -87,7 +87,7 @@ export const measureCommand = defineCommand<MeasureFlags>({
   name: 'measure',
   about: 'Says how long an output becomes before it is written.',
   operands: [['[file]', 'the image that would be converted']],
-  options: (command, read) =>
+  options: (command, values) =>
     command
       .option('-f, --format <fmt>', 'format of the image; it is then not probed')
       .option('-O, --output-format <fmt>', 'format of the output: raw or qcow2', 'raw')
@@ -97,7 +97,7 @@ export const measureCommand = defineCommand<MeasureFlags>({
         (value: string, earlier: readonly string[]) => [...earlier, value],
         [],
       )
-      .option('--size <size>', 'measure for a disk of this size, in place of an image', read.size),
+      .option('--size <size>', 'measure for a disk of this size, in place of an image', values.size),
   notes: 'Exit codes: 0 done, 1 refused or failed, 130 interrupted.',
   run,
 });

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { withEngineErrors } from '../errors.js';
 import type { GuestDevice } from '../guest.js';
 
-const readFile = promisify(read);
+const readAt = promisify(read);
 
 /** Most bytes of records that one operation may leave. */
 const MOST_BYTES = 4n << 30n;
@@ -61,7 +61,7 @@ export class RecordFile {
       const wanted = left * BigInt(size) < BigInt(buffer.length) ? Number(left) * size : buffer.length;
       let filled = 0;
       while (filled < wanted) {
-        const { bytesRead } = await readFile(this.#fd, buffer, filled, wanted - filled, position + filled);
+        const { bytesRead } = await readAt(this.#fd, buffer, filled, wanted - filled, position + filled);
         if (bytesRead === 0) throw new RangeError('there are fewer records than were counted');
         filled += bytesRead;
       }
