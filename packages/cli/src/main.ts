@@ -15,6 +15,7 @@ Commands:
   dd      copy a window of an image, as qemu-img dd does
   info    say what an image is, and whether it is safe
   map     say what every range of a disk is made of, and where it lies
+  check   say whether the metadata of an image agrees with itself
   compare say whether two images hold the same disk
   measure say how long an output becomes
   doctor  say which sandbox works on this machine
@@ -31,6 +32,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFunction>>> = {
   dd: async () => (await import('./commands/dd.js')).ddCommand,
   info: async () => (await import('./commands/info.js')).infoCommand,
   map: async () => (await import('./commands/map.js')).mapCommand,
+  check: async () => (await import('./commands/check.js')).checkCommand,
   compare: async () => (await import('./commands/compare.js')).compareCommand,
   measure: async () => (await import('./commands/measure.js')).measureCommand,
   // In a file of its own: dd does not wait for it.

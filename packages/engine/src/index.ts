@@ -11,6 +11,8 @@ export { escapeText, quoteName } from './escape.js';
 export { READABLE_FORMATS, WRITABLE_FORMATS } from './formats.js';
 export type { GuestLimits } from './guest.js';
 export { checkSafety, info, inspect } from './info.js';
+export { check } from './operations/check.js';
+export type { CheckFinding, CheckOptions, CheckReport } from './operations/check.js';
 export { compare } from './operations/compare.js';
 export type { CompareOptions, Comparison } from './operations/compare.js';
 export { map } from './operations/map.js';

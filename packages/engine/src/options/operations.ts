@@ -2,12 +2,13 @@ import { DD_MAX_BLOCK_SIZE } from '@instar/operands';
 import * as v from 'valibot';
 import type { DdOptions } from '../dd-request.js';
 import type { InfoOptions } from '../info.js';
+import type { CheckOptions } from '../operations/check.js';
 import type { CompareOptions } from '../operations/compare.js';
 import type { MapOptions } from '../operations/map.js';
 import type { MeasureOptions, MeasureTarget } from '../operations/measure.js';
 import { IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
 import { checked } from './check.js';
-import { fileName, oneOf, options, size, yesNo, type Fields } from './kinds.js';
+import { callback, fileName, oneOf, options, size, yesNo, type Fields } from './kinds.js';
 
 const MAX_DESCRIPTOR = 0x7fff_ffff;
 const formatName = v.string('the name of a format, such as raw or qcow2');
@@ -74,6 +75,12 @@ const compare = options({
   strict: v.optional(yesNo),
 } satisfies Fields<CompareOptions>);
 
+const check = options({
+  format: v.optional(formatName),
+  forceShare: v.optional(yesNo),
+  onFinding: v.optional(callback),
+} satisfies Fields<CheckOptions>);
+
 const bits = (() => {
   const what = 'an integer from 1 to 2097152';
   return v.pipe(v.number(what), v.integer(what), v.minValue(1, what), v.maxValue(2 ** 21, what));
@@ -95,6 +102,11 @@ const measure = options({
 /** @throws EngineError `INVALID_OPTION` */
 export function checkMapOptions(value: MapOptions): v.InferOutput<typeof map> {
   return checked(map, 'options', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkCheckOptions(value: CheckOptions): CheckOptions {
+  return checked(check, 'options', value) as CheckOptions;
 }
 
 /** @throws EngineError `INVALID_OPTION` */

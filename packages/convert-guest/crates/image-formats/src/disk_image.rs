@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use core::fmt;
 
+use crate::check::{CheckCounts, Findings};
 use crate::driver::{self, FormatImage};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::{Extent, Image};
@@ -115,6 +116,10 @@ impl FormatImage for DiskImage<'_> {
 
     fn within_file(&mut self, budget: u64) -> Result<Within, FormatError> {
         self.opened.within_file(budget)
+    }
+
+    fn check(&mut self, findings: &mut dyn Findings) -> Result<Option<CheckCounts>, FormatError> {
+        self.opened.check(findings)
     }
 
     fn keeps_holes(&self) -> bool {

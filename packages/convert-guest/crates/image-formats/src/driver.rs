@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 
+use crate::check::{CheckCounts, Findings};
 use crate::disk_image::OpenOptions;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::Image;
@@ -26,6 +27,14 @@ pub trait FormatImage: Image {
     /// # Errors
     /// `SourceFailed` and `OutOfMemory` only: what the image is to blame for is a finding.
     fn within_file(&mut self, budget: u64) -> Result<Within, FormatError>;
+
+    /// Checks the metadata against itself, and tells what is found; `None` for formats that have nothing to check.
+    ///
+    /// # Errors
+    /// `SourceFailed` and `OutOfMemory`, and lists that cannot be walked.
+    fn check(&mut self, _: &mut dyn Findings) -> Result<Option<CheckCounts>, FormatError> {
+        Ok(None)
+    }
 
     /// Whether bytes of the disk lie in the file whether they were written or not, so that holes of the file are zeros of
     /// the disk that have a place.

@@ -25,6 +25,7 @@ pub mod arith;
 mod blocks;
 mod bochs;
 pub mod chain;
+pub mod check;
 mod cloop;
 pub mod content;
 pub mod cursor;
@@ -49,6 +50,7 @@ mod vpc;
 pub mod within;
 
 pub use chain::{Chain, Located};
+pub use check::{CheckCounts, Finding, FindingKind, Findings};
 pub use content::{Content, Recognised, recognise};
 pub use disk_image::{DiskImage, OpenOptions};
 pub use driver::FormatImage;

@@ -1,4 +1,4 @@
-//! What a guest does with images: *info*, *convert* (with the dd window), *map* and *compare*, over the formats of
+//! What a guest does with images: *info*, *convert* (with the dd window), *map*, *check* and *compare*, over the formats of
 //! `instar-image-formats` and the ring of `instar-guest-runtime`.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod batch;
+mod check;
 mod commands;
 mod compare;
 mod convert;
@@ -17,11 +18,13 @@ mod info;
 mod map;
 mod open_chain;
 mod output;
+mod record_writer;
 mod setup;
 mod text;
 
 use instar_abi::{
-    COMPARE_CONFIG_MAGIC, CONVERT_CONFIG_MAGIC, EXIT_ERROR, INFO_CONFIG_MAGIC, MAP_CONFIG_MAGIC,
+    CHECK_CONFIG_MAGIC, COMPARE_CONFIG_MAGIC, CONVERT_CONFIG_MAGIC, EXIT_ERROR, INFO_CONFIG_MAGIC,
+    MAP_CONFIG_MAGIC,
 };
 use instar_guest_runtime::{Ring, WindowPool, chain_config, operation_config};
 
@@ -36,6 +39,7 @@ pub fn run(ring: Ring, windows: WindowPool) -> u32 {
     let [a, b, c, d, ..] = config;
     match u32::from_le_bytes([a, b, c, d]) {
         CONVERT_CONFIG_MAGIC => convert::run(&config, &chain, &commands, windows),
+        CHECK_CONFIG_MAGIC => check::run(&chain, &commands, windows),
         COMPARE_CONFIG_MAGIC => compare::run(&config, &chain, &commands, windows),
         MAP_CONFIG_MAGIC => map::run(&config, &chain, &commands, windows),
         INFO_CONFIG_MAGIC => info::run(&config, &chain, &commands, windows),

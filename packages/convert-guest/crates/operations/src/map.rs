@@ -1,19 +1,15 @@
 //! The map operation: what every range of a disk is made of, as records.
 
 use instar_abi::{
-    ChainConfig, Descriptor, MAP_RESULT_MAGIC, MapConfig, MapRecord, MapResult, device_role,
-    map_flag, opcode,
+    ChainConfig, MAP_RESULT_MAGIC, MapConfig, MapRecord, MapResult, device_role, map_flag,
 };
-use instar_guest_runtime::{Window, WindowPool, put_result};
+use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::{DeviceIndex, ExtentKind, Format, FormatImage, Image, Located};
 
-use crate::commands::{SharedCommands, descriptor};
+use crate::commands::SharedCommands;
 use crate::error::{OperationError, ending};
-use crate::open_chain::output;
-use crate::setup::{Setup, config_bytes, internal};
-
-/// Bytes of records that are written at once.
-const RECORDS_WINDOW: usize = 1 << 18;
+use crate::record_writer::RecordWriter;
+use crate::setup::{Setup, config_bytes};
 
 /// Maps the disk, writes records to the output and leaves a MapResult.
 pub fn run(
@@ -41,20 +37,9 @@ fn map(
     let config = MapConfig::from_bytes(config_bytes(config)?);
     let mut setup = Setup::new(chain_config, commands, &mut windows)?;
     let mut chain = setup.open(device_role::IMAGE)?;
-    let (device, entry) =
-        output(chain_config).ok_or_else(|| internal("no device is the output"))?;
-    let window = windows
-        .take(RECORDS_WINDOW)
-        .ok_or_else(|| internal("no window for records"))?;
     let mut records = Records {
-        commands,
-        window,
-        device,
-        limit: entry.file_size,
-        used: 0,
-        written: 0,
+        writer: RecordWriter::new(chain_config, commands, &mut windows)?,
         pending: None,
-        count: 0,
     };
     let size = chain.virtual_size();
     result.virtual_size = size;
@@ -81,8 +66,7 @@ fn map(
         records.push(record)?;
         offset = offset.saturating_add(seen.length);
     }
-    records.finish()?;
-    result.record_count = records.count;
+    result.record_count = records.finish()?;
     Ok(())
 }
 
@@ -124,20 +108,11 @@ fn record_of(
     record
 }
 
-/// Records on their way to the output.
+/// Extents on their way to the output, neighbours as one.
 struct Records<'a> {
-    commands: &'a SharedCommands,
-    window: Window,
-    device: u32,
-    /// Bytes that the output may take.
-    limit: u64,
-    /// Bytes of the window that are filled.
-    used: usize,
-    /// Bytes that were written.
-    written: u64,
+    writer: RecordWriter<'a>,
     /// The last extent, which the next one may continue.
     pending: Option<MapRecord>,
-    count: u64,
 }
 
 /// Whether a record goes on where another ends, in the file as well.
@@ -165,51 +140,15 @@ impl Records<'_> {
     }
 
     fn put(&mut self) -> Result<(), OperationError> {
-        let Some(record) = self.pending.take() else {
-            return Ok(());
-        };
-        if self.used.saturating_add(MapRecord::SIZE) > self.window.len() {
-            self.flush()?;
+        match self.pending.take() {
+            Some(record) => self.writer.put(&record.to_bytes()),
+            None => Ok(()),
         }
-        let end = self.used.saturating_add(MapRecord::SIZE);
-        let place = self
-            .window
-            .bytes_mut()
-            .get_mut(self.used..end)
-            .ok_or_else(|| internal("a record does not fit its window"))?;
-        place.copy_from_slice(&record.to_bytes());
-        self.used = end;
-        self.count = self.count.saturating_add(1);
-        Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), OperationError> {
-        let length = self.used as u64;
-        if length == 0 {
-            return Ok(());
-        }
-        if self.written.saturating_add(length) > self.limit {
-            let detail = "the disk has more extents than can be listed";
-            let kind = instar_abi::error_kind::OUTPUT_TOO_BIG;
-            return Err(OperationError::plain(kind, self.device, detail));
-        }
-        let write = Descriptor {
-            target_device: self.device,
-            target_offset: self.written,
-            length,
-            window: self.window.address(),
-            ..descriptor(opcode::WRITE)
-        };
-        let mut commands = self.commands.borrow_mut();
-        let ticket = commands.start(write);
-        commands.wait(ticket)?;
-        self.written = self.written.saturating_add(length);
-        self.used = 0;
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<(), OperationError> {
+    fn finish(&mut self) -> Result<u64, OperationError> {
         self.put()?;
-        self.flush()
+        self.writer.flush()?;
+        Ok(self.writer.count())
     }
 }

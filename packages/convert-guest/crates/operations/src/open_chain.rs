@@ -90,17 +90,23 @@ impl Opener<'_> {
         Ok(image)
     }
 
-    /// Opens the image of a role and everything below it.
-    pub fn open_all(&self, role: u32) -> Result<Chain<GuestImage>, OperationError> {
-        let depth = usize::try_from(self.chain.max_depth).unwrap_or(usize::MAX);
-        let mut chain = Chain::new(depth);
-        let (mut index, _) = devices(self.chain)
+    /// The device of a role.
+    pub fn index_of(&self, role: u32) -> Result<u32, OperationError> {
+        devices(self.chain)
             .find(|(_, device)| device.role == role)
+            .map(|(index, _)| index)
             .ok_or(OperationError::plain(
                 error_kind::BAD_CONFIG,
                 0,
                 "no device is the image",
-            ))?;
+            ))
+    }
+
+    /// Opens the image of a role and everything below it.
+    pub fn open_all(&self, role: u32) -> Result<Chain<GuestImage>, OperationError> {
+        let depth = usize::try_from(self.chain.max_depth).unwrap_or(usize::MAX);
+        let mut chain = Chain::new(depth);
+        let mut index = self.index_of(role)?;
         let mut expected_id = None;
         loop {
             let image = self.open(index)?;

@@ -52,6 +52,12 @@ impl<'a> Setup<'a> {
         Ok(Self { opener, holes })
     }
 
+    /// Opens the image of a role alone, without what lies below it.
+    pub fn open_one(&self, role: u32) -> Result<GuestImage, OperationError> {
+        let index = self.opener.index_of(role)?;
+        self.opener.open(index)
+    }
+
     /// Opens the image of a role with everything below it.
     pub fn open(&self, role: u32) -> Result<Chain<GuestImage>, OperationError> {
         self.opener.open_all(role)

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 
+use crate::check::{CheckCounts, Findings};
 use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
 use crate::error::FormatError;
@@ -70,6 +71,10 @@ impl<S: ByteSource> FormatImage for Qcow2Image<S> {
 
     fn within_file(&mut self, budget: u64) -> Result<Within, FormatError> {
         Qcow2Image::within_file(self, budget)
+    }
+
+    fn check(&mut self, findings: &mut dyn Findings) -> Result<Option<CheckCounts>, FormatError> {
+        self.check_tables(findings).map(Some)
     }
 
     fn backing_name(&self) -> Option<&[u8]> {

@@ -1,6 +1,7 @@
 //! qcow2, versions 2 and 3, for reading (the QEMU documentation's `interop/qcow2.txt`).
 
 pub mod bitmap;
+mod check;
 mod compressed;
 pub mod extensions;
 mod facts;
@@ -9,6 +10,7 @@ pub mod header;
 mod l1;
 mod l2;
 mod map;
+mod refcounts;
 pub mod snapshot;
 mod within;
 pub mod writer;

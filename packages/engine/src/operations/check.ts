@@ -1,0 +1,124 @@
+import { closeFile } from '@instar/host-files';
+import {
+  CHECK_RESULT_MAGIC,
+  CheckConfig,
+  CheckResult,
+  DEVICE_ROLE,
+  FINDING_KIND,
+  FindingRecord,
+  IMAGE_FORMAT,
+  NO_PARENT,
+  nameOf,
+} from '@instar/shared-abi';
+import { inputDevice } from '../chain.js';
+import { escapeText } from '../escape.js';
+import { forcedFormat } from '../formats.js';
+import { formatName } from '../format-names.js';
+import { guestInfo, guestOperation, impossibleResult } from '../guest.js';
+import { openInput } from '../input-file.js';
+import { guestContext, type OperationControl } from '../operation.js';
+import { checkControl } from '../options/control.js';
+import { checkCheckOptions, checkFileName } from '../options/operations.js';
+import { RecordFile } from './records.js';
+
+/** Something that a check found. */
+export interface CheckFinding {
+  /** A contradiction that may have made data wrong, or room that is taken and not used. */
+  readonly kind: 'corruption' | 'leak';
+  /** One sentence, which may be shown as it is. */
+  readonly text: string;
+  /** Where in the file (byte offset). */
+  readonly offset: bigint;
+  /** What was found there. */
+  readonly value: bigint;
+  /** What belongs there, of refcounts. */
+  readonly expected: bigint;
+}
+
+/** How an image is checked. */
+export interface CheckOptions {
+  /** Format that is forced instead of a probe. */
+  readonly format?: string | undefined;
+  /** Check an image that another process has locked. */
+  readonly forceShare?: boolean | undefined;
+  /** Called with each finding, in the order in which they are found; there may be as many as clusters. */
+  readonly onFinding?: ((finding: CheckFinding) => void) | undefined;
+}
+
+/** What a check counted. */
+export interface CheckReport {
+  readonly format: string;
+  /** Whether there is anything to check in images of the format; all numbers are 0 where there is not. */
+  readonly supported: boolean;
+  readonly corruptions: bigint;
+  readonly leaks: bigint;
+  /** Clusters of the disk. */
+  readonly totalClusters: bigint;
+  /** Clusters of the disk that have bytes in the file; of those: */
+  readonly allocatedClusters: bigint;
+  readonly compressedClusters: bigint;
+  /** … the ones that do not follow their predecessor. */
+  readonly fragmentedClusters: bigint;
+  /** End of the last cluster that is in use (byte offset in the file). */
+  readonly imageEnd: bigint;
+}
+
+const KINDS = { CORRUPTION: 'corruption', LEAK: 'leak' } as const;
+const decoder = new TextDecoder();
+
+/**
+ * Checks an image's metadata against itself, as `qemu-img check` does, and changes nothing. The image is parsed inside a sandbox
+ * only; files that it names are not opened.
+ * @throws EngineError
+ */
+export async function check(
+  file: string,
+  givenOptions: CheckOptions = {},
+  givenControl: OperationControl = {},
+): Promise<CheckReport> {
+  checkFileName(file);
+  const options = checkCheckOptions(givenOptions);
+  const context = guestContext(checkControl(givenControl));
+  const forced = forcedFormat(options.format, file);
+  const input = await openInput(file, options.forceShare === true);
+  try {
+    const image = inputDevice(input, DEVICE_ROLE.values.IMAGE, forced, NO_PARENT);
+    const { format } = forced === IMAGE_FORMAT.values.PROBE ? await guestInfo([image], context) : { format: forced };
+    const records = await RecordFile.create();
+    try {
+      const devices = [{ ...image, entry: { ...image.entry, format } }, records.device];
+      const result = await guestOperation(
+        devices,
+        { config: CheckConfig.encode({}), result: CheckResult, magic: CHECK_RESULT_MAGIC, outputBytes: records.limit },
+        context,
+      );
+      const { corruptions, leaks, finding_count: count } = result;
+      if (count !== corruptions + leaks || count > records.limit / BigInt(FindingRecord.size)) {
+        throw impossibleResult(devices);
+      }
+      for await (const bytes of records.records(FindingRecord.size, count)) {
+        const record = FindingRecord.decode(bytes);
+        const kind = nameOf(FINDING_KIND, record.kind);
+        if (kind === undefined || record.text_len > record.text.length) throw impossibleResult(devices);
+        const text = escapeText(decoder.decode(record.text.subarray(0, record.text_len)));
+        const { offset, value, expected } = record;
+        options.onFinding?.({ kind: KINDS[kind], text, offset, value, expected });
+      }
+      return {
+        format: formatName(format),
+        supported: result.supported === 1,
+        corruptions,
+        leaks,
+        totalClusters: result.total_clusters,
+        allocatedClusters: result.allocated_clusters,
+        compressedClusters: result.compressed_clusters,
+        fragmentedClusters: result.fragmented_clusters,
+        imageEnd: result.image_end,
+      };
+    } finally {
+      await records.close();
+    }
+  } finally {
+    await closeFile(input.fd);
+  }
+}

@@ -1,0 +1,111 @@
+import { check, type CheckFinding } from '@instar/engine';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { instar } from '../support/command.js';
+import { QEMU_IMG, judgeVersion, requireJudge } from '../support/judge.js';
+import { qemuImg } from '../support/qemu-img.js';
+import { AT, Qcow2Builder } from '../support/qcow2-builder.js';
+import { Random } from '../support/random.js';
+import { Workdir, workdir } from '../support/workdir.js';
+import { ZOO } from '../support/zoo.js';
+
+/** INSTAR_LOOK_IMAGES makes more damaged images. */
+const DAMAGED = Number(process.env['INSTAR_LOOK_IMAGES'] ?? 25);
+const SEED = Number(process.env['INSTAR_SEED'] ?? 20_261_126);
+
+/** What qemu-img adds to an overflow, for those who repair. */
+const ADVICE = /^Use qemu-img amend to increase the refcount entry width .*\n/gm;
+
+/** The first table entries of an image: of L1, of its first L2 table, of the first refcount block. */
+function damage(random: Random, image: Buffer): void {
+  const cluster = 1 << image.readUInt32BE(AT.CLUSTER_BITS);
+  const at = (offset: number): number => Number(image.readBigUInt64BE(offset) & 0x00ff_ffff_ffff_fe00n);
+  const l1 = at(AT.L1_OFFSET);
+  const l2 = at(l1);
+  const block = at(at(AT.REFCOUNT_OFFSET));
+  for (let count = random.between(1, 3); count > 0; count -= 1) {
+    const entry = l2 + 8 * random.below(6);
+    switch (random.below(4)) {
+      case 0:
+        if (l2 > 0) {
+          const copied = random.chance(2) ? 1n << 63n : 0n;
+          const clusters = Math.floor(image.length / cluster) + 2;
+          image.writeBigUInt64BE(copied | BigInt(cluster * random.below(clusters)), entry);
+        }
+        break;
+      case 1:
+        if (l2 > 0) image.writeUInt8(image.readUInt8(entry) ^ 0x80, entry);
+        break;
+      case 2:
+        image.writeUInt8(image.readUInt8(block + random.below(24)) ^ 1, block + random.below(24));
+        break;
+      default:
+        image.writeUInt8(image.readUInt8(l1) ^ 0x80, l1);
+    }
+  }
+}
+
+describe('check', () => {
+  let directory: Workdir;
+  const images = ZOO.filter(({ format, file }) => format === 'qcow2' && file !== 'cut.qcow2');
+
+  beforeAll(() => {
+    directory = new Workdir();
+    if (judgeVersion(QEMU_IMG) !== undefined) for (const image of images) image.build(directory);
+  });
+
+  afterAll(() => {
+    directory.remove();
+  });
+
+  function expectTheSame(file: string): void {
+    for (const more of [['--output=json'], []]) {
+      const theirs = qemuImg('check', '-f', 'qcow2', ...more, file)
+        .in(directory)
+        .run();
+      const ours = instar('check', '-f', 'qcow2', ...more, file)
+        .in(directory)
+        .run();
+      expect({ status: ours.status, stdout: ours.stdout, stderr: ours.stderr }, `${directory.path}/${file}`).toEqual({
+        status: theirs.status,
+        stdout: theirs.stdout,
+        stderr: theirs.stderr.replaceAll(ADVICE, ''),
+      });
+    }
+  }
+
+  it('finds whole images whole, and counts as qemu-img counts', (context) => {
+    requireJudge(context, QEMU_IMG);
+    for (const { file } of images) expectTheSame(file);
+  });
+
+  it('finds in damaged images what qemu-img finds', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const random = new Random(SEED);
+    const whole = images.filter(({ file }) => !file.startsWith('over') && !file.includes('data-file'));
+    for (let index = 0; index < DAMAGED; index += 1) {
+      const image = directory.read(random.pick(whole as [(typeof whole)[0], ...typeof whole]).file);
+      damage(random, image);
+      directory.write('damaged.qcow2', image);
+      expectTheSame('damaged.qcow2');
+    }
+  });
+
+  it('gives each finding to programs, and changes nothing', async () => {
+    const builder = new Qcow2Builder();
+    const other = workdir().write('image.qcow2', builder.bytes);
+    const before = other.digests();
+    const findings: CheckFinding[] = [];
+    const report = await check(other.file('image.qcow2'), { onFinding: (finding) => findings.push(finding) });
+    expect(report).toMatchObject({ format: 'qcow2', supported: true });
+    expect(BigInt(findings.length)).toBe(report.corruptions + report.leaks);
+    expect(other.digests()).toEqual(before);
+  });
+
+  it('says that a raw image has nothing to check', () => {
+    const other = workdir().write('disk.raw', Buffer.alloc(1024, 1));
+    const finished = instar('check', '-f', 'raw', 'disk.raw').in(other).run();
+    expect(finished).toMatchObject({ status: 63, stdout: '' });
+    expect(finished.stderr).toMatch(/^instar: check: disk\.raw: images of format raw are not checked\n$/);
+  });
+});
