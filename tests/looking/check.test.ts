@@ -21,26 +21,29 @@ function damage(random: Random, image: Buffer): void {
   const cluster = 1 << image.readUInt32BE(AT.CLUSTER_BITS);
   const at = (offset: number): number => Number(image.readBigUInt64BE(offset) & 0x00ff_ffff_ffff_fe00n);
   const l1 = at(AT.L1_OFFSET);
-  const l2 = at(l1);
+  const l2 = l1 > 0 ? at(l1) : 0;
   const block = at(at(AT.REFCOUNT_OFFSET));
   for (let count = random.between(1, 3); count > 0; count -= 1) {
     const entry = l2 + 8 * random.below(6);
+    const hasTable = l2 > 0 && l2 + cluster <= image.length;
     switch (random.below(4)) {
       case 0:
-        if (l2 > 0) {
+        if (hasTable) {
           const copied = random.chance(2) ? 1n << 63n : 0n;
           const clusters = Math.floor(image.length / cluster) + 2;
           image.writeBigUInt64BE(copied | BigInt(cluster * random.below(clusters)), entry);
         }
         break;
       case 1:
-        if (l2 > 0) image.writeUInt8(image.readUInt8(entry) ^ 0x80, entry);
+        if (hasTable) image.writeUInt8(image.readUInt8(entry) ^ 0x80, entry);
         break;
-      case 2:
-        image.writeUInt8(image.readUInt8(block + random.below(24)) ^ 1, block + random.below(24));
+      case 2: {
+        const place = block + random.below(24);
+        image.writeUInt8(image.readUInt8(place) ^ 1, place);
         break;
+      }
       default:
-        image.writeUInt8(image.readUInt8(l1) ^ 0x80, l1);
+        if (l1 > 0) image.writeUInt8(image.readUInt8(l1) ^ 0x80, l1);
     }
   }
 }

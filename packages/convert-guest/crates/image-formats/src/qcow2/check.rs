@@ -19,6 +19,8 @@ const COPIED: u64 = 1 << 63;
 const COMPRESSED: u64 = 1 << 62;
 /// Bits 9 to 55 of an entry: an offset.
 const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
+/// Bits of a standard L2 entry that are reserved.
+const L2_RESERVED: u64 = 0x3f00_0000_0000_01fe;
 /// Bits of an L1 entry that are reserved.
 const L1_RESERVED: u64 = 0x7f00_0000_0000_01ff;
 /// Bits 9 to 55 of an entry of a bitmap table.
@@ -85,7 +87,7 @@ impl Range<'_> {
         }
         let end = offset.saturating_add(length);
         let cluster = 1_u64.wrapping_shl(self.cluster_bits);
-        if end > self.file_size.saturating_add(cluster) {
+        if end >= self.file_size.saturating_add(cluster) {
             let text = format!(
                 "ERROR: counting reference for region exceeding the end of the file by one cluster or more: offset {offset:#x} size {length:#x}"
             );
@@ -255,7 +257,7 @@ impl<S: ByteSource> Qcow2Image<S> {
                 .saturating_add(index.saturating_mul(l1::ENTRY_BYTES));
             let entry = self.cache.be64(at)?;
             let table = entry & OFFSET;
-            if entry == 0 || table == 0 {
+            if entry == 0 {
                 continue;
             }
             if entry & L1_RESERVED != 0 {
@@ -284,42 +286,48 @@ impl<S: ByteSource> Qcow2Image<S> {
         for index in 0..entries {
             let at = table.saturating_add(entry_size.times(index).unwrap_or(u64::MAX));
             let entry = self.cache.be64(at)?;
+            let bitmap = if self.header.has_extended_l2() {
+                self.cache.be64(at.saturating_add(8))?
+            } else {
+                0
+            };
             if entry & COMPRESSED != 0 {
-                if entry & COPIED != 0 {
-                    let offset = entry & OFFSET;
-                    let text = format!(
-                        "ERROR: coffset=0x{offset:x}: copied flag must never be set for compressed clusters"
-                    );
-                    range.corrupt(at, entry, text)?;
-                }
-                let stream = compressed::decode(entry & !COPIED, cluster);
-                range.refer(at, stream.offset, stream.max_length)?;
-                if counted {
-                    let counts = &mut *range.counts;
-                    counts.allocated_clusters = counts.allocated_clusters.saturating_add(1);
-                    counts.compressed_clusters = counts.compressed_clusters.saturating_add(1);
-                    counts.fragmented_clusters = counts.fragmented_clusters.saturating_add(1);
-                }
+                self.count_stream(range, counted, index, (at, entry, bitmap))?;
                 continue;
+            }
+            if entry & L2_RESERVED != 0 {
+                let text = format!("ERROR found l2 entry with reserved bits set: {entry:x}");
+                range.corrupt(at, entry, text)?;
             }
             let host = entry & OFFSET;
-            if host == 0 {
+            let (zero, allocated) = (bitmap >> 32, bitmap & u64::from(u32::MAX));
+            // In a data file offset 0 is a place like others.
+            if host == 0 && !(self.header.has_data_file() && entry & COPIED != 0) {
+                if allocated != 0 {
+                    let text = "ERROR: Unallocated cluster has non-zero subcluster allocation map";
+                    range.corrupt(at, bitmap, String::from(text))?;
+                }
                 continue;
+            }
+            if zero & allocated != 0 {
+                let text = format!(
+                    "ERROR offset={host:x}: Allocated cluster has corrupted subcluster allocation bitmap"
+                );
+                range.corrupt(at, bitmap, text)?;
             }
             if !cluster.is_aligned(host) {
+                let holds_data = if self.header.has_extended_l2() {
+                    allocated != 0
+                } else {
+                    entry & 1 == 0
+                };
+                let what = if holds_data { "Data" } else { "Preallocated" };
                 let text = format!(
-                    "ERROR offset={host:x}: Cluster is not properly aligned; L2 entry corrupted."
+                    "ERROR offset={host:x}: {what} cluster is not properly aligned; L2 entry corrupted."
                 );
                 range.corrupt(at, host, text)?;
-                continue;
             }
-            // A zero cluster that keeps its place has bytes in the file as well.
-            let mut has_bytes = true;
-            if self.header.has_extended_l2() {
-                let bitmap = self.cache.be64(at.saturating_add(8))?;
-                has_bytes = bitmap & u64::from(u32::MAX) != 0;
-            }
-            if counted && has_bytes {
+            if counted {
                 let counts = &mut *range.counts;
                 counts.allocated_clusters = counts.allocated_clusters.saturating_add(1);
                 if next != 0 && host != next {
@@ -334,6 +342,44 @@ impl<S: ByteSource> Qcow2Image<S> {
         Ok(())
     }
 
+    /// Counts a compressed cluster: its entry, where that stands, and its subcluster bitmap.
+    fn count_stream(
+        &mut self,
+        range: &mut Range<'_>,
+        counted: bool,
+        index: u64,
+        (at, entry, bitmap): (u64, u64, u64),
+    ) -> Result<(), FormatError> {
+        let stream = compressed::decode(entry, self.header.cluster);
+        if entry & COPIED != 0 {
+            let offset = stream.offset;
+            let text = format!(
+                "ERROR: coffset=0x{offset:x}: copied flag must never be set for compressed clusters"
+            );
+            range.corrupt(at, entry, text)?;
+        }
+        let strange = if self.header.has_data_file() {
+            Some("data file")
+        } else if bitmap != 0 {
+            Some("non-zero subcluster allocation bitmap")
+        } else {
+            None
+        };
+        if let Some(strange) = strange {
+            let text =
+                format!("ERROR compressed cluster {index} with {strange}, entry=0x{entry:x}");
+            return range.corrupt(at, entry, text);
+        }
+        range.refer(at, stream.offset, stream.max_length)?;
+        if counted {
+            let counts = &mut *range.counts;
+            counts.allocated_clusters = counts.allocated_clusters.saturating_add(1);
+            counts.compressed_clusters = counts.compressed_clusters.saturating_add(1);
+            counts.fragmented_clusters = counts.fragmented_clusters.saturating_add(1);
+        }
+        Ok(())
+    }
+
     /// Compares what was counted with what the image says.
     fn compare(&mut self, range: &mut Range<'_>) -> Result<(), FormatError> {
         let cluster = self.header.cluster;
@@ -343,6 +389,10 @@ impl<S: ByteSource> Qcow2Image<S> {
             let index = to_usize(number.saturating_sub(first));
             let counted = range.references.get(index).copied().unwrap_or(0);
             let counted = u64::from(counted);
+            // Behind the end of the file only what is named counts.
+            if counted == 0 && number >= cluster.count_for(range.file_size) {
+                continue;
+            }
             let offset = cluster.times(number).unwrap_or(u64::MAX);
             if stored > 0 || counted > 0 {
                 range.counts.image_end = offset.saturating_add(cluster.size());
