@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { instar, type Finished } from '../support/command.js';
-import { QEMU_IMG, judgeVersion, requireJudge } from '../support/judge.js';
+import { QEMU_IMG, judgeVersion, requireJudge, skipLoudly } from '../support/judge.js';
 import { qemuImg, qemuMajorVersion } from '../support/qemu-img.js';
 import { randomImage, type RandomImage } from '../support/random-images.js';
 import { Random } from '../support/random.js';
@@ -89,7 +89,7 @@ describe.each(['zoo', 'random'] as const)('images of the %s', (kind) => {
 
   it('are mapped as qemu-img map maps them', (context) => {
     requireJudge(context, QEMU_IMG);
-    if (!tellsCompressed) context.skip();
+    if (!tellsCompressed) skipLoudly(context, 'this qemu-img does not say what is compressed');
     expect(
       disagreements(({ file, format }) => [
         ['map', '-f', format, '--output=json', file],
