@@ -1,4 +1,4 @@
-import { nameText } from '@instar/host-files';
+import { nameText } from '@instar/host-files/text';
 import { readFileSync } from 'node:fs';
 
 const REPLACED = '\ufffd';

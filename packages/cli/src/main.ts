@@ -1,5 +1,5 @@
-import type * as AbiModule from './commands/abi.js';
-import type * as VmcoreModule from './commands/vmcore.js';
+import { escapeText } from '@instar/host-files/text';
+import { COMMANDS, type CommandName } from './commands/names.js';
 import { exactArguments } from './exact-arguments.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { habitsOf, type Habits } from './process/habits.js';
@@ -27,20 +27,19 @@ instar COMMAND --help tells more of a command; instar --version prints the versi
 
 type CommandFunction = (tokens: readonly string[], habits: Habits) => Promise<number> | number;
 
-/** Each command is loaded when it is called: starting is part of what users wait for. */
-const COMMANDS: Readonly<Record<string, () => Promise<CommandFunction>>> = {
-  dd: async () => (await import('./commands/dd.js')).ddCommand,
-  info: async () => (await import('./commands/info.js')).infoCommand,
-  map: async () => (await import('./commands/map.js')).mapCommand,
-  check: async () => (await import('./commands/check.js')).checkCommand,
-  compare: async () => (await import('./commands/compare.js')).compareCommand,
-  measure: async () => (await import('./commands/measure.js')).measureCommand,
-  // In a file of its own: dd does not wait for it.
-  abi: async () => ((await import(new URL('./abi.js', import.meta.url).href)) as typeof AbiModule).abiCommand,
-  vmcore: async () =>
-    ((await import(new URL('./vmcore.js', import.meta.url).href)) as typeof VmcoreModule).vmcoreCommand,
-  doctor: async () => (await import('./commands/doctor.js')).doctorCommand,
-};
+type CommandModule = Readonly<Record<string, CommandFunction>>;
+
+/** Each command is loaded when it is called, from a file of its own: starting is part of what users wait for. */
+async function load(name: CommandName): Promise<CommandFunction> {
+  const path = new URL(`./commands/${name}.js`, import.meta.url).href;
+  const command = ((await import(path)) as CommandModule)[`${name}Command`];
+  if (command === undefined) throw new Error(`${name}.js has no command`);
+  return command;
+}
+
+function isCommand(name: string): name is CommandName {
+  return (COMMANDS as readonly string[]).includes(name);
+}
 
 async function version(): Promise<string> {
   const { readFile } = await import('node:fs/promises');
@@ -59,13 +58,11 @@ async function dispatch([name, ...tokens]: readonly string[], habits: Habits): P
     process.stdout.write(`instar ${await version()}\n`);
     return EXIT_CODES.OK;
   }
-  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (load === undefined) {
-    const { escapeText } = await import('@instar/engine');
+  if (!isCommand(name)) {
     process.stderr.write(`instar: unknown command '${escapeText(name)}'; see instar --help\n`);
     return EXIT_CODES.FAILURE;
   }
-  return (await load())(tokens, habits);
+  return (await load(name))(tokens, habits);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { closeFile } from '@instar/host-files';
+import { closeFile, quoteName } from '@instar/host-files';
 import { requireVirtualSize } from './size-limits.js';
 import { roundUpToSector } from '@instar/operands';
 import {
@@ -13,7 +13,6 @@ import {
 } from '@instar/shared-abi';
 import { doubtsOf } from './doubts.js';
 import { EngineError } from './errors.js';
-import { quoteName } from './escape.js';
 import { formatNumber } from './format-names.js';
 import { checkFlatExtent, extentsInFiles } from './extent-files.js';
 import { isReadable, listed, READABLE_FORMATS } from './formats.js';

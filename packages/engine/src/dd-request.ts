@@ -1,7 +1,7 @@
 import { DD_DEFAULT_BLOCK_SIZE, MAX_SIZE, type DdWindow } from '@instar/operands';
 import { IMAGE_FORMAT } from '@instar/shared-abi';
 import { EngineError } from './errors.js';
-import { escapeText } from './escape.js';
+import { escapeText } from '@instar/host-files';
 import { outputFormat } from './formats.js';
 import type { OperationControl } from './operation.js';
 import { checkDdOptions, type CheckedDdOptions } from './options/operations.js';

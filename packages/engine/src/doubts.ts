@@ -2,7 +2,7 @@ import { IMAGE_FORMAT } from '@instar/shared-abi';
 import type { ImageInfo } from './chain.js';
 import { contentOf } from './content.js';
 import { EngineError } from './errors.js';
-import { escapeText } from './escape.js';
+import { escapeText } from '@instar/host-files';
 import type { InputFile } from './input-file.js';
 import { beyondFile } from './safety.js';
 

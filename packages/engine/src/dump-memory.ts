@@ -1,8 +1,7 @@
-import { closeFile, createNamelessFile, HostFileError, reasonOf } from '@instar/host-files';
+import { closeFile, createNamelessFile, escapeText, HostFileError, reasonOf } from '@instar/host-files';
 import { read } from 'node:fs';
 import { promisify } from 'node:util';
 import { EngineError } from './errors.js';
-import { escapeText } from './escape.js';
 
 const readFile = promisify(read);
 

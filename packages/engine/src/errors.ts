@@ -1,11 +1,11 @@
 import {
   describeSystemError,
-  HostFileError,
+  escapeText,
   hostFileError,
-  systemErrorName,
+  HostFileError,
   type HostFileErrorCode,
+  systemErrorName,
 } from '@instar/host-files';
-import { escapeText } from './escape.js';
 
 /** Where in a file an error was met. */
 export interface ErrorLocation {

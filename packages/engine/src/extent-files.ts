@@ -1,7 +1,7 @@
 import { EXTENT_FILE_KIND, nameOf, type ExtentFileRecord, type ValueOf } from '@instar/shared-abi';
 import type { ImageInfo } from './chain.js';
 import { EngineError } from './errors.js';
-import { quoteName } from './escape.js';
+import { quoteName } from '@instar/host-files';
 import type { InputFile } from './input-file.js';
 import type { ReferencedFile } from './referenced-file.js';
 

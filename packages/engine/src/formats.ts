@@ -1,6 +1,6 @@
 import { IMAGE_FORMAT } from '@instar/shared-abi';
 import { EngineError } from './errors.js';
-import { escapeText } from './escape.js';
+import { escapeText } from '@instar/host-files';
 import { FORMAT_NAMES, formatNumber } from './format-names.js';
 
 const { PROBE } = IMAGE_FORMAT.values;

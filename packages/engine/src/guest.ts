@@ -32,7 +32,7 @@ import { attach, type DumpRequests } from './dump-requests.js';
 import type { DumpTarget, WrittenDump } from './dump-target.js';
 import { writeGuestDump } from './dump-write.js';
 import { EngineError, describeSystemError, isNoSpace, systemError, type EngineErrorCode } from './errors.js';
-import { escapeText } from './escape.js';
+import { escapeText } from '@instar/host-files';
 import { isPlausible } from './info-plausible.js';
 import { explainLimit } from './resource-limits.js';
 import { guestImage, type SandboxSelection } from './sandbox.js';

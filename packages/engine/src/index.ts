@@ -7,7 +7,7 @@ export type { DumpWriteControl } from './dump-write.js';
 export type { OperationControl } from './operation.js';
 export { describeSystemError, EngineError, systemErrorName } from './errors.js';
 export type { EngineErrorCode, EngineErrorDetails, ErrorLocation } from './errors.js';
-export { escapeText, quoteName } from './escape.js';
+export { escapeText, quoteName } from '@instar/host-files';
 export { READABLE_FORMATS, WRITABLE_FORMATS } from './formats.js';
 export type { GuestLimits } from './guest.js';
 export { checkSafety, info, inspect } from './info.js';

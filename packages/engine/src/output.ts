@@ -1,6 +1,5 @@
-import { createOutput, type OutputFile, type OutputRequest } from '@instar/host-files';
+import { createOutput, escapeText, type OutputFile, type OutputRequest } from '@instar/host-files';
 import { withEngineErrors } from './errors.js';
-import { escapeText } from './escape.js';
 import type { OperationControl } from './operation.js';
 
 /**

@@ -1,6 +1,12 @@
-import { directoryOf, HostFileError, openReference as openBelow, type OpenedReference } from '@instar/host-files';
+import {
+  directoryOf,
+  escapeText,
+  HostFileError,
+  type OpenedReference,
+  openReference as openBelow,
+  quoteName,
+} from '@instar/host-files';
 import { EngineError } from './errors.js';
-import { escapeText, quoteName } from './escape.js';
 
 /**
  * Which files an image may draw in. Every caller decides; {@link NO_REFERENCES} is the decision for images from strangers.

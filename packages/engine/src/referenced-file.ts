@@ -2,7 +2,7 @@ import { roundUpToSector } from '@instar/operands';
 import { INFO_FLAG } from '@instar/shared-abi';
 import type { ImageInfo } from './chain.js';
 import { EngineError } from './errors.js';
-import { quoteName } from './escape.js';
+import { quoteName } from '@instar/host-files';
 import type { InputFile } from './input-file.js';
 import type { Reference } from './path-policy.js';
 

@@ -2,7 +2,7 @@ import { INFO_FLAG } from '@instar/shared-abi';
 import type { ImageInfo } from './chain.js';
 import { contentOf } from './content.js';
 import type { EngineError } from './errors.js';
-import { escapeText, quoteName } from './escape.js';
+import { escapeText, quoteName } from '@instar/host-files';
 import { extentsInFiles } from './extent-files.js';
 
 /** Name of a safety check. Stable; new ones append. */

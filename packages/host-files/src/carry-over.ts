@@ -1,7 +1,7 @@
 import { listAttributes, removeAttribute, setAttribute, statAt, type FileStatus } from '@instar/vmm-native';
 import { readFileSync } from 'node:fs';
 import { fchmod, fchown } from './descriptors.js';
-import { systemErrorName } from './errors.js';
+import { systemErrorName } from './system-errors.js';
 
 const PERMISSIONS = 0o777;
 const NONE = Buffer.alloc(0);

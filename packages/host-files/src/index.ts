@@ -10,14 +10,8 @@ export {
   statFile,
   type FileKind,
 } from './descriptors.js';
-export {
-  describeSystemError,
-  HostFileError,
-  hostFileError,
-  reasonOf,
-  systemErrorName,
-  type HostFileErrorCode,
-} from './errors.js';
+export { HostFileError, hostFileError, reasonOf, type HostFileErrorCode } from './errors.js';
+export { escapeText, quoteName } from './escape.js';
 export { lockInput } from './locks.js';
 export { createNamelessFile } from './nameless-file.js';
 export { directoryOf, nameBytes, nameText } from './names.js';
@@ -26,3 +20,4 @@ export type { OutputFile, OutputRequest } from './output-request.js';
 export { openReference, type OpenedReference } from './reference.js';
 export type { AllowedDirectory } from './allowed-directories.js';
 export { ownStream } from './resolve.js';
+export { describeSystemError, systemErrorName } from './system-errors.js';

@@ -1,5 +1,6 @@
 import { lockExclusive, lockForReading, lockForWriting } from '@instar/vmm-native';
-import { HostFileError, systemErrorName } from './errors.js';
+import { HostFileError } from './errors.js';
+import { systemErrorName } from './system-errors.js';
 
 /** Runs a call that takes QEMU's locks. A file system without locks cannot say who else uses a file; QEMU goes on there, too. */
 function isFree(lock: () => boolean): boolean {

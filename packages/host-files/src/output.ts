@@ -1,7 +1,8 @@
 import { deviceSize, statAt, type FileStatus } from '@instar/vmm-native';
 import { constants, readFileSync } from 'node:fs';
 import { closeFile, identity, kindInWords, kindOf, openIn, statFile } from './descriptors.js';
-import { HostFileError, hostFileError, systemErrorName } from './errors.js';
+import { HostFileError, hostFileError } from './errors.js';
+import { systemErrorName } from './system-errors.js';
 import { lockOutput } from './locks.js';
 import { CannotReplace, createBeside, noSpace } from './output-beside.js';
 import { createInPlace, rewrite, writeWindow } from './output-in-place.js';

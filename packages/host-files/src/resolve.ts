@@ -1,7 +1,8 @@
 import { CURRENT_DIRECTORY, fileSystemStatus, readLinkAt, statAt, type FileStatus } from '@instar/vmm-native';
 import { readFile } from 'node:fs/promises';
 import { closeFile, identity, kindOf, openDirectory, statFile } from './descriptors.js';
-import { HostFileError, hostFileError, systemErrorName } from './errors.js';
+import { HostFileError, hostFileError } from './errors.js';
+import { systemErrorName } from './system-errors.js';
 import { inDirectory, nameBytes, splitName } from './names.js';
 
 /** As the kernel (path_resolution(7)). */

@@ -1,10 +1,9 @@
-import { linkAt, linkDescriptor, renameAt, statAt, unlinkAt } from '@instar/vmm-native';
-import { randomBytes } from 'node:crypto';
+import { linkAt, linkDescriptor, randomBytes, renameAt, statAt, unlinkAt } from '@instar/vmm-native';
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { carryOver } from './carry-over.js';
 import { closeFile, fsync, hasProc, identity, openIn, O_TMPFILE, statFile } from './descriptors.js';
-import { systemErrorName } from './errors.js';
+import { systemErrorName } from './system-errors.js';
 import { tryLock } from './locks.js';
 import { inDirectory } from './names.js';
 import type { ResolvedName } from './resolve.js';

@@ -1,7 +1,7 @@
 import { keepName, readDirectory, removeNameAtEnd, statAt, unlinkAt } from '@instar/vmm-native';
 import { constants } from 'node:fs';
 import { closeFile, identity, kindOf, openIn, statFile } from './descriptors.js';
-import { systemErrorName } from './errors.js';
+import { systemErrorName } from './system-errors.js';
 import { tryLock } from './locks.js';
 import type { Place } from './temporary-file.js';
 

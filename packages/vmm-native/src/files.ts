@@ -54,6 +54,11 @@ export function renameAt(dir: number, from: Uint8Array, to: Uint8Array, replace:
   });
 }
 
+/** Random bytes of the system, at most 255, for names that nobody guesses. Loading `node:crypto` takes milliseconds. */
+export function randomBytes(count: number): Buffer {
+  return guarded(() => filesBinding().randomBytes(count));
+}
+
 /** Removes a name that is no directory. */
 export function unlinkAt(dir: number, name: Uint8Array): void {
   guarded(() => {

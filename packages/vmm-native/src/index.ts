@@ -13,6 +13,7 @@ export {
   linkDescriptor,
   listAttributes,
   openAt,
+  randomBytes,
   readDirectory,
   readLinkAt,
   removeAttribute,

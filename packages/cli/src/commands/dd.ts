@@ -10,7 +10,7 @@ import {
 import { parseDd, type DdOperands } from '@instar/operands';
 import { EXIT_CODES } from '../exit-codes.js';
 import type { Habits } from '../process/habits.js';
-import { isLostReader } from '../process/standard-streams.js';
+import { isLostReader } from '../process/lost-reader.js';
 import { printError } from '../render/errors.js';
 import { toJson } from '../render/json.js';
 import { progressBar, progressLines, type ProgressDisplay } from '../render/progress.js';
@@ -18,6 +18,7 @@ import { answerProgressRequests } from '../render/progress-request.js';
 import { humanSize } from '../render/size.js';
 import { listenForDumps, takeDumpFlags, type DumpListener } from './guest-dumps.js';
 import { limitsOf } from './limits.js';
+import { requireOpen } from './require-open.js';
 import { DD_HELP } from './dd-help.js';
 
 const STANDARD_INPUT = 0;
@@ -32,8 +33,8 @@ function toOptions(operands: DdOperands, habits: Habits): DdOptions {
   if (operands.of === '-' && process.stdout.isTTY) {
     throw new EngineError('INVALID_OPTION', 'of=- would write raw bytes to a terminal: redirect standard output');
   }
-  if (operands.if === '-') habits.requireOpen(STANDARD_INPUT);
-  if (operands.of === '-') habits.requireOpen(STANDARD_OUTPUT);
+  if (operands.if === '-') requireOpen(habits, STANDARD_INPUT);
+  if (operands.of === '-') requireOpen(habits, STANDARD_OUTPUT);
   return {
     input: operands.if === '-' ? { stream: STANDARD_INPUT } : { path: operands.if },
     output: operands.of === '-' ? { stream: STANDARD_OUTPUT } : { path: operands.of },
@@ -83,7 +84,7 @@ export async function ddCommand(tokens: readonly string[], habits: Habits): Prom
     json = operands.json ? (operands.of === '-' ? process.stderr : process.stdout) : undefined;
     const options = toOptions(operands, habits);
     progress = answerProgressRequests(await display(operands));
-    dumps = listenForDumps('dd', taken.dumps);
+    dumps = listenForDumps('dd', taken.dumps, habits);
     const result = await dd(options, {
       ...dumps.control,
       signal: interrupt.signal,

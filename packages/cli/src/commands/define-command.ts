@@ -4,7 +4,7 @@ import type * as CommanderModule from 'commander';
 import type { Command, CommanderError } from 'commander';
 import { EXIT_CODES } from '../exit-codes.js';
 import type { Habits } from '../process/habits.js';
-import { isLostReader } from '../process/standard-streams.js';
+import { isLostReader } from '../process/lost-reader.js';
 import { printError } from '../render/errors.js';
 import { progressBar, progressLines, type ProgressDisplay } from '../render/progress.js';
 import { answerProgressRequests } from '../render/progress-request.js';
@@ -181,7 +181,7 @@ export function defineCommand<F>(
       const command = parser(commander, definition).parse([...tokens], { from: 'user' });
       const flags = command.opts<F & ImageFlags>();
       json = flags.json === true || flags.output === 'json';
-      dumps = listenForDumps(name, flags);
+      dumps = listenForDumps(name, flags, habits);
       progress = await display(flags, definition.showsProgress === true);
       return await definition.run({
         files: command.args,

@@ -1,6 +1,6 @@
 import { convertGuestSymbolsPath } from '@instar/convert-guest';
 import { DumpRequests, EngineError, escapeText, type OperationControl, type WrittenDump } from '@instar/engine';
-import { setAside } from '../process/signals.js';
+import type { Habits } from '../process/habits.js';
 
 /** Dumps that a command line asks for. */
 export interface DumpFlags {
@@ -62,7 +62,11 @@ function announce(command: string, { path, reason, warning }: WrittenDump): void
 }
 
 /** Prepares the dumps that were asked for. */
-export function listenForDumps(command: string, { dumpOnCrash, dumpOnSignal }: DumpFlags): DumpListener {
+export function listenForDumps(
+  command: string,
+  { dumpOnCrash, dumpOnSignal }: DumpFlags,
+  { setAside }: Pick<Habits, 'setAside'>,
+): DumpListener {
   const dumps = dumpOnSignal === undefined ? undefined : new DumpRequests();
   let current: Promise<void> | undefined;
   const onSignal = (): void => {

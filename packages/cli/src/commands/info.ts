@@ -15,7 +15,7 @@ import type * as CommanderModule from 'commander';
 import type { Command, CommanderError } from 'commander';
 import { EXIT_CODES } from '../exit-codes.js';
 import type { Habits } from '../process/habits.js';
-import { isLostReader } from '../process/standard-streams.js';
+import { isLostReader } from '../process/lost-reader.js';
 import { printError } from '../render/errors.js';
 import { infoRecord } from '../render/info-json.js';
 import { infoText } from '../render/info-text.js';
@@ -163,7 +163,8 @@ async function describe(file: string, flags: InfoFlags, control: OperationContro
 }
 
 /** `instar info`: returns the exit code. */
-export async function infoCommand(tokens: readonly string[], { interrupt }: Habits): Promise<number> {
+export async function infoCommand(tokens: readonly string[], habits: Habits): Promise<number> {
+  const { interrupt } = habits;
   let dumps: DumpListener | undefined;
   // Loaded here, so that the other commands do not wait for it.
   const commander = await import('commander');
@@ -173,7 +174,7 @@ export async function infoCommand(tokens: readonly string[], { interrupt }: Habi
     const flags = command.opts<InfoFlags>();
     json = flags.json === true || flags.output === 'json';
     const [file = ''] = command.args;
-    dumps = listenForDumps('info', flags);
+    dumps = listenForDumps('info', flags, habits);
     const control: OperationControl = {
       ...dumps.control,
       signal: interrupt.signal,

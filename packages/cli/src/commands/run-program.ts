@@ -3,7 +3,7 @@ import type * as CommanderModule from 'commander';
 import type { Command } from 'commander';
 import { EXIT_CODES } from '../exit-codes.js';
 import type { Habits } from '../process/habits.js';
-import { isLostReader } from '../process/standard-streams.js';
+import { isLostReader } from '../process/lost-reader.js';
 import { printError } from '../render/errors.js';
 
 /** What a subcommand does; returns the exit code. */

@@ -144,7 +144,7 @@ export async function vmcoreCommand(tokens: readonly string[], habits: Habits): 
     async (name, words, flags) => {
       const perform = Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name] : undefined;
       if (perform === undefined) throw new RangeError(`no subcommand ${name}`);
-      return perform(words, flags, { signal: habits.interrupt.signal, requireOpen: habits.requireOpen });
+      return perform(words, flags, { signal: habits.interrupt.signal, whyClosed: habits.whyClosed });
     },
     habits,
   );

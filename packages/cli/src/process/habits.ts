@@ -1,23 +1,17 @@
-import { interruptOf, type Interrupt } from './signals.js';
-import { requireOpen } from './standard-streams.js';
+import { interruptOf, setAside, type Interrupt } from './signals.js';
+import { whyClosed } from './standard-streams.js';
 import type { Start } from './start.js';
 
-/** What a command needs to know of the process that it runs in; commands in files of their own cannot import its state. */
+/** What a command needs to know of the process that it runs in; a command is a file of its own, and cannot import its state. */
 export interface Habits {
   readonly interrupt: Interrupt;
-  /**
-   * Refuses standard input (0) or output (1) where it is closed.
-   * @throws EngineError `FILE_NOT_USABLE`
-   */
-  readonly requireOpen: (fd: 0 | 1) => void;
+  /** Why standard input (0) or output (1) cannot be used, and what helps; undefined where it is open. */
+  readonly whyClosed: (fd: 0 | 1) => string | undefined;
+  /** Leaves a signal to another listener for a while. Returns what gives it back. */
+  readonly setAside: (name: NodeJS.Signals) => () => void;
 }
 
 /** The habits of this process. */
 export function habitsOf(start: Start): Habits {
-  return {
-    interrupt: interruptOf(),
-    requireOpen: (fd) => {
-      requireOpen(start, fd);
-    },
-  };
+  return { interrupt: interruptOf(), whyClosed: (fd) => whyClosed(start, fd), setAside };
 }

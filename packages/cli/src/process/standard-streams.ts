@@ -1,8 +1,7 @@
-import { describeSystemError, EngineError, systemErrorName } from '@instar/engine';
+import { describeSystemError, systemErrorName } from '@instar/host-files/text';
 import { closeSync, openSync } from 'node:fs';
+import { isLostReader } from './lost-reader.js';
 import { mayBeClosed, type Start } from './start.js';
-
-const NAMES = ['standard input', 'standard output'] as const;
 
 /** The first failure of each output stream. */
 const failures = new Map<NodeJS.WriteStream, Error>();
@@ -23,24 +22,13 @@ export function watchStandardStreams(how: Start): void {
   }
 }
 
-/**
- * Refuses a standard stream that is closed, before anything is read or written.
- * @throws EngineError `FILE_NOT_USABLE`
- */
-export function requireOpen(start: Start, fd: 0 | 1): void {
+/** Why a standard stream cannot be used, and what helps; undefined where it is open. */
+export function whyClosed(start: Start, fd: 0 | 1): string | undefined {
   const closed = start.closed(fd);
-  if (closed === false || !(closed === true || mayBeClosed(fd))) return;
+  if (closed === false || !(closed === true || mayBeClosed(fd))) return undefined;
   const what = closed === true ? 'is closed' : 'is closed, or /dev/null opened for reading and writing';
   const instead = fd === 0 ? 'nothing can be read; redirect it (< FILE)' : 'no byte would arrive; redirect it (> FILE)';
-  throw new EngineError('FILE_NOT_USABLE', `${what}: ${instead}`, { file: NAMES[fd] });
-}
-
-/** Whether an error is, or comes from, a reader that went away. */
-export function isLostReader(error: unknown): boolean {
-  for (let current = error, depth = 0; current instanceof Error && depth < 8; current = current.cause, depth += 1) {
-    if ('code' in current && current.code === 'EPIPE') return true;
-  }
-  return false;
+  return `${what}: ${instead}`;
 }
 
 async function flushed(stream: NodeJS.WriteStream): Promise<void> {

@@ -1,4 +1,4 @@
-import { closeFile } from '@instar/host-files';
+import { closeFile, escapeText } from '@instar/host-files';
 import {
   CHECK_RESULT_MAGIC,
   CheckConfig,
@@ -11,7 +11,6 @@ import {
   nameOf,
 } from '@instar/shared-abi';
 import { inputDevice } from '../chain.js';
-import { escapeText } from '../escape.js';
 import { forcedFormat } from '../formats.js';
 import { formatName } from '../format-names.js';
 import { guestInfo, guestOperation, impossibleResult } from '../guest.js';

@@ -1,7 +1,7 @@
 import { MAX_SIZE, roundUpToSector } from '@instar/operands';
 import { IMAGE_FORMAT } from '@instar/shared-abi';
 import { EngineError } from '../errors.js';
-import { escapeText } from '../escape.js';
+import { escapeText } from '@instar/host-files';
 import { guestContext, type OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkFileName, checkMeasureOptions } from '../options/operations.js';

@@ -1,4 +1,4 @@
-import { defineStruct } from '../layout/fixed-struct.js';
+import { deferStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
 import { u32, u64 } from '../layout/types.js';
 
@@ -19,7 +19,7 @@ export const PORT_EXIT = 0x508;
 /**
  * Functions that a backend gives to the guest, by address (System V x86-64 calling convention). Append-only.
  */
-export const CallTable = defineStruct('CallTable', 64, 'Addresses of the functions that a backend offers.', {
+export const CallTable = deferStruct('CallTable', 64, 'Addresses of the functions that a backend offers.', {
   magic: field(u32, 0, 'CALL_TABLE_MAGIC'),
   abi_major: field(u32, 4, 'ABI_VERSION_MAJOR of the host'),
   abi_minor: field(u32, 8, 'ABI_VERSION_MINOR of the host'),

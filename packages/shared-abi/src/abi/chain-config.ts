@@ -1,7 +1,7 @@
 import { defineFlags } from '../layout/constants.js';
-import { defineStruct } from '../layout/fixed-struct.js';
+import { deferStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
-import { array, named, u32, u64 } from '../layout/types.js';
+import { fixedArray, named, u32, u64 } from '../layout/types.js';
 import { DEVICE_ROLE, IMAGE_FORMAT } from './codes.js';
 
 /** "CHAI", read as a big-endian word. */
@@ -21,7 +21,7 @@ export const DEVICE_FLAG = defineFlags('DeviceFlag', 'Flags of a device.', {
 });
 
 /** One host file of the chain. */
-export const ChainDevice = defineStruct('ChainDevice', 40, 'One host file.', {
+export const ChainDevice = deferStruct('ChainDevice', 40, 'One host file.', {
   role: field(named(u32, DEVICE_ROLE), 0, 'DeviceRole'),
   format: field(named(u32, IMAGE_FORMAT), 4, 'ImageFormat, PROBE to find out'),
   parent: field(u32, 8, 'index of the device that refers to this one, NO_PARENT for none'),
@@ -32,10 +32,10 @@ export const ChainDevice = defineStruct('ChainDevice', 40, 'One host file.', {
 });
 
 /** All host files of an operation. */
-export const ChainConfig = defineStruct('ChainConfig', 2576, 'All host files of an operation.', {
+export const ChainConfig = deferStruct('ChainConfig', 2576, 'All host files of an operation.', {
   magic: field(u32, 0, 'CHAIN_CONFIG_MAGIC', CHAIN_CONFIG_MAGIC),
   device_count: field(u32, 4, 'how many entries of `devices` are used'),
   max_depth: field(u32, 8, 'most layers that a backing chain may have'),
   pad: field(u32, 12, 'zero', 0),
-  devices: field(array(ChainDevice, CHAIN_MAX_DEVICES), 16, 'index in this table is the device index of the ring'),
+  devices: field(fixedArray(ChainDevice, CHAIN_MAX_DEVICES), 16, 'index in this table is the device index of the ring'),
 });

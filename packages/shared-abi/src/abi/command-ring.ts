@@ -1,5 +1,5 @@
 import { defineEnum, defineFlags } from '../layout/constants.js';
-import { defineStruct } from '../layout/fixed-struct.js';
+import { deferStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
 import { bytes, i32, named, u32, u64 } from '../layout/types.js';
 
@@ -34,7 +34,7 @@ export const COMMAND_FLAG = defineFlags('CommandFlag', 'Flags of a descriptor.',
 });
 
 /** A submission entry. Fields that an opcode does not name must be zero. */
-export const Descriptor = defineStruct('Descriptor', 64, 'A submission entry.', {
+export const Descriptor = deferStruct('Descriptor', 64, 'A submission entry.', {
   opcode: field(named(u32, OPCODE), 0, 'Opcode'),
   flags: field(named(u32, COMMAND_FLAG), 4, 'CommandFlag'),
   device: field(u32, 8, 'device that is read'),
@@ -48,21 +48,21 @@ export const Descriptor = defineStruct('Descriptor', 64, 'A submission entry.', 
 });
 
 /** What EXTENT leaves in its window. */
-export const FileExtent = defineStruct('FileExtent', 16, 'The beginning of a range of a host file.', {
+export const FileExtent = deferStruct('FileExtent', 16, 'The beginning of a range of a host file.', {
   data: field(u32, 0, '1 for data, 0 for a hole, which reads as zeros'),
   pad: field(u32, 4, 'zero', 0),
   length: field(u64, 8, 'bytes for which that is so, at most those that were asked about'),
 });
 
 /** A completion entry. */
-export const Completion = defineStruct('Completion', 16, 'A completion entry.', {
+export const Completion = deferStruct('Completion', 16, 'A completion entry.', {
   user_data: field(u64, 0, 'of the descriptor'),
   status: field(i32, 8, '0, or a negated errno'),
   source_failed: field(u32, 12, '1 when it was the source of a COPY that failed, else 0'),
 });
 
 /** Indexes of both queues, each in a cache line of its own. They count up without bound, modulo 2^32. */
-export const RingHeader = defineStruct('RingHeader', 448, 'Indexes of both queues.', {
+export const RingHeader = deferStruct('RingHeader', 448, 'Indexes of both queues.', {
   magic: field(u32, 0, 'RING_MAGIC, written by the host'),
   entries: field(u32, 4, 'RING_ENTRIES, written by the host'),
   pad0: field(bytes(56), 8, 'cache line'),

@@ -1,5 +1,5 @@
 import { defineFlags } from '../layout/constants.js';
-import { defineStruct } from '../layout/fixed-struct.js';
+import { deferStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
 import { bytes, named, u32, u64 } from '../layout/types.js';
 import { IMAGE_FORMAT } from './codes.js';
@@ -21,7 +21,7 @@ export const CONVERT_FLAG = defineFlags('ConvertFlag', 'Flags of ConvertConfig.'
 });
 
 /** Config of the convert operation; dd is convert with DD_WINDOW. */
-export const ConvertConfig = defineStruct('ConvertConfig', 416, 'Config of the convert operation.', {
+export const ConvertConfig = deferStruct('ConvertConfig', 416, 'Config of the convert operation.', {
   magic: field(u32, 0, 'CONVERT_CONFIG_MAGIC', CONVERT_CONFIG_MAGIC),
   flags: field(named(u32, CONVERT_FLAG), 4, 'ConvertFlag'),
   input_device_count: field(u32, 8, 'devices of the chain that are inputs'),
@@ -46,7 +46,7 @@ export const ConvertConfig = defineStruct('ConvertConfig', 416, 'Config of the c
 });
 
 /** Config of the info operation. */
-export const InfoConfig = defineStruct('InfoConfig', 16, 'Config of the info operation.', {
+export const InfoConfig = deferStruct('InfoConfig', 16, 'Config of the info operation.', {
   magic: field(u32, 0, 'INFO_CONFIG_MAGIC', INFO_CONFIG_MAGIC),
   flags: field(u32, 4, 'none are defined', 0),
   device: field(u32, 8, 'device to look at'),

@@ -1,5 +1,5 @@
 import { defineEnum, defineFlags } from '../layout/constants.js';
-import { defineStruct } from '../layout/fixed-struct.js';
+import { deferStruct } from '../layout/fixed-struct.js';
 import { field, struct, type Struct } from '../layout/struct.js';
 import { bytes, named, u32, u64, type ValueOf } from '../layout/types.js';
 import { FINGERPRINT_SIZE } from './version.js';
@@ -12,7 +12,7 @@ export const GUEST_IMAGE_VERSION = 1;
 export const GUEST_IMAGE_MAX_SEGMENTS = 8;
 
 /** Header of a guest image file. */
-export const GuestImageHeader = defineStruct('GuestImageHeader', 128, 'Header of a guest image file.', {
+export const GuestImageHeader = deferStruct('GuestImageHeader', 128, 'Header of a guest image file.', {
   magic: field(u64, 0, 'GUEST_IMAGE_MAGIC'),
   header_version: field(u32, 8, 'GUEST_IMAGE_VERSION'),
   abi_major: field(u32, 12, 'ABI that the guest was built against'),
@@ -39,7 +39,7 @@ export const SEGMENT_FLAG = defineFlags(
 );
 
 /** One segment of a guest image. */
-export const GuestSegment = defineStruct('GuestSegment', 40, 'One segment.', {
+export const GuestSegment = deferStruct('GuestSegment', 40, 'One segment.', {
   flags: field(named(u32, SEGMENT_FLAG), 0, 'SegmentFlag'),
   pad: field(u32, 4, 'zero', 0),
   address: field(u64, 8, 'first byte in guest memory, a multiple of the page size'),
@@ -61,7 +61,7 @@ const PROCESS_RECORD_HEAD = {
 };
 
 /** The target-independent part of a process record. The register set follows it in memory and is not in the file. */
-export const ProcessRecord = defineStruct('ProcessRecord', 16, 'Head of a process record.', PROCESS_RECORD_HEAD);
+export const ProcessRecord = deferStruct('ProcessRecord', 16, 'Head of a process record.', PROCESS_RECORD_HEAD);
 
 /**
  * A process record as it lies in memory: the head that a guest image holds, then the register set of the target, which
@@ -74,7 +74,7 @@ export function processRecordWith<V>(registers: Struct<V>): Struct<ProcessRecord
 type ProcessRecordValue = ValueOf<typeof ProcessRecord>;
 
 /** Register tail of a process record on x86-64. */
-export const RegistersX86_64 = defineStruct('RegistersX86_64', 144, 'Register tail on x86-64.', {
+export const RegistersX86_64 = deferStruct('RegistersX86_64', 144, 'Register tail on x86-64.', {
   rax: field(u64, 0, 'general register'),
   rbx: field(u64, 8, 'general register'),
   rcx: field(u64, 16, 'general register'),

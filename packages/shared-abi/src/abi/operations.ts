@@ -1,5 +1,5 @@
 import { defineEnum, defineFlags } from '../layout/constants.js';
-import { defineStruct } from '../layout/fixed-struct.js';
+import { deferStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
 import { bytes, named, u32, u64 } from '../layout/types.js';
 import { RESULT_STATUS } from './codes.js';
@@ -19,7 +19,7 @@ export const CHECK_CONFIG_MAGIC = 0x4348_4b3f;
 export const CHECK_RESULT_MAGIC = 0x4348_4b21;
 
 /** Config of the map operation, which writes one MapRecord for each extent to the output device. */
-export const MapConfig = defineStruct('MapConfig', 32, 'Config of the map operation.', {
+export const MapConfig = deferStruct('MapConfig', 32, 'Config of the map operation.', {
   magic: field(u32, 0, 'MAP_CONFIG_MAGIC', MAP_CONFIG_MAGIC),
   flags: field(u32, 4, 'none are defined', 0),
   start: field(u64, 8, 'first virtual byte that is mapped'),
@@ -37,7 +37,7 @@ export const MAP_FLAG = defineFlags('MapFlag', 'Facts of a mapped extent.', {
 });
 
 /** One extent of a mapped disk. */
-export const MapRecord = defineStruct('MapRecord', 40, 'One extent of a mapped disk.', {
+export const MapRecord = deferStruct('MapRecord', 40, 'One extent of a mapped disk.', {
   start: field(u64, 0, 'first virtual byte'),
   length: field(u64, 8, 'bytes'),
   offset: field(u64, 16, 'byte offset in the file, under HAS_OFFSET'),
@@ -48,7 +48,7 @@ export const MapRecord = defineStruct('MapRecord', 40, 'One extent of a mapped d
 });
 
 /** What a map operation did. */
-export const MapResult = defineStruct('MapResult', 480, 'Outcome of a map operation.', {
+export const MapResult = deferStruct('MapResult', 480, 'Outcome of a map operation.', {
   magic: field(u32, 0, 'MAP_RESULT_MAGIC'),
   status: field(named(u32, RESULT_STATUS), 4, 'ResultStatus'),
   error: field(ErrorRecord, 8, 'set when status is ERROR'),
@@ -63,7 +63,7 @@ export const COMPARE_FLAG = defineFlags('CompareFlag', 'Flags of CompareConfig.'
 });
 
 /** Config of the compare operation. */
-export const CompareConfig = defineStruct('CompareConfig', 16, 'Config of the compare operation.', {
+export const CompareConfig = deferStruct('CompareConfig', 16, 'Config of the compare operation.', {
   magic: field(u32, 0, 'COMPARE_CONFIG_MAGIC', COMPARE_CONFIG_MAGIC),
   flags: field(named(u32, COMPARE_FLAG), 4, 'CompareFlag'),
   reserved: field(u64, 8, 'zero', 0n),
@@ -79,7 +79,7 @@ export const COMPARISON = defineEnum('Comparison', 'What a comparison came to.',
 });
 
 /** What a compare operation found. */
-export const CompareResult = defineStruct('CompareResult', 480, 'Outcome of a compare operation.', {
+export const CompareResult = deferStruct('CompareResult', 480, 'Outcome of a compare operation.', {
   magic: field(u32, 0, 'COMPARE_RESULT_MAGIC'),
   status: field(named(u32, RESULT_STATUS), 4, 'ResultStatus'),
   error: field(ErrorRecord, 8, 'set when status is ERROR'),
@@ -90,7 +90,7 @@ export const CompareResult = defineStruct('CompareResult', 480, 'Outcome of a co
 });
 
 /** Config of the check operation. */
-export const CheckConfig = defineStruct('CheckConfig', 16, 'Config of the check operation.', {
+export const CheckConfig = deferStruct('CheckConfig', 16, 'Config of the check operation.', {
   magic: field(u32, 0, 'CHECK_CONFIG_MAGIC', CHECK_CONFIG_MAGIC),
   flags: field(u32, 4, 'none are defined', 0),
   device: field(u32, 8, 'device to check'),
@@ -104,7 +104,7 @@ export const FINDING_KIND = defineEnum('FindingKind', 'What a check found.', {
 });
 
 /** One finding, written to the output device. */
-export const FindingRecord = defineStruct('FindingRecord', 160, 'One finding of a check.', {
+export const FindingRecord = deferStruct('FindingRecord', 160, 'One finding of a check.', {
   kind: field(named(u32, FINDING_KIND), 0, 'FindingKind'),
   text_len: field(u32, 4, 'bytes of `text`'),
   offset: field(u64, 8, 'byte offset in the file'),
@@ -114,7 +114,7 @@ export const FindingRecord = defineStruct('FindingRecord', 160, 'One finding of 
 });
 
 /** What a check operation counted. */
-export const CheckResult = defineStruct('CheckResult', 528, 'Outcome of a check operation.', {
+export const CheckResult = deferStruct('CheckResult', 528, 'Outcome of a check operation.', {
   magic: field(u32, 0, 'CHECK_RESULT_MAGIC'),
   status: field(named(u32, RESULT_STATUS), 4, 'ResultStatus'),
   error: field(ErrorRecord, 8, 'set when status is ERROR'),

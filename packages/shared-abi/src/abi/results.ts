@@ -1,11 +1,11 @@
 import { defineEnum, defineFlags } from '../layout/constants.js';
-import { defineStruct } from '../layout/fixed-struct.js';
+import { deferStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
-import { array, bytes, i64, named, u32, u64 } from '../layout/types.js';
+import { bytes, fixedArray, i64, named, u32, u64 } from '../layout/types.js';
 import { ERROR_KIND, IMAGE_FORMAT, RAW_CONTENT, RESULT_STATUS } from './codes.js';
 
 /** Why an operation failed, and where in which file. Text is UTF-8 from the guest: the host escapes it before showing it. */
-export const ErrorRecord = defineStruct('ErrorRecord', 448, 'Why an operation failed, and where.', {
+export const ErrorRecord = deferStruct('ErrorRecord', 448, 'Why an operation failed, and where.', {
   kind: field(named(u32, ERROR_KIND), 0, 'ErrorKind'),
   device: field(u32, 4, 'index of the device the error was met in'),
   offset: field(u64, 8, 'byte offset in that device'),
@@ -25,7 +25,7 @@ export const CONVERT_RESULT_MAGIC = 0x434f_4e52;
 export const INFO_RESULT_MAGIC = 0x494e_4652;
 
 /** What a convert operation did. */
-export const ConvertResult = defineStruct('ConvertResult', 496, 'Outcome of a convert operation.', {
+export const ConvertResult = deferStruct('ConvertResult', 496, 'Outcome of a convert operation.', {
   magic: field(u32, 0, 'CONVERT_RESULT_MAGIC'),
   status: field(named(u32, RESULT_STATUS), 4, 'ResultStatus'),
   error: field(ErrorRecord, 8, 'set when status is ERROR'),
@@ -58,7 +58,7 @@ export const INFO_FLAG = defineFlags('InfoFlag', 'Yes/no facts of an image.', {
 });
 
 /** One internal snapshot (qcow2.txt, "Snapshots"). */
-export const SnapshotRecord = defineStruct('SnapshotRecord', 440, 'One internal snapshot.', {
+export const SnapshotRecord = deferStruct('SnapshotRecord', 440, 'One internal snapshot.', {
   id_len: field(u32, 0, 'bytes of `id`'),
   name_len: field(u32, 4, 'bytes of `name`'),
   vm_state_size: field(u64, 8, 'bytes of VM state'),
@@ -73,7 +73,7 @@ export const SnapshotRecord = defineStruct('SnapshotRecord', 440, 'One internal 
 });
 
 /** One persistent dirty bitmap (qcow2.txt, "Bitmaps"). */
-export const BitmapRecord = defineStruct('BitmapRecord', 1036, 'One dirty bitmap.', {
+export const BitmapRecord = deferStruct('BitmapRecord', 1036, 'One dirty bitmap.', {
   flags: field(u32, 0, 'bit 0 in-use, bit 1 auto'),
   granularity_bits: field(u32, 4, 'log2 of the bytes one bit stands for'),
   name_len: field(u32, 8, 'bytes of `name`'),
@@ -98,7 +98,7 @@ export const EXTENT_FILE_KIND = defineEnum('ExtentFileKind', 'How an extent file
 });
 
 /** One extent of a disk that lies in several files, or in parts of this one. */
-export const ExtentFileRecord = defineStruct('ExtentFileRecord', 288, 'One extent of a disk in several files.', {
+export const ExtentFileRecord = deferStruct('ExtentFileRecord', 288, 'One extent of a disk in several files.', {
   name_len: field(u32, 0, 'bytes of `name`, 0 for an extent without a file'),
   kind: field(named(u32, EXTENT_FILE_KIND), 4, 'ExtentFileKind'),
   virtual_size: field(u64, 8, 'bytes of the disk that it holds'),
@@ -112,7 +112,7 @@ export const ExtentFileRecord = defineStruct('ExtentFileRecord', 288, 'One exten
 export const INFO_MAX_EXTENT_FILES = 60;
 
 /** What an image says of itself. */
-export const InfoResult = defineStruct('InfoResult', 64816, 'Outcome of an info operation.', {
+export const InfoResult = deferStruct('InfoResult', 64816, 'Outcome of an info operation.', {
   magic: field(u32, 0, 'INFO_RESULT_MAGIC'),
   status: field(named(u32, RESULT_STATUS), 4, 'ResultStatus'),
   error: field(ErrorRecord, 8, 'set when status is ERROR'),
@@ -137,8 +137,8 @@ export const InfoResult = defineStruct('InfoResult', 64816, 'Outcome of an info 
   backing_file: field(bytes(INFO_MAX_NAME), 544, 'name of the backing file, as stored'),
   backing_format: field(bytes(64), 1568, 'format of the backing file, as stored'),
   data_file: field(bytes(INFO_MAX_NAME), 1632, 'name of the external data file, as stored'),
-  snapshots: field(array(SnapshotRecord, INFO_MAX_SNAPSHOTS), 2656, 'internal snapshots'),
-  bitmaps: field(array(BitmapRecord, INFO_MAX_BITMAPS), 30816, 'persistent dirty bitmaps'),
+  snapshots: field(fixedArray(SnapshotRecord, INFO_MAX_SNAPSHOTS), 2656, 'internal snapshots'),
+  bitmaps: field(fixedArray(BitmapRecord, INFO_MAX_BITMAPS), 30816, 'persistent dirty bitmaps'),
   content: field(named(u32, RAW_CONTENT), 47392, 'RawContent, of a raw image'),
   beyond_field_len: field(u32, 47396, 'bytes of `beyond_field`'),
   beyond_offset: field(u64, 47400, 'where the table entry stands (byte offset in the file)'),
@@ -150,5 +150,5 @@ export const InfoResult = defineStruct('InfoResult', 64816, 'Outcome of an info 
   content_id: field(u32, 47496, 'number that changes when the content does (vmdk: CID)'),
   parent_content_id: field(u32, 47500, 'content number that the parent must have (vmdk: parentCID)'),
   variant: field(bytes(32), 47504, 'variant of the format, as stored (vmdk: createType)'),
-  extent_files: field(array(ExtentFileRecord, INFO_MAX_EXTENT_FILES), 47536, 'extents, in the order of the disk'),
+  extent_files: field(fixedArray(ExtentFileRecord, INFO_MAX_EXTENT_FILES), 47536, 'extents, in the order of the disk'),
 });

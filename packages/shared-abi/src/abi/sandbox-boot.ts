@@ -1,7 +1,7 @@
 import { defineEnum, defineFlags } from '../layout/constants.js';
-import { defineStruct } from '../layout/fixed-struct.js';
+import { deferStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
-import { array, u32, u64 } from '../layout/types.js';
+import { fixedArray, u32, u64 } from '../layout/types.js';
 
 /** "BOOT", read as a big-endian word. */
 export const SANDBOX_BOOT_MAGIC = 0x424f_4f54;
@@ -41,7 +41,7 @@ export const SANDBOX_REGION_FLAG = defineFlags('SandboxRegionFlag', 'How the hel
 });
 
 /** One region that the helper maps. */
-export const SandboxRegion = defineStruct('SandboxRegion', 24, 'One region of the child.', {
+export const SandboxRegion = deferStruct('SandboxRegion', 24, 'One region of the child.', {
   address: field(u64, 0, 'first byte, also the offset in the shared file'),
   size: field(u64, 8, 'bytes'),
   flags: field(u32, 16, 'SandboxRegionFlag'),
@@ -49,7 +49,7 @@ export const SandboxRegion = defineStruct('SandboxRegion', 24, 'One region of th
 });
 
 /** Page 0 of the shared file: what the helper of the process backend sets up before it runs the guest. */
-export const SandboxBoot = defineStruct('SandboxBoot', 1840, 'What the sandbox helper sets up.', {
+export const SandboxBoot = deferStruct('SandboxBoot', 1840, 'What the sandbox helper sets up.', {
   magic: field(u32, 0, 'SANDBOX_BOOT_MAGIC'),
   region_count: field(u32, 4, 'used entries of `regions`'),
   filter_count: field(u32, 8, 'used entries of `filter`'),
@@ -58,15 +58,15 @@ export const SandboxBoot = defineStruct('SandboxBoot', 1840, 'What the sandbox h
   stack_top: field(u64, 24, 'initial stack pointer'),
   fault_addr: field(u64, 32, 'address of the SandboxFault'),
   cpu_seconds: field(u64, 40, 'RLIMIT_CPU, 0 for none'),
-  regions: field(array(SandboxRegion, SANDBOX_MAX_REGIONS), 48, 'what to map'),
-  filter: field(array(u64, SANDBOX_MAX_FILTER), 816, 'classic BPF instructions of the seccomp filter'),
+  regions: field(fixedArray(SandboxRegion, SANDBOX_MAX_REGIONS), 48, 'what to map'),
+  filter: field(fixedArray(u64, SANDBOX_MAX_FILTER), 816, 'classic BPF instructions of the seccomp filter'),
 });
 
 /** Where the helper's signal handler writes a fault, at the end of the ring region. */
 export const SANDBOX_FAULT_OFFSET = 0x3000;
 
 /** What the signal handler of the process backend saw. The guest can forge it: a hint, not evidence. */
-export const SandboxFault = defineStruct('SandboxFault', 192, 'A fault in the process backend.', {
+export const SandboxFault = deferStruct('SandboxFault', 192, 'A fault in the process backend.', {
   magic: field(u32, 0, 'SANDBOX_FAULT_MAGIC'),
   signal: field(u32, 4, 'signal number'),
   code: field(u32, 8, 'si_code'),
@@ -74,6 +74,6 @@ export const SandboxFault = defineStruct('SandboxFault', 192, 'A fault in the pr
   vector: field(u64, 16, 'exception vector'),
   error_code: field(u64, 24, 'error code of the exception'),
   cr2: field(u64, 32, 'faulting address'),
-  registers: field(array(u64, 18), 40, 'in the order of RegistersX86_64'),
+  registers: field(fixedArray(u64, 18), 40, 'in the order of RegistersX86_64'),
   pad: field(u64, 184, 'zero', 0n),
 });

@@ -6,7 +6,7 @@ import { struct, union, type FieldSpec } from '../layout/struct.js';
 import type { ConstantSet } from '../layout/constants.js';
 import type { Endian, Target } from '../layout/target.js';
 import {
-  array,
+  fixedArray,
   bool,
   bytes,
   describeBitField,
@@ -113,7 +113,7 @@ export class Describer {
       if (element.plainChar) return text(count);
       if (!element.signed) return bytes(count);
     }
-    return array(this.describe(element, name), count);
+    return fixedArray(this.describe(element, name), count);
   }
 
   #unique(wanted: string): string {

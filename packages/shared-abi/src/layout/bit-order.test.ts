@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { codec } from '../codec/compiled.js';
 import { viewArrayOf, viewOf } from '../codec/in-place.js';
 import { bitStruct, struct } from './struct.js';
-import { array, u16, u8, uint } from './types.js';
+import { array } from './array.js';
+import { u16, u8, uint } from './types.js';
 import { s390x } from './target.js';
 
 /** RFC 1951, 3.2.3 and 3.2.4: a stored block. */

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { LayoutError } from './errors.js';
 import { defineStruct } from './fixed-struct.js';
 import { field } from './struct.js';
-import { array, bytes, u16, u32, u64, u8 } from './types.js';
+import { array } from './array.js';
+import { bytes, u16, u32, u64, u8 } from './types.js';
 
 function thrown(action: () => unknown): LayoutError {
   try {

@@ -34,19 +34,46 @@ export function defineStruct<const F extends Readonly<Record<string, FieldSpec>>
   doc: string,
   specs: F,
 ): FixedStruct<StructValue<F>> {
+  const { defined, check } = deferred(name, size, doc, specs);
+  check();
+  return defined;
+}
+
+/**
+ * As {@link defineStruct}, but checked when it is used first, for a program that loads many structs and uses few. Whoever
+ * defines one so has a test that uses each.
+ */
+export function deferStruct<const F extends Readonly<Record<string, FieldSpec>>>(
+  name: string,
+  size: number,
+  doc: string,
+  specs: F,
+): FixedStruct<StructValue<F>> {
+  return deferred(name, size, doc, specs).defined;
+}
+
+function deferred<const F extends Readonly<Record<string, FieldSpec>>>(
+  name: string,
+  size: number,
+  doc: string,
+  specs: F,
+): { readonly defined: FixedStruct<StructValue<F>>; readonly check: () => void } {
   const described = struct(name, specs, { doc, size, explicit: true });
-  const resolved = resolve(described, x86_64);
-  const compiled = codec<StructValue<F>>(described, x86_64);
-  return {
+  let made: Made<StructValue<F>> | undefined;
+  const make = (): Made<StructValue<F>> =>
+    (made ??= { codec: codec(described, x86_64), fields: resolve(described, x86_64).fields });
+  const defined: FixedStruct<StructValue<F>> = {
     ...described,
     size,
-    layout: resolved.fields,
-    decode: compiled.decode,
-    encode: compiled.encode,
-    zero: compiled.zero,
-    view: (memory, offset) => viewOf(compiled, memory, offset),
+    get layout() {
+      return make().fields;
+    },
+    decode: (...where) => make().codec.decode(...where),
+    encode: (value) => make().codec.encode(value),
+    zero: () => make().codec.zero(),
+    view: (memory, offset) => viewOf(make().codec, memory, offset),
     offsetOf(fieldName) {
-      const found = resolved.fields.find((item) => item.name === fieldName);
+      const found = make().fields.find((item) => item.name === fieldName);
       if (found !== undefined) return found.offset;
       throw new LayoutError('LAYOUT_NAME', 'no such field', {
         path: `${name}.${fieldName}`,
@@ -55,4 +82,10 @@ export function defineStruct<const F extends Readonly<Record<string, FieldSpec>>
       });
     },
   };
+  return { defined, check: make };
+}
+
+interface Made<V> {
+  readonly codec: Codec<V>;
+  readonly fields: readonly ResolvedField[];
 }

@@ -1,4 +1,5 @@
 /** The layout language: descriptions, and what they resolve to for a target. */
+export { array } from './array.js';
 export { defineEnum, defineFlags, nameOf } from './constants.js';
 export type { ConstantSet } from './constants.js';
 export { LayoutError } from './errors.js';
@@ -62,12 +63,12 @@ export {
 } from './target.js';
 export type { Endian, Target } from './target.js';
 export {
-  array,
   bitField,
   bool,
   bytes,
   f32,
   f64,
+  fixedArray,
   float,
   i16,
   i32,

@@ -3,7 +3,8 @@ import { LayoutError, type LayoutErrorCode } from './errors.js';
 import { resolve } from './resolve.js';
 import { anonymous, bitStruct, integral, struct, tagged, union } from './struct.js';
 import { i386, TARGETS, x86_64 } from './target.js';
-import { array, bitField, bytes, text, u16, u32, u64, u8, uint, unnamedBits, uword, type Type } from './types.js';
+import { array } from './array.js';
+import { bitField, bytes, text, u16, u32, u64, u8, uint, unnamedBits, uword, type Type } from './types.js';
 
 function refusal(define: () => Type): LayoutError {
   try {

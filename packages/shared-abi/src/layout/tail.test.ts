@@ -5,7 +5,8 @@ import { struct } from './struct.js';
 import { headOf, headSize, loadHead, truncateTail } from './tail.js';
 import { compareTargets } from './target-report.js';
 import { i386, s390x, x86_64, type Target } from './target.js';
-import { array, pointer, tablePointer, u16, u32, u64, u8, uword } from './types.js';
+import { array } from './array.js';
+import { pointer, tablePointer, u16, u32, u64, u8, uword } from './types.js';
 
 /** A target that nobody makes: 32 bits, big endian. */
 const BIG32: Target = { name: 'big32', endian: 'big', wordBits: 32, align64: 8, unnamedBitFieldsAlign: false };

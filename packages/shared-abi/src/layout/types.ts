@@ -1,5 +1,4 @@
 import { textKind } from '../codec/text.js';
-import { variableList } from '../variable/describe.js';
 import { placeBitField } from './bit-fields.js';
 import type { ConstantSet } from './constants.js';
 import { layoutError } from './errors.js';
@@ -389,17 +388,8 @@ export function text(
   return encoding === 'utf8' ? { kind: 'text', count } : { kind: 'text', count, encoding };
 }
 
-/**
- * `count` elements of `element` without gaps. Fewer values are zero-filled on encoding, more refused.
- *
- * With the path of an earlier field as the count (`array(u16, 'header.count')`), as many as that says, which encoding
- * writes; without a count, as many as there are up to the end. Such a list stands in a struct without gaps.
- */
-export function array<T>(element: Type<T>, count: number): ArrayDescription & Typed<readonly T[]>;
-export function array<T>(element: Type<T>, count?: string): VariableDescription & Typed<readonly T[]>;
-export function array<T>(element: Type<T>, count?: number | string): Type<readonly T[]> {
-  const varies = element.kind === 'variable' || (element.kind === 'struct' && element.variable === true);
-  if (typeof count !== 'number' || varies) return variableList(element, count);
+/** `count` elements of `element`, one behind the other: see `array`, which takes other counts too. */
+export function fixedArray<T>(element: Type<T>, count: number): ArrayDescription & Typed<readonly T[]> {
   checkWhole(`array of ${String(count)}`, count, 0, MOST_BYTES);
   if (element.kind === 'bitField') {
     throw layoutError('LAYOUT_UNSUPPORTED', 'C has no arrays of bit fields', 'array', 0);

@@ -303,7 +303,7 @@ class TypeReader {
       case 'text':
         return types.text(count('text'), encodingOf(source['encoding'], path));
       case 'array':
-        return types.array(this.#type(source['array'], path), count('count'));
+        return types.fixedArray(this.#type(source['array'], path), count('count'));
       case 'pointer':
         return types.pointer(targetOf(source['pointer'], path));
       case 'table':

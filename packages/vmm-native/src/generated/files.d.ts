@@ -61,6 +61,12 @@ export declare function listAttributes(fd: number): Array<FileAttribute>
 /** Opens a name relative to a directory (openat(2), O_CLOEXEC). The caller closes the descriptor. */
 export declare function openAt(dir: number, name: Uint8Array, flags: number, mode: number): number
 
+/**
+ * Random bytes of the system for names that nobody guesses (getrandom(2)); as few as a name needs. Loading node's own
+ * takes longer than asking an image what it is.
+ */
+export declare function randomBytes(count: number): Buffer
+
 /** The names in a directory that is open for reading, without `.` and `..`. */
 export declare function readDirectory(dir: number): Array<Buffer>
 

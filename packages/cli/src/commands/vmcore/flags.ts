@@ -10,6 +10,7 @@ import {
   type WriteOptions,
 } from '@instar/vmcore';
 import type { Habits } from '../../process/habits.js';
+import { requireOpen } from '../require-open.js';
 
 /** Options of all subcommands; each has some of them. */
 export interface Flags {
@@ -42,7 +43,7 @@ export const SHOWN_NOTES = 4096;
 export interface CommandContext {
   readonly signal: AbortSignal;
   /** Refuses standard input or output where it is closed. */
-  readonly requireOpen: Habits['requireOpen'];
+  readonly whyClosed: Habits['whyClosed'];
 }
 
 /** A mistake in the command line. */
@@ -116,10 +117,10 @@ export function writeOptions(
 }
 
 /** Opens a dump; `-` is one on standard input. */
-async function openFiles(files: readonly string[], { signal, requireOpen }: CommandContext): Promise<Dump> {
+async function openFiles(files: readonly string[], { signal, whyClosed }: CommandContext): Promise<Dump> {
   if (!files.includes('-')) return openDump(files);
   if (files.length > 1) throw usageError('a dump on standard input is one file; the parts of a split dump have names');
-  requireOpen(0);
+  requireOpen({ whyClosed }, 0);
   if (process.stdin.isTTY) throw usageError('the dump would come from a terminal: redirect standard input');
   return openStream(process.stdin, { name: 'standard input', signal });
 }

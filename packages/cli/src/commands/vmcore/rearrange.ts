@@ -5,6 +5,7 @@ import { progressBar } from '../../render/progress.js';
 import { answerProgressRequests } from '../../render/progress-request.js';
 import { printWarning, type CommandContext, type Flags } from './flags.js';
 import { outputOf } from './write.js';
+import { requireOpen } from '../require-open.js';
 
 async function withProgress(
   flags: Flags,
@@ -34,10 +35,10 @@ export async function flattenFile(words: readonly string[], flags: Flags, contex
 export async function unflattenFile(
   words: readonly string[],
   flags: Flags,
-  { signal, requireOpen }: CommandContext,
+  { signal, whyClosed }: CommandContext,
 ): Promise<number> {
   const [input = '', output = ''] = words;
-  if (input === '-') requireOpen(0);
+  if (input === '-') requireOpen({ whyClosed }, 0);
   return withProgress(flags, output, async (options) =>
     unflatten(input === '-' ? process.stdin : input, output, { ...options, signal }),
   );

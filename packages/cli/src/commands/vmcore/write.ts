@@ -15,13 +15,14 @@ import {
   type Flags,
 } from './flags.js';
 import { rawImage } from './raw-memory.js';
+import { requireOpen } from '../require-open.js';
 
 /** Where the output goes; standard output is for pipes. */
-export function outputOf(word: string, flags: Flags, { requireOpen }: CommandContext): DumpOutput {
+export function outputOf(word: string, flags: Flags, context: CommandContext): DumpOutput {
   if (word !== '-') return { file: word };
   if (process.stdout.isTTY) throw usageError('the dump would go to a terminal: redirect standard output');
   if (flags.json === true) throw usageError('--json and the output - exclude each other');
-  requireOpen(1);
+  requireOpen(context, 1);
   return { stream: process.stdout };
 }
 

@@ -116,6 +116,17 @@ pub fn unlink_at(dir: i32, name: &[u8]) -> Result<(), Failure> {
     fs::unlinkat(borrowed(dir), name, AtFlags::empty()).map_err(failure)
 }
 
+/// Random bytes of the system for names that nobody guesses (getrandom(2)); as few as a name needs. Loading node's own
+/// takes longer than asking an image what it is.
+#[napi(catch_unwind)]
+pub fn random_bytes(count: u8) -> Result<Buffer, Failure> {
+    let mut bytes = vec![0; usize::from(count)];
+    // Up to 256 bytes come at once, and no signal interrupts that.
+    let got = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).map_err(failure)?;
+    bytes.truncate(got);
+    Ok(bytes.into())
+}
+
 /// The names in a directory that is open for reading, without `.` and `..`.
 #[napi(catch_unwind)]
 pub fn read_directory(dir: i32) -> Result<Vec<Buffer>, Failure> {
