@@ -10,6 +10,7 @@ export default defineConfig({
   ...library({
     entry: {
       main: 'src/main.ts',
+      'progress-bar': 'src/render/progress-bar.ts',
       ...Object.fromEntries(COMMANDS.map((name) => [`commands/${name}`, `src/commands/${name}.ts`])),
     },
     platform: 'node',

@@ -33,7 +33,7 @@ const READERS = new Set([
 
 /** Modules that could bring bytes of files in another way are not among these. */
 const MODULES = new Set([
-  ...['node:fs', 'node:fs/promises', 'node:module', 'node:os', 'node:path', 'node:util'],
+  ...['node:fs', 'node:fs/promises', 'node:module', 'node:os', 'node:path', 'node:util', 'node:stream'],
   ...['@instar/convert-guest', '@instar/engine', '@instar/operands', '@instar/shared-abi', '@instar/vmm-native'],
   ...['@instar/host-files', '@instar/host-files/text', '@instar/vmm-native/errno', 'valibot'],
   ...['commander', 'picocolors', 'cli-progress'],
@@ -62,7 +62,10 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'packages/host-files/src/resolve.ts: readFile': 'reads what its own descriptor is, in /proc',
   'packages/host-files/src/output.ts: readFileSync': 'reads its own capabilities in /proc',
   'packages/engine/src/dump-memory.ts: read': 'reads the memory of the guest, to be dumped as it is',
-  'packages/engine/src/operations/records.ts: read': 'reads records of a fixed layout that the guest left',
+  'packages/engine/src/operations/scratch.ts: read':
+    'reads what the guest left: records of a fixed layout, and bytes of a disk that are handed on as they are',
+  'packages/engine/src/operations/open-image.ts: createReadStream': 'is the name of a method, which asks the guest',
+  'packages/engine/src/operations/open-image.ts: read': 'is the name of a method, which asks the guest',
   'packages/engine/src/dump-write.ts: read': 'the same; of it only the place of the note is looked at',
 };
 

@@ -45,7 +45,7 @@ export function requireSandbox(context: TestContext, sandbox: SandboxKind): void
 }
 
 /** A config page that orders an attack. */
-function configPage(number: number, args: readonly bigint[]): Buffer {
+export function configPage(number: number, args: readonly bigint[]): Buffer {
   const page = Buffer.alloc(OPERATION_CONFIG_MAX_SIZE);
   page.writeUInt32LE(CONFIG_MAGIC, 0);
   page.writeUInt32LE(number, 4);
@@ -64,6 +64,8 @@ export interface AttackOptions {
   readonly control?: RunControl;
   /** Replaces the three files of the scene. */
   readonly devices?: DeviceOptions[];
+  /** More requests come through `control`. */
+  readonly session?: boolean;
   /** Replaces the attack guest. */
   readonly image?: Uint8Array;
 }
@@ -81,6 +83,7 @@ async function attackWith(
       chainConfig: new Uint8Array(),
       operationConfig: configPage(number, args),
       devices,
+      session: options.session ?? false,
       sandbox,
       helper: sandboxHelperPath(),
       limits: { noProgressMs: NO_PROGRESS_MS, ...options.limits },

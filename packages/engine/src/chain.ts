@@ -9,26 +9,24 @@ import {
   INFO_FLAG,
   InfoResult,
   NO_PARENT,
-  type ValueOf,
 } from '@instar/shared-abi';
 import { doubtsOf } from './doubts.js';
 import { EngineError } from './errors.js';
 import { formatNumber } from './format-names.js';
 import { checkFlatExtent, extentsInFiles } from './extent-files.js';
 import { isReadable, listed, READABLE_FORMATS } from './formats.js';
-import { guestInfo, MAX_CHAIN_DEPTH, type GuestContext, type GuestDevice } from './guest.js';
 import { adoptInput, type InputFile } from './input-file.js';
 import { openReference, type PathPolicy, type Reference } from './path-policy.js';
 import { checkDataFile, checkRawBacking, type ReferencedFile } from './referenced-file.js';
-
-/** What the guest said of an image. */
-export type ImageInfo = ValueOf<typeof InfoResult>;
+import { MAX_CHAIN_DEPTH, type GuestDevice } from './session/context.js';
+import { look, type ImageInfo } from './session/look.js';
+import type { GuestSession } from './session/session.js';
 
 /** One image of a chain. */
 export interface Layer {
   readonly file: InputFile;
   readonly info: ImageInfo;
-  /** Index of the layer's file in {@link Chain.devices}. */
+  /** Index of the layer's file among the devices of its session. */
   readonly device: number;
   /** Somebody said what format it has: the caller, or the image above it. */
   readonly declared: boolean;
@@ -40,12 +38,13 @@ export interface Layer {
 /** An image with everything that it reads from, all files open. */
 export interface Chain {
   /** The named image first. */
-  readonly layers: readonly Layer[];
-  readonly devices: readonly GuestDevice[];
+  readonly layers: readonly [Layer, ...Layer[]];
+  /** The guest that knows its files. */
+  readonly session: GuestSession;
   readonly files: readonly InputFile[];
   /** Warnings for whoever uses the content. */
   readonly doubts: readonly string[];
-  /** Closes all files. */
+  /** Ends the guest and closes all files. */
   close(): Promise<void>;
 }
 
@@ -71,7 +70,7 @@ export interface ChainPolicy {
   readonly strict: boolean;
 }
 
-/** Device entry of an input. */
+/** A file that is only read, for a session. */
 export function inputDevice(file: InputFile, role: number, format: number, parent: number): GuestDevice {
   return {
     path: file.path,
@@ -98,22 +97,25 @@ function rawInfo(file: InputFile): ImageInfo {
 }
 
 /**
- * Opens an image and everything below it: asks the guest what each file is and what it refers to, and opens the
+ * Opens an image and everything below it, in one session: asks the guest what each file is and what it refers to, and opens the
  * references that the policy allows. Closes everything again when it fails.
  * @param format number of the format that the user forced, or PROBE
+ * @param role what the image is to the operation: `IMAGE`, or `COMPARED`
  * @throws EngineError `CHAIN_LOOP`, `CHAIN_TOO_DEEP`, `PATH_REFUSED`, `IMAGE_…`
  */
 export async function openChain(
   top: InputFile,
   format: number,
   { references, forceShare, strict }: ChainPolicy,
-  context: GuestContext,
+  session: GuestSession,
+  role: number = DEVICE_ROLE.values.IMAGE,
 ): Promise<Chain> {
-  const layers: Layer[] = [];
-  const devices: GuestDevice[] = [];
+  const { limits } = session.context;
   const files: InputFile[] = [top];
   const doubts: string[] = [];
   const close = async (): Promise<void> => {
+    // First: the numbers of files that are closed may soon be those of others.
+    await session.close();
     await Promise.all(files.map((file) => closeFile(file.fd)));
   };
 
@@ -142,46 +144,46 @@ export async function openChain(
     return extents;
   };
 
+  const addDataFile = async (file: InputFile, info: ImageInfo, device: number): Promise<InputFile> => {
+    if (info.data_file_len === 0) {
+      throw new EngineError('REFERENCE_MISSING', 'needs an external data file but names none', { file: file.path });
+    }
+    const name = storedName(info.data_file, info.data_file_len, 'external data file', file.path);
+    const added = await addReference({ role: 'external data file', name, image: file.path });
+    refuseLoop(files, added.file);
+    checkDataFile(added, info);
+    session.add(inputDevice(added.file, DEVICE_ROLE.values.DATA_FILE, 0, device));
+    return added.file;
+  };
+
   const addLayer = async (file: InputFile, declared: number, parent: number): Promise<Layer> => {
-    const role = parent === NO_PARENT ? DEVICE_ROLE.values.IMAGE : DEVICE_ROLE.values.BACKING;
-    const own = inputDevice(file, DEVICE_ROLE.values.IMAGE, declared, NO_PARENT);
-    let info = declared === IMAGE_FORMAT.values.RAW ? rawInfo(file) : await guestInfo([own], context);
-    requireVirtualSize(info.virtual_size, context.limits, file.path);
+    const own = parent === NO_PARENT ? role : DEVICE_ROLE.values.BACKING;
+    const device = session.add(inputDevice(file, own, declared, parent));
+    let info = declared === IMAGE_FORMAT.values.RAW ? rawInfo(file) : await look(session, device);
+    requireVirtualSize(info.virtual_size, limits, file.path);
     const extentFiles = await addExtents(file, info);
     if (extentFiles.length > 0) {
       // Only with its extents open can the image be looked at as a whole.
-      info = await guestInfo([own, ...extentFiles.map((extent) => extentDevice(extent, 0))], context);
-      requireVirtualSize(info.virtual_size, context.limits, file.path);
+      extentFiles.forEach((extent) => session.add(extentDevice(extent, device)));
+      info = await look(session, device);
+      requireVirtualSize(info.virtual_size, limits, file.path);
     }
-    const device = devices.length;
-    devices.push(inputDevice(file, role, info.format, parent));
-    devices.push(...extentFiles.map((extent) => extentDevice(extent, device)));
-    if (devices.length >= CHAIN_MAX_DEVICES) {
+    session.describe(device, { format: info.format });
+    if (session.devices.length >= CHAIN_MAX_DEVICES) {
       throw new EngineError('CHAIN_TOO_DEEP', `its chain has more than ${CHAIN_MAX_DEVICES - 1} files`, {
         file: top.path,
       });
     }
-    let dataFile: InputFile | undefined;
-    if ((info.flags & INFO_FLAG.values.DATA_FILE) !== 0) {
-      if (info.data_file_len === 0) {
-        throw new EngineError('REFERENCE_MISSING', 'needs an external data file but names none', { file: file.path });
-      }
-      const name = storedName(info.data_file, info.data_file_len, 'external data file', file.path);
-      const added = await addReference({ role: 'external data file', name, image: file.path });
-      dataFile = added.file;
-      refuseLoop(files, dataFile);
-      checkDataFile(added, info);
-      devices.push(inputDevice(dataFile, DEVICE_ROLE.values.DATA_FILE, 0, device));
-    }
+    const hasDataFile = (info.flags & INFO_FLAG.values.DATA_FILE) !== 0;
+    const dataFile = hasDataFile ? await addDataFile(file, info, device) : undefined;
     const isDeclared = declared !== IMAGE_FORMAT.values.PROBE;
     doubts.push(...doubtsOf(file, info, isDeclared, strict));
-    const layer = { file, info, device, declared: isDeclared, dataFile, extentFiles };
-    layers.push(layer);
-    return layer;
+    return { file, info, device, declared: isDeclared, dataFile, extentFiles };
   };
 
   try {
     let layer = await addLayer(top, format, NO_PARENT);
+    const layers: [Layer, ...Layer[]] = [layer];
     while ((layer.info.flags & INFO_FLAG.values.BACKING_FILE) !== 0) {
       const { info, file } = layer;
       if (layers.length >= MAX_CHAIN_DEPTH) {
@@ -193,9 +195,10 @@ export async function openChain(
       const added = await addReference({ role: 'backing file', name, image: file.path });
       refuseLoop(files, added.file);
       layer = await addLayer(added.file, declaredFormat(info, file.path), layer.device);
+      layers.push(layer);
       if (layer.info.format === IMAGE_FORMAT.values.RAW) checkRawBacking(added, info);
     }
-    return { layers, devices, files, doubts, close };
+    return { layers, session, files, doubts, close };
   } catch (error) {
     await close();
     throw error;

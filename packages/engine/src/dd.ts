@@ -1,6 +1,16 @@
 import { ownStream, type OutputFile } from '@instar/host-files';
 import { ddWindow, roundUpToSector } from '@instar/operands';
-import { CONVERT_FLAG, DEVICE_FLAG, DEVICE_ROLE, IMAGE_FORMAT, NO_PARENT } from '@instar/shared-abi';
+import {
+  CONVERT_FLAG,
+  CONVERT_RESULT_MAGIC,
+  ConvertConfig,
+  ConvertResult,
+  DEVICE_FLAG,
+  DEVICE_ROLE,
+  IMAGE_FORMAT,
+  NO_PARENT,
+  type ValueOf,
+} from '@instar/shared-abi';
 import { openChain, type Chain } from './chain.js';
 import {
   checkOptions,
@@ -14,11 +24,13 @@ import {
 import { EngineError } from './errors.js';
 import { formatName } from './format-names.js';
 import { forcedFormat } from './formats.js';
-import { guestConvert, type ConvertOutcome, type GuestContext, type GuestDevice } from './guest.js';
 import { openInput } from './input-file.js';
 import { guestContext, type OperationControl } from './operation.js';
 import { checkControl } from './options/control.js';
 import { abandonQuietly, openOutputFile } from './output.js';
+import type { GuestContext, GuestDevice } from './session/context.js';
+import { perform } from './session/operation.js';
+import { GuestSession } from './session/session.js';
 import { requireOutputSize } from './size-limits.js';
 import { checkOutput } from './output-check.js';
 import { ddFromStream, streamOutput } from './stream.js';
@@ -49,7 +61,8 @@ export async function dd(options: DdOptions, givenControl: OperationControl = {}
   const forceShare = request.forceShare === true;
   const file = await openInput(input.path, forceShare);
   const policy = { references: request.pathPolicy, forceShare, strict: request.strict === true };
-  const chain = await openChain(file, probe, policy, context);
+  const session = new GuestSession(context, { inOrder: 'stream' in request.output });
+  const chain = await openChain(file, probe, policy, session);
   try {
     const result = await copyWindow(request, chain, { ...context, onProgress: control.onProgress }, control, started);
     control.onProgress?.(result.bytes, result.bytes);
@@ -80,8 +93,7 @@ async function copyWindow(
   started: number,
 ): Promise<DdResult> {
   const [top] = chain.layers;
-  const [topDevice] = chain.devices;
-  if (top === undefined || topDevice === undefined) throw new RangeError('a chain has at least one layer');
+  const { session } = chain;
   const virtualSize = request.inputSize ?? top.info.virtual_size;
   const window = ddWindow({ virtualSize, bs: request.blockSize, count: request.count, skip: request.skip });
   warnOfSkip(request, window, control, top.file.path);
@@ -97,26 +109,29 @@ async function copyWindow(
   try {
     const wanted = output.start + (raw ? rawLength : qcow2Limit(bytes));
     const limit = output.room === undefined || output.room > wanted ? wanted : output.room;
-    const devices: GuestDevice[] = [
-      request.inputSize === undefined ? topDevice : withForcedSize(topDevice, request.inputSize),
-      ...chain.devices.slice(1),
-      outputDevice(request, output, limit, { stream, exact }),
-    ];
-    const result = await guestConvert(
-      devices,
-      {
+    if (request.inputSize !== undefined) {
+      session.describe(top.device, { flags: DEVICE_FLAG.values.FORCE_SIZE, virtual_size: request.inputSize });
+    }
+    const inputs = session.devices.length;
+    session.add(outputDevice(request, output, limit, { stream, exact }));
+    const result = await perform(session, {
+      config: ConvertConfig.encode({
         flags:
           CONVERT_FLAG.values.DD_WINDOW + (request.sparse === true && !stream ? CONVERT_FLAG.values.SKIP_ZEROS : 0),
-        input_device_count: chain.devices.length,
+        input_device_count: inputs,
         target_format: request.format,
         window_start: window.windowStart,
         window_end: window.outVsize === 0n ? 0n : window.windowStart + bytes,
-      },
-      context,
-      limit + limit,
-    );
+      }),
+      result: ConvertResult,
+      magic: CONVERT_RESULT_MAGIC,
+      subject: top.file.path,
+      last: true,
+      outputBytes: limit + limit,
+      onProgress: context.onProgress,
+    });
     const expected = { length: raw ? rawLength : undefined, most: limit - output.start, virtualSize: rawLength };
-    checkResult(result, expected, topDevice.path);
+    checkResult(result, expected, top.file.path);
     const whole = !stream && request.seek === undefined;
     if (whole && (!raw || request.inputFormat === undefined)) {
       const { output_length: length, output_virtual_size: size } = result;
@@ -151,7 +166,7 @@ interface ExpectedOutput {
 }
 
 /** The guest may be in an attacker's hands: its numbers count only as far as they can be right. */
-function checkResult(result: ConvertOutcome, expected: ExpectedOutput, file: string): void {
+function checkResult(result: ValueOf<typeof ConvertResult>, expected: ExpectedOutput, file: string): void {
   const impossible = (what: string): EngineError =>
     new EngineError('GUEST_FAILED', `the sandboxed reader reports an output of ${what}, which cannot be`, { file });
   const length = result.output_length;
@@ -186,13 +201,6 @@ async function openOutput(
     },
     control,
   );
-}
-
-function withForcedSize(device: GuestDevice, size: bigint): GuestDevice {
-  return {
-    ...device,
-    entry: { ...device.entry, flags: device.entry.flags | DEVICE_FLAG.values.FORCE_SIZE, virtual_size: size },
-  };
 }
 
 function outputDevice(

@@ -1,5 +1,5 @@
 import { IMAGE_FORMAT } from '@instar/shared-abi';
-import type { ImageInfo } from './chain.js';
+import type { ImageInfo } from './session/look.js';
 import { contentOf } from './content.js';
 import { EngineError } from './errors.js';
 import { escapeText } from '@instar/host-files';

@@ -1,5 +1,5 @@
 import { EXTENT_FILE_KIND, nameOf, type ExtentFileRecord, type ValueOf } from '@instar/shared-abi';
-import type { ImageInfo } from './chain.js';
+import type { ImageInfo } from './session/look.js';
 import { EngineError } from './errors.js';
 import { quoteName } from '@instar/host-files';
 import type { InputFile } from './input-file.js';

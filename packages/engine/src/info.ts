@@ -8,20 +8,22 @@ import {
   type SnapshotRecord,
   type ValueOf,
 } from '@instar/shared-abi';
-import { inputDevice, openChain, type ImageInfo, type Layer } from './chain.js';
+import { inputDevice, openChain, type Layer } from './chain.js';
 import { contentOf, type RawContent } from './content.js';
 import { doubtsOf } from './doubts.js';
 import { EngineError } from './errors.js';
 import { describeExtents, type ImageExtent } from './extent-files.js';
 import { formatName } from './format-names.js';
 import { forcedFormat } from './formats.js';
-import { guestInfo, type GuestContext } from './guest.js';
 import { openInput, type InputFile } from './input-file.js';
 import { checkControl } from './options/control.js';
 import { checkFileName, checkInfoOptions } from './options/operations.js';
 import { combinePath, type PathPolicy } from './path-policy.js';
 import { type Sandbox } from './sandbox.js';
 import { judge, judgeUnreadable, type SafetyVerdict } from './safety.js';
+import type { GuestContext } from './session/context.js';
+import { look, type ImageInfo } from './session/look.js';
+import { GuestSession } from './session/session.js';
 import { requireVirtualSize } from './size-limits.js';
 import { guestContext, type OperationControl } from './operation.js';
 
@@ -163,7 +165,8 @@ function vmdkDetails(file: InputFile, info: ImageInfo, extentFiles: readonly Inp
   };
 }
 
-function describe(
+/** What the guest and the host know of an image. */
+export function describeLayer(
   { file, info, declared, extentFiles }: Pick<Layer, 'file' | 'info' | 'declared' | 'extentFiles'>,
   sandbox: Sandbox,
 ): ImageDescription {
@@ -219,24 +222,26 @@ export async function info(
   const context = contextOf(control);
   const forceShare = options.forceShare === true;
   const input = await openInput(file, forceShare);
+  const session = new GuestSession(context);
   if (options.backingChain === undefined) {
     try {
-      const found = await guestInfo([inputDevice(input, DEVICE_ROLE.values.IMAGE, format, NO_PARENT)], context);
+      const device = session.add(inputDevice(input, DEVICE_ROLE.values.IMAGE, format, NO_PARENT));
+      const found = await look(session, device, true);
       requireVirtualSize(found.virtual_size, context.limits, file);
       const declared = format !== IMAGE_FORMAT.values.PROBE;
       doubtsOf(input, found, declared, options.strict === true).forEach((doubt) => control.onWarning?.(doubt));
-      return [describe({ file: input, info: found, declared, extentFiles: [] }, context.sandbox.kind)];
+      return [describeLayer({ file: input, info: found, declared, extentFiles: [] }, context.sandbox.kind)];
     } finally {
       await closeFile(input.fd);
     }
   }
   const policy = { references: options.backingChain, forceShare, strict: options.strict === true };
-  const chain = await openChain(input, format, policy, context);
+  const chain = await openChain(input, format, policy, session);
   try {
-    const [first, ...rest] = chain.layers.map((layer: Layer) => describe(layer, context.sandbox.kind));
-    if (first === undefined) throw new RangeError('a chain has at least one layer');
+    const described = (layer: Layer): ImageDescription => describeLayer(layer, context.sandbox.kind);
+    const [first, ...rest] = chain.layers;
     chain.doubts.forEach((doubt) => control.onWarning?.(doubt));
-    return [first, ...rest];
+    return [described(first), ...rest.map(described)];
   } finally {
     await chain.close();
   }

@@ -1,6 +1,6 @@
 import type { DumpRequests } from './dump-requests.js';
 import type { DumpTarget, WrittenDump } from './dump-target.js';
-import type { GuestContext, GuestLimits } from './guest.js';
+import type { GuestContext, GuestLimits } from './session/context.js';
 import { SandboxSelection, type SandboxChoice } from './sandbox.js';
 
 /** How an operation runs and what it tells. */

@@ -1,8 +1,9 @@
 import { DEVICE_ROLE, IMAGE_FORMAT, INFO_FLAG, NO_PARENT } from '@instar/shared-abi';
 import { EngineError, systemErrorName } from './errors.js';
 import { extentsInFiles } from './extent-files.js';
-import { guestInfo, type GuestContext, type GuestDevice } from './guest.js';
-import type { ImageInfo } from './chain.js';
+import type { GuestContext, GuestDevice } from './session/context.js';
+import { look, type ImageInfo } from './session/look.js';
+import { GuestSession } from './session/session.js';
 
 /** An output that is written and has no name yet. */
 export interface FinishedOutput {
@@ -61,7 +62,7 @@ async function check(output: FinishedOutput, context: GuestContext): Promise<voi
   const quiet = { sandbox: context.sandbox, limits: context.limits, signal: context.signal };
   let info: ImageInfo;
   try {
-    info = await guestInfo([device], quiet);
+    info = await lookAlone(device, quiet);
   } catch (error) {
     // A file that may be written and not read, which was there before, is its owner's to look at.
     if (output.format === RAW && systemErrorName(causeOf(error)) === 'EBADF') return;
@@ -79,6 +80,11 @@ async function check(output: FinishedOutput, context: GuestContext): Promise<voi
   if (strange || !plain) throw notAsAsked(output);
 }
 
+async function lookAlone(device: GuestDevice, context: GuestContext): Promise<ImageInfo> {
+  const session = new GuestSession(context);
+  return look(session, session.add(device), true);
+}
+
 function causeOf(error: unknown): unknown {
   return error instanceof Error ? error.cause : undefined;
 }
@@ -88,7 +94,7 @@ async function mayNameFiles(error: EngineError, device: GuestDevice, context: Gu
   if (error.code === 'IMAGE_AMBIGUOUS_FORMAT') return true;
   for (const format of CAN_NAME_FILES) {
     try {
-      await guestInfo([{ ...device, entry: { ...device.entry, format } }], context);
+      await lookAlone({ ...device, entry: { ...device.entry, format } }, context);
       return true;
     } catch (problem) {
       if (!(problem instanceof EngineError) || !problem.code.startsWith('IMAGE_')) throw problem;

@@ -1,6 +1,6 @@
 import { roundUpToSector } from '@instar/operands';
 import { INFO_FLAG } from '@instar/shared-abi';
-import type { ImageInfo } from './chain.js';
+import type { ImageInfo } from './session/look.js';
 import { EngineError } from './errors.js';
 import { quoteName } from '@instar/host-files';
 import type { InputFile } from './input-file.js';

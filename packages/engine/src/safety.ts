@@ -1,5 +1,5 @@
 import { INFO_FLAG } from '@instar/shared-abi';
-import type { ImageInfo } from './chain.js';
+import type { ImageInfo } from './session/look.js';
 import { contentOf } from './content.js';
 import type { EngineError } from './errors.js';
 import { escapeText, quoteName } from '@instar/host-files';

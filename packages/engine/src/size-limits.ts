@@ -1,5 +1,5 @@
 import { EngineError } from './errors.js';
-import type { GuestLimits } from './guest.js';
+import type { GuestLimits } from './session/context.js';
 
 /**
  * Refuses an image that claims more than the caller allows.

@@ -44,6 +44,8 @@ export type {
   DumpRunOptions,
   FaultReport,
   LimitOptions,
+  RequestOptions,
+  RunAnswer,
   RunControl,
   RunOptions,
   RunProgress,

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import {
   COMMAND_FLAG,
   COMMAND_MAX_LENGTH,
@@ -13,7 +14,8 @@ import { DEVICE, INPUT_BYTES, OUTPUT_LIMIT, SMALL_INPUT_BYTES } from '../scene.j
 
 type Fields = Partial<ValueOf<typeof Descriptor>>;
 
-const { READ, WRITE, COPY, ZERO, FLUSH, LOG, PROGRESS } = OPCODE.values;
+const { READ, WRITE, COPY, ZERO, FLUSH, LOG, PROGRESS, NEXT } = OPCODE.values;
+const { ECANCELED } = constants.errno;
 const windows = region('windows');
 const window = BigInt(windows.start);
 const windowsEnd = window + BigInt(windows.size);
@@ -28,6 +30,7 @@ const zero: Fields = { opcode: ZERO, target_device: DEVICE.OUTPUT, length: 512n 
 const flush: Fields = { opcode: FLUSH, target_device: DEVICE.OUTPUT };
 const log: Fields = { opcode: LOG, length: 16n, window };
 const progress: Fields = { opcode: PROGRESS, offset: 1n, length: 2n };
+const next: Fields = { opcode: NEXT };
 
 /** Arguments that make the guest submit these descriptors one after the other. */
 export function submissions(...descriptors: readonly Fields[]): readonly bigint[] {
@@ -62,11 +65,12 @@ const EACH: readonly (readonly [string, Fields, readonly (keyof Fields)[]])[] = 
   ['FLUSH', flush, ['device', 'offset', 'target_offset', 'length', 'window', 'reserved']],
   ['LOG', log, ['device', 'target_device', 'offset', 'target_offset', 'reserved']],
   ['PROGRESS', progress, ['device', 'target_device', 'target_offset', 'window', 'reserved']],
+  ['NEXT', next, ['device', 'target_device', 'offset', 'target_offset', 'length', 'window', 'reserved']],
 ];
 
 const UNKNOWN: readonly Row[] = [
-  ...[0, 9, 0x100, 0xffff_ffff].map((opcode) =>
-    bad(`opcode ${opcode}`, { ...read, opcode }, /^command: opcode is 0x[0-9a-f]+, expected 1 to 8$/),
+  ...[0, 10, 0x100, 0xffff_ffff].map((opcode) =>
+    bad(`opcode ${opcode}`, { ...read, opcode }, /^command: opcode is 0x[0-9a-f]+, expected 1 to 9$/),
   ),
   ...EACH.flatMap(([name, fields, names]) => unused(name, fields, names)),
   ...EACH.flatMap(([name, fields]) => {
@@ -275,6 +279,10 @@ const MISBEHAVIOUR: readonly Row[] = [
     ...both(badDescriptor(/^WRITE: target_offset is 0x40000, expected 0x10000 bytes within the output limit 0x40000$/)),
   },
   { attack: 'ring.log_flood', about: 'a thousand lines', arguments: [1000n, 1024n], ...both(exit()) },
+  // In a run of one request; sessions.test.ts has the others.
+  { attack: 'ring.answer_and_go_on', ...both(exit(ECANCELED)) },
+  { attack: 'ring.answer_twice', ...both(STANDSTILL) },
+  { attack: 'ring.answer_without_rest', ...both(STANDSTILL) },
 ];
 
 /** Attacks that only a limit of their own ends; see limits.test.ts, which runs them. */

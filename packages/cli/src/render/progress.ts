@@ -1,3 +1,4 @@
+import type * as ProgressBarModule from './progress-bar.js';
 import { humanSize } from './size.js';
 
 /** Shows how far an operation is. */
@@ -7,31 +8,11 @@ export interface ProgressDisplay {
   close(): void;
 }
 
-const PER_MILLE = 1000n;
-
-function perMille(done: bigint, total: bigint): number {
-  return total === 0n ? 0 : Number((done * PER_MILLE) / total);
-}
-
 /** A bar on a terminal. */
 export async function progressBar(): Promise<ProgressDisplay> {
-  const { default: progress } = await import('cli-progress');
-  const bar = new progress.SingleBar(
-    { format: '{bar} {percentage}% {size} {rate}/s', stream: process.stderr, hideCursor: true, clearOnComplete: false },
-    progress.Presets.shades_classic,
-  );
-  const started = performance.now();
-  bar.start(Number(PER_MILLE), 0, { size: '', rate: '' });
-  return {
-    update(done, total) {
-      const seconds = Math.max((performance.now() - started) / 1000, 0.001);
-      const rate = humanSize(BigInt(Math.round(Number(done) / seconds)));
-      bar.update(perMille(done, total), { size: humanSize(done), rate });
-    },
-    close() {
-      bar.stop();
-    },
-  };
+  // In a file of its own: whoever has no terminal does not wait for it.
+  const path = new URL('../progress-bar.js', import.meta.url).href;
+  return ((await import(path)) as typeof ProgressBarModule).startBar();
 }
 
 /** Lines as coreutils' `status=progress` has them: one that is overwritten on a terminal, one a second elsewhere. */

@@ -13,12 +13,15 @@ import {
 import { inputDevice } from '../chain.js';
 import { forcedFormat } from '../formats.js';
 import { formatName } from '../format-names.js';
-import { guestInfo, guestOperation, impossibleResult } from '../guest.js';
 import { openInput } from '../input-file.js';
 import { guestContext, type OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkCheckOptions, checkFileName } from '../options/operations.js';
-import { RecordFile } from './records.js';
+import { look } from '../session/look.js';
+import { perform } from '../session/operation.js';
+import { impossibleResult } from '../session/outcome.js';
+import { GuestSession } from '../session/session.js';
+import { ScratchFile } from './scratch.js';
 
 /** Something that a check found. */
 export interface CheckFinding {
@@ -77,47 +80,77 @@ export async function check(
 ): Promise<CheckReport> {
   checkFileName(file);
   const options = checkCheckOptions(givenOptions);
-  const context = guestContext(checkControl(givenControl));
+  const session = new GuestSession(guestContext(checkControl(givenControl)));
   const forced = forcedFormat(options.format, file);
   const input = await openInput(file, options.forceShare === true);
   try {
-    const image = inputDevice(input, DEVICE_ROLE.values.IMAGE, forced, NO_PARENT);
-    const { format } = forced === IMAGE_FORMAT.values.PROBE ? await guestInfo([image], context) : { format: forced };
-    const records = await RecordFile.create();
+    const image = session.add(inputDevice(input, DEVICE_ROLE.values.IMAGE, forced, NO_PARENT));
+    const { format } = forced === IMAGE_FORMAT.values.PROBE ? await look(session, image) : { format: forced };
+    session.describe(image, { format });
+    const scratch = await ScratchFile.create();
     try {
-      const devices = [{ ...image, entry: { ...image.entry, format } }, records.device];
-      const result = await guestOperation(
-        devices,
-        { config: CheckConfig.encode({}), result: CheckResult, magic: CHECK_RESULT_MAGIC, outputBytes: records.limit },
-        context,
-      );
-      const { corruptions, leaks, finding_count: count } = result;
-      if (count !== corruptions + leaks || count > records.limit / BigInt(FindingRecord.size)) {
-        throw impossibleResult(devices);
-      }
-      for await (const bytes of records.records(FindingRecord.size, count)) {
-        const record = FindingRecord.decode(bytes);
-        const kind = nameOf(FINDING_KIND, record.kind);
-        if (kind === undefined || record.text_len > record.text.length) throw impossibleResult(devices);
-        const text = escapeText(decoder.decode(record.text.subarray(0, record.text_len)));
-        const { offset, value, expected } = record;
-        options.onFinding?.({ kind: KINDS[kind], text, offset, value, expected });
-      }
-      return {
-        format: formatName(format),
-        supported: result.supported === 1,
-        corruptions,
-        leaks,
-        totalClusters: result.total_clusters,
-        allocatedClusters: result.allocated_clusters,
-        compressedClusters: result.compressed_clusters,
-        fragmentedClusters: result.fragmented_clusters,
-        imageEnd: result.image_end,
-      };
+      session.add(scratch.device);
+      return await checkImage(session, scratch, { file, format, last: true, onFinding: options.onFinding });
     } finally {
-      await records.close();
+      await session.close();
+      await scratch.close();
     }
   } finally {
+    await session.close();
     await closeFile(input.fd);
   }
+}
+
+/**
+ * Checks the named image of a session.
+ * @param scratch a device of the session already
+ * @throws EngineError where it cannot be read
+ */
+export async function checkImage(
+  session: GuestSession,
+  scratch: ScratchFile,
+  {
+    file,
+    format,
+    last,
+    onFinding,
+  }: Pick<CheckOptions, 'onFinding'> & {
+    readonly file: string;
+    /** Number of its format. */
+    readonly format: number;
+    /** No other request follows. */
+    readonly last: boolean;
+  },
+): Promise<CheckReport> {
+  const result = await perform(session, {
+    config: CheckConfig.encode({}),
+    result: CheckResult,
+    magic: CHECK_RESULT_MAGIC,
+    outputBytes: scratch.limit,
+    subject: file,
+    last,
+  });
+  const { corruptions, leaks, finding_count: count } = result;
+  if (count !== corruptions + leaks || count > scratch.limit / BigInt(FindingRecord.size)) {
+    throw impossibleResult(file);
+  }
+  for await (const bytes of scratch.records(FindingRecord.size, count)) {
+    const record = FindingRecord.decode(bytes);
+    const kind = nameOf(FINDING_KIND, record.kind);
+    if (kind === undefined || record.text_len > record.text.length) throw impossibleResult(file);
+    const text = escapeText(decoder.decode(record.text.subarray(0, record.text_len)));
+    const { offset, value, expected } = record;
+    onFinding?.({ kind: KINDS[kind], text, offset, value, expected });
+  }
+  return {
+    format: formatName(format),
+    supported: result.supported === 1,
+    corruptions,
+    leaks,
+    totalClusters: result.total_clusters,
+    allocatedClusters: result.allocated_clusters,
+    compressedClusters: result.compressed_clusters,
+    fragmentedClusters: result.fragmented_clusters,
+    imageEnd: result.image_end,
+  };
 }

@@ -5,14 +5,15 @@ import {
   CompareConfig,
   CompareResult,
   DEVICE_ROLE,
-  NO_PARENT,
   nameOf,
 } from '@instar/shared-abi';
-import { guestOperation, impossibleResult, type GuestDevice } from '../guest.js';
 import { guestContext, type OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkCompareOptions, checkFileName } from '../options/operations.js';
 import type { PathPolicy } from '../path-policy.js';
+import { perform } from '../session/operation.js';
+import { impossibleResult } from '../session/outcome.js';
+import { GuestSession } from '../session/session.js';
 import { openForReading } from './reading.js';
 
 /** How two images are compared. */
@@ -45,21 +46,6 @@ export interface Comparison {
 
 const DIFFERENCES = { CONTENT: 'content', ALLOCATION: 'allocation', SIZE: 'size' } as const;
 
-/** Devices of a second chain behind those of a first: parents count on, and the top has a role of its own. */
-function behind(first: readonly GuestDevice[], second: readonly GuestDevice[]): GuestDevice[] {
-  return second.map((device) => {
-    const { parent, role } = device.entry;
-    return {
-      ...device,
-      entry: {
-        ...device.entry,
-        parent: parent === NO_PARENT ? NO_PARENT : parent + first.length,
-        role: role === DEVICE_ROLE.values.IMAGE ? DEVICE_ROLE.values.COMPARED : role,
-      },
-    };
-  });
-}
-
 /**
  * Compares the disks in two images, of any formats, as `qemu-img compare` does. Both are parsed and read inside one sandbox.
  * @throws EngineError
@@ -74,25 +60,24 @@ export async function compare(
   checkFileName(second);
   const options = checkCompareOptions(givenOptions);
   const control = checkControl(givenControl);
-  const context = guestContext(control);
+  const session = new GuestSession(guestContext(control));
   const { pathPolicy, forceShare } = options;
-  const one = await openForReading(first, { pathPolicy, forceShare, format: options.firstFormat }, context);
+  const one = await openForReading(first, { pathPolicy, forceShare, format: options.firstFormat }, session);
   try {
-    const two = await openForReading(second, { pathPolicy, forceShare, format: options.secondFormat }, context);
+    const { COMPARED } = DEVICE_ROLE.values;
+    const other = { pathPolicy, forceShare, format: options.secondFormat };
+    const two = await openForReading(second, other, session, COMPARED);
     try {
-      const devices = [...one.devices, ...behind(one.devices, two.devices)];
-      const result = await guestOperation(
-        devices,
-        {
-          config: CompareConfig.encode({ flags: options.strict === true ? COMPARE_FLAG.values.STRICT : 0 }),
-          result: CompareResult,
-          magic: COMPARE_RESULT_MAGIC,
-          outputBytes: 0n,
-        },
-        { ...context, onProgress: control.onProgress },
-      );
+      const result = await perform(session, {
+        config: CompareConfig.encode({ flags: options.strict === true ? COMPARE_FLAG.values.STRICT : 0 }),
+        result: CompareResult,
+        magic: COMPARE_RESULT_MAGIC,
+        subject: first,
+        last: true,
+        onProgress: control.onProgress,
+      });
       const kind = nameOf(COMPARISON, result.comparison);
-      if (kind === undefined || kind === 'NONE' || result.larger > 2) throw impossibleResult(devices);
+      if (kind === undefined || kind === 'NONE' || result.larger > 2) throw impossibleResult(first);
       const difference = kind === 'EQUAL' ? undefined : DIFFERENCES[kind];
       return {
         identical: difference === undefined,

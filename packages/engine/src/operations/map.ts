@@ -1,12 +1,14 @@
 import { MAX_SIZE } from '@instar/operands';
 import { MAP_FLAG, MAP_RESULT_MAGIC, MapConfig, MapRecord, MapResult } from '@instar/shared-abi';
 import type { Chain } from '../chain.js';
-import { guestOperation, impossibleResult, type GuestContext } from '../guest.js';
 import { guestContext, type OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkFileName, checkMapOptions } from '../options/operations.js';
+import { perform } from '../session/operation.js';
+import { impossibleResult } from '../session/outcome.js';
+import { GuestSession } from '../session/session.js';
 import { openForReading, type ReadOptions } from './reading.js';
-import { RecordFile } from './records.js';
+import { ScratchFile } from './scratch.js';
 
 /** A range of a disk of which every byte is of one kind. */
 export interface MappedExtent {
@@ -38,67 +40,69 @@ export interface MapOptions extends ReadOptions {
   readonly length?: bigint | number | undefined;
 }
 
-/** A disk that was mapped. */
-export interface MappedDisk {
-  /** Bytes of the disk. */
-  readonly virtualSize: bigint;
-  /** The extents, once; neighbours are one extent wherever one continues the other. */
-  readonly extents: AsyncGenerator<MappedExtent>;
-  /** Gives the room of the extents back. */
-  close(): Promise<void>;
-}
-
-/**
- * Maps an open chain.
- * @throws EngineError
- */
-export async function mapChain(
-  chain: Chain,
-  context: GuestContext,
-  range: { readonly start: bigint; readonly end: bigint },
-): Promise<MappedDisk> {
-  const records = await RecordFile.create();
-  try {
-    const devices = [...chain.devices, records.device];
-    const result = await guestOperation(
-      devices,
-      { config: MapConfig.encode(range), result: MapResult, magic: MAP_RESULT_MAGIC, outputBytes: records.limit },
-      context,
-    );
-    const { virtual_size: virtualSize, record_count: count } = result;
-    if (virtualSize > MAX_SIZE || count > records.limit / BigInt(MapRecord.size)) throw impossibleResult(devices);
-    const end = range.end < virtualSize ? range.end : virtualSize;
-    const extents = decodeExtents(chain, records.records(MapRecord.size, count), { start: range.start, end });
-    return { virtualSize, extents, close: async () => records.close() };
-  } catch (error) {
-    await records.close();
-    throw error;
-  }
-}
-
+/** Records of one request: some megabytes. */
+const MOST_RECORDS = 65_536n;
 const { PRESENT, ZERO, DATA, COMPRESSED, HAS_OFFSET } = MAP_FLAG.values;
 const KNOWN = PRESENT | ZERO | DATA | COMPRESSED | HAS_OFFSET;
 
-/** The guest may be in an attacker's hands: its records count only where they tile the range. */
-async function* decodeExtents(
+/**
+ * Maps an open chain, one request after the other, so that memory is bounded.
+ * @param scratch a device of the chain's session already
+ * @param turn runs a request when no other one of the session is under way
+ * @throws EngineError while it is read
+ */
+export async function* mapChain(
   chain: Chain,
-  records: AsyncGenerator<Uint8Array>,
-  { start, end }: { readonly start: bigint; readonly end: bigint },
+  scratch: ScratchFile,
+  range: { readonly start: bigint; readonly end: bigint },
+  turn: <T>(action: () => Promise<T>) => Promise<T> = async (action) => action(),
 ): AsyncGenerator<MappedExtent> {
+  const { session, layers } = chain;
+  const [{ file, info }] = layers;
+  const end = range.end < info.virtual_size ? range.end : info.virtual_size;
+  let next = range.start;
+  while (next < end) {
+    const start = next;
+    const { records, reached } = await turn(async () => {
+      const result = await perform(session, {
+        config: MapConfig.encode({ start, end, most_records: MOST_RECORDS }),
+        result: MapResult,
+        magic: MAP_RESULT_MAGIC,
+        outputBytes: MOST_RECORDS * BigInt(MapRecord.size),
+        subject: file.path,
+        last: false,
+      });
+      const { record_count: count, next: reached } = result;
+      const possible = count <= MOST_RECORDS && reached > start && reached <= end;
+      if (!possible || result.virtual_size !== info.virtual_size) throw impossibleResult(file.path);
+      return { records: await scratch.bytes(Number(count) * MapRecord.size), reached };
+    });
+    yield* decodeExtents(chain, records, { start, end: reached });
+    next = reached;
+  }
+}
+
+/** The guest may be in an attacker's hands: its records count only where they tile the range. */
+function* decodeExtents(
+  { session, layers }: Chain,
+  records: Uint8Array,
+  { start, end }: { readonly start: bigint; readonly end: bigint },
+): Generator<MappedExtent> {
+  const subject = layers[0].file.path;
   let next = start;
-  for await (const bytes of records) {
-    const record = MapRecord.decode(bytes);
+  for (let at = 0; at < records.length; at += MapRecord.size) {
+    const record = MapRecord.decode(records, at);
     const has = (flag: number): boolean => (record.flags & flag) !== 0;
-    const file = chain.devices[record.device];
+    const file = session.devices[record.device];
     const fits =
       record.start === next &&
       record.length > 0n &&
       record.length <= end - next &&
-      record.depth < chain.layers.length &&
+      record.depth < layers.length &&
       (record.flags & ~KNOWN) === 0 &&
       record.offset <= MAX_SIZE &&
       file !== undefined;
-    if (!fits) throw impossibleResult(chain.devices);
+    if (!fits) throw impossibleResult(subject);
     next += record.length;
     yield {
       start: record.start,
@@ -112,7 +116,16 @@ async function* decodeExtents(
       filename: has(HAS_OFFSET) ? file.path : undefined,
     };
   }
-  if (next < end) throw impossibleResult(chain.devices);
+  if (next < end) throw impossibleResult(subject);
+}
+
+/**
+ * The part of a disk that `start` and `length` name.
+ * @param start first virtual byte (default 0)
+ * @param length bytes (default: to the end of the disk)
+ */
+export function rangeOf(start = 0n, length?: bigint): { readonly start: bigint; readonly end: bigint } {
+  return { start, end: length === undefined || length > MAX_SIZE - start ? MAX_SIZE : start + length };
 }
 
 /**
@@ -128,16 +141,15 @@ export async function* map(
   checkFileName(file);
   const options = checkMapOptions(givenOptions);
   const control = checkControl(givenControl);
-  const context = guestContext(control);
-  const start = options.start ?? 0n;
-  const end = options.length === undefined || options.length > MAX_SIZE - start ? MAX_SIZE : start + options.length;
-  const chain = await openForReading(file, options, context);
+  const chain = await openForReading(file, options, new GuestSession(guestContext(control)));
   try {
-    const disk = await mapChain(chain, context, { start, end });
+    const scratch = await ScratchFile.create();
     try {
-      yield* disk.extents;
+      chain.session.add(scratch.device);
+      yield* mapChain(chain, scratch, rangeOf(options.start, options.length));
     } finally {
-      await disk.close();
+      await chain.session.close();
+      await scratch.close();
     }
   } finally {
     await chain.close();

@@ -1,12 +1,14 @@
-import { MAX_SIZE, roundUpToSector } from '@instar/operands';
+import { roundUpToSector } from '@instar/operands';
 import { IMAGE_FORMAT } from '@instar/shared-abi';
 import { EngineError } from '../errors.js';
 import { escapeText } from '@instar/host-files';
 import { guestContext, type OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkFileName, checkMeasureOptions } from '../options/operations.js';
-import { mapChain, type MappedExtent } from './map.js';
+import { mapChain, rangeOf, type MappedExtent } from './map.js';
 import { bitmapBytes, fullQcow2Length, roundUp, type Qcow2Shape } from './qcow2-size.js';
+import { GuestSession } from '../session/session.js';
+import { ScratchFile } from './scratch.js';
 import { openForReading, type ReadOptions } from './reading.js';
 
 /** Formats whose length can be told before they are written. */
@@ -134,17 +136,17 @@ export async function measure(
   const options = checkMeasureOptions(givenOptions);
   const target = options.target ?? {};
   const shape = shapeOf(target);
-  const context = guestContext(checkControl(givenControl));
-  const chain = await openForReading(file, options, context);
+  const session = new GuestSession(guestContext(checkControl(givenControl)));
+  const chain = await openForReading(file, options, session);
   try {
-    const [top] = chain.layers;
-    if (top === undefined) throw new RangeError('a chain has at least one layer');
-    const { info } = top;
+    const { info } = chain.layers[0];
     if (shape === undefined) return measureSize(info.virtual_size, target);
     const empty = measureSize(info.virtual_size, target);
-    const disk = await mapChain(chain, context, { start: 0n, end: MAX_SIZE });
+    const scratch = await ScratchFile.create();
     try {
-      const data = target.allocated === true ? 0n : await clustersWithData(disk.extents, shape.clusterSize);
+      chain.session.add(scratch.device);
+      const extents = mapChain(chain, scratch, rangeOf());
+      const data = target.allocated === true ? 0n : await clustersWithData(extents, shape.clusterSize);
       const { QCOW2, PARALLELS } = IMAGE_FORMAT.values;
       // Of the bitmaps of parallels nothing is read, and qemu-img counts none either.
       const hasBitmaps = (info.format === QCOW2 && info.version >= 3) || info.format === PARALLELS;
@@ -158,7 +160,8 @@ export async function measure(
         bitmaps: hasBitmaps ? bitmapBytes(info.virtual_size, bitmaps, shape.clusterSize) : undefined,
       };
     } finally {
-      await disk.close();
+      await chain.session.close();
+      await scratch.close();
     }
   } finally {
     await chain.close();

@@ -1,8 +1,8 @@
 import { openChain, type Chain } from '../chain.js';
 import { forcedFormat } from '../formats.js';
-import type { GuestContext } from '../guest.js';
 import { openInput } from '../input-file.js';
 import { IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
+import type { GuestSession } from '../session/session.js';
 
 /** How an image is opened for an operation that reads it. */
 export interface ReadOptions {
@@ -18,14 +18,21 @@ export interface ReadOptions {
 
 /**
  * Opens an image with everything that it reads from.
+ * @param role what it is to the operation (default `IMAGE`)
  * @throws EngineError
  */
-export async function openForReading(file: string, options: ReadOptions, context: GuestContext): Promise<Chain> {
+export async function openForReading(
+  file: string,
+  options: ReadOptions,
+  session: GuestSession,
+  role?: number,
+): Promise<Chain> {
   const format = forcedFormat(options.format, file);
   const forceShare = options.forceShare === true;
   const input = await openInput(file, forceShare);
   const references = options.pathPolicy ?? IMAGE_DIRECTORY_ONLY;
-  const chain = await openChain(input, format, { references, forceShare, strict: options.strict === true }, context);
-  chain.doubts.forEach((doubt) => context.onWarning?.(doubt));
+  const policy = { references, forceShare, strict: options.strict === true };
+  const chain = await openChain(input, format, policy, session, role);
+  chain.doubts.forEach((doubt) => session.context.onWarning?.(doubt));
   return chain;
 }

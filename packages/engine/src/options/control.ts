@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { DumpRequests } from '../dump-requests.js';
-import type { GuestLimits } from '../guest.js';
+import type { GuestLimits } from '../session/context.js';
 import type { OperationControl } from '../operation.js';
 import { checked } from './check.js';
 import { dumpTarget } from './dump.js';

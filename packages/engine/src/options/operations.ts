@@ -6,6 +6,8 @@ import type { CheckOptions } from '../operations/check.js';
 import type { CompareOptions } from '../operations/compare.js';
 import type { MapOptions } from '../operations/map.js';
 import type { MeasureOptions, MeasureTarget } from '../operations/measure.js';
+import type { DiskRange } from '../operations/open-image.js';
+import type { ReadOptions } from '../operations/reading.js';
 import { IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
 import { checked } from './check.js';
 import { callback, fileName, oneOf, options, size, yesNo, type Fields } from './kinds.js';
@@ -61,10 +63,14 @@ const reading = {
   strict: v.optional(yesNo),
 };
 
+const openImage = options(reading satisfies Fields<ReadOptions>);
+
+const diskRange = { start: v.optional(size()), length: v.optional(size()) };
+const range = options(diskRange satisfies Fields<DiskRange>);
+
 const map = options({
   ...reading,
-  start: v.optional(size()),
-  length: v.optional(size()),
+  ...diskRange,
 } satisfies Fields<MapOptions>);
 
 const compare = options({
@@ -102,6 +108,16 @@ const measure = options({
 /** @throws EngineError `INVALID_OPTION` */
 export function checkMapOptions(value: MapOptions): v.InferOutput<typeof map> {
   return checked(map, 'options', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkReadOptions(value: ReadOptions): v.InferOutput<typeof openImage> {
+  return checked(openImage, 'options', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkRange(value: DiskRange): v.InferOutput<typeof range> {
+  return checked(range, 'range', value);
 }
 
 /** @throws EngineError `INVALID_OPTION` */

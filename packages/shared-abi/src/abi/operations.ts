@@ -24,7 +24,7 @@ export const MapConfig = deferStruct('MapConfig', 32, 'Config of the map operati
   flags: field(u32, 4, 'none are defined', 0),
   start: field(u64, 8, 'first virtual byte that is mapped'),
   end: field(u64, 16, 'first virtual byte that is not; what lies behind the disk is left out'),
-  reserved: field(u64, 24, 'zero', 0n),
+  most_records: field(u64, 24, 'how many records are written at most, 0 for all'),
 });
 
 /** Facts of a mapped extent. */
@@ -54,7 +54,7 @@ export const MapResult = deferStruct('MapResult', 480, 'Outcome of a map operati
   error: field(ErrorRecord, 8, 'set when status is ERROR'),
   record_count: field(u64, 456, 'records that were written'),
   virtual_size: field(u64, 464, 'bytes of the disk'),
-  reserved: field(u64, 472, 'zero', 0n),
+  next: field(u64, 472, 'first virtual byte that was not mapped, because enough records were written; else the end'),
 });
 
 /** Flags of CompareConfig. */

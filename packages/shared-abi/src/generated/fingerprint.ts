@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '25cb7932502687ff6e8ea4a33fe78a9baee514b46c80b0e1789ec209ddcdd1db';
+export const FINGERPRINT_HEX = '3c79a5c5aaabf07278c7c3aa997b3521393b9514794b11ea61496828a2ae25b0';

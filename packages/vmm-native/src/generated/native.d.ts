@@ -12,6 +12,15 @@ export declare class RunControl {
    * `NOT_RUNNING` when no run that was started with `dump` goes on, or ends before.
    */
   requestDump(fd: number): Promise<DumpReport>
+  /**
+   * The next answer of a run that was started with `session`. Rejects with `NOT_RUNNING` when the run ends without one:
+   * its report then says why, or holds the answer to the last request.
+   */
+  answer(): Promise<RunAnswer>
+  /** Asks for more, once the last answer is there. */
+  request(options: RequestOptions): void
+  /** No further request comes: the run ends after what was asked so far. */
+  close(): void
   /** How far the run is. */
   progress(): RunProgress
 }
@@ -148,6 +157,26 @@ export declare function probeKvm(): string | null
 /** Why the process sandbox cannot be used here, or null when it can. */
 export declare function probeProcess(helper: string): string | null
 
+/** Another request for a run that takes more than one. */
+export interface RequestOptions {
+  /** Encoded ChainConfig: the devices so far, and those that come with this request behind them. */
+  chainConfig: Uint8Array
+  /** Encoded config of the operation. */
+  operationConfig: Uint8Array
+  /** Host files that come with this request. */
+  devices: Array<DeviceOptions>
+  /** Most bytes that outputs receive from now on (default none). */
+  outputBytes?: bigint
+}
+
+/** What a guest has left for one request. */
+export interface RunAnswer {
+  /** The result region as the guest left it. */
+  result: Buffer
+  /** Commands that failed since the last answer. */
+  failures: Array<CommandFailure>
+}
+
 /**
  * Runs a guest image on a thread of its own. Rejects when it cannot start; resolves with a report otherwise, whatever
  * the guest did.
@@ -172,6 +201,8 @@ export interface RunOptions {
   limits?: LimitOptions
   /** Threads that execute commands (default 2). */
   ioThreads?: number
+  /** More requests come through `RunControl.request` until it is closed (default false). */
+  session?: boolean
   /** Which dumps may be taken; absent for none. */
   dump?: DumpRunOptions
 }

@@ -373,3 +373,43 @@ pub fn progress_flood(_: &Config) -> u32 {
         ..Descriptor::ZERO
     })
 }
+
+fn next(user_data: u64) -> Descriptor {
+    Descriptor {
+        opcode: opcode::NEXT,
+        user_data,
+        ..Descriptor::ZERO
+    }
+}
+
+/// Asks for the next request twice at once.
+pub fn answer_twice(_: &Config) -> u32 {
+    let mut ring = open();
+    ring.submit(&next(1));
+    ring.submit(&next(2));
+    loop {
+        ring.next_completion();
+    }
+}
+
+/// Answers, and computes in place of sleeping until the next request.
+pub fn answer_without_rest(_: &Config) -> u32 {
+    let mut ring = open();
+    ring.submit(&next(1));
+    loop {
+        spin_loop();
+    }
+}
+
+/// Answers every request with its config page, and ends with the error number when none comes.
+pub fn answer_and_go_on(_: &Config) -> u32 {
+    let mut ring = open();
+    loop {
+        let config = runtime::operation_config();
+        runtime::put_result(&config);
+        match perform(&mut ring, &next(7)) {
+            0 => {}
+            errno => return errno,
+        }
+    }
+}

@@ -46,6 +46,7 @@ attacks! {
     ring {
         honest, descriptors, unrung, tail_ahead, tail_backwards, overwrite_magic, overwrite_indexes, overwrite_all,
         never_reap, rewrite_descriptor, read_under_own_hands, copy_forever, write_forever, read_forever, log_flood, progress_flood,
+        answer_twice, answer_without_rest, answer_and_go_on,
     }
     results { fill, forge_fault }
     syscalls { native, legacy, virtual_call }

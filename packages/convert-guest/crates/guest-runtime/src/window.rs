@@ -2,6 +2,7 @@
 
 use core::ptr;
 use core::slice;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use instar_abi::REGION_WINDOWS;
 
@@ -51,20 +52,35 @@ impl Window {
     }
 }
 
+/// Pools and windows that somebody holds.
+static HELD: AtomicU32 = AtomicU32::new(0);
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        HELD.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Hands the windows region out, piece by piece.
 pub struct WindowPool {
     next: u64,
 }
 
+impl Drop for WindowPool {
+    fn drop(&mut self) {
+        HELD.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl WindowPool {
-    /// The pool of this guest.
-    ///
-    /// # Safety
-    /// Must be called once: two pools would hand out the same bytes.
-    pub unsafe fn open() -> Self {
-        Self {
+    /// The pool of this guest with the whole region; `None` while anybody holds it, or a window of an earlier one: two would
+    /// hand out the same bytes.
+    pub fn open() -> Option<Self> {
+        HELD.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed)
+            .ok()?;
+        Some(Self {
             next: REGION_WINDOWS.start,
-        }
+        })
     }
 
     /// The next `length` bytes, or `None` when the region has no more.
@@ -73,6 +89,7 @@ impl WindowPool {
         if end > REGION_WINDOWS.start + REGION_WINDOWS.size {
             return None;
         }
+        HELD.fetch_add(1, Ordering::Relaxed);
         let window = Window {
             address: self.next,
             length,

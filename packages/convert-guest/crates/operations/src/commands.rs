@@ -231,6 +231,20 @@ impl Commands {
         self.check()
     }
 
+    /// Tells the host that the result is there, and sleeps until it has put another request into the config pages. Returns
+    /// whether it has. What went wrong before is forgotten: it stands in the result.
+    pub fn next_request(&mut self) -> bool {
+        // Whatever is in flight is of no use any more.
+        let _ = self.drain();
+        self.failed = None;
+        self.dropped.set(false);
+        self.slots = [Slot::Free; SLOTS];
+        let ticket = self.start(descriptor(opcode::NEXT));
+        let came = self.wait(ticket).is_ok();
+        self.failed = None;
+        came
+    }
+
     /// Ends an operation: everything has come back, nothing failed, and no end of a command was left unasked.
     pub fn finish(&mut self) -> Result<(), OperationError> {
         self.drain()?;

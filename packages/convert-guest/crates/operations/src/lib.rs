@@ -28,21 +28,34 @@ use instar_abi::{
 };
 use instar_guest_runtime::{Ring, WindowPool, chain_config, operation_config};
 
-use crate::commands::Commands;
+use crate::commands::{Commands, SharedCommands};
 
-/// Runs the operation whose config stands in the config page, and leaves its result in the result region. Returns the
-/// exit code of the guest.
-pub fn run(ring: Ring, windows: WindowPool) -> u32 {
+/// Runs the operation whose config stands in the config page, leaves its result in the result region, and asks for the
+/// next, until none comes. Returns the exit code of the guest: that of the last operation.
+pub fn run(ring: Ring) -> u32 {
+    let commands = Commands::new(ring).shared();
+    loop {
+        // Everything of the last operation is gone, and so nobody holds a window.
+        let Some(windows) = WindowPool::open() else {
+            return EXIT_ERROR;
+        };
+        let code = operate(&commands, windows);
+        if !commands.borrow_mut().next_request() {
+            return code;
+        }
+    }
+}
+
+fn operate(commands: &SharedCommands, windows: WindowPool) -> u32 {
     let config = operation_config();
     let chain = chain_config();
-    let commands = Commands::new(ring).shared();
     let [a, b, c, d, ..] = config;
     match u32::from_le_bytes([a, b, c, d]) {
-        CONVERT_CONFIG_MAGIC => convert::run(&config, &chain, &commands, windows),
-        CHECK_CONFIG_MAGIC => check::run(&chain, &commands, windows),
-        COMPARE_CONFIG_MAGIC => compare::run(&config, &chain, &commands, windows),
-        MAP_CONFIG_MAGIC => map::run(&config, &chain, &commands, windows),
-        INFO_CONFIG_MAGIC => info::run(&config, &chain, &commands, windows),
+        CONVERT_CONFIG_MAGIC => convert::run(&config, &chain, commands, windows),
+        CHECK_CONFIG_MAGIC => check::run(&chain, commands, windows),
+        COMPARE_CONFIG_MAGIC => compare::run(&config, &chain, commands, windows),
+        MAP_CONFIG_MAGIC => map::run(&config, &chain, commands, windows),
+        INFO_CONFIG_MAGIC => info::run(&config, &chain, commands, windows),
         _ => EXIT_ERROR,
     }
 }

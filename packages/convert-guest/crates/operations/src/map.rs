@@ -65,7 +65,15 @@ fn map(
         let record = record_of(located, raw, seen.kind, seen.length);
         records.push(record)?;
         offset = offset.saturating_add(seen.length);
+        if config.most_records != 0 && records.writer.count() >= config.most_records {
+            // The last one may go on: whoever asks for more gets it then, as a whole.
+            if let Some(pending) = records.pending.take() {
+                offset = pending.start;
+            }
+            break;
+        }
     }
+    result.next = offset;
     result.record_count = records.finish()?;
     Ok(())
 }

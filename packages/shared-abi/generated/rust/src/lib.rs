@@ -9,16 +9,16 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// SHA-256 of the canonical JSON of this ABI (version 1.3).
+/// SHA-256 of the canonical JSON of this ABI (version 1.4).
 pub const FINGERPRINT: [u8; 32] = [
-    0x25, 0xcb, 0x79, 0x32, 0x50, 0x26, 0x87, 0xff, 0x6e, 0x8e, 0xa4, 0xa3, 0x3f, 0xe7, 0x8a, 0x9b,
-    0xae, 0xe5, 0x14, 0xb4, 0x6c, 0x80, 0xb0, 0xe1, 0x78, 0x9e, 0xc2, 0x09, 0xdd, 0xcd, 0xd1, 0xdb,
+    0x3c, 0x79, 0xa5, 0xc5, 0xaa, 0xab, 0xf0, 0x72, 0x78, 0xc7, 0xc3, 0xaa, 0x99, 0x7b, 0x35, 0x21,
+    0x39, 0x3b, 0x95, 0x14, 0x79, 0x4b, 0x11, 0xea, 0x61, 0x49, 0x68, 0x28, 0xa2, 0xae, 0x25, 0xb0,
 ];
 
 /// ABI_VERSION_MAJOR.
 pub const ABI_VERSION_MAJOR: u32 = 0x1;
 /// ABI_VERSION_MINOR.
-pub const ABI_VERSION_MINOR: u32 = 0x3;
+pub const ABI_VERSION_MINOR: u32 = 0x4;
 /// CALL_TABLE_ENTRIES.
 pub const CALL_TABLE_ENTRIES: u32 = 0x3;
 /// CALL_TABLE_ENTRIES_1_1.
@@ -647,6 +647,8 @@ pub mod opcode {
     pub const PROGRESS: u32 = 7;
     /// device[offset, +length): whether it begins with data or a hole → a FileExtent in window.
     pub const EXTENT: u32 = 8;
+    /// the result is there: done with 0 once the config pages hold another request, with ECANCELED if none comes.
+    pub const NEXT: u32 = 9;
 }
 
 /// What a raw file was recognised by.
@@ -3025,8 +3027,8 @@ pub struct MapConfig {
     pub start: u64,
     /// Byte 16: first virtual byte that is not; what lies behind the disk is left out.
     pub end: u64,
-    /// Byte 24: zero.
-    pub reserved: u64,
+    /// Byte 24: how many records are written at most, 0 for all.
+    pub most_records: u64,
 }
 
 const _: () = {
@@ -3036,7 +3038,7 @@ const _: () = {
     assert!(core::mem::offset_of!(MapConfig, flags) == 4);
     assert!(core::mem::offset_of!(MapConfig, start) == 8);
     assert!(core::mem::offset_of!(MapConfig, end) == 16);
-    assert!(core::mem::offset_of!(MapConfig, reserved) == 24);
+    assert!(core::mem::offset_of!(MapConfig, most_records) == 24);
 };
 
 impl MapConfig {
@@ -3050,15 +3052,15 @@ impl MapConfig {
     pub const OFFSET_START: usize = 8;
     /// Byte offset of `end`.
     pub const OFFSET_END: usize = 16;
-    /// Byte offset of `reserved`.
-    pub const OFFSET_RESERVED: usize = 24;
+    /// Byte offset of `most_records`.
+    pub const OFFSET_MOST_RECORDS: usize = 24;
     /// All fields zero.
     pub const ZERO: Self = Self {
         magic: 0,
         flags: 0,
         start: 0,
         end: 0,
-        reserved: 0,
+        most_records: 0,
     };
 
     /// Reads the struct from its bytes (little endian).
@@ -3068,7 +3070,7 @@ impl MapConfig {
         value.flags = u32::from_le_bytes(take(bytes, 4));
         value.start = u64::from_le_bytes(take(bytes, 8));
         value.end = u64::from_le_bytes(take(bytes, 16));
-        value.reserved = u64::from_le_bytes(take(bytes, 24));
+        value.most_records = u64::from_le_bytes(take(bytes, 24));
         value
     }
 
@@ -3079,7 +3081,7 @@ impl MapConfig {
         bytes[4..8].copy_from_slice(&self.flags.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.start.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.end.to_le_bytes());
-        bytes[24..32].copy_from_slice(&self.reserved.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.most_records.to_le_bytes());
         bytes
     }
 }
@@ -3185,8 +3187,8 @@ pub struct MapResult {
     pub record_count: u64,
     /// Byte 464: bytes of the disk.
     pub virtual_size: u64,
-    /// Byte 472: zero.
-    pub reserved: u64,
+    /// Byte 472: first virtual byte that was not mapped, because enough records were written; else the end.
+    pub next: u64,
 }
 
 const _: () = {
@@ -3197,7 +3199,7 @@ const _: () = {
     assert!(core::mem::offset_of!(MapResult, error) == 8);
     assert!(core::mem::offset_of!(MapResult, record_count) == 456);
     assert!(core::mem::offset_of!(MapResult, virtual_size) == 464);
-    assert!(core::mem::offset_of!(MapResult, reserved) == 472);
+    assert!(core::mem::offset_of!(MapResult, next) == 472);
 };
 
 impl MapResult {
@@ -3213,8 +3215,8 @@ impl MapResult {
     pub const OFFSET_RECORD_COUNT: usize = 456;
     /// Byte offset of `virtual_size`.
     pub const OFFSET_VIRTUAL_SIZE: usize = 464;
-    /// Byte offset of `reserved`.
-    pub const OFFSET_RESERVED: usize = 472;
+    /// Byte offset of `next`.
+    pub const OFFSET_NEXT: usize = 472;
     /// All fields zero.
     pub const ZERO: Self = Self {
         magic: 0,
@@ -3222,7 +3224,7 @@ impl MapResult {
         error: ErrorRecord::ZERO,
         record_count: 0,
         virtual_size: 0,
-        reserved: 0,
+        next: 0,
     };
 
     /// Reads the struct from its bytes (little endian).
@@ -3233,7 +3235,7 @@ impl MapResult {
         value.error = ErrorRecord::from_bytes(&take(bytes, 8));
         value.record_count = u64::from_le_bytes(take(bytes, 456));
         value.virtual_size = u64::from_le_bytes(take(bytes, 464));
-        value.reserved = u64::from_le_bytes(take(bytes, 472));
+        value.next = u64::from_le_bytes(take(bytes, 472));
         value
     }
 
@@ -3245,7 +3247,7 @@ impl MapResult {
         bytes[8..456].copy_from_slice(&self.error.to_bytes());
         bytes[456..464].copy_from_slice(&self.record_count.to_le_bytes());
         bytes[464..472].copy_from_slice(&self.virtual_size.to_le_bytes());
-        bytes[472..480].copy_from_slice(&self.reserved.to_le_bytes());
+        bytes[472..480].copy_from_slice(&self.next.to_le_bytes());
         bytes
     }
 }
@@ -4052,7 +4054,7 @@ impl SnapshotRecord {
 }
 
 /// Fingerprints of the older minor versions of this major one.
-pub const OLDER_FINGERPRINTS: [[u8; 32]; 3] = [
+pub const OLDER_FINGERPRINTS: [[u8; 32]; 4] = [
     [
         250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238,
         95, 1, 238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
@@ -4064,5 +4066,9 @@ pub const OLDER_FINGERPRINTS: [[u8; 32]; 3] = [
     [
         144, 93, 74, 71, 135, 5, 116, 212, 15, 174, 193, 230, 85, 140, 138, 18, 16, 80, 16, 196,
         103, 137, 137, 86, 255, 244, 126, 60, 135, 244, 241, 162,
+    ],
+    [
+        37, 203, 121, 50, 80, 38, 135, 255, 110, 142, 164, 163, 63, 231, 138, 155, 174, 229, 20,
+        180, 108, 128, 176, 225, 120, 158, 194, 9, 221, 205, 209, 219,
     ],
 ];

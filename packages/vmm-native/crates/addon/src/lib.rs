@@ -15,7 +15,7 @@ use instar_vmm::{files, kvm, process, stream};
 use napi::bindgen_prelude::{BigInt, Object};
 use napi::{Env, Error, JsDeferred, Status};
 use napi_derive::napi;
-use options::{to_u64, OwnedOptions, RunOptions, RunReport};
+use options::{to_u64, OwnedOptions, RequestOptions, RunAnswer, RunOptions, RunReport};
 
 /// An error of which JavaScript sees `code` and `message`.
 type Failure = Error<String>;
@@ -76,6 +76,31 @@ impl RunControl {
         })
     }
 
+    /// The next answer of a run that was started with `session`. Rejects with `NOT_RUNNING` when the run ends without one:
+    /// its report then says why, or holds the answer to the last request.
+    #[napi(ts_return_type = "Promise<RunAnswer>")]
+    pub fn answer<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let control = Arc::clone(&self.control);
+        on_thread(env, "instar-answer", Arc::clone(&control), move |pending| {
+            let answer = control.session.answer().map(RunAnswer::from);
+            settle(pending, answer.ok_or_else(|| failure("NOT_RUNNING", "the run ends without an answer")));
+        })
+    }
+
+    /// Asks for more, once the last answer is there.
+    #[napi]
+    pub fn request(&self, options: RequestOptions) -> napi::Result<()> {
+        let next = options.to_request().map_err(|text| Error::new(Status::InvalidArg, text))?;
+        self.control.session.request(next);
+        Ok(())
+    }
+
+    /// No further request comes: the run ends after what was asked so far.
+    #[napi]
+    pub fn close(&self) {
+        self.control.session.close();
+    }
+
     /// How far the run is.
     #[napi]
     pub fn progress(&self) -> RunProgress {
@@ -129,6 +154,7 @@ where
     let watched = Arc::clone(&pending);
     let (token, hook) = teardown::watch(env, move || {
         control.cancelled.store(true, Ordering::Release);
+        control.session.end();
         // Nobody is left to be told, and to drop it would need the environment.
         std::mem::forget(watched.take());
     })?;
@@ -163,6 +189,7 @@ pub fn run_guest<'env>(env: &'env Env, options: RunOptions, control: &RunControl
             sandbox: owned.sandbox,
             helper: &owned.helper,
             io_threads: owned.io_threads,
+            session: owned.session,
             dump: owned.dump,
         };
         run(&options, &control, |done| {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use instar_vmm::device::{Access, Device};
 use instar_vmm::report::{CommandFailure as Failed, Outcome, Report};
 use instar_vmm::run::Sandbox;
+use instar_vmm::session::{Answer, NextRequest};
 use instar_vmm::watchdog::Limits;
 use napi::bindgen_prelude::{BigInt, Buffer, Uint8Array};
 use napi_derive::napi;
@@ -81,8 +82,32 @@ pub struct RunOptions {
     pub limits: Option<LimitOptions>,
     /// Threads that execute commands (default 2).
     pub io_threads: Option<u32>,
+    /// More requests come through `RunControl.request` until it is closed (default false).
+    pub session: Option<bool>,
     /// Which dumps may be taken; absent for none.
     pub dump: Option<DumpRunOptions>,
+}
+
+/// Another request for a run that takes more than one.
+#[napi(object)]
+pub struct RequestOptions {
+    /// Encoded ChainConfig: the devices so far, and those that come with this request behind them.
+    pub chain_config: Uint8Array,
+    /// Encoded config of the operation.
+    pub operation_config: Uint8Array,
+    /// Host files that come with this request.
+    pub devices: Vec<DeviceOptions>,
+    /// Most bytes that outputs receive from now on (default none).
+    pub output_bytes: Option<BigInt>,
+}
+
+/// What a guest has left for one request.
+#[napi(object)]
+pub struct RunAnswer {
+    /// The result region as the guest left it.
+    pub result: Buffer,
+    /// Commands that failed since the last answer.
+    pub failures: Vec<CommandFailure>,
 }
 
 /// Which dumps a run may make. They hold what the guest holds of images, but no passphrase.
@@ -178,6 +203,7 @@ pub struct OwnedOptions {
     pub helper: PathBuf,
     pub limits: Limits,
     pub io_threads: usize,
+    pub session: bool,
     pub dump: Option<instar_vmm::dump::DumpOptions>,
 }
 
@@ -208,25 +234,53 @@ fn to_limits(options: Option<&LimitOptions>) -> Result<Limits, String> {
     Ok(limits)
 }
 
+fn to_devices(devices: &[DeviceOptions]) -> Result<Vec<Device>, String> {
+    devices
+        .iter()
+        .map(|device| {
+            Ok(Device {
+                fd: device.fd,
+                access: match device.access {
+                    DeviceAccess::Input => Access::Input,
+                    DeviceAccess::Output => Access::Output,
+                    DeviceAccess::StreamOutput => Access::StreamOutput,
+                },
+                size: to_u64(&device.size, "device size")?,
+                fresh: device.fresh.unwrap_or(false),
+            })
+        })
+        .collect()
+}
+
+impl RequestOptions {
+    /// Copies and checks what JavaScript passed.
+    pub fn to_request(&self) -> Result<NextRequest, String> {
+        Ok(NextRequest {
+            chain_config: self.chain_config.to_vec(),
+            operation_config: self.operation_config.to_vec(),
+            devices: to_devices(&self.devices)?,
+            output_bytes: self.output_bytes.as_ref().map(|value| to_u64(value, "outputBytes")).transpose()?,
+        })
+    }
+}
+
+fn to_failures(failures: Vec<Failed>) -> Vec<CommandFailure> {
+    failures
+        .into_iter()
+        .map(|Failed { device, offset, errno, write }| CommandFailure { device, offset: offset.into(), errno, write })
+        .collect()
+}
+
+impl From<Answer> for RunAnswer {
+    fn from(answer: Answer) -> Self {
+        Self { result: answer.result.into(), failures: to_failures(answer.failures) }
+    }
+}
+
 impl OwnedOptions {
     /// Copies and checks what JavaScript passed.
     pub fn from_js(options: &RunOptions) -> Result<Self, String> {
-        let devices = options
-            .devices
-            .iter()
-            .map(|device| {
-                Ok(Device {
-                    fd: device.fd,
-                    access: match device.access {
-                        DeviceAccess::Input => Access::Input,
-                        DeviceAccess::Output => Access::Output,
-                        DeviceAccess::StreamOutput => Access::StreamOutput,
-                    },
-                    size: to_u64(&device.size, "device size")?,
-                    fresh: device.fresh.unwrap_or(false),
-                })
-            })
-            .collect::<Result<Vec<_>, String>>()?;
+        let devices = to_devices(&options.devices)?;
         Ok(Self {
             image: options.image.to_vec(),
             chain_config: options.chain_config.to_vec(),
@@ -240,6 +294,7 @@ impl OwnedOptions {
             limits: to_limits(options.limits.as_ref())?,
             io_threads: usize::try_from(options.io_threads.unwrap_or(DEFAULT_IO_THREADS))
                 .map_err(|error| error.to_string())?,
+            session: options.session.unwrap_or(false),
             dump: options
                 .dump
                 .as_ref()
@@ -276,16 +331,7 @@ impl From<Report> for RunReport {
             log: report.log.into_iter().map(Buffer::from).collect(),
             log_dropped: report.log_dropped.into(),
             dump: report.dump.map(DumpReport::from),
-            failures: report
-                .failures
-                .into_iter()
-                .map(|Failed { device, offset, errno, write }| CommandFailure {
-                    device,
-                    offset: offset.into(),
-                    errno,
-                    write,
-                })
-                .collect(),
+            failures: to_failures(report.failures),
             statistics: RunStatistics {
                 commands: statistics.commands.into(),
                 bytes_read: statistics.bytes_read.into(),

@@ -19,6 +19,8 @@ const DENSITY: u64 = 16;
 
 /// Bytes that a run may still move usefully.
 pub struct Budget {
+    /// The caller says how many bytes may be read, whatever is asked.
+    fixed: bool,
     reads: AtomicU64,
     writes: AtomicU64,
     unsynced: AtomicBool,
@@ -35,6 +37,20 @@ fn weight(fd: RawFd, size: u64) -> u64 {
 impl Budget {
     /// The budget of a run on these devices, whose outputs receive at most `output` bytes.
     pub fn new(devices: &DeviceTable, output: Option<u64>, reads: Option<u64>) -> Self {
+        let budget = Self {
+            fixed: reads.is_some(),
+            reads: AtomicU64::new(reads.unwrap_or(0)),
+            writes: AtomicU64::new(0),
+            unsynced: AtomicBool::new(false),
+            earned: AtomicU64::new(0),
+        };
+        budget.grow(devices, output);
+        budget
+    }
+
+    /// Adds what one more operation on these devices may need.
+    pub fn grow(&self, devices: &DeviceTable, output: Option<u64>) {
+        let devices = devices.all();
         let inputs = devices
             .iter()
             .filter(|device| device.access == Access::Input)
@@ -44,13 +60,13 @@ impl Budget {
             outputs.fold(0_u64, |sum, device| sum.saturating_add(device.size))
         });
         let twice = output.saturating_mul(2);
-        let derived = inputs.saturating_mul(READS).saturating_add(twice).saturating_add(BASE);
-        Self {
-            reads: AtomicU64::new(reads.unwrap_or(derived)),
-            writes: AtomicU64::new(twice.saturating_add(BASE)),
-            unsynced: AtomicBool::new(false),
-            earned: AtomicU64::new(0),
+        let add = |to: &AtomicU64, more: u64| {
+            let _ = to.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_add(more)));
+        };
+        if !self.fixed {
+            add(&self.reads, inputs.saturating_mul(READS).saturating_add(twice).saturating_add(BASE));
         }
+        add(&self.writes, twice.saturating_add(BASE));
     }
 
     /// Takes the cost of a command. Returns whether the command is one that a working guest could need.
@@ -72,7 +88,7 @@ impl Budget {
                 taken(&self.writes, target.length)
             }
             Command::Flush { .. } => self.unsynced.swap(false, Ordering::Relaxed),
-            Command::Log { .. } | Command::Progress { .. } => false,
+            Command::Log { .. } | Command::Progress { .. } | Command::Next => false,
         }
     }
 

@@ -34,6 +34,8 @@ pub enum Command {
     Progress { done: u64, total: u64 },
     /// Whether a range of a device begins with data or with a hole, to window.
     Extent { source: DeviceRange, window: u64 },
+    /// The guest has left a result and asks for another request.
+    Next,
 }
 
 struct Checker<'a> {
@@ -133,6 +135,7 @@ fn opcode_name(value: u32) -> &'static str {
         opcode::LOG => "LOG",
         opcode::PROGRESS => "PROGRESS",
         opcode::EXTENT => "EXTENT",
+        opcode::NEXT => "NEXT",
         _ => "command",
     }
 }
@@ -195,6 +198,11 @@ pub fn validate(descriptor: &Descriptor, devices: &DeviceTable) -> Result<Comman
             let length = checker.length(u64::MAX >> 1)?;
             Ok(Command::Extent { source: checker.source(length)?, window: checker.window(FileExtent::SIZE as u64)? })
         }
-        other => checker.fail("opcode", u64::from(other), "1 to 8"),
+        opcode::NEXT => {
+            checker.flags(0)?;
+            checker.unused(&[device, target_device, offset, target_offset, window, ("length", d.length)])?;
+            Ok(Command::Next)
+        }
+        other => checker.fail("opcode", u64::from(other), "1 to 9"),
     }
 }

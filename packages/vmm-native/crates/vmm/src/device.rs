@@ -1,6 +1,7 @@
 //! The host files that a run may touch.
 
 use std::os::fd::RawFd;
+use std::sync::{PoisonError, RwLock};
 
 /// What may be done with a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,39 +28,36 @@ pub struct Device {
 }
 
 /// The devices of a run, by the index that descriptors use.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct DeviceTable {
-    devices: Vec<Device>,
+    /// Only ever appended to: an index means the same device for the whole run.
+    devices: RwLock<Vec<Device>>,
 }
 
 impl DeviceTable {
     /// A table in the order of the chain config.
     pub fn new(devices: Vec<Device>) -> Self {
-        Self { devices }
+        Self { devices: RwLock::new(devices) }
     }
 
     /// The device of an index.
-    pub fn get(&self, index: u32) -> Option<&Device> {
-        usize::try_from(index).ok().and_then(|index| self.devices.get(index))
+    pub fn get(&self, index: u32) -> Option<Device> {
+        let devices = self.devices.read().unwrap_or_else(PoisonError::into_inner);
+        usize::try_from(index).ok().and_then(|index| devices.get(index).copied())
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Device> {
-        self.devices.iter()
+    pub fn all(&self) -> Vec<Device> {
+        self.devices.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.devices.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.devices.is_empty()
+    /// Adds devices behind those that there are.
+    pub fn append(&self, devices: &[Device]) {
+        self.devices.write().unwrap_or_else(PoisonError::into_inner).extend_from_slice(devices);
     }
 
     /// Whether commands must run one after the other, in the order of the ring.
     pub fn needs_order(&self) -> bool {
-        self.devices.iter().any(|device| device.access == Access::StreamOutput)
+        self.all().iter().any(|device| device.access == Access::StreamOutput)
     }
 }

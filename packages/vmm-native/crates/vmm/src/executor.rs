@@ -12,6 +12,7 @@ use crate::budget::Budget;
 use crate::cpu_clock::ThreadClocks;
 use crate::descriptor::{validate, Command};
 use crate::device::DeviceTable;
+use crate::dump;
 use crate::files;
 use crate::item_stubs::mailbox;
 use crate::items::ItemStore;
@@ -19,6 +20,7 @@ use crate::ledger::Ledger;
 use crate::memory::GuestMemory;
 use crate::report::{CommandFailure, Outcome, Statistics};
 use crate::ring::Ring;
+use crate::session::SessionDesk;
 use crate::watchdog::Limits;
 use perform::Failure;
 
@@ -102,7 +104,8 @@ pub struct Executor<'a> {
     ring: Ring<'a>,
     devices: &'a DeviceTable,
     counters: &'a Counters,
-    output_limit: Option<u64>,
+    /// Most bytes that outputs receive; `u64::MAX` for no bound.
+    output_limit: AtomicU64,
     budget: Budget,
     ledger: Ledger,
     threads: ThreadClocks,
@@ -115,6 +118,12 @@ pub struct Executor<'a> {
     copies_by_hand: AtomicBool,
     log: Mutex<Log>,
     items: Mutex<ItemStore>,
+    /// Where more requests come from, in a run that takes more than one.
+    session: Option<&'a SessionDesk>,
+    /// One thread executes all commands, in the order of the ring.
+    in_order: bool,
+    /// Bytes that no dump may hold.
+    secret: Mutex<Vec<u8>>,
     outcome: Mutex<Option<Outcome>>,
     stop: AtomicBool,
     stop_event: files::Event,
@@ -149,7 +158,7 @@ impl<'a> Executor<'a> {
             ring: Ring::initialise(memory).map_err(|_| std::io::Error::other("the ring is outside guest memory"))?,
             devices,
             counters,
-            output_limit: limits.output_bytes,
+            output_limit: AtomicU64::new(limits.output_bytes.unwrap_or(u64::MAX)),
             output_promised: AtomicU64::new(0),
             queue: Mutex::default(),
             work: Condvar::new(),
@@ -158,11 +167,38 @@ impl<'a> Executor<'a> {
             copies_by_hand: AtomicBool::new(false),
             log: Mutex::default(),
             items: Mutex::default(),
+            session: None,
+            in_order: false,
+            secret: Mutex::default(),
             outcome: Mutex::new(None),
             stop: AtomicBool::new(false),
             stop_event: files::Event::new()?,
             ended: (Mutex::new(false), Condvar::new()),
         })
+    }
+
+    /// Takes more requests than the first from here.
+    pub fn with_session(mut self, session: Option<&'a SessionDesk>, in_order: bool) -> Self {
+        (self.session, self.in_order) = (session, in_order);
+        self
+    }
+
+    /// Remembers what an operation's config holds that no dump may hold.
+    pub fn keep_secret(&self, operation_config: &[u8]) {
+        let secret = dump::secret(operation_config);
+        if !secret.is_empty() {
+            *lock(&self.secret) = secret;
+        }
+    }
+
+    /// Bytes that no dump may hold.
+    pub fn secret(&self) -> Vec<u8> {
+        lock(&self.secret).clone()
+    }
+
+    /// The requests of this run, where it takes more than one.
+    pub fn session(&self) -> Option<&SessionDesk> {
+        self.session
     }
 
     /// Whether the run is over.
@@ -179,6 +215,9 @@ impl<'a> Executor<'a> {
         // for ever.
         drop(lock(&self.queue));
         self.work.notify_all();
+        if let Some(session) = self.session {
+            session.end();
+        }
         *lock(&self.ended.0) = true;
         self.ended.1.notify_all();
     }
@@ -371,7 +410,7 @@ fn place_of_failure(command: &Command, source_failed: bool) -> Option<(u32, u64,
             Some((target.device, target.offset, true))
         }
         Command::Flush { device } => Some((*device, 0, true)),
-        Command::Log { .. } | Command::Progress { .. } => None,
+        Command::Log { .. } | Command::Progress { .. } | Command::Next => None,
     }
 }
 

@@ -27,6 +27,11 @@ impl Ledger {
         }
     }
 
+    /// Takes all that was kept, in the order of the failures.
+    pub fn take(&self) -> Vec<CommandFailure> {
+        std::mem::take(&mut *lock(&self.failures))
+    }
+
     /// All that was kept, in the order of the failures.
     pub fn into_failures(self) -> Vec<CommandFailure> {
         self.failures.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -21,6 +21,7 @@ pub mod process;
 pub mod report;
 pub mod ring;
 pub mod run;
+pub mod session;
 pub mod startup;
 pub mod stream;
 pub mod watchdog;

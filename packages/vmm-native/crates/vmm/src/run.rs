@@ -15,6 +15,7 @@ use crate::kvm::KvmBackend;
 use crate::memory::GuestMemory;
 use crate::process::ProcessBackend;
 use crate::report::{Outcome, Report};
+use crate::session::{EndsSession, SessionDesk};
 use crate::watchdog::{Dumps, Limits, Stop, Watchdog};
 
 /// Which sandbox runs the guest.
@@ -44,6 +45,8 @@ pub struct RunOptions<'a> {
     pub helper: &'a Path,
     /// Threads that execute commands.
     pub io_threads: usize,
+    /// More requests come through [`Control::session`], until it is closed.
+    pub session: bool,
     /// Which dumps may be taken; `None` costs nothing.
     pub dump: Option<DumpOptions>,
 }
@@ -57,6 +60,8 @@ pub struct Control {
     pub counters: Counters,
     /// Takes requests for dumps while a run with dumps goes on.
     pub dumps: DumpDesk,
+    /// More requests for a run that takes them.
+    pub session: SessionDesk,
 }
 
 /// Why a run could not start.
@@ -101,45 +106,53 @@ pub trait Backend: Wake + Stop {
     fn final_state(&self, outcome: &Outcome) -> CpuState;
 }
 
-fn put(memory: &GuestMemory, region: &instar_abi::Region, bytes: &[u8]) -> Result<(), StartError> {
-    if bytes.len() as u64 > region.size {
-        return Err(StartError::Config(format!(
-            "{} is {} bytes, at most {} fit",
-            region.name,
-            bytes.len(),
-            region.size
-        )));
+/// Threads that execute commands.
+fn threads_of(options: &RunOptions<'_>) -> usize {
+    if options.devices.needs_order() {
+        1
+    } else {
+        options.io_threads.max(1)
     }
-    memory
-        .write(region.start, bytes)
-        .map_err(|_| StartError::Config(format!("{} is outside guest memory", region.name)))
+}
+
+/// Writes a config to the beginning of its pages, and zeros behind it.
+pub(crate) fn put_config(memory: &GuestMemory, region: &instar_abi::Region, bytes: &[u8]) -> Result<(), String> {
+    let size = usize::try_from(region.size).unwrap_or(usize::MAX);
+    if bytes.len() > size {
+        return Err(format!("{} is {} bytes, at most {} fit", region.name, bytes.len(), region.size));
+    }
+    let mut whole = bytes.to_vec();
+    whole.resize(size, 0);
+    memory.write(region.start, &whole).map_err(|_| format!("{} is outside guest memory", region.name))
 }
 
 /// Runs a guest until it ends, breaks a rule, passes a limit or is cancelled, and hands the report to `deliver`. Blocks
 /// the calling thread; what the run used is given back after `deliver`, because closing a VM takes the kernel longer
 /// than many runs.
 pub fn run<T>(options: &RunOptions<'_>, control: &Control, deliver: impl FnOnce(Result<Report, StartError>) -> T) -> T {
+    let _ends = EndsSession(&control.session);
     let memory = match load(options) {
         Ok(memory) => memory,
         Err(error) => return deliver(Err(error)),
     };
     let executor = match Executor::new(&memory, options.devices, &control.counters, &options.limits) {
-        Ok(executor) => executor,
+        Ok(executor) => executor.with_session(options.session.then_some(&control.session), threads_of(options) == 1),
         Err(error) => return deliver(Err(StartError::Sandbox(error.to_string()))),
     };
+    executor.keep_secret(options.operation_config);
     let backend = match start(options, &memory) {
         Ok(backend) => backend,
         Err(error) => return deliver(Err(error)),
     };
     drive(&executor, &*backend, &memory, options, control);
     control.dumps.close();
-    let items = executor.items();
+    let (items, secret) = (executor.items(), executor.secret());
     let Remains { outcome, log, log_dropped, failures } = executor.into_parts();
     let outcome = outcome.unwrap_or_else(|| Outcome::HostError("the run left no outcome".into()));
     let dump = options.dump.and_then(|wanted| {
         let (fd, reason) = (wanted.fd?, dump::reason(&outcome, &wanted)?);
         let report = DumpReport::of(&memory, &items, reason, backend.final_state(&outcome));
-        Some(report.with_memory(&memory, fd, &dump::secret(options.operation_config)))
+        Some(report.with_memory(&memory, fd, &secret))
     });
     deliver(Ok(Report {
         outcome,
@@ -161,8 +174,8 @@ fn load(options: &RunOptions<'_>) -> Result<GuestMemory, StartError> {
     }
     .map_err(|error| StartError::Sandbox(format!("guest memory: {error}")))?;
     image.load(&memory).map_err(StartError::Image)?;
-    put(&memory, &REGION_CHAIN_CONFIG, options.chain_config)?;
-    put(&memory, &REGION_OPERATION_CONFIG, options.operation_config)?;
+    put_config(&memory, &REGION_CHAIN_CONFIG, options.chain_config).map_err(StartError::Config)?;
+    put_config(&memory, &REGION_OPERATION_CONFIG, options.operation_config).map_err(StartError::Config)?;
     Ok(memory)
 }
 
@@ -188,7 +201,7 @@ fn drive(
     if options.dump.is_some() {
         control.dumps.open();
     }
-    let threads = if options.devices.needs_order() { 1 } else { options.io_threads.max(1) };
+    let threads = threads_of(options);
     std::thread::scope(|scope| {
         // A thread that cannot be had must end the run: those that were started wait for its end.
         let start = || -> std::io::Result<()> {
@@ -200,11 +213,7 @@ fn drive(
                 backend,
                 limits: &options.limits,
                 cancelled: &control.cancelled,
-                dumps: options.dump.map(|_| Dumps {
-                    desk: &control.dumps,
-                    memory,
-                    secret: dump::secret(options.operation_config),
-                }),
+                dumps: options.dump.map(|_| Dumps { desk: &control.dumps, memory }),
             };
             let guest_left = &guest_left;
             Builder::new().spawn_scoped(scope, move || watchdog.watch(guest_left)).map(drop)

@@ -54,8 +54,6 @@ pub struct Dumps<'a> {
     pub desk: &'a DumpDesk,
     /// Guest memory.
     pub memory: &'a GuestMemory,
-    /// Bytes that no dump may hold.
-    pub secret: Vec<u8>,
 }
 
 /// Watches one run.
@@ -82,6 +80,18 @@ const LEAST_PACE: u64 = 2 << 20;
 /// What a guest may let the host wait on top of that, however short the time without progress is.
 const LEAST_PATIENCE: Duration = Duration::from_secs(10);
 
+/// CPU time that a guest may use between its answer and the next request: it looks at the ring for a while before it sleeps.
+const MOST_RESTLESS: Duration = Duration::from_secs(2);
+
+/// A guest between its answer and the next request.
+#[derive(Default)]
+struct Sleeper {
+    /// Requests that it had got when it was looked at last.
+    handed: u64,
+    /// CPU time that it had used when it answered.
+    since: Option<Duration>,
+}
+
 /// Time that has passed for a run.
 #[derive(Clone, Copy, Debug, Default)]
 struct Elapsed {
@@ -99,9 +109,23 @@ impl Watchdog<'_> {
         let mut elapsed = Elapsed::default();
         let mut earned = 0;
         let mut last = Instant::now();
+        let mut sleeper = Sleeper::default();
         while !self.executor.wait_ended(TICK) {
             let tick = last.elapsed().min(LONGEST_TICK);
             last = Instant::now();
+            match self.executor.session() {
+                Some(session) if session.is_waiting() => {
+                    // The time of whoever asks.
+                    self.while_waiting(&mut sleeper);
+                    continue;
+                }
+                Some(session) if sleeper.handed != session.handed() => {
+                    sleeper = Sleeper { handed: session.handed(), ..Sleeper::default() };
+                    elapsed = Elapsed::default();
+                    continue;
+                }
+                _ => {}
+            }
             elapsed.total = elapsed.total.saturating_add(tick);
             let now_earned = self.executor.earned();
             let busy = self.executor.counters().in_flight.load(Ordering::Relaxed) > 0;
@@ -129,6 +153,20 @@ impl Watchdog<'_> {
         }
     }
 
+    /// A guest that has answered sleeps until it is asked again.
+    fn while_waiting(&self, sleeper: &mut Sleeper) {
+        let used = self.backend.cpu_time();
+        let since = *sleeper.since.get_or_insert(used);
+        if self.cancelled.load(Ordering::Acquire) {
+            self.executor.finish(Outcome::Cancelled);
+        } else if used.saturating_sub(since) > MOST_RESTLESS {
+            let text = format!("works for more than {} ms after its answer", MOST_RESTLESS.as_millis());
+            self.executor.finish(Outcome::Violation(text));
+        } else {
+            self.dump_on_request();
+        }
+    }
+
     /// Takes the dump that somebody waits for. Returns whether the guest was halted for one.
     fn dump_on_request(&self) -> bool {
         let Some(dumps) = &self.dumps else { return false };
@@ -136,7 +174,7 @@ impl Watchdog<'_> {
         self.backend.while_paused(&mut |cpu| {
             let report = DumpReport::of(dumps.memory, &self.executor.items(), "request".into(), cpu);
             // Who asked may have gone.
-            let _ = request.answer.send(report.with_memory(dumps.memory, request.fd, &dumps.secret));
+            let _ = request.answer.send(report.with_memory(dumps.memory, request.fd, &self.executor.secret()));
         })
     }
 

@@ -55,6 +55,7 @@ fn run_without_threads() {
         chain_config: &[],
         operation_config: &[],
         devices: &DeviceTable::default(),
+        session: false,
         limits: Limits::default(),
         sandbox: Sandbox::Kvm,
         helper: Path::new("/nonexistent"),

@@ -2,13 +2,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use instar_abi::FileExtent;
+use instar_abi::{FileExtent, REGION_CHAIN_CONFIG, REGION_OPERATION_CONFIG, REGION_RESULT};
 
 use super::{lock, Executor};
 use crate::descriptor::{Command, DeviceRange};
 use crate::device::{Access, Device};
 use crate::files;
 use crate::report::{LimitKind, Outcome};
+use crate::run::put_config;
+use crate::session::Answer;
 
 /// Bytes of one copy inside the kernel; a cancellation is looked for between two.
 const KERNEL_COPY_SIZE: u64 = 4 << 20;
@@ -20,7 +22,7 @@ const LOG_LIMIT: usize = 64 * 1024;
 impl Executor<'_> {
     /// Counts the bytes of a command against the output limit, before the first of them is written.
     fn promise_output(&self, length: u64) -> Result<(), Failure> {
-        let Some(limit) = self.output_limit else { return Ok(()) };
+        let limit = self.output_limit.load(Ordering::Relaxed);
         let add = |promised: u64| Some(promised.saturating_add(length));
         let before = self.output_promised.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).unwrap_or(u64::MAX);
         if before.saturating_add(length) > limit {
@@ -30,7 +32,7 @@ impl Executor<'_> {
         Ok(())
     }
 
-    fn device(&self, index: u32) -> Result<&Device, Failure> {
+    fn device(&self, index: u32) -> Result<Device, Failure> {
         self.devices.get(index).ok_or(Failure::Errno(libc::EBADF))
     }
 
@@ -47,9 +49,9 @@ impl Executor<'_> {
                 let device = self.device(target.device)?;
                 let from = self.memory.range(window, target.length).map_err(|_| Failure::Errno(libc::EFAULT))?;
                 self.promise_output(target.length)?;
-                self.advance_stream(device, &target)?;
+                self.advance_stream(&device, &target)?;
                 // SAFETY: the window was checked to lie in guest memory, which outlives this call.
-                unsafe { put(device, from, target.length, target.offset, &|| self.stopped()) }?;
+                unsafe { put(&device, from, target.length, target.offset, &|| self.stopped()) }?;
                 add(&self.counters.bytes_written, target.length);
                 Ok(())
             }
@@ -57,8 +59,8 @@ impl Executor<'_> {
             Command::Zero { target, hole } => {
                 let device = self.device(target.device)?;
                 self.promise_output(target.length)?;
-                self.advance_stream(device, &target)?;
-                zero(device, &target, hole, buffer, &|| self.stopped())?;
+                self.advance_stream(&device, &target)?;
+                zero(&device, &target, hole, buffer, &|| self.stopped())?;
                 add(&self.counters.bytes_zeroed, target.length);
                 Ok(())
             }
@@ -75,6 +77,7 @@ impl Executor<'_> {
                 self.memory.write(window, &answer.to_bytes()).map_err(|_| Failure::Errno(libc::EFAULT))
             }
             Command::Log { window, length } => self.log(window, length),
+            Command::Next => self.next(),
             Command::Progress { done, total } => {
                 self.counters.progress_total.store(total, Ordering::Relaxed);
                 self.counters.progress_done.store(done, Ordering::Relaxed);
@@ -87,9 +90,9 @@ impl Executor<'_> {
         let from = self.device(source.device)?;
         let to = self.device(target.device)?;
         self.promise_output(target.length)?;
-        self.advance_stream(to, &target)?;
+        self.advance_stream(&to, &target)?;
         if to.access == Access::Output && !self.copies_by_hand.load(Ordering::Relaxed) {
-            if self.copy_in_kernel(from, to, source, target)? {
+            if self.copy_in_kernel(&from, &to, source, target)? {
                 return Ok(());
             }
             self.copies_by_hand.store(true, Ordering::Relaxed);
@@ -104,7 +107,7 @@ impl Executor<'_> {
             unsafe {
                 files::read_exact_raw(from.fd, buffer.as_mut_ptr(), piece, source.offset.saturating_add(done))
                     .map_err(|error| Failure::Source(error_number(&error)))?;
-                put(to, buffer.as_ptr(), piece, target.offset.saturating_add(done), &|| self.stopped())?;
+                put(&to, buffer.as_ptr(), piece, target.offset.saturating_add(done), &|| self.stopped())?;
             }
             done = done.saturating_add(piece);
             add(&self.counters.bytes_copied, piece);
@@ -158,6 +161,27 @@ impl Executor<'_> {
                     target.offset
                 )))
             })
+    }
+
+    /// Hands the guest's result to its caller, and the next request to the guest.
+    fn next(&self) -> Result<(), Failure> {
+        let Some(session) = self.session else { return Err(Failure::Errno(libc::ECANCELED)) };
+        let answer = || Answer { result: self.memory.read_region(&REGION_RESULT), failures: self.ledger.take() };
+        let next = session.hand_over(answer).map_err(|()| {
+            Failure::Stop(Outcome::BadDescriptor("NEXT: another one is being answered, expected one at a time".into()))
+        })?;
+        let Some(next) = next else { return Err(Failure::Errno(libc::ECANCELED)) };
+        self.devices.append(&next.devices);
+        if self.devices.needs_order() && !self.in_order {
+            return Err(Failure::Stop(Outcome::HostError("a stream was given to a run with several threads".into())));
+        }
+        self.budget.grow(self.devices, next.output_bytes);
+        self.output_promised.store(0, Ordering::Relaxed);
+        self.output_limit.store(next.output_bytes.unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.keep_secret(&next.operation_config);
+        put_config(self.memory, &REGION_CHAIN_CONFIG, &next.chain_config)
+            .and_then(|()| put_config(self.memory, &REGION_OPERATION_CONFIG, &next.operation_config))
+            .map_err(|text| Failure::Stop(Outcome::HostError(text)))
     }
 
     fn log(&self, window: u64, length: u64) -> Result<(), Failure> {

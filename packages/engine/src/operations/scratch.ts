@@ -4,17 +4,20 @@ import { read } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { promisify } from 'node:util';
 import { withEngineErrors } from '../errors.js';
-import type { GuestDevice } from '../guest.js';
+import type { GuestDevice } from '../session/context.js';
 
 const readAt = promisify(read);
 
-/** Most bytes of records that one operation may leave. */
+/** Most bytes that one request may leave. */
 const MOST_BYTES = 4n << 30n;
 /** Bytes that are read at once. */
 const PIECE = 1 << 18;
 
-/** Where a guest leaves records of one size: a file without a name, so that lists have no end and memory is bounded. */
-export class RecordFile {
+/**
+ * Where a guest leaves what has no room in a result, records of one size or bytes of a disk: a file without a name, so that
+ * lists have no end and memory is bounded. What one request left, the next overwrites.
+ */
+export class ScratchFile {
   readonly #fd: number;
 
   private constructor(fd: number) {
@@ -22,8 +25,8 @@ export class RecordFile {
   }
 
   /** @throws EngineError where the directory of temporary files cannot be written. */
-  static async create(): Promise<RecordFile> {
-    return new RecordFile(await withEngineErrors(() => createNamelessFile(`${tmpdir()}/instar-records`)));
+  static async create(): Promise<ScratchFile> {
+    return new ScratchFile(await withEngineErrors(() => createNamelessFile(`${tmpdir()}/instar-records`)));
   }
 
   /** Most bytes that it takes. */
@@ -34,7 +37,7 @@ export class RecordFile {
   /** The device that the guest writes to. */
   get device(): GuestDevice {
     return {
-      path: 'records',
+      path: 'temporary file',
       entry: {
         role: DEVICE_ROLE.values.OUTPUT,
         format: IMAGE_FORMAT.values.RAW,
@@ -44,7 +47,7 @@ export class RecordFile {
         virtual_size: 0n,
         start: 0n,
       },
-      options: { fd: this.#fd, access: 'output', size: MOST_BYTES, fresh: true },
+      options: { fd: this.#fd, access: 'output', size: MOST_BYTES },
     };
   }
 
@@ -54,21 +57,28 @@ export class RecordFile {
    * @throws RangeError where fewer were written
    */
   async *records(size: number, count: bigint): AsyncGenerator<Uint8Array> {
-    const buffer = new Uint8Array(Math.max(1, Math.floor(PIECE / size)) * size);
+    const most = Math.max(1, Math.floor(PIECE / size)) * size;
     let position = 0;
     let left = count;
     while (left > 0n) {
-      const wanted = left * BigInt(size) < BigInt(buffer.length) ? Number(left) * size : buffer.length;
-      let filled = 0;
-      while (filled < wanted) {
-        const { bytesRead } = await readAt(this.#fd, buffer, filled, wanted - filled, position + filled);
-        if (bytesRead === 0) throw new RangeError('there are fewer records than were counted');
-        filled += bytesRead;
-      }
+      const wanted = left * BigInt(size) < BigInt(most) ? Number(left) * size : most;
+      const buffer = await this.bytes(wanted, position);
       for (let at = 0; at < wanted; at += size) yield buffer.subarray(at, at + size);
       position += wanted;
       left -= BigInt(wanted / size);
     }
+  }
+
+  /** @throws RangeError where fewer were written */
+  async bytes(length: number, position = 0): Promise<Uint8Array<ArrayBuffer>> {
+    const buffer = new Uint8Array(length);
+    let filled = 0;
+    while (filled < length) {
+      const { bytesRead } = await readAt(this.#fd, buffer, filled, length - filled, position + filled);
+      if (bytesRead === 0) throw new RangeError('there are fewer bytes than were counted');
+      filled += bytesRead;
+    }
+    return buffer;
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,43 @@
+import type { ChainDevice, ValueOf } from '@instar/shared-abi';
+import type { DeviceOptions } from '@instar/vmm-native';
+import type { DumpRequests } from '../dump-requests.js';
+import type { DumpTarget, WrittenDump } from '../dump-target.js';
+import type { SandboxSelection } from '../sandbox.js';
+
+/** Bounds of an operation. Times in milliseconds, of each request to a guest; 0 means the default. Sizes in bytes. */
+export interface GuestLimits {
+  /** Longest time in which nothing useful is done (default 30000). */
+  readonly noProgressMs?: number;
+  /** Longest time of one request (default: none; of a look at an image, 60000). */
+  readonly wallClockMs?: number;
+  /** Most CPU time of the guest, and of the threads that work for it, in all (default: none). */
+  readonly cpuMs?: number;
+  /** Largest virtual size of an image (default: none). A larger one is refused (`LIMIT_EXCEEDED`) before it is copied. */
+  readonly maxVirtualSize?: bigint | number;
+  /** Longest output of dd (default: none). What may come to be longer is refused (`LIMIT_EXCEEDED`), qcow2 by its worst case. */
+  readonly maxOutputSize?: bigint | number;
+}
+
+/** One device of a run: its entry in the chain config and its descriptor. */
+export interface GuestDevice {
+  readonly entry: ValueOf<typeof ChainDevice>;
+  readonly options: DeviceOptions;
+  /** Path, for messages. */
+  readonly path: string;
+}
+
+/** How guests run. */
+export interface GuestContext {
+  readonly sandbox: SandboxSelection;
+  readonly limits: GuestLimits;
+  readonly signal?: AbortSignal | undefined;
+  /** Called a few times a second with bytes done and bytes to do. */
+  readonly onProgress?: ((done: bigint, total: bigint) => void) | undefined;
+  readonly dumpOnCrash?: DumpTarget | undefined;
+  readonly dumps?: DumpRequests | undefined;
+  readonly onDump?: ((dump: WrittenDump) => void) | undefined;
+  readonly onWarning?: ((warning: string) => void) | undefined;
+}
+
+/** Layers that a backing chain may have. */
+export const MAX_CHAIN_DEPTH = 60;

@@ -1,0 +1,21 @@
+import { INFO_RESULT_MAGIC, InfoConfig, InfoResult, type ValueOf } from '@instar/shared-abi';
+import { isPlausible } from '../info-plausible.js';
+import { decodeResult } from './operation.js';
+import { impossibleResult } from './outcome.js';
+import type { GuestSession } from './session.js';
+
+/** What the guest said of an image. */
+export type ImageInfo = ValueOf<typeof InfoResult>;
+
+/**
+ * Asks the guest what the image on a device is.
+ * @param last no other request follows
+ * @throws EngineError
+ */
+export async function look(session: GuestSession, device: number, last = false): Promise<ImageInfo> {
+  const { path: subject, entry } = session.devices[device] ?? { path: '', entry: undefined };
+  const answer = await session.request({ config: InfoConfig.encode({ device }), subject, last });
+  const info = decodeResult({ result: InfoResult, magic: INFO_RESULT_MAGIC, subject }, answer, session);
+  if (entry === undefined || !isPlausible(info, entry.format)) throw impossibleResult(subject);
+  return info;
+}

@@ -1,0 +1,131 @@
+import { CHAIN_MAX_DEVICES, ChainConfig, type ChainDevice, type ValueOf } from '@instar/shared-abi';
+import type { CommandFailure, LimitOptions } from '@instar/vmm-native';
+import { EngineError } from '../errors.js';
+import { MAX_CHAIN_DEPTH, type GuestContext, type GuestDevice } from './context.js';
+import { checkOutcome } from './outcome.js';
+import { GuestRun, isEnd, throwIfAborted, type GuestAnswer } from './run.js';
+
+/** A request to a guest. */
+export interface GuestRequest {
+  /** Encoded config of the operation. */
+  readonly config: Uint8Array;
+  /** File that it is about, for messages. */
+  readonly subject: string;
+  /**
+   * No other follows: the answer comes once the guest has ended, so that nothing it could still do changes what it wrote.
+   */
+  readonly last: boolean;
+  /** Most bytes that outputs receive. */
+  readonly outputBytes?: bigint;
+  readonly onProgress?: GuestContext['onProgress'];
+}
+
+/** What came of a request. */
+export interface SessionAnswer {
+  /** The result region as the guest left it. */
+  readonly result: Uint8Array;
+  /** Commands that failed, whatever the guest says. */
+  readonly failures: readonly CommandFailure[];
+}
+
+/**
+ * One guest for all requests of an operation, and the files that it may use: they are added as they come to be known. The
+ * files must stay open until the session is closed.
+ */
+export class GuestSession {
+  readonly context: GuestContext;
+  readonly #inOrder: boolean;
+  readonly #devices: GuestDevice[] = [];
+  /** How many of the devices the guest has. */
+  #attached = 0;
+  #run: GuestRun | undefined;
+
+  /** @param options.inOrder an output is a stream, whose bytes must come one after the other */
+  constructor(context: GuestContext, { inOrder = false }: { readonly inOrder?: boolean } = {}) {
+    this.context = context;
+    this.#inOrder = inOrder;
+  }
+
+  /** By the index that requests and results use. */
+  get devices(): readonly GuestDevice[] {
+    return this.#devices;
+  }
+
+  /**
+   * Adds a file. Returns its index.
+   * @throws EngineError `CHAIN_TOO_DEEP`
+   */
+  add(device: GuestDevice): number {
+    if (this.#devices.length >= CHAIN_MAX_DEVICES) {
+      throw new EngineError('CHAIN_TOO_DEEP', `its files are more than ${CHAIN_MAX_DEVICES - 1}`, {
+        file: device.path,
+      });
+    }
+    this.#devices.push(device);
+    return this.#devices.length - 1;
+  }
+
+  /** Says anew what a file is to the requests that follow. */
+  describe(index: number, entry: Partial<ValueOf<typeof ChainDevice>>): void {
+    const device = this.#devices[index];
+    if (device === undefined) throw new RangeError(`no device ${index}`);
+    this.#devices[index] = { ...device, entry: { ...device.entry, ...entry } };
+  }
+
+  /**
+   * Asks the guest, and starts it where it does not run.
+   * @throws EngineError where no sandbox works, the guest did not end as it should, or the operation was aborted
+   */
+  async request(request: GuestRequest): Promise<SessionAnswer> {
+    const { signal } = this.context;
+    throwIfAborted(signal);
+    const answer = this.#run === undefined ? await this.#start(request) : await this.#next(this.#run, request);
+    if (isEnd(answer)) this.#run = undefined;
+    throwIfAborted(signal);
+    if (isEnd(answer)) checkOutcome(answer, request.subject);
+    return answer;
+  }
+
+  /** Ends the guest, if it runs. */
+  async close(): Promise<void> {
+    const run = this.#run;
+    this.#run = undefined;
+    // However it ends: what it was asked has been answered.
+    await run?.end().catch(() => undefined);
+  }
+
+  async #start({ config, last, outputBytes, onProgress }: GuestRequest): Promise<GuestAnswer> {
+    const { maxVirtualSize: _, maxOutputSize: __, ...bounds } = this.context.limits;
+    const limits: LimitOptions = { ...bounds, ...(outputBytes === undefined ? {} : { outputBytes }) };
+    const first = {
+      chainConfig: this.#chainConfig(),
+      operationConfig: config,
+      devices: this.#devices.map(({ options }) => options),
+      limits,
+      ...(this.#inOrder ? { ioThreads: 1 } : {}),
+    };
+    const { run, answer } = await GuestRun.start(first, !last, this.context, onProgress);
+    this.#attached = this.#devices.length;
+    this.#run = run;
+    return answer;
+  }
+
+  async #next(run: GuestRun, { config, last, outputBytes, onProgress }: GuestRequest): Promise<GuestAnswer> {
+    run.control.request({
+      chainConfig: this.#chainConfig(),
+      operationConfig: config,
+      devices: this.#devices.slice(this.#attached).map(({ options }) => options),
+      ...(outputBytes === undefined ? {} : { outputBytes }),
+    });
+    this.#attached = this.#devices.length;
+    return run.telling(onProgress, async () => (last ? run.end() : run.answer()));
+  }
+
+  #chainConfig(): Uint8Array {
+    return ChainConfig.encode({
+      device_count: this.#devices.length,
+      max_depth: MAX_CHAIN_DEPTH,
+      devices: this.#devices.map((device) => device.entry),
+    });
+  }
+}
