@@ -1,4 +1,4 @@
-import { decompressPage, decompressPages, type PageCodec } from '@instar/vmm-native';
+import { BadPageError, decompressPage, decompressPages, type PageCodec } from '@instar/vmm-native';
 import { VmcoreError } from '../errors.js';
 import { bytesAt, checkRange, fillFrom, MAX_OFFSET, type ByteSource } from '../source/byte-source.js';
 import { KDUMP_FLAG, PAGE_DESCRIPTOR_SIZE, PageDescriptor } from '../structures/diskdump.js';
@@ -147,6 +147,7 @@ export class PageStore {
     try {
       decompressPage(stored.codec.codec, data, output);
     } catch (error) {
+      if (!(error instanceof BadPageError)) throw error;
       throw this.#badPage(stored, page, error);
     }
     return output;
@@ -203,10 +204,10 @@ export class PageStore {
     try {
       await decompressPages(data, offsets, sizes, codecs, target, { pageSize: blockSize });
     } catch (error) {
-      const bad = typeof error === 'object' && error !== null && 'page' in error ? Number(error.page) : 0;
-      const [first] = pages;
-      if (first === undefined) throw error;
-      throw this.#badPage(pages[bad] ?? first, page + bad, error);
+      // Whatever else can fail here (threads, memory, the addon itself) is no fault of the dump.
+      if (!(error instanceof BadPageError)) throw error;
+      const stored = pages[error.page];
+      throw stored === undefined ? error : this.#badPage(stored, page + error.page, error);
     }
     this.#spare = data.byteLength > (this.#spare?.byteLength ?? 0) ? data : this.#spare;
     const [only] = pages;
