@@ -19,3 +19,5 @@ export const DRGN: Judge = {
   probe: ['-c', 'import drgn; print(drgn.__version__)'],
   package: 'python3-drgn',
 };
+export const VMCORE_DMESG: Judge = { program: 'sh', probe: ['-c', 'command -v vmcore-dmesg'], package: 'kexec-tools' };
+export const QEMU_X86_64: Judge = { program: 'qemu-system-x86_64', probe: ['--version'], package: 'qemu-system-x86' };

@@ -5,7 +5,7 @@ export type { Extent, MemoryImage, Segment, Utsname } from './image.js';
 export { readLog } from './kernel/log.js';
 export type { LogRecord } from './kernel/log.js';
 export { VirtualMemory } from './kernel/virtual-memory.js';
-export type { TranslateOptions, Translation } from './kernel/virtual-memory.js';
+export type { TranslateOptions, Translation } from './kernel/page-walk.js';
 export type { Note } from './notes/note.js';
 export { cpuNotes } from './notes/registers.js';
 export type { CpuRegisters, CpuState, NoteFormat } from './notes/registers.js';

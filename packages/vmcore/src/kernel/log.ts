@@ -3,7 +3,8 @@ import type { VmcoreInfo } from '../notes/vmcoreinfo.js';
 import type { Dump } from '../read/dump.js';
 import { readOldLog } from './log-buffer.js';
 import { readRingBuffer } from './ring-buffer.js';
-import { VirtualMemory, type TranslateOptions } from './virtual-memory.js';
+import type { TranslateOptions } from './page-walk.js';
+import { VirtualMemory } from './virtual-memory.js';
 
 /** A record of the kernel's log. */
 export interface LogRecord {

@@ -1,6 +1,7 @@
 import { check } from '../options/calls.js';
 import type { Dump, ReadOptions } from '../read/dump.js';
-import { VirtualMemory, type TranslateOptions, type Translation } from './virtual-memory.js';
+import type { TranslateOptions, Translation } from './page-walk.js';
+import { VirtualMemory } from './virtual-memory.js';
 
 /** The calls of a dump that take virtual addresses. The kernel's page tables are found once. */
 export function virtualLookups(dump: () => Dump): Pick<Dump, 'translate' | 'readVirtual'> {

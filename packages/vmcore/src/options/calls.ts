@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import * as v from 'valibot';
 import type { MemoryImage } from '../image.js';
-import type { TranslateOptions } from '../kernel/virtual-memory.js';
+import type { TranslateOptions } from '../kernel/page-walk.js';
 import type { MemoryFilter } from '../operations/filter.js';
 import type { FlattenOptions } from '../operations/flatten.js';
 import type { VerifyOptions } from '../operations/verify.js';

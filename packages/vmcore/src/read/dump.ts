@@ -1,4 +1,4 @@
-import type { TranslateOptions, Translation } from '../kernel/virtual-memory.js';
+import type { TranslateOptions, Translation } from '../kernel/page-walk.js';
 import type { MemoryImage } from '../image.js';
 import type { CpuRegisters } from '../notes/registers.js';
 import type { VmcoreInfo } from '../notes/vmcoreinfo.js';

@@ -26,6 +26,8 @@ interface Addresses {
   /** Of those, how many have a physical address other than 0, and a virtual one. */
   physical: number;
   virtual: number;
+  /** How many have the physical address for the virtual one. */
+  identical: number;
 }
 
 /** Adds the notes of a segment. @param taken bytes of the notes before it */
@@ -55,7 +57,7 @@ async function readParts(source: ByteSource, header: ElfHeader): Promise<Parts> 
   const segments = new SegmentTable(source, header.count);
   const notes: Note[] = [];
   const warnings: string[] = [];
-  const addresses: Addresses = { loads: 0, physical: 0, virtual: 0 };
+  const addresses: Addresses = { loads: 0, physical: 0, virtual: 0, identical: 0 };
   let noteBytes = 0;
   let unplaced = 0;
   for await (const segment of programHeaders(source, header)) {
@@ -67,6 +69,7 @@ async function readParts(source: ByteSource, header: ElfHeader): Promise<Parts> 
       addresses.loads += 1;
       if (segment.p_paddr !== 0n) addresses.physical += 1;
       if (segment.p_vaddr !== 0n) addresses.virtual += 1;
+      if (segment.p_vaddr === segment.p_paddr) addresses.identical += 1;
     }
   }
   if (unplaced > 0) warnings.push(`${unplaced} segments have no physical address and are not read`);
@@ -97,7 +100,9 @@ export async function openElf(source: ByteSource, file: DumpFile): Promise<Dump>
   const format = { machine, byteOrder: header.byteOrder, wordBits: header.wordBits };
   const told = Number(vmcoreinfo?.pageSize ?? 4096n);
   const pageSize = isPageSize(told) ? told : 4096;
-  const memory = parts.segments.memory(pageSize);
+  const { loads, virtual, identical } = parts.addresses;
+  // QEMU writes 0 for all virtual addresses that it does not know, others the physical ones.
+  const memory = parts.segments.memory(pageSize, virtual > 0 && identical < loads);
   const cutOff = cutOffOf(source, file, memory.missing);
   // Registers take much more memory than their notes: they are read when they are asked for.
   let cpus: readonly CpuRegisters[] | undefined;

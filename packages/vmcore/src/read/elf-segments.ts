@@ -65,9 +65,10 @@ export class SegmentTable {
    * The physical memory of all segments. Of a page of which the file has but a part nothing is there: formats of whole
    * pages would fill it up.
    * @param pageSize bytes
+   * @param virtual whether the file tells virtual addresses
    * @throws VmcoreError `BAD_DUMP`
    */
-  memory(pageSize: number): SegmentMemory {
+  memory(pageSize: number, virtual: boolean): SegmentMemory {
     let count = 0;
     for (let index = 0; index < this.#count; index += 1) {
       const [start = 0, inFile = 0] = [this.#starts[index], this.#inFile[index]];
@@ -111,7 +112,7 @@ export class SegmentTable {
     checkStored(sums[STORED], this.#source);
     return new SegmentMemory(this.#source, pieces, {
       kindOf,
-      overlap: total > sums[STORED] + sums[MISSING] + sums[EXCLUDED],
+      overlap: virtual && total > sums[STORED] + sums[MISSING] + sums[EXCLUDED],
       missing: sums[MISSING],
       expected: this.#expected,
       offset: (piece, position) => {
@@ -119,6 +120,7 @@ export class SegmentTable {
         return (this.#offsets[index] ?? 0) + position - (this.#starts[index] ?? 0);
       },
       virtual: (piece, position) => {
+        if (!virtual) return undefined;
         const index = owners[pieces.owners[piece] ?? 0] ?? 0;
         return BigInt.asUintN(64, (this.#virtual[index] ?? 0n) + BigInt(position - (this.#starts[index] ?? 0)));
       },
@@ -157,7 +159,7 @@ interface SegmentRules {
   readonly missing: number;
   readonly expected: bigint;
   readonly offset: (piece: number, position: number) => number;
-  readonly virtual: (piece: number, position: number) => bigint;
+  readonly virtual: (piece: number, position: number) => bigint | undefined;
   readonly segments: () => Iterable<Segment>;
 }
 

@@ -92,11 +92,15 @@ export function segmentsOf(
   const placed = (segment: Segment): PlacedSegment => ({ ...segment, ...ranges.from(segment.start, segment.stored) });
   const { segments } = image;
   if (segments !== undefined) {
+    // makedumpfile takes the last one below the kernel's image for the mapping of all memory.
+    const isDirect = ({ start, virtual }: Segment): boolean => virtual - start === kernel?.direct;
     return function* own() {
-      for (const segment of segments()) yield placed(segment);
+      for (const segment of segments()) if (!isDirect(segment)) yield placed(segment);
+      if (kernel?.direct === undefined) return;
+      for (const segment of segments()) if (isDirect(segment)) yield placed(segment);
     };
   }
-  if (kernel === undefined) return () => ranges;
+  if (kernel === undefined || kernel.known) return () => ranges;
   return function* mapped() {
     const { start, length, virtual, direct } = kernel;
     const { stored } = ranges.from(start, length);

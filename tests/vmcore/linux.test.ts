@@ -1,0 +1,171 @@
+import { openDump, writeDump, type Dump } from '@instar/vmcore';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
+import { instar, program } from '../support/command.js';
+import { judgeVersion, requireJudge, skipLoudly } from '../support/judge.js';
+import { Workdir } from '../support/workdir.js';
+import { readWithCrash } from './judges/crash.js';
+import { readWithDrgn } from './judges/drgn.js';
+import { readWithKdumpfile } from './judges/kdumpfile.js';
+import { readElf } from './judges/readelf.js';
+import { BootedLinux } from './linux/boot.js';
+import { debianKernel, type KernelFiles } from './linux/debian.js';
+import { CRASH, DRGN, LIBKDUMPFILE, MAKEDUMPFILE, QEMU_X86_64, READELF, VMCORE_DMESG } from './tools.js';
+
+/** What is logged from inside, and processes that are looked for. */
+const SCRIPT = `
+echo '<4>a line of the test' > /dev/kmsg
+sleep 4242 &
+sh -c 'exec tail -f /dev/null' &
+cat /bin/busybox > /tmp/cached
+usleep 100000
+dmesg > /tmp/log
+ps -o pid,ppid,comm
+`;
+/** The kernel's half of the address space with 4 levels of page tables. */
+const KERNEL_HALF = 0xffff_8000_0000_0000n;
+const DUMPS = ['elf', 'paging', 'kdump'] as const;
+type DumpName = (typeof DUMPS)[number];
+
+/** A kernel with each kind of page tables. */
+const MACHINES = [
+  { levels: 4, cpu: 'max,la57=off' },
+  ...(process.env['INSTAR_LINUX'] === 'all' ? [{ levels: 5, cpu: 'max' }] : []),
+];
+
+let directory: Workdir;
+let files: KernelFiles | undefined;
+let reason = '';
+
+beforeAll(() => {
+  directory = new Workdir();
+  try {
+    files = debianKernel(directory);
+  } catch (error) {
+    reason = error instanceof Error ? error.message : String(error);
+  }
+});
+
+afterAll(() => {
+  directory.remove();
+});
+
+async function memoryDigest(dump: Dump): Promise<string> {
+  const digest = createHash('sha256');
+  for await (const { pfn, data } of dump.pages()) digest.update(`${pfn} `).update(data);
+  return digest.digest('hex');
+}
+
+describe.each(MACHINES)('dumps of a Debian kernel with $levels levels of page tables', ({ levels, cpu }) => {
+  let booted: BootedLinux | undefined;
+  const path = (name: string): string => directory.file(`${levels}-${name}`);
+
+  beforeAll(async () => {
+    if (files === undefined || judgeVersion(QEMU_X86_64) === undefined) return;
+    booted = await BootedLinux.start(directory, { files, script: SCRIPT, cpu });
+    await booted.dump(path('elf'));
+    await booted.dump(path('paging'), { paging: true });
+    await booted.dump(path('kdump'), { format: 'kdump-zlib' });
+  });
+
+  afterAll(async () => {
+    await booted?.close();
+  });
+
+  function linux(context: TestContext): BootedLinux {
+    requireJudge(context, QEMU_X86_64);
+    return booted ?? skipLoudly(context, `no kernel of Debian can be fetched: ${reason}`);
+  }
+
+  /** A dump as we write it anew. */
+  async function rewritten(name: DumpName, format: 'elf' | 'kdump'): Promise<string> {
+    const output = path(`${name}.${format}`);
+    if (existsSync(output)) return output;
+    const dump = await openDump(path(name));
+    await writeDump(dump, { file: output }, { format });
+    await dump.close();
+    return output;
+  }
+
+  it.for(DUMPS)(
+    '%s: the log is what the console said, and what makedumpfile and vmcore-dmesg print',
+    async (name, context) => {
+      const machine = linux(context);
+      for (const judge of [MAKEDUMPFILE, VMCORE_DMESG]) requireJudge(context, judge);
+      const dmesg = instar('vmcore', 'dmesg', path(name)).must().stdout;
+      // The console repeats the time on each line of a record. It leaves messages of debugging out, and says more.
+      const text = (line: string): string => line.replace(/^\[ *\d+\.\d{6}\]/, '').trim();
+      const lines = new Set(dmesg.split('\n').map(text));
+      const said = machine
+        .console()
+        .split('\n')
+        .filter((line) => /^\[ *\d+\.\d{6}\] /.test(line));
+      expect(said.length).toBeGreaterThan(200);
+      expect(said.map(text).filter((line) => !lines.has(line))).toEqual([]);
+      expect(dmesg).toContain('] a line of the test\n');
+
+      const elf = await rewritten(name, 'elf');
+      program('makedumpfile', '-f', '--dump-dmesg', elf, path('log')).must();
+      expect(readFileSync(path('log'), 'latin1')).toBe(dmesg);
+      // It leaves the later lines of a record where they are.
+      expect(program('vmcore-dmesg', elf).must().stdout).toBe(dmesg.replaceAll(/^ {15}/gm, ''));
+    },
+  );
+
+  it("translates virtual addresses as QEMU's own walk of the page tables", async (context) => {
+    linux(context);
+    requireJudge(context, READELF);
+    const { segments } = readElf(path('paging'));
+    const loads = segments.filter(({ type, fileSize }) => type === 'LOAD' && fileSize > 0n);
+    expect(loads.length).toBeGreaterThan(50);
+    for (const name of DUMPS) {
+      const dump = await openDump(path(name));
+      for (const { virtual, physical, fileSize } of loads) {
+        // User space has page tables of its own, and QEMU extends the sign of its addresses.
+        if (virtual < KERNEL_HALF) continue;
+        for (const at of [0n, fileSize - 1n]) {
+          expect((await dump.translate(virtual + at)).physical).toBe(physical + at);
+        }
+      }
+      await dump.close();
+    }
+  });
+
+  it.for(DUMPS)(
+    '%s: the ELF file that is written of it has all memory where the kernel maps it',
+    async (name, context) => {
+      linux(context);
+      requireJudge(context, READELF);
+      const offsetOf = (file: string): bigint => {
+        const [largest] = [...readElf(file).segments].sort((a, b) => Number(b.memorySize - a.memorySize));
+        return (largest?.virtual ?? 0n) - (largest?.physical ?? 0n);
+      };
+      expect(offsetOf(await rewritten(name, 'elf'))).toBe(offsetOf(path('paging')));
+    },
+  );
+
+  it.for(DUMPS)('%s: what is written of it has the same memory, and every reader opens it', async (name, context) => {
+    linux(context);
+    for (const judge of [CRASH, DRGN, LIBKDUMPFILE, MAKEDUMPFILE]) requireJudge(context, judge);
+    const dump = await openDump(path(name));
+    const text = dump.vmcoreinfo?.symbol('_stext') ?? 0n;
+    const at = (await dump.translate(text)).physical;
+    const bytes = Buffer.from(await dump.read(at, 64));
+    const wanted = [{ address: at, length: 64 }];
+    const digest = await memoryDigest(dump);
+    const { osRelease, text: info } = dump.vmcoreinfo ?? { osRelease: undefined, text: undefined };
+    await dump.close();
+    expect(osRelease).toBe(files?.release);
+    for (const format of ['elf', 'kdump'] as const) {
+      const output = await rewritten(name, format);
+      const again = await openDump(output);
+      expect(await memoryDigest(again)).toBe(digest);
+      expect(Buffer.from(await again.readVirtual(text, 64))).toEqual(bytes);
+      await again.close();
+      expect(readWithCrash(output)).toEqual({ osRelease });
+      expect(readWithKdumpfile(output, wanted, [])).toMatchObject({ bytes: [bytes], vmcoreinfo: info });
+      expect(readWithDrgn(output, wanted, [])).toMatchObject({ bytes: [bytes], osRelease });
+    }
+  });
+});

@@ -1,0 +1,112 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Workdir } from '../../support/workdir.js';
+import { Qmp } from '../qemu/qmp.js';
+import { readFiles, type KernelFiles } from './debian.js';
+import { initramfs, type RamFile } from './initramfs.js';
+
+/** What the guest prints when it is as it shall be dumped. */
+const READY = 'INSTAR-READY';
+/** A machine that has not said it by then hangs (milliseconds). */
+const READY_WITHIN = 180_000;
+
+/** How a kernel is booted. */
+export interface BootOptions {
+  readonly files: KernelFiles;
+  /** Commands of busybox's shell, run before the machine is ready. */
+  readonly script: string;
+  readonly more?: readonly RamFile[];
+  /** Words of QEMU for the processor. */
+  readonly cpu?: string;
+  readonly memoryMiB?: number;
+  readonly cpus?: number;
+  /** More of the kernel's command line. */
+  readonly append?: string;
+}
+
+const INIT = (script: string): string => `#!/bin/busybox sh
+export PATH=/bin
+/bin/busybox mkdir -p /bin
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+insmod /lib/qemu_fw_cfg.ko
+${script}
+echo ${READY}
+while :; do sleep 1000; done
+`;
+
+/** A Linux that runs in QEMU, without KVM: the same everywhere. */
+export class BootedLinux {
+  readonly #qmp: Qmp;
+  readonly #console: string;
+
+  private constructor(qmp: Qmp, console: string) {
+    this.#qmp = qmp;
+    this.#console = console;
+  }
+
+  /** Boots, waits until the script has run, and stops the machine. The caller closes it. */
+  static async start(
+    directory: Workdir,
+    { files, script, more = [], cpu = 'max,la57=off', memoryMiB = 256, cpus = 2, append = '' }: BootOptions,
+  ): Promise<BootedLinux> {
+    const [ramdisk, serial] = [directory.file('initramfs'), directory.file('console')];
+    const { busybox, fwCfg } = readFiles(files);
+    const own: readonly RamFile[] = [
+      { path: 'bin/busybox', content: busybox },
+      { path: 'lib/qemu_fw_cfg.ko', content: fwCfg },
+      { path: 'init', content: Buffer.from(INIT(script)) },
+    ];
+    writeFileSync(ramdisk, initramfs([...own, ...more]));
+    writeFileSync(serial, '');
+    const qmp = new Qmp([
+      ...['qemu-system-x86_64', '-accel', 'tcg', '-M', 'pc', '-cpu', cpu, '-smp', String(cpus)],
+      ...['-m', String(memoryMiB), '-vga', 'none', '-device', 'vmcoreinfo', '-serial', `file:${serial}`],
+      ...['-kernel', files.kernel, '-initrd', ramdisk, '-append', `console=ttyS0 panic=-1 ${append}`],
+    ]);
+    const booted = new BootedLinux(qmp, serial);
+    try {
+      await qmp.negotiate();
+      await booted.waitFor(READY);
+      await qmp.execute('stop');
+      return booted;
+    } catch (error) {
+      await qmp.close();
+      throw error;
+    }
+  }
+
+  /** What came out of the serial port. */
+  console(): string {
+    return readFileSync(this.#console, 'latin1').replaceAll('\r', '');
+  }
+
+  /** Waits until the console has said something. */
+  async waitFor(text: string): Promise<void> {
+    const until = Date.now() + READY_WITHIN;
+    // A state that cannot be asked for is the end of the machine.
+    while (!this.console().includes(text)) {
+      if (Date.now() > until) throw new Error(`no ${text} after ${READY_WITHIN} ms:\n${this.console().slice(-2000)}`);
+      await this.#qmp.execute('query-status');
+      await delay(50);
+    }
+  }
+
+  /** QEMU's dump-guest-memory. */
+  async dump(path: string, options: { readonly format?: 'kdump-zlib'; readonly paging?: boolean } = {}): Promise<void> {
+    this.#qmp.forget('DUMP_COMPLETED');
+    const { format, paging = false } = options;
+    await this.#qmp.execute('dump-guest-memory', {
+      paging,
+      protocol: `file:${path}`,
+      ...(format === undefined ? {} : { format }),
+    });
+    await this.#qmp.event('DUMP_COMPLETED');
+  }
+
+  async close(): Promise<void> {
+    await this.#qmp.close();
+  }
+}
