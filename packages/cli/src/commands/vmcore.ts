@@ -43,6 +43,7 @@ Examples:
   instar vmcore read --virtual dump.kdump 0xffffffff82000000 64
   instar vmcore convert --to kdump --compress zstd dump.elf dump.kdump
   instar vmcore filter --begin 1M --length 64K dump.elf part.elf
+  instar vmcore filter --exclude zero,cache,user,free dump.elf small.kdump
   instar vmcore split dump.elf part1 part2
   instar vmcore wrap --machine aarch64 --vmcoreinfo info.txt DDR0.BIN@0x80000000 dump.elf
   ssh host makedumpfile -F /proc/vmcore | instar vmcore convert --to elf - dump.elf
@@ -113,9 +114,10 @@ function parser(
     .option('--flatten', 'as a flattened stream')
     .option('--zstd', 'the whole output as one zstd stream')
     .usage('[options] FILE@ADDRESS... OUTPUT');
-  writing('filter <words...>', 'INPUT... OUTPUT: write a part of physical memory')
-    .requiredOption('--begin <address>', 'first byte of physical memory')
-    .requiredOption('--length <bytes>', 'bytes of physical memory')
+  writing('filter <words...>', 'INPUT... OUTPUT: write a part of memory')
+    .option('--begin <address>', 'first byte of physical memory')
+    .option('--length <bytes>', 'bytes of physical memory')
+    .option('--exclude <kinds>', 'leave out pages: zero,cache,private,user,free, or the level of makedumpfile -d')
     .option('--to <format>', 'elf or kdump (default: as the input)')
     .option('--flatten', 'as a flattened stream')
     .option('--zstd', 'the whole output as one zstd stream')

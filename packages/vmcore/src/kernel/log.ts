@@ -1,8 +1,10 @@
+import type { Endian } from '@instar/shared-abi/layout';
 import { hex, VmcoreError } from '../errors.js';
 import type { VmcoreInfo } from '../notes/vmcoreinfo.js';
 import type { Dump } from '../read/dump.js';
 import { readOldLog } from './log-buffer.js';
 import { readRingBuffer } from './ring-buffer.js';
+import { wordAt } from './words.js';
 import type { TranslateOptions } from './page-walk.js';
 import { VirtualMemory } from './virtual-memory.js';
 
@@ -27,8 +29,10 @@ export interface LogRecord {
 export interface LogSource {
   readonly name: string;
   readonly info: VmcoreInfo;
-  /** Bytes of a pointer and of a long. */
+  /** Bits, and bytes, of a pointer and of a long. */
+  readonly wordBits: 32 | 64;
   readonly wordBytes: 4 | 8;
+  readonly byteOrder: Endian;
   readonly little: boolean;
   read(address: bigint, length: number): Promise<Uint8Array>;
   /** A pointer or a long at an address. */
@@ -74,20 +78,16 @@ export async function* readLog(dump: Dump, options: TranslateOptions = {}): Asyn
   const source: LogSource = {
     name: dump.name,
     info,
+    wordBits: dump.wordBits,
     wordBytes,
+    byteOrder: dump.byteOrder,
     little,
     read: async (address, length) => memory.read(address, length),
     async word(address) {
       const bytes = await memory.read(address, wordBytes);
-      return wordAt(bytes, 0, source);
+      return wordAt(bytes, 0, dump);
     },
   };
   if (info.symbol('prb') !== undefined) yield* readRingBuffer(source);
   else yield* readOldLog(source);
-}
-
-/** A word in bytes that were read. */
-export function wordAt(bytes: Uint8Array, at: number, { wordBytes, little }: LogSource): bigint {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return wordBytes === 8 ? view.getBigUint64(at, little) : BigInt(view.getUint32(at, little));
 }

@@ -1,5 +1,6 @@
 import { VmcoreError } from '../errors.js';
-import { CONTINUATION, levelOf, needed, wordAt, type LogRecord, type LogSource } from './log.js';
+import { CONTINUATION, levelOf, needed, type LogRecord, type LogSource } from './log.js';
+import { wordAt } from './words.js';
 
 /** Records, and bytes of text, that a ring may have: powers of two. */
 const [MAX_COUNT_BITS, MAX_SIZE_BITS] = [24, 31];

@@ -6,6 +6,8 @@ import { PageTables, type TranslateOptions, type Translation } from './page-walk
 const READ_MAX = 1 << 30;
 /** Pages whose place is kept: logs and lists go back and forth. */
 const CACHED_PAGES = 4096;
+/** Bytes of a large page that are read at once. */
+const MOST_AT_ONCE = 1 << 20;
 
 /** Memory of a dump as its kernel sees it. */
 export class VirtualMemory {
@@ -50,9 +52,10 @@ export class VirtualMemory {
     for (let done = 0; done < length;) {
       const position = address + BigInt(done);
       const inPage = Number(position & 0xfffn);
-      const { physical } = await this.#pageOf(position);
-      const size = Math.min(length - done, 4096 - inPage);
-      parts.push(await this.#dump.read(physical + BigInt(inPage), size, options));
+      const { physical, pageSize } = await this.#pageOf(position);
+      const at = physical + BigInt(inPage);
+      const size = Math.min(length - done, Number(pageSize - (at & (pageSize - 1n))), MOST_AT_ONCE);
+      parts.push(await this.#dump.read(at, size, options));
       done += size;
     }
     return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);

@@ -1,5 +1,6 @@
 import { checkAborted, VmcoreError } from '../errors.js';
-import type { Extent, MemoryImage, Segment } from '../image.js';
+import type { Extent, MemoryImage } from '../image.js';
+import { cutSegments, partOf, type Cutter } from './cut.js';
 import { fillBatch, isBehindDescriptors, pageBatches, type PageBatch } from '../read/read-memory.js';
 
 /** Bytes that are tried at once. */
@@ -15,7 +16,7 @@ export interface Salvaged {
 }
 
 /** Ascending ranges of physical memory. */
-class Ranges {
+class Ranges implements Cutter {
   readonly #starts: number[] = [];
   readonly #ends: number[] = [];
 
@@ -44,12 +45,12 @@ class Ranges {
       const [from = Infinity, to = Infinity] = [this.#starts[index], this.#ends[index]];
       if (from > position) {
         const until = Math.min(from, end);
-        yield part(extent, position, until, 'excluded');
+        yield partOf(extent, BigInt(position), BigInt(until), 'excluded');
         position = until;
       }
       if (position >= end) return;
       const until = Math.min(to, end);
-      yield part(extent, position, until, 'stored');
+      yield partOf(extent, BigInt(position), BigInt(until), 'stored');
       position = until;
     }
   }
@@ -64,12 +65,6 @@ class Ranges {
     }
     return low;
   }
-}
-
-function part(extent: Extent, from: number, to: number, kind: Extent['kind']): Extent {
-  const start = BigInt(from);
-  const virtual = extent.virtual === undefined ? undefined : extent.virtual + (start - extent.start);
-  return { start, length: BigInt(to - from), kind, virtual };
 }
 
 /** Whether an error says that pages are not there, rather than that nothing can be read at all. */
@@ -137,7 +132,7 @@ export async function salvageImage(
     lost,
     image: {
       ...image,
-      segments: segments === undefined ? undefined : () => readableSegments(segments(), found),
+      segments: segments === undefined ? undefined : () => cutSegments(segments(), found),
       async *extents(from) {
         for await (const extent of image.extents(from)) {
           if (extent.kind === 'stored') yield* found.cut(extent);
@@ -146,20 +141,6 @@ export async function salvageImage(
       },
     },
   };
-}
-
-/** Segments cut where something of them cannot be read. */
-function* readableSegments(segments: Iterable<Segment>, found: Ranges): Generator<Segment> {
-  for (const { start, length, stored, virtual } of segments) {
-    if (stored < length) {
-      yield { start: start + stored, length: length - stored, stored: 0n, virtual: virtual + stored };
-    }
-    if (stored === 0n) continue;
-    for (const cut of found.cut({ start, length: stored, kind: 'stored', virtual })) {
-      const has = cut.kind === 'stored' ? cut.length : 0n;
-      yield { start: cut.start, length: cut.length, stored: has, virtual: cut.virtual ?? virtual };
-    }
-  }
 }
 
 /** The same image, whose extents end with an error where a file that was cut off should go on. */

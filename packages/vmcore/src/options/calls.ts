@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import * as v from 'valibot';
 import type { MemoryImage } from '../image.js';
 import type { TranslateOptions } from '../kernel/page-walk.js';
+import type { ExcludeOptions, PageKind } from '../operations/exclude.js';
 import type { MemoryFilter } from '../operations/filter.js';
 import type { FlattenOptions } from '../operations/flatten.js';
 import type { VerifyOptions } from '../operations/verify.js';
@@ -32,6 +33,15 @@ const source = withMethods<ByteSource>('a source with read() and close()', 'read
 
 const filter = options({ begin: integer, length: integer } satisfies Fields<MemoryFilter>);
 const part = options({ startPfn: integer, endPfn: integer } satisfies Fields<SplitPart>);
+
+const exclude = options({
+  format: v.optional(oneOf('elf', 'kdump')),
+  signal: v.optional(abortSignal),
+} satisfies Fields<ExcludeOptions>);
+const pageKinds = v.pipe(
+  v.array(oneOf('zero', 'cache', 'private', 'user', 'free'), 'an array of kinds of pages'),
+  v.minLength(1, 'at least one kind of pages'),
+);
 
 const writeFields = {
   format: oneOf('elf', 'kdump'),
@@ -110,6 +120,10 @@ export const check = {
   },
   unflattenable: (value: string | Readable | AsyncIterable<Uint8Array>): void => {
     checked(unflattenable, 'input', value);
+  },
+  exclude: (kinds: readonly PageKind[], value: ExcludeOptions): ExcludeOptions => {
+    checked(pageKinds, 'kinds', kinds);
+    return checked(exclude, 'options', value);
   },
   filter: (value: MemoryFilter): MemoryFilter => checked(filter, 'filter', value),
   write: (value: WriteOptions): WriteOptions => checked(write, 'options', value) as WriteOptions,

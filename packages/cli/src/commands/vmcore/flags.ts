@@ -31,8 +31,8 @@ export interface Flags {
   readonly virtual?: boolean;
   readonly pgd?: string;
   readonly caller?: boolean;
+  readonly exclude?: string;
   readonly vmcoreinfo?: string;
-
   readonly progress?: boolean;
 }
 

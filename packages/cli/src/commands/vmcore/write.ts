@@ -1,4 +1,17 @@
-import { splitDump, writeDump, type Dump, type DumpOutput, type DumpState, type WriteOptions } from '@instar/vmcore';
+import { escapeText } from '@instar/engine';
+import {
+  excludePages,
+  PAGE_KINDS,
+  splitDump,
+  writeDump,
+  type Dump,
+  type DumpOutput,
+  type DumpState,
+  type Excluded,
+  type MemoryFilter,
+  type PageKind,
+  type WriteOptions,
+} from '@instar/vmcore';
 import { EXIT_CODES } from '../../exit-codes.js';
 import { toJson } from '../../render/json.js';
 import { progressBar } from '../../render/progress.js';
@@ -31,6 +44,7 @@ async function perform(
   outputs: readonly string[],
   flags: Flags,
   work: (options: Pick<WriteOptions, 'onProgress' | 'onWarning'>) => Promise<readonly DumpState[]>,
+  more: () => object | undefined = () => undefined,
 ): Promise<number> {
   if (dump !== undefined && flags.json !== true) await printWarnings(dump);
   const shown = process.stderr.isTTY && flags.json !== true && flags.progress !== false;
@@ -44,6 +58,7 @@ async function perform(
   }).finally(() => {
     progress.close();
   });
+  const told = more();
   if (flags.json === true) {
     const result = states.map((state, index) => ({
       output: outputs[index],
@@ -53,7 +68,7 @@ async function perform(
       begin: state.hasFilter ? state.begin : undefined,
       length: state.hasFilter ? state.length : undefined,
     }));
-    process.stdout.write(`${toJson({ result, 'elapsed-ms': Math.round(performance.now() - started) })}\n`);
+    process.stdout.write(`${toJson({ result, ...told, 'elapsed-ms': Math.round(performance.now() - started) })}\n`);
   }
   return EXIT_CODES.OK;
 }
@@ -115,16 +130,56 @@ export async function convert(words: readonly string[], flags: Flags, context: C
   });
 }
 
+/** `zero,cache,…`, or the number that makedumpfile takes for them. */
+function kindsOf(word: string): readonly PageKind[] {
+  const level = /^\d{1,2}$/.test(word) ? Number(word) : 0;
+  if (level >= 1 && level < 2 ** PAGE_KINDS.length)
+    return PAGE_KINDS.filter((_kind, bit) => (level & (1 << bit)) !== 0);
+  return word.split(',').map((part) => {
+    const found = PAGE_KINDS.find((kind) => kind === part);
+    if (found !== undefined) return found;
+    const expected = `${PAGE_KINDS.join(', ')} with commas between them, or a dump level from 1 to 31`;
+    throw usageError(`found ${escapeText(part)} in --exclude, expected ${expected}`);
+  });
+}
+
+/** A range of memory: both of its numbers, or none. */
+function rangeOf({ begin, length, exclude }: Flags): MemoryFilter | undefined {
+  if (begin === undefined && length === undefined && exclude !== undefined) return undefined;
+  if (begin === undefined || length === undefined) {
+    throw usageError('found half a range, expected --begin and --length, or --exclude');
+  }
+  return { begin: numberOf(begin, '--begin'), length: numberOf(length, '--length') };
+}
+
+function excludedText({ pages, left }: Excluded): string {
+  const counts = Object.entries(left).filter(([, count]) => count > 0);
+  const sum = counts.reduce((total, [, count]) => total + count, 0);
+  return `left out ${sum} of ${pages} pages: ${counts.map(([use, count]) => `${use} ${count}`).join(', ') || 'none'}`;
+}
+
 /** `instar vmcore filter`. */
 export async function filter(words: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
   const [inputs, output] = inputsAndOutput(words, 'INPUT... OUTPUT');
-  const wanted = { begin: numberOf(flags.begin ?? '', '--begin'), length: numberOf(flags.length ?? '', '--length') };
+  const wanted = rangeOf(flags);
+  const kinds = flags.exclude === undefined ? undefined : kindsOf(flags.exclude);
+  const { signal } = context;
   return withMachine(inputs, flags, context, async (dump) => {
     const options = writeOptions(flags, dump);
     const target = outputOf(output, flags, context);
-    return perform(dump, [output], flags, async (progress) => [
-      await writeDump(dump, target, { ...options, ...progress, filter: wanted, signal: context.signal }),
-    ]);
+    let excluded: Excluded | undefined;
+    const work = async (progress: Pick<WriteOptions, 'onProgress' | 'onWarning'>): Promise<readonly DumpState[]> => {
+      if (kinds !== undefined) excluded = await excludePages(dump, kinds, { signal, format: options.format });
+      if (excluded !== undefined && excluded.unknown > 0) {
+        printWarning(`${excluded.unknown} pages are kept: the kernel's structures of them are not in the dump`);
+      }
+      return [await writeDump(excluded?.image ?? dump, target, { ...options, ...progress, filter: wanted, signal })];
+    };
+    return perform(dump, [output], flags, work, () => {
+      if (excluded === undefined) return undefined;
+      if (flags.json !== true && output !== '-') process.stdout.write(`${excludedText(excluded)}\n`);
+      return { pages: excluded.pages, excluded: excluded.left, unknown: excluded.unknown };
+    });
   });
 }
 
