@@ -1,9 +1,9 @@
 import { providedImage, type MemoryImage } from '@instar/vmcore';
 
 /** Memory of a made-up Linux on x86-64: page tables, a log, nothing else that runs. */
-const SIZE = 32 << 20;
+export const SIZE = 32 << 20;
 /** Where the image is loaded, and how far KASLR moved it (bytes). */
-const LOADED = 0x120_0000;
+export const LOADED = 0x120_0000;
 const MOVED = 0x1a20_0000n;
 const START_KERNEL_MAP = 0xffff_ffff_8000_0000n;
 /** Virtual address of the image's first byte, and of physical address 0 in the mapping of all memory. */
@@ -32,9 +32,9 @@ export const STRUCTURES: readonly [Place, ...Place[]] = [
   { start: LOG_DATA, length: 512 },
 ];
 
-const virtualOf = (physical: number): bigint => TEXT + BigInt(physical - LOADED);
-const directOf = (physical: number): bigint => DIRECT + BigInt(physical);
-const hexDigits = (value: bigint): string => value.toString(16);
+export const virtualOf = (physical: number): bigint => TEXT + BigInt(physical - LOADED);
+export const directOf = (physical: number): bigint => DIRECT + BigInt(physical);
+export const hexDigits = (value: bigint): string => value.toString(16);
 
 /** What is logged. */
 export interface Line {
@@ -49,7 +49,7 @@ interface Place {
   readonly length: number;
 }
 
-class KernelMemory {
+export class KernelMemory {
   readonly bytes = Buffer.alloc(SIZE);
   #nextTable = TABLES;
   readonly pgd: number;
@@ -87,7 +87,7 @@ class KernelMemory {
   }
 }
 
-const common = (memory: KernelMemory, five: boolean, release: string): string[] => [
+export const common = (memory: KernelMemory, five: boolean, release: string): string[] => [
   `OSRELEASE=${release}`,
   'PAGESIZE=4096',
   `SYMBOL(init_uts_ns)=${hexDigits(virtualOf(UTS_NAME))}`,
@@ -110,7 +110,7 @@ const common = (memory: KernelMemory, five: boolean, release: string): string[] 
   'OFFSET(page.private)=40',
 ];
 
-function imageOf(memory: KernelMemory, info: readonly string[]): MemoryImage {
+export function imageOf(memory: KernelMemory, info: readonly string[]): MemoryImage {
   // struct uts_namespace: six names of 65 bytes behind a counter.
   ['Linux', 'host', (info[0] ?? '').replace('OSRELEASE=', ''), '#1 SMP', 'x86_64', '(none)'].forEach((name, index) => {
     memory.bytes.write(name, UTS_NAME + 4 + 65 * index);
