@@ -212,4 +212,53 @@ describe.each(MACHINES)('dumps of a Debian kernel with $levels levels of page ta
     const zero = (level & 1) === 0 ? 0 : counts['zero'];
     expect((JSON.parse(counted) as { excluded: object }).excluded).toEqual({ ...counts, zero });
   });
+
+  /** Processes as busybox saw them in the guest: workers of the kernel change their names and go. */
+  function processes(machine: BootedLinux): string[] {
+    const lines = [...machine.console().matchAll(/^ *(\d+) +(\d+) (\S+)$/gm)];
+    return lines.flatMap(([, pid = '', ppid = '', name = '']) =>
+      name === 'ps' || name.startsWith('kworker') ? [] : [`${pid} ${ppid} ${name}`],
+    );
+  }
+
+  function shownProcesses(...words: readonly string[]): string[] {
+    const output = instar('vmcore', 'ps', '--json', ...words).must().stdout;
+    const { tasks } = JSON.parse(output) as { tasks: { pid: number; ppid: number; name: string }[] };
+    return tasks.map(({ pid, ppid, name }) => `${pid} ${ppid} ${name}`);
+  }
+
+  it.for(DUMPS)('%s: shows the processes that the guest showed', (name, context) => {
+    const machine = linux(context);
+    const seen = processes(machine);
+    expect(seen.length).toBeGreaterThan(20);
+    const shown = new Set(shownProcesses(path(name)));
+    expect(seen.filter((line) => !shown.has(line))).toEqual([]);
+    const filtered = path(`${name}-31`);
+    instar('vmcore', 'filter', '--exclude', '31', '--to', 'elf', path(name), filtered).must();
+    expect(new Set(shownProcesses(filtered))).toEqual(shown);
+  });
+
+  it('shows as many threads as the kernel has, each once', (context) => {
+    linux(context);
+    const output = instar('vmcore', 'ps', '--all', '--json', path('elf')).must().stdout;
+    const { tasks } = JSON.parse(output) as { tasks: { pid: number; tgid: number }[] };
+    expect(new Set(tasks.map(({ pid }) => pid)).size).toBe(tasks.length);
+    expect(tasks.filter(({ pid, tgid }) => pid === tgid)).toHaveLength(shownProcesses(path('elf')).length);
+  });
+
+  it('tells symbols and types of the kernel', async (context) => {
+    const machine = linux(context);
+    const dump = await openDump(path('kdump'));
+    const banner = await dump.readVirtual(await dump.symbol('linux_banner'), 256);
+    const [text = ''] = Buffer.from(banner).toString('latin1').split('\0');
+    expect(machine.console()).toContain(text.trim().slice(0, 60));
+    const info = dump.vmcoreinfo;
+    expect(BigInt((await dump.type('struct page')).size)).toBe(info?.sizeOf('page'));
+    const page = await dump.type('page');
+    expect(page.fields?.find(({ name }) => name === 'flags')?.bitOffset).toBe(0);
+    expect(BigInt((await dump.type('free_area')).size)).toBe(info?.sizeOf('free_area'));
+    await expect(dump.type('struct no_such_thing')).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    await expect(dump.symbol('no_such_symbol')).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    await dump.close();
+  });
 });

@@ -5,6 +5,7 @@ import { runProgram } from './run-program.js';
 import { dmesg } from './vmcore/dmesg.js';
 import { info } from './vmcore/info.js';
 import { notes } from './vmcore/notes.js';
+import { ps } from './vmcore/ps.js';
 import { read } from './vmcore/read.js';
 import { flattenFile, unflattenFile } from './vmcore/rearrange.js';
 import { translate } from './vmcore/translate.js';
@@ -19,6 +20,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   read,
   translate,
   dmesg,
+  ps,
   notes,
   verify,
   convert,
@@ -40,6 +42,7 @@ Examples:
   instar vmcore info dump.kdump
   instar vmcore read dump.elf 0x100000 64
   instar vmcore dmesg dump.kdump
+  instar vmcore ps dump.kdump
   instar vmcore read --virtual dump.kdump 0xffffffff82000000 64
   instar vmcore convert --to kdump --compress zstd dump.elf dump.kdump
   instar vmcore filter --begin 1M --length 64K dump.elf part.elf
@@ -96,6 +99,9 @@ function parser(
   command('dmesg <files...>', "the kernel's log")
     .option('--caller', 'tell which thread or CPU wrote a line')
     .option('--pgd <address>', "physical address of the kernel's top page table");
+  command('ps <files...>', "the processes, from the BTF in the dump or the kernel's file")
+    .option('--all', 'all threads of each')
+    .option('--vmlinux <file>', "the kernel's ELF file, with symbols and BTF or DWARF");
   command('notes <files...>', 'the notes: registers of each CPU, VMCOREINFO, all others by name');
   command('verify <files...>', 'read everything; exit with 1 when something cannot be read').option(
     '--all',

@@ -1,7 +1,9 @@
 import type { Readable, Writable } from 'node:stream';
 import * as v from 'valibot';
 import type { MemoryImage } from '../image.js';
+import type { DebugInfoOptions } from '../kernel/debug-info.js';
 import type { TranslateOptions } from '../kernel/page-walk.js';
+import type { TaskOptions } from '../kernel/tasks.js';
 import type { ExcludeOptions, PageKind } from '../operations/exclude.js';
 import type { MemoryFilter } from '../operations/filter.js';
 import type { FlattenOptions } from '../operations/flatten.js';
@@ -23,6 +25,7 @@ import {
   oneOf,
   options,
   withMethods,
+  word,
   yesNo,
   type Fields,
 } from './kinds.js';
@@ -42,6 +45,9 @@ const pageKinds = v.pipe(
   v.array(oneOf('zero', 'cache', 'private', 'user', 'free'), 'an array of kinds of pages'),
   v.minLength(1, 'at least one kind of pages'),
 );
+
+const debugInfo = options({ vmlinux: v.optional(fileName) } satisfies Fields<DebugInfoOptions>);
+const tasks = options({ vmlinux: v.optional(fileName), threads: v.optional(yesNo) } satisfies Fields<TaskOptions>);
 
 const writeFields = {
   format: oneOf('elf', 'kdump'),
@@ -124,6 +130,11 @@ export const check = {
   exclude: (kinds: readonly PageKind[], value: ExcludeOptions): ExcludeOptions => {
     checked(pageKinds, 'kinds', kinds);
     return checked(exclude, 'options', value);
+  },
+  tasks: (value: TaskOptions): TaskOptions => checked(tasks, 'options', value),
+  symbol: (name: string, value: DebugInfoOptions): DebugInfoOptions => {
+    checked(word, 'name', name);
+    return checked(debugInfo, 'options', value);
   },
   filter: (value: MemoryFilter): MemoryFilter => checked(filter, 'filter', value),
   write: (value: WriteOptions): WriteOptions => checked(write, 'options', value) as WriteOptions,

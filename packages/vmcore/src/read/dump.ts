@@ -1,3 +1,4 @@
+import type { DebugInfoOptions, KernelType } from '../kernel/debug-info.js';
 import type { TranslateOptions, Translation } from '../kernel/page-walk.js';
 import type { MemoryImage } from '../image.js';
 import type { CpuRegisters } from '../notes/registers.js';
@@ -74,6 +75,16 @@ export interface Dump extends MemoryImage {
   translate(address: bigint, options?: TranslateOptions): Promise<Translation>;
   /** Reads memory at a virtual address. @throws VmcoreError as `translate` and `read` */
   readVirtual(address: bigint, length: number, options?: ReadOptions & TranslateOptions): Promise<Uint8Array>;
+  /**
+   * Address of a symbol of the kernel: from VMCOREINFO, from the kernel's own table (since Linux 6.0), or from its file.
+   * @throws VmcoreError `UNSUPPORTED` where it is not found, `INVALID_ARGUMENT` for a file of another kernel
+   */
+  symbol(name: string, options?: DebugInfoOptions): Promise<bigint>;
+  /**
+   * A type of the kernel, as `task_struct` or `enum zone_type`, from the BTF in the dump or from the kernel's file.
+   * @throws VmcoreError as `symbol`
+   */
+  type(name: string, options?: DebugInfoOptions): Promise<KernelType>;
   /** The stored pages in ascending order. */
   pages(): AsyncIterable<Page>;
   close(): Promise<void>;

@@ -1,4 +1,4 @@
-import { virtualLookups } from '../kernel/lookups.js';
+import { kernelLookups } from '../kernel/lookups.js';
 import { VmcoreError } from '../errors.js';
 import { ERASEINFO_NOTE, MAX_NOTE_BYTES, parseNotes, type Note } from '../notes/note.js';
 import { cpusOf, type CpuRegisters } from '../notes/registers.js';
@@ -131,7 +131,7 @@ export async function openElf(source: ByteSource, file: DumpFile): Promise<Dump>
     cutOff: async () => Promise.resolve(cutOff),
     read: async (address, length, options) => readMemory(dump, address, length, options),
     pages: () => pagesOf(dump),
-    ...virtualLookups(() => dump),
+    ...kernelLookups(() => dump),
     close: async () => source.close(),
   };
   return dump;

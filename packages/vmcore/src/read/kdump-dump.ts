@@ -1,4 +1,4 @@
-import { virtualLookups } from '../kernel/lookups.js';
+import { kernelLookups } from '../kernel/lookups.js';
 import { hex, VmcoreError } from '../errors.js';
 import { MAX_NOTE_BYTES, parseNotes, type Note } from '../notes/note.js';
 import { machineOfNotes } from '../notes/machine.js';
@@ -120,7 +120,7 @@ export async function openKdump(source: ByteSource, file: DumpFile, budget?: Par
     cutOff: async () => (cutOff ??= memory.cutOff(file)),
     read: async (address, length, options) => readMemory(dump, address, length, options),
     pages: () => pagesOf(dump),
-    ...virtualLookups(() => dump),
+    ...kernelLookups(() => dump),
     close: async () => source.close(),
   };
   return dump;

@@ -1,4 +1,4 @@
-import { virtualLookups } from '../kernel/lookups.js';
+import { kernelLookups } from '../kernel/lookups.js';
 import { hex, VmcoreError } from '../errors.js';
 import type { Extent } from '../image.js';
 import type { Dump } from './dump.js';
@@ -114,7 +114,7 @@ export function joinParts(dumps: readonly Dump[]): Dump {
     },
     read: async (address, length, options) => readMemory(joined, address, length, options),
     pages: () => pagesOf(joined),
-    ...virtualLookups(() => joined),
+    ...kernelLookups(() => joined),
     async close() {
       await Promise.all(parts.map(async ({ dump }) => dump.close()));
     },

@@ -32,6 +32,7 @@ export interface Flags {
   readonly pgd?: string;
   readonly caller?: boolean;
   readonly exclude?: string;
+  readonly vmlinux?: string;
   readonly vmcoreinfo?: string;
   readonly progress?: boolean;
 }

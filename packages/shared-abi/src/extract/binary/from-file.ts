@@ -14,6 +14,8 @@ import { isElf, readElf, type Elf } from './elf.js';
 export interface ExtractFileOptions {
   /** A program, a library, a module, an object file, a vmlinux, or BTF itself (`/sys/kernel/btf/vmlinux`). */
   readonly file: string;
+  /** What the file holds, where it is in memory already: `file` then is only what messages call it. */
+  readonly bytes?: Uint8Array | undefined;
   /** `struct foo`, `union bar`, `enum baz`, `name_t`, `ns::Name`, or the name of an enumerator. */
   readonly types: readonly string[];
   /** What a module's BTF was split from. */
@@ -79,8 +81,7 @@ export function extractFile(options: ExtractFileOptions): Extraction {
   return { compiler: source.format, target: source.target.name, types, constants };
 }
 
-function sourceOf({ file, base, target }: ExtractFileOptions): Source {
-  const bytes = readFile(file);
+function sourceOf({ file, bytes = readFile(file), base, target }: ExtractFileOptions): Source {
   if (isBtf(bytes)) return btfSource(readBtf(bytes, baseOf(base)), target);
   if (!isElf(bytes)) throw new ExtractError('EXTRACT_BINARY', `${file} is neither ELF nor BTF`);
   const elf = readElf(bytes);
