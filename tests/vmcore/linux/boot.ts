@@ -22,6 +22,10 @@ export interface BootOptions {
   readonly cpus?: number;
   /** More of the kernel's command line. */
   readonly append?: string;
+  /** A file of its own that the guest writes to as /dev/nvme0n1. */
+  readonly disk?: string;
+  /** Wait for what the script says before it goes on, as with a kernel that takes over. */
+  readonly until?: string;
 }
 
 const INIT = (script: string): string => `#!/bin/busybox sh
@@ -50,7 +54,17 @@ export class BootedLinux {
   /** Boots, waits until the script has run, and stops the machine. The caller closes it. */
   static async start(
     directory: Workdir,
-    { files, script, more = [], cpu = 'max,la57=off', memoryMiB = 256, cpus = 2, append = '' }: BootOptions,
+    {
+      files,
+      script,
+      more = [],
+      cpu = 'max,la57=off',
+      memoryMiB = 256,
+      cpus = 2,
+      append = '',
+      disk,
+      until = READY,
+    }: BootOptions,
   ): Promise<BootedLinux> {
     const [ramdisk, serial] = [directory.file('initramfs'), directory.file('console')];
     const { busybox, fwCfg } = readFiles(files);
@@ -65,11 +79,13 @@ export class BootedLinux {
       ...['qemu-system-x86_64', '-accel', 'tcg', '-M', 'pc', '-cpu', cpu, '-smp', String(cpus)],
       ...['-m', String(memoryMiB), '-vga', 'none', '-device', 'vmcoreinfo', '-serial', `file:${serial}`],
       ...['-kernel', files.kernel, '-initrd', ramdisk, '-append', `console=ttyS0 panic=-1 ${append}`],
+      ...(disk === undefined ? [] : ['-drive', `if=none,format=raw,id=disk,file=${disk}`]),
+      ...(disk === undefined ? [] : ['-device', 'nvme,drive=disk,serial=1']),
     ]);
     const booted = new BootedLinux(qmp, serial);
     try {
       await qmp.negotiate();
-      await booted.waitFor(READY);
+      await booted.waitFor(until);
       await qmp.execute('stop');
       return booted;
     } catch (error) {
