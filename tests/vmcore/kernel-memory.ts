@@ -173,6 +173,29 @@ export function oldKernel(lines: readonly Line[], skip = 0, five = false): Memor
 }
 
 /**
+ * A kernel before 3.5: characters in a ring, each line with its level and time.
+ * @param size bytes of the ring, a power of 2
+ */
+export function ancientKernel(lines: readonly Line[], size = 4096): MemoryImage {
+  const memory = new KernelMemory(false);
+  const { bytes } = memory;
+  const stamp = (time: bigint): string =>
+    `${String(time / 1_000_000_000n).padStart(5)}.${String((time / 1000n) % 1_000_000n).padStart(6, '0')}`;
+  const text = Buffer.from(lines.map((line) => `<${line.level}>[${stamp(line.time)}] ${line.text}\n`).join(''));
+  text.forEach((byte, index) => bytes.writeUInt8(byte, LOG_DATA + (index % size)));
+  bytes.writeBigUInt64LE(directOf(LOG_DATA), LOG_STRUCTS);
+  bytes.writeUInt32LE(size, LOG_STRUCTS + 8);
+  bytes.writeUInt32LE(text.length, LOG_STRUCTS + 12);
+  return imageOf(memory, [
+    ...common(memory, false, '3.2.0-test'),
+    `SYMBOL(log_buf)=${hexDigits(virtualOf(LOG_STRUCTS))}`,
+    `SYMBOL(log_buf_len)=${hexDigits(virtualOf(LOG_STRUCTS + 8))}`,
+    `SYMBOL(log_end)=${hexDigits(virtualOf(LOG_STRUCTS + 12))}`,
+    `SYMBOL(logged_chars)=${hexDigits(virtualOf(LOG_STRUCTS + 16))}`,
+  ]);
+}
+
+/**
  * A kernel since 5.10: a ring of 16 descriptors and one of 1 KiB of text.
  * @param first number of the first record: the rings are in their later turns
  */

@@ -4,7 +4,17 @@ import { describe, expect, it } from 'vitest';
 import { instar, program } from '../support/command.js';
 import { requireJudge } from '../support/judge.js';
 import { workdir, type Workdir } from '../support/workdir.js';
-import { DIRECT, LOG_DATA, newKernel, oldKernel, PHYS_BASE, SCATTERED, TEXT, type Line } from './kernel-memory.js';
+import {
+  DIRECT,
+  LOG_DATA,
+  ancientKernel,
+  newKernel,
+  oldKernel,
+  PHYS_BASE,
+  SCATTERED,
+  TEXT,
+  type Line,
+} from './kernel-memory.js';
 import { DRGN, GDB, MAKEDUMPFILE, SYSTEM_PYTHON } from './tools.js';
 
 const LINES: readonly Line[] = [
@@ -75,6 +85,32 @@ describe('the log of a kernel', () => {
     const refused = instar('vmcore', 'dmesg', 'part').in(directory).run();
     expect([refused.status, refused.stdout]).toEqual([1, '']);
     expect(refused.stderr).toMatch(/cannot be looked up: its PML4 table is not in the dump/);
+  });
+});
+
+describe('the log of a kernel before 3.5', () => {
+  const lines = MANY.map(({ time, level, text }) => ({ time: (time / 1000n) * 1000n, level, text }));
+
+  it.for([
+    ['that was never full', 4096],
+    ['that has begun anew', 256],
+  ] as const)('%s has the lines that makedumpfile prints', async ([, size], context) => {
+    requireJudge(context, MAKEDUMPFILE);
+    const directory = await withDump(ancientKernel(lines, size), 'kdump');
+    const ours = instar('vmcore', 'dmesg', 'dump').in(directory).must().stdout;
+    program('makedumpfile', '-f', '--dump-dmesg', 'dump', 'log').in(directory).must();
+    // It prints the ring as it is, with levels; and the end of a line whose start was overwritten.
+    const theirs = readFileSync(directory.file('log'), 'latin1').replaceAll(/^<\d>/gm, '').split('\n');
+    expect(ours.split('\n').slice(1)).toEqual(theirs.slice(1));
+    const dump = await openDump(directory.file('dump'));
+    const records = await logOf(dump);
+    // The first one may have lost its start.
+    const whole = records.slice(size === 256 ? 1 : 0);
+    expect(whole.length).toBeGreaterThan(2);
+    expect(whole.map(({ time, level, text }) => ({ time, level, text: Buffer.from(text).toString() }))).toEqual(
+      lines.slice(lines.length - whole.length),
+    );
+    await dump.close();
   });
 });
 

@@ -115,6 +115,18 @@ describe.each(MACHINES)('dumps of a Debian kernel with $levels levels of page ta
     },
   );
 
+  it.for(DUMPS)('%s: tells the time of day of each line, as the kernel set its clock', (name, context) => {
+    linux(context);
+    const log = instar('vmcore', 'dmesg', '--time', path(name)).must().stdout;
+    const [, shown = '', told = ''] =
+      /^\[(\S+Z)\] rtc_cmos .* setting system clock to \S+ UTC \((\d+)\)$/m.exec(log) ?? [];
+    // The clock that it was set by has seconds.
+    expect(Math.abs(Date.parse(shown) - Number(told) * 1000)).toBeLessThan(2000);
+    const seconds = instar('vmcore', 'dmesg', path(name)).must().stdout;
+    const texts = (lines: string): string[] => lines.split('\n').map((line) => line.replace(/^\[[^\]]+\]/, '').trim());
+    expect(texts(log)).toEqual(texts(seconds));
+  });
+
   it("translates virtual addresses as QEMU's own walk of the page tables", async (context) => {
     linux(context);
     requireJudge(context, READELF);

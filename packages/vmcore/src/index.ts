@@ -2,6 +2,8 @@
 export { VmcoreError } from './errors.js';
 export type { VmcoreErrorCode, VmcoreErrorDetails } from './errors.js';
 export type { Extent, MemoryImage, Segment, Utsname } from './image.js';
+export { bootTime } from './kernel/clock.js';
+export type { BootTime } from './kernel/clock.js';
 export { readLog } from './kernel/log.js';
 export type { LogRecord } from './kernel/log.js';
 export type { DebugInfoOptions, KernelType } from './kernel/debug-info.js';

@@ -98,6 +98,8 @@ function parser(
     .usage('[options] FILE ADDRESS...');
   command('dmesg <files...>', "the kernel's log")
     .option('--caller', 'tell which thread or CPU wrote a line')
+    .option('--time', 'times of day in UTC, rather than seconds since the kernel started')
+    .option('--vmlinux <file>', "the kernel's ELF file, where the dump does not tell its clock (implies --time)")
     .option('--pgd <address>', "physical address of the kernel's top page table");
   command('ps <files...>', "the processes, from the BTF in the dump or the kernel's file")
     .option('--all', 'all threads of each')

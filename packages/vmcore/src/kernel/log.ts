@@ -2,6 +2,7 @@ import type { Endian } from '@instar/shared-abi/layout';
 import { hex, VmcoreError } from '../errors.js';
 import type { VmcoreInfo } from '../notes/vmcoreinfo.js';
 import type { Dump } from '../read/dump.js';
+import { readCharacterLog } from './character-log.js';
 import { readOldLog } from './log-buffer.js';
 import { readRingBuffer } from './ring-buffer.js';
 import { wordAt } from './words.js';
@@ -59,8 +60,8 @@ export function levelOf(byte: number, little: boolean): { readonly level: number
 export const CONTINUATION = 8;
 
 /**
- * The records of the kernel's log (dmesg), oldest first, from VMCOREINFO alone: of kernels since 3.5, whose records lie in
- * one buffer, and since 5.10, whose descriptors have a ring of their own.
+ * The records of the kernel's log (dmesg), oldest first, from VMCOREINFO alone: of kernels before 3.5, whose log is lines of
+ * text; since then, whose records lie in one buffer; and since 5.10, whose descriptors have a ring of their own.
  * @throws VmcoreError `UNSUPPORTED` without VMCOREINFO of such a kernel, `BAD_DUMP`, `NOT_MAPPED`, `NO_MEMORY`,
  *   `PAGE_EXCLUDED`, `TRUNCATED` for what cannot be read
  */
@@ -89,5 +90,6 @@ export async function* readLog(dump: Dump, options: TranslateOptions = {}): Asyn
     },
   };
   if (info.symbol('prb') !== undefined) yield* readRingBuffer(source);
+  else if (info.symbol('log_end') !== undefined) yield* readCharacterLog(source);
   else yield* readOldLog(source);
 }

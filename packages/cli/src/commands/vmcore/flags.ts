@@ -33,6 +33,7 @@ export interface Flags {
   readonly caller?: boolean;
   readonly exclude?: string;
   readonly vmlinux?: string;
+  readonly time?: boolean;
   readonly vmcoreinfo?: string;
   readonly progress?: boolean;
 }
