@@ -183,6 +183,20 @@ describe.each(MACHINES)('dumps of a Debian kernel with $levels levels of page ta
     }
   });
 
+  it.for(['elf', 'kdump'] as const)('%s: is raw memory as QEMU saves it', async (name, context) => {
+    const machine = linux(context);
+    const [begin, length] = [1n << 20n, 200n << 20n];
+    await machine.memory(path('saved'), begin, length);
+    const range = ['--begin', String(begin), '--length', String(length)];
+    instar('vmcore', 'filter', ...range, '--to', 'raw', path(name), path('raw')).must();
+    program('cmp', path('raw'), path('saved')).must();
+    // From address 0 on, also into a pipe.
+    const piped = instar('vmcore', 'filter', '--begin', '0', '--length', '2M', '--to', 'raw', path(name), '-').must();
+    expect(piped.stdoutBytes).toHaveLength(2 << 20);
+    await machine.memory(path('saved'), 0n, 2n << 20n);
+    expect(piped.stdoutBytes.equals(readFileSync(path('saved')))).toBe(true);
+  });
+
   /** What a report of makedumpfile counts. */
   function countsOf(report: string): Record<string, number> {
     const count = (line: string): number =>

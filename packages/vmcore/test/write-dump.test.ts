@@ -175,6 +175,35 @@ describe('an output', () => {
   });
 });
 
+describe('raw memory', () => {
+  it('lies where it lay, with holes where there was none', async () => {
+    await writeDump(image(), { file: file('raw') }, { format: 'raw' });
+    const bytes = readFileSync(file('raw'));
+    expect(bytes).toHaveLength(Number(SIZE) + 0x1000);
+    expect(bytes.subarray(0, 0x1000).every((byte) => byte === 0)).toBe(true);
+    const wanted = Buffer.alloc(Number(SIZE));
+    fill(0x1000n, wanted);
+    expect(bytes.subarray(0x1000).equals(wanted)).toBe(true);
+  });
+
+  it('begins where a filter does', async () => {
+    const filter = { begin: 0x3000n, length: 0x2000n };
+    await writeDump(image(), { file: file('raw') }, { format: 'raw', filter });
+    expect([...new Set(readFileSync(file('raw')))]).toEqual([3, 4]);
+  });
+
+  it.each([
+    ['split', { part: { startPfn: 0n, endPfn: 1n } }],
+    ['flattened', { flattened: true }],
+    ['compressed', { compression: 'zlib' }],
+  ] as const)('is never %s', async (_how, options) => {
+    await expect(writeDump(image(), { file: file('raw') }, { format: 'raw', ...options })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    expect(readdirSync(directory)).toEqual([]);
+  });
+});
+
 describe('page frame numbers beyond 32 bits', () => {
   it.each([false, true])('are written and read (flattened: %s)', async (flattened) => {
     const start = 1n << 45n;

@@ -122,6 +122,11 @@ export class BootedLinux {
     await this.#qmp.event('DUMP_COMPLETED');
   }
 
+  /** QEMU's pmemsave: physical memory as it lies. */
+  async memory(path: string, start: bigint, length: bigint): Promise<void> {
+    await this.#qmp.execute('pmemsave', { val: Number(start), size: Number(length), filename: path });
+  }
+
   async close(): Promise<void> {
     await this.#qmp.close();
   }

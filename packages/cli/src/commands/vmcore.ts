@@ -45,6 +45,7 @@ Examples:
   instar vmcore ps dump.kdump
   instar vmcore read --virtual dump.kdump 0xffffffff82000000 64
   instar vmcore convert --to kdump --compress zstd dump.elf dump.kdump
+  instar vmcore convert --to raw dump.kdump memory.raw
   instar vmcore filter --begin 1M --length 64K dump.elf part.elf
   instar vmcore filter --exclude zero,cache,user,free dump.elf small.kdump
   instar vmcore split dump.elf part1 part2
@@ -110,7 +111,7 @@ function parser(
     'name each page that cannot be read',
   );
   writing('convert <words...>', 'INPUT... OUTPUT: write a dump in another format')
-    .option('--to <format>', 'elf or kdump (default: as the input)')
+    .option('--to <format>', 'elf, kdump, or raw memory (default: as the input)')
     .option('--flatten', 'as a flattened stream')
     .option('--zstd', 'the whole output as one zstd stream')
     .option('--raw <file@address>', 'input is raw memory that lies there; may be given again', gather)
@@ -126,7 +127,7 @@ function parser(
     .option('--begin <address>', 'first byte of physical memory')
     .option('--length <bytes>', 'bytes of physical memory')
     .option('--exclude <kinds>', 'leave out pages: zero,cache,private,user,free, or the level of makedumpfile -d')
-    .option('--to <format>', 'elf or kdump (default: as the input)')
+    .option('--to <format>', 'elf, kdump, or raw memory (default: as the input)')
     .option('--flatten', 'as a flattened stream')
     .option('--zstd', 'the whole output as one zstd stream')
     .usage('[options] INPUT... OUTPUT');

@@ -38,7 +38,7 @@ const filter = options({ begin: integer, length: integer } satisfies Fields<Memo
 const part = options({ startPfn: integer, endPfn: integer } satisfies Fields<SplitPart>);
 
 const exclude = options({
-  format: v.optional(oneOf('elf', 'kdump')),
+  format: v.optional(oneOf('elf', 'kdump', 'raw')),
   signal: v.optional(abortSignal),
 } satisfies Fields<ExcludeOptions>);
 const pageKinds = v.pipe(
@@ -50,7 +50,7 @@ const debugInfo = options({ vmlinux: v.optional(fileName) } satisfies Fields<Deb
 const tasks = options({ vmlinux: v.optional(fileName), threads: v.optional(yesNo) } satisfies Fields<TaskOptions>);
 
 const writeFields = {
-  format: oneOf('elf', 'kdump'),
+  format: oneOf('elf', 'kdump', 'raw'),
   compression: v.optional(oneOf('none', 'zlib', 'lzo', 'snappy', 'zstd')),
   flattened: v.optional(yesNo),
   zstd: v.optional(yesNo),

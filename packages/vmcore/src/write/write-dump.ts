@@ -12,7 +12,8 @@ import type { NamedInput } from '../source/byte-source.js';
 import { flattenedSink, sequentialSink, writableAppender, zstdAppender } from '../sink/sequential.js';
 import type { DumpState, DumpStatus, WriteProgress } from './dump-state.js';
 import { writeElf } from './elf-writer.js';
-import { kernelAddresses } from './kernel-addresses.js';
+import { kernelAddresses, type KernelAddresses } from './kernel-addresses.js';
+import { writeRaw } from './raw-writer.js';
 import type { SplitPart } from './kdump-header-writer.js';
 import { writeKdump } from './kdump-writer.js';
 import type { Compression } from './page-pipeline.js';
@@ -22,7 +23,8 @@ export type DumpOutput = { readonly file: string } | { readonly stream: Writable
 
 /** How a dump is written. */
 export interface WriteOptions {
-  readonly format: 'elf' | 'kdump';
+  /** `raw`: memory as it lies, from physical address 0 or the filter's `begin` on, without notes. */
+  readonly format: 'elf' | 'kdump' | 'raw';
   /** Codec of kdump's pages (default `zlib`). */
   readonly compression?: Compression | undefined;
   /** As a flattened stream. Default: only kdump into a stream, which cannot be written otherwise. */
@@ -113,9 +115,12 @@ function checkOptions(
   if (format === 'kdump' && sequential && flattened === false) {
     throw refuse('a kdump-compressed dump cannot be written in one go', 'the flattened form for pipes and zstd');
   }
-  if (format === 'elf' && part !== undefined) throw refuse('an ELF dump cannot be split', 'format kdump');
-  if (format === 'elf' && compression !== undefined && compression !== 'none') {
-    throw refuse('the pages of an ELF dump are not compressed', 'format kdump, or zstd for the whole file');
+  if (format !== 'kdump' && part !== undefined) throw refuse('only a kdump can be split', 'format kdump');
+  if (format === 'raw' && flattened === true) {
+    throw refuse('raw memory has no flattened form', 'another format, or nothing: it can be written into pipes');
+  }
+  if (format !== 'kdump' && compression !== undefined && compression !== 'none') {
+    throw refuse('pages are compressed in a kdump alone', 'format kdump, or zstd for the whole file');
   }
   if (part !== undefined && (part.startPfn < 0n || part.endPfn < part.startPfn)) {
     throw refuse('a part of a split dump cannot be', 'a startPfn from 0 and an endPfn that is not below it');
@@ -167,6 +172,18 @@ async function readable(image: MemoryImage, { salvage, signal, onWarning }: Writ
   return salvaged.image;
 }
 
+async function writeAs(
+  image: MemoryImage,
+  sink: DumpSink,
+  options: WriteOptions,
+  tracker: Tracker,
+  kernel: KernelAddresses | undefined,
+): Promise<bigint> {
+  if (options.format === 'raw') return writeRaw(image, sink, tracker, options.filter?.begin ?? 0n);
+  if (options.format === 'elf') return writeElf(image, sink, tracker, kernel);
+  return writeKdump(image, sink, { ...options, compression: options.compression ?? 'zlib' }, tracker);
+}
+
 async function perform(
   image: MemoryImage,
   output: DumpOutput,
@@ -180,10 +197,7 @@ async function perform(
   const filtered = options.filter === undefined ? wanted : await filterImage(wanted, options.filter);
   const sink = await openSink(output, options, [...inputsOf(image), ...more]);
   try {
-    const length =
-      options.format === 'elf'
-        ? await writeElf(filtered, sink, tracker, kernel)
-        : await writeKdump(filtered, sink, { ...options, compression: options.compression ?? 'zlib' }, tracker);
+    const length = await writeAs(filtered, sink, options, tracker, kernel);
     await sink.finish(length);
   } catch (error) {
     await sink.abandon();

@@ -98,14 +98,14 @@ export function writeOptions(
   input: Pick<Dump, 'format' | 'compression' | 'timestamp'>,
 ): Omit<WriteOptions, 'signal' | 'onProgress'> {
   const format = flags.to ?? input.format;
-  if (format !== 'elf' && format !== 'kdump') {
-    throw usageError(`found the format ${escapeText(format)}, expected elf or kdump`);
+  if (format !== 'elf' && format !== 'kdump' && format !== 'raw') {
+    throw usageError(`found the format ${escapeText(format)}, expected elf, kdump or raw`);
   }
   const same = COMPRESSIONS.find((name) => name === input.compression[0]);
   const unsaid = input.format === 'kdump' ? (same ?? 'none') : 'zlib';
   const compression = flags.compress === undefined ? unsaid : compressionOf(flags.compress);
-  if (format === 'elf' && flags.compress !== undefined && compression !== 'none') {
-    throw usageError('the pages of an ELF dump are not compressed: use --to kdump, or --zstd for the whole file');
+  if (format !== 'kdump' && flags.compress !== undefined && compression !== 'none') {
+    throw usageError('pages are compressed in a kdump alone: use --to kdump, or --zstd for the whole file');
   }
   return {
     format,
