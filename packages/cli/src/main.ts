@@ -18,6 +18,7 @@ Commands:
   check   say whether the metadata of an image agrees with itself
   compare say whether two images hold the same disk
   measure say how long an output becomes
+  convert copy a disk into an image of another format
   doctor  say which sandbox works on this machine
   abi     show, write, compare, extract and decode binary layouts
   vmcore  read, check, convert, filter and split guest memory dumps

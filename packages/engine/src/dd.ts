@@ -24,6 +24,7 @@ import {
 import { EngineError } from './errors.js';
 import { formatName } from './format-names.js';
 import { forcedFormat } from './formats.js';
+import { outputIdentity, outputLimit } from './output-layout.js';
 import { openInput } from './input-file.js';
 import { guestContext, type OperationControl } from './operation.js';
 import { checkControl } from './options/control.js';
@@ -34,16 +35,6 @@ import { GuestSession } from './session/session.js';
 import { requireOutputSize } from './size-limits.js';
 import { checkOutput } from './output-check.js';
 import { ddFromStream, streamOutput } from './stream.js';
-
-/** Bytes that a qcow2 file of so many guest bytes takes at most: the data, its tables, and some clusters of slack. */
-function qcow2Limit(bytes: bigint): bigint {
-  const cluster = 65536n;
-  const perL2 = 8192n * cluster;
-  const clusters = (bytes + cluster - 1n) / cluster;
-  const l2 = (bytes + perL2 - 1n) / perL2;
-  const refcountBlocks = (clusters + l2) / 32768n;
-  return (clusters + l2 + refcountBlocks + refcountBlocks / 8192n + l2 / 8192n + 16n) * cluster;
-}
 
 /**
  * Copies a window of an image, as `qemu-img dd` does. The image is parsed inside a sandbox only.
@@ -104,10 +95,11 @@ async function copyWindow(
   const stream = 'stream' in request.output;
   const exact = stream || request.seek !== undefined || request.outputSize !== undefined;
   const rawLength = exact ? bytes : roundUpToSector(bytes);
-  requireOutputSize(raw ? rawLength : qcow2Limit(bytes), context.limits, request.outputName);
-  const output = await openOutput(request, chain, raw ? rawLength : qcow2Limit(bytes), bytes, control);
+  const most = raw ? rawLength : outputLimit(request.format, bytes);
+  requireOutputSize(most, context.limits, request.outputName);
+  const output = await openOutput(request, chain, most, bytes, control);
   try {
-    const wanted = output.start + (raw ? rawLength : qcow2Limit(bytes));
+    const wanted = output.start + most;
     const limit = output.room === undefined || output.room > wanted ? wanted : output.room;
     if (request.inputSize !== undefined) {
       session.describe(top.device, { flags: DEVICE_FLAG.values.FORCE_SIZE, virtual_size: request.inputSize });
@@ -122,6 +114,7 @@ async function copyWindow(
         target_format: request.format,
         window_start: window.windowStart,
         window_end: window.outVsize === 0n ? 0n : window.windowStart + bytes,
+        ...outputIdentity(request.outputName),
       }),
       result: ConvertResult,
       magic: CONVERT_RESULT_MAGIC,

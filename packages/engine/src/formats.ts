@@ -21,7 +21,7 @@ export const READABLE_FORMATS = [
   'dmg',
 ] as const;
 /** Formats that can be written. */
-export const WRITABLE_FORMATS = ['raw', 'qcow2'] as const;
+export const WRITABLE_FORMATS = ['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx', 'parallels'] as const;
 /** A format that can be written. */
 export type WritableFormat = (typeof WRITABLE_FORMATS)[number];
 

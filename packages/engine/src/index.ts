@@ -13,6 +13,8 @@ export type { GuestLimits } from './session/context.js';
 export { checkSafety, info, inspect } from './info.js';
 export { check } from './operations/check.js';
 export type { CheckFinding, CheckOptions, CheckReport } from './operations/check.js';
+export { convert } from './operations/convert.js';
+export type { ConvertOptions, ConvertResult } from './operations/convert.js';
 export { compare } from './operations/compare.js';
 export type { CompareOptions, Comparison } from './operations/compare.js';
 export { map } from './operations/map.js';

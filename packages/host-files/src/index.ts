@@ -14,7 +14,7 @@ export { HostFileError, hostFileError, reasonOf, type HostFileErrorCode } from '
 export { escapeText, quoteName } from './escape.js';
 export { lockInput } from './locks.js';
 export { createNamelessFile } from './nameless-file.js';
-export { directoryOf, nameBytes, nameText } from './names.js';
+export { directoryOf, leafOf, nameBytes, nameText } from './names.js';
 export { createOutput } from './output.js';
 export type { OutputFile, OutputRequest } from './output-request.js';
 export { openReference, type OpenedReference } from './reference.js';

@@ -75,3 +75,8 @@ export function directoryOf(name: string): string {
   if (at === -1) return '.';
   return at === 0 ? '/' : name.slice(0, at);
 }
+
+/** The last part of a name, without its directory. */
+export function leafOf(name: string): string {
+  return name.slice(name.lastIndexOf('/') + 1);
+}

@@ -19,7 +19,7 @@ Operands (mixed freely with options; of a repeated one the last counts):
 Options:
   -f, --format FMT         format of the input, which is then not probed: raw, qcow2, vmdk, vdi, vpc, vhdx, qcow,
                            qed, parallels, bochs, cloop or dmg
-  -O, --output-format FMT  format of the output: raw (default), qcow2
+  -O, --output-format FMT  format of the output: raw (default), qcow2, vmdk, vdi, vpc, vhdx, parallels
   -U, --force-share        read an image that another process has locked
   -p, --progress           show a progress bar on a terminal
       --json               print the result, or the error, as a JSON record

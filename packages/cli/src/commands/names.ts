@@ -1,5 +1,16 @@
 /** The commands; each is a module of its name beside this one, and a file of its own when built. */
-export const COMMANDS = ['dd', 'info', 'map', 'check', 'compare', 'measure', 'doctor', 'abi', 'vmcore'] as const;
+export const COMMANDS = [
+  'dd',
+  'info',
+  'map',
+  'check',
+  'compare',
+  'measure',
+  'convert',
+  'doctor',
+  'abi',
+  'vmcore',
+] as const;
 
 /** The name of a command. */
 export type CommandName = (typeof COMMANDS)[number];

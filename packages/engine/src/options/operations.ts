@@ -4,6 +4,7 @@ import type { DdOptions } from '../dd-request.js';
 import type { InfoOptions } from '../info.js';
 import type { CheckOptions } from '../operations/check.js';
 import type { CompareOptions } from '../operations/compare.js';
+import type { ConvertOptions } from '../operations/convert.js';
 import type { MapOptions } from '../operations/map.js';
 import type { MeasureOptions, MeasureTarget } from '../operations/measure.js';
 import type { DiskRange } from '../operations/open-image.js';
@@ -65,6 +66,14 @@ const reading = {
 
 const openImage = options(reading satisfies Fields<ReadOptions>);
 
+const convert = options({
+  ...reading,
+  outputFormat: v.optional(formatName),
+  sparse: v.optional(yesNo),
+  noClobber: v.optional(yesNo),
+  force: v.optional(yesNo),
+} satisfies Fields<ConvertOptions>);
+
 const diskRange = { start: v.optional(size()), length: v.optional(size()) };
 const range = options(diskRange satisfies Fields<DiskRange>);
 
@@ -108,6 +117,11 @@ const measure = options({
 /** @throws EngineError `INVALID_OPTION` */
 export function checkMapOptions(value: MapOptions): v.InferOutput<typeof map> {
   return checked(map, 'options', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkConvertOptions(value: ConvertOptions): v.InferOutput<typeof convert> {
+  return checked(convert, 'options', value);
 }
 
 /** @throws EngineError `INVALID_OPTION` */

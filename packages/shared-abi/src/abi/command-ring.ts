@@ -26,7 +26,10 @@ export const OPCODE = defineEnum('Opcode', 'Commands of the ring.', {
   LOG: [6, 'window[0, length): UTF-8 text for the host log'],
   PROGRESS: [7, '`offset` of `length` bytes are done'],
   EXTENT: [8, 'device[offset, +length): whether it begins with data or a hole → a FileExtent in window'],
-  NEXT: [9, 'the result is there: done with 0 once the config pages hold another request, with ECANCELED if none comes'],
+  NEXT: [
+    9,
+    'the result is there: done with 0 once the config pages hold another request, with ECANCELED if none comes',
+  ],
 });
 
 /** Flags of a descriptor. */

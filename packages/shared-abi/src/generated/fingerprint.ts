@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '3c79a5c5aaabf07278c7c3aa997b3521393b9514794b11ea61496828a2ae25b0';
+export const FINGERPRINT_HEX = 'e6047813e99e236f645942b2ce9e23b8e467201a6dd97f7ed39a7ecb7d13afcf';

@@ -35,6 +35,7 @@ pub mod driver;
 pub mod error;
 pub mod extent;
 pub mod facts;
+pub mod growing;
 pub mod metadata_cache;
 mod parallels;
 pub mod probe;

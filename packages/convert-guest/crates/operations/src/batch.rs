@@ -332,7 +332,7 @@ impl<'a> Pipeline<'a> {
             let address = window.address().saturating_add(at as u64);
             let zeros = run.first().is_some_and(|grain| is_zero(grain));
             at = at.saturating_add(run_length);
-            if !self.output.is_thin() {
+            if !self.output.grows() {
                 let command = if zeros {
                     self.output.zero(place, run_length as u64, true)
                 } else {
@@ -342,7 +342,7 @@ impl<'a> Pipeline<'a> {
             } else if !zeros {
                 let placed = self
                     .output
-                    .place_thin(self.commands, place, run_length as u64)?;
+                    .place_growing(self.commands, place, run_length as u64)?;
                 for piece in placed {
                     let address = address.saturating_add(piece.from);
                     let write = self.output.write_at(address, piece.offset, piece.length);

@@ -5,7 +5,7 @@ use core::cell::RefCell;
 
 use instar_abi::{
     CONVERT_RESULT_MAGIC, ChainConfig, ConvertConfig, ConvertResult, Descriptor, convert_flag,
-    device_flag, device_role, error_kind, opcode,
+    device_flag, device_role, error_kind, image_format, opcode,
 };
 use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::{Chain, Extent, ExtentKind, Image};
@@ -74,14 +74,25 @@ fn convert(
     let (index, device) = output(chain_config).ok_or_else(|| {
         OperationError::plain(error_kind::BAD_CONFIG, 0, "no device is the output")
     })?;
-    let skip_zeros = config.flags & convert_flag::SKIP_ZEROS != 0;
+    // All others are written where there is data, and nowhere else.
+    let dense = [image_format::RAW, image_format::QCOW2].contains(&config.target_format);
+    let skip_zeros = !dense || config.flags & convert_flag::SKIP_ZEROS != 0;
+    // What a file held before shows through what is not written.
+    let fresh = device.flags & device_flag::FRESH != 0;
+    if !dense && !fresh {
+        return Err(OperationError::plain(
+            error_kind::UNSUPPORTED_OUTPUT,
+            index,
+            "a file that is written through cannot become an image of this format",
+        ));
+    }
     let output = Output::new(
         index,
         device,
-        config.target_format,
+        &config,
         end.saturating_sub(start),
-        // What a file held before shows through what is not written.
-        (skip_zeros && device.flags & device_flag::FRESH != 0).then_some(&mut windows),
+        skip_zeros && fresh,
+        &mut windows,
     )?;
     output.write_metadata(commands, &mut window.borrow_mut())?;
 
@@ -160,7 +171,7 @@ impl Copier<'_> {
         let offset = extent.start.saturating_sub(self.start);
         match extent.kind {
             ExtentKind::Zero | ExtentKind::Unallocated => {
-                if self.output.is_thin() {
+                if self.output.grows() {
                     self.result.zero_bytes = self.result.zero_bytes.saturating_add(extent.length);
                     return Ok(extent.length);
                 }

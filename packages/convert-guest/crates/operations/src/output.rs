@@ -1,24 +1,29 @@
 //! Where the bytes of the window go: a raw file, or the data area of a new qcow2 image.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
-use instar_abi::{ChainDevice, Descriptor, device_flag, error_kind, image_format, opcode};
-use instar_guest_runtime::{Window, WindowPool};
-use instar_image_formats::qcow2::writer::{
-    DenseLayout, LayoutError, LayoutOptions, Metadata, SparseLayout,
+use instar_abi::{
+    ChainDevice, ConvertConfig, Descriptor, device_flag, error_kind, image_format, opcode,
 };
+use instar_guest_runtime::{Window, WindowPool};
+use instar_image_formats::Format as ImageFormat;
+use instar_image_formats::growing::{self, Given, Growing, Part};
+use instar_image_formats::qcow2::writer::{DenseLayout, LayoutError, LayoutOptions};
 
 use crate::commands::{SharedCommands, descriptor};
 use crate::error::OperationError;
 
 const SECTOR: u64 = 512;
+/// Bytes of metadata of an output that grows which are written at once.
+const METADATA_PIECE: usize = 64 << 10;
 
 enum Format {
     Raw,
     Qcow2(DenseLayout),
-    /// Only what is written takes room. The window holds one cluster of metadata at a time.
-    ThinQcow2(RefCell<(SparseLayout, Window)>),
+    /// Only what is written takes room. Metadata goes out through the window.
+    Growing(RefCell<(Box<dyn Growing>, Window)>),
 }
 
 /// A part of the window, and where in the output device it goes.
@@ -44,13 +49,14 @@ pub struct Output {
 }
 
 impl Output {
-    /// Lays out an output for `length` bytes of guest data; `thin` leaves zeros out where the format can.
+    /// Lays out an output for `length` bytes of guest data; `grows` leaves zeros out where the format can.
     pub fn new(
         index: u32,
         device: &ChainDevice,
-        target_format: u32,
+        config: &ConvertConfig,
         length: u64,
-        thin: Option<&mut WindowPool>,
+        grows: bool,
+        windows: &mut WindowPool,
     ) -> Result<Self, OperationError> {
         let unsupported = |kind, detail| OperationError::plain(kind, index, detail);
         let exact = device.flags & device_flag::EXACT != 0;
@@ -64,37 +70,44 @@ impl Output {
                 )
             })?
         };
-        let format = match target_format {
+        let refused = |error| match error {
+            LayoutError::TooBig { .. } => unsupported(
+                error_kind::OUTPUT_TOO_BIG,
+                "an image of this format cannot have so many bytes",
+            ),
+            LayoutError::Empty => unsupported(
+                error_kind::UNSUPPORTED_OUTPUT,
+                "a disk of this format has at least one sector",
+            ),
+            _ => unsupported(error_kind::INTERNAL, "the layout refused its options"),
+        };
+        let format = match config.target_format {
             image_format::RAW => Format::Raw,
-            image_format::QCOW2 => {
-                let refused = |error| match error {
-                    LayoutError::TooBig { .. } => unsupported(
-                        error_kind::OUTPUT_TOO_BIG,
-                        "a qcow2 image with clusters of 64 KiB cannot have so many bytes",
-                    ),
-                    _ => unsupported(error_kind::INTERNAL, "the qcow2 layout refused its options"),
+            image_format::QCOW2 if !grows => Format::Qcow2(
+                DenseLayout::new(virtual_size, LayoutOptions::default()).map_err(refused)?,
+            ),
+            code => {
+                let name_len = usize::try_from(config.output_name_len).unwrap_or(usize::MAX);
+                let given = Given {
+                    random: &config.output_random,
+                    now: config.output_time,
+                    name: config.output_name.get(..name_len).unwrap_or_default(),
                 };
-                let options = LayoutOptions::default();
-                match thin {
-                    None => {
-                        Format::Qcow2(DenseLayout::new(virtual_size, options).map_err(refused)?)
+                let layout = match ImageFormat::from_code(code) {
+                    Some(format) => {
+                        growing::layout(format, virtual_size, given).map_err(refused)?
                     }
-                    Some(windows) => {
-                        let layout = SparseLayout::new(virtual_size, options).map_err(refused)?;
-                        let cluster = usize::try_from(layout.cluster_size()).unwrap_or(usize::MAX);
-                        let window = windows.take(cluster).ok_or(unsupported(
-                            error_kind::INTERNAL,
-                            "no window for the tables",
-                        ))?;
-                        Format::ThinQcow2(RefCell::new((layout, window)))
-                    }
-                }
-            }
-            _ => {
-                return Err(unsupported(
+                    None => None,
+                };
+                let layout = layout.ok_or(unsupported(
                     error_kind::UNSUPPORTED_OUTPUT,
                     "this output format is not written yet",
-                ));
+                ))?;
+                let window = windows.take(METADATA_PIECE).ok_or(unsupported(
+                    error_kind::INTERNAL,
+                    "no window for the tables",
+                ))?;
+                Format::Growing(RefCell::new((layout, window)))
             }
         };
         let stream = device.flags & device_flag::STREAM != 0;
@@ -123,46 +136,48 @@ impl Output {
         match &self.format {
             Format::Raw => self.virtual_size,
             Format::Qcow2(layout) => layout.file_length(),
-            Format::ThinQcow2(thin) => thin.borrow().0.file_length(),
+            Format::Growing(growing) => growing.borrow().0.file_length(),
         }
     }
 
     /// Offset in the output device of the guest byte at `offset` of the window.
     fn place(&self, offset: u64) -> u64 {
         let inside = match &self.format {
-            Format::Raw | Format::ThinQcow2(_) => offset,
+            Format::Raw | Format::Growing(_) => offset,
             Format::Qcow2(layout) => layout.metadata_length().saturating_add(offset),
         };
         self.start.saturating_add(inside)
     }
 
     /// Whether zeros need no command at all.
-    pub fn is_thin(&self) -> bool {
-        matches!(self.format, Format::ThinQcow2(_))
+    pub fn grows(&self) -> bool {
+        matches!(self.format, Format::Growing(_))
     }
 
-    /// Places bytes of a thin output, in pieces that lie together. A table that is complete is written on the way.
-    pub fn place_thin(
+    /// Places bytes of an output that grows, in pieces that lie together. What is complete of its metadata is written on the
+    /// way.
+    pub fn place_growing(
         &self,
         commands: &SharedCommands,
         offset: u64,
         length: u64,
     ) -> Result<Vec<Placed>, OperationError> {
         let internal = |detail| OperationError::plain(error_kind::INTERNAL, self.device, detail);
-        let Format::ThinQcow2(thin) = &self.format else {
-            return Err(internal("an output that is not thin"));
+        let Format::Growing(growing) = &self.format else {
+            return Err(internal("an output that does not grow"));
         };
-        let (layout, window) = &mut *thin.borrow_mut();
+        let (layout, window) = &mut *growing.borrow_mut();
         let mut placed: Vec<Placed> = Vec::new();
         let mut from = 0_u64;
         while from < length {
-            let (host, count, table) = layout
+            let placement = layout
                 .place(offset.saturating_add(from), length.saturating_sub(from))
                 .map_err(|_| internal("a cluster could not be placed"))?;
-            if let Some(table) = table {
-                self.write_thin_metadata(commands, window, &table)?;
+            let count = placement.length;
+            if let Some(part) = placement.settled {
+                self.write_part(commands, window, &part)?;
             }
-            let host = self.start.saturating_add(host);
+            let host = self.start.saturating_add(placement.offset);
             match placed.last_mut() {
                 Some(last) if last.offset.saturating_add(last.length) == host => {
                     last.length = last.length.saturating_add(count);
@@ -189,30 +204,37 @@ impl Output {
         }
     }
 
-    /// Writes what a thin output's metadata still lacks, after all guest data was placed.
+    /// Writes what the metadata of an output that grows still lacks, after all guest data was placed.
     pub fn finish(&self, commands: &SharedCommands) -> Result<(), OperationError> {
-        let Format::ThinQcow2(thin) = &self.format else {
+        let Format::Growing(growing) = &self.format else {
             return Ok(());
         };
-        let (layout, window) = &mut *thin.borrow_mut();
-        for metadata in layout.finish() {
-            self.write_thin_metadata(commands, window, &metadata)?;
+        let (layout, window) = &mut *growing.borrow_mut();
+        for part in layout.finish() {
+            self.write_part(commands, window, &part)?;
         }
         Ok(())
     }
 
-    fn write_thin_metadata(
+    fn write_part(
         &self,
         commands: &SharedCommands,
         window: &mut Window,
-        metadata: &Metadata,
+        part: &Part,
     ) -> Result<(), OperationError> {
-        metadata.fill(window.bytes_mut());
-        let offset = self.start.saturating_add(metadata.offset);
-        let write = self.write_at(window.address(), offset, window.len() as u64);
-        let mut commands = commands.borrow_mut();
-        let ticket = commands.start(write);
-        commands.wait(ticket)
+        let mut offset = self.start.saturating_add(part.offset);
+        for piece in part.bytes.chunks(window.len()) {
+            if let Some(place) = window.bytes_mut().get_mut(..piece.len()) {
+                place.copy_from_slice(piece);
+            }
+            let length = piece.len() as u64;
+            let write = self.write_at(window.address(), offset, length);
+            let mut commands = commands.borrow_mut();
+            let ticket = commands.start(write);
+            commands.wait(ticket)?;
+            offset = offset.saturating_add(length);
+        }
+        Ok(())
     }
 
     /// A command that fills `length` bytes at `offset` of the window.
@@ -290,7 +312,7 @@ impl Output {
 
     /// What lies behind the guest data: the rest of the last sector or cluster, as zeros.
     pub fn tail(&self, hole: bool) -> Option<Descriptor> {
-        if self.is_thin() {
+        if self.grows() {
             return None;
         }
         let end = self.start.saturating_add(self.file_length());

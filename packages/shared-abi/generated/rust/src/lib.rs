@@ -11,8 +11,8 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 /// SHA-256 of the canonical JSON of this ABI (version 1.4).
 pub const FINGERPRINT: [u8; 32] = [
-    0x3c, 0x79, 0xa5, 0xc5, 0xaa, 0xab, 0xf0, 0x72, 0x78, 0xc7, 0xc3, 0xaa, 0x99, 0x7b, 0x35, 0x21,
-    0x39, 0x3b, 0x95, 0x14, 0x79, 0x4b, 0x11, 0xea, 0x61, 0x49, 0x68, 0x28, 0xa2, 0xae, 0x25, 0xb0,
+    0xe6, 0x04, 0x78, 0x13, 0xe9, 0x9e, 0x23, 0x6f, 0x64, 0x59, 0x42, 0xb2, 0xce, 0x9e, 0x23, 0xb8,
+    0xe4, 0x67, 0x20, 0x1a, 0x6d, 0xd9, 0x7f, 0x7e, 0xd3, 0x9a, 0x7e, 0xcb, 0x7d, 0x13, 0xaf, 0xcf,
 ];
 
 /// ABI_VERSION_MAJOR.
@@ -1522,10 +1522,20 @@ pub struct ConvertConfig {
     pub window_start: u64,
     /// Byte 408: first virtual byte that is not; 0 without DD_WINDOW; <= window_start copies nothing.
     pub window_end: u64,
+    /// Byte 416: random bytes, from which the identifiers of an output are made.
+    pub output_random: [u8; 64],
+    /// Byte 480: seconds since 1970, for an output that says when it was made.
+    pub output_time: u64,
+    /// Byte 488: bytes of `output_name`.
+    pub output_name_len: u32,
+    /// Byte 492: zero.
+    pub pad3: u32,
+    /// Byte 496: name of the output without its directory, UTF-8.
+    pub output_name: [u8; 256],
 }
 
 const _: () = {
-    assert!(core::mem::size_of::<ConvertConfig>() == 416);
+    assert!(core::mem::size_of::<ConvertConfig>() == 752);
     assert!(core::mem::align_of::<ConvertConfig>() == 8);
     assert!(core::mem::offset_of!(ConvertConfig, magic) == 0);
     assert!(core::mem::offset_of!(ConvertConfig, flags) == 4);
@@ -1548,11 +1558,16 @@ const _: () = {
     assert!(core::mem::offset_of!(ConvertConfig, output_block_size) == 396);
     assert!(core::mem::offset_of!(ConvertConfig, window_start) == 400);
     assert!(core::mem::offset_of!(ConvertConfig, window_end) == 408);
+    assert!(core::mem::offset_of!(ConvertConfig, output_random) == 416);
+    assert!(core::mem::offset_of!(ConvertConfig, output_time) == 480);
+    assert!(core::mem::offset_of!(ConvertConfig, output_name_len) == 488);
+    assert!(core::mem::offset_of!(ConvertConfig, pad3) == 492);
+    assert!(core::mem::offset_of!(ConvertConfig, output_name) == 496);
 };
 
 impl ConvertConfig {
     /// Size in bytes.
-    pub const SIZE: usize = 416;
+    pub const SIZE: usize = 752;
     /// Byte offset of `magic`.
     pub const OFFSET_MAGIC: usize = 0;
     /// Byte offset of `flags`.
@@ -1595,6 +1610,16 @@ impl ConvertConfig {
     pub const OFFSET_WINDOW_START: usize = 400;
     /// Byte offset of `window_end`.
     pub const OFFSET_WINDOW_END: usize = 408;
+    /// Byte offset of `output_random`.
+    pub const OFFSET_OUTPUT_RANDOM: usize = 416;
+    /// Byte offset of `output_time`.
+    pub const OFFSET_OUTPUT_TIME: usize = 480;
+    /// Byte offset of `output_name_len`.
+    pub const OFFSET_OUTPUT_NAME_LEN: usize = 488;
+    /// Byte offset of `pad3`.
+    pub const OFFSET_PAD3: usize = 492;
+    /// Byte offset of `output_name`.
+    pub const OFFSET_OUTPUT_NAME: usize = 496;
     /// All fields zero.
     pub const ZERO: Self = Self {
         magic: 0,
@@ -1618,10 +1643,15 @@ impl ConvertConfig {
         output_block_size: 0,
         window_start: 0,
         window_end: 0,
+        output_random: [0; 64],
+        output_time: 0,
+        output_name_len: 0,
+        pad3: 0,
+        output_name: [0; 256],
     };
 
     /// Reads the struct from its bytes (little endian).
-    pub fn from_bytes(bytes: &[u8; 416]) -> Self {
+    pub fn from_bytes(bytes: &[u8; 752]) -> Self {
         let mut value = Self::ZERO;
         value.magic = u32::from_le_bytes(take(bytes, 0));
         value.flags = u32::from_le_bytes(take(bytes, 4));
@@ -1644,12 +1674,17 @@ impl ConvertConfig {
         value.output_block_size = u32::from_le_bytes(take(bytes, 396));
         value.window_start = u64::from_le_bytes(take(bytes, 400));
         value.window_end = u64::from_le_bytes(take(bytes, 408));
+        value.output_random = take(bytes, 416);
+        value.output_time = u64::from_le_bytes(take(bytes, 480));
+        value.output_name_len = u32::from_le_bytes(take(bytes, 488));
+        value.pad3 = u32::from_le_bytes(take(bytes, 492));
+        value.output_name = take(bytes, 496);
         value
     }
 
     /// The bytes of the struct (little endian).
-    pub fn to_bytes(&self) -> [u8; 416] {
-        let mut bytes = [0; 416];
+    pub fn to_bytes(&self) -> [u8; 752] {
+        let mut bytes = [0; 752];
         bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.flags.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.input_device_count.to_le_bytes());
@@ -1671,6 +1706,11 @@ impl ConvertConfig {
         bytes[396..400].copy_from_slice(&self.output_block_size.to_le_bytes());
         bytes[400..408].copy_from_slice(&self.window_start.to_le_bytes());
         bytes[408..416].copy_from_slice(&self.window_end.to_le_bytes());
+        bytes[416..480].copy_from_slice(&self.output_random);
+        bytes[480..488].copy_from_slice(&self.output_time.to_le_bytes());
+        bytes[488..492].copy_from_slice(&self.output_name_len.to_le_bytes());
+        bytes[492..496].copy_from_slice(&self.pad3.to_le_bytes());
+        bytes[496..752].copy_from_slice(&self.output_name);
         bytes
     }
 }

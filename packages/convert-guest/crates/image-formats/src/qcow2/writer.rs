@@ -52,6 +52,8 @@ pub enum LayoutError {
         /// A size that every image with these clusters can have, in bytes.
         safe_size: u64,
     },
+    /// The format has no disk without bytes, or its readers open none.
+    Empty,
     /// A range was asked for that does not consist of whole metadata clusters.
     BadRange,
 }
@@ -67,6 +69,7 @@ impl core::fmt::Display for LayoutError {
                     "the virtual size is too big for its clusters (up to {safe_size} fits)"
                 )
             }
+            Self::Empty => f.write_str("a disk of this format has at least one sector"),
             Self::BadRange => f.write_str("the range is not made of whole metadata clusters"),
         }
     }

@@ -28,7 +28,7 @@ const fn table() -> [u32; 256] {
 
 /// A checksum that is built piece by piece.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Crc32c(u32);
+pub(crate) struct Crc32c(u32);
 
 impl Crc32c {
     pub fn new() -> Self {
@@ -50,7 +50,7 @@ impl Crc32c {
 }
 
 /// The checksum of a structure that holds its own checksum at offset 4, which counts as zero.
-pub(super) fn of_structure(bytes: &[u8]) -> u32 {
+pub(crate) fn of_structure(bytes: &[u8]) -> u32 {
     let (signature, rest) = bytes.split_at_checked(4).unwrap_or((bytes, &[]));
     let sum = Crc32c::new().add(signature).add(&[0; 4]);
     sum.add(rest.get(4..).unwrap_or(&[])).value()

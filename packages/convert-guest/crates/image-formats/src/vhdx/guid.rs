@@ -1,6 +1,6 @@
 //! GUIDs as they are stored: the first three parts little-endian.
 
-pub(super) type Guid = [u8; 16];
+pub(crate) type Guid = [u8; 16];
 
 const fn guid(first: u32, second: u16, third: u16, rest: [u8; 8]) -> Guid {
     let [a, b, c, d] = first.to_le_bytes();
@@ -10,49 +10,49 @@ const fn guid(first: u32, second: u16, third: u16, rest: [u8; 8]) -> Guid {
     [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
 }
 
-pub(super) const BAT: Guid = guid(
+pub(crate) const BAT: Guid = guid(
     0x2dc2_7766,
     0xf623,
     0x4200,
     [0x9d, 0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a, 0x08],
 );
-pub(super) const METADATA: Guid = guid(
+pub(crate) const METADATA: Guid = guid(
     0x8b7c_a206,
     0x4790,
     0x4b9a,
     [0xb8, 0xfe, 0x57, 0x5f, 0x05, 0x0f, 0x88, 0x6e],
 );
-pub(super) const FILE_PARAMETERS: Guid = guid(
+pub(crate) const FILE_PARAMETERS: Guid = guid(
     0xcaa1_6737,
     0xfa36,
     0x4d43,
     [0xb3, 0xb6, 0x33, 0xf0, 0xaa, 0x44, 0xe7, 0x6b],
 );
-pub(super) const VIRTUAL_DISK_SIZE: Guid = guid(
+pub(crate) const VIRTUAL_DISK_SIZE: Guid = guid(
     0x2fa5_4224,
     0xcd1b,
     0x4876,
     [0xb2, 0x11, 0x5d, 0xbe, 0xd8, 0x3b, 0xf4, 0xb8],
 );
-pub(super) const VIRTUAL_DISK_ID: Guid = guid(
+pub(crate) const VIRTUAL_DISK_ID: Guid = guid(
     0xbeca_12ab,
     0xb2e6,
     0x4523,
     [0x93, 0xef, 0xc3, 0x09, 0xe0, 0x00, 0xc7, 0x46],
 );
-pub(super) const LOGICAL_SECTOR_SIZE: Guid = guid(
+pub(crate) const LOGICAL_SECTOR_SIZE: Guid = guid(
     0x8141_bf1d,
     0xa96f,
     0x4709,
     [0xba, 0x47, 0xf2, 0x33, 0xa8, 0xfa, 0xab, 0x5f],
 );
-pub(super) const PHYSICAL_SECTOR_SIZE: Guid = guid(
+pub(crate) const PHYSICAL_SECTOR_SIZE: Guid = guid(
     0xcda3_48c7,
     0x445d,
     0x4471,
     [0x9c, 0xc9, 0xe9, 0x88, 0x52, 0x51, 0xc5, 0x56],
 );
-pub(super) const PARENT_LOCATOR: Guid = guid(
+pub(crate) const PARENT_LOCATOR: Guid = guid(
     0xa8d3_5f2d,
     0xb30b,
     0x454d,

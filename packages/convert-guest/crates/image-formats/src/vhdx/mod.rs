@@ -1,8 +1,8 @@
 //! Hyper-V disks (VHDX; [MS-VHDX]), fixed and dynamic. Differencing disks are refused by name.
 
 mod bat;
-mod crc32c;
-mod guid;
+pub(crate) mod crc32c;
+pub(crate) mod guid;
 mod header;
 mod log;
 mod metadata;

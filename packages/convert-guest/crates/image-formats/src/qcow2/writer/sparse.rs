@@ -8,6 +8,7 @@
 //! Of all tables, one L2 table and the L1 table are in memory. The header comes last, so that a file which was not
 //! finished is no image.
 
+use crate::growing::Part;
 use alloc::vec::Vec;
 
 use super::metadata::{COPIED, NewHeader};
@@ -40,6 +41,16 @@ enum Settled {
 }
 
 impl Metadata {
+    /// The bytes of its cluster.
+    pub fn part(&self, cluster_size: u64) -> Part {
+        let mut bytes = alloc::vec![0; to_usize(cluster_size)];
+        self.fill(&mut bytes);
+        Part {
+            offset: self.offset,
+            bytes,
+        }
+    }
+
     /// Fills a buffer of one cluster.
     pub fn fill(&self, buffer: &mut [u8]) {
         buffer.fill(0);

@@ -1,0 +1,64 @@
+import { convert, EngineError, WRITABLE_FORMATS } from '@instar/engine';
+import { EXIT_CODES } from '../exit-codes.js';
+import { toJson } from '../render/json.js';
+import { defineCommand, type CommandRun } from './define-command.js';
+
+interface ConvertFlags {
+  readonly format?: string;
+  readonly outputFormat: string;
+  readonly sparseSize?: bigint;
+  readonly clobber?: boolean;
+}
+
+/** Options of qemu-img that are not there yet, and what is said of them. */
+const NOT_YET = {
+  '-c': 'compressed clusters are not written yet',
+  '-o <options>': 'options of the output are not taken yet',
+  '-B <file>': 'an output with a backing file is not written yet',
+  '-n': 'an output that exists is not written through yet; use dd with seek=0 for raw ones',
+  '-l <snapshot>': 'internal snapshots are not read yet',
+} as const;
+
+async function run({ files, flags, json, control, pathPolicy }: CommandRun<ConvertFlags>): Promise<number> {
+  const [input, output, ...more] = files;
+  if (input === undefined || output === undefined)
+    throw new EngineError('INVALID_OPTION', 'needs an input and an output');
+  if (more.length > 0) {
+    throw new EngineError('INVALID_OPTION', 'takes one input; several that become one disk are not read yet');
+  }
+  const { format, outputFormat, forceShare, strict, clobber } = flags;
+  const options = { format, outputFormat, forceShare, strict, pathPolicy, noClobber: clobber === false };
+  const result = await convert(input, output, { ...options, sparse: flags.sparseSize !== 0n }, control);
+  if (json) process.stdout.write(`${toJson({ result })}\n`);
+  return EXIT_CODES.OK;
+}
+
+/** `instar convert` */
+export const convertCommand = defineCommand<ConvertFlags>({
+  name: 'convert',
+  about: 'Copies the disk of an image into an image of another format.',
+  operands: [['<files...>', 'the image, and what is written']],
+  options: (command, values) => {
+    command
+      .option('-f, --format <fmt>', 'format of the input; it is then not probed')
+      .option('-O, --output-format <fmt>', `format of the output: ${WRITABLE_FORMATS.join(', ')}`, 'raw')
+      .option('-S, --sparse-size <size>', 'pieces of zeros that are left out: 4k, or 0 for none', values.size)
+      .option('-p, --progress', 'show how far it is')
+      .option('-q, --quiet', 'no warnings')
+      .option('--strict', 'refuse an image that is not whole')
+      .option('--no-clobber', 'refuse an output that exists')
+      .option('-m, --parallel <number>', 'without effect')
+      .option('-W, --out-of-order', 'without effect')
+      .option('-t, --target-cache <mode>', 'without effect')
+      .option('-T, --source-cache <mode>', 'without effect');
+    for (const [option, why] of Object.entries(NOT_YET)) {
+      command.option(option, '', () => {
+        throw new EngineError('INVALID_OPTION', `${option.slice(0, 2)}: ${why}`);
+      });
+    }
+    return command;
+  },
+  showsProgress: true,
+  notes: `The output appears under its name when it is complete. Exit codes: 0 done, 1 refused or failed, 130 interrupted.`,
+  run,
+});

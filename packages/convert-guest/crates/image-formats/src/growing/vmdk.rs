@@ -1,0 +1,154 @@
+//! VMware disks, monolithicSparse (Virtual Disk Format 5.0): header, descriptor, two copies of grain directory and grain
+//! tables, grains of 64 KiB.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::{Allocated, Fields, Given, Part, Table, small, to_usize};
+use crate::arith::SECTOR;
+
+const GRAIN: u64 = 64 << 10;
+const ENTRIES_OF_TABLE: u64 = 512;
+/// Sectors.
+const DESCRIPTOR: u64 = 1;
+const DESCRIPTOR_LENGTH: u64 = 20;
+const TABLE_LENGTH: u64 = 4;
+/// 2 TiB: the sectors of the file must fit an entry.
+const MOST_BLOCKS: u64 = (2 << 40) / GRAIN - 1024;
+
+pub(super) struct Vmdk {
+    size: u64,
+    tables: u64,
+    /// Sectors of one grain directory.
+    directory: u64,
+    data: u64,
+    content_id: u32,
+    name: Vec<u8>,
+}
+
+impl Vmdk {
+    pub fn new(size: u64, given: Given<'_>) -> Self {
+        let grains = size.div_ceil(GRAIN);
+        let tables = grains.div_ceil(ENTRIES_OF_TABLE);
+        let directory = tables.saturating_mul(4).div_ceil(SECTOR.size());
+        let copy = directory.saturating_add(tables.saturating_mul(TABLE_LENGTH));
+        let sectors = copy
+            .saturating_mul(2)
+            .saturating_add(DESCRIPTOR + DESCRIPTOR_LENGTH);
+        let data = SECTOR.times(sectors).unwrap_or(u64::MAX);
+        let [a, b, c, d, ..] = *given.random;
+        Self {
+            size,
+            tables,
+            directory,
+            data: data.div_ceil(GRAIN).saturating_mul(GRAIN),
+            // All ones mean that there is no parent.
+            content_id: u32::from_le_bytes([a, b, c, d]).min(u32::MAX - 1),
+            name: given.name.to_vec(),
+        }
+    }
+
+    /// The first sector of a copy of directory and tables.
+    fn copy(&self, number: u64) -> u64 {
+        let length = self
+            .directory
+            .saturating_add(self.tables.saturating_mul(TABLE_LENGTH));
+        length
+            .saturating_mul(number)
+            .saturating_add(DESCRIPTOR + DESCRIPTOR_LENGTH)
+    }
+
+    fn header(&self) -> Vec<u8> {
+        Fields::default()
+            .bytes(b"KDMV")
+            .le32(1)
+            // The line ends below are to be looked at, and there are redundant tables.
+            .le32(3)
+            .le64(SECTOR.index_of(self.size))
+            .le64(SECTOR.index_of(GRAIN))
+            .le64(DESCRIPTOR)
+            .le64(DESCRIPTOR_LENGTH)
+            .le32(small(ENTRIES_OF_TABLE))
+            .le64(self.copy(0))
+            .le64(self.copy(1))
+            .le64(SECTOR.index_of(self.data))
+            // Closed cleanly.
+            .bytes(&[0])
+            .bytes(b"\n \r\n")
+            .le16(0)
+            .up_to(512)
+            .done()
+    }
+
+    fn descriptor(&self) -> Vec<u8> {
+        let sectors = SECTOR.index_of(self.size);
+        let cylinders = sectors / (63 * 16);
+        let id = self.content_id;
+        let head = format!(
+            "# Disk DescriptorFile\nversion=1\nCID={id:08x}\nparentCID=ffffffff\ncreateType=\"monolithicSparse\"\n\n# Extent \
+             description\nRW {sectors} SPARSE \""
+        );
+        let tail = format!(
+            "\"\n\n# The Disk Data Base\n#DDB\n\nddb.virtualHWVersion = \"4\"\nddb.geometry.cylinders = \"{cylinders}\"\n\
+             ddb.geometry.heads = \"16\"\nddb.geometry.sectors = \"63\"\nddb.adapterType = \"ide\"\n"
+        );
+        Fields::default()
+            .bytes(head.as_bytes())
+            .bytes(&self.name)
+            .bytes(tail.as_bytes())
+            .up_to(to_usize(DESCRIPTOR_LENGTH.saturating_mul(SECTOR.size())))
+            .done()
+    }
+}
+
+impl Table for Vmdk {
+    fn block(&self) -> u64 {
+        GRAIN
+    }
+
+    fn most_blocks(&self) -> u64 {
+        MOST_BLOCKS
+    }
+
+    fn data(&self) -> u64 {
+        self.data
+    }
+
+    fn parts<'a>(&'a self, blocks: &'a dyn Allocated) -> Box<dyn Iterator<Item = Part> + 'a> {
+        let tables = [0, 1].into_iter().flat_map(move |number| {
+            let start = self.copy(number);
+            let first = start.saturating_add(self.directory);
+            let place = move |table: u64| first.saturating_add(table.saturating_mul(TABLE_LENGTH));
+            let directory = move || {
+                (0..self.tables).fold(Fields::default(), |directory, table| {
+                    directory.le32(small(place(table)))
+                })
+            };
+            let directory = core::iter::once_with(move || Part {
+                offset: SECTOR.times(start).unwrap_or(u64::MAX),
+                bytes: directory().done(),
+            });
+            directory.chain((0..self.tables).map(move |table| {
+                let grain = table.saturating_mul(ENTRIES_OF_TABLE);
+                let entries = (0..ENTRIES_OF_TABLE).fold(Fields::default(), |entries, entry| {
+                    let offset = blocks.offset(grain.saturating_add(entry));
+                    entries.le32(offset.map_or(0, |offset| small(SECTOR.index_of(offset))))
+                });
+                Part {
+                    offset: SECTOR.times(place(table)).unwrap_or(u64::MAX),
+                    bytes: entries.done(),
+                }
+            }))
+        });
+        let descriptor = core::iter::once_with(|| Part {
+            offset: SECTOR.times(DESCRIPTOR).unwrap_or(u64::MAX),
+            bytes: self.descriptor(),
+        });
+        let header = core::iter::once_with(|| Part {
+            offset: 0,
+            bytes: self.header(),
+        });
+        Box::new(tables.chain(descriptor).chain(header))
+    }
+}

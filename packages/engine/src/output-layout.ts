@@ -1,0 +1,45 @@
+import { leafOf, nameBytes } from '@instar/host-files';
+import { IMAGE_FORMAT, type ConvertConfig, type ValueOf } from '@instar/shared-abi';
+import { randomBytes } from '@instar/vmm-native';
+
+const MIB = 1n << 20n;
+/** The largest block of a format that grows (vhdx of more than 32 TiB). */
+const LARGEST_BLOCK = 64n * MIB;
+const RANDOM_BYTES = 64;
+const MOST_NAME_BYTES = 256;
+
+/** Bytes that a qcow2 file of so many guest bytes takes at most: the data, its tables, and some clusters of slack. */
+function qcow2Limit(bytes: bigint): bigint {
+  const cluster = 65536n;
+  const perL2 = 8192n * cluster;
+  const clusters = (bytes + cluster - 1n) / cluster;
+  const l2 = (bytes + perL2 - 1n) / perL2;
+  const refcountBlocks = (clusters + l2) / 32768n;
+  return (clusters + l2 + refcountBlocks + refcountBlocks / 8192n + l2 / 8192n + 16n) * cluster;
+}
+
+/**
+ * Bytes that an output of a format other than raw takes at most.
+ * @param bytes of the disk
+ */
+export function outputLimit(format: number, bytes: bigint): bigint {
+  if (format === IMAGE_FORMAT.values.QCOW2) return qcow2Limit(bytes);
+  const blocks = ((bytes + LARGEST_BLOCK - 1n) / LARGEST_BLOCK) * LARGEST_BLOCK;
+  // Two tables of 4 bytes for each 64 KiB (vmdk), a sector for each 2 MiB (vpc), and what a file begins with.
+  return blocks + blocks / 2048n + 8n * MIB;
+}
+
+/** What makes an output one of its own: random numbers, the time, its name. */
+export function outputIdentity(
+  name: string,
+): Pick<ValueOf<typeof ConvertConfig>, 'output_random' | 'output_time' | 'output_name_len' | 'output_name'> {
+  const leaf = nameBytes(leafOf(name)).subarray(0, MOST_NAME_BYTES);
+  const padded = new Uint8Array(MOST_NAME_BYTES);
+  padded.set(leaf);
+  return {
+    output_random: Uint8Array.from(randomBytes(RANDOM_BYTES)),
+    output_time: BigInt(Math.floor(Date.now() / 1000)),
+    output_name_len: leaf.length,
+    output_name: padded,
+  };
+}
