@@ -44,11 +44,24 @@ export interface Btf {
 }
 
 interface Base {
+  /** Bytes and fields of a type. */
+  readonly extent: (id: number) => Extent;
   readonly count: number;
   readonly textLength: number;
   readonly text: (at: number) => string;
   readonly entry: (id: number) => Entry | undefined;
 }
+
+/** How much a type is. */
+interface Extent {
+  /** Bytes. */
+  readonly size: number;
+  /** Fields of it and of all types in it. */
+  readonly fields: number;
+}
+
+/** Most bytes of a type, most fields of one with all types in it, and most types of which each stands for the next one. */
+const [MAX_SIZE, MAX_FIELDS, MAX_CHAIN] = [1 << 20, 1 << 20, 64];
 
 function damaged(what: string): ExtractError {
   return new ExtractError('EXTRACT_BINARY', `BTF: ${what}`);
@@ -94,6 +107,46 @@ export function readBtf(bytes: Uint8Array, base?: Base): Btf {
     at += 12 + extra * (each ? info & 0xffff : 1);
   }
   const first = (base?.count ?? 0) + 1;
+  const extents = new Map<number, Extent | 'open'>();
+  /** Refuses what is larger than what it lies in, and what contains itself: whoever goes through it would never end. */
+  const extent = (id: number, chain = 0): Extent => {
+    if (id === 0) return { size: 0, fields: 0 };
+    if (id < first) return base?.extent(id) ?? { size: 0, fields: 0 };
+    const at = places[id - first];
+    if (at === undefined) throw damaged(`found the type ${id}, expected at most ${first + places.length - 1}`);
+    const known = extents.get(id);
+    if (known === 'open' || chain > MAX_CHAIN) throw damaged('types lead in a circle');
+    if (known !== undefined) return known;
+    extents.set(id, 'open');
+    const found = measure(at, chain);
+    if (found.size > MAX_SIZE) throw damaged(`found a type of ${found.size} bytes, expected at most ${MAX_SIZE}`);
+    if (found.fields > MAX_FIELDS) throw damaged(`found a type of more than ${MAX_FIELDS} fields`);
+    extents.set(id, found);
+    return found;
+  };
+  const measure = (at: number, chain: number): Extent => {
+    const info = u32(at + 4);
+    const [kind, size] = [(info >>> 24) & 0x1f, u32(at + 8)];
+    if (kind === 3) {
+      const element = extent(u32(at + 12), chain + 1);
+      return { size: element.size * u32(at + 20), fields: element.fields };
+    }
+    if (kind === 4 || kind === 5) {
+      let fields = 0;
+      for (let from = at + 12; from < at + 12 + 12 * (info & 0xffff); from += 12) {
+        const member = extent(u32(from + 4), chain + 1);
+        const [place, isBits] = [u32(from + 8), info >>> 31 === 1];
+        const bytes = Math.floor((isBits ? place & 0xff_ffff : place) / 8);
+        // A bit field may end within its type.
+        const inBits = isBits && place >>> 24 > 0;
+        if (bytes + (inBits ? 0 : member.size) > size) throw damaged('a field lies outside its structure');
+        fields += 1 + member.fields;
+      }
+      return { size, fields };
+    }
+    // What stands for another type has that one where others have their size; pointers lead nowhere.
+    return [8, 9, 10, 11, 18].includes(kind) ? extent(size, chain + 1) : { size: kind === 2 ? 8 : size, fields: 0 };
+  };
   const entries = new Map<number, Entry>();
   const entry = (id: number): Entry | undefined => {
     if (id === 0) return undefined;
@@ -102,6 +155,7 @@ export function readBtf(bytes: Uint8Array, base?: Base): Btf {
     if (at === undefined) throw damaged(`found the type ${id}, expected at most ${first + places.length - 1}`);
     const known = entries.get(id);
     if (known !== undefined) return known;
+    extent(id);
     const made = make(at);
     entries.set(id, made);
     return made;
@@ -236,6 +290,6 @@ export function readBtf(bytes: Uint8Array, base?: Base): Btf {
       const id = from.attributes.get(attribute);
       return typeof id === 'bigint' ? entry(Number(id)) : undefined;
     },
-    base: { count: first + places.length - 1, textLength: baseText + textLength, text, entry },
+    base: { extent, count: first + places.length - 1, textLength: baseText + textLength, text, entry },
   };
 }

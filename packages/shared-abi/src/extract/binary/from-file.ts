@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { LayoutError } from '../../layout/errors.js';
 import { resolve } from '../../layout/resolve.js';
 import { aarch64, i386, ppc, s390x, x86_64, type Target } from '../../layout/target.js';
 import { TypeReader } from '../c-types.js';
@@ -68,8 +69,7 @@ export function extractFile(options: ExtractFileOptions): Extraction {
     }
     const found = source.find(keyword === 'class' ? 'struct' : (keyword as Keyword | undefined), name);
     if (found !== undefined) {
-      const made = extracted(word, found.reader.type(found.entry), new Map(), describer);
-      types.push({ ...made, align: resolve(made.layout, source.target).align });
+      types.push(described(word, found, describer, source.target));
       continue;
     }
     const value = keyword === undefined ? source.enumerator(name) : undefined;
@@ -79,6 +79,17 @@ export function extractFile(options: ExtractFileOptions): Extraction {
     constants.push({ name, type: 'enum', size: 4, value });
   }
   return { compiler: source.format, target: source.target.name, types, constants };
+}
+
+/** @throws ExtractError `EXTRACT_UNSUPPORTED` also of what no compiler lays out so, as a file of a stranger may have it. */
+function described(word: string, found: Found, describer: Describer, target: Target): Extraction['types'][number] {
+  try {
+    const made = extracted(word, found.reader.type(found.entry), new Map(), describer);
+    return { ...made, align: resolve(made.layout, target).align };
+  } catch (error) {
+    if (!(error instanceof LayoutError)) throw error;
+    throw new ExtractError('EXTRACT_UNSUPPORTED', `${word} cannot be described: ${error.message}`, { cause: error });
+  }
 }
 
 function sourceOf({ file, bytes = readFile(file), base, target }: ExtractFileOptions): Source {
