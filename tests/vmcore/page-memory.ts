@@ -57,6 +57,15 @@ function range(first: number, count: number): number[] {
   return Array.from({ length: count }, (_, index) => first + index);
 }
 
+/** Where structures of pages and of sections lie: what a stranger would change. */
+export const PAGE_PLACES: readonly [readonly [number, number], ...(readonly [number, number])[]] = [
+  [STRUCTURES + 64 * PAGE, 64 * PAGE],
+  [STRUCTURES + 128 * PAGE, 4 * PAGE],
+  [STRUCTURES + 512 * PAGE, 2 * PAGE],
+  [SECTIONS, 16],
+  [SECTIONS + 0x1_0000, 32],
+];
+
 /** Memory of a kernel whose pages have the uses above. */
 export function pagesKernel({ release, memory: model, flags, states, compound }: PageVariant): MemoryImage {
   const memory = new KernelMemory(false);
