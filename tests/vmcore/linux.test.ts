@@ -2,7 +2,7 @@ import { openDump, writeDump, type Dump } from '@instar/vmcore';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
-import { instar, program } from '../support/command.js';
+import { instar, program, type Finished } from '../support/command.js';
 import { judgeVersion, requireJudge, skipLoudly } from '../support/judge.js';
 import { Workdir } from '../support/workdir.js';
 import { readWithCrash } from './judges/crash.js';
@@ -181,6 +181,22 @@ describe.each(MACHINES)('dumps of a Debian kernel with $levels levels of page ta
       expect(readWithKdumpfile(output, wanted, [])).toMatchObject({ bytes: [bytes], vmcoreinfo: info });
       expect(readWithDrgn(output, wanted, [])).toMatchObject({ bytes: [bytes], osRelease });
     }
+  });
+
+  it('is dumped through the monitor of a QEMU that runs it', (context) => {
+    const machine = linux(context);
+    const dump = (...words: readonly string[]): Finished =>
+      instar('vmcore', 'dump', '--qmp', machine.socket, ...words).run();
+    const told = dump('--json', path('live'));
+    expect([told.status, told.stderr]).toEqual([0, '']);
+    const { result } = JSON.parse(told.stdout) as { result: Record<string, number> };
+    expect(result['written-size']).toBe(result['total-size']);
+    program('cmp', path('live'), path('elf')).must();
+    expect(dump('--to', 'kdump-zlib', path('live-kdump')).status).toBe(0);
+    program('cmp', path('live-kdump'), path('kdump')).must();
+    const refused = dump('--to', 'kdump-zlib', '--paging', path('live'));
+    expect([refused.status, refused.stderr.split('\n')]).toEqual([1, [expect.stringContaining('QEMU refuses'), '']]);
+    expect(instar('vmcore', 'dump', '--qmp', path('none'), path('live')).run().stderr).toContain('ENOENT');
   });
 
   it.for(['elf', 'kdump'] as const)('%s: is raw memory as QEMU saves it', async (name, context) => {

@@ -12,6 +12,8 @@ export { readTasks } from './kernel/tasks.js';
 export type { Task, TaskOptions } from './kernel/tasks.js';
 export { VirtualMemory } from './kernel/virtual-memory.js';
 export type { TranslateOptions, Translation } from './kernel/page-walk.js';
+export { dumpGuest } from './live/dump-guest.js';
+export type { DumpGuestOptions } from './live/dump-guest.js';
 export type { Note } from './notes/note.js';
 export { cpuNotes } from './notes/registers.js';
 export type { CpuRegisters, CpuState, NoteFormat } from './notes/registers.js';

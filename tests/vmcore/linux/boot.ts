@@ -46,8 +46,12 @@ export class BootedLinux {
   readonly #qmp: Qmp;
   readonly #console: string;
 
-  private constructor(qmp: Qmp, console: string) {
+  /** A monitor of its own. */
+  readonly socket: string;
+
+  private constructor(qmp: Qmp, console: string, socket: string) {
     this.#qmp = qmp;
+    this.socket = socket;
     this.#console = console;
   }
 
@@ -67,6 +71,7 @@ export class BootedLinux {
     }: BootOptions,
   ): Promise<BootedLinux> {
     const [ramdisk, serial] = [directory.file('initramfs'), directory.file('console')];
+    const socket = directory.file('qmp');
     const { busybox, fwCfg } = readFiles(files);
     const own: readonly RamFile[] = [
       { path: 'bin/busybox', content: busybox },
@@ -79,10 +84,11 @@ export class BootedLinux {
       ...['qemu-system-x86_64', '-accel', 'tcg', '-M', 'pc', '-cpu', cpu, '-smp', String(cpus)],
       ...['-m', String(memoryMiB), '-vga', 'none', '-device', 'vmcoreinfo', '-serial', `file:${serial}`],
       ...['-kernel', files.kernel, '-initrd', ramdisk, '-append', `console=ttyS0 panic=-1 ${append}`],
+      ...['-qmp', `unix:${socket},server=on,wait=off`],
       ...(disk === undefined ? [] : ['-drive', `if=none,format=raw,id=disk,file=${disk}`]),
       ...(disk === undefined ? [] : ['-device', 'nvme,drive=disk,serial=1']),
     ]);
-    const booted = new BootedLinux(qmp, serial);
+    const booted = new BootedLinux(qmp, serial, socket);
     try {
       await qmp.negotiate();
       await booted.waitFor(until);

@@ -4,6 +4,7 @@ import type { Habits } from '../process/habits.js';
 import { runProgram } from './run-program.js';
 import { dmesg } from './vmcore/dmesg.js';
 import { info } from './vmcore/info.js';
+import { dumpLive } from './vmcore/live.js';
 import { notes } from './vmcore/notes.js';
 import { ps } from './vmcore/ps.js';
 import { read } from './vmcore/read.js';
@@ -28,6 +29,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   split,
   reassemble,
   wrap,
+  dump: dumpLive,
   flatten: flattenFile,
   unflatten: unflattenFile,
 };
@@ -51,6 +53,7 @@ Examples:
   instar vmcore split dump.elf part1 part2
   instar vmcore wrap --machine aarch64 --vmcoreinfo info.txt DDR0.BIN@0x80000000 dump.elf
   ssh host makedumpfile -F /proc/vmcore | instar vmcore convert --to elf - dump.elf
+  instar vmcore dump --qmp /run/vm/qmp.sock vm.elf
   ssh host cat dump.flat | instar vmcore unflatten - dump.kdump
 `;
 
@@ -135,6 +138,14 @@ function parser(
   writing('reassemble <words...>', 'PART... OUTPUT: write the parts of a split dump as one kdump file').usage(
     '[options] PART... OUTPUT',
   );
+  command('dump <output>', 'the memory of a machine that QEMU runs; QEMU writes the file')
+    .requiredOption('--qmp <socket>', 'Unix socket of its monitor: -qmp unix:PATH,server=on,wait=off')
+    .option('--to <format>', "QEMU's name of it: elf (default), kdump-zlib, kdump-lzo, kdump-snappy")
+    .option('--paging', "with the virtual addresses that the guest's page tables map (ELF only)")
+    .option('--begin <address>', 'first byte of physical memory (ELF only)')
+    .option('--length <bytes>', 'bytes of physical memory')
+    .option('--detach', 'return when QEMU has begun')
+    .option('--no-progress', 'no progress bar on a terminal');
   command('flatten <input> <output>', 'any dump file as a flattened stream').option(
     '--no-progress',
     'no progress bar on a terminal',

@@ -5,6 +5,7 @@ import type { DebugInfoOptions } from '../kernel/debug-info.js';
 import type { TranslateOptions } from '../kernel/page-walk.js';
 import type { TaskOptions } from '../kernel/tasks.js';
 import type { ExcludeOptions, PageKind } from '../operations/exclude.js';
+import type { DumpGuestOptions } from '../live/dump-guest.js';
 import type { MemoryFilter } from '../operations/filter.js';
 import type { FlattenOptions } from '../operations/flatten.js';
 import type { VerifyOptions } from '../operations/verify.js';
@@ -41,6 +42,14 @@ const exclude = options({
   format: v.optional(oneOf('elf', 'kdump', 'raw')),
   signal: v.optional(abortSignal),
 } satisfies Fields<ExcludeOptions>);
+const dumpGuest = options({
+  format: v.optional(word),
+  paging: v.optional(yesNo),
+  filter: v.optional(filter),
+  detach: v.optional(yesNo),
+  signal: v.optional(abortSignal),
+  onProgress: v.optional(callback),
+} satisfies Fields<DumpGuestOptions>);
 const pageKinds = v.pipe(
   v.array(oneOf('zero', 'cache', 'private', 'user', 'free'), 'an array of kinds of pages'),
   v.minLength(1, 'at least one kind of pages'),
@@ -136,6 +145,7 @@ export const check = {
     checked(word, 'name', name);
     return checked(debugInfo, 'options', value);
   },
+  dumpGuest: (value: DumpGuestOptions): DumpGuestOptions => checked(dumpGuest, 'options', value) as DumpGuestOptions,
   filter: (value: MemoryFilter): MemoryFilter => checked(filter, 'filter', value),
   write: (value: WriteOptions): WriteOptions => checked(write, 'options', value) as WriteOptions,
   split: (value: Omit<WriteOptions, 'format' | 'part'>): Omit<WriteOptions, 'format' | 'part'> =>

@@ -34,6 +34,9 @@ export interface Flags {
   readonly exclude?: string;
   readonly vmlinux?: string;
   readonly time?: boolean;
+  readonly qmp?: string;
+  readonly paging?: boolean;
+  readonly detach?: boolean;
   readonly vmcoreinfo?: string;
   readonly progress?: boolean;
 }
