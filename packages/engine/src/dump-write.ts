@@ -1,4 +1,4 @@
-import { MEMORY_MAP, RegistersX86_64 } from '@instar/shared-abi';
+import { MEMORY_MAP, MEMORY_SIZE, RegistersX86_64 } from '@instar/shared-abi';
 import type { DumpReport } from '@instar/vmm-native';
 import type { DumpMemory } from './dump-memory.js';
 import type { DumpTarget, WrittenDump } from './dump-target.js';
@@ -81,12 +81,14 @@ export async function writeGuestDump(
   const image = providedImage({
     name: 'guest memory',
     machine: 'x86_64',
-    ranges: MEMORY_MAP.filter(({ protection }) => protection !== 'none').map(({ start, size, protection }) => ({
-      start: BigInt(start),
-      length: BigInt(size),
-      // The guest's own memory is mapped where it lies; what only its kernel has is not mapped at all.
-      ...(protection === 'supervisor' ? {} : { virtual: BigInt(start) }),
-    })),
+    ranges: MEMORY_MAP.filter(({ start, protection }) => start < MEMORY_SIZE && protection !== 'none').map(
+      ({ start, size, protection }) => ({
+        start: BigInt(start),
+        length: BigInt(size),
+        // The guest's own memory is mapped where it lies; what only its kernel has is not mapped at all.
+        ...(protection === 'supervisor' ? {} : { virtual: BigInt(start) }),
+      }),
+    ),
     read: (address, buffer) => memory.read(address, buffer),
     cpus: [{ registers: registersOf(report), qemu: qemuState(report) }],
     vmcoreinfo: text,

@@ -17,6 +17,7 @@ export const IMAGE_FORMAT = defineEnum('ImageFormat', 'Image formats; 0 asks for
   CLOOP: [12, 'compressed loop image'],
   DMG: [13, 'Apple disk image'],
   ISO: [14, 'ISO 9660 file system in a raw image'],
+  SIMG: [15, 'Android sparse image'],
 });
 
 /** What the bytes of a file without an image format look like. Append-only. */
@@ -66,7 +67,7 @@ export const ERROR_KIND = defineEnum('ErrorKind', 'Why a guest refused an image 
   AMBIGUOUS_FORMAT: [12, 'the file answers to two formats at once; name the right one with -f'],
   UNSUPPORTED_VERSION: [13, 'this version of the format is not supported'],
   UNKNOWN_FEATURE: [14, 'the image needs features that are not supported'],
-  ENCRYPTED: [15, 'the image is encrypted, and encrypted images are not supported yet'],
+  ENCRYPTED: [15, 'the image is encrypted, and a passphrase that opens it is needed'],
   UNSUPPORTED_ENCRYPTION: [16, 'the encryption method is unknown'],
   UNSUPPORTED_VARIANT: [17, 'this variant of the format is not supported'],
   BAD_CLUSTER_SIZE: [20, 'the cluster size is not supported'],
@@ -100,4 +101,5 @@ export const ERROR_KIND = defineEnum('ErrorKind', 'Why a guest refused an image 
   OUTPUT_TOO_BIG: [64, 'the output format cannot hold so many bytes'],
   BACKING_MISSING: [65, 'the image has a backing file that was not opened'],
   INTERNAL: [66, 'a state that should not occur in the guest'],
+  KEY_MEMORY: [67, 'making the key takes more memory than is allowed'],
 });

@@ -12,6 +12,7 @@ import * as map from './memory-map.js';
 import * as operations from './operations.js';
 import * as results from './results.js';
 import * as sandbox from './sandbox-boot.js';
+import * as secrets from './secrets.js';
 import * as version from './version.js';
 
 /** The whole ABI as data: what the emitters write and the fingerprint is taken over. */
@@ -29,6 +30,7 @@ export function describeAbi(): Interface {
     image,
     items,
     sandbox,
+    secrets,
   ];
   const constants: NamedConstant[] = [];
   const sets: ConstantSet[] = [];

@@ -9,4 +9,5 @@ export * from './memory-map.js';
 export * from './operations.js';
 export * from './results.js';
 export * from './sandbox-boot.js';
+export * from './secrets.js';
 export * from './version.js';

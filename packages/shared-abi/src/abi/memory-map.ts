@@ -66,6 +66,14 @@ export const MEMORY_MAP: readonly Region[] = chain([
     align: LARGE_PAGE_SIZE,
     doc: 'I/O windows: the only memory that READ fills and WRITE takes from',
   },
+  guard('windows_guard', LARGE_PAGE_SIZE),
+  {
+    name: 'keys',
+    size: LARGE_PAGE_SIZE,
+    protection: 'rw',
+    align: LARGE_PAGE_SIZE,
+    doc: 'SecretsConfig, and what the guest makes of it: never dumped; a run may have more of it behind its end',
+  },
 ]);
 
 /** Looks a region of the map up by name. */
@@ -77,9 +85,8 @@ export function region(name: string): Region {
   return found;
 }
 
-const last = MEMORY_MAP[MEMORY_MAP.length - 1];
-/** Bytes of guest memory, from address 0 to the end of the last region. */
-export const MEMORY_SIZE: number = last === undefined ? 0 : last.start + last.size;
+/** Bytes of guest memory that a dump holds: from address 0 to the end of the windows. Keys lie behind them. */
+export const MEMORY_SIZE: number = region('windows').start + region('windows').size;
 
 /** Address of the operation's config page. */
 export const OPERATION_CONFIG_ADDR: number = region('operation_config').start;

@@ -111,8 +111,33 @@ export const ExtentFileRecord = deferStruct('ExtentFileRecord', 288, 'One extent
 /** Most extents that one InfoResult carries. */
 export const INFO_MAX_EXTENT_FILES = 60;
 
+/** Key slots that a LuksRecord has room for: all that a header can have. */
+export const LUKS_MAX_SLOTS = 32;
+
+/** One key slot of an encrypted image. */
+export const LuksSlotRecord = deferStruct('LuksSlotRecord', 16, 'One key slot.', {
+  iterations: field(u32, 0, 'iterations of the key derivation'),
+  stripes: field(u32, 4, 'stripes that the key is split into'),
+  key_offset: field(u64, 8, 'where they lie (byte offset in the container)'),
+});
+
+/** What a LUKS header says. Names are as stored. */
+export const LuksRecord = deferStruct('LuksRecord', 672, 'What a LUKS header says.', {
+  version: field(u32, 0, '1 or 2; 0 for an image without such a header'),
+  slot_count: field(u32, 4, 'slots that the header has'),
+  active_slots: field(u32, 8, 'bit n is set where slot n holds a key'),
+  master_key_iterations: field(u32, 12, 'iterations of the digest that tells whether a key is right'),
+  payload_offset: field(u64, 16, 'where the encrypted disk begins (byte offset in the container)'),
+  cipher: field(bytes(32), 24, 'cipher and length of its key, padded with zeros'),
+  mode: field(bytes(16), 56, 'how blocks are chained, padded with zeros'),
+  iv_generator: field(bytes(16), 72, 'what initialization vectors are made of, padded with zeros'),
+  hash: field(bytes(32), 88, 'hash of the key derivation, padded with zeros'),
+  uuid: field(bytes(40), 120, 'UUID, padded with zeros'),
+  slots: field(fixedArray(LuksSlotRecord, LUKS_MAX_SLOTS), 160, 'the slots'),
+});
+
 /** What an image says of itself. */
-export const InfoResult = deferStruct('InfoResult', 64816, 'Outcome of an info operation.', {
+export const InfoResult = deferStruct('InfoResult', 65488, 'Outcome of an info operation.', {
   magic: field(u32, 0, 'INFO_RESULT_MAGIC'),
   status: field(named(u32, RESULT_STATUS), 4, 'ResultStatus'),
   error: field(ErrorRecord, 8, 'set when status is ERROR'),
@@ -151,4 +176,5 @@ export const InfoResult = deferStruct('InfoResult', 64816, 'Outcome of an info o
   parent_content_id: field(u32, 47500, 'content number that the parent must have (vmdk: parentCID)'),
   variant: field(bytes(32), 47504, 'variant of the format, as stored (vmdk: createType)'),
   extent_files: field(fixedArray(ExtentFileRecord, INFO_MAX_EXTENT_FILES), 47536, 'extents, in the order of the disk'),
+  luks: field(LuksRecord, 64816, 'what the header of an encrypted image says'),
 });

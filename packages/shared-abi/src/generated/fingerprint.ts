@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = 'e6047813e99e236f645942b2ce9e23b8e467201a6dd97f7ed39a7ecb7d13afcf';
+export const FINGERPRINT_HEX = '12bb117c522fbc4801a46ef32f6f76385725911a5ba1e5392601f2eed10ab2c3';

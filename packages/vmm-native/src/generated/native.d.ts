@@ -191,6 +191,10 @@ export interface RunOptions {
   chainConfig: Uint8Array
   /** Encoded config of the operation. */
   operationConfig: Uint8Array
+  /** Encoded SecretsConfig with its passphrases; absent for none. It is in no dump. */
+  secrets?: Uint8Array
+  /** Bytes of memory that making a key may take (default 2 MiB, at most 2 GiB). */
+  keyMemory?: bigint
   /** Host files, in the order of the chain config. */
   devices: Array<DeviceOptions>
   /** Which sandbox. */

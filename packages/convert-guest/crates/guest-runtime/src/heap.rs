@@ -1,15 +1,73 @@
-//! The heap: one fixed region. When it is full the guest ends with a code of its own.
+//! The heap: one fixed region, and another for keys. When one is full the guest ends with a code of its own.
 
+use core::alloc::{GlobalAlloc, Layout};
 use core::ptr;
+use core::sync::atomic::{Ordering, compiler_fence};
 
-use instar_abi::REGION_HEAP;
+use instar_abi::{REGION_HEAP, REGION_KEYS, SECRETS_SIZE};
 use talc::locking::AssumeUnlockable;
-use talc::{ClaimOnOom, Span, Talc, Talck};
+use talc::{ClaimOnOom, OomHandler, Span, Talc, Talck};
+
+use crate::keys::{SWITCH, key_memory};
 
 const START: *mut u8 = ptr::without_provenance_mut(REGION_HEAP.start as usize);
+const KEYS: u64 = REGION_KEYS.start + SECRETS_SIZE as u64;
 
-// SAFETY: the region is mapped read-write for the guest's whole life and nothing else uses it; a guest has one thread.
+/// Claims the region for keys when the first of it is wanted: the host says only at the start how large it is.
+struct ClaimKeys {
+    claimed: bool,
+}
+
+impl OomHandler for ClaimKeys {
+    fn handle_oom(talc: &mut Talc<Self>, _: Layout) -> Result<(), ()> {
+        if talc.oom_handler.claimed {
+            return Err(());
+        }
+        talc.oom_handler.claimed = true;
+        let start = ptr::without_provenance_mut(KEYS as usize);
+        let size = usize::try_from(key_memory()).map_err(|_| ())?;
+        // SAFETY: the region is mapped read-write for the guest's whole life, and nothing else uses this part of it.
+        unsafe { talc.claim(Span::from_base_size(start, size)) }.map(drop)
+    }
+}
+
+struct Heaps {
+    heap: Talck<AssumeUnlockable, ClaimOnOom>,
+    keys: Talck<AssumeUnlockable, ClaimKeys>,
+}
+
 #[global_allocator]
-static HEAP: Talck<AssumeUnlockable, ClaimOnOom> =
-    Talc::new(unsafe { ClaimOnOom::new(Span::from_base_size(START, REGION_HEAP.size as usize)) })
-        .lock();
+static HEAPS: Heaps = Heaps {
+    // SAFETY: the region is mapped read-write for the guest's whole life and nothing else uses it; a guest has one thread.
+    heap: Talc::new(unsafe {
+        ClaimOnOom::new(Span::from_base_size(START, REGION_HEAP.size as usize))
+    })
+    .lock(),
+    keys: Talc::new(ClaimKeys { claimed: false }).lock(),
+};
+
+// SAFETY: each block comes from one of two allocators and goes back to it: their ranges of addresses are apart.
+unsafe impl GlobalAlloc for Heaps {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if SWITCH.is_on() {
+            // SAFETY: the caller's promise.
+            unsafe { self.keys.alloc(layout) }
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { self.heap.alloc(layout) }
+        }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        if block.addr() as u64 >= KEYS {
+            // SAFETY: the block is still the caller's.
+            unsafe { ptr::write_bytes(block, 0, layout.size()) };
+            compiler_fence(Ordering::SeqCst);
+            // SAFETY: the block came from here.
+            unsafe { self.keys.dealloc(block, layout) };
+        } else {
+            // SAFETY: the block came from here.
+            unsafe { self.heap.dealloc(block, layout) };
+        }
+    }
+}

@@ -11,8 +11,8 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 /// SHA-256 of the canonical JSON of this ABI (version 1.4).
 pub const FINGERPRINT: [u8; 32] = [
-    0xe6, 0x04, 0x78, 0x13, 0xe9, 0x9e, 0x23, 0x6f, 0x64, 0x59, 0x42, 0xb2, 0xce, 0x9e, 0x23, 0xb8,
-    0xe4, 0x67, 0x20, 0x1a, 0x6d, 0xd9, 0x7f, 0x7e, 0xd3, 0x9a, 0x7e, 0xcb, 0x7d, 0x13, 0xaf, 0xcf,
+    0x12, 0xbb, 0x11, 0x7c, 0x52, 0x2f, 0xbc, 0x48, 0x01, 0xa4, 0x6e, 0xf3, 0x2f, 0x6f, 0x76, 0x38,
+    0x57, 0x25, 0x91, 0x1a, 0x5b, 0xa1, 0xe5, 0x39, 0x26, 0x01, 0xf2, 0xee, 0xd1, 0x0a, 0xb2, 0xc3,
 ];
 
 /// ABI_VERSION_MAJOR.
@@ -79,6 +79,8 @@ pub const ITEM_MAX_LENGTH: u32 = 0x100;
 pub const LARGE_PAGE_SIZE: u32 = 0x200000;
 /// LOG_MAX_LENGTH.
 pub const LOG_MAX_LENGTH: u32 = 0x400;
+/// LUKS_MAX_SLOTS.
+pub const LUKS_MAX_SLOTS: u32 = 0x20;
 /// MAP_CONFIG_MAGIC.
 pub const MAP_CONFIG_MAGIC: u32 = 0x4d41503f;
 /// MAP_RESULT_MAGIC.
@@ -131,6 +133,12 @@ pub const SANDBOX_SETUP_LAST_STATUS: u32 = 0x5f;
 pub const SANDBOX_SETUP_STATUS: u32 = 0x4e;
 /// SANDBOX_STOP_SIGNAL.
 pub const SANDBOX_STOP_SIGNAL: u32 = 0xc;
+/// SECRETS_MAGIC.
+pub const SECRETS_MAGIC: u32 = 0x53454352;
+/// SECRETS_MAX.
+pub const SECRETS_MAX: u32 = 0x8;
+/// SECRETS_SIZE.
+pub const SECRETS_SIZE: u32 = 0x10000;
 
 /// What code at CPL 3 may do with a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -303,9 +311,23 @@ pub const REGION_WINDOWS: Region = Region {
     size: 0x2000000,
     protection: Protection::ReadWrite,
 };
+/// guard: unmapped.
+pub const REGION_WINDOWS_GUARD: Region = Region {
+    name: "windows_guard",
+    start: 0x4a00000,
+    size: 0x200000,
+    protection: Protection::None,
+};
+/// SecretsConfig, and what the guest makes of it: never dumped; a run may have more of it behind its end.
+pub const REGION_KEYS: Region = Region {
+    name: "keys",
+    start: 0x4c00000,
+    size: 0x200000,
+    protection: Protection::ReadWrite,
+};
 
 /// The memory map, lowest address first.
-pub const MEMORY_MAP: [Region; 21] = [
+pub const MEMORY_MAP: [Region; 23] = [
     REGION_NULL_PAGE,
     REGION_SYSTEM,
     REGION_SYSTEM_GUARD,
@@ -327,6 +349,8 @@ pub const MEMORY_MAP: [Region; 21] = [
     REGION_HEAP,
     REGION_HEAP_GUARD,
     REGION_WINDOWS,
+    REGION_WINDOWS_GUARD,
+    REGION_KEYS,
 ];
 
 /// Flags of a descriptor.
@@ -423,7 +447,7 @@ pub mod error_kind {
     pub const UNSUPPORTED_VERSION: u32 = 13;
     /// the image needs features that are not supported.
     pub const UNKNOWN_FEATURE: u32 = 14;
-    /// the image is encrypted, and encrypted images are not supported yet.
+    /// the image is encrypted, and a passphrase that opens it is needed.
     pub const ENCRYPTED: u32 = 15;
     /// the encryption method is unknown.
     pub const UNSUPPORTED_ENCRYPTION: u32 = 16;
@@ -491,6 +515,8 @@ pub mod error_kind {
     pub const BACKING_MISSING: u32 = 65;
     /// a state that should not occur in the guest.
     pub const INTERNAL: u32 = 66;
+    /// making the key takes more memory than is allowed.
+    pub const KEY_MEMORY: u32 = 67;
 }
 
 /// How an extent file stores its part of the disk.
@@ -559,6 +585,8 @@ pub mod image_format {
     pub const DMG: u32 = 13;
     /// ISO 9660 file system in a raw image.
     pub const ISO: u32 = 14;
+    /// Android sparse image.
+    pub const SIMG: u32 = 15;
 }
 
 /// Yes/no facts of an image.
@@ -1522,20 +1550,10 @@ pub struct ConvertConfig {
     pub window_start: u64,
     /// Byte 408: first virtual byte that is not; 0 without DD_WINDOW; <= window_start copies nothing.
     pub window_end: u64,
-    /// Byte 416: random bytes, from which the identifiers of an output are made.
-    pub output_random: [u8; 64],
-    /// Byte 480: seconds since 1970, for an output that says when it was made.
-    pub output_time: u64,
-    /// Byte 488: bytes of `output_name`.
-    pub output_name_len: u32,
-    /// Byte 492: zero.
-    pub pad3: u32,
-    /// Byte 496: name of the output without its directory, UTF-8.
-    pub output_name: [u8; 256],
 }
 
 const _: () = {
-    assert!(core::mem::size_of::<ConvertConfig>() == 752);
+    assert!(core::mem::size_of::<ConvertConfig>() == 416);
     assert!(core::mem::align_of::<ConvertConfig>() == 8);
     assert!(core::mem::offset_of!(ConvertConfig, magic) == 0);
     assert!(core::mem::offset_of!(ConvertConfig, flags) == 4);
@@ -1558,16 +1576,11 @@ const _: () = {
     assert!(core::mem::offset_of!(ConvertConfig, output_block_size) == 396);
     assert!(core::mem::offset_of!(ConvertConfig, window_start) == 400);
     assert!(core::mem::offset_of!(ConvertConfig, window_end) == 408);
-    assert!(core::mem::offset_of!(ConvertConfig, output_random) == 416);
-    assert!(core::mem::offset_of!(ConvertConfig, output_time) == 480);
-    assert!(core::mem::offset_of!(ConvertConfig, output_name_len) == 488);
-    assert!(core::mem::offset_of!(ConvertConfig, pad3) == 492);
-    assert!(core::mem::offset_of!(ConvertConfig, output_name) == 496);
 };
 
 impl ConvertConfig {
     /// Size in bytes.
-    pub const SIZE: usize = 752;
+    pub const SIZE: usize = 416;
     /// Byte offset of `magic`.
     pub const OFFSET_MAGIC: usize = 0;
     /// Byte offset of `flags`.
@@ -1610,16 +1623,6 @@ impl ConvertConfig {
     pub const OFFSET_WINDOW_START: usize = 400;
     /// Byte offset of `window_end`.
     pub const OFFSET_WINDOW_END: usize = 408;
-    /// Byte offset of `output_random`.
-    pub const OFFSET_OUTPUT_RANDOM: usize = 416;
-    /// Byte offset of `output_time`.
-    pub const OFFSET_OUTPUT_TIME: usize = 480;
-    /// Byte offset of `output_name_len`.
-    pub const OFFSET_OUTPUT_NAME_LEN: usize = 488;
-    /// Byte offset of `pad3`.
-    pub const OFFSET_PAD3: usize = 492;
-    /// Byte offset of `output_name`.
-    pub const OFFSET_OUTPUT_NAME: usize = 496;
     /// All fields zero.
     pub const ZERO: Self = Self {
         magic: 0,
@@ -1643,15 +1646,10 @@ impl ConvertConfig {
         output_block_size: 0,
         window_start: 0,
         window_end: 0,
-        output_random: [0; 64],
-        output_time: 0,
-        output_name_len: 0,
-        pad3: 0,
-        output_name: [0; 256],
     };
 
     /// Reads the struct from its bytes (little endian).
-    pub fn from_bytes(bytes: &[u8; 752]) -> Self {
+    pub fn from_bytes(bytes: &[u8; 416]) -> Self {
         let mut value = Self::ZERO;
         value.magic = u32::from_le_bytes(take(bytes, 0));
         value.flags = u32::from_le_bytes(take(bytes, 4));
@@ -1674,17 +1672,12 @@ impl ConvertConfig {
         value.output_block_size = u32::from_le_bytes(take(bytes, 396));
         value.window_start = u64::from_le_bytes(take(bytes, 400));
         value.window_end = u64::from_le_bytes(take(bytes, 408));
-        value.output_random = take(bytes, 416);
-        value.output_time = u64::from_le_bytes(take(bytes, 480));
-        value.output_name_len = u32::from_le_bytes(take(bytes, 488));
-        value.pad3 = u32::from_le_bytes(take(bytes, 492));
-        value.output_name = take(bytes, 496);
         value
     }
 
     /// The bytes of the struct (little endian).
-    pub fn to_bytes(&self) -> [u8; 752] {
-        let mut bytes = [0; 752];
+    pub fn to_bytes(&self) -> [u8; 416] {
+        let mut bytes = [0; 416];
         bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.flags.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.input_device_count.to_le_bytes());
@@ -1706,11 +1699,6 @@ impl ConvertConfig {
         bytes[396..400].copy_from_slice(&self.output_block_size.to_le_bytes());
         bytes[400..408].copy_from_slice(&self.window_start.to_le_bytes());
         bytes[408..416].copy_from_slice(&self.window_end.to_le_bytes());
-        bytes[416..480].copy_from_slice(&self.output_random);
-        bytes[480..488].copy_from_slice(&self.output_time.to_le_bytes());
-        bytes[488..492].copy_from_slice(&self.output_name_len.to_le_bytes());
-        bytes[492..496].copy_from_slice(&self.pad3.to_le_bytes());
-        bytes[496..752].copy_from_slice(&self.output_name);
         bytes
     }
 }
@@ -2689,10 +2677,12 @@ pub struct InfoResult {
     pub variant: [u8; 32],
     /// Byte 47536: extents, in the order of the disk.
     pub extent_files: [ExtentFileRecord; 60],
+    /// Byte 64816: what the header of an encrypted image says.
+    pub luks: LuksRecord,
 }
 
 const _: () = {
-    assert!(core::mem::size_of::<InfoResult>() == 64816);
+    assert!(core::mem::size_of::<InfoResult>() == 65488);
     assert!(core::mem::align_of::<InfoResult>() == 8);
     assert!(core::mem::offset_of!(InfoResult, magic) == 0);
     assert!(core::mem::offset_of!(InfoResult, status) == 4);
@@ -2732,11 +2722,12 @@ const _: () = {
     assert!(core::mem::offset_of!(InfoResult, parent_content_id) == 47500);
     assert!(core::mem::offset_of!(InfoResult, variant) == 47504);
     assert!(core::mem::offset_of!(InfoResult, extent_files) == 47536);
+    assert!(core::mem::offset_of!(InfoResult, luks) == 64816);
 };
 
 impl InfoResult {
     /// Size in bytes.
-    pub const SIZE: usize = 64816;
+    pub const SIZE: usize = 65488;
     /// Byte offset of `magic`.
     pub const OFFSET_MAGIC: usize = 0;
     /// Byte offset of `status`.
@@ -2813,6 +2804,8 @@ impl InfoResult {
     pub const OFFSET_VARIANT: usize = 47504;
     /// Byte offset of `extent_files`.
     pub const OFFSET_EXTENT_FILES: usize = 47536;
+    /// Byte offset of `luks`.
+    pub const OFFSET_LUKS: usize = 64816;
     /// All fields zero.
     pub const ZERO: Self = Self {
         magic: 0,
@@ -2853,10 +2846,11 @@ impl InfoResult {
         parent_content_id: 0,
         variant: [0; 32],
         extent_files: [ExtentFileRecord::ZERO; 60],
+        luks: LuksRecord::ZERO,
     };
 
     /// Reads the struct from its bytes (little endian).
-    pub fn from_bytes(bytes: &[u8; 64816]) -> Self {
+    pub fn from_bytes(bytes: &[u8; 65488]) -> Self {
         let mut value = Self::ZERO;
         value.magic = u32::from_le_bytes(take(bytes, 0));
         value.status = u32::from_le_bytes(take(bytes, 4));
@@ -2908,12 +2902,13 @@ impl InfoResult {
             *item = ExtentFileRecord::from_bytes(&take(bytes, at));
             at += 288;
         }
+        value.luks = LuksRecord::from_bytes(&take(bytes, 64816));
         value
     }
 
     /// The bytes of the struct (little endian).
-    pub fn to_bytes(&self) -> [u8; 64816] {
-        let mut bytes = [0; 64816];
+    pub fn to_bytes(&self) -> [u8; 65488] {
+        let mut bytes = [0; 65488];
         bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.status.to_le_bytes());
         bytes[8..456].copy_from_slice(&self.error.to_bytes());
@@ -2964,6 +2959,7 @@ impl InfoResult {
             bytes[at..at + 288].copy_from_slice(&item.to_bytes());
             at += 288;
         }
+        bytes[64816..65488].copy_from_slice(&self.luks.to_bytes());
         bytes
     }
 }
@@ -3051,6 +3047,188 @@ impl ItemMailbox {
         bytes[16..20].copy_from_slice(&self.status.to_le_bytes());
         bytes[20..32].copy_from_slice(&self.pad);
         bytes[32..288].copy_from_slice(&self.data);
+        bytes
+    }
+}
+
+/// What a LUKS header says.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LuksRecord {
+    /// Byte 0: 1 or 2; 0 for an image without such a header.
+    pub version: u32,
+    /// Byte 4: slots that the header has.
+    pub slot_count: u32,
+    /// Byte 8: bit n is set where slot n holds a key.
+    pub active_slots: u32,
+    /// Byte 12: iterations of the digest that tells whether a key is right.
+    pub master_key_iterations: u32,
+    /// Byte 16: where the encrypted disk begins (byte offset in the container).
+    pub payload_offset: u64,
+    /// Byte 24: cipher and length of its key, padded with zeros.
+    pub cipher: [u8; 32],
+    /// Byte 56: how blocks are chained, padded with zeros.
+    pub mode: [u8; 16],
+    /// Byte 72: what initialization vectors are made of, padded with zeros.
+    pub iv_generator: [u8; 16],
+    /// Byte 88: hash of the key derivation, padded with zeros.
+    pub hash: [u8; 32],
+    /// Byte 120: UUID, padded with zeros.
+    pub uuid: [u8; 40],
+    /// Byte 160: the slots.
+    pub slots: [LuksSlotRecord; 32],
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<LuksRecord>() == 672);
+    assert!(core::mem::align_of::<LuksRecord>() == 8);
+    assert!(core::mem::offset_of!(LuksRecord, version) == 0);
+    assert!(core::mem::offset_of!(LuksRecord, slot_count) == 4);
+    assert!(core::mem::offset_of!(LuksRecord, active_slots) == 8);
+    assert!(core::mem::offset_of!(LuksRecord, master_key_iterations) == 12);
+    assert!(core::mem::offset_of!(LuksRecord, payload_offset) == 16);
+    assert!(core::mem::offset_of!(LuksRecord, cipher) == 24);
+    assert!(core::mem::offset_of!(LuksRecord, mode) == 56);
+    assert!(core::mem::offset_of!(LuksRecord, iv_generator) == 72);
+    assert!(core::mem::offset_of!(LuksRecord, hash) == 88);
+    assert!(core::mem::offset_of!(LuksRecord, uuid) == 120);
+    assert!(core::mem::offset_of!(LuksRecord, slots) == 160);
+};
+
+impl LuksRecord {
+    /// Size in bytes.
+    pub const SIZE: usize = 672;
+    /// Byte offset of `version`.
+    pub const OFFSET_VERSION: usize = 0;
+    /// Byte offset of `slot_count`.
+    pub const OFFSET_SLOT_COUNT: usize = 4;
+    /// Byte offset of `active_slots`.
+    pub const OFFSET_ACTIVE_SLOTS: usize = 8;
+    /// Byte offset of `master_key_iterations`.
+    pub const OFFSET_MASTER_KEY_ITERATIONS: usize = 12;
+    /// Byte offset of `payload_offset`.
+    pub const OFFSET_PAYLOAD_OFFSET: usize = 16;
+    /// Byte offset of `cipher`.
+    pub const OFFSET_CIPHER: usize = 24;
+    /// Byte offset of `mode`.
+    pub const OFFSET_MODE: usize = 56;
+    /// Byte offset of `iv_generator`.
+    pub const OFFSET_IV_GENERATOR: usize = 72;
+    /// Byte offset of `hash`.
+    pub const OFFSET_HASH: usize = 88;
+    /// Byte offset of `uuid`.
+    pub const OFFSET_UUID: usize = 120;
+    /// Byte offset of `slots`.
+    pub const OFFSET_SLOTS: usize = 160;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        version: 0,
+        slot_count: 0,
+        active_slots: 0,
+        master_key_iterations: 0,
+        payload_offset: 0,
+        cipher: [0; 32],
+        mode: [0; 16],
+        iv_generator: [0; 16],
+        hash: [0; 32],
+        uuid: [0; 40],
+        slots: [LuksSlotRecord::ZERO; 32],
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 672]) -> Self {
+        let mut value = Self::ZERO;
+        value.version = u32::from_le_bytes(take(bytes, 0));
+        value.slot_count = u32::from_le_bytes(take(bytes, 4));
+        value.active_slots = u32::from_le_bytes(take(bytes, 8));
+        value.master_key_iterations = u32::from_le_bytes(take(bytes, 12));
+        value.payload_offset = u64::from_le_bytes(take(bytes, 16));
+        value.cipher = take(bytes, 24);
+        value.mode = take(bytes, 56);
+        value.iv_generator = take(bytes, 72);
+        value.hash = take(bytes, 88);
+        value.uuid = take(bytes, 120);
+        let mut at = 160;
+        for item in &mut value.slots {
+            *item = LuksSlotRecord::from_bytes(&take(bytes, at));
+            at += 16;
+        }
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 672] {
+        let mut bytes = [0; 672];
+        bytes[0..4].copy_from_slice(&self.version.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.slot_count.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.active_slots.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.master_key_iterations.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.payload_offset.to_le_bytes());
+        bytes[24..56].copy_from_slice(&self.cipher);
+        bytes[56..72].copy_from_slice(&self.mode);
+        bytes[72..88].copy_from_slice(&self.iv_generator);
+        bytes[88..120].copy_from_slice(&self.hash);
+        bytes[120..160].copy_from_slice(&self.uuid);
+        let mut at = 160;
+        for item in &self.slots {
+            bytes[at..at + 16].copy_from_slice(&item.to_bytes());
+            at += 16;
+        }
+        bytes
+    }
+}
+
+/// One key slot.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LuksSlotRecord {
+    /// Byte 0: iterations of the key derivation.
+    pub iterations: u32,
+    /// Byte 4: stripes that the key is split into.
+    pub stripes: u32,
+    /// Byte 8: where they lie (byte offset in the container).
+    pub key_offset: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<LuksSlotRecord>() == 16);
+    assert!(core::mem::align_of::<LuksSlotRecord>() == 8);
+    assert!(core::mem::offset_of!(LuksSlotRecord, iterations) == 0);
+    assert!(core::mem::offset_of!(LuksSlotRecord, stripes) == 4);
+    assert!(core::mem::offset_of!(LuksSlotRecord, key_offset) == 8);
+};
+
+impl LuksSlotRecord {
+    /// Size in bytes.
+    pub const SIZE: usize = 16;
+    /// Byte offset of `iterations`.
+    pub const OFFSET_ITERATIONS: usize = 0;
+    /// Byte offset of `stripes`.
+    pub const OFFSET_STRIPES: usize = 4;
+    /// Byte offset of `key_offset`.
+    pub const OFFSET_KEY_OFFSET: usize = 8;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        iterations: 0,
+        stripes: 0,
+        key_offset: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 16]) -> Self {
+        let mut value = Self::ZERO;
+        value.iterations = u32::from_le_bytes(take(bytes, 0));
+        value.stripes = u32::from_le_bytes(take(bytes, 4));
+        value.key_offset = u64::from_le_bytes(take(bytes, 8));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[0..4].copy_from_slice(&self.iterations.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.stripes.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.key_offset.to_le_bytes());
         bytes
     }
 }
@@ -3970,6 +4148,140 @@ impl SandboxRegion {
         bytes[8..16].copy_from_slice(&self.size.to_le_bytes());
         bytes[16..20].copy_from_slice(&self.flags.to_le_bytes());
         bytes[20..24].copy_from_slice(&self.pad.to_le_bytes());
+        bytes
+    }
+}
+
+/// One passphrase.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecretEntry {
+    /// Byte 0: DeviceRole of the image whose chain it is for, 0 for any.
+    pub role: u32,
+    /// Byte 4: bytes.
+    pub length: u32,
+    /// Byte 8: where its bytes lie (byte offset from the beginning of SecretsConfig).
+    pub offset: u32,
+    /// Byte 12: zero.
+    pub pad: u32,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<SecretEntry>() == 16);
+    assert!(core::mem::align_of::<SecretEntry>() == 4);
+    assert!(core::mem::offset_of!(SecretEntry, role) == 0);
+    assert!(core::mem::offset_of!(SecretEntry, length) == 4);
+    assert!(core::mem::offset_of!(SecretEntry, offset) == 8);
+    assert!(core::mem::offset_of!(SecretEntry, pad) == 12);
+};
+
+impl SecretEntry {
+    /// Size in bytes.
+    pub const SIZE: usize = 16;
+    /// Byte offset of `role`.
+    pub const OFFSET_ROLE: usize = 0;
+    /// Byte offset of `length`.
+    pub const OFFSET_LENGTH: usize = 4;
+    /// Byte offset of `offset`.
+    pub const OFFSET_OFFSET: usize = 8;
+    /// Byte offset of `pad`.
+    pub const OFFSET_PAD: usize = 12;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        role: 0,
+        length: 0,
+        offset: 0,
+        pad: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 16]) -> Self {
+        let mut value = Self::ZERO;
+        value.role = u32::from_le_bytes(take(bytes, 0));
+        value.length = u32::from_le_bytes(take(bytes, 4));
+        value.offset = u32::from_le_bytes(take(bytes, 8));
+        value.pad = u32::from_le_bytes(take(bytes, 12));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[0..4].copy_from_slice(&self.role.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.length.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.pad.to_le_bytes());
+        bytes
+    }
+}
+
+/// Passphrases of encrypted images.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecretsConfig {
+    /// Byte 0: SECRETS_MAGIC.
+    pub magic: u32,
+    /// Byte 4: how many entries are used.
+    pub count: u32,
+    /// Byte 8: bytes of guest memory that the region takes, at least what the memory map says.
+    pub memory_size: u64,
+    /// Byte 16: the passphrases.
+    pub entries: [SecretEntry; 8],
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<SecretsConfig>() == 144);
+    assert!(core::mem::align_of::<SecretsConfig>() == 8);
+    assert!(core::mem::offset_of!(SecretsConfig, magic) == 0);
+    assert!(core::mem::offset_of!(SecretsConfig, count) == 4);
+    assert!(core::mem::offset_of!(SecretsConfig, memory_size) == 8);
+    assert!(core::mem::offset_of!(SecretsConfig, entries) == 16);
+};
+
+impl SecretsConfig {
+    /// Size in bytes.
+    pub const SIZE: usize = 144;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `count`.
+    pub const OFFSET_COUNT: usize = 4;
+    /// Byte offset of `memory_size`.
+    pub const OFFSET_MEMORY_SIZE: usize = 8;
+    /// Byte offset of `entries`.
+    pub const OFFSET_ENTRIES: usize = 16;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        count: 0,
+        memory_size: 0,
+        entries: [SecretEntry::ZERO; 8],
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 144]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.count = u32::from_le_bytes(take(bytes, 4));
+        value.memory_size = u64::from_le_bytes(take(bytes, 8));
+        let mut at = 16;
+        for item in &mut value.entries {
+            *item = SecretEntry::from_bytes(&take(bytes, at));
+            at += 16;
+        }
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 144] {
+        let mut bytes = [0; 144];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.count.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.memory_size.to_le_bytes());
+        let mut at = 16;
+        for item in &self.entries {
+            bytes[at..at + 16].copy_from_slice(&item.to_bytes());
+            at += 16;
+        }
         bytes
     }
 }

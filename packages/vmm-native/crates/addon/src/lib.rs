@@ -184,6 +184,8 @@ pub fn run_guest<'env>(env: &'env Env, options: RunOptions, control: &RunControl
             image: &owned.image,
             chain_config: &owned.chain_config,
             operation_config: &owned.operation_config,
+            secrets: &owned.secrets,
+            key_memory: owned.key_memory,
             devices: &devices,
             limits: owned.limits,
             sandbox: owned.sandbox,

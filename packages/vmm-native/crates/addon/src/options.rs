@@ -72,6 +72,10 @@ pub struct RunOptions {
     pub chain_config: Uint8Array,
     /// Encoded config of the operation.
     pub operation_config: Uint8Array,
+    /// Encoded SecretsConfig with its passphrases; absent for none. It is in no dump.
+    pub secrets: Option<Uint8Array>,
+    /// Bytes of memory that making a key may take (default 2 MiB, at most 2 GiB).
+    pub key_memory: Option<BigInt>,
     /// Host files, in the order of the chain config.
     pub devices: Vec<DeviceOptions>,
     /// Which sandbox.
@@ -198,6 +202,8 @@ pub struct OwnedOptions {
     pub image: Vec<u8>,
     pub chain_config: Vec<u8>,
     pub operation_config: Vec<u8>,
+    pub secrets: Vec<u8>,
+    pub key_memory: u64,
     pub devices: Vec<Device>,
     pub sandbox: Sandbox,
     pub helper: PathBuf,
@@ -285,6 +291,8 @@ impl OwnedOptions {
             image: options.image.to_vec(),
             chain_config: options.chain_config.to_vec(),
             operation_config: options.operation_config.to_vec(),
+            secrets: options.secrets.as_ref().map(|bytes| bytes.to_vec()).unwrap_or_default(),
+            key_memory: options.key_memory.as_ref().map_or(Ok(0), |value| to_u64(value, "keyMemory"))?,
             devices,
             sandbox: match options.sandbox {
                 SandboxKind::Kvm => Sandbox::Kvm,

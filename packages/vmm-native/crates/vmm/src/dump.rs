@@ -5,7 +5,9 @@ use std::os::fd::RawFd;
 use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::Mutex;
 
-use instar_abi::{ConvertConfig, CONVERT_CONFIG_MAGIC, EXIT_PANIC, PAGE_SIZE, REGION_OPERATION_CONFIG, REGION_STUBS};
+use instar_abi::{
+    ConvertConfig, CONVERT_CONFIG_MAGIC, EXIT_PANIC, MEMORY_SIZE, PAGE_SIZE, REGION_OPERATION_CONFIG, REGION_STUBS,
+};
 
 use crate::executor::lock;
 use crate::files;
@@ -127,21 +129,26 @@ pub fn secret(operation_config: &[u8]) -> Vec<u8> {
 /// Writes guest memory into a file: offset is guest physical address, pages of zeros are holes. Returns the bytes
 /// written.
 pub fn write_memory(memory: &GuestMemory, fd: RawFd, secret: &[u8]) -> io::Result<u64> {
+    // What lies behind are keys.
+    let end = memory.size().min(u64::from(MEMORY_SIZE));
     files::set_size(fd, 0)?;
-    files::set_size(fd, memory.size())?;
+    files::set_size(fd, end)?;
     let margin = secret.len();
     let mut written = 0_u64;
     let mut buffer = vec![0_u8; PIECE.saturating_add(margin).saturating_add(margin)];
     let mut start = 0_u64;
-    while start < memory.size() {
+    while start < end {
         // Reading what was never touched would allocate it.
         let Some(touched) = memory.next_touched(start) else { break };
         start = touched.max(start) / u64::from(PAGE_SIZE) * u64::from(PAGE_SIZE);
-        let length = memory.size().saturating_sub(start).min(PIECE as u64);
+        let length = end.saturating_sub(start).min(PIECE as u64);
+        if length == 0 {
+            break;
+        }
         // A secret may lie across a border: look a little to both sides.
         let before = start.min(margin as u64);
         let from = start.saturating_sub(before);
-        let until = start.saturating_add(length).saturating_add(margin as u64).min(memory.size());
+        let until = start.saturating_add(length).saturating_add(margin as u64).min(end);
         let window = usize::try_from(until.saturating_sub(from)).map_err(io::Error::other)?;
         let bytes = buffer.get_mut(..window).ok_or_else(|| io::Error::other("dump buffer"))?;
         memory.read(from, bytes).map_err(|range| io::Error::other(format!("{range:?} is outside guest memory")))?;

@@ -1,7 +1,7 @@
 //! Items that guest and host share by selector, as QEMU's fw_cfg has them: `etc/vmcoreinfo`, in which a guest says where
 //! the note for its dumps lies. Everything in it is a claim of the guest; no failure of it is more than a warning.
 
-use instar_abi::{item, item_request, vm_core_info_format, FwCfgVmCoreInfo, ItemMailbox};
+use instar_abi::{item, item_request, vm_core_info_format, FwCfgVmCoreInfo, ItemMailbox, MEMORY_SIZE};
 
 use crate::memory::GuestMemory;
 
@@ -104,7 +104,10 @@ fn check_note(memory: &GuestMemory, stated: &FwCfgVmCoreInfo) -> Result<u64, Str
     if size < NOTE_HEADER as u64 || size > NOTE_LIMIT {
         return Err(format!("its size is {size} bytes, expected {NOTE_HEADER} to {NOTE_LIMIT}"));
     }
-    memory.range(paddr, size).map_err(|_| format!("{size} bytes at {paddr:#x} are not in guest memory"))?;
+    // Keys, which lie behind, are no more in a dump than what is no memory at all.
+    if paddr.checked_add(size).is_none_or(|end| end > u64::from(MEMORY_SIZE)) {
+        return Err(format!("{size} bytes at {paddr:#x} are not in guest memory"));
+    }
     let mut head = [0; NOTE_HEADER + NOTE_NAME.len()];
     let most = usize::try_from(size).unwrap_or(usize::MAX).min(head.len());
     if let Some(head) = head.get_mut(..most) {

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 
-use instar_abi::{Region, LARGE_PAGE_SIZE, MEMORY_MAP};
+use instar_abi::{Region, LARGE_PAGE_SIZE, MEMORY_MAP, REGION_KEYS};
 
 /// Bytes of guest memory.
 pub fn memory_size() -> u64 {
@@ -44,7 +44,12 @@ fn to_usize(value: u64) -> io::Result<usize> {
 impl GuestMemory {
     /// Anonymous memory for KVM, aligned to 2 MiB so that large pages can back it.
     pub fn anonymous() -> io::Result<Self> {
-        let size = to_usize(memory_size())?;
+        Self::anonymous_of(memory_size())
+    }
+
+    /// The same, of another size: the region `keys`, which is the last one, reaches to the end.
+    pub fn anonymous_of(size: u64) -> io::Result<Self> {
+        let size = to_usize(size)?;
         let large = to_usize(u64::from(LARGE_PAGE_SIZE))?;
         let map_size = size.checked_add(large).ok_or_else(|| io::Error::other("guest memory is too large"))?;
         // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches nothing that exists.
@@ -75,7 +80,12 @@ impl GuestMemory {
 
     /// A sealed memory file for the process backend: the child can never shrink it under the parent.
     pub fn shared() -> io::Result<Self> {
-        let size = to_usize(memory_size())?;
+        Self::shared_of(memory_size())
+    }
+
+    /// The same, of another size: the region `keys`, which is the last one, reaches to the end.
+    pub fn shared_of(bytes: u64) -> io::Result<Self> {
+        let size = to_usize(bytes)?;
         // SAFETY: the name is a NUL-terminated literal.
         let fd = unsafe { libc::memfd_create(c"instar-guest".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
         if fd < 0 {
@@ -83,7 +93,7 @@ impl GuestMemory {
         }
         // SAFETY: memfd_create returned a new descriptor that nothing else owns.
         let file = unsafe { OwnedFd::from_raw_fd(fd) };
-        File::from(file.try_clone()?).set_len(memory_size())?;
+        File::from(file.try_clone()?).set_len(bytes)?;
         // SAFETY: plain fcntl on a descriptor that we own.
         let sealed = unsafe {
             libc::fcntl(
@@ -111,6 +121,15 @@ impl GuestMemory {
         }
         let base = NonNull::new(map_base.cast::<u8>()).ok_or_else(|| io::Error::other("mmap returned null"))?;
         Ok(Self { base, size, map_base, map_size: size, file: Some(file) })
+    }
+
+    /// Bytes of a region: `keys` has what is left of memory.
+    pub fn region_size(&self, region: &Region) -> u64 {
+        if *region == REGION_KEYS {
+            self.size().saturating_sub(region.start)
+        } else {
+            region.size
+        }
     }
 
     /// Descriptor of the memory file, where there is one.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Builder;
 
-use instar_abi::{REGION_CHAIN_CONFIG, REGION_OPERATION_CONFIG, REGION_RESULT};
+use instar_abi::{LARGE_PAGE_SIZE, REGION_CHAIN_CONFIG, REGION_KEYS, REGION_OPERATION_CONFIG, REGION_RESULT};
 
 use crate::device::DeviceTable;
 use crate::dump::{self, CpuState, DumpDesk, DumpOptions, DumpReport};
@@ -17,6 +17,9 @@ use crate::process::ProcessBackend;
 use crate::report::{Outcome, Report};
 use crate::session::{EndsSession, SessionDesk};
 use crate::watchdog::{Dumps, Limits, Stop, Watchdog};
+
+/// Most bytes of the region `keys`: below the addresses that PCs keep for devices.
+pub const MOST_KEY_MEMORY: u64 = 2 << 30;
 
 /// Which sandbox runs the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,10 @@ pub struct RunOptions<'a> {
     pub chain_config: &'a [u8],
     /// Encoded config of the operation.
     pub operation_config: &'a [u8],
+    /// What the region `keys` begins with: an encoded SecretsConfig with its passphrases; empty for none.
+    pub secrets: &'a [u8],
+    /// Bytes of the region `keys` where that is more than the memory map says: what making a key may take.
+    pub key_memory: u64,
     /// Host files, in the order of the chain config.
     pub devices: &'a DeviceTable,
     /// Bounds.
@@ -168,14 +175,21 @@ pub fn run<T>(options: &RunOptions<'_>, control: &Control, deliver: impl FnOnce(
 /// Guest memory with the image and the configs in it.
 fn load(options: &RunOptions<'_>) -> Result<GuestMemory, StartError> {
     let image = GuestImage::parse(options.image).map_err(StartError::Image)?;
+    let keys = options.key_memory.checked_next_multiple_of(u64::from(LARGE_PAGE_SIZE)).unwrap_or(u64::MAX);
+    if keys > MOST_KEY_MEMORY {
+        let text = format!("{} bytes of memory for keys are more than {MOST_KEY_MEMORY}", options.key_memory);
+        return Err(StartError::Config(text));
+    }
+    let size = REGION_KEYS.start.saturating_add(keys.max(REGION_KEYS.size));
     let memory = match options.sandbox {
-        Sandbox::Kvm => GuestMemory::anonymous(),
-        Sandbox::Process => GuestMemory::shared(),
+        Sandbox::Kvm => GuestMemory::anonymous_of(size),
+        Sandbox::Process => GuestMemory::shared_of(size),
     }
     .map_err(|error| StartError::Sandbox(format!("guest memory: {error}")))?;
     image.load(&memory).map_err(StartError::Image)?;
     put_config(&memory, &REGION_CHAIN_CONFIG, options.chain_config).map_err(StartError::Config)?;
     put_config(&memory, &REGION_OPERATION_CONFIG, options.operation_config).map_err(StartError::Config)?;
+    put_config(&memory, &REGION_KEYS, options.secrets).map_err(StartError::Config)?;
     Ok(memory)
 }
 

@@ -53,6 +53,8 @@ fn run_without_threads() {
     let options = RunOptions {
         image: &image,
         chain_config: &[],
+        secrets: &[],
+        key_memory: 0,
         operation_config: &[],
         devices: &DeviceTable::default(),
         session: false,

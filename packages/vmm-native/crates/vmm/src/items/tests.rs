@@ -1,9 +1,9 @@
 #![allow(clippy::unwrap_used)]
 
-use instar_abi::{item, item_request, FwCfgVmCoreInfo, ItemMailbox, REGION_HEAP};
+use instar_abi::{item, item_request, FwCfgVmCoreInfo, ItemMailbox, MEMORY_SIZE, REGION_HEAP};
 
 use super::{ItemStore, VmCoreInfo};
-use crate::memory::{memory_size, GuestMemory};
+use crate::memory::GuestMemory;
 
 fn request(kind: u32, offset: u32, bytes: &[u8], length: u32) -> ItemMailbox {
     let mut mailbox = ItemMailbox { request: kind, selector: item::VMCOREINFO, offset, length, ..ItemMailbox::ZERO };
@@ -90,7 +90,7 @@ fn a_note_that_does_not_is_a_warning() {
         (2, 0x100, place, note(NAME, 4), "format is 2"),
         (1, (1 << 20) + 1, place, note(NAME, 4), "size is 1048577"),
         (1, 11, place, note(NAME, 4), "size is 11"),
-        (1, 0x100, memory_size() - 0xff, Vec::new(), "not in guest memory"),
+        (1, 0x100, u64::from(MEMORY_SIZE) - 0xff, Vec::new(), "not in guest memory"),
         (1, 0x100, u64::MAX, Vec::new(), "not in guest memory"),
         (1, 27, place, note(NAME, 4), "claims 28 bytes"),
         (1, 0x100, place, note(NAME, u32::MAX), "claims"),

@@ -124,7 +124,7 @@ pub fn build(memory: &GuestMemory, image: &GuestImage<'_>) -> Result<u64, String
             Protection::ReadExecute => (false, true),
             Protection::None | Protection::Supervisor | Protection::Image => continue,
         };
-        builder.map(region.start, region.size, Rights { user: true, write, execute });
+        builder.map(region.start, memory.region_size(region), Rights { user: true, write, execute });
     }
     for segment in image.segments() {
         let rights = Rights { user: true, write: segment.write, execute: segment.execute };

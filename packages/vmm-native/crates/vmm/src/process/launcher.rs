@@ -86,7 +86,7 @@ fn reporting_exit_stub() -> Vec<u8> {
     code
 }
 
-fn regions(image: &GuestImage<'_>, dumps: bool) -> Vec<SandboxRegion> {
+fn regions(memory: &GuestMemory, image: &GuestImage<'_>, dumps: bool) -> Vec<SandboxRegion> {
     use sandbox_region_flag::{EXECUTE, PRIVATE, READ, WRITE};
     let mut regions = Vec::new();
     for region in &MEMORY_MAP {
@@ -100,7 +100,7 @@ fn regions(image: &GuestImage<'_>, dumps: bool) -> Vec<SandboxRegion> {
             Protection::ReadExecute => READ | EXECUTE,
             Protection::None | Protection::Supervisor | Protection::Image => continue,
         };
-        regions.push(SandboxRegion { address: region.start, size: region.size, flags, pad: 0 });
+        regions.push(SandboxRegion { address: region.start, size: memory.region_size(region), flags, pad: 0 });
     }
     for segment in image.segments() {
         let mut flags = READ;
@@ -115,9 +115,15 @@ fn regions(image: &GuestImage<'_>, dumps: bool) -> Vec<SandboxRegion> {
     regions
 }
 
-fn boot_page(image: &GuestImage<'_>, entry: u64, cpu: Option<Duration>, dumps: bool) -> Result<SandboxBoot, String> {
+fn boot_page(
+    memory: &GuestMemory,
+    image: &GuestImage<'_>,
+    entry: u64,
+    cpu: Option<Duration>,
+    dumps: bool,
+) -> Result<SandboxBoot, String> {
     let mut boot = SandboxBoot::ZERO;
-    let regions = regions(image, dumps);
+    let regions = regions(memory, image, dumps);
     let filter = seccomp::filter(dumps)?;
     boot.magic = SANDBOX_BOOT_MAGIC;
     boot.region_count = u32::try_from(regions.len()).map_err(|error| error.to_string())?;
@@ -165,7 +171,7 @@ impl<'a> ProcessBackend<'a> {
             items: item_stubs::by_socket(),
         };
         install_call_table(memory, &stubs)?;
-        let boot = boot_page(image, entry, cpu, dumps)?;
+        let boot = boot_page(memory, image, entry, cpu, dumps)?;
         memory.write(0, &boot.to_bytes()).map_err(|range| format!("boot page outside memory: {range:?}"))?;
         let mut registers = Registers::default();
         registers.values[16] = entry;
