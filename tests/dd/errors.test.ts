@@ -39,7 +39,7 @@ const FAILURES: readonly (readonly [
   ['CHAIN_LOOP', ['if=x', 'of=out'], (d) => d.write('x', new Qcow2Builder().backing('x', 'qcow2').bytes)],
   ['IMAGE_NOT_THIS_FORMAT', ['-f', 'qcow2', 'if=in.raw', 'of=out']],
   [
-    'IMAGE_UNSUPPORTED_FORMAT',
+    'IMAGE_BAD_HEADER',
     ['if=x', 'of=out'],
     (d) => d.write('x', Buffer.from('LUKS\xba\xbe\0\x01'.padEnd(600, '\u0001'), 'latin1')),
   ],

@@ -310,9 +310,9 @@ describe('files of two faces', () => {
   });
 
   it('a backing format that is not read is refused by name', () => {
-    const directory = image((builder) => builder.backing('disk.luks', 'luks')).write('disk.luks', 'LUKS');
-    expect(expectRefusedByDd(directory, 'image.qcow2')).toBe(
-      'instar: dd: image.qcow2: declares the backing format "luks"; raw, qcow2, vmdk, vdi, vpc, vhdx, qcow, qed, parallels, bochs, cloop and dmg are read\n',
+    const directory = image((builder) => builder.backing('disk.iso', 'iso9660')).write('disk.iso', 'CD001');
+    expect(expectRefusedByDd(directory, 'image.qcow2')).toMatch(
+      /^instar: dd: image\.qcow2: declares the backing format "iso9660"; raw, qcow2, [\w, ]+ and \w+ are read\n$/,
     );
   });
 
@@ -334,7 +334,7 @@ describe('files of two faces', () => {
     ['qed', Buffer.from('QED\0'.padEnd(600, '\0')), 'cluster_size at offset 4 is 0'],
     ['vmdk', Buffer.from('KDMV'.padEnd(600, '\u0001')), 'version at offset 4 is 16843009'],
     ['vhdx', Buffer.from('vhdxfile'.padEnd(600, '\0')), 'file length at offset 0 is 600'],
-    ['luks', Buffer.from('LUKS\u00ba\u00be\0\u0001'.padEnd(600, '\0'), 'latin1')],
+    ['luks', Buffer.from('LUKS\u00ba\u00be\0\u0001'.padEnd(600, '\0'), 'latin1'), 'key bytes at offset 108 is 0'],
     ['parallels', Buffer.from('WithoutFreeSpace\u0002\0\0\0'.padEnd(600, '\0'), 'latin1'), 'tracks at offset 28 is 0'],
   ])('a %s image that is not read is refused by what it is', ([format, file, named = format]) => {
     const directory = workdir().write('image', file);

@@ -28,14 +28,25 @@ function failedChecks(text: string): string[] {
 
 describe('the command line of info', () => {
   it.for<[tokens: string[], message: RegExp]>([
-    [['--image-opts', 'driver=raw,file.filename=in.raw'], /--image-opts is not offered: [^\n]+/],
-    [['--object', 'secret,id=s,data=x', 'in.raw'], /--object is not offered: [^\n]+/],
+    [['--image-opts', 'driver=nbd,host=h'], /--image-opts: "host" is not offered; it takes driver, [^\n]+/],
+    [
+      ['--image-opts', '-f', 'raw', 'driver=raw,file.filename=in.raw'],
+      /--image-opts and --format are mutually exclusive/,
+    ],
+    [['--object', 'throttle-group,id=t', 'in.raw'], /--object: "throttle-group" is not offered; [^\n]+/],
+    [['--object', 'secret,id=s', 'in.raw'], /--object secret: "s" needs one of data= and file=/],
+    [['--object', 'secret,id=s,data=!,format=base64', 'in.raw'], /--object secret: "s" is not base64/],
+    [
+      ['--passphrase-file', 'missing', 'in.raw'],
+      /missing: the passphrase could not be read: no such file or directory/,
+    ],
     [['--output=xml', 'in.raw'], /expected human or json/],
     [['--nonsense', 'in.raw'], /unknown option '--nonsense'/],
     [[], /missing required argument/],
     [['in.raw', 'in.raw'], /too many arguments/],
     [['-f', 'zip', 'in.raw'], /unknown format 'zip'; known are [^\n]+/],
-    [['-f', 'luks', 'in.raw'], /images of format luks are not read yet; raw, qcow2, [^\n]+ and \w+ are/],
+    [['-f', 'luks', 'in.raw'], /in\.raw: the file is not in this format/],
+    [['-f', 'iso9660', 'in.raw'], /images of format iso9660 are not read yet; raw, qcow2, [^\n]+ and \w+ are/],
     [['missing'], /missing: cannot be opened: no such file or directory \(ENOENT\)/],
   ])('%j is refused in one line, exit code 1', ([tokens, message]) => {
     const finished = instar('info', ...tokens)

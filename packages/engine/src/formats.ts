@@ -19,6 +19,7 @@ export const READABLE_FORMATS = [
   'bochs',
   'cloop',
   'dmg',
+  'luks',
 ] as const;
 /** Formats that can be written. */
 export const WRITABLE_FORMATS = ['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx', 'parallels'] as const;

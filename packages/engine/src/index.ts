@@ -24,6 +24,7 @@ export type { MeasureOptions, Measurement, MeasureTarget } from './operations/me
 export { Image, openImage } from './operations/open-image.js';
 export type { DiskRange } from './operations/open-image.js';
 export type { ReadOptions } from './operations/reading.js';
+export type { LuksDetails, LuksSlot } from './luks-details.js';
 export type { Bitmap, ImageDescription, InfoOptions, Inspection, Qcow2Details, Snapshot, VmdkDetails } from './info.js';
 export type { ImageExtent } from './extent-files.js';
 export { IMAGE_DIRECTORY_ONLY, NO_REFERENCES } from './path-policy.js';

@@ -7,6 +7,7 @@ import {
   INFO_MAX_EXTENT_FILES,
   INFO_MAX_SNAPSHOTS,
   INFO_RESULT_MAGIC,
+  LUKS_MAX_SLOTS,
   RAW_CONTENT,
   RESULT_STATUS,
   nameOf,
@@ -48,6 +49,9 @@ export function isPlausible(result: ValueOf<typeof InfoResult>, forced: number):
     result.snapshot_count <= INFO_MAX_SNAPSHOTS &&
     result.bitmap_count <= INFO_MAX_BITMAPS &&
     result.bitmaps.every((bitmap) => bitmap.granularity_bits < 64) &&
+    result.luks.version <= 2 &&
+    result.luks.slot_count <= LUKS_MAX_SLOTS &&
+    (has(F.ENCRYPTED) || result.luks.version === 0) &&
     result.beyond_field_len <= result.beyond_field.length &&
     nameOf(RAW_CONTENT, result.content) !== undefined &&
     result.backing_format_len <= result.backing_format.length &&
@@ -74,6 +78,9 @@ export function isPlausible(result: ValueOf<typeof InfoResult>, forced: number):
 /** Formats besides qcow2 whose images can name a backing file. */
 const BACKED: ReadonlySet<string> = new Set(['qcow', 'qed', 'vmdk']);
 
+/** Formats besides qcow2 that can be encrypted. */
+const ENCRYPTABLE: ReadonlySet<string> = new Set(['qcow', 'luks']);
+
 /** What the readers of all formats besides raw and qcow2 leave: none of them knows snapshots, bitmaps or data files. */
 function isPlausibleOther(result: ValueOf<typeof InfoResult>, has: (flag: number) => boolean): boolean {
   const { BACKING_FILE, DATA_FILE, DATA_FILE_RAW, ENCRYPTED, CORRUPT, EXTENDED_L2, LAZY_REFCOUNTS } = INFO_FLAG.values;
@@ -83,7 +90,8 @@ function isPlausibleOther(result: ValueOf<typeof InfoResult>, has: (flag: number
     ![DATA_FILE, DATA_FILE_RAW, CORRUPT, EXTENDED_L2, LAZY_REFCOUNTS].some(has) &&
     (BACKED.has(name) || !has(BACKING_FILE)) &&
     has(ENCRYPTED) === (result.crypt_method !== 0) &&
-    (result.crypt_method === 0 || name === 'qcow') &&
+    (result.crypt_method === 0 || ENCRYPTABLE.has(name)) &&
+    (name === 'luks') === (result.luks.version !== 0) &&
     result.snapshot_count === 0 &&
     result.bitmap_count === 0 &&
     result.refcount_bits === 0 &&

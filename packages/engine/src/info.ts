@@ -16,6 +16,7 @@ import { describeExtents, type ImageExtent } from './extent-files.js';
 import { formatName } from './format-names.js';
 import { forcedFormat } from './formats.js';
 import { openInput, type InputFile } from './input-file.js';
+import { luksDetails, type LuksDetails } from './luks-details.js';
 import { checkControl } from './options/control.js';
 import { checkFileName, checkInfoOptions } from './options/operations.js';
 import { combinePath, type PathPolicy } from './path-policy.js';
@@ -60,6 +61,8 @@ export interface Qcow2Details {
   readonly dataFile: string | undefined;
   readonly dataFileRaw: boolean;
   readonly bitmaps: readonly Bitmap[];
+  /** How clusters are encrypted. */
+  readonly encryption: 'aes' | 'luks' | undefined;
 }
 
 /** What is special to vmdk. */
@@ -94,6 +97,8 @@ export interface ImageDescription {
   readonly snapshots: readonly Snapshot[];
   readonly qcow2: Qcow2Details | undefined;
   readonly vmdk: VmdkDetails | undefined;
+  /** What the header of an encrypted image says. */
+  readonly luks: LuksDetails | undefined;
   /** A raw image that holds an ISO 9660 file system. */
   readonly iso9660: boolean;
   /** What a raw image was recognised by; undefined for other formats. */
@@ -140,6 +145,9 @@ function bitmap(record: ValueOf<typeof BitmapRecord>): Bitmap {
   return { name: text(record.name, record.name_len), granularity: 1n << BigInt(record.granularity_bits), flags };
 }
 
+/** By `crypt_method`. */
+const ENCRYPTIONS: readonly Qcow2Details['encryption'][] = [undefined, 'aes', 'luks'];
+
 function qcow2Details(info: ImageInfo): Qcow2Details {
   const has = (flag: number): boolean => (info.flags & flag) !== 0;
   const F = INFO_FLAG.values;
@@ -153,6 +161,7 @@ function qcow2Details(info: ImageInfo): Qcow2Details {
     dataFile: has(F.DATA_FILE) ? text(info.data_file, info.data_file_len) : undefined,
     dataFileRaw: has(F.DATA_FILE_RAW),
     bitmaps: info.bitmaps.slice(0, info.bitmap_count).map(bitmap),
+    encryption: ENCRYPTIONS[info.crypt_method],
   };
 }
 
@@ -189,6 +198,7 @@ export function describeLayer(
     snapshots: info.snapshots.slice(0, info.snapshot_count).map(snapshot),
     qcow2: format === 'qcow2' ? qcow2Details(info) : undefined,
     vmdk: format === 'vmdk' ? vmdkDetails(file, info, extentFiles) : undefined,
+    luks: luksDetails(info),
     iso9660: has(F.ISO_HINT),
     content: format === 'raw' ? contentOf(info.content) : undefined,
     safety: judge(info, { format, declared, size: file.size }),

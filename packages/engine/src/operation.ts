@@ -2,6 +2,7 @@ import type { DumpRequests } from './dump-requests.js';
 import type { DumpTarget, WrittenDump } from './dump-target.js';
 import type { GuestContext, GuestLimits } from './session/context.js';
 import { SandboxSelection, type SandboxChoice } from './sandbox.js';
+import { layOutSecrets } from './secrets.js';
 
 /** How an operation runs and what it tells. */
 export interface OperationControl {
@@ -14,6 +15,11 @@ export interface OperationControl {
   /** Which sandbox (default `auto`: KVM where it works). */
   readonly sandbox?: SandboxChoice | undefined;
   readonly limits?: GuestLimits | undefined;
+  /**
+   * Passphrases of encrypted images, text (UTF-8) or bytes; each is tried on each image that is encrypted. They are in no
+   * dump and no message.
+   */
+  readonly passphrases?: readonly (string | Uint8Array)[] | undefined;
   /**
    * Where to leave a dump of the guest's memory when it crashes, breaks a rule of its sandbox or passes a limit. Off by
    * default: a dump holds data of the images (passphrases are zeroed). The operation fails as it would without it.
@@ -30,7 +36,8 @@ export interface OperationControl {
  * @throws EngineError `SANDBOX_UNAVAILABLE`
  */
 export function guestContext(control: OperationControl): GuestContext {
-  const { signal, limits, dumpOnCrash, dumps, onDump, onWarning } = control;
+  const { signal, limits, dumpOnCrash, dumps, onDump, onWarning, passphrases } = control;
+  const secrets = layOutSecrets(passphrases, limits?.keyMemory);
   const sandbox = new SandboxSelection(control.sandbox ?? 'auto', onWarning);
-  return { sandbox, limits: limits ?? {}, signal, dumpOnCrash, dumps, onDump, onWarning };
+  return { sandbox, limits: limits ?? {}, signal, dumpOnCrash, dumps, onDump, onWarning, secrets };
 }

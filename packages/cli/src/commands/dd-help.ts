@@ -34,6 +34,10 @@ Options:
       --limit-time TIME    longest time of a run of the sandbox, such as 30s, 5m or 500ms
       --limit-cpu TIME     most CPU time of the sandbox
       --limit-idle TIME    longest time without progress (default 30s)
+      --passphrase-file FILE  passphrase of encrypted images: all bytes of FILE; may be repeated
+      --object secret,id=NAME,file=FILE|data=TEXT[,format=base64]  the same, as for qemu-img
+      --image-opts         if= is driver=FORMAT,file.filename=FILE,key-secret=NAME instead of a name
+      --limit-key-memory SIZE  most memory that making a key may take (default 1G)
       --dump-on-crash FILE leave a memory dump of the sandbox in FILE when its program crashes or is stopped by a limit
       --dump-on-signal FILE  leave one whenever this process gets SIGUSR2; the copy goes on
   -h, --help               this text

@@ -17,8 +17,10 @@ import { progressBar, progressLines, type ProgressDisplay } from '../render/prog
 import { answerProgressRequests } from '../render/progress-request.js';
 import { humanSize } from '../render/size.js';
 import { listenForDumps, takeDumpFlags, type DumpListener } from './guest-dumps.js';
+import { parseImageOptions } from './image-opts.js';
 import { limitsOf } from './limits.js';
 import { requireOpen } from './require-open.js';
+import { passphrasesOf, takeSecrets } from './secrets.js';
 import { DD_HELP } from './dd-help.js';
 
 const STANDARD_INPUT = 0;
@@ -55,6 +57,18 @@ function toOptions(operands: DdOperands, habits: Habits): DdOptions {
   };
 }
 
+/** The input where `--image-opts` says that it is described in place of named. */
+function describedInput(operands: DdOperands): {
+  readonly operands: DdOperands;
+  readonly wanted: readonly string[];
+} {
+  if (operands.inputFormat !== undefined) {
+    throw new EngineError('INVALID_OPTION', '--image-opts and --format are mutually exclusive');
+  }
+  const { file, format, secret } = parseImageOptions(operands.if);
+  return { operands: { ...operands, if: file, inputFormat: format }, wanted: secret === undefined ? [] : [secret] };
+}
+
 async function display(operands: DdOperands): Promise<ProgressDisplay | undefined> {
   if (operands.progress && process.stderr.isTTY) return progressBar();
   return operands.status === 'progress' ? progressLines() : undefined;
@@ -75,21 +89,25 @@ export async function ddCommand(tokens: readonly string[], habits: Habits): Prom
   let dumps: DumpListener | undefined;
   const warnings: string[] = [];
   try {
-    const taken = takeDumpFlags(tokens);
+    const { rest, secrets } = takeSecrets(tokens);
+    const described = rest.includes('--image-opts');
+    const taken = takeDumpFlags(rest.filter((token) => token !== '--image-opts'));
     const operands = parseDd(taken.rest);
     if (operands.kind === 'help') {
       process.stdout.write(DD_HELP);
       return EXIT_CODES.OK;
     }
     json = operands.json ? (operands.of === '-' ? process.stderr : process.stdout) : undefined;
-    const options = toOptions(operands, habits);
+    const image = described ? describedInput(operands) : undefined;
+    const options = toOptions(image === undefined ? operands : image.operands, habits);
     progress = answerProgressRequests(await display(operands));
     dumps = listenForDumps('dd', taken.dumps, habits);
     const result = await dd(options, {
       ...dumps.control,
+      ...passphrasesOf(secrets, image?.wanted),
       signal: interrupt.signal,
       sandbox: operands.sandbox,
-      limits: limitsOf(operands.limits),
+      limits: limitsOf(operands.limits, secrets.keyMemory),
       onProgress: progress.update.bind(progress),
       onWarning: (warning) => {
         warnings.push(warning);

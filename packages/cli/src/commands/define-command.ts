@@ -9,7 +9,9 @@ import { printError } from '../render/errors.js';
 import { progressBar, progressLines, type ProgressDisplay } from '../render/progress.js';
 import { answerProgressRequests } from '../render/progress-request.js';
 import { listenForDumps, type DumpFlags, type DumpListener } from './guest-dumps.js';
+import { parseImageOptions } from './image-opts.js';
 import { limitsOf } from './limits.js';
+import { passphrasesOf, takeSecrets, type Secrets } from './secrets.js';
 
 /** Flags that every command on images has. */
 export interface ImageFlags extends DumpFlags {
@@ -25,6 +27,9 @@ export interface ImageFlags extends DumpFlags {
   readonly limitTime?: number;
   readonly limitCpu?: number;
   readonly limitIdle?: number;
+  readonly imageOpts?: boolean;
+  readonly format?: string;
+  readonly secondFormat?: string;
 }
 
 /** Readers of option values, whose errors are one line about the option. */
@@ -88,11 +93,6 @@ function readers(commander: Commander): ValueReaders & { readonly time: (value: 
   };
 }
 
-const NOT_OFFERED = {
-  '--image-opts': 'it opens whatever block driver the text names; name a file, and its format with -f',
-  '--object <def>': 'images with secrets are not read yet',
-} as const;
-
 function parser<F>(commander: Commander, definition: ImageCommand<F>): Command {
   const values = readers(commander);
   const command = new commander.Command(`instar ${definition.name}`).description(definition.about);
@@ -113,13 +113,12 @@ function parser<F>(commander: Commander, definition: ImageCommand<F>): Command {
     .option('--limit-time <time>', 'longest time, such as 30s or 500ms', values.time)
     .option('--limit-cpu <time>', 'most CPU time', values.time)
     .option('--limit-idle <time>', 'longest time without progress (default 30s)', values.time)
+    .option('--image-opts', 'operands are driver=FORMAT,file.filename=FILE,key-secret=NAME instead of names')
+    .option('--passphrase-file <file>', 'passphrase of encrypted images: all bytes of a file; may be repeated')
+    .option('--object <def>', 'secret,id=NAME,file=FILE or data=TEXT[,format=base64]: a passphrase, as for qemu-img')
+    .option('--limit-key-memory <size>', 'most memory that making a key may take (default 1G)')
     .option('--dump-on-crash <file>', 'leave a memory dump of the sandbox when its program crashes')
     .option('--dump-on-signal <file>', 'leave one whenever this process gets SIGUSR2');
-  for (const [option, why] of Object.entries(NOT_OFFERED)) {
-    command.option(option, '', () => {
-      throw new commander.InvalidArgumentError(`${option.split(' ')[0] ?? ''} is not offered: ${why}`);
-    });
-  }
   return command
     .configureHelp({ visibleOptions: (shown) => shown.options.filter((option) => option.description !== '') })
     .addHelpText('after', `\n${definition.notes}`)
@@ -128,10 +127,27 @@ function parser<F>(commander: Commander, definition: ImageCommand<F>): Command {
     .configureOutput({ writeErr: () => undefined });
 }
 
-/** What is wrong with the command line. An option that is refused on purpose says all itself. */
+/** What is wrong with the command line. */
 function usage(error: CommanderError): string {
-  const message = error.message.replace(/^error: /, '');
-  return /--[a-z-]+ is not offered: .*/.exec(message)?.[0] ?? escapeText(message);
+  return escapeText(error.message.replace(/^error: /, ''));
+}
+
+/** The files of a command, with their formats and secrets where `--image-opts` describes them. */
+function describedImages<F extends ImageFlags>(
+  operands: readonly string[],
+  flags: F,
+): { readonly files: readonly string[]; readonly flags: F; readonly wanted: readonly string[] | undefined } {
+  if (flags.imageOpts !== true) return { files: operands, flags, wanted: undefined };
+  if (flags.format !== undefined || flags.secondFormat !== undefined) {
+    throw new EngineError('INVALID_OPTION', '--image-opts and --format are mutually exclusive');
+  }
+  const images = operands.map(parseImageOptions);
+  const [format, secondFormat] = images.map((image) => image.format);
+  return {
+    files: images.map(({ file }) => file),
+    flags: { ...flags, format, secondFormat },
+    wanted: images.flatMap(({ secret }) => (secret === undefined ? [] : [secret])),
+  };
 }
 
 function controlOf(
@@ -141,18 +157,24 @@ function controlOf(
   { interrupt }: Habits,
   dumps: DumpListener,
   progress: ProgressDisplay | undefined,
+  secrets: Secrets,
+  wanted: readonly string[] | undefined,
 ): OperationControl {
   const { limitVirtualSize: virtualSize, limitTime: timeMs, limitCpu: cpuMs, limitIdle: idleMs } = flags;
   return {
     ...dumps.control,
+    ...passphrasesOf(secrets, wanted),
     signal: interrupt.signal,
     sandbox: flags.sandbox,
-    limits: limitsOf({
-      ...(virtualSize === undefined ? {} : { virtualSize }),
-      ...(timeMs === undefined ? {} : { timeMs }),
-      ...(cpuMs === undefined ? {} : { cpuMs }),
-      ...(idleMs === undefined ? {} : { idleMs }),
-    }),
+    limits: limitsOf(
+      {
+        ...(virtualSize === undefined ? {} : { virtualSize }),
+        ...(timeMs === undefined ? {} : { timeMs }),
+        ...(cpuMs === undefined ? {} : { cpuMs }),
+        ...(idleMs === undefined ? {} : { idleMs }),
+      },
+      secrets.keyMemory,
+    ),
     onProgress: progress?.update.bind(progress),
     onWarning: (warning) => {
       if (!json && flags.quiet !== true) process.stderr.write(`instar: ${name}: warning: ${warning}\n`);
@@ -178,16 +200,18 @@ export function defineCommand<F>(
     const commander = await import('commander');
     let json = tokens.includes('--json') || tokens.includes('--output=json');
     try {
-      const command = parser(commander, definition).parse([...tokens], { from: 'user' });
-      const flags = command.opts<F & ImageFlags>();
+      const { rest, secrets } = takeSecrets(tokens);
+      const command = parser(commander, definition).parse([...rest], { from: 'user' });
+      const given = command.opts<F & ImageFlags>();
+      const { files, flags, wanted } = describedImages(command.args, given);
       json = flags.json === true || flags.output === 'json';
       dumps = listenForDumps(name, flags, habits);
       progress = await display(flags, definition.showsProgress === true);
       return await definition.run({
-        files: command.args,
+        files,
         flags,
         json,
-        control: controlOf(name, flags, json, habits, dumps, progress),
+        control: controlOf(name, flags, json, habits, dumps, progress, secrets, wanted),
         pathPolicy: { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: flags.allowPath },
         say: (line) => {
           if (flags.quiet !== true) process.stdout.write(`${line}\n`);

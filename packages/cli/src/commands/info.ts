@@ -20,7 +20,9 @@ import { printError } from '../render/errors.js';
 import { infoRecord } from '../render/info-json.js';
 import { infoText } from '../render/info-text.js';
 import { toJson } from '../render/json.js';
+import { parseImageOptions } from './image-opts.js';
 import { limitsOf } from './limits.js';
+import { takeSecrets } from './secrets.js';
 import { listenForDumps, type DumpFlags, type DumpListener } from './guest-dumps.js';
 
 interface InfoFlags extends DumpFlags {
@@ -37,6 +39,7 @@ interface InfoFlags extends DumpFlags {
   readonly limitTime?: number;
   readonly limitCpu?: number;
   readonly limitIdle?: number;
+  readonly imageOpts?: boolean;
 }
 
 function limitFlags({ limitVirtualSize, limitTime, limitCpu, limitIdle }: InfoFlags): DdLimits {
@@ -55,12 +58,6 @@ function parser(commander: Commander): Command {
     return (value) => {
       if (!choices.includes(value)) throw new commander.InvalidArgumentError(`expected ${choices.join(' or ')}`);
       return value;
-    };
-  }
-
-  function refused(option: string, why: string): () => never {
-    return () => {
-      throw new commander.InvalidArgumentError(`${option} is not offered: ${why}`);
     };
   }
 
@@ -102,8 +99,9 @@ function parser(commander: Commander): Command {
       'leave a memory dump of the sandbox when its program crashes or is stopped by a limit',
     )
     .option('--dump-on-signal <file>', 'leave one whenever this process gets SIGUSR2')
-    .option('--image-opts', '', refused('--image-opts', 'it opens whatever block driver the text names'))
-    .option('--object <def>', '', refused('--object', 'secrets and throttling are not needed to describe an image'))
+    .option('--image-opts', 'the operand is driver=FORMAT,file.filename=FILE,key-secret=NAME instead of a name')
+    .option('--passphrase-file <file>', 'accepted, though no passphrase is needed to describe an image')
+    .option('--object <def>', 'the same')
     .configureHelp({ visibleOptions: (command) => command.options.filter((option) => option.description !== '') })
     .addHelpText(
       'after',
@@ -115,10 +113,18 @@ function parser(commander: Commander): Command {
     .configureOutput({ writeErr: () => undefined });
 }
 
-/** What is wrong with the command line. An option that is refused on purpose says all itself. */
+/** What is wrong with the command line. */
 function usage(error: CommanderError): string {
-  const message = error.message.replace(/^error: /, '');
-  return /--[a-z-]+ is not offered: .*/.exec(message)?.[0] ?? escapeText(message);
+  return escapeText(error.message.replace(/^error: /, ''));
+}
+
+function describedImage(operand: string, flags: InfoFlags): { readonly flags: InfoFlags; readonly file: string } {
+  if (flags.imageOpts !== true) return { flags, file: operand };
+  if (flags.format !== undefined) {
+    throw new EngineError('INVALID_OPTION', '--image-opts and --format are mutually exclusive');
+  }
+  const { file, format } = parseImageOptions(operand);
+  return { flags: format === undefined ? flags : { ...flags, format }, file };
 }
 
 function print(images: readonly ImageDescription[], flags: InfoFlags, json: boolean): void {
@@ -170,16 +176,16 @@ export async function infoCommand(tokens: readonly string[], habits: Habits): Pr
   const commander = await import('commander');
   let json = tokens.includes('--json') || tokens.includes('--output=json');
   try {
-    const command = parser(commander).parse([...tokens], { from: 'user' });
-    const flags = command.opts<InfoFlags>();
+    const { rest, secrets } = takeSecrets(tokens);
+    const command = parser(commander).parse([...rest], { from: 'user' });
+    const { flags, file } = describedImage(command.args[0] ?? '', command.opts<InfoFlags>());
     json = flags.json === true || flags.output === 'json';
-    const [file = ''] = command.args;
     dumps = listenForDumps('info', flags, habits);
     const control: OperationControl = {
       ...dumps.control,
       signal: interrupt.signal,
       sandbox: flags.sandbox,
-      limits: limitsOf(limitFlags(flags)),
+      limits: limitsOf(limitFlags(flags), secrets.keyMemory),
       onWarning: (warning) => {
         if (!json) process.stderr.write(`instar: info: warning: ${warning}\n`);
       },

@@ -1,5 +1,6 @@
 import type { ImageDescription } from '@instar/engine';
 import { roundUpToSector } from '@instar/operands';
+import { luksRecord } from './info-luks.js';
 import { openedExtents, ownSize } from './info-extents.js';
 
 function child(name: string, filename: string, length: bigint, actualSize: bigint): object {
@@ -19,7 +20,7 @@ function child(name: string, filename: string, length: bigint, actualSize: bigin
 
 /** An image with the field names of `qemu-img info --output=json`, and what is ours under `instar`. */
 export function infoRecord(image: ImageDescription): object {
-  const { qcow2, vmdk } = image;
+  const { qcow2, vmdk, luks } = image;
   const extentFiles = openedExtents(image);
   return {
     children: [
@@ -66,6 +67,8 @@ export function infoRecord(image: ImageDescription): object {
                     })),
                   }),
               'refcount-bits': qcow2.refcountBits,
+              ...(qcow2.encryption === 'aes' ? { encrypt: { format: 'aes' } } : {}),
+              ...(qcow2.encryption === 'luks' && luks !== undefined ? { encrypt: luksRecord(luks, 'luks') } : {}),
               ...(qcow2.dataFile === undefined
                 ? {}
                 : { 'data-file': qcow2.dataFile, 'data-file-raw': qcow2.dataFileRaw }),
@@ -74,6 +77,9 @@ export function infoRecord(image: ImageDescription): object {
             },
           },
         }),
+    ...(luks === undefined || qcow2 !== undefined
+      ? {}
+      : { 'format-specific': { type: 'luks', data: luksRecord(luks, undefined) } }),
     ...(vmdk === undefined
       ? {}
       : {

@@ -8,6 +8,7 @@ import {
 } from '@instar/engine';
 import { roundUpToSector } from '@instar/operands';
 import { openedExtents, ownSize } from './info-extents.js';
+import { luksLines } from './info-luks.js';
 import { humanSize } from './size.js';
 
 function two(value: number | bigint): string {
@@ -85,7 +86,7 @@ const WITHOUT_CLUSTER_LINE: ReadonlySet<string> = new Set(['parallels']);
 
 /** An image for people, in the order and wording of `qemu-img info`. Text of the image is escaped. */
 export function infoText(image: ImageDescription): string {
-  const { qcow2 } = image;
+  const { qcow2, luks } = image;
   const lines = [
     `image: ${escapeText(image.filename)}`,
     `file format: ${image.format}`,
@@ -118,11 +119,17 @@ export function infoText(image: ImageDescription): string {
       lines.push(`            name: ${escapeText(item.name)}`, `            granularity: ${item.granularity}`);
     }
     lines.push(`    refcount bits: ${qcow2.refcountBits}`);
+    if (qcow2.encryption === 'aes') lines.push('    encrypt:', '        format: aes');
+    if (qcow2.encryption === 'luks' && luks !== undefined)
+      lines.push('    encrypt:', ...luksLines(luks, '        ', 'luks'));
     if (qcow2.dataFile !== undefined) {
       lines.push(`    data file: ${escapeText(qcow2.dataFile)}`, `    data file raw: ${qcow2.dataFileRaw}`);
     }
     if (qcow2.compat !== '0.10') lines.push(`    corrupt: ${qcow2.corrupt}`);
     if (qcow2.compat !== '0.10') lines.push(`    extended l2: ${qcow2.extendedL2}`);
+  }
+  if (qcow2 === undefined && luks !== undefined) {
+    lines.push('Format specific information:', ...luksLines(luks, '    ', undefined));
   }
   if (image.vmdk !== undefined) lines.push(...vmdkLines(image.vmdk));
   lines.push(...fileLines(image), safetyText(image.safety));

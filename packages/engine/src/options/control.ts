@@ -6,13 +6,22 @@ import { checked } from './check.js';
 import { dumpTarget } from './dump.js';
 import { abortSignal, callback, milliseconds, oneOf, options, size, type Fields } from './kinds.js';
 
+/** Below the addresses that PCs keep for devices (bytes). */
+const MOST_KEY_MEMORY = 0x7900_0000n;
+
 const limits = options({
   noProgressMs: v.optional(milliseconds),
   wallClockMs: v.optional(milliseconds),
   cpuMs: v.optional(milliseconds),
   maxVirtualSize: v.optional(size()),
   maxOutputSize: v.optional(size()),
+  keyMemory: v.optional(size(0n, MOST_KEY_MEMORY)),
 } satisfies Fields<GuestLimits>);
+
+const passphrases = (() => {
+  const what = 'an array of passphrases: text or bytes';
+  return v.array(v.union([v.string(), v.instance(Uint8Array)], what), what);
+})();
 
 const control = options({
   signal: v.optional(abortSignal),
@@ -20,6 +29,7 @@ const control = options({
   onWarning: v.optional(callback),
   sandbox: v.optional(oneOf('kvm', 'process', 'auto')),
   limits: v.optional(limits),
+  passphrases: v.optional(passphrases),
   dumpOnCrash: v.optional(dumpTarget),
   dumps: v.optional(v.instance(DumpRequests, 'a DumpRequests')),
   onDump: v.optional(callback),

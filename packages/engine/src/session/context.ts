@@ -3,6 +3,7 @@ import type { DeviceOptions } from '@instar/vmm-native';
 import type { DumpRequests } from '../dump-requests.js';
 import type { DumpTarget, WrittenDump } from '../dump-target.js';
 import type { SandboxSelection } from '../sandbox.js';
+import type { GuestSecrets } from '../secrets.js';
 
 /** Bounds of an operation. Times in milliseconds, of each request to a guest; 0 means the default. Sizes in bytes. */
 export interface GuestLimits {
@@ -16,6 +17,8 @@ export interface GuestLimits {
   readonly maxVirtualSize?: bigint | number;
   /** Longest output of dd (default: none). What may come to be longer is refused (`LIMIT_EXCEEDED`), qcow2 by its worst case. */
   readonly maxOutputSize?: bigint | number;
+  /** Most memory that making the key of an encrypted image may take (default 1 GiB, at most 1.9 GiB). */
+  readonly keyMemory?: bigint | number;
 }
 
 /** One device of a run: its entry in the chain config and its descriptor. */
@@ -37,6 +40,8 @@ export interface GuestContext {
   readonly dumps?: DumpRequests | undefined;
   readonly onDump?: ((dump: WrittenDump) => void) | undefined;
   readonly onWarning?: ((warning: string) => void) | undefined;
+  /** Passphrases of encrypted images. */
+  readonly secrets?: GuestSecrets | undefined;
 }
 
 /** Layers that a backing chain may have. */

@@ -122,6 +122,7 @@ async function keepingDumps(
     const report = await runGuest(
       {
         ...request,
+        ...context.secrets,
         session,
         image: guestImage(),
         helper: sandboxHelperPath(),

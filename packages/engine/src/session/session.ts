@@ -95,7 +95,7 @@ export class GuestSession {
   }
 
   async #start({ config, last, outputBytes, onProgress }: GuestRequest): Promise<GuestAnswer> {
-    const { maxVirtualSize: _, maxOutputSize: __, ...bounds } = this.context.limits;
+    const { maxVirtualSize: _, maxOutputSize: __, keyMemory: ___, ...bounds } = this.context.limits;
     const limits: LimitOptions = { ...bounds, ...(outputBytes === undefined ? {} : { outputBytes }) };
     const first = {
       chainConfig: this.#chainConfig(),

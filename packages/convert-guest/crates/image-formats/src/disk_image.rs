@@ -8,6 +8,7 @@ use crate::driver::{self, FormatImage};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::{Extent, Image};
 use crate::facts::{Facts, ListLimits};
+use crate::keys::Unlocking;
 use crate::probe::{Format, Probe, probe};
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::Within;
@@ -124,6 +125,14 @@ impl FormatImage for DiskImage<'_> {
 
     fn keeps_holes(&self) -> bool {
         self.opened.keeps_holes()
+    }
+
+    fn is_locked(&self) -> bool {
+        self.opened.is_locked()
+    }
+
+    fn unlock(&mut self, with: &mut Unlocking<'_>) -> Result<bool, FormatError> {
+        self.opened.unlock(with)
     }
 
     fn backing_name(&self) -> Option<&[u8]> {

@@ -10,6 +10,7 @@ use crate::disk_image::OpenOptions;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::Image;
 use crate::facts::{Facts, ListLimits};
+use crate::keys::Unlocking;
 use crate::probe::{Ends, Format};
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::Within;
@@ -40,6 +41,19 @@ pub trait FormatImage: Image {
     /// the disk that have a place.
     fn keeps_holes(&self) -> bool {
         false
+    }
+
+    /// Whether the content cannot be mapped before a passphrase has unlocked it.
+    fn is_locked(&self) -> bool {
+        false
+    }
+
+    /// Tries a passphrase; false when it does not fit.
+    ///
+    /// # Errors
+    /// `UnsupportedEncryption`, `KeyMemory`, `BadHeader`, `SourceFailed`, `OutOfMemory`.
+    fn unlock(&mut self, _: &mut Unlocking<'_>) -> Result<bool, FormatError> {
+        Ok(true)
     }
 
     /// The backing file's name as written, never empty; `None` for an image without one.
@@ -127,6 +141,7 @@ drivers! {
     Bochs => crate::bochs;
     Cloop => crate::cloop;
     Dmg => crate::dmg;
+    Luks => crate::luks;
 }
 
 fn unsupported(format: Format, device: DeviceIndex) -> FormatError {

@@ -62,7 +62,7 @@ error_kinds! {
     /// The image needs a feature that is not known.
     UnknownFeature = UNKNOWN_FEATURE, "unknown-feature", "the image needs features that are not supported";
     /// The image is encrypted.
-    Encrypted = ENCRYPTED, "encrypted", "the image is encrypted, and encrypted images are not supported yet";
+    Encrypted = ENCRYPTED, "encrypted", "the image is encrypted, and a passphrase that opens it is needed";
     /// A variant of a known format that is not read.
     UnsupportedVariant = UNSUPPORTED_VARIANT, "unsupported-variant", "this variant of the format is not supported";
     /// The encryption method is none that the format knows.
@@ -116,6 +116,9 @@ error_kinds! {
     BadL1Entry = BAD_L1_ENTRY, "bad-l1-entry", "an L1 table entry is impossible";
     /// An L2 entry that points nowhere sensible or contradicts the header.
     BadL2Entry = BAD_L2_ENTRY, "bad-l2-entry", "an L2 table entry is impossible";
+
+    /// Making the key takes more memory than is allowed.
+    KeyMemory = KEY_MEMORY, "key-memory", "making the key takes more memory than is allowed";
 
     /// More images in the chain than the limit allows.
     ChainTooDeep = CHAIN_TOO_DEEP, "chain-too-deep", "the backing chain is too deep";
@@ -211,6 +214,18 @@ impl FormatError {
             offset,
             value,
             Expected::Sentence(sentence),
+        )
+    }
+
+    /// An encrypted image that no passphrase has unlocked. Nothing tells a wrong one from none.
+    pub(crate) fn locked(device: DeviceIndex) -> Self {
+        Self::new(
+            ErrorKind::Encrypted,
+            device,
+            "",
+            0,
+            0,
+            Expected::Sentence(""),
         )
     }
 

@@ -1,6 +1,7 @@
 //! The one answer that every format gives: what a virtual range is made of.
 
 use crate::error::FormatError;
+use crate::keys::KeyIndex;
 use crate::source::DeviceIndex;
 
 /// How the bytes of a compressed cluster were made.
@@ -47,6 +48,20 @@ pub enum ExtentKind {
         cluster_start: u64,
         /// Bytes that the cluster decodes to; it may reach beyond the virtual size.
         cluster_size: u64,
+    },
+    /// The bytes lie in a host file, in order, and are encrypted sector by sector.
+    Encrypted {
+        /// The host file.
+        device: DeviceIndex,
+        /// The key.
+        key: KeyIndex,
+        /// Byte offset in that file of the sector that holds the extent's first byte; the file has all sectors of the
+        /// extent.
+        offset: u64,
+        /// The position of that sector that its initialization vector is made of (bytes).
+        position: u64,
+        /// Bytes of that sector before the extent's first byte.
+        skip: u64,
     },
 }
 

@@ -96,6 +96,42 @@ pub struct ExtentFile {
     pub compressed: bool,
 }
 
+/// One key slot of a LUKS header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LuksSlot {
+    /// Whether it holds a key.
+    pub active: bool,
+    /// Iterations of the key derivation.
+    pub iterations: u32,
+    /// Stripes that the key is split into.
+    pub stripes: u32,
+    /// Where they lie (byte offset in the container).
+    pub offset: u64,
+}
+
+/// What a LUKS header says. Names are as written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LuksFacts {
+    /// 1 or 2.
+    pub version: u32,
+    /// Cipher and bits of its key.
+    pub cipher: Vec<u8>,
+    /// How blocks are chained.
+    pub mode: Vec<u8>,
+    /// What initialization vectors are made of.
+    pub iv_generator: Vec<u8>,
+    /// Hash of the key derivation.
+    pub hash: Vec<u8>,
+    /// UUID.
+    pub uuid: Vec<u8>,
+    /// Where the encrypted disk begins (byte offset in the container).
+    pub payload_offset: u64,
+    /// Iterations of the digest that tells whether a key is right.
+    pub master_key_iterations: u32,
+    /// The slots, active or not.
+    pub slots: Vec<LuksSlot>,
+}
+
 /// How much of an image's lists is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListLimits {
@@ -155,6 +191,8 @@ pub struct Facts {
     pub parent_content_id: Option<u32>,
     /// The extents of the disk, where the format has them.
     pub extent_files: Vec<ExtentFile>,
+    /// What the header of an encrypted image says.
+    pub luks: Option<LuksFacts>,
     /// What a disk without a format was recognised by.
     pub content: Option<Content>,
 }

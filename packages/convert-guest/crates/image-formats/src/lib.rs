@@ -32,10 +32,13 @@ pub mod cursor;
 pub mod disk_image;
 mod dmg;
 pub mod driver;
+mod encrypted;
 pub mod error;
 pub mod extent;
 pub mod facts;
 pub mod growing;
+pub mod keys;
+mod luks;
 pub mod metadata_cache;
 mod parallels;
 pub mod probe;
@@ -57,7 +60,11 @@ pub use disk_image::{DiskImage, OpenOptions};
 pub use driver::FormatImage;
 pub use error::{ErrorKind, Expected, FormatError};
 pub use extent::{Codec, Extent, ExtentKind, Image};
-pub use facts::{Bitmap, Encryption, ExtentFile, ExtentFileKind, Facts, ListLimits, Snapshot};
+pub use facts::{
+    Bitmap, Encryption, ExtentFile, ExtentFileKind, Facts, ListLimits, LuksFacts, LuksSlot,
+    Snapshot,
+};
+pub use keys::{KeyIndex, KeyRing, Unlocking};
 pub use probe::{Format, Probe, probe};
 pub use qcow2::Qcow2Image;
 pub use raw::RawImage;

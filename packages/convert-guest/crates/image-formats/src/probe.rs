@@ -159,20 +159,10 @@ pub(crate) fn read_inside<S: ByteSource + ?Sized>(
 }
 
 fn claimants<'a>(ends: Ends<'a>) -> impl Iterator<Item = Format> + use<'a> {
-    Format::ALL.iter().copied().filter(move |format| {
-        driver::claims(*format, &ends).unwrap_or_else(|| is_known(*format, &ends))
-    })
-}
-
-/// Formats that are recognised, so that they are not taken for raw disks, and not read.
-fn is_known(format: Format, ends: &Ends<'_>) -> bool {
-    let head = ends.head;
-    match format {
-        Format::Luks => {
-            head.starts_with(b"LUKS\xba\xbe") && (has(head, 6, &[0, 1]) || has(head, 6, &[0, 2]))
-        }
-        _ => false,
-    }
+    Format::ALL
+        .iter()
+        .copied()
+        .filter(move |format| driver::claims(*format, &ends).unwrap_or(false))
 }
 
 pub(crate) fn has(bytes: &[u8], offset: usize, magic: &[u8]) -> bool {

@@ -188,8 +188,8 @@ fn a_format_that_was_named_is_never_probed() {
     assert_eq!(open(Format::Qcow2).unwrap().virtual_size(), 1 << 20);
     let error = open(Format::Luks).map(|_| ()).unwrap_err();
     assert_eq!(
-        (error.kind, &*error.text),
-        (ErrorKind::UnsupportedFormat, &b"luks"[..])
+        (error.kind, error.field),
+        (ErrorKind::NotThisFormat, "magic")
     );
 }
 

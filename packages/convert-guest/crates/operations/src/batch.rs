@@ -6,13 +6,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use instar_abi::{Descriptor, error_kind, opcode};
-use instar_codecs::Decoder;
 use instar_guest_runtime::{Window, WindowPool};
-use instar_image_formats::{Codec, DeviceIndex, Extent, ExtentKind};
+use instar_image_formats::{DeviceIndex, Extent, ExtentKind};
 
 use crate::commands::{SharedCommands, Ticket, descriptor};
 use crate::error::OperationError;
 use crate::output::Output;
+use crate::transform::{SharedKeys, Transform, Transformer};
 
 /// Batches in flight.
 const DEPTH: usize = 3;
@@ -28,17 +28,17 @@ const MAX_TICKETS: usize = 12;
 
 /// One compressed or plain piece of a batch.
 struct Piece {
-    codec: Option<Codec>,
+    transform: Transform,
     /// Byte offset in the device.
     offset: u64,
     /// Bytes there.
     length: u64,
     /// Virtual offset, for errors.
     virtual_offset: u64,
-    /// Bytes of the decoded cluster to leave out at its beginning.
+    /// Bytes to leave out at the beginning of what it transforms to.
     skip: usize,
-    /// Bytes that the cluster decodes to.
-    cluster_size: usize,
+    /// Bytes that it transforms to.
+    whole: usize,
     /// Bytes that go to the output.
     output_length: usize,
 }
@@ -85,8 +85,7 @@ pub struct Pipeline<'a> {
     commands: &'a SharedCommands,
     output: &'a Output,
     skip_zeros: bool,
-    decoder: Decoder,
-    scratch: Vec<u8>,
+    transformer: Transformer,
     gathering: Option<Batch>,
     flying: VecDeque<(Batch, Buffers, Ticket)>,
     /// Buffers, with the writes that still use them.
@@ -105,6 +104,7 @@ impl<'a> Pipeline<'a> {
         commands: &'a SharedCommands,
         output: &'a Output,
         windows: &mut WindowPool,
+        keys: &SharedKeys,
         skip_zeros: bool,
     ) -> Result<Self, OperationError> {
         let mut idle = VecDeque::new();
@@ -120,8 +120,7 @@ impl<'a> Pipeline<'a> {
             commands,
             output,
             skip_zeros,
-            decoder: Decoder::new(),
-            scratch: Vec::new(),
+            transformer: Transformer::new(keys),
             gathering: None,
             flying: VecDeque::new(),
             idle,
@@ -143,12 +142,34 @@ impl<'a> Pipeline<'a> {
         let (device, piece) = match extent.kind {
             ExtentKind::Data { device, offset } => {
                 let piece = Piece {
-                    codec: None,
+                    transform: Transform::None,
                     offset,
                     length: most,
                     virtual_offset: extent.start,
                     skip: 0,
-                    cluster_size: small(most)?,
+                    whole: small(most)?,
+                    output_length: small(most)?,
+                };
+                (device, piece)
+            }
+            ExtentKind::Encrypted {
+                device,
+                key,
+                offset,
+                position,
+                skip,
+            } => {
+                let length = self
+                    .transformer
+                    .sectors(key, skip, most)
+                    .ok_or(internal("an extent has no key"))?;
+                let piece = Piece {
+                    transform: Transform::Decrypt { key, position },
+                    offset,
+                    length,
+                    virtual_offset: extent.start,
+                    skip: small(skip)?,
+                    whole: small(length)?,
                     output_length: small(most)?,
                 };
                 (device, piece)
@@ -162,12 +183,12 @@ impl<'a> Pipeline<'a> {
                 cluster_size,
             } => {
                 let piece = Piece {
-                    codec: Some(codec),
+                    transform: Transform::Decode(codec),
                     offset,
                     length: max_length,
                     virtual_offset: cluster_start,
                     skip: small(extent.start.saturating_sub(cluster_start))?,
-                    cluster_size: small(cluster_size)?,
+                    whole: small(cluster_size)?,
                     output_length: small(most)?,
                 };
                 (device, piece)
@@ -261,31 +282,17 @@ impl<'a> Pipeline<'a> {
                 .bytes_mut()
                 .get_mut(at..end)
                 .ok_or(internal("a batch is larger than its window"))?;
-            match piece.codec {
-                None => target.copy_from_slice(input),
-                Some(codec) => {
-                    let undecodable = |_| OperationError::Decompress {
-                        device: batch.device.0,
-                        offset: piece.offset,
-                        virtual_offset: piece.virtual_offset,
-                    };
-                    if piece.output_length == piece.cluster_size {
-                        self.decoder
-                            .decode_cluster(codec, input, target)
-                            .map_err(undecodable)?;
-                    } else {
-                        self.scratch.resize(piece.cluster_size, 0);
-                        self.decoder
-                            .decode_cluster(codec, input, &mut self.scratch)
-                            .map_err(undecodable)?;
-                        let part = self
-                            .scratch
-                            .get(piece.skip..piece.skip.saturating_add(piece.output_length))
-                            .ok_or(internal("a window lies outside its cluster"))?;
-                        target.copy_from_slice(part);
-                    }
-                    self.decoded = self.decoded.saturating_add(piece.output_length as u64);
-                }
+            let broken = |_| OperationError::Decompress {
+                device: batch.device.0,
+                offset: piece.offset,
+                virtual_offset: piece.virtual_offset,
+            };
+            let part = (piece.skip, piece.whole);
+            self.transformer
+                .apply(piece.transform, input, part, target)
+                .map_err(broken)?;
+            if let Transform::Decode(_) = piece.transform {
+                self.decoded = self.decoded.saturating_add(piece.output_length as u64);
             }
             at = end;
         }

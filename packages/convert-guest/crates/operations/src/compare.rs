@@ -48,7 +48,7 @@ fn compare(
         Side::open(&setup, device_role::IMAGE)?,
         Side::open(&setup, device_role::COMPARED)?,
     ];
-    let mut fetcher = Fetcher::new(commands, &mut windows)?;
+    let mut fetcher = Fetcher::new(commands, &mut windows, setup.keys())?;
     let [first, second] = [sides[0].size, sides[1].size];
     let common = first.min(second);
     result.common_size = common;
@@ -179,7 +179,7 @@ fn place(offset: u64, at: usize) -> u64 {
 fn status(extent: &Extent) -> u8 {
     match extent.kind {
         ExtentKind::Zero | ExtentKind::Unallocated => 0,
-        ExtentKind::Data { .. } => 1,
+        ExtentKind::Data { .. } | ExtentKind::Encrypted { .. } => 1,
         ExtentKind::Compressed { .. } => 2,
     }
 }

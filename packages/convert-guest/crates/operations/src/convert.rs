@@ -16,6 +16,7 @@ use crate::error::{OperationError, ending};
 use crate::holes::Holes;
 use crate::open_chain::{GuestImage, Opener, output, virtual_size};
 use crate::output::Output;
+use crate::transform::SharedKeys;
 
 /// Bytes of the window through which metadata is read and written.
 pub const METADATA_WINDOW: usize = 1 << 20;
@@ -64,12 +65,13 @@ fn convert(
         .take(METADATA_WINDOW)
         .ok_or_else(|| internal("no window for metadata"))?;
     let window = Rc::new(RefCell::new(window));
-    let mut chain = Opener {
+    let opener = Opener {
         chain: chain_config,
         commands,
         metadata_window: Rc::clone(&window),
-    }
-    .open_all(device_role::IMAGE)?;
+        keys: SharedKeys::default(),
+    };
+    let mut chain = opener.open_all(device_role::IMAGE)?;
     let (start, end) = window_of(&config, virtual_size(chain_config, &chain));
     let (index, device) = output(chain_config).ok_or_else(|| {
         OperationError::plain(error_kind::BAD_CONFIG, 0, "no device is the output")
@@ -98,7 +100,7 @@ fn convert(
 
     let holes = Holes::new(commands, chain_config, &mut windows)
         .ok_or_else(|| internal("no window for the extents of files"))?;
-    let pipeline = Pipeline::new(commands, &output, &mut windows, skip_zeros)?;
+    let pipeline = Pipeline::new(commands, &output, &mut windows, &opener.keys, skip_zeros)?;
     Copier {
         commands,
         output: &output,
@@ -193,6 +195,11 @@ impl Copier<'_> {
                 Ok(length)
             }
             ExtentKind::Data { .. } => {
+                let taken = self.pipeline.take(extent, offset)?;
+                self.result.data_bytes = self.result.data_bytes.saturating_add(taken);
+                Ok(taken)
+            }
+            ExtentKind::Encrypted { .. } => {
                 let taken = self.pipeline.take(extent, offset)?;
                 self.result.data_bytes = self.result.data_bytes.saturating_add(taken);
                 Ok(taken)

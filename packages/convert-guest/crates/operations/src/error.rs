@@ -57,7 +57,7 @@ impl OperationError {
                 record.device = error.device.0;
                 record.offset = error.offset;
                 record.value = error.value;
-                record.has_location = 1;
+                record.has_location = u32::from(!error.field.is_empty());
                 if error.kind == ErrorKind::SourceFailed {
                     record.status = u32::try_from(error.value).unwrap_or(0);
                 }

@@ -4,13 +4,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use instar_abi::{Descriptor, opcode};
-use instar_codecs::Decoder;
 use instar_guest_runtime::{Window, WindowPool};
-use instar_image_formats::{Extent, ExtentKind};
+use instar_image_formats::{DeviceIndex, Extent, ExtentKind};
 
 use crate::commands::{SharedCommands, Ticket, descriptor};
 use crate::error::OperationError;
 use crate::setup::internal;
+use crate::transform::{SharedKeys, Transform, Transformer};
 
 /// Most bytes of one extent that are fetched at once.
 const PIECE: usize = 2 << 20;
@@ -32,7 +32,7 @@ pub struct Fetcher<'a> {
     commands: &'a SharedCommands,
     windows: [Window; SIDES],
     decoded: [Vec<u8>; SIDES],
-    decoder: Decoder,
+    transformer: Transformer,
 }
 
 impl<'a> Fetcher<'a> {
@@ -40,6 +40,7 @@ impl<'a> Fetcher<'a> {
     pub fn new(
         commands: &'a SharedCommands,
         windows: &mut WindowPool,
+        keys: &SharedKeys,
     ) -> Result<Self, OperationError> {
         let mut take = || {
             windows
@@ -50,7 +51,7 @@ impl<'a> Fetcher<'a> {
             commands,
             windows: [take()?, take()?],
             decoded: [vec![], vec![]],
-            decoder: Decoder::new(),
+            transformer: Transformer::new(keys),
         })
     }
 
@@ -62,26 +63,43 @@ impl<'a> Fetcher<'a> {
         }
     }
 
+    /// The device, offset and length (bytes) of what must be read for the beginning of an extent.
+    fn place(&self, extent: &Extent) -> Result<Option<(DeviceIndex, u64, u64)>, OperationError> {
+        Ok(match extent.kind {
+            ExtentKind::Data { device, offset } => Some((device, offset, self.length(extent))),
+            ExtentKind::Compressed {
+                device,
+                offset,
+                max_length,
+                ..
+            } => Some((device, offset, max_length)),
+            ExtentKind::Encrypted {
+                device,
+                key,
+                offset,
+                skip,
+                ..
+            } => {
+                let sectors = self.transformer.sectors(key, skip, self.length(extent));
+                Some((device, offset, sectors.ok_or_else(|| broken(extent))?))
+            }
+            ExtentKind::Zero | ExtentKind::Unallocated => None,
+        })
+    }
+
     /// Fetches the beginning of each extent, at most two: as many bytes as [`length`](Self::length) says.
     pub fn fetch(&mut self, extents: &[Extent]) -> Result<Vec<Fetched<'_>>, OperationError> {
         let mut tickets: Vec<Option<Ticket>> = Vec::new();
-        for (extent, window) in extents.iter().zip(&self.windows) {
-            let (device, offset, length) = match extent.kind {
-                ExtentKind::Data { device, offset } => (device, offset, self.length(extent)),
-                ExtentKind::Compressed {
-                    device,
-                    offset,
-                    max_length,
-                    ..
-                } => (device, offset, max_length),
-                ExtentKind::Zero | ExtentKind::Unallocated => {
-                    tickets.push(None);
-                    continue;
-                }
+        let mut lengths = [0_usize; SIDES];
+        for ((extent, window), read_length) in extents.iter().zip(&self.windows).zip(&mut lengths) {
+            let Some((device, offset, length)) = self.place(extent)? else {
+                tickets.push(None);
+                continue;
             };
             if length > WINDOW as u64 || length == 0 {
                 return Err(broken(extent));
             }
+            *read_length = usize::try_from(length).unwrap_or(usize::MAX);
             let read = Descriptor {
                 device: device.0,
                 offset,
@@ -97,27 +115,49 @@ impl<'a> Fetcher<'a> {
             outcome = outcome.and(ended);
         }
         outcome?;
-        for ((extent, window), decoded) in extents.iter().zip(&self.windows).zip(&mut self.decoded)
+        for (((extent, window), decoded), read_length) in extents
+            .iter()
+            .zip(&self.windows)
+            .zip(&mut self.decoded)
+            .zip(lengths)
         {
-            let ExtentKind::Compressed {
-                codec,
-                max_length,
-                cluster_size,
-                ..
-            } = extent.kind
-            else {
-                continue;
+            let (transform, skip, whole) = match extent.kind {
+                ExtentKind::Compressed {
+                    codec,
+                    cluster_start,
+                    cluster_size,
+                    ..
+                } => {
+                    let skip = extent.start.saturating_sub(cluster_start);
+                    (Transform::Decode(codec), skip, cluster_size)
+                }
+                ExtentKind::Encrypted {
+                    key,
+                    position,
+                    skip,
+                    ..
+                } => {
+                    let most = extent.length.min(PIECE as u64);
+                    let whole = self.transformer.sectors(key, skip, most);
+                    let transform = Transform::Decrypt { key, position };
+                    (transform, skip, whole.ok_or_else(|| broken(extent))?)
+                }
+                _ => continue,
             };
-            let size = usize::try_from(cluster_size).unwrap_or(usize::MAX);
+            let small = |value| usize::try_from(value).unwrap_or(usize::MAX);
+            let length = small(extent.length.min(PIECE as u64));
             decoded.clear();
             decoded
-                .try_reserve_exact(size)
+                .try_reserve_exact(length)
                 .map_err(|_| internal("no memory for a cluster"))?;
-            decoded.resize(size, 0);
-            let length = usize::try_from(max_length).unwrap_or(usize::MAX);
-            let input = window.bytes().get(..length).ok_or_else(|| broken(extent))?;
-            self.decoder
-                .decode_cluster(codec, input, decoded)
+            decoded.resize(length, 0);
+            let part = (small(skip), small(whole));
+            let input = window
+                .bytes()
+                .get(..read_length)
+                .ok_or_else(|| broken(extent))?;
+            self.transformer
+                .apply(transform, input, part, decoded)
                 .map_err(|_| broken(extent))?;
         }
         let mut fetched = Vec::new();
@@ -132,14 +172,10 @@ impl<'a> Fetcher<'a> {
                     .windows
                     .get(index)
                     .and_then(|window| window.bytes().get(..length)),
-                ExtentKind::Compressed { cluster_start, .. } => {
-                    let start = extent.start.saturating_sub(cluster_start);
-                    let start = usize::try_from(start).unwrap_or(usize::MAX);
-                    let end = start.saturating_add(length);
-                    self.decoded
-                        .get(index)
-                        .and_then(|decoded| decoded.get(start..end))
-                }
+                ExtentKind::Compressed { .. } | ExtentKind::Encrypted { .. } => self
+                    .decoded
+                    .get(index)
+                    .and_then(|decoded| decoded.get(..length)),
             };
             fetched.push(Fetched::Bytes(bytes.ok_or_else(|| broken(extent))?));
         }

@@ -22,6 +22,7 @@ use crate::device_source::DeviceSource;
 use crate::error::{OperationError, ending};
 use crate::open_chain::{GuestImage, Opener, devices};
 use crate::text::put;
+use crate::transform::SharedKeys;
 
 /// Bytes of tables that are looked at: those of 2 TiB in clusters of 64 KiB.
 const MOST_TABLE_BYTES: u64 = 256 << 20;
@@ -67,6 +68,7 @@ fn look(
         chain,
         commands,
         metadata_window: Rc::clone(&window),
+        keys: SharedKeys::default(),
     };
     let mut image = opener.open(config.device)?;
     result.format = image.format().code();
@@ -209,6 +211,7 @@ fn put_facts(facts: &Facts, device: u32, result: &mut InfoResult) -> Result<(), 
         let kind = error_kind::BAD_EXTENSION;
         return Err(OperationError::plain(kind, device, detail));
     }
+    put_luks(facts, result);
     put_extent_files(facts, device, result)?;
     result.snapshot_count = u32::try_from(facts.snapshots.len()).unwrap_or(0);
     for (record, snapshot) in result.snapshots.iter_mut().zip(&facts.snapshots) {
@@ -219,6 +222,34 @@ fn put_facts(facts: &Facts, device: u32, result: &mut InfoResult) -> Result<(), 
         *record = bitmap_record(bitmap);
     }
     Ok(())
+}
+
+/// What the header of an encrypted image says.
+fn put_luks(facts: &Facts, result: &mut InfoResult) {
+    let Some(luks) = &facts.luks else {
+        return;
+    };
+    let record = &mut result.luks;
+    record.version = luks.version;
+    record.slot_count = u32::try_from(luks.slots.len()).unwrap_or(0);
+    record.master_key_iterations = luks.master_key_iterations;
+    record.payload_offset = luks.payload_offset;
+    put(&mut record.cipher, &luks.cipher);
+    put(&mut record.mode, &luks.mode);
+    put(&mut record.iv_generator, &luks.iv_generator);
+    put(&mut record.hash, &luks.hash);
+    put(&mut record.uuid, &luks.uuid);
+    let mut active = 0;
+    for ((number, slot), record) in (0_u32..).zip(&luks.slots).zip(&mut record.slots) {
+        let bit = 1_u32.wrapping_shl(number);
+        if slot.active {
+            active |= bit;
+        }
+        record.iterations = slot.iterations;
+        record.stripes = slot.stripes;
+        record.key_offset = slot.offset;
+    }
+    result.luks.active_slots = active;
 }
 
 /// What a disk in several files says of them.

@@ -21,6 +21,8 @@ mod output;
 mod record_writer;
 mod setup;
 mod text;
+mod transform;
+mod unlock;
 
 use instar_abi::{
     CHECK_CONFIG_MAGIC, COMPARE_CONFIG_MAGIC, CONVERT_CONFIG_MAGIC, EXIT_ERROR, INFO_CONFIG_MAGIC,

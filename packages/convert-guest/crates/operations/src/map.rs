@@ -97,7 +97,7 @@ fn record_of(
     }
     record.flags |= match seen {
         ExtentKind::Zero | ExtentKind::Unallocated => map_flag::ZERO,
-        ExtentKind::Data { .. } => map_flag::DATA,
+        ExtentKind::Data { .. } | ExtentKind::Encrypted { .. } => map_flag::DATA,
         ExtentKind::Compressed { .. } => map_flag::DATA | map_flag::COMPRESSED,
     };
     // Zeros that have a place, in a format that has places for all of its disk.

@@ -14,6 +14,8 @@ use instar_image_formats::{
 use crate::commands::SharedCommands;
 use crate::device_source::DeviceSource;
 use crate::error::OperationError;
+use crate::transform::SharedKeys;
+use crate::unlock::unlock;
 
 /// An image of a chain.
 pub type GuestImage = DiskImage<'static>;
@@ -23,6 +25,8 @@ pub struct Opener<'a> {
     pub chain: &'a ChainConfig,
     pub commands: &'a SharedCommands,
     pub metadata_window: Rc<RefCell<Window>>,
+    /// Takes the keys of encrypted images.
+    pub keys: SharedKeys,
 }
 
 /// The devices that are used, with their indexes.
@@ -87,6 +91,7 @@ impl Opener<'_> {
             );
             image.attach_extent(number, DeviceIndex(extent), Box::new(source))?;
         }
+        unlock(&mut image, index, self.chain, &self.keys)?;
         Ok(image)
     }
 

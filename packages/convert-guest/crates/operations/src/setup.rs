@@ -12,6 +12,7 @@ use crate::convert::METADATA_WINDOW;
 use crate::error::OperationError;
 use crate::holes::Holes;
 use crate::open_chain::{GuestImage, Opener};
+use crate::transform::SharedKeys;
 
 /// A state that should not occur.
 pub fn internal(detail: &'static str) -> OperationError {
@@ -48,8 +49,14 @@ impl<'a> Setup<'a> {
             chain,
             commands,
             metadata_window: Rc::new(RefCell::new(window)),
+            keys: SharedKeys::default(),
         };
         Ok(Self { opener, holes })
+    }
+
+    /// Keys of the images that were opened.
+    pub fn keys(&self) -> &SharedKeys {
+        &self.opener.keys
     }
 
     /// Opens the image of a role alone, without what lies below it.

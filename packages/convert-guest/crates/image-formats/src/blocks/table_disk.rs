@@ -4,9 +4,11 @@ use alloc::vec::Vec;
 
 use crate::blocks::{self, BlockDisk, Entry, Piece, Run, Table};
 use crate::driver::FormatImage;
+use crate::encrypted::ClusterKey;
 use crate::error::FormatError;
 use crate::extent::{Extent, Image};
 use crate::facts::{Facts, ListLimits};
+use crate::keys::Unlocking;
 use crate::metadata_cache::MetadataCache;
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::{Beyond, Within};
@@ -48,6 +50,16 @@ pub(crate) trait Layout {
     /// Why the content cannot be read though the tables can (encryption).
     fn refusal(&self) -> Option<FormatError> {
         None
+    }
+
+    /// The key of encrypted data, once a passphrase has fitted.
+    fn key(&self) -> Option<ClusterKey> {
+        None
+    }
+
+    /// As [`FormatImage::unlock`].
+    fn unlock(&mut self, _: &mut Unlocking<'_>) -> Result<bool, FormatError> {
+        Ok(true)
     }
 
     /// As [`FormatImage::keeps_holes`].
@@ -146,7 +158,14 @@ impl<S: ByteSource, L: Layout> Image for TableDisk<S, L> {
     fn map(&mut self, offset: u64, max_length: u64) -> Result<Extent, FormatError> {
         match self.layout.refusal() {
             Some(error) => Err(error),
-            None => blocks::map(self, offset, max_length),
+            None => {
+                let extent = blocks::map(self, offset, max_length)?;
+                let size = self.cache.file_size();
+                Ok(match self.layout.key() {
+                    Some(key) => key.encrypt(extent, size),
+                    None => extent,
+                })
+            }
         }
     }
 }
@@ -162,6 +181,14 @@ impl<S: ByteSource, L: Layout> FormatImage for TableDisk<S, L> {
 
     fn keeps_holes(&self) -> bool {
         self.layout.keeps_holes()
+    }
+
+    fn is_locked(&self) -> bool {
+        self.layout.refusal().is_some()
+    }
+
+    fn unlock(&mut self, with: &mut Unlocking<'_>) -> Result<bool, FormatError> {
+        self.layout.unlock(with)
     }
 
     fn backing_name(&self) -> Option<&[u8]> {

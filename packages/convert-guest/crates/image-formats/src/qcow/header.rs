@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::arith::{PowerOfTwo, SECTOR, to_usize};
 use crate::blocks::{BlockSize, read_header};
 use crate::cursor::{Cursor, Field};
+use crate::encrypted::ClusterKey;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
@@ -28,6 +29,8 @@ pub(super) struct Header {
     /// Bytes of the disk, whole sectors.
     pub size: u64,
     pub crypt_method: Field<u32>,
+    /// Opens encrypted clusters.
+    pub key: Option<ClusterKey>,
     name_offset: Field<u64>,
     name_length: Field<u32>,
 }
@@ -87,6 +90,7 @@ impl Header {
             l1_table_offset,
             size: SECTOR.round_down(size.value),
             crypt_method,
+            key: None,
             name_offset,
             name_length,
         })

@@ -9,9 +9,11 @@ use alloc::vec::Vec;
 use crate::blocks::{BlockSize, Entry, Layout, Piece, Place, Stream, Table, TableDisk, Width};
 use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
+use crate::encrypted::{ClusterKey, aes_key};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::Codec;
 use crate::facts::{Encryption, Facts};
+use crate::keys::Unlocking;
 use crate::metadata_cache::MetadataCache;
 use crate::probe::{Ends, qcow_version};
 use crate::source::{ByteSource, DeviceIndex};
@@ -138,8 +140,17 @@ impl Layout for Header {
     }
 
     fn refusal(&self) -> Option<FormatError> {
-        let none = Expected::Value(0);
-        self.is_encrypted()
-            .then(|| self.crypt_method.refuse(ErrorKind::Encrypted, none))
+        let expected = Expected::Sentence("a passphrase that opens the image");
+        (self.is_encrypted() && self.key.is_none())
+            .then(|| self.crypt_method.refuse(ErrorKind::Encrypted, expected))
+    }
+
+    fn key(&self) -> Option<ClusterKey> {
+        self.key
+    }
+
+    fn unlock(&mut self, with: &mut Unlocking<'_>) -> Result<bool, FormatError> {
+        self.key = Some(aes_key(with, self.crypt_method.device)?);
+        Ok(true)
     }
 }

@@ -192,6 +192,9 @@ impl<S: ByteSource> Qcow2Image<S> {
             self.count_l1(range, &l1)?;
         }
         range.refer(64, table, snapshots.position().saturating_sub(table))?;
+        if let Some(header) = self.extensions.encryption_header {
+            range.refer(header.offset.offset, header.offset.value, header.length)?;
+        }
         self.count_bitmaps(range)?;
         self.count_refcounts(range)
     }

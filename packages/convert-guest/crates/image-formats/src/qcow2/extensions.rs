@@ -39,6 +39,15 @@ pub struct BitmapDirectory {
     pub offset: u64,
 }
 
+/// Where the header of the encryption lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EncryptionHeader {
+    /// Its byte offset.
+    pub offset: Field<u64>,
+    /// Its length in bytes, key slots and all.
+    pub length: u64,
+}
+
 /// What the known extensions say.
 #[derive(Clone, Debug, Default)]
 pub struct Extensions {
@@ -48,6 +57,8 @@ pub struct Extensions {
     pub data_file_name: Option<Vec<u8>>,
     /// Persistent bitmaps, where they can be trusted.
     pub bitmaps: Option<BitmapDirectory>,
+    /// The header of the encryption.
+    pub encryption_header: Option<EncryptionHeader>,
 }
 
 /// One extension: its tag, and where its data lies.
@@ -138,7 +149,10 @@ impl Extensions {
                     extension.check_at_most(MAX_DATA_FILE_NAME)?;
                     found.data_file_name = Some(extension.read_name(cache)?);
                 }
-                ENCRYPTION_HEADER => extension.check_encryption_header(cache, header)?,
+                ENCRYPTION_HEADER => {
+                    found.encryption_header =
+                        Some(extension.read_encryption_header(cache, header)?);
+                }
                 BITMAPS => found.bitmaps = extension.read_bitmaps(cache, header)?,
                 _ => {}
             }
@@ -177,13 +191,12 @@ impl Extension {
         self.read(cache).map(until_nul)
     }
 
-    /// qcow2.txt "Full disk encryption header pointer". Only its form matters as long as encrypted
-    /// images are not read.
-    fn check_encryption_header<S: ByteSource>(
+    /// qcow2.txt "Full disk encryption header pointer".
+    fn read_encryption_header<S: ByteSource>(
         &self,
         cache: &mut MetadataCache<S>,
         header: &Header,
-    ) -> Result<(), FormatError> {
+    ) -> Result<EncryptionHeader, FormatError> {
         if header.encryption != Encryption::Luks {
             let expected =
                 Expected::Sentence("this extension only with the encryption method LUKS");
@@ -193,11 +206,15 @@ impl Extension {
         let bytes = self.read(cache)?;
         let mut cursor = self.cursor(&bytes, cache);
         let offset = cursor.be64("encryption header offset")?;
+        let length = cursor.be64("encryption header length")?;
         if !header.cluster.is_aligned(offset.value) {
             let expected = Expected::MultipleOf(header.cluster.size());
             return Err(offset.refuse(ErrorKind::BadExtension, expected));
         }
-        Ok(())
+        Ok(EncryptionHeader {
+            offset,
+            length: length.value,
+        })
     }
 
     /// qcow2.txt "Bitmaps extension". Without the autoclear bit, a program that knew nothing of

@@ -7,6 +7,7 @@ use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
 use crate::error::FormatError;
 use crate::facts::{Facts, ListLimits};
+use crate::keys::Unlocking;
 use crate::probe::{Ends, qcow_version};
 use crate::qcow2::{Qcow2Image, features};
 use crate::source::{ByteSource, DeviceIndex};
@@ -61,6 +62,7 @@ impl<S: ByteSource> FormatImage for Qcow2Image<S> {
             data_file: extensions.data_file_name.clone(),
             backing_file: Qcow2Image::backing_name(self).map(<[u8]>::to_vec),
             backing_format: extensions.backing_format.clone(),
+            luks: self.luks.as_ref().map(|luks| luks.facts.clone()),
             snapshots,
             more_snapshots,
             bitmaps,
@@ -75,6 +77,14 @@ impl<S: ByteSource> FormatImage for Qcow2Image<S> {
 
     fn check(&mut self, findings: &mut dyn Findings) -> Result<Option<CheckCounts>, FormatError> {
         self.check_tables(findings).map(Some)
+    }
+
+    fn is_locked(&self) -> bool {
+        self.lacks_key()
+    }
+
+    fn unlock(&mut self, with: &mut Unlocking<'_>) -> Result<bool, FormatError> {
+        self.try_key(with)
     }
 
     fn backing_name(&self) -> Option<&[u8]> {

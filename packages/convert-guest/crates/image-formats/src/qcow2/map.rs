@@ -3,7 +3,6 @@
 use crate::arith::{to_u64, to_usize};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::{Extent, ExtentKind, Image, clamp_request};
-use crate::qcow2::header::Encryption;
 use crate::qcow2::l1;
 use crate::qcow2::l2::{Entry, Piece};
 use crate::qcow2::{DataFile, Qcow2Image};
@@ -50,11 +49,12 @@ impl<S: ByteSource> Image for Qcow2Image<S> {
 
 impl<S: ByteSource> Qcow2Image<S> {
     fn readable_data_file(&self) -> Result<DataFile, FormatError> {
-        if self.header.encryption != Encryption::None {
+        if self.lacks_key() {
+            let expected = Expected::Sentence("a passphrase that opens the image");
             return Err(self
                 .header
                 .crypt_method
-                .refuse(ErrorKind::Encrypted, Expected::Value(0)));
+                .refuse(ErrorKind::Encrypted, expected));
         }
         self.data_file.ok_or_else(|| {
             let expected = Expected::Sentence("a data file that is named and may be opened");
@@ -168,7 +168,13 @@ impl<S: ByteSource> Qcow2Image<S> {
                 length,
                 kind: ExtentKind::Zero,
             },
-            Piece::Data(host) => data_within(data.device, data.size, start, host, length),
+            Piece::Data(host) => {
+                let extent = data_within(data.device, data.size, start, host, length);
+                match self.key {
+                    Some(key) => key.encrypt(extent, data.size),
+                    None => extent,
+                }
+            }
             Piece::Compressed(at) => {
                 let left = self.cache.file_size().saturating_sub(at.offset);
                 let kind = ExtentKind::Compressed {

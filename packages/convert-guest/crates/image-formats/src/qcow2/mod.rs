@@ -3,6 +3,7 @@
 pub mod bitmap;
 mod check;
 mod compressed;
+mod encryption;
 pub mod extensions;
 mod facts;
 pub mod features;
@@ -19,7 +20,9 @@ use alloc::vec::Vec;
 
 use crate::arith::{SECTOR, to_usize};
 use crate::cursor::Field;
+use crate::encrypted::ClusterKey;
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::luks;
 use crate::metadata_cache::MetadataCache;
 use crate::source::{ByteSource, DeviceIndex};
 
@@ -49,6 +52,10 @@ pub struct Qcow2Image<S> {
     extensions: Extensions,
     backing_name: Option<Vec<u8>>,
     data_file: Option<DataFile>,
+    /// The header of the encryption.
+    luks: Option<luks::Header>,
+    /// Opens encrypted clusters, once a passphrase has fitted.
+    key: Option<ClusterKey>,
     virtual_size: u64,
 }
 
@@ -62,6 +69,7 @@ impl<S: ByteSource> Qcow2Image<S> {
         let mut cache = MetadataCache::new(source, device, cache_blocks);
         let header = Header::read(&mut cache)?;
         let extensions = Extensions::read(&mut cache, &header)?;
+        let luks = encryption::read_header(&mut cache, &header, &extensions)?;
         let backing_name = read_backing_name(&mut cache, &header)?;
         if header.is_data_file_raw() && !header.has_data_file() {
             let expected = Expected::Sentence("no raw data file without a data file");
@@ -89,6 +97,8 @@ impl<S: ByteSource> Qcow2Image<S> {
             extensions,
             backing_name,
             data_file,
+            luks,
+            key: None,
             virtual_size,
         })
     }

@@ -217,6 +217,7 @@ impl OpenChain {
         match kind {
             ExtentKind::Zero => place.fill(0),
             ExtentKind::Unallocated => panic!("a chain never answers Unallocated"),
+            ExtentKind::Encrypted { .. } => panic!("no image was unlocked"),
             ExtentKind::Data { device, offset } => {
                 self.source(device).read_exact_at(offset, place).unwrap();
             }

@@ -65,6 +65,15 @@ fn check(extent: &Extent, offset: u64, most: u64, file_sizes: &[u64]) {
             let end = offset.checked_add(extent.length).unwrap();
             assert!(end <= file_sizes[device.0 as usize], "{extent:?}");
         }
+        ExtentKind::Encrypted {
+            device,
+            offset,
+            skip,
+            ..
+        } => {
+            let end = offset + (skip + extent.length).next_multiple_of(512);
+            assert!(skip < 4096 && end <= file_sizes[device.0 as usize]);
+        }
         ExtentKind::Compressed {
             device,
             offset,

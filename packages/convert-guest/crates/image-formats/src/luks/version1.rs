@@ -1,0 +1,169 @@
+//! The header of LUKS1 (LUKS1 On-Disk Format Specification 1.2.3): 592 bytes, big-endian, eight key slots.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::arith::SECTOR;
+use crate::cursor::{Cursor, Field};
+use crate::error::{ErrorKind, Expected, FormatError};
+use crate::facts::{LuksFacts, LuksSlot};
+use crate::luks::cipher_name::CipherName;
+use crate::luks::header::{Header, MOST_KEY, text};
+use crate::luks::slots::{Derivation, Digest, KeySlot, place};
+use crate::metadata_cache::MetadataCache;
+use crate::source::ByteSource;
+
+const LENGTH: usize = 592;
+const SLOTS: u32 = 8;
+const ACTIVE: u32 = 0x00ac_71f3;
+const INACTIVE: u32 = 0x0000_dead;
+/// The only number of stripes that programs write.
+const STRIPES: u32 = 4000;
+const DIGEST_LENGTH: usize = 20;
+const SALT_LENGTH: usize = 32;
+
+fn sectors(field: Field<u32>) -> Field<u64> {
+    Field {
+        value: u64::from(field.value).saturating_mul(SECTOR.size()),
+        name: field.name,
+        offset: field.offset,
+        device: field.device,
+    }
+}
+
+pub(super) fn read<S: ByteSource>(
+    cache: &mut MetadataCache<S>,
+    base: u64,
+) -> Result<Header, FormatError> {
+    let device = cache.device();
+    let bytes = cache.read_vec(base, LENGTH)?;
+    let mut cursor = Cursor::new(&bytes, base, device, ErrorKind::BadHeader);
+    cursor.bytes("magic", 6)?;
+    cursor.be16("version")?;
+    let at_cipher = cursor.offset();
+    let cipher = text(cursor.bytes("cipher name", 32)?);
+    let mode = text(cursor.bytes("cipher mode", 32)?);
+    let at_hash = cursor.offset();
+    let hash = text(cursor.bytes("hash spec", 32)?);
+    let payload_offset = sectors(cursor.be32("payload offset")?);
+    let key_bytes = cursor.be32("key bytes")?;
+    let value = cursor.bytes("mk digest", DIGEST_LENGTH)?.to_vec();
+    let salt = cursor.bytes("mk digest salt", SALT_LENGTH)?.to_vec();
+    let iterations = cursor.be32("mk digest iterations")?;
+    let uuid = text(cursor.bytes("uuid", 40)?);
+    let key_length = u64::from(key_bytes.value);
+    if !(1..=MOST_KEY).contains(&key_length) {
+        return Err(key_bytes.refuse(ErrorKind::BadHeader, Expected::Between(1, MOST_KEY)));
+    }
+    if iterations.value == 0 {
+        return Err(iterations.refuse(ErrorKind::BadHeader, Expected::AtLeast(1)));
+    }
+    let cipher = CipherName::new(
+        &cipher,
+        &mode,
+        place("cipher name", at_cipher, cipher.len(), device),
+    );
+    let mut facts = LuksFacts {
+        version: 1,
+        cipher: cipher.with_bits(key_length),
+        mode: cipher.mode.clone(),
+        iv_generator: cipher.iv.clone(),
+        hash: hash.clone(),
+        uuid,
+        payload_offset: payload_offset.value,
+        master_key_iterations: iterations.value,
+        slots: Vec::new(),
+    };
+    let mut slots = Vec::new();
+    for number in 0..SLOTS {
+        let slot = Slot::read(&mut cursor)?;
+        facts.slots.push(slot.facts());
+        if slot.active {
+            slots.push(KeySlot {
+                number,
+                at: slot.at,
+                derivation: Derivation::Pbkdf2 {
+                    hash: hash.clone(),
+                    iterations: slot.iterations,
+                    salt: slot.salt,
+                },
+                splitter_hash: hash.clone(),
+                stripes: slot.stripes.into(),
+                offset: base.saturating_add(slot.offset),
+                cipher: cipher.clone(),
+                cipher_key: key_length,
+                key_bytes: key_length,
+                hash_place: place("hash spec", at_hash, hash.len(), device),
+            });
+        }
+    }
+    Ok(Header {
+        facts,
+        payload_offset,
+        payload_size: None,
+        sector: SECTOR,
+        iv_tweak: 0,
+        cipher,
+        slots,
+        digests: vec![Digest {
+            hash,
+            iterations: iterations.value,
+            salt,
+            value,
+            slots: None,
+        }],
+    })
+}
+
+/// One of the eight slots, as stored.
+struct Slot {
+    at: u64,
+    active: bool,
+    iterations: u32,
+    salt: Vec<u8>,
+    /// Bytes from the beginning of the container.
+    offset: u64,
+    stripes: u32,
+}
+
+impl Slot {
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, FormatError> {
+        let at = cursor.offset();
+        let active = cursor.be32("key slot state")?;
+        let iterations = cursor.be32("key slot iterations")?;
+        let salt = cursor.bytes("key slot salt", SALT_LENGTH)?.to_vec();
+        let offset = sectors(cursor.be32("key material offset")?);
+        let stripes = cursor.be32("key slot stripes")?;
+        let is_active = match active.value {
+            ACTIVE => true,
+            INACTIVE => false,
+            _ => {
+                let expected = Expected::Sentence("0xac71f3 for active or 0xdead for inactive");
+                return Err(active.refuse(ErrorKind::BadHeader, expected));
+            }
+        };
+        if stripes.value != STRIPES {
+            return Err(stripes.refuse(ErrorKind::BadHeader, Expected::Value(STRIPES.into())));
+        }
+        if is_active && iterations.value == 0 {
+            return Err(iterations.refuse(ErrorKind::BadHeader, Expected::AtLeast(1)));
+        }
+        Ok(Self {
+            at,
+            active: is_active,
+            iterations: iterations.value,
+            salt,
+            offset: offset.value,
+            stripes: stripes.value,
+        })
+    }
+
+    fn facts(&self) -> LuksSlot {
+        LuksSlot {
+            active: self.active,
+            iterations: self.iterations,
+            stripes: self.stripes,
+            offset: self.offset,
+        }
+    }
+}

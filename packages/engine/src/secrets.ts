@@ -1,0 +1,54 @@
+import { region, SECRETS_MAX, SECRETS_SIZE, SecretsConfig } from '@instar/shared-abi';
+import { EngineError } from './errors.js';
+
+/** Memory that making a key may take where nothing else is said (bytes): what cryptsetup uses at most by default. */
+export const DEFAULT_KEY_MEMORY = 1n << 30n;
+/** What a guest needs for keys beside that (bytes). */
+const OWN_MEMORY = 4n << 20n;
+
+/** What the VMM hands to a guest, outside of everything that is dumped. */
+export interface GuestSecrets {
+  readonly secrets: Uint8Array;
+  readonly keyMemory: bigint;
+}
+
+/**
+ * Lays passphrases out for a guest.
+ * @param keyMemory most memory that making a key may take (bytes)
+ * @throws EngineError `INVALID_OPTION` when there are too many, or they are too long
+ */
+export function layOutSecrets(
+  passphrases: readonly (string | Uint8Array)[] | undefined,
+  keyMemory: bigint | number = DEFAULT_KEY_MEMORY,
+): GuestSecrets | undefined {
+  if (passphrases === undefined || passphrases.length === 0) return undefined;
+  if (passphrases.length > SECRETS_MAX) {
+    throw new EngineError('INVALID_OPTION', `${passphrases.length} passphrases are more than ${SECRETS_MAX}`);
+  }
+  const encoder = new TextEncoder();
+  const all = passphrases.map((item) => (typeof item === 'string' ? encoder.encode(item) : item));
+  let offset = SecretsConfig.size;
+  const entries = all.map(({ length }) => {
+    const entry = { role: 0, length, offset, pad: 0 };
+    offset += length;
+    return entry;
+  });
+  if (offset > SECRETS_SIZE) {
+    const most = SECRETS_SIZE - SecretsConfig.size;
+    throw new EngineError('INVALID_OPTION', `passphrases of ${offset} bytes are too long: at most ${most} fit`);
+  }
+  const memory = BigInt(keyMemory) + OWN_MEMORY;
+  const least = BigInt(region('keys').size);
+  const secrets = new Uint8Array(offset);
+  secrets.set(
+    SecretsConfig.encode({
+      count: entries.length,
+      memory_size: memory > least ? memory : least,
+      entries: entries,
+    }),
+  );
+  all.forEach((bytes, index) => {
+    secrets.set(bytes, entries[index]?.offset ?? 0);
+  });
+  return { secrets, keyMemory: memory };
+}
