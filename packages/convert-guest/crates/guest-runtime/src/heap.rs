@@ -4,14 +4,13 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr;
 use core::sync::atomic::{Ordering, compiler_fence};
 
-use instar_abi::{REGION_HEAP, REGION_KEYS, SECRETS_SIZE};
+use instar_abi::REGION_HEAP;
 use talc::locking::AssumeUnlockable;
 use talc::{ClaimOnOom, OomHandler, Span, Talc, Talck};
 
-use crate::keys::{SWITCH, key_memory};
+use crate::keys::{ALLOCATES, HEAP_START, key_memory};
 
 const START: *mut u8 = ptr::without_provenance_mut(REGION_HEAP.start as usize);
-const KEYS: u64 = REGION_KEYS.start + SECRETS_SIZE as u64;
 
 /// Claims the region for keys when the first of it is wanted: the host says only at the start how large it is.
 struct ClaimKeys {
@@ -24,7 +23,7 @@ impl OomHandler for ClaimKeys {
             return Err(());
         }
         talc.oom_handler.claimed = true;
-        let start = ptr::without_provenance_mut(KEYS as usize);
+        let start = ptr::without_provenance_mut(HEAP_START as usize);
         let size = usize::try_from(key_memory()).map_err(|_| ())?;
         // SAFETY: the region is mapped read-write for the guest's whole life, and nothing else uses this part of it.
         unsafe { talc.claim(Span::from_base_size(start, size)) }.map(drop)
@@ -49,7 +48,7 @@ static HEAPS: Heaps = Heaps {
 // SAFETY: each block comes from one of two allocators and goes back to it: their ranges of addresses are apart.
 unsafe impl GlobalAlloc for Heaps {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if SWITCH.is_on() {
+        if ALLOCATES.is_on() {
             // SAFETY: the caller's promise.
             unsafe { self.keys.alloc(layout) }
         } else {
@@ -59,7 +58,7 @@ unsafe impl GlobalAlloc for Heaps {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if block.addr() as u64 >= KEYS {
+        if block.addr() as u64 >= HEAP_START {
             // SAFETY: the block is still the caller's.
             unsafe { ptr::write_bytes(block, 0, layout.size()) };
             compiler_fence(Ordering::SeqCst);

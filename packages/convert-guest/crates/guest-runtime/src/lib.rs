@@ -18,7 +18,7 @@ pub use instar_freestanding as freestanding;
 
 pub use call_table::{doorbell, exit, item_read, item_write, wait};
 pub use config::{OPERATION_CONFIG_SIZE, chain_config, operation_config, put_result};
-pub use keys::{Secret, key_memory, secrets, with_key_memory};
+pub use keys::{Secret, key_memory, secrets, with_key_memory, with_key_stack};
 pub use ring::Ring;
 pub use vmcoreinfo::register as register_note;
 pub use window::{Window, WindowPool};

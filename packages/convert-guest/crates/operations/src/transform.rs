@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use instar_codecs::Decoder;
+use instar_guest_runtime::with_key_stack;
 use instar_image_formats::{Codec, KeyIndex, KeyRing};
 
 /// Keys of the images of an operation.
@@ -93,7 +94,8 @@ impl Transformer {
                 target.copy_from_slice(input.get(..target.len()).ok_or(Broken)?);
                 if let Transform::Decrypt { key, position } = transform {
                     let keys = self.keys.borrow();
-                    keys.get(key).ok_or(Broken)?.decrypt(position, target);
+                    let cipher = keys.get(key).ok_or(Broken)?;
+                    with_key_stack(|| cipher.decrypt(position, target));
                 }
                 Ok(())
             }
