@@ -118,7 +118,7 @@ error_kinds! {
     BadL2Entry = BAD_L2_ENTRY, "bad-l2-entry", "an L2 table entry is impossible";
 
     /// Making the key takes more memory than is allowed.
-    KeyMemory = KEY_MEMORY, "key-memory", "making the key takes more memory than is allowed";
+    KeyMemory = KEY_MEMORY, "key-memory", "making the key takes more memory than is allowed; --limit-key-memory raises that";
 
     /// More images in the chain than the limit allows.
     ChainTooDeep = CHAIN_TOO_DEEP, "chain-too-deep", "the backing chain is too deep";

@@ -10,13 +10,12 @@ use crate::error::{ErrorKind, Expected, FormatError};
 use crate::facts::LuksFacts;
 use crate::luks::cipher_name::CipherName;
 use crate::luks::slots::{Digest, KeySlot};
-use crate::luks::{MAGIC, version1};
+use crate::luks::{MAGIC, version1, version2};
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
 
 /// Longest key (bytes): two of AES-256.
 pub(super) const MOST_KEY: u64 = 64;
-/// Longest header that is read (bytes), its binary part and its text.
 const MAGIC_AND_VERSION: usize = 8;
 
 /// A checked header.
@@ -54,6 +53,9 @@ impl Header {
         let mut cursor = Cursor::new(&bytes, base, cache.device(), ErrorKind::NotThisFormat);
         let magic = cursor.bytes("magic", MAGIC.len())?;
         if magic != MAGIC {
+            if base == 0 && version2::has_second(cache) {
+                return version2::read(cache);
+            }
             let expected = Expected::Sentence("LUKS and the bytes ba be");
             let found = magic
                 .iter()
@@ -67,8 +69,9 @@ impl Header {
         let version = cursor.be16("version")?;
         match version.value {
             1 => version1::read(cache, base),
+            2 if base == 0 => version2::read(cache),
             _ => {
-                let expected = Expected::Value(1);
+                let expected = Expected::Between(1, 2);
                 Err(version.refuse(ErrorKind::UnsupportedVersion, expected))
             }
         }

@@ -2,8 +2,10 @@
 
 mod cipher_name;
 mod header;
+mod metadata;
 mod slots;
 mod version1;
+mod version2;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use instar_ciphers::{CipherError, Zeroizing, merge, pbkdf2};
+use instar_ciphers::{Argon2Kind, CipherError, Zeroizing, argon2, merge, pbkdf2};
 
 use crate::arith::{to_u64, to_usize};
 use crate::cursor::Field;
@@ -24,6 +24,14 @@ pub(crate) enum Derivation {
     Pbkdf2 {
         hash: Vec<u8>,
         iterations: u32,
+        salt: Vec<u8>,
+    },
+    /// Argon2.
+    Argon2 {
+        kind: Argon2Kind,
+        passes: u32,
+        memory_kib: u32,
+        lanes: u32,
         salt: Vec<u8>,
     },
 }
@@ -98,6 +106,26 @@ impl KeySlot {
             } => {
                 let hash = hash_of(hash, &self.hash_place)?;
                 pbkdf2(hash, with.passphrase, salt, *iterations, key)
+            }
+            Derivation::Argon2 {
+                kind,
+                passes,
+                memory_kib,
+                lanes,
+                salt,
+            } => {
+                let memory = u64::from(*memory_kib).saturating_mul(1024);
+                if memory > with.memory {
+                    let kind = ErrorKind::KeyMemory;
+                    let device = self.hash_place.device;
+                    let expected = Expected::AtMost(with.memory);
+                    let field = "memory of argon2";
+                    return Err(FormatError::new(
+                        kind, device, field, self.at, memory, expected,
+                    ));
+                }
+                let costs = (*memory_kib, *passes, *lanes);
+                argon2(*kind, with.passphrase, salt, costs, key)
             }
         }
         .map_err(|error| self.refuse(error))
