@@ -17,6 +17,7 @@ const BY_NAME: Readonly<Record<string, number>> = {
   bochs: NUMBERS.BOCHS,
   cloop: NUMBERS.CLOOP,
   dmg: NUMBERS.DMG,
+  simg: NUMBERS.SIMG,
   iso9660: NUMBERS.ISO,
 };
 

@@ -20,6 +20,7 @@ export const READABLE_FORMATS = [
   'cloop',
   'dmg',
   'luks',
+  'simg',
 ] as const;
 /** Formats that can be written. */
 export const WRITABLE_FORMATS = ['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx', 'parallels'] as const;

@@ -49,6 +49,16 @@ impl fmt::Display for CodecError {
 
 impl core::error::Error for CodecError {}
 
+/// Repeats the first word of the input.
+fn fill(input: &[u8], output: &mut [u8]) -> Result<(), CodecError> {
+    let word = input.first_chunk::<4>().ok_or(CodecError::ShortOutput)?;
+    for place in output.chunks_mut(word.len()) {
+        let part = word.get(..place.len()).ok_or(CodecError::BadData)?;
+        place.copy_from_slice(part);
+    }
+    Ok(())
+}
+
 /// A reusable decoder; each codec's tables are allocated when it is first needed.
 #[derive(Debug, Default)]
 pub struct Decoder {
@@ -78,6 +88,7 @@ impl Decoder {
             Codec::Zlib => self.inflater()?.inflate_zlib(input, output),
             Codec::Bzip2 => bzip2::decode(input, output),
             Codec::Adc => adc::decode(input, output),
+            Codec::Fill => fill(input, output),
             Codec::Zstd => match &mut self.zstd {
                 Some(decompressor) => decompressor.decompress(input, output),
                 none => none

@@ -142,6 +142,7 @@ drivers! {
     Cloop => crate::cloop;
     Dmg => crate::dmg;
     Luks => crate::luks;
+    Simg => crate::simg;
 }
 
 fn unsupported(format: Format, device: DeviceIndex) -> FormatError {

@@ -17,6 +17,8 @@ pub enum Codec {
     Bzip2,
     /// Apple Data Compression.
     Adc,
+    /// One word of four bytes, again and again.
+    Fill,
 }
 
 /// What a virtual range holds.

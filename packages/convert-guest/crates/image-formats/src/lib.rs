@@ -46,6 +46,7 @@ mod qcow;
 pub mod qcow2;
 mod qed;
 pub mod raw;
+mod simg;
 pub mod source;
 mod vdi;
 mod vhdx;

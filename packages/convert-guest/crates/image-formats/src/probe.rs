@@ -72,6 +72,8 @@ formats! {
     Cloop = CLOOP, "cloop";
     /// Apple disk image.
     Dmg = DMG, "dmg";
+    /// Android sparse.
+    Simg = SIMG, "simg";
     /// A file system for optical discs; alone it is the content of a raw image.
     Iso9660 = ISO, "iso9660";
 }
