@@ -91,7 +91,6 @@ impl Opener<'_> {
             );
             image.attach_extent(number, DeviceIndex(extent), Box::new(source))?;
         }
-        unlock(&mut image, index, self.chain, &self.keys)?;
         Ok(image)
     }
 
@@ -114,7 +113,9 @@ impl Opener<'_> {
         let mut index = self.index_of(role)?;
         let mut expected_id = None;
         loop {
-            let image = self.open(index)?;
+            let mut image = self.open(index)?;
+            // Who opens an image alone describes or checks it, which takes no key.
+            unlock(&mut image, index, self.chain, &self.keys)?;
             check_content_id(&image, index, expected_id)?;
             expected_id = image.parent_content_id();
             let named = image.backing_name().is_some();

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Builder;
 
-use instar_abi::{LARGE_PAGE_SIZE, REGION_CHAIN_CONFIG, REGION_KEYS, REGION_OPERATION_CONFIG, REGION_RESULT, SECRETS_SIZE};
+use instar_abi::{
+    LARGE_PAGE_SIZE, REGION_CHAIN_CONFIG, REGION_KEYS, REGION_OPERATION_CONFIG, REGION_RESULT, SECRETS_SIZE,
+};
 
 use crate::device::DeviceTable;
 use crate::dump::{self, CpuState, DumpDesk, DumpOptions, DumpReport};
@@ -190,7 +192,10 @@ fn load(options: &RunOptions<'_>) -> Result<GuestMemory, StartError> {
     put_config(&memory, &REGION_CHAIN_CONFIG, options.chain_config).map_err(StartError::Config)?;
     put_config(&memory, &REGION_OPERATION_CONFIG, options.operation_config).map_err(StartError::Config)?;
     if options.secrets.len() as u64 > u64::from(SECRETS_SIZE) {
-        return Err(StartError::Config(format!("secrets are {} bytes, at most {SECRETS_SIZE} fit", options.secrets.len())));
+        return Err(StartError::Config(format!(
+            "secrets are {} bytes, at most {SECRETS_SIZE} fit",
+            options.secrets.len()
+        )));
     }
     // The rest of the region is zeros already, and stays untouched where there are none.
     let put = memory.write(REGION_KEYS.start, options.secrets);
