@@ -310,19 +310,6 @@ describe('what was measured on qemu-img holds here, too', () => {
     });
   });
 
-  it.for(['vmdk', 'vpc', 'vhdx', 'vdi'])('-O %s is refused with a sentence, and nothing is left (ours)', (format) => {
-    const directory = workdir().write('in.raw', noise(5000)).write('there', 'before');
-    for (const output of ['out', 'there']) {
-      const finished = instar('dd', 'if=in.raw', `of=${output}`, '-O', format).in(directory).run();
-      expect(finished.status).toBe(1);
-      expect(finished.stderr).toBe(
-        `instar: dd: ${output}: images of format ${format} are not written yet; raw and qcow2 are\n`,
-      );
-    }
-    expect(directory.names()).toEqual(['in.raw', 'there']);
-    expect(directory.read('there').toString()).toBe('before');
-  });
-
   it('a hole of 64 MiB costs 64 MiB, raw and qcow2', (context) => {
     requireJudge(context, QEMU_IMG);
     const directory = workdir();

@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '12bb117c522fbc4801a46ef32f6f76385725911a5ba1e5392601f2eed10ab2c3';
+export const FINGERPRINT_HEX = '6703a295e61ce7ef1df6ca11dd878b6448f7975262a5d8a39f74a94e8466f7cc';

@@ -11,8 +11,8 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 /// SHA-256 of the canonical JSON of this ABI (version 1.4).
 pub const FINGERPRINT: [u8; 32] = [
-    0x12, 0xbb, 0x11, 0x7c, 0x52, 0x2f, 0xbc, 0x48, 0x01, 0xa4, 0x6e, 0xf3, 0x2f, 0x6f, 0x76, 0x38,
-    0x57, 0x25, 0x91, 0x1a, 0x5b, 0xa1, 0xe5, 0x39, 0x26, 0x01, 0xf2, 0xee, 0xd1, 0x0a, 0xb2, 0xc3,
+    0x67, 0x03, 0xa2, 0x95, 0xe6, 0x1c, 0xe7, 0xef, 0x1d, 0xf6, 0xca, 0x11, 0xdd, 0x87, 0x8b, 0x64,
+    0x48, 0xf7, 0x97, 0x52, 0x62, 0xa5, 0xd8, 0xa3, 0x9f, 0x74, 0xa9, 0x4e, 0x84, 0x66, 0xf7, 0xcc,
 ];
 
 /// ABI_VERSION_MAJOR.
@@ -1550,10 +1550,20 @@ pub struct ConvertConfig {
     pub window_start: u64,
     /// Byte 408: first virtual byte that is not; 0 without DD_WINDOW; <= window_start copies nothing.
     pub window_end: u64,
+    /// Byte 416: random bytes, from which the identifiers of an output are made.
+    pub output_random: [u8; 64],
+    /// Byte 480: seconds since 1970, for an output that says when it was made.
+    pub output_time: u64,
+    /// Byte 488: bytes of `output_name`.
+    pub output_name_len: u32,
+    /// Byte 492: zero.
+    pub pad3: u32,
+    /// Byte 496: name of the output without its directory, UTF-8.
+    pub output_name: [u8; 256],
 }
 
 const _: () = {
-    assert!(core::mem::size_of::<ConvertConfig>() == 416);
+    assert!(core::mem::size_of::<ConvertConfig>() == 752);
     assert!(core::mem::align_of::<ConvertConfig>() == 8);
     assert!(core::mem::offset_of!(ConvertConfig, magic) == 0);
     assert!(core::mem::offset_of!(ConvertConfig, flags) == 4);
@@ -1576,11 +1586,16 @@ const _: () = {
     assert!(core::mem::offset_of!(ConvertConfig, output_block_size) == 396);
     assert!(core::mem::offset_of!(ConvertConfig, window_start) == 400);
     assert!(core::mem::offset_of!(ConvertConfig, window_end) == 408);
+    assert!(core::mem::offset_of!(ConvertConfig, output_random) == 416);
+    assert!(core::mem::offset_of!(ConvertConfig, output_time) == 480);
+    assert!(core::mem::offset_of!(ConvertConfig, output_name_len) == 488);
+    assert!(core::mem::offset_of!(ConvertConfig, pad3) == 492);
+    assert!(core::mem::offset_of!(ConvertConfig, output_name) == 496);
 };
 
 impl ConvertConfig {
     /// Size in bytes.
-    pub const SIZE: usize = 416;
+    pub const SIZE: usize = 752;
     /// Byte offset of `magic`.
     pub const OFFSET_MAGIC: usize = 0;
     /// Byte offset of `flags`.
@@ -1623,6 +1638,16 @@ impl ConvertConfig {
     pub const OFFSET_WINDOW_START: usize = 400;
     /// Byte offset of `window_end`.
     pub const OFFSET_WINDOW_END: usize = 408;
+    /// Byte offset of `output_random`.
+    pub const OFFSET_OUTPUT_RANDOM: usize = 416;
+    /// Byte offset of `output_time`.
+    pub const OFFSET_OUTPUT_TIME: usize = 480;
+    /// Byte offset of `output_name_len`.
+    pub const OFFSET_OUTPUT_NAME_LEN: usize = 488;
+    /// Byte offset of `pad3`.
+    pub const OFFSET_PAD3: usize = 492;
+    /// Byte offset of `output_name`.
+    pub const OFFSET_OUTPUT_NAME: usize = 496;
     /// All fields zero.
     pub const ZERO: Self = Self {
         magic: 0,
@@ -1646,10 +1671,15 @@ impl ConvertConfig {
         output_block_size: 0,
         window_start: 0,
         window_end: 0,
+        output_random: [0; 64],
+        output_time: 0,
+        output_name_len: 0,
+        pad3: 0,
+        output_name: [0; 256],
     };
 
     /// Reads the struct from its bytes (little endian).
-    pub fn from_bytes(bytes: &[u8; 416]) -> Self {
+    pub fn from_bytes(bytes: &[u8; 752]) -> Self {
         let mut value = Self::ZERO;
         value.magic = u32::from_le_bytes(take(bytes, 0));
         value.flags = u32::from_le_bytes(take(bytes, 4));
@@ -1672,12 +1702,17 @@ impl ConvertConfig {
         value.output_block_size = u32::from_le_bytes(take(bytes, 396));
         value.window_start = u64::from_le_bytes(take(bytes, 400));
         value.window_end = u64::from_le_bytes(take(bytes, 408));
+        value.output_random = take(bytes, 416);
+        value.output_time = u64::from_le_bytes(take(bytes, 480));
+        value.output_name_len = u32::from_le_bytes(take(bytes, 488));
+        value.pad3 = u32::from_le_bytes(take(bytes, 492));
+        value.output_name = take(bytes, 496);
         value
     }
 
     /// The bytes of the struct (little endian).
-    pub fn to_bytes(&self) -> [u8; 416] {
-        let mut bytes = [0; 416];
+    pub fn to_bytes(&self) -> [u8; 752] {
+        let mut bytes = [0; 752];
         bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.flags.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.input_device_count.to_le_bytes());
@@ -1699,6 +1734,11 @@ impl ConvertConfig {
         bytes[396..400].copy_from_slice(&self.output_block_size.to_le_bytes());
         bytes[400..408].copy_from_slice(&self.window_start.to_le_bytes());
         bytes[408..416].copy_from_slice(&self.window_end.to_le_bytes());
+        bytes[416..480].copy_from_slice(&self.output_random);
+        bytes[480..488].copy_from_slice(&self.output_time.to_le_bytes());
+        bytes[488..492].copy_from_slice(&self.output_name_len.to_le_bytes());
+        bytes[492..496].copy_from_slice(&self.pad3.to_le_bytes());
+        bytes[496..752].copy_from_slice(&self.output_name);
         bytes
     }
 }
