@@ -76,10 +76,7 @@ it.for(SANDBOXES)(
 
 it('no message repeats a passphrase', () => {
   const directory = workdir().write('disk.raw', new Uint8Array(512));
-  for (const object of [
-    'secret,data=hush',
-    'secret,id=s,data=hush,keyid=k',
-    'secret,id=s,data=hush,format=hex']) {
+  for (const object of ['secret,data=hush', 'secret,id=s,data=hush,keyid=k', 'secret,id=s,data=hush,format=hex']) {
     const refused = instar('dd', '--object', object, 'if=disk.raw', 'of=out.raw').in(directory).run();
     expect(refused.status, object).toBe(1);
     expect(refused.stderr, object).not.toContain('hush');

@@ -66,7 +66,10 @@ function describedInput(operands: DdOperands): {
     throw new EngineError('INVALID_OPTION', '--image-opts and --format are mutually exclusive');
   }
   const { file, format, secret } = parseImageOptions(operands.if);
-  return { operands: { ...operands, if: file, inputFormat: format }, wanted: secret === undefined ? [] : [secret] };
+  return {
+    operands: { ...operands, if: file, ...(format === undefined ? {} : { inputFormat: format }) },
+    wanted: secret === undefined ? [] : [secret],
+  };
 }
 
 async function display(operands: DdOperands): Promise<ProgressDisplay | undefined> {
