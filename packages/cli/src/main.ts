@@ -19,6 +19,7 @@ Commands:
   compare say whether two images hold the same disk
   measure say how long an output becomes
   convert copy a disk into an image of another format
+  create  create an image of an empty disk
   doctor  say which sandbox works on this machine
   abi     show, write, compare, extract and decode binary layouts
   vmcore  read, check, convert, filter and split guest memory dumps

@@ -107,15 +107,17 @@ async function copyWindow(
     const inputs = session.devices.length;
     session.add(outputDevice(request, output, limit, { stream, exact }));
     const result = await perform(session, {
-      config: ConvertConfig.encode({
-        flags:
-          CONVERT_FLAG.values.DD_WINDOW + (request.sparse === true && !stream ? CONVERT_FLAG.values.SKIP_ZEROS : 0),
-        input_device_count: inputs,
-        target_format: request.format,
-        window_start: window.windowStart,
-        window_end: window.outVsize === 0n ? 0n : window.windowStart + bytes,
-        ...outputIdentity(request.outputName),
-      }),
+      config: Buffer.concat([
+        ConvertConfig.encode({
+          flags:
+            CONVERT_FLAG.values.DD_WINDOW + (request.sparse === true && !stream ? CONVERT_FLAG.values.SKIP_ZEROS : 0),
+          input_device_count: inputs,
+          target_format: request.format,
+          window_start: window.windowStart,
+          window_end: window.outVsize === 0n ? 0n : window.windowStart + bytes,
+        }),
+        outputIdentity(request.outputName),
+      ]),
       result: ConvertResult,
       magic: CONVERT_RESULT_MAGIC,
       subject: top.file.path,

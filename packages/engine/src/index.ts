@@ -15,6 +15,8 @@ export { check } from './operations/check.js';
 export type { CheckFinding, CheckOptions, CheckReport } from './operations/check.js';
 export { convert } from './operations/convert.js';
 export type { ConvertOptions, ConvertResult } from './operations/convert.js';
+export { create } from './operations/create.js';
+export type { CreatedImage, CreateOptions } from './operations/create.js';
 export { compare } from './operations/compare.js';
 export type { CompareOptions, Comparison } from './operations/compare.js';
 export { map } from './operations/map.js';

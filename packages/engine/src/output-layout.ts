@@ -1,5 +1,5 @@
 import { leafOf, nameBytes } from '@instar/host-files';
-import { IMAGE_FORMAT, type ConvertConfig, type ValueOf } from '@instar/shared-abi';
+import { IMAGE_FORMAT, OutputConfig } from '@instar/shared-abi';
 import { randomBytes } from '@instar/vmm-native';
 
 const MIB = 1n << 20n;
@@ -29,17 +29,18 @@ export function outputLimit(format: number, bytes: bigint): bigint {
   return blocks + blocks / 2048n + 8n * MIB;
 }
 
-/** What makes an output one of its own: random numbers, the time, its name. */
-export function outputIdentity(
-  name: string,
-): Pick<ValueOf<typeof ConvertConfig>, 'output_random' | 'output_time' | 'output_name_len' | 'output_name'> {
+/**
+ * What makes an output one of its own: random numbers, the time, its name. It follows the config of the operation.
+ * @returns an encoded OutputConfig
+ */
+export function outputIdentity(name: string): Uint8Array {
   const leaf = nameBytes(leafOf(name)).subarray(0, MOST_NAME_BYTES);
   const padded = new Uint8Array(MOST_NAME_BYTES);
   padded.set(leaf);
-  return {
-    output_random: Uint8Array.from(randomBytes(RANDOM_BYTES)),
-    output_time: BigInt(Math.floor(Date.now() / 1000)),
-    output_name_len: leaf.length,
-    output_name: padded,
-  };
+  return OutputConfig.encode({
+    random: Uint8Array.from(randomBytes(RANDOM_BYTES)),
+    time: BigInt(Math.floor(Date.now() / 1000)),
+    name_len: leaf.length,
+    name: padded,
+  });
 }

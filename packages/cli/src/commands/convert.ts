@@ -59,6 +59,7 @@ export const convertCommand = defineCommand<ConvertFlags>({
     return command;
   },
   showsProgress: true,
+  endsWithOutput: true,
   notes: `The output appears under its name when it is complete. Exit codes: 0 done, 1 refused or failed, 130 interrupted.`,
   run,
 });

@@ -45,6 +45,8 @@ export interface CommandRun<F> {
   readonly flags: F & ImageFlags;
   readonly json: boolean;
   readonly control: OperationControl;
+  /** Aborted when the command is interrupted. */
+  readonly signal: AbortSignal;
   readonly pathPolicy: PathPolicy;
   /** Prints a line for people, unless --quiet. */
   readonly say: (line: string) => void;
@@ -64,6 +66,8 @@ export interface ImageCommand<F> {
   failure?(error: unknown): number;
   /** Whether `-p` shows progress. */
   readonly showsProgress?: boolean;
+  /** The last operand is an output, which no option describes. */
+  readonly endsWithOutput?: boolean;
   /** Returns the exit code. */
   run(run: CommandRun<F>): Promise<number>;
 }
@@ -136,15 +140,17 @@ function usage(error: CommanderError): string {
 function describedImages<F extends ImageFlags>(
   operands: readonly string[],
   flags: F,
+  endsWithOutput = false,
 ): { readonly files: readonly string[]; readonly flags: F; readonly wanted: readonly string[] | undefined } {
   if (flags.imageOpts !== true) return { files: operands, flags, wanted: undefined };
   if (flags.format !== undefined || flags.secondFormat !== undefined) {
     throw new EngineError('INVALID_OPTION', '--image-opts and --format are mutually exclusive');
   }
-  const images = operands.map(parseImageOptions);
+  const outputs = endsWithOutput ? operands.slice(-1) : [];
+  const images = operands.slice(0, operands.length - outputs.length).map(parseImageOptions);
   const [format, secondFormat] = images.map((image) => image.format);
   return {
-    files: images.map(({ file }) => file),
+    files: [...images.map(({ file }) => file), ...outputs],
     flags: { ...flags, format, secondFormat },
     wanted: images.flatMap(({ secret }) => (secret === undefined ? [] : [secret])),
   };
@@ -203,7 +209,7 @@ export function defineCommand<F>(
       const { rest, secrets } = takeSecrets(tokens);
       const command = parser(commander, definition).parse([...rest], { from: 'user' });
       const given = command.opts<F & ImageFlags>();
-      const { files, flags, wanted } = describedImages(command.args, given);
+      const { files, flags, wanted } = describedImages(command.args, given, definition.endsWithOutput);
       json = flags.json === true || flags.output === 'json';
       dumps = listenForDumps(name, flags, habits);
       progress = await display(flags, definition.showsProgress === true);
@@ -212,6 +218,7 @@ export function defineCommand<F>(
         flags,
         json,
         control: controlOf(name, flags, json, habits, dumps, progress, secrets, wanted),
+        signal: habits.interrupt.signal,
         pathPolicy: { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: flags.allowPath },
         say: (line) => {
           if (flags.quiet !== true) process.stdout.write(`${line}\n`);

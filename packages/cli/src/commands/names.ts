@@ -7,6 +7,7 @@ export const COMMANDS = [
   'compare',
   'measure',
   'convert',
+  'create',
   'doctor',
   'abi',
   'vmcore',

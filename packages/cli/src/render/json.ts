@@ -37,3 +37,11 @@ export function toJson(value: unknown, indent = '', integer = plain): string {
   const items = fields.map(([name, field]) => `${quoted(name)}: ${toJson(field, inner, integer)}`);
   return block('{', items, '}', indent);
 }
+
+/** The same on one line, for a record among others. */
+export function toJsonLine(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return toJson(value);
+  if (Array.isArray(value)) return `[${value.map(toJsonLine).join(',')}]`;
+  const fields = Object.entries(value).filter(([, field]) => field !== undefined);
+  return `{${fields.map(([name, field]) => `${quoted(name)}:${toJsonLine(field)}`).join(',')}}`;
+}

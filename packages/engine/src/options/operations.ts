@@ -5,6 +5,7 @@ import type { InfoOptions } from '../info.js';
 import type { CheckOptions } from '../operations/check.js';
 import type { CompareOptions } from '../operations/compare.js';
 import type { ConvertOptions } from '../operations/convert.js';
+import type { CreateOptions } from '../operations/create.js';
 import type { MapOptions } from '../operations/map.js';
 import type { MeasureOptions, MeasureTarget } from '../operations/measure.js';
 import type { DiskRange } from '../operations/open-image.js';
@@ -74,6 +75,13 @@ const convert = options({
   force: v.optional(yesNo),
 } satisfies Fields<ConvertOptions>);
 
+const create = options({
+  size: size(),
+  format: v.optional(formatName),
+  noClobber: v.optional(yesNo),
+  force: v.optional(yesNo),
+} satisfies Fields<CreateOptions & { readonly size: bigint | number }>);
+
 const diskRange = { start: v.optional(size()), length: v.optional(size()) };
 const range = options(diskRange satisfies Fields<DiskRange>);
 
@@ -122,6 +130,13 @@ export function checkMapOptions(value: MapOptions): v.InferOutput<typeof map> {
 /** @throws EngineError `INVALID_OPTION` */
 export function checkConvertOptions(value: ConvertOptions): v.InferOutput<typeof convert> {
   return checked(convert, 'options', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkCreateOptions(
+  value: CreateOptions & { readonly size: bigint | number },
+): v.InferOutput<typeof create> {
+  return checked(create, 'options', value);
 }
 
 /** @throws EngineError `INVALID_OPTION` */

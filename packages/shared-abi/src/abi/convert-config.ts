@@ -21,7 +21,7 @@ export const CONVERT_FLAG = defineFlags('ConvertFlag', 'Flags of ConvertConfig.'
 });
 
 /** Config of the convert operation; dd is convert with DD_WINDOW. */
-export const ConvertConfig = deferStruct('ConvertConfig', 752, 'Config of the convert operation.', {
+export const ConvertConfig = deferStruct('ConvertConfig', 416, 'Config of the convert operation.', {
   magic: field(u32, 0, 'CONVERT_CONFIG_MAGIC', CONVERT_CONFIG_MAGIC),
   flags: field(named(u32, CONVERT_FLAG), 4, 'ConvertFlag'),
   input_device_count: field(u32, 8, 'devices of the chain that are inputs'),
@@ -43,12 +43,21 @@ export const ConvertConfig = deferStruct('ConvertConfig', 752, 'Config of the co
   output_block_size: field(u32, 396, 'VHD/VHDX block size (bytes), 0 for the default'),
   window_start: field(u64, 400, 'first virtual byte that is copied; 0 without DD_WINDOW'),
   window_end: field(u64, 408, 'first virtual byte that is not; 0 without DD_WINDOW; <= window_start copies nothing'),
-  output_random: field(bytes(64), 416, 'random bytes, from which the identifiers of an output are made'),
-  output_time: field(u64, 480, 'seconds since 1970, for an output that says when it was made'),
-  output_name_len: field(u32, 488, 'bytes of `output_name`'),
-  pad3: field(u32, 492, 'zero', 0),
-  output_name: field(bytes(256), 496, 'name of the output without its directory, UTF-8'),
 });
+
+/** What makes an output one of its own. It follows ConvertConfig in the config page. */
+export const OutputConfig = deferStruct(
+  'OutputConfig',
+  336,
+  'What makes an output one of its own; follows ConvertConfig.',
+  {
+    random: field(bytes(64), 0, 'random bytes, from which identifiers are made'),
+    time: field(u64, 64, 'seconds since 1970, for an output that says when it was made'),
+    name_len: field(u32, 72, 'bytes of `name`'),
+    pad: field(u32, 76, 'zero', 0),
+    name: field(bytes(256), 80, 'name of the output without its directory, UTF-8'),
+  },
+);
 
 /** Config of the info operation. */
 export const InfoConfig = deferStruct('InfoConfig', 16, 'Config of the info operation.', {

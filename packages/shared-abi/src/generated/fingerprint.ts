@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '6703a295e61ce7ef1df6ca11dd878b6448f7975262a5d8a39f74a94e8466f7cc';
+export const FINGERPRINT_HEX = '17c2b72f9d02e1db0622a153d387eb5a9301eacdc9e8349aeb29a5774e4f79af';

@@ -4,8 +4,8 @@ use alloc::rc::Rc;
 use core::cell::RefCell;
 
 use instar_abi::{
-    CONVERT_RESULT_MAGIC, ChainConfig, ConvertConfig, ConvertResult, Descriptor, convert_flag,
-    device_flag, device_role, error_kind, image_format, opcode,
+    CONVERT_RESULT_MAGIC, ChainConfig, ConvertConfig, ConvertResult, Descriptor, OutputConfig,
+    convert_flag, device_flag, device_role, error_kind, image_format, opcode,
 };
 use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::{Chain, Extent, ExtentKind, Image};
@@ -57,6 +57,11 @@ fn convert(
     result: &mut ConvertResult,
 ) -> Result<(), OperationError> {
     let internal = |detail| OperationError::plain(error_kind::INTERNAL, 0, detail);
+    let identity = config
+        .get(ConvertConfig::SIZE..)
+        .and_then(|rest| rest.first_chunk::<{ OutputConfig::SIZE }>())
+        .map(OutputConfig::from_bytes)
+        .ok_or_else(|| internal("the config page is too short"))?;
     let config: &[u8; ConvertConfig::SIZE] = config
         .first_chunk()
         .ok_or_else(|| internal("the config page is too short"))?;
@@ -91,7 +96,8 @@ fn convert(
     let output = Output::new(
         index,
         device,
-        &config,
+        config.target_format,
+        &identity,
         end.saturating_sub(start),
         skip_zeros && fresh,
         &mut windows,

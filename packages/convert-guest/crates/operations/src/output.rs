@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use instar_abi::{
-    ChainDevice, ConvertConfig, Descriptor, device_flag, error_kind, image_format, opcode,
+    ChainDevice, Descriptor, OutputConfig, device_flag, error_kind, image_format, opcode,
 };
 use instar_guest_runtime::{Window, WindowPool};
 use instar_image_formats::Format as ImageFormat;
@@ -53,7 +53,8 @@ impl Output {
     pub fn new(
         index: u32,
         device: &ChainDevice,
-        config: &ConvertConfig,
+        target_format: u32,
+        identity: &OutputConfig,
         length: u64,
         grows: bool,
         windows: &mut WindowPool,
@@ -81,17 +82,17 @@ impl Output {
             ),
             _ => unsupported(error_kind::INTERNAL, "the layout refused its options"),
         };
-        let format = match config.target_format {
+        let format = match target_format {
             image_format::RAW => Format::Raw,
             image_format::QCOW2 if !grows => Format::Qcow2(
                 DenseLayout::new(virtual_size, LayoutOptions::default()).map_err(refused)?,
             ),
             code => {
-                let name_len = usize::try_from(config.output_name_len).unwrap_or(usize::MAX);
+                let name_len = usize::try_from(identity.name_len).unwrap_or(usize::MAX);
                 let given = Given {
-                    random: &config.output_random,
-                    now: config.output_time,
-                    name: config.output_name.get(..name_len).unwrap_or_default(),
+                    random: &identity.random,
+                    now: identity.time,
+                    name: identity.name.get(..name_len).unwrap_or_default(),
                 };
                 let layout = match ImageFormat::from_code(code) {
                     Some(format) => {

@@ -11,8 +11,8 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 /// SHA-256 of the canonical JSON of this ABI (version 1.4).
 pub const FINGERPRINT: [u8; 32] = [
-    0x67, 0x03, 0xa2, 0x95, 0xe6, 0x1c, 0xe7, 0xef, 0x1d, 0xf6, 0xca, 0x11, 0xdd, 0x87, 0x8b, 0x64,
-    0x48, 0xf7, 0x97, 0x52, 0x62, 0xa5, 0xd8, 0xa3, 0x9f, 0x74, 0xa9, 0x4e, 0x84, 0x66, 0xf7, 0xcc,
+    0x17, 0xc2, 0xb7, 0x2f, 0x9d, 0x02, 0xe1, 0xdb, 0x06, 0x22, 0xa1, 0x53, 0xd3, 0x87, 0xeb, 0x5a,
+    0x93, 0x01, 0xea, 0xcd, 0xc9, 0xe8, 0x34, 0x9a, 0xeb, 0x29, 0xa5, 0x77, 0x4e, 0x4f, 0x79, 0xaf,
 ];
 
 /// ABI_VERSION_MAJOR.
@@ -1550,20 +1550,10 @@ pub struct ConvertConfig {
     pub window_start: u64,
     /// Byte 408: first virtual byte that is not; 0 without DD_WINDOW; <= window_start copies nothing.
     pub window_end: u64,
-    /// Byte 416: random bytes, from which the identifiers of an output are made.
-    pub output_random: [u8; 64],
-    /// Byte 480: seconds since 1970, for an output that says when it was made.
-    pub output_time: u64,
-    /// Byte 488: bytes of `output_name`.
-    pub output_name_len: u32,
-    /// Byte 492: zero.
-    pub pad3: u32,
-    /// Byte 496: name of the output without its directory, UTF-8.
-    pub output_name: [u8; 256],
 }
 
 const _: () = {
-    assert!(core::mem::size_of::<ConvertConfig>() == 752);
+    assert!(core::mem::size_of::<ConvertConfig>() == 416);
     assert!(core::mem::align_of::<ConvertConfig>() == 8);
     assert!(core::mem::offset_of!(ConvertConfig, magic) == 0);
     assert!(core::mem::offset_of!(ConvertConfig, flags) == 4);
@@ -1586,16 +1576,11 @@ const _: () = {
     assert!(core::mem::offset_of!(ConvertConfig, output_block_size) == 396);
     assert!(core::mem::offset_of!(ConvertConfig, window_start) == 400);
     assert!(core::mem::offset_of!(ConvertConfig, window_end) == 408);
-    assert!(core::mem::offset_of!(ConvertConfig, output_random) == 416);
-    assert!(core::mem::offset_of!(ConvertConfig, output_time) == 480);
-    assert!(core::mem::offset_of!(ConvertConfig, output_name_len) == 488);
-    assert!(core::mem::offset_of!(ConvertConfig, pad3) == 492);
-    assert!(core::mem::offset_of!(ConvertConfig, output_name) == 496);
 };
 
 impl ConvertConfig {
     /// Size in bytes.
-    pub const SIZE: usize = 752;
+    pub const SIZE: usize = 416;
     /// Byte offset of `magic`.
     pub const OFFSET_MAGIC: usize = 0;
     /// Byte offset of `flags`.
@@ -1638,16 +1623,6 @@ impl ConvertConfig {
     pub const OFFSET_WINDOW_START: usize = 400;
     /// Byte offset of `window_end`.
     pub const OFFSET_WINDOW_END: usize = 408;
-    /// Byte offset of `output_random`.
-    pub const OFFSET_OUTPUT_RANDOM: usize = 416;
-    /// Byte offset of `output_time`.
-    pub const OFFSET_OUTPUT_TIME: usize = 480;
-    /// Byte offset of `output_name_len`.
-    pub const OFFSET_OUTPUT_NAME_LEN: usize = 488;
-    /// Byte offset of `pad3`.
-    pub const OFFSET_PAD3: usize = 492;
-    /// Byte offset of `output_name`.
-    pub const OFFSET_OUTPUT_NAME: usize = 496;
     /// All fields zero.
     pub const ZERO: Self = Self {
         magic: 0,
@@ -1671,15 +1646,10 @@ impl ConvertConfig {
         output_block_size: 0,
         window_start: 0,
         window_end: 0,
-        output_random: [0; 64],
-        output_time: 0,
-        output_name_len: 0,
-        pad3: 0,
-        output_name: [0; 256],
     };
 
     /// Reads the struct from its bytes (little endian).
-    pub fn from_bytes(bytes: &[u8; 752]) -> Self {
+    pub fn from_bytes(bytes: &[u8; 416]) -> Self {
         let mut value = Self::ZERO;
         value.magic = u32::from_le_bytes(take(bytes, 0));
         value.flags = u32::from_le_bytes(take(bytes, 4));
@@ -1702,17 +1672,12 @@ impl ConvertConfig {
         value.output_block_size = u32::from_le_bytes(take(bytes, 396));
         value.window_start = u64::from_le_bytes(take(bytes, 400));
         value.window_end = u64::from_le_bytes(take(bytes, 408));
-        value.output_random = take(bytes, 416);
-        value.output_time = u64::from_le_bytes(take(bytes, 480));
-        value.output_name_len = u32::from_le_bytes(take(bytes, 488));
-        value.pad3 = u32::from_le_bytes(take(bytes, 492));
-        value.output_name = take(bytes, 496);
         value
     }
 
     /// The bytes of the struct (little endian).
-    pub fn to_bytes(&self) -> [u8; 752] {
-        let mut bytes = [0; 752];
+    pub fn to_bytes(&self) -> [u8; 416] {
+        let mut bytes = [0; 416];
         bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.flags.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.input_device_count.to_le_bytes());
@@ -1734,11 +1699,6 @@ impl ConvertConfig {
         bytes[396..400].copy_from_slice(&self.output_block_size.to_le_bytes());
         bytes[400..408].copy_from_slice(&self.window_start.to_le_bytes());
         bytes[408..416].copy_from_slice(&self.window_end.to_le_bytes());
-        bytes[416..480].copy_from_slice(&self.output_random);
-        bytes[480..488].copy_from_slice(&self.output_time.to_le_bytes());
-        bytes[488..492].copy_from_slice(&self.output_name_len.to_le_bytes());
-        bytes[492..496].copy_from_slice(&self.pad3.to_le_bytes());
-        bytes[496..752].copy_from_slice(&self.output_name);
         bytes
     }
 }
@@ -3506,6 +3466,77 @@ impl MapResult {
         bytes[456..464].copy_from_slice(&self.record_count.to_le_bytes());
         bytes[464..472].copy_from_slice(&self.virtual_size.to_le_bytes());
         bytes[472..480].copy_from_slice(&self.next.to_le_bytes());
+        bytes
+    }
+}
+
+/// What makes an output one of its own; follows ConvertConfig.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputConfig {
+    /// Byte 0: random bytes, from which identifiers are made.
+    pub random: [u8; 64],
+    /// Byte 64: seconds since 1970, for an output that says when it was made.
+    pub time: u64,
+    /// Byte 72: bytes of `name`.
+    pub name_len: u32,
+    /// Byte 76: zero.
+    pub pad: u32,
+    /// Byte 80: name of the output without its directory, UTF-8.
+    pub name: [u8; 256],
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<OutputConfig>() == 336);
+    assert!(core::mem::align_of::<OutputConfig>() == 8);
+    assert!(core::mem::offset_of!(OutputConfig, random) == 0);
+    assert!(core::mem::offset_of!(OutputConfig, time) == 64);
+    assert!(core::mem::offset_of!(OutputConfig, name_len) == 72);
+    assert!(core::mem::offset_of!(OutputConfig, pad) == 76);
+    assert!(core::mem::offset_of!(OutputConfig, name) == 80);
+};
+
+impl OutputConfig {
+    /// Size in bytes.
+    pub const SIZE: usize = 336;
+    /// Byte offset of `random`.
+    pub const OFFSET_RANDOM: usize = 0;
+    /// Byte offset of `time`.
+    pub const OFFSET_TIME: usize = 64;
+    /// Byte offset of `name_len`.
+    pub const OFFSET_NAME_LEN: usize = 72;
+    /// Byte offset of `pad`.
+    pub const OFFSET_PAD: usize = 76;
+    /// Byte offset of `name`.
+    pub const OFFSET_NAME: usize = 80;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        random: [0; 64],
+        time: 0,
+        name_len: 0,
+        pad: 0,
+        name: [0; 256],
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 336]) -> Self {
+        let mut value = Self::ZERO;
+        value.random = take(bytes, 0);
+        value.time = u64::from_le_bytes(take(bytes, 64));
+        value.name_len = u32::from_le_bytes(take(bytes, 72));
+        value.pad = u32::from_le_bytes(take(bytes, 76));
+        value.name = take(bytes, 80);
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 336] {
+        let mut bytes = [0; 336];
+        bytes[0..64].copy_from_slice(&self.random);
+        bytes[64..72].copy_from_slice(&self.time.to_le_bytes());
+        bytes[72..76].copy_from_slice(&self.name_len.to_le_bytes());
+        bytes[76..80].copy_from_slice(&self.pad.to_le_bytes());
+        bytes[80..336].copy_from_slice(&self.name);
         bytes
     }
 }

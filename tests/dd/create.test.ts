@@ -1,0 +1,53 @@
+// Images of empty disks, beside those that qemu-img creates.
+import { WRITABLE_FORMATS } from '@instar/engine';
+import { parseSize } from '@instar/operands';
+import { describe, expect, it } from 'vitest';
+import { instar } from '../support/command.js';
+import { QEMU_IMG, requireJudge } from '../support/judge.js';
+import { qemuImg } from '../support/qemu-img.js';
+import { workdir } from '../support/workdir.js';
+
+describe.each(WRITABLE_FORMATS)('create -f %s', (format) => {
+  it.for(['512', '1M', '33M', '3G'])('of %s says what qemu-img says, and is as empty', (size, context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    const ours = instar('create', '-f', format, 'disk', size).in(directory).must().stdout;
+    const info = JSON.parse(
+      qemuImg('info', '-f', format, '--output=json', 'disk').in(directory).must().stdout,
+    ) as object;
+    qemuImg('create', '-q', '-f', 'raw', 'empty.raw', size).in(directory).must();
+    qemuImg('compare', '-q', '-f', format, '-F', 'raw', 'disk', 'empty.raw').in(directory).must();
+    expect(info).toMatchObject({ format, 'virtual-size': Number(parseSize(size)) });
+    directory.delete('disk');
+    expect(ours).toBe(qemuImg('create', '-f', format, 'disk', size).in(directory).must().stdout);
+  });
+});
+
+describe('create', () => {
+  it('is quiet, or tells a program', () => {
+    const directory = workdir();
+    expect(instar('create', '-q', 'disk.raw', '1M').in(directory).must().stdout).toBe('');
+    const told = instar('create', '--json', '-f', 'vdi', 'disk.vdi', '1M').in(directory).must().stdout;
+    expect(JSON.parse(told)).toMatchObject({ result: { filename: 'disk.vdi', format: 'vdi', virtualSize: 1_048_576 } });
+  });
+
+  it.for([
+    [['disk'], /missing required argument 'size'/],
+    [['disk', '1X'], /1X/],
+    [['-b', 'base.qcow2', 'disk', '1M'], /-b: an output with a backing file is not written yet/],
+    [['-o', 'cluster_size=4k', 'disk', '1M'], /-o: options of the output are not taken yet/],
+    [['-f', 'qed', 'disk', '1M'], /images of format qed are not written yet/],
+    [['-f', 'vpc', 'disk', '4T'], /an image of this format cannot have so many bytes/],
+    [['--no-clobber', 'there', '1M'], /there/],
+  ] as const)('refuses %j in one line, and leaves nothing', ([words, message]) => {
+    const directory = workdir().write('there', 'before');
+    const refused = instar('create', ...words)
+      .in(directory)
+      .run();
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toMatch(message);
+    expect(refused.stderr.split('\n')).toHaveLength(2);
+    expect(directory.names()).toEqual(['there']);
+    expect(directory.read('there').toString()).toBe('before');
+  });
+});
