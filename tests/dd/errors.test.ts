@@ -27,7 +27,7 @@ const FAILURES: readonly (readonly [
   ['MISSING_OPERAND', ['if=in.raw']],
   ['INVALID_SIZE', ['if=in.raw', 'of=out', 'bs=1kB']],
   ['INVALID_OPTION', ['if=in.raw', 'of=out', '-O', 'qcow2', 'seek=1']],
-  ['UNSUPPORTED_FORMAT', ['if=in.raw', 'of=out', '-O', 'vmdk']],
+  ['UNSUPPORTED_FORMAT', ['if=in.raw', 'of=out', '-f', 'iso9660']],
   ['READ_FAILED', ['if=missing', 'of=out']],
   ['FILE_NOT_USABLE', ['if=/dev/zero', 'of=out']],
   ['SAME_FILE', ['if=in.raw', 'of=in.raw']],
