@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 const SECOND = 1000;
+/** Long campaigns that run by option only. */
+const BY_OPTION = process.env['INSTAR_LINUX'] === 'all' ? [] : ['tests/vmcore/linux-crash.test.ts'];
 
 export default defineConfig({
   test: {
@@ -18,6 +20,7 @@ export default defineConfig({
         test: {
           name: 'end-to-end',
           include: ['tests/**/*.test.ts'],
+          exclude: BY_OPTION,
           testTimeout: 300 * SECOND,
           hookTimeout: 300 * SECOND,
         },
