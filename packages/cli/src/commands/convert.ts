@@ -42,7 +42,11 @@ export const convertCommand = defineCommand<ConvertFlags>({
     command
       .option('-f, --format <fmt>', 'format of the input; it is then not probed')
       .option('-O, --output-format <fmt>', `format of the output: ${WRITABLE_FORMATS.join(', ')}`, 'raw')
-      .option('-S, --sparse-size <size>', 'pieces of zeros that are left out: 4k, or 0 for none', values.size)
+      .option(
+        '-S, --sparse-size <size>',
+        'pieces of zeros that are left out: 4k, or 0 for none (raw, qcow2)',
+        values.size,
+      )
       .option('-p, --progress', 'show how far it is')
       .option('-q, --quiet', 'no warnings')
       .option('--strict', 'refuse an image that is not whole')

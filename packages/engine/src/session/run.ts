@@ -117,6 +117,8 @@ async function keepingDumps(
     control.cancel();
   };
   signal?.addEventListener('abort', onAbort, { once: true });
+  // It may have come while the memory for a dump was made, and comes but once.
+  if (signal?.aborted === true) control.cancel();
   const detach = attach(dumps, control);
   try {
     const report = await runGuest(
