@@ -26,7 +26,7 @@ describe.each(SANDBOXES)('a session under %s', (sandbox) => {
     const end = scene.attack(sandbox, 'ring.answer_and_go_on', [], { session: true, control });
     await control.answer();
     for (const number of [11, 12, 13]) {
-      control.request({ chainConfig: new Uint8Array(), operationConfig: question(number), devices: [] });
+      control.request({ chainConfig: new Uint8Array(), operationConfig: question(number), devices: [], last: false });
       const { result, failures } = await control.answer();
       expect(result.readUInt32LE(4)).toBe(number);
       expect(failures).toEqual([]);
@@ -41,7 +41,12 @@ describe.each(SANDBOXES)('a session under %s', (sandbox) => {
     const control = createControl();
     const end = scene.attack(sandbox, 'ring.answer_and_go_on', [7n, 8n, 9n], { session: true, control });
     await control.answer();
-    control.request({ chainConfig: new Uint8Array(), operationConfig: question(1).subarray(0, 8), devices: [] });
+    control.request({
+      chainConfig: new Uint8Array(),
+      operationConfig: question(1).subarray(0, 8),
+      devices: [],
+      last: false,
+    });
     expect((await control.answer()).result.subarray(8, 64).every((byte) => byte === 0)).toBe(true);
     control.close();
     await end;
@@ -54,7 +59,7 @@ describe.each(SANDBOXES)('a session under %s', (sandbox) => {
     const end = scene.attack(sandbox, 'ring.answer_and_go_on', [], { session: true, control, limits });
     await control.answer();
     await sleep(4 * NO_PROGRESS_MS);
-    control.request({ chainConfig: new Uint8Array(), operationConfig: question(5), devices: [] });
+    control.request({ chainConfig: new Uint8Array(), operationConfig: question(5), devices: [], last: false });
     expect((await control.answer()).result.readUInt32LE(4)).toBe(5);
     control.close();
     expect((await end).outcome).toBe('exit');
@@ -79,13 +84,13 @@ describe.each(SANDBOXES)('a session under %s', (sandbox) => {
       length: 512n,
       window: BigInt(region('windows').start),
     };
-    const early = await scene.attack(sandbox, 'ring.descriptors', submissions(reading), { devices: [] });
+    const early = await scene.attack(sandbox, 'ring.descriptors', submissions(reading), { devices: [], last: false });
     expect(early.message).toMatch(/device is 0x0, expected a device of the table/);
     const control = createControl();
     const end = scene.attack(sandbox, 'ring.answer_and_go_on', [], { session: true, control, devices: [input] });
     await control.answer();
     const stream = { ...output, access: 'stream-output' as const, size: BigInt(INPUT_BYTES) };
-    control.request({ chainConfig: new Uint8Array(), operationConfig: question(1), devices: [stream] });
+    control.request({ chainConfig: new Uint8Array(), operationConfig: question(1), devices: [stream], last: false });
     // Several threads would not keep the order of a stream.
     expect(await end).toMatchObject({ outcome: 'host-error' });
     scene.expectFilesUntouched(false);

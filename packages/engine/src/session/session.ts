@@ -115,6 +115,7 @@ export class GuestSession {
       chainConfig: this.#chainConfig(),
       operationConfig: config,
       devices: this.#devices.slice(this.#attached).map(({ options }) => options),
+      last,
       ...(outputBytes === undefined ? {} : { outputBytes }),
     });
     this.#attached = this.#devices.length;

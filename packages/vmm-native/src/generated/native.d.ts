@@ -167,6 +167,8 @@ export interface RequestOptions {
   devices: Array<DeviceOptions>
   /** Most bytes that outputs receive from now on (default none). */
   outputBytes?: bigint
+  /** No other request follows: the answer to this one is in the report of the run. */
+  last: boolean
 }
 
 /** What a guest has left for one request. */

@@ -103,6 +103,8 @@ pub struct RequestOptions {
     pub devices: Vec<DeviceOptions>,
     /// Most bytes that outputs receive from now on (default none).
     pub output_bytes: Option<BigInt>,
+    /// No other request follows: the answer to this one is in the report of the run.
+    pub last: bool,
 }
 
 /// What a guest has left for one request.
@@ -265,6 +267,7 @@ impl RequestOptions {
             chain_config: self.chain_config.to_vec(),
             operation_config: self.operation_config.to_vec(),
             devices: to_devices(&self.devices)?,
+            last: self.last,
             output_bytes: self.output_bytes.as_ref().map(|value| to_u64(value, "outputBytes")).transpose()?,
         })
     }

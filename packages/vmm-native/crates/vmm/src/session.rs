@@ -17,6 +17,8 @@ pub struct NextRequest {
     pub devices: Vec<Device>,
     /// Most bytes that outputs receive from now on; `None` for no bound.
     pub output_bytes: Option<u64>,
+    /// No other follows: what the guest leaves for it is in the report of its end.
+    pub last: bool,
 }
 
 /// What a guest has left for one request.
@@ -62,7 +64,12 @@ impl SessionDesk {
 
     /// Asks for more. Whoever asks has the answer to what was asked before.
     pub fn request(&self, next: NextRequest) {
-        lock(&self.state).next = Some(next);
+        let mut state = lock(&self.state);
+        // At once with the request: a guest that is done before its caller says so would leave failures in an answer that
+        // nobody asks for.
+        state.closed |= next.last;
+        state.next = Some(next);
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -153,8 +160,7 @@ mod tests {
     #[test]
     fn keeps_the_answer_to_a_last_request_for_the_end() {
         let desk = SessionDesk::default();
-        desk.request(NextRequest::default());
-        desk.close();
+        desk.request(NextRequest { last: true, ..NextRequest::default() });
         assert!(desk.hand_over(|| answer(1)).is_ok_and(|next| next.is_some()), "the last request is handed over");
         assert!(desk.hand_over(|| unreachable!()).is_ok_and(|next| next.is_none()));
         assert_eq!(desk.answer().map(|answer| answer.result), Some(vec![1]));
