@@ -127,15 +127,19 @@ async function copyWindow(
     });
     const expected = { length: raw ? rawLength : undefined, most: limit - output.start, virtualSize: rawLength };
     checkResult(result, expected, top.file.path);
+    // A stream extends itself from what went out; a file is told its length.
+    const finalLength = stream ? bytes : (request.outputSize ?? result.output_length);
     const whole = !stream && request.seek === undefined;
     if (whole && (!raw || request.inputFormat === undefined)) {
       const { output_length: length, output_virtual_size: size } = result;
       const written = { fd: output.fd, name: request.outputName, format: request.format, length, virtualSize: size };
       const plainInput = chain.layers.length === 1 && !top.declared && top.info.format === IMAGE_FORMAT.values.RAW;
-      await checkOutput({ ...written, plainInput: plainInput && window.windowStart === 0n }, context);
+      await allEnded([
+        checkOutput({ ...written, plainInput: plainInput && window.windowStart === 0n }, context),
+        output.sync(finalLength),
+      ]);
     }
-    // A stream extends itself from what went out; a file is told its length.
-    const length = await output.finish(stream ? bytes : (request.outputSize ?? result.output_length));
+    const length = await output.finish(finalLength);
     return {
       bytes,
       inputVirtualSize: virtualSize,
@@ -150,6 +154,12 @@ async function copyWindow(
     await abandonQuietly(output);
     throw error;
   }
+}
+
+/** Waits until nothing goes on, which would use an output that is given up, and throws the first failure in this order. */
+async function allEnded(actions: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(actions)).find((ended) => ended.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }
 
 /** What an output can come to (bytes). */

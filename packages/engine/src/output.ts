@@ -15,7 +15,11 @@ export async function openOutputFile(
     onWarning: (warning) => onWarning?.(escapeText(warning)),
   };
   const output = await withEngineErrors(async () => createOutput(warned));
-  return { ...output, finish: async (length) => withEngineErrors(async () => output.finish(length)) };
+  return {
+    ...output,
+    sync: async (length) => withEngineErrors(async () => output.sync(length)),
+    finish: async (length) => withEngineErrors(async () => output.finish(length)),
+  };
 }
 
 /** Gives an output up after an error, which is the one that the caller must see. */

@@ -18,6 +18,9 @@ export function streamOutput(fd: number, exactLength: bigint | undefined, signal
     start: 0n,
     room: undefined,
     fresh: false,
+    async sync() {
+      return Promise.resolve();
+    },
     async finish(length) {
       if (exactLength === undefined || exactLength <= length) return length;
       await writeZeros(fd, exactLength - length, signal);

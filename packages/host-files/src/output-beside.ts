@@ -96,6 +96,10 @@ function besideOutput(
 ): OutputFile {
   const { fd } = temporary;
   let open = true;
+  const sync = syncOnce(output, async (length) => {
+    await setLength(fd, length, output.sparse);
+    await fsync(fd);
+  });
   const close = async (): Promise<void> => {
     if (!open) return;
     open = false;
@@ -110,10 +114,10 @@ function besideOutput(
     room: undefined,
     fresh: true,
     abandon: close,
+    sync,
     async finish(length) {
+      await sync(length);
       try {
-        await setLength(fd, length, output.sparse);
-        await fsync(fd);
         // Opened before the rename, so that nothing can fail after it that could be known before.
         const folder = await openFolder(output);
         try {
@@ -148,6 +152,20 @@ async function publish(
     }
   }
   await temporary.replace();
+}
+
+/** Does `action` the first time that it is called, and gives all callers what came of it. */
+export function syncOnce(
+  { path }: ResolvedOutput,
+  action: (length: bigint) => Promise<void>,
+): (length: bigint) => Promise<void> {
+  let synced: Promise<void> | undefined;
+  return async (length) => {
+    synced ??= action(length).catch((error: unknown) => {
+      throw hostFileError('WRITE_FAILED', path, 'cannot be completed', error);
+    });
+    return synced;
+  };
 }
 
 /** The exact length. What is added reads as zeros, and is allocated unless the output may have holes. */

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { closeFile, fchmod, fsync, ftruncate, openIn, statFile } from './descriptors.js';
 import { hostFileError } from './errors.js';
 import { lockOutput } from './locks.js';
-import { noSpace, openFolder, roomOf, setLength, syncFolder } from './output-beside.js';
+import { noSpace, openFolder, roomOf, setLength, syncFolder, syncOnce } from './output-beside.js';
 import { checkLength, needed, type ExistingFile, type OutputFile, type ResolvedOutput } from './output-request.js';
 
 const { O_CREAT, O_EXCL, O_NONBLOCK, O_RDWR } = constants;
@@ -50,11 +50,18 @@ function windowOutput(
     await closeFile(fd);
     await output.name.close();
   };
+  const sync = syncOnce(output, async (length) => {
+    const end = start + length;
+    const stats = await statFile(fd);
+    if (stats.isFile() && stats.size < end) await ftruncate(fd, end);
+    await fsync(fd);
+  });
   return {
     fd,
     start,
     room,
     fresh: false,
+    sync,
     async abandon() {
       if (!open) return;
       try {
@@ -64,11 +71,8 @@ function windowOutput(
       }
     },
     async finish(length) {
+      await sync(length);
       try {
-        const end = start + length;
-        const stats = await statFile(fd);
-        if (stats.isFile() && stats.size < end) await ftruncate(fd, end);
-        await fsync(fd);
         const folder = await openFolder(output);
         await syncFolder(folder);
         if (folder !== undefined) await closeFile(folder);
@@ -114,11 +118,16 @@ export async function rewrite(
     await closeFile(fd);
     await output.name.close();
   };
+  const sync = syncOnce(output, async (length) => {
+    await setLength(fd, length, output.sparse);
+    await fsync(fd);
+  });
   return {
     fd,
     start: 0n,
     room: undefined,
     fresh: true,
+    sync,
     async abandon() {
       if (!open) return;
       try {
@@ -130,9 +139,8 @@ export async function rewrite(
       }
     },
     async finish(length) {
+      await sync(length);
       try {
-        await setLength(fd, length, output.sparse);
-        await fsync(fd);
         await close();
         return length;
       } catch (error) {

@@ -44,7 +44,12 @@ export interface OutputFile {
   /** Reads as zeros wherever it is not written. */
   readonly fresh: boolean;
   /**
-   * Gives the output its exact length (bytes from `start`), brings it to the disk and puts it under its final name.
+   * Gives the output its exact length (bytes from `start`) and brings it to the disk. It has no name yet that it would not
+   * have if it were abandoned. `finish` does it where nobody has.
+   */
+  sync(length: bigint): Promise<void>;
+  /**
+   * Puts the output, synced with its exact length (bytes from `start`), under its final name.
    * @returns the length of the file.
    */
   finish(length: bigint): Promise<bigint>;

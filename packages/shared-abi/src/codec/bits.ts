@@ -35,6 +35,14 @@ function readLsb(view: DataView, bit: number, width: number): number {
 
 /** Reads an unsigned integer of 1 to 64 bits: a `number` up to 32 bits, a `bigint` above. */
 export function readBits(view: DataView, bit: number, width: number, endian: Endian, order: BitOrder): number | bigint {
+  if (bit % 8 === 0 && order === 'msb') {
+    // What lies on bytes, as nearly all integers do, is read at once.
+    const [at, little] = [bit / 8, endian === 'little'];
+    if (width === 32) return view.getUint32(at, little);
+    if (width === 64) return view.getBigUint64(at, little);
+    if (width === 8) return view.getUint8(at);
+    if (width === 16) return view.getUint16(at, little);
+  }
   const read = order === 'lsb' ? readLsb : endian === 'little' ? readMsbLittle : readMsb;
   if (width <= 32) return read(view, bit, width);
   const rest = width - 32;
@@ -88,6 +96,25 @@ export function writeBits(
   order: BitOrder,
   value: number | bigint,
 ): void {
+  if (bit % 8 === 0 && order === 'msb') {
+    const [at, little] = [bit / 8, endian === 'little'];
+    if (width === 32) {
+      view.setUint32(at, Number(value), little);
+      return;
+    }
+    if (width === 64) {
+      view.setBigUint64(at, BigInt(value), little);
+      return;
+    }
+    if (width === 8) {
+      view.setUint8(at, Number(value));
+      return;
+    }
+    if (width === 16) {
+      view.setUint16(at, Number(value), little);
+      return;
+    }
+  }
   const write = order === 'lsb' ? writeLsb : endian === 'little' ? writeMsbLittle : writeMsb;
   if (width <= 32) {
     write(view, bit, width, Number(value));

@@ -122,7 +122,10 @@ export function writeValue(
       if (!isList(values)) throw wrongType(values, 'array', path, offset);
       if (values.length > type.count) throw tooLong(values.length, 'elements', type.count, path, offset);
       for (let index = 0; index < type.count; index += 1) {
-        writeValue(type.element, view, bit + index * type.element.bits, values[index], `${path}[${index}]`);
+        const at = bit + index * type.element.bits;
+        writeValue(type.element, view, at, values[index], `${path}[${index}]`);
+        // Elements that were left out are all alike.
+        if (index >= values.length && repeat(view, at, type.element.bits, type.count - index)) return;
       }
       return;
     }
@@ -152,6 +155,14 @@ export function writeValue(
     case 'tagged':
       known(kinds.tagged).write(type, view, bit, value, path, around);
   }
+}
+
+/** Copies what was written to where it must stand `count` times. Returns whether it lies on bytes, as that needs. */
+function repeat(view: DataView, bit: number, bits: number, count: number): boolean {
+  if (bit % 8 !== 0 || bits % 8 !== 0) return false;
+  const memory = new Uint8Array(view.buffer, view.byteOffset + bit / 8, (bits / 8) * count);
+  for (let done = bits / 8; done < memory.length; done *= 2) memory.copyWithin(done, 0, done);
+  return true;
 }
 
 /** The value of an all-zero memory, with constants filled in. */
