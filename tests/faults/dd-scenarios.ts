@@ -37,7 +37,8 @@ export function untouched(old: Buffer | undefined): Scenario['judgeFailure'] {
   };
 }
 
-function onlyOutput(directory: Workdir, output: string): string | undefined {
+/** What is wrong where the output's directory must hold the output and nothing else. */
+export function onlyOutput(directory: Workdir, output: string): string | undefined {
   const names = directory.names(output);
   return names.join() === 'out' ? undefined : `the directory holds ${names.join(', ')}`;
 }

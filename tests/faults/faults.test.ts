@@ -6,6 +6,7 @@ import { checkSandboxes, type Sandbox } from '@instar/engine';
 import { QEMU_IMG, requireJudge, skipLoudly, skipWithoutRight } from '../support/judge.js';
 import { Random } from '../support/random.js';
 import { workdir, type Workdir } from '../support/workdir.js';
+import { convertScenarios } from './convert-scenarios.js';
 import { DEVICE_SIZE, ddScenarios } from './dd-scenarios.js';
 import { withImages } from './images.js';
 import { buildInjector } from './inject.js';
@@ -17,8 +18,9 @@ const LANES = Math.min(availableParallelism(), 8);
 /** Faults of a run; INSTAR_CASES=1500 is the whole table. */
 const CASES = Number(process.env['INSTAR_CASES'] ?? 150);
 const SEED = Number(process.env['INSTAR_SEED'] ?? 20261126);
-/** Share of the writers of dumps (of 10). */
+/** Shares of the writers of dumps and of convert (of 10); the rest is for dd. */
 const DUMPS = 2;
+const CONVERTS = 3;
 
 function ground(context: TestContext): Workdir {
   requireJudge(context, QEMU_IMG);
@@ -63,8 +65,22 @@ for (const sandbox of ['kvm', 'process'] satisfies Sandbox[]) {
       const directory = ground(context);
       withImages(directory);
       const scenarios = ddScenarios(sandbox, loopDevice(directory));
-      const faults = Math.ceil((CASES * (10 - DUMPS)) / 20);
+      const faults = Math.ceil((CASES * (10 - DUMPS - CONVERTS)) / 20);
       holds(await new FaultTable(directory, new Random(SEED), counted).run(scenarios, faults, LANES), faults);
+    },
+  );
+
+  it(
+    `convert to every format in the ${sandbox} sandbox is whole after exit 0 and has changed nothing after exit 1, whatever call fails`,
+    { timeout: HOURS },
+    async (context) => {
+      const problem = (await checkSandboxes())[sandbox];
+      if (problem !== undefined) skipLoudly(context, problem);
+      const directory = ground(context);
+      withImages(directory);
+      const faults = Math.ceil((CASES * CONVERTS) / 20);
+      const table = new FaultTable(directory, new Random(SEED), counted);
+      holds(await table.run(convertScenarios(sandbox), faults, LANES), faults);
     },
   );
 }

@@ -1,0 +1,45 @@
+import { WRITABLE_FORMATS, type Sandbox } from '@instar/engine';
+import { instar } from '../support/command.js';
+import { qemuImg } from '../support/qemu-img.js';
+import { noise } from '../support/random.js';
+import type { Workdir } from '../support/workdir.js';
+import { onlyOutput, untouched } from './dd-scenarios.js';
+import { INPUTS, type InputKind } from './images.js';
+import type { Scenario } from './scenario.js';
+
+const OLD = noise(1_234_567, 24);
+/** Plain bytes, bytes that are decoded, and bytes of two files. */
+const READ_FROM: readonly InputKind[] = ['raw', 'zlib', 'chain'];
+/** Formats that `qemu-img check` does not look at. */
+const UNCHECKED = new Set(['raw', 'vpc']);
+
+/** Whether an output is whole, and holds the disk that was converted. */
+function holdsTheDisk(directory: Workdir, file: string, format: string): string | undefined {
+  if (!UNCHECKED.has(format)) {
+    const { status, stdout, stderr } = qemuImg('check', '-q', '-f', format, file).in(directory).run();
+    if (status !== 0) return `qemu-img check: ${stdout}${stderr}`;
+  }
+  const compared = qemuImg('compare', '-f', format, '-F', 'raw', file, 'in/disk.raw').in(directory).run();
+  return compared.status === 0 ? undefined : `qemu-img compare: ${compared.stdout}${compared.stderr}`;
+}
+
+/** convert to every format that is written, to new files and over existing ones. */
+export function convertScenarios(sandbox: Sandbox): Scenario[] {
+  return WRITABLE_FORMATS.flatMap((format) =>
+    READ_FROM.flatMap((input) =>
+      [undefined, OLD].map((old): Scenario => ({
+        name: `convert of ${input} to ${old === undefined ? 'new' : 'existing'} ${format} (${sandbox})`,
+        makesCallsAs: `convert of ${input} to ${format}`,
+        device: undefined,
+        command: (output) =>
+          instar('convert', `--sandbox=${sandbox}`, '-O', format, `in/${INPUTS[input]}`, `${output}/out`),
+        prepare(directory, output) {
+          if (old !== undefined) directory.write(`${output}/out`, old);
+        },
+        judgeSuccess: (directory, output) =>
+          onlyOutput(directory, output) ?? holdsTheDisk(directory, `${output}/out`, format),
+        judgeFailure: untouched(old),
+      })),
+    ),
+  );
+}
