@@ -196,6 +196,7 @@ async function openOutput(
       limit,
       // Tables come on top, but how many is for the guest to say.
       atLeast: bytes < limit && request.sparse !== true ? bytes : undefined,
+      mayBeLess: request.format !== IMAGE_FORMAT.values.RAW && request.sparse === true,
       length: request.outputSize,
       sparse: request.sparse === true,
       noClobber: request.noClobber === true,

@@ -4,7 +4,13 @@ import { carryOver } from './carry-over.js';
 import { closeFile, fchown, fsync, ftruncate, openIn, statFile } from './descriptors.js';
 import { HostFileError, hostFileError } from './errors.js';
 import { systemErrorName } from './system-errors.js';
-import { needed, type ExistingFile, type OutputFile, type ResolvedOutput } from './output-request.js';
+import {
+  needed,
+  type ExistingFile,
+  type OutputFile,
+  type OutputRequest,
+  type ResolvedOutput,
+} from './output-request.js';
 import { createTemporary, type TemporaryFile } from './temporary-file.js';
 import { removeLeftovers } from './temporary-names.js';
 
@@ -69,13 +75,29 @@ export async function createBeside(
       return new CannotReplace(kept);
     }
     // One hole, which writes fill and the guest's zeros allocate: space is not touched twice.
-    await ftruncate(temporary.fd, output.limit);
+    await makeHole(temporary.fd, output);
   } catch (error) {
     temporary.discard();
     await closeFile(temporary.fd);
     throw hostFileError('WRITE_FAILED', output.path, 'cannot be created', error);
   }
   return besideOutput(output, existing, temporary);
+}
+
+/**
+ * Makes a file as long as the output may become. Where that is only its worst case, and longer than a file can be here, it
+ * becomes as long as it can.
+ */
+async function makeHole(fd: number, { limit, mayBeLess }: OutputRequest): Promise<void> {
+  for (let length = limit; ; length /= 2n) {
+    try {
+      await ftruncate(fd, length);
+      return;
+    } catch (error) {
+      const worstCase = mayBeLess === true && length > 0n && systemErrorName(error) === 'EFBIG';
+      if (!worstCase) throw error;
+    }
+  }
 }
 
 async function keep(

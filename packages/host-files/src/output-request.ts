@@ -12,6 +12,8 @@ export interface OutputRequest {
   readonly length?: bigint | undefined;
   /** Bytes that it takes in any case, where that is less than `limit`: a smaller device is refused. */
   readonly atLeast?: bigint | undefined;
+  /** `limit` is only the worst case, which its file system need not be able to hold. */
+  readonly mayBeLess?: boolean | undefined;
   /** Leave what is not written as holes; else all of it is allocated. */
   readonly sparse: boolean;
   /** Refuse a file that exists. */

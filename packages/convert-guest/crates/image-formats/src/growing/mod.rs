@@ -10,7 +10,7 @@ mod vpc;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::arith::SECTOR;
+use crate::arith::{SECTOR, to_u64};
 use crate::probe::Format;
 use crate::qcow2::writer::{LayoutError, LayoutOptions, SparseLayout};
 
@@ -315,6 +315,28 @@ impl<T: Table> Growing for Blocks<T> {
 /// The entries of a table, one for each block.
 fn entries<'a>(blocks: &'a dyn Allocated) -> impl Iterator<Item = Option<u64>> + 'a {
     (0..blocks.count()).map(|block| blocks.offset(block))
+}
+
+/// Entries of a table that are put together at once.
+const PIECE: usize = 16 << 10;
+
+/// A table of 4-byte entries, one for each block, that begins at `start`. It comes in pieces: the table of the largest disk
+/// is larger than the memory of whoever writes it.
+fn pieces<'a>(
+    start: u64,
+    blocks: &'a dyn Allocated,
+    entry: impl Fn(Option<u64>) -> u32 + 'a,
+) -> impl Iterator<Item = Part> + 'a {
+    (0..blocks.count()).step_by(PIECE).map(move |first| {
+        let behind = first.saturating_add(to_u64(PIECE)).min(blocks.count());
+        let piece = (first..behind).fold(Fields::default(), |piece, block| {
+            piece.le32(entry(blocks.offset(block)))
+        });
+        Part {
+            offset: start.saturating_add(first.saturating_mul(4)),
+            bytes: piece.done(),
+        }
+    })
 }
 
 /// Bytes that are put together field by field.

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::{Allocated, Fields, Part, Table, entries, small, to_usize};
+use super::{Allocated, Fields, Part, Table, pieces, small, to_usize};
 use crate::arith::SECTOR;
 
 const CLUSTER: u64 = 1 << 20;
@@ -59,12 +59,12 @@ impl Table for Parallels {
             .le32(small(SECTOR.index_of(self.data)))
             .up_to(to_usize(HEADER));
         // Entries count clusters; 0 is none.
-        let whole = entries(blocks).fold(header, |table, offset| {
-            table.le32(offset.map_or(0, |offset| small(offset / CLUSTER)))
+        let table = pieces(HEADER, blocks, |offset| {
+            offset.map_or(0, |offset| small(offset / CLUSTER))
         });
-        Box::new(core::iter::once(Part {
+        Box::new(table.chain(core::iter::once(Part {
             offset: 0,
-            bytes: whole.up_to(to_usize(self.data)).done(),
-        }))
+            bytes: header.done(),
+        })))
     }
 }

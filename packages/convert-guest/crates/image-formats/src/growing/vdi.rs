@@ -1,9 +1,8 @@
 //! VirtualBox disk images, dynamic (`VDICore.h`, version 1.1): header, block map, blocks of 1 MiB.
 
 use alloc::boxed::Box;
-use alloc::vec;
 
-use super::{Allocated, Fields, Given, Part, Table, entries, small};
+use super::{Allocated, Fields, Given, Part, Table, pieces, small};
 use crate::arith::SECTOR;
 
 const BLOCK: u64 = 1 << 20;
@@ -52,10 +51,9 @@ impl Table for Vdi {
 
     fn parts<'a>(&'a self, blocks: &'a dyn Allocated) -> Box<dyn Iterator<Item = Part> + 'a> {
         let number = |offset: u64| offset.saturating_sub(self.data) / BLOCK;
-        let map = entries(blocks).fold(Fields::default(), |map, offset| {
-            map.le32(offset.map_or(UNALLOCATED, |offset| small(number(offset))))
+        let map = pieces(MAP, blocks, move |offset| {
+            offset.map_or(UNALLOCATED, |offset| small(number(offset)))
         });
-        let map = map.up_to(super::to_usize(self.data.saturating_sub(MAP)));
         let header = Fields::default()
             .bytes(TEXT)
             .up_to(64)
@@ -81,18 +79,9 @@ impl Table for Vdi {
             .bytes(&self.id)
             .bytes(&self.snapshot)
             .up_to(super::to_usize(MAP));
-        Box::new(
-            vec![
-                Part {
-                    offset: MAP,
-                    bytes: map.done(),
-                },
-                Part {
-                    offset: 0,
-                    bytes: header.done(),
-                },
-            ]
-            .into_iter(),
-        )
+        Box::new(map.chain(core::iter::once(Part {
+            offset: 0,
+            bytes: header.done(),
+        })))
     }
 }

@@ -178,7 +178,8 @@ impl Table for Vhdx {
 
     fn parts<'a>(&'a self, blocks: &'a dyn Allocated) -> Box<dyn Iterator<Item = Part> + 'a> {
         let chunk = chunk_of(self.block);
-        let mut table = Fields::default();
+        // At its length from the start: growing, it would be in memory twice.
+        let mut table = Fields(Vec::with_capacity(to_usize(self.table)));
         for (number, offset) in (0_u64..).zip(entries(blocks)) {
             if number > 0 && number.checked_rem(chunk) == Some(0) {
                 table = table.le64(0);
