@@ -104,7 +104,10 @@ describe('convert', () => {
       ['-O', 'qed', 'disk.qcow2', 'out'],
       /images of format qed are not written yet; raw, qcow2, vmdk, vdi, vpc, vhdx and/,
     ],
-    [['-O', 'nonsense', 'disk.qcow2', 'out'], /unknown output format 'nonsense'/],
+    [
+      ['-O', 'nonsense', 'disk.qcow2', 'out'],
+      /unknown output format 'nonsense'; written are raw, qcow2, vmdk, vdi, vpc, vhdx and parallels/,
+    ],
   ] as const)('refuses %j in one line', ([words, message], context) => {
     requireJudge(context, QEMU_IMG);
     const directory = disk(MIB);

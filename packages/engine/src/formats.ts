@@ -54,9 +54,13 @@ export function forcedFormat(name: string | undefined, file: string): number {
 export function outputFormat(name: string, file: string): number {
   const number = formatNumber(name);
   if (number === undefined) {
-    throw new EngineError('UNSUPPORTED_FORMAT', `unknown output format '${escapeText(name)}'; known are ${known()}`, {
-      file,
-    });
+    throw new EngineError(
+      'UNSUPPORTED_FORMAT',
+      `unknown output format '${escapeText(name)}'; written are ${listed(WRITABLE_FORMATS)}`,
+      {
+        file,
+      },
+    );
   }
   if (!(WRITABLE_FORMATS as readonly string[]).includes(name)) {
     throw new EngineError(

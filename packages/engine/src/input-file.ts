@@ -35,7 +35,7 @@ export async function adoptInput(fd: number, path: string, forceShare: boolean):
   try {
     const stats = await statFile(fd);
     if (!stats.isFile() && !stats.isBlockDevice()) {
-      const hint = stats.isFIFO() || stats.isCharacterDevice() ? '; a stream can be read with if=-' : '';
+      const hint = stats.isFIFO() || stats.isCharacterDevice() ? '; a stream is read by dd with if=-' : '';
       throw new EngineError('FILE_NOT_USABLE', `is ${kindInWords(stats)}, not an image file${hint}`, { file: path });
     }
     if (!forceShare) {

@@ -51,7 +51,16 @@ export async function create(
     const disk = { input, inputFormat: 'raw', inputSize: whole, forceShare: true };
     const done = await dd({ ...rest, ...disk, output: { path: output }, outputFormat: format, sparse: true }, control);
     return { format, virtualSize: done.outputVirtualSize, fileLength: done.outputLength };
+  } catch (error) {
+    throw aboutOutput(error, output);
   } finally {
     await closeFile(nothing);
   }
+}
+
+/** What is wrong with the empty input, whose name says nothing to anybody, is wrong with the output. */
+function aboutOutput(error: unknown, output: string): unknown {
+  if (!(error instanceof EngineError) || error.file?.startsWith('/proc/self/fd/') !== true) return error;
+  const what = error.message.slice(`${error.file}: `.length);
+  return new EngineError(error.code, what, { file: output, cause: error });
 }
