@@ -68,6 +68,8 @@ export interface AttackOptions {
   readonly session?: boolean;
   /** Replaces the attack guest. */
   readonly image?: Uint8Array;
+  /** Threads that execute commands. */
+  readonly ioThreads?: number;
 }
 
 async function attackWith(
@@ -86,6 +88,7 @@ async function attackWith(
       session: options.session ?? false,
       sandbox,
       helper: sandboxHelperPath(),
+      ...(options.ioThreads === undefined ? {} : { ioThreads: options.ioThreads }),
       limits: { noProgressMs: NO_PROGRESS_MS, ...options.limits },
     },
     options.control,

@@ -5,7 +5,16 @@ import { OPCODE, region } from '@instar/shared-abi';
 import { createControl } from '@instar/vmm-native';
 import { afterAll, describe, expect, it } from 'vitest';
 import { submissions } from './outcomes/ring.js';
-import { configPage, DEVICE, INPUT_BYTES, NO_PROGRESS_MS, requireSandbox, SANDBOXES, Scene } from './scene.js';
+import {
+  configPage,
+  DEVICE,
+  INPUT_BYTES,
+  NO_PROGRESS_MS,
+  OUTPUT_LIMIT,
+  requireSandbox,
+  SANDBOXES,
+  Scene,
+} from './scene.js';
 
 const { ECANCELED } = constants.errno;
 const scene = new Scene();
@@ -84,7 +93,7 @@ describe.each(SANDBOXES)('a session under %s', (sandbox) => {
       length: 512n,
       window: BigInt(region('windows').start),
     };
-    const early = await scene.attack(sandbox, 'ring.descriptors', submissions(reading), { devices: [], last: false });
+    const early = await scene.attack(sandbox, 'ring.descriptors', submissions(reading), { devices: [] });
     expect(early.message).toMatch(/device is 0x0, expected a device of the table/);
     const control = createControl();
     const end = scene.attack(sandbox, 'ring.answer_and_go_on', [], { session: true, control, devices: [input] });
@@ -101,7 +110,48 @@ describe.each(SANDBOXES)('a session under %s', (sandbox) => {
     const control = createControl();
     const end = scene.attack(sandbox, 'ring.answer_twice', [], { session: true, control });
     expect(await end).toMatchObject({ outcome: 'bad-descriptor' });
-    expect((await end).message).toMatch(/NEXT: another one is being answered, expected one at a time$/);
+    expect((await end).message).toMatch(/a command was sent after NEXT, expected none before the next request$/);
+  });
+
+  it.for([1, 2])('ends a guest that writes after its answer (%i threads)', async (ioThreads, context) => {
+    requireSandbox(context, sandbox);
+    const write = {
+      opcode: OPCODE.values.WRITE,
+      target_device: DEVICE.OUTPUT,
+      length: 512n,
+      window: BigInt(region('windows').start),
+    };
+    const control = createControl();
+    const args = submissions({ opcode: OPCODE.values.NEXT }, write);
+    const end = scene.attack(sandbox, 'ring.at_once', args, { session: true, control, ioThreads });
+    await control.answer();
+    // One thread looks at the ring when the next request has come.
+    control.request({ chainConfig: new Uint8Array(), operationConfig: question(1), devices: [], last: false });
+    expect(await end).toMatchObject({ outcome: 'bad-descriptor' });
+    expect((await end).message).toMatch(/a command was sent after NEXT, expected none before the next request$/);
+    scene.expectFilesUntouched(false);
+  });
+
+  it('ends a guest that answers before its commands are done', async (context) => {
+    requireSandbox(context, sandbox);
+    const copy = {
+      opcode: OPCODE.values.COPY,
+      device: DEVICE.INPUT,
+      target_device: DEVICE.OUTPUT,
+      length: BigInt(OUTPUT_LIMIT),
+    };
+    // How far the first threads are when the last command is taken is chance: none may come through with a failure untold.
+    const args = submissions(copy, copy, copy, { opcode: OPCODE.values.NEXT });
+    for (let round = 0; round < 5; round += 1) {
+      const control = createControl();
+      const end = scene.attack(sandbox, 'ring.at_once', args, { session: true, control });
+      await control.answer().catch(() => undefined);
+      control.close();
+      const { outcome, message } = await end;
+      if (outcome === 'exit') continue;
+      expect(message).toMatch(/NEXT was sent before other commands were done, expected none in flight$/);
+    }
+    scene.expectFilesUntouched(true);
   });
 
   it('ends a guest that goes on working after its answer', async (context) => {

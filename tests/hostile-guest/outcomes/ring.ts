@@ -279,6 +279,12 @@ const MISBEHAVIOUR: readonly Row[] = [
     ...both(badDescriptor(/^WRITE: target_offset is 0x40000, expected 0x10000 bytes within the output limit 0x40000$/)),
   },
   { attack: 'ring.log_flood', about: 'a thousand lines', arguments: [1000n, 1024n], ...both(exit()) },
+  {
+    attack: 'ring.at_once',
+    about: 'as many as it likes',
+    arguments: submissions(read, progress, read),
+    ...both(exit()),
+  },
   // In a run of one request; sessions.test.ts has the others.
   { attack: 'ring.answer_and_go_on', ...both(exit(ECANCELED)) },
   { attack: 'ring.answer_twice', ...both(STANDSTILL) },

@@ -133,6 +133,22 @@ pub fn descriptors(config: &Config) -> u32 {
     0
 }
 
+/// Submits the test's descriptors without waiting in between. Returns the first errno.
+pub fn at_once(config: &Config) -> u32 {
+    let mut ring = open();
+    let count = config.argument(0) as usize;
+    for index in 0..count {
+        ring.submit(&descriptor(config, index));
+    }
+    for _ in 0..count {
+        let status = ring.next_completion().status;
+        if status != 0 {
+            return status.unsigned_abs();
+        }
+    }
+    0
+}
+
 /// Time for the host to fall asleep: looks that take a few dozen milliseconds.
 const NAP: u32 = 1 << 20;
 

@@ -44,7 +44,7 @@ attacks! {
     ports { out8, out16, out32, in8, in16, in32, outs8, outs32, ins8, ins32 }
     limits { spin, wait_forever, wait_storm, doorbell_storm, exit }
     ring {
-        honest, descriptors, unrung, tail_ahead, tail_backwards, overwrite_magic, overwrite_indexes, overwrite_all,
+        honest, descriptors, at_once, unrung, tail_ahead, tail_backwards, overwrite_magic, overwrite_indexes, overwrite_all,
         never_reap, rewrite_descriptor, read_under_own_hands, copy_forever, write_forever, read_forever, log_flood, progress_flood,
         answer_twice, answer_without_rest, answer_and_go_on,
     }

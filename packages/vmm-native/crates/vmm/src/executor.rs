@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use instar_abi::{item_request, Completion, ItemMailbox, RING_ENTRIES};
+use instar_abi::{item_request, opcode, Completion, ItemMailbox, RING_ENTRIES};
 
 use crate::budget::Budget;
 use crate::cpu_clock::ThreadClocks;
@@ -89,6 +89,8 @@ pub trait Wake: Sync {
 struct Queue {
     head: u32,
     leader: bool,
+    /// The guest has answered, and may send nothing before it has got another request.
+    answered: bool,
 }
 
 #[derive(Default)]
@@ -111,6 +113,8 @@ pub struct Executor<'a> {
     threads: ThreadClocks,
     output_promised: AtomicU64,
     queue: Mutex<Queue>,
+    /// Commands that were taken and whose completion the guest cannot have seen.
+    running: AtomicU32,
     work: Condvar,
     completion_tail: Mutex<u32>,
     stream_position: AtomicU64,
@@ -161,6 +165,7 @@ impl<'a> Executor<'a> {
             output_limit: AtomicU64::new(limits.output_bytes.unwrap_or(u64::MAX)),
             output_promised: AtomicU64::new(0),
             queue: Mutex::default(),
+            running: AtomicU32::new(0),
             work: Condvar::new(),
             completion_tail: Mutex::new(0),
             stream_position: AtomicU64::new(0),
@@ -306,6 +311,9 @@ impl<'a> Executor<'a> {
         let mut queue = lock(&self.queue);
         let tail = self.ring.submission_tail();
         let pending = tail.wrapping_sub(queue.head);
+        if pending > 0 && queue.answered {
+            return Err(sent_after_answer());
+        }
         if pending > RING_ENTRIES {
             return Err(Outcome::BadRing(format!(
                 "submission tail {tail} with head {} leaves {pending} entries, the ring has {RING_ENTRIES}",
@@ -315,6 +323,12 @@ impl<'a> Executor<'a> {
         if pending > 0 {
             let descriptor = self.ring.descriptor(queue.head);
             queue.head = queue.head.wrapping_add(1);
+            queue.answered = descriptor.opcode == opcode::NEXT && self.session.is_some();
+            if self.running.fetch_add(1, Ordering::AcqRel) > 0 && queue.answered {
+                return Err(Outcome::BadDescriptor(
+                    "NEXT was sent before other commands were done, expected none in flight".into(),
+                ));
+            }
             self.ring.set_submission_head(queue.head);
             // Whoever takes a command leaves the watch: another thread takes it over.
             drop(queue);
@@ -336,6 +350,18 @@ impl<'a> Executor<'a> {
         self.watch(head, backend);
         lock(&self.queue).leader = false;
         Ok(None)
+    }
+
+    /// Lets the guest send commands again, which has sent none since its answer.
+    fn ask_again(&self) -> Result<(), Outcome> {
+        let mut queue = lock(&self.queue);
+        queue.answered = false;
+        // Where one thread executes everything, nobody has looked meanwhile.
+        if self.ring.submission_tail() == queue.head {
+            Ok(())
+        } else {
+            Err(sent_after_answer())
+        }
     }
 
     fn watch(&self, head: u32, backend: &dyn Wake) {
@@ -391,6 +417,7 @@ impl<'a> Executor<'a> {
         }
         let (status, source_failed) = (errno.saturating_neg(), u32::from(source_failed));
         let completion = Completion { user_data, status, source_failed };
+        self.running.fetch_sub(1, Ordering::AcqRel);
         let mut tail = lock(&self.completion_tail);
         let wake = self.ring.complete(*tail, completion);
         *tail = tail.wrapping_add(1);
@@ -399,6 +426,11 @@ impl<'a> Executor<'a> {
             backend.wake_guest();
         }
     }
+}
+
+/// A guest that has answered sleeps: what it did meanwhile would be at nobody's request, and in no answer.
+fn sent_after_answer() -> Outcome {
+    Outcome::BadDescriptor("a command was sent after NEXT, expected none before the next request".into())
 }
 
 /// Device, offset and direction of what failed in a command; None for commands that work on no device.

@@ -170,6 +170,7 @@ impl Executor<'_> {
         let next = session.hand_over(answer).map_err(|()| {
             Failure::Stop(Outcome::BadDescriptor("NEXT: another one is being answered, expected one at a time".into()))
         })?;
+        self.ask_again().map_err(Failure::Stop)?;
         let Some(next) = next else { return Err(Failure::Errno(libc::ECANCELED)) };
         self.devices.append(&next.devices);
         if self.devices.needs_order() && !self.in_order {
