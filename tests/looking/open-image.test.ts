@@ -1,4 +1,5 @@
 // An image that is kept open, through the API: bytes, extents and findings as the judge has them.
+import { truncateSync } from 'node:fs';
 import { openImage, type Image } from '@instar/engine';
 import { describe, expect, it } from 'vitest';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
@@ -94,6 +95,56 @@ describe('openImage', () => {
     await expect(image.read(0, 512)).rejects.toMatchObject({ code: 'FILE_NOT_USABLE' });
     await expect(gathered(image.createReadStream())).rejects.toMatchObject({ code: 'FILE_NOT_USABLE' });
     await image.close();
+  });
+
+  it('refuses wrong calls at once, by the name of what is wrong', async () => {
+    const directory = workdir().write('disk.raw', noise(SIZE));
+    await using image = await openImage(directory.file('disk.raw'));
+    const { createReadStream, read, extents, check } = image as unknown as Record<
+      string,
+      (...values: unknown[]) => unknown
+    >;
+    const wrong: readonly (readonly [name: string, call: () => unknown])[] = [
+      ['range', () => createReadStream?.call(image, null)],
+      ['range', () => createReadStream?.call(image, 'a')],
+      ['range.start', () => createReadStream?.call(image, { start: 1.5 })],
+      ['range.end', () => createReadStream?.call(image, { end: -1 })],
+      ['range.end', () => createReadStream?.call(image, { end: '5' })],
+      ['range.length', () => createReadStream?.call(image, { length: 5 })],
+      ['range.length', () => read?.call(image, 0)],
+      ['range.start', () => read?.call(image, undefined, 5)],
+      ['range.end', () => extents?.call(image, { end: 5 })],
+      ['onFinding', () => check?.call(image, 'a')],
+    ];
+    for (const [name, call] of wrong) {
+      const error: unknown = await Promise.resolve()
+        .then(call)
+        .then(
+          () => undefined,
+          (found: unknown) => found,
+        );
+      expect(error).toMatchObject({ code: 'INVALID_OPTION' });
+      expect((error as Error).message).toMatch(new RegExp(`^${name}: found .*, expected `));
+    }
+  });
+
+  it('answers a large read that came before it was closed', async () => {
+    const disk = noise(20 << 20);
+    const directory = workdir().write('disk.raw', disk);
+    const image = await openImage(directory.file('disk.raw'));
+    const late = image.read(0, disk.length);
+    await image.close();
+    expect(disk.equals(await late)).toBe(true);
+  });
+
+  it('says that a read has no room', async () => {
+    const directory = workdir().write('disk.raw', '');
+    truncateSync(directory.file('disk.raw'), 2 ** 43);
+    await using image = await openImage(directory.file('disk.raw'));
+    await expect(image.read(0, 2 ** 43)).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+      message: 'range.length: found 8796093022208, expected so many bytes as fit memory; createReadStream has no bound',
+    });
   });
 
   it('ends with its signal', async (context) => {

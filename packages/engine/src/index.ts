@@ -24,7 +24,7 @@ export type { MapOptions, MappedExtent } from './operations/map.js';
 export { MEASURABLE_FORMATS, measure, measureSize } from './operations/measure.js';
 export type { MeasureOptions, Measurement, MeasureTarget } from './operations/measure.js';
 export { Image, openImage } from './operations/open-image.js';
-export type { DiskRange } from './operations/open-image.js';
+export type { DiskRange, StreamRange } from './operations/open-image.js';
 export type { ReadOptions } from './operations/reading.js';
 export type { LuksDetails, LuksSlot } from './luks-details.js';
 export type { Bitmap, ImageDescription, InfoOptions, Inspection, Qcow2Details, Snapshot, VmdkDetails } from './info.js';

@@ -13,7 +13,14 @@ import { formatName } from '../format-names.js';
 import { describeLayer, type ImageDescription } from '../info.js';
 import { guestContext, type OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
-import { checkFileName, checkRange, checkReadOptions } from '../options/operations.js';
+import {
+  checkFileName,
+  checkOnFinding,
+  checkRange,
+  checkReadOptions,
+  checkReadRange,
+  checkStreamRange,
+} from '../options/operations.js';
 import { perform } from '../session/operation.js';
 import { impossibleResult } from '../session/outcome.js';
 import { GuestSession } from '../session/session.js';
@@ -33,6 +40,14 @@ export interface DiskRange {
   readonly start?: bigint | number | undefined;
   /** Bytes (default: to the end of the disk). */
   readonly length?: bigint | number | undefined;
+}
+
+/** A part of a disk, as of `fs.createReadStream`. */
+export interface StreamRange {
+  /** First virtual byte (default 0). */
+  readonly start?: bigint | number | undefined;
+  /** Last byte, which belongs to it (default: the last one of the disk). */
+  readonly end?: bigint | number | undefined;
 }
 
 /**
@@ -87,27 +102,26 @@ export class Image implements AsyncDisposable {
    * @throws EngineError
    */
   async read(offset: bigint | number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    const { start = 0n, length: wanted = 0n } = checkRange({ start: offset, length });
+    const { start, length: wanted } = checkReadRange({ start: offset, length });
     const left = start < this.virtualSize ? this.virtualSize - start : 0n;
     const total = Number(wanted < left ? wanted : left);
     if (total <= MOST_READ) return this.#turn(async () => this.#read(start, total));
-    const bytes = new Uint8Array(total);
-    for (let done = 0; done < total; done += MOST_READ) {
-      const size = Math.min(MOST_READ, total - done);
-      bytes.set(await this.#turn(async () => this.#read(start + BigInt(done), size)), done);
-    }
-    return bytes;
+    return this.#turn(async () => {
+      const bytes = room(total);
+      for (let done = 0; done < total; done += MOST_READ) {
+        const size = Math.min(MOST_READ, total - done);
+        bytes.set(await this.#read(start + BigInt(done), size), done);
+      }
+      return bytes;
+    });
   }
 
   /**
    * The disk, or a part of it, as a stream of bytes.
-   * @param range as of `fs.createReadStream`: `end` is the last byte, and belongs to it
+   * @throws EngineError `INVALID_OPTION` at once; others come through the stream
    */
-  createReadStream(range: { readonly start?: bigint | number; readonly end?: bigint | number } = {}): Readable {
-    const { start = 0n, end = this.virtualSize - 1n } = range;
-    const first = BigInt(start);
-    const last = BigInt(end);
-    checkRange({ start, length: last < first ? 0n : last - first + 1n });
+  createReadStream(range: StreamRange = {}): Readable {
+    const { start: first = 0n, end: last = this.virtualSize - 1n } = checkStreamRange(range);
     const behind = last + 1n < this.virtualSize ? last + 1n : this.virtualSize;
     const pieces = async function* (this: Image): AsyncGenerator<Uint8Array> {
       for (let at = first; at < behind; at += BigInt(STREAM_PIECE)) {
@@ -125,7 +139,7 @@ export class Image implements AsyncDisposable {
    */
   async check(onFinding?: (finding: CheckFinding) => void): Promise<CheckReport> {
     const [{ file, info }] = this.#chain.layers;
-    const subject = { file: file.path, format: info.format, last: false, onFinding };
+    const subject = { file: file.path, format: info.format, last: false, onFinding: checkOnFinding(onFinding) };
     return this.#turn(async () => checkImage(this.#chain.session, this.#scratch, subject));
   }
 
@@ -173,6 +187,16 @@ export class Image implements AsyncDisposable {
     });
     if (result.output_length !== BigInt(length)) throw impossibleResult(subject);
     return this.#scratch.bytes(length);
+  }
+}
+
+/** @throws EngineError where there is no room for so many bytes */
+function room(length: number): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(length);
+  } catch (error) {
+    const what = `range.length: found ${length}, expected so many bytes as fit memory; createReadStream has no bound`;
+    throw new EngineError('INVALID_OPTION', what, { cause: error });
   }
 }
 

@@ -3,7 +3,7 @@ import { DEVICE_ROLE, IMAGE_FORMAT, NO_PARENT } from '@instar/shared-abi';
 import { read } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { promisify } from 'node:util';
-import { withEngineErrors } from '../errors.js';
+import { EngineError, fileError, withEngineErrors } from '../errors.js';
 import type { GuestDevice } from '../session/context.js';
 
 const readAt = promisify(read);
@@ -54,7 +54,7 @@ export class ScratchFile {
   /**
    * The records, in order.
    * @param size bytes of one record
-   * @throws RangeError where fewer were written
+   * @throws EngineError where fewer were written, or they cannot be read back
    */
   async *records(size: number, count: bigint): AsyncGenerator<Uint8Array> {
     const most = Math.max(1, Math.floor(PIECE / size)) * size;
@@ -69,16 +69,26 @@ export class ScratchFile {
     }
   }
 
-  /** @throws RangeError where fewer were written */
+  /** @throws EngineError where fewer were written, or they cannot be read back */
   async bytes(length: number, position = 0): Promise<Uint8Array<ArrayBuffer>> {
     const buffer = new Uint8Array(length);
     let filled = 0;
     while (filled < length) {
-      const { bytesRead } = await readAt(this.#fd, buffer, filled, length - filled, position + filled);
-      if (bytesRead === 0) throw new RangeError('there are fewer bytes than were counted');
+      const bytesRead = await this.#read(buffer.subarray(filled), position + filled);
+      if (bytesRead === 0) {
+        throw new EngineError('GUEST_FAILED', 'the sandboxed reader left fewer bytes than it counted');
+      }
       filled += bytesRead;
     }
     return buffer;
+  }
+
+  async #read(into: Uint8Array, position: number): Promise<number> {
+    try {
+      return (await readAt(this.#fd, into, 0, into.length, position)).bytesRead;
+    } catch (error) {
+      throw fileError('READ_FAILED', this.device.path, 'cannot be read back', error);
+    }
   }
 
   async close(): Promise<void> {

@@ -8,7 +8,7 @@ import type { ConvertOptions } from '../operations/convert.js';
 import type { CreateOptions } from '../operations/create.js';
 import type { MapOptions } from '../operations/map.js';
 import type { MeasureOptions, MeasureTarget } from '../operations/measure.js';
-import type { DiskRange } from '../operations/open-image.js';
+import type { DiskRange, StreamRange } from '../operations/open-image.js';
 import type { ReadOptions } from '../operations/reading.js';
 import { IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
 import { checked } from './check.js';
@@ -85,6 +85,9 @@ const create = options({
 const diskRange = { start: v.optional(size()), length: v.optional(size()) };
 const range = options(diskRange satisfies Fields<DiskRange>);
 
+const readRange = options({ start: size(), length: size() } satisfies Fields<DiskRange>);
+const streamRange = options({ start: v.optional(size()), end: v.optional(size()) } satisfies Fields<StreamRange>);
+
 const map = options({
   ...reading,
   ...diskRange,
@@ -147,6 +150,22 @@ export function checkReadOptions(value: ReadOptions): v.InferOutput<typeof openI
 /** @throws EngineError `INVALID_OPTION` */
 export function checkRange(value: DiskRange): v.InferOutput<typeof range> {
   return checked(range, 'range', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkReadRange(value: DiskRange): v.InferOutput<typeof readRange> {
+  return checked(readRange, 'range', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkStreamRange(value: StreamRange): v.InferOutput<typeof streamRange> {
+  return checked(streamRange, 'range', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkOnFinding(value: CheckOptions['onFinding']): CheckOptions['onFinding'] {
+  checked(v.optional(callback), 'onFinding', value);
+  return value;
 }
 
 /** @throws EngineError `INVALID_OPTION` */
