@@ -33,7 +33,7 @@ describe('the command line of info', () => {
       ['--image-opts', '-f', 'raw', 'driver=raw,file.filename=in.raw'],
       /--image-opts and --format are mutually exclusive/,
     ],
-    [['--object', 'throttle-group,id=t', 'in.raw'], /--object: "throttle-group" is not offered; [^\n]+/],
+    [['--object', 'throttle-group,id=t', 'in.raw'], /--object: only secrets are offered; [^\n]+/],
     [['--object', 'secret,id=s', 'in.raw'], /--object secret: "s" needs one of data= and file=/],
     [['--object', 'secret,id=s,data=!,format=base64', 'in.raw'], /--object secret: "s" is not base64/],
     [

@@ -131,9 +131,9 @@ function parser<F>(commander: Commander, definition: ImageCommand<F>): Command {
     .configureOutput({ writeErr: () => undefined });
 }
 
-/** What is wrong with the command line. */
-function usage(error: CommanderError): string {
-  return escapeText(error.message.replace(/^error: /, ''));
+/** What is wrong with the command line. The value of an option that is unknown may be a secret (`--passphrase=…`). */
+function usage({ message }: CommanderError): string {
+  return escapeText(message.replace(/^error: /, '').replace(/^(unknown option '--[^=']*)=.*'$/s, "$1'"));
 }
 
 /** The files of a command, with their formats and secrets where `--image-opts` describes them. */

@@ -62,12 +62,13 @@ function fromBase64(bytes: Uint8Array, id: string): Uint8Array {
 function parseObject(definition: string): readonly [id: string, bytes: Uint8Array] {
   const [type, ...fields] = splitOptions(definition);
   if (type?.key !== 'secret' || type.value !== undefined) {
-    throw invalid(`--object: ${quoteName(type?.key ?? '')} is not offered; it takes secret,id=NAME,file=FILE`);
+    throw invalid('--object: only secrets are offered; it takes secret,id=NAME,file=FILE');
   }
   const given = new Map(fields.map(({ key, value }) => [key, value ?? '']));
   for (const key of given.keys()) {
     if (!['id', 'data', 'file', 'format'].includes(key)) {
-      throw invalid(`--object secret: ${quoteName(key)} is not offered; it takes id, data, file and format`);
+      // It may be a part of the secret.
+      throw invalid('--object secret takes id=, data=, file= and format=; a comma in the data is written twice');
     }
   }
   const id = given.get('id') ?? '';
