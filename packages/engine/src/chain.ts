@@ -68,6 +68,8 @@ export interface ChainPolicy {
   readonly forceShare: boolean;
   /** Refuse images that are not whole. */
   readonly strict: boolean;
+  /** Leave the image's backing file and data file alone: of its references only its extent files are opened. */
+  readonly alone?: boolean;
 }
 
 /** A file that is only read, for a session. */
@@ -106,7 +108,7 @@ function rawInfo(file: InputFile): ImageInfo {
 export async function openChain(
   top: InputFile,
   format: number,
-  { references, forceShare, strict }: ChainPolicy,
+  { references, forceShare, strict, alone = false }: ChainPolicy,
   session: GuestSession,
   role: number = DEVICE_ROLE.values.IMAGE,
 ): Promise<Chain> {
@@ -174,7 +176,7 @@ export async function openChain(
         file: top.path,
       });
     }
-    const hasDataFile = (info.flags & INFO_FLAG.values.DATA_FILE) !== 0;
+    const hasDataFile = !alone && (info.flags & INFO_FLAG.values.DATA_FILE) !== 0;
     const dataFile = hasDataFile ? await addDataFile(file, info, device) : undefined;
     const isDeclared = declared !== IMAGE_FORMAT.values.PROBE;
     doubts.push(...doubtsOf(file, info, isDeclared, strict));
@@ -184,7 +186,7 @@ export async function openChain(
   try {
     let layer = await addLayer(top, format, NO_PARENT);
     const layers: [Layer, ...Layer[]] = [layer];
-    while ((layer.info.flags & INFO_FLAG.values.BACKING_FILE) !== 0) {
+    while (!alone && (layer.info.flags & INFO_FLAG.values.BACKING_FILE) !== 0) {
       const { info, file } = layer;
       if (layers.length >= MAX_CHAIN_DEPTH) {
         throw new EngineError('CHAIN_TOO_DEEP', `its backing chain has more than ${MAX_CHAIN_DEPTH} layers`, {

@@ -63,7 +63,7 @@ function record(file: string, report: CheckReport): object {
   };
 }
 
-async function run({ files, flags, json, control, say }: CommandRun<CheckFlags>): Promise<number> {
+async function run({ files, flags, json, control, pathPolicy, say }: CommandRun<CheckFlags>): Promise<number> {
   const [file = ''] = files;
   const { format, forceShare } = flags;
   const report = await check(
@@ -71,6 +71,7 @@ async function run({ files, flags, json, control, say }: CommandRun<CheckFlags>)
     {
       format,
       forceShare,
+      pathPolicy,
       onFinding: ({ text }) => {
         process.stderr.write(`${text}\n`);
       },

@@ -1,23 +1,13 @@
-import { closeFile, escapeText } from '@instar/host-files';
-import {
-  CHECK_RESULT_MAGIC,
-  CheckConfig,
-  CheckResult,
-  DEVICE_ROLE,
-  FINDING_KIND,
-  FindingRecord,
-  IMAGE_FORMAT,
-  NO_PARENT,
-  nameOf,
-} from '@instar/shared-abi';
-import { inputDevice } from '../chain.js';
+import { escapeText } from '@instar/host-files';
+import { CHECK_RESULT_MAGIC, CheckConfig, CheckResult, FINDING_KIND, FindingRecord, nameOf } from '@instar/shared-abi';
+import { openChain } from '../chain.js';
 import { forcedFormat } from '../formats.js';
 import { formatName } from '../format-names.js';
 import { openInput } from '../input-file.js';
 import { guestContext, type OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkCheckOptions, checkFileName } from '../options/operations.js';
-import { look } from '../session/look.js';
+import { IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
 import { perform } from '../session/operation.js';
 import { impossibleResult } from '../session/outcome.js';
 import { GuestSession } from '../session/session.js';
@@ -41,6 +31,8 @@ export interface CheckFinding {
 export interface CheckOptions {
   /** Format that is forced instead of a probe. */
   readonly format?: string | undefined;
+  /** Which files an image that lies in several may draw in (default: those of its own directory). */
+  readonly pathPolicy?: PathPolicy | undefined;
   /** Check an image that another process has locked. */
   readonly forceShare?: boolean | undefined;
   /** Called with each finding, in the order in which they are found; there may be as many as clusters. */
@@ -70,7 +62,7 @@ const decoder = new TextDecoder();
 
 /**
  * Checks an image's metadata against itself, as `qemu-img check` does, and changes nothing. The image is parsed inside a sandbox
- * only; files that it names are not opened.
+ * only; of the files that it names only those are opened that hold its extents.
  * @throws EngineError
  */
 export async function check(
@@ -82,22 +74,22 @@ export async function check(
   const options = checkCheckOptions(givenOptions);
   const session = new GuestSession(guestContext(checkControl(givenControl)));
   const forced = forcedFormat(options.format, file);
-  const input = await openInput(file, options.forceShare === true);
+  const forceShare = options.forceShare === true;
+  const input = await openInput(file, forceShare);
+  const references = options.pathPolicy ?? IMAGE_DIRECTORY_ONLY;
+  const chain = await openChain(input, forced, { references, forceShare, strict: false, alone: true }, session);
   try {
-    const image = session.add(inputDevice(input, DEVICE_ROLE.values.IMAGE, forced, NO_PARENT));
-    const { format } = forced === IMAGE_FORMAT.values.PROBE ? await look(session, image) : { format: forced };
-    session.describe(image, { format });
     const scratch = await ScratchFile.create();
     try {
       session.add(scratch.device);
+      const { format } = chain.layers[0].info;
       return await checkImage(session, scratch, { file, format, last: true, onFinding: options.onFinding });
     } finally {
       await session.close();
       await scratch.close();
     }
   } finally {
-    await session.close();
-    await closeFile(input.fd);
+    await chain.close();
   }
 }
 
@@ -131,7 +123,8 @@ export async function checkImage(
     last,
   });
   const { corruptions, leaks, finding_count: count } = result;
-  if (count !== corruptions + leaks || count > scratch.limit / BigInt(FindingRecord.size)) {
+  // One finding may tell of several clusters.
+  if (count > corruptions + leaks || count > scratch.limit / BigInt(FindingRecord.size)) {
     throw impossibleResult(file);
   }
   for await (const bytes of scratch.records(FindingRecord.size, count)) {

@@ -103,6 +103,7 @@ const compare = options({
 
 const check = options({
   format: v.optional(formatName),
+  pathPolicy: v.optional(pathPolicy),
   forceShare: v.optional(yesNo),
   onFinding: v.optional(callback),
 } satisfies Fields<CheckOptions>);

@@ -55,3 +55,66 @@ pub struct CheckCounts {
     /// End of the last cluster that is in use (byte offset in the file).
     pub image_end: u64,
 }
+
+/// Passes findings on and counts them.
+pub(crate) struct Teller<'a> {
+    pub counts: CheckCounts,
+    findings: &'a mut dyn Findings,
+}
+
+impl<'a> Teller<'a> {
+    pub fn new(findings: &'a mut dyn Findings) -> Self {
+        Self {
+            counts: CheckCounts::default(),
+            findings,
+        }
+    }
+
+    /// Tells of a contradiction: where it is, what was found there, and what was expected (0 where no number says it).
+    pub fn corrupt(
+        &mut self,
+        offset: u64,
+        value: u64,
+        expected: u64,
+        text: String,
+    ) -> Result<(), FormatError> {
+        self.counts.corruptions = self.counts.corruptions.saturating_add(1);
+        self.findings.take(&Finding {
+            kind: FindingKind::Corruption,
+            offset,
+            value,
+            expected,
+            text,
+        })
+    }
+
+    /// Tells of `clusters` neighbours that nothing uses.
+    pub fn leak(&mut self, offset: u64, clusters: u64, text: String) -> Result<(), FormatError> {
+        self.counts.leaks = self.counts.leaks.saturating_add(clusters);
+        self.findings.take(&Finding {
+            kind: FindingKind::Leak,
+            offset,
+            value: clusters,
+            expected: 0,
+            text,
+        })
+    }
+
+    /// Takes the findings of a check of a part, which counts them itself.
+    pub fn findings(&mut self) -> &mut dyn Findings {
+        self.findings
+    }
+
+    /// Adds what the check of a part counted.
+    pub fn add(&mut self, part: CheckCounts) {
+        let counts = &mut self.counts;
+        counts.corruptions = counts.corruptions.saturating_add(part.corruptions);
+        counts.leaks = counts.leaks.saturating_add(part.leaks);
+    }
+
+    /// Tells of a part that cannot be understood.
+    pub fn fault(&mut self, error: &FormatError) -> Result<(), FormatError> {
+        let text = alloc::format!("ERROR {error}");
+        self.corrupt(error.offset, error.value, 0, text)
+    }
+}

@@ -48,6 +48,7 @@ mod qed;
 pub mod raw;
 mod simg;
 pub mod source;
+mod used_units;
 mod vdi;
 mod vhdx;
 mod vmdk;

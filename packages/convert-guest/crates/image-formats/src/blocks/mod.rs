@@ -3,6 +3,7 @@
 //! A driver says where its tables lie and what an entry means ([`Layout`]); merging neighbours, cutting at the end of the
 //! file and the look at everything that must lie inside the file are here.
 
+mod check;
 mod table;
 mod table_disk;
 mod within_file;
@@ -18,6 +19,7 @@ use crate::raw::data_within;
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::Beyond;
 
+pub(crate) use check::{Blocks, check_blocks, tables_end};
 pub(crate) use table::{Entry, Table, Width, scan};
 pub(crate) use table_disk::{Layout, Place, TableDisk, one_table};
 pub(crate) use within_file::within_file;

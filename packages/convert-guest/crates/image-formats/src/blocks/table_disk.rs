@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use crate::blocks::{self, BlockDisk, Entry, Piece, Run, Table};
+use crate::blocks::{self, BlockDisk, BlockSize, Entry, Piece, Run, Table};
+use crate::check::{CheckCounts, Findings, Teller};
 use crate::driver::FormatImage;
 use crate::encrypted::ClusterKey;
 use crate::error::FormatError;
@@ -42,6 +43,11 @@ pub(crate) trait Layout {
     /// As [`BlockDisk::tables`].
     fn tables(&self) -> Vec<Beyond>;
 
+    /// What an entry of the upper table stands for, where there is one.
+    fn span(&self) -> Option<BlockSize> {
+        None
+    }
+
     /// What the disk holds where there is no lower table.
     fn hole(&self) -> Piece {
         Piece::Unallocated
@@ -70,6 +76,17 @@ pub(crate) trait Layout {
     /// As [`BlockDisk::refuses_beyond`].
     fn refuses_beyond(&self) -> bool {
         false
+    }
+
+    /// Checks the image's metadata against itself; false for formats that are not checked.
+    fn check<S: ByteSource>(
+        _: &mut TableDisk<S, Self>,
+        _: &mut Teller<'_>,
+    ) -> Result<bool, FormatError>
+    where
+        Self: Sized,
+    {
+        Ok(false)
     }
 }
 
@@ -177,6 +194,11 @@ impl<S: ByteSource, L: Layout> FormatImage for TableDisk<S, L> {
 
     fn within_file(&mut self, budget: u64) -> Result<Within, FormatError> {
         blocks::within_file(self, budget)
+    }
+
+    fn check(&mut self, findings: &mut dyn Findings) -> Result<Option<CheckCounts>, FormatError> {
+        let mut teller = Teller::new(findings);
+        Ok(L::check(self, &mut teller)?.then_some(teller.counts))
     }
 
     fn keeps_holes(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::arith::SECTOR;
 use crate::blocks::{BlockSize, read_header};
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, Field};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
@@ -21,6 +21,8 @@ const VERSION: u32 = 2;
 const MOST_TRACKS: u32 = 0x7fff_ffff / 513;
 /// QEMU's limit: the bytes of the table fit 31 bits.
 const MOST_ENTRIES: u32 = 0x7fff_ffff / 4;
+/// Where `inuse` stands.
+pub(super) const IN_USE_FIELD: u64 = 44;
 /// The image is open for writing, or was not closed.
 const IN_USE: u32 = 0x746f_6e59;
 
@@ -35,6 +37,10 @@ pub(super) struct Header {
     /// Bytes of the disk.
     pub size: u64,
     pub in_use: bool,
+    /// Where the first cluster may lie (sectors); 0 where an image with entries in sectors does not say.
+    pub data_offset: Field<u32>,
+    /// Entries count clusters.
+    pub extended: bool,
 }
 
 impl Header {
@@ -89,6 +95,8 @@ impl Header {
             sectors_of_entry: if extended { tracks.value.into() } else { 1 },
             size: SECTOR.times(count).unwrap_or(0),
             in_use: in_use.value == IN_USE,
+            data_offset: cursor.le32("data_off")?,
+            extended,
         })
     }
 }

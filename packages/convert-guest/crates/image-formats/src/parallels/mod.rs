@@ -1,6 +1,7 @@
 //! Parallels disks, both layouts (QEMU's `interop/parallels.txt`). The format extension (bitmaps) says nothing that a
 //! reader of the disk needs.
 
+mod check;
 mod header;
 
 use alloc::boxed::Box;
@@ -9,6 +10,7 @@ use alloc::vec::Vec;
 
 use crate::arith::SECTOR;
 use crate::blocks::{Entry, Layout, Piece, Place, Table, TableDisk, Width, one_table};
+use crate::check::Teller;
 use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
 use crate::error::FormatError;
@@ -52,7 +54,13 @@ pub fn open<'a, S: ByteSource + 'a>(
 }
 
 impl Header {
-    fn allocation_table(&self) -> Table {
+    /// Where the cluster lies that an entry names (byte offset in the file).
+    pub(super) fn offset_of(&self, entry: u64) -> u64 {
+        let unit = SECTOR.size().saturating_mul(self.sectors_of_entry);
+        entry.saturating_mul(unit)
+    }
+
+    pub(super) fn allocation_table(&self) -> Table {
         Table {
             offset: header::BYTES,
             entries: self.entries,
@@ -72,8 +80,7 @@ impl Layout for Header {
         if entry.value == 0 {
             return Ok(Piece::Unallocated);
         }
-        let unit = SECTOR.size().saturating_mul(self.sectors_of_entry);
-        Ok(Piece::Data(entry.value.saturating_mul(unit)))
+        Ok(Piece::Data(self.offset_of(entry.value)))
     }
 
     fn names(&self) -> [&'static str; 3] {
@@ -86,5 +93,13 @@ impl Layout for Header {
             at: header::ENTRIES_FIELD,
             end: self.allocation_table().file_end(),
         }]
+    }
+
+    fn check<S: ByteSource>(
+        disk: &mut TableDisk<S, Self>,
+        teller: &mut Teller<'_>,
+    ) -> Result<bool, FormatError> {
+        check::check(disk, teller)?;
+        Ok(true)
     }
 }

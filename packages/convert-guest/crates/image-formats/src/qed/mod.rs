@@ -1,5 +1,6 @@
 //! QEMU enhanced disks (QEMU's `interop/qed_spec.rst`).
 
+mod check;
 mod header;
 
 use alloc::boxed::Box;
@@ -7,6 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::blocks::{BlockSize, Entry, Layout, Piece, Place, Table, TableDisk, Width};
+use crate::check::Teller;
 use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
 use crate::error::{ErrorKind, Expected, FormatError};
@@ -129,5 +131,13 @@ impl Layout for QedTables {
             at: header::L1_FIELD,
             end: l1.file_end(),
         }]
+    }
+
+    fn check<S: ByteSource>(
+        disk: &mut TableDisk<S, Self>,
+        teller: &mut Teller<'_>,
+    ) -> Result<bool, FormatError> {
+        check::check(disk, teller)?;
+        Ok(true)
     }
 }

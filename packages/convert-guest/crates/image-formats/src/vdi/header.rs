@@ -33,6 +33,8 @@ pub(super) struct Header {
     pub block: BlockSize,
     /// Entries of the block map.
     pub blocks: u64,
+    /// Blocks that have bytes in the file, as the header counts them.
+    pub allocated: Field<u32>,
     /// All blocks were allocated when the image was created.
     pub fixed: bool,
 }
@@ -105,7 +107,7 @@ impl Header {
             let expected = Expected::AtLeast(block.count_for(size));
             return Err(blocks.refuse(ErrorKind::BadTable, expected));
         }
-        cursor.le32("blocks_allocated")?;
+        let allocated = cursor.le32("blocks_allocated")?;
         cursor.bytes("uuid_image", 16 + 16)?;
         for name in ["uuid_link", "uuid_parent"] {
             let at = cursor.offset();
@@ -123,6 +125,7 @@ impl Header {
             size,
             block,
             blocks: blocks.value.into(),
+            allocated,
             fixed,
         })
     }

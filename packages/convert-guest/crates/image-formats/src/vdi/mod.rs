@@ -1,6 +1,7 @@
 //! VirtualBox disk images, dynamic and fixed (`VDICore.h`, version 1.1). Differencing images are refused: their parent
 //! is named by a UUID alone.
 
+mod check;
 mod header;
 
 use alloc::boxed::Box;
@@ -8,6 +9,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::blocks::{Entry, Layout, Piece, Place, Table, TableDisk, Width, one_table};
+use crate::check::Teller;
 use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
 use crate::error::FormatError;
@@ -52,7 +54,7 @@ pub fn open<'a, S: ByteSource + 'a>(
 }
 
 impl Header {
-    fn block_map(&self) -> Table {
+    pub(super) fn block_map(&self) -> Table {
         Table {
             offset: self.block_map_offset,
             entries: self.blocks,
@@ -90,5 +92,13 @@ impl Layout for Header {
             at: header::BLOCK_MAP_FIELD,
             end: self.block_map().file_end(),
         }]
+    }
+
+    fn check<S: ByteSource>(
+        disk: &mut TableDisk<S, Self>,
+        teller: &mut Teller<'_>,
+    ) -> Result<bool, FormatError> {
+        check::check(disk, teller)?;
+        Ok(true)
     }
 }

@@ -4,12 +4,14 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::blocks::{BlockSize, Entry, Layout, Piece, Place, Table, Width};
+use crate::blocks::{BlockSize, Entry, Layout, Piece, Place, Table, TableDisk, Width};
+use crate::check::Teller;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::metadata_cache::MetadataCache;
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::Beyond;
 
+use super::check;
 use super::log::Patch;
 use super::metadata::Metadata;
 use super::regions::{Region, Regions};
@@ -38,6 +40,8 @@ pub(super) struct AllocationTable {
     structures: [Region; 4],
     /// What the log changes outside of structures: the payload there is not what the file holds.
     changed: Vec<(u64, u64)>,
+    /// The log changes something.
+    replayed: bool,
 }
 
 impl AllocationTable {
@@ -88,7 +92,23 @@ impl AllocationTable {
                 .filter(|patch| !inside(patch))
                 .map(|patch| (patch.start, patch.end()))
                 .collect(),
+            replayed: !patches.is_empty(),
         })
+    }
+
+    pub fn block(&self) -> BlockSize {
+        self.block
+    }
+
+    /// Where the log lies.
+    pub fn log(&self) -> Region {
+        let [.., log] = self.structures;
+        log
+    }
+
+    /// Whether the log holds changes that the file does not have.
+    pub fn has_replayed(&self) -> bool {
+        self.replayed
     }
 
     fn refuse(&self, entry: Entry, value: u64, expected: &'static str) -> FormatError {
@@ -171,5 +191,13 @@ impl Layout for AllocationTable {
 
     fn refuses_beyond(&self) -> bool {
         true
+    }
+
+    fn check<S: ByteSource>(
+        disk: &mut TableDisk<S, Self>,
+        teller: &mut Teller<'_>,
+    ) -> Result<bool, FormatError> {
+        check::check(disk, teller)?;
+        Ok(true)
     }
 }

@@ -1,6 +1,7 @@
 //! Hyper-V disks (VHDX; [MS-VHDX]), fixed and dynamic. Differencing disks are refused by name.
 
 mod bat;
+mod check;
 pub(crate) mod crc32c;
 pub(crate) mod guid;
 mod header;

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::check::{CheckCounts, Findings, Teller};
 use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
 use crate::error::{ErrorKind, Expected, FormatError};
@@ -212,6 +213,41 @@ impl FormatImage for FilesDisk {
 
     fn backing_name(&self) -> Option<&[u8]> {
         self.facts.backing_file.as_deref()
+    }
+
+    fn check(&mut self, findings: &mut dyn Findings) -> Result<Option<CheckCounts>, FormatError> {
+        let mut teller = Teller::new(findings);
+        for number in 0..self.opened.len() {
+            let Some(extent) = self.facts.extent_files.get(number) else {
+                break;
+            };
+            let (missing, wanted) = (self.missing(extent), extent.virtual_size);
+            let end = extent.file_offset.saturating_add(wanted);
+            match self.opened.get_mut(number).and_then(Option::as_mut) {
+                None if extent.kind == ExtentFileKind::Zero => {}
+                None => return Err(missing),
+                Some(Opened::Flat { size, .. }) if end > *size => {
+                    let text = alloc::format!(
+                        "ERROR: extent {number} ends at offset {end} of its file, which has {size} bytes"
+                    );
+                    teller.corrupt(*size, end, *size, text)?;
+                }
+                Some(Opened::Flat { .. }) => {}
+                Some(Opened::Sparse(image)) => {
+                    let found = image.virtual_size();
+                    if found < wanted {
+                        let text = alloc::format!(
+                            "ERROR: extent {number} has {wanted} bytes by the descriptor and {found} by its file"
+                        );
+                        teller.corrupt(0, found, wanted, text)?;
+                    }
+                    if let Some(counts) = image.check(teller.findings())? {
+                        teller.add(counts);
+                    }
+                }
+            }
+        }
+        Ok(Some(teller.counts))
     }
 
     fn content_id(&self) -> Option<u32> {

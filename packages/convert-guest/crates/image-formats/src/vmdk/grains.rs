@@ -4,12 +4,15 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::arith::SECTOR;
-use crate::blocks::{BlockSize, Entry, Layout, Piece, Place, Stream, Table, Width};
+use crate::blocks::{BlockSize, Entry, Layout, Piece, Place, Stream, Table, TableDisk, Width};
+use crate::check::Teller;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::Codec;
 use crate::metadata_cache::MetadataCache;
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::Beyond;
+
+use super::check;
 
 /// How entries of the directory and of the tables are to be understood.
 #[derive(Clone, Copy, Debug)]
@@ -51,12 +54,12 @@ const TABLE_PRESENT: u64 = 0x1000_0000;
 
 impl Grains {
     /// What an entry of the directory stands for.
-    fn span(&self) -> BlockSize {
+    fn table_span(&self) -> BlockSize {
         BlockSize::new(self.grain.times(self.table_entries)).unwrap_or(self.grain)
     }
 
     pub fn directory(&self) -> Table {
-        let block = self.span();
+        let block = self.table_span();
         Table {
             offset: self.directory,
             entries: block.count_for(self.size),
@@ -171,6 +174,10 @@ impl Layout for Grains {
         }
     }
 
+    fn span(&self) -> Option<BlockSize> {
+        Some(self.table_span())
+    }
+
     fn names(&self) -> [&'static str; 3] {
         ["grain directory entry", "grain table", "grain table entry"]
     }
@@ -181,5 +188,13 @@ impl Layout for Grains {
             at: self.directory_field,
             end: self.directory().file_end(),
         }]
+    }
+
+    fn check<S: ByteSource>(
+        disk: &mut TableDisk<S, Self>,
+        teller: &mut Teller<'_>,
+    ) -> Result<bool, FormatError> {
+        check::check(disk, teller)?;
+        Ok(true)
     }
 }

@@ -1,6 +1,7 @@
 //! VMware disks: one file with grains (hosted sparse, stream-optimized, COWD, space-efficient), or a descriptor of text that
 //! names extent files ("Virtual Disk Format 5.0").
 
+mod check;
 mod descriptor;
 mod files;
 mod grains;

@@ -9,6 +9,7 @@ use crate::arith::{PowerOfTwo, SECTOR};
 use crate::blocks::{
     BlockSize, Entry, Layout, Piece, Place, Table, TableDisk, Width, one_table, read_header,
 };
+use crate::check::Teller;
 use crate::cursor::Cursor;
 use crate::driver::FormatImage;
 use crate::error::{ErrorKind, Expected, FormatError};
@@ -17,10 +18,13 @@ use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
 use crate::within::Beyond;
 
+use super::check;
 use super::footer::Footer;
 
 const COOKIE: &[u8; 8] = b"cxsparse";
-const HEADER_BYTES: usize = 1024;
+pub(super) const HEADER_BYTES: usize = 1024;
+/// Where the header's checksum stands in it.
+pub(super) const CHECKSUM_AT: usize = 36;
 /// An entry of a block that is not there.
 const UNUSED: u64 = 0xffff_ffff;
 /// What a byte of a block's bitmap stands for: 8 sectors. Bitmaps fill whole sectors.
@@ -28,11 +32,13 @@ const SECTORS_OF_BITMAP_BYTE: PowerOfTwo = PowerOfTwo::from_bits(12);
 /// QEMU's limit: the bytes of the table fit 31 bits.
 const MOST_ENTRIES: u32 = 0x7fff_ffff / 4;
 
-struct DynamicDisk {
-    table: Table,
+pub(super) struct DynamicDisk {
+    /// Where the dynamic header stands (byte offset in the file).
+    pub header: u64,
+    pub table: Table,
     table_field: u64,
     /// Bytes of the bitmap in front of each block.
-    bitmap: u64,
+    pub bitmap: u64,
 }
 
 /// Opens the disk behind the footer.
@@ -71,6 +77,7 @@ pub(super) fn open<'a, S: ByteSource + 'a>(
         .round_up(block.bytes() >> SECTORS_OF_BITMAP_BYTE.bits())
         .unwrap_or(0);
     let layout = DynamicDisk {
+        header: at,
         table: Table {
             offset: offset.value,
             entries: entries.value.into(),
@@ -120,5 +127,13 @@ impl Layout for DynamicDisk {
 
     fn refuses_beyond(&self) -> bool {
         true
+    }
+
+    fn check<S: ByteSource>(
+        disk: &mut TableDisk<S, Self>,
+        teller: &mut Teller<'_>,
+    ) -> Result<bool, FormatError> {
+        check::check(disk, teller)?;
+        Ok(true)
     }
 }

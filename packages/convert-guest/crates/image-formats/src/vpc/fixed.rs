@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::arith::to_u64;
+use crate::check::{CheckCounts, Findings, Teller};
 use crate::driver::FormatImage;
 use crate::error::FormatError;
 use crate::extent::{Extent, Image, clamp_request};
@@ -12,6 +13,7 @@ use crate::raw::data_within;
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::{Beyond, Within};
 
+use super::check::check_fixed;
 use super::footer::{self, Footer};
 
 pub(super) struct FixedDisk {
@@ -45,6 +47,12 @@ impl Image for FixedDisk {
 impl FormatImage for FixedDisk {
     fn facts(&mut self, _: ListLimits) -> Result<Facts, FormatError> {
         Ok(Facts::default())
+    }
+
+    fn check(&mut self, findings: &mut dyn Findings) -> Result<Option<CheckCounts>, FormatError> {
+        let mut teller = Teller::new(findings);
+        check_fixed(self.file_size, self.size, &mut teller)?;
+        Ok(Some(teller.counts))
     }
 
     fn keeps_holes(&self) -> bool {

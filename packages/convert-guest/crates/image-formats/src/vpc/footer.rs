@@ -9,7 +9,8 @@ use crate::source::ByteSource;
 
 pub(super) const COOKIE: &[u8; 8] = b"conectix";
 pub(super) const BYTES: usize = 512;
-const CHECKSUM_AT: usize = 64;
+/// Where the checksum stands.
+pub(super) const CHECKSUM_AT: usize = 64;
 
 /// Sectors of the largest geometry; a disk that has it is as large as the footer says.
 const MOST_GEOMETRY: u64 = 65535 * 16 * 255;
@@ -36,12 +37,12 @@ pub(super) struct Footer {
     pub size: u64,
 }
 
-/// The ones' complement of the sum of all bytes but the checksum's own.
-fn checksum(bytes: &[u8]) -> u32 {
+/// The ones' complement of the sum of all bytes but those of the checksum, which stands at `field`.
+pub(super) fn checksum(bytes: &[u8], field: usize) -> u32 {
     let sum = bytes
         .iter()
         .enumerate()
-        .filter(|(index, _)| !(CHECKSUM_AT..CHECKSUM_AT.saturating_add(4)).contains(index))
+        .filter(|(index, _)| !(field..field.saturating_add(4)).contains(index))
         .fold(0_u32, |sum, (_, byte)| sum.wrapping_add(u32::from(*byte)));
     !sum
 }
@@ -78,7 +79,7 @@ impl Footer {
         let sectors = cursor.u8("sectors per track")?;
         let type_field = cursor.be32("disk type")?;
         let stored = cursor.be32("checksum")?;
-        let sum = checksum(&bytes);
+        let sum = checksum(&bytes, CHECKSUM_AT);
         if stored.value != sum {
             return Err(stored.refuse(ErrorKind::ChecksumMismatch, Expected::Value(sum.into())));
         }

@@ -1,6 +1,7 @@
 //! Virtual PC and Hyper-V disks (VHD; Microsoft's "Virtual Hard Disk Image Format Specification" 1.0), fixed and
 //! dynamic. Differencing disks are refused by name.
 
+mod check;
 mod dynamic;
 mod fixed;
 mod footer;

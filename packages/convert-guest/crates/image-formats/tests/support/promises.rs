@@ -2,8 +2,8 @@
 //! covers the disk without gaps and lies inside the file.
 
 use instar_image_formats::{
-    Chain, DeviceIndex, DiskImage, Extent, ExtentKind, Format, FormatImage, Image, ListLimits,
-    OpenOptions,
+    Chain, DeviceIndex, DiskImage, Extent, ExtentKind, Finding, Findings, Format, FormatError,
+    FormatImage, Image, ListLimits, OpenOptions,
 };
 
 use super::Random;
@@ -91,6 +91,17 @@ fn check(extent: &Extent, offset: u64, most: u64, file_sizes: &[u64]) {
     }
 }
 
+/// Findings, at most so many.
+struct Told(u64);
+
+impl Findings for Told {
+    fn take(&mut self, finding: &Finding) -> Result<(), FormatError> {
+        assert!(finding.text.len() < 400, "{finding:?}");
+        self.0 = self.0.checked_sub(1).expect("not so many findings");
+        Ok(())
+    }
+}
+
 const LIMITS: ListLimits = ListLimits {
     snapshots: 100,
     bitmaps: 100,
@@ -111,6 +122,15 @@ pub fn open_and_walk(bytes: &[u8], format: Option<Format>) {
         "what the image is to blame for is a finding: {within:?}"
     );
     walk(&mut image, &sizes, true);
+    if image.format() != Format::Qcow2 {
+        // Each entry of a table is told of, and each table once.
+        let mut told = Told(4 * sizes[0] + 100);
+        let checked = image.check(&mut told);
+        assert!(
+            checked.is_ok(),
+            "a check tells, whatever it finds: {checked:?}"
+        );
+    }
     let mut chain = Chain::new(2);
     chain.push(image, DeviceIndex(0)).unwrap();
     let base = DiskImage::open(bytes, DeviceIndex(0), Some(Format::Raw), options).unwrap();

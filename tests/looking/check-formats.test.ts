@@ -1,0 +1,281 @@
+import { check, type CheckFinding, type CheckReport } from '@instar/engine';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { instar } from '../support/command.js';
+import { QEMU_IMG, judgeVersion, requireJudge } from '../support/judge.js';
+import { qemuImg } from '../support/qemu-img.js';
+import { Random } from '../support/random.js';
+import { Workdir } from '../support/workdir.js';
+import { ZOO } from '../support/zoo.js';
+
+/** INSTAR_LOOK_IMAGES makes more damaged images of each format. */
+const DAMAGED = Number(process.env['INSTAR_LOOK_IMAGES'] ?? 12);
+const SEED = Number(process.env['INSTAR_SEED'] ?? 20_261_126);
+
+const CHECKED = ['vmdk', 'vdi', 'vhdx', 'qed', 'parallels'];
+const MIB = 1 << 20;
+
+type Numbers = Readonly<Record<string, number | undefined>>;
+
+/** What a report says, by the names of qemu-img. */
+function numbers(report: CheckReport): Numbers {
+  const count = (value: bigint): number | undefined => (value === 0n ? undefined : Number(value));
+  return {
+    'image-end-offset': count(report.imageEnd),
+    'total-clusters': count(report.totalClusters),
+    'allocated-clusters': count(report.allocatedClusters),
+    'fragmented-clusters': count(report.fragmentedClusters),
+    corruptions: count(report.corruptions),
+    leaks: count(report.leaks),
+  };
+}
+
+/** An entry of the block map of a VDI, or the count of them. */
+function damageVdi(random: Random, image: Buffer): Buffer {
+  const map = image.readUInt32LE(340);
+  const blocks = image.readUInt32LE(384);
+  const entry = map + 4 * random.below(blocks);
+  switch (random.below(3)) {
+    case 0:
+      image.writeUInt32LE(image.readUInt32LE(map + 4 * random.below(blocks)), entry);
+      break;
+    case 1:
+      image.writeUInt32LE(blocks + random.below(100), entry);
+      break;
+    default:
+      image.writeUInt32LE(random.below(9), 388);
+  }
+  return image;
+}
+
+/** An entry of L1 or of an L2 table of a QED, or clusters at the end. */
+function damageQed(random: Random, image: Buffer): Buffer {
+  const cluster = image.readUInt32LE(4);
+  const l1 = Number(image.readBigUInt64LE(40));
+  const l2 = Number(image.readBigUInt64LE(l1));
+  const clusters = Math.floor(image.length / cluster);
+  const place = BigInt(cluster * random.below(clusters + 2));
+  switch (random.below(5)) {
+    case 0:
+      image.writeBigUInt64LE(place, l1 + 8 * random.below(2));
+      break;
+    case 1:
+      if (l2 + cluster <= image.length) image.writeBigUInt64LE(0n, l2 + 8 * random.below(8));
+      break;
+    case 2:
+      return Buffer.concat([image, Buffer.alloc(cluster * random.between(1, 3) + random.below(cluster))]);
+    case 3:
+      if (l2 + cluster <= image.length) image.writeBigUInt64LE(place + 512n, l2 + 8 * random.below(8));
+      break;
+    default:
+      if (l2 + cluster <= image.length) image.writeBigUInt64LE(place, l2 + 8 * random.below(8));
+  }
+  return image;
+}
+
+/** An entry of the table of a Parallels disk, a field of its header, or bytes at the end. */
+function damageParallels(random: Random, image: Buffer): Buffer {
+  const entries = image.readUInt32LE(32);
+  const cluster = image.readUInt32LE(28) * 512;
+  const entry = 64 + 4 * random.below(entries);
+  switch (random.below(5)) {
+    case 0:
+      image.writeUInt32LE(0x746f_6e59, 44);
+      break;
+    case 1:
+      image.writeUInt32LE(random.pick([1, 2, 0xffff_ffff]), 48);
+      break;
+    case 2:
+      return Buffer.concat([image, Buffer.alloc(random.between(1, 3 * cluster))]);
+    case 3:
+      image.writeUInt32LE(0, entry);
+      break;
+    default:
+      image.writeUInt32LE(image.readUInt32LE(64 + 4 * random.below(entries)), entry);
+  }
+  return image;
+}
+
+/** Entries of the allocation table of a VHDX that lie behind the end. */
+function damageVhdx(random: Random, image: Buffer): Buffer {
+  const bat = batOfVhdx(image);
+  const blocks = Math.ceil(image.length / MIB);
+  image.writeBigUInt64LE((BigInt(blocks + random.below(50)) << 20n) | 6n, bat + 8 * random.below(3));
+  return image;
+}
+
+const BAT_REGION = Buffer.from('6677c22d23f600429d64115e9bfd4a08', 'hex');
+
+function batOfVhdx(image: Buffer): number {
+  const table = image.subarray(192 << 10, 256 << 10);
+  return Number(table.readBigUInt64LE(table.indexOf(BAT_REGION) + 16));
+}
+
+/** A copy with another word of 32 bits (little-endian) at a place. */
+function damageAt(image: Buffer, at: number, value: number): Buffer {
+  const copy = Buffer.from(image);
+  copy.writeUInt32LE(value, at);
+  return copy;
+}
+
+/** Where the first entries of a table stand for which `read` says more than 0. */
+function allocated(image: Buffer, table: number, width: number, read: (at: number) => number): readonly number[] {
+  const places: number[] = [];
+  for (let at = table; at < image.length && places.length < 2; at += width) if (read(at) > 0) places.push(at);
+  return places;
+}
+
+const DAMAGE: Readonly<Record<string, (random: Random, image: Buffer) => Buffer>> = {
+  vdi: damageVdi,
+  qed: damageQed,
+  parallels: damageParallels,
+  vhdx: damageVhdx,
+};
+
+describe('check of formats other than qcow2', () => {
+  let directory: Workdir;
+  const images = ZOO.filter(({ format }) => CHECKED.includes(format) || format === 'vpc');
+
+  beforeAll(() => {
+    directory = new Workdir();
+    if (judgeVersion(QEMU_IMG) !== undefined) for (const image of images) image.build(directory);
+  });
+
+  afterAll(() => {
+    directory.remove();
+  });
+
+  async function ofBytes(format: string, image: Buffer): Promise<[CheckReport, readonly CheckFinding[]]> {
+    directory.write('damaged', image);
+    const findings: CheckFinding[] = [];
+    const report = await check(directory.file('damaged'), { format, onFinding: (found) => findings.push(found) });
+    return [report, findings];
+  }
+
+  function wholeImage(random: Random, format: string): Buffer {
+    const whole = images.filter((image) => image.format === format && !image.file.startsWith('over'));
+    return directory.read(random.pick(whole as [(typeof whole)[0], ...typeof whole]).file);
+  }
+
+  function expectNumbers(report: CheckReport, json: string, where: string): void {
+    const said = JSON.parse(json) as Numbers;
+    const ours = numbers(report);
+    expect(ours, where).toEqual(Object.fromEntries(Object.keys(ours).map((key) => [key, said[key]])));
+  }
+
+  function judge(format: string): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
+    return qemuImg('check', '--output=json', '-f', format, 'damaged').in(directory).run();
+  }
+
+  it('finds whole images whole, and counts as qemu-img counts', async (context) => {
+    requireJudge(context, QEMU_IMG);
+    for (const { format, file } of images) {
+      const report = await check(directory.file(file), { format });
+      expect(report, file).toMatchObject({ supported: true, corruptions: 0n, leaks: 0n });
+      if (format === 'vpc') continue;
+      const theirs = qemuImg('check', '--output=json', '-f', format, file).in(directory).must();
+      expectNumbers(report, theirs.stdout, file);
+    }
+  });
+
+  it.for(Object.keys(DAMAGE))('finds in damaged images what qemu-img finds: %s', async (format, context) => {
+    requireJudge(context, QEMU_IMG);
+    const random = new Random(SEED);
+    const damage = DAMAGE[format] ?? damageVdi;
+    let damagedOnes = 0;
+    for (let index = 0; index < DAMAGED; index += 1) {
+      let image = wholeImage(random, format);
+      for (let times = random.between(1, 2); times > 0; times -= 1) image = damage(random, image);
+      const [report, findings] = await ofBytes(format, image);
+      const theirs = judge(format);
+      const where = `${directory.path}, number ${index} of seed ${SEED}: ${theirs.stderr}`;
+      expect(findings.length > 0, where).toBe(theirs.status !== 0);
+      damagedOnes += theirs.status === 0 ? 0 : 1;
+      // It gives up where two entries of a Parallels disk name one cluster.
+      if (theirs.status === 1) expect(report.corruptions, where).toBeGreaterThan(0n);
+      else expectNumbers(report, theirs.stdout, where);
+    }
+    expect(damagedOnes).toBeGreaterThan(0);
+  });
+
+  it('says what it found in the words and with the exit codes of qemu-img', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const image = directory.read('small.parallels');
+    for (const bytes of [Buffer.concat([image, Buffer.alloc(70_000)]), damageAt(image, 44, 0x746f_6e59)]) {
+      directory.write('damaged', bytes);
+      const theirs = qemuImg('check', '-f', 'parallels', 'damaged').in(directory).run();
+      const ours = instar('check', '-f', 'parallels', 'damaged').in(directory).run();
+      expect(ours).toMatchObject({ status: theirs.status, stdout: theirs.stdout, stderr: theirs.stderr });
+    }
+  });
+
+  it('finds grains of a VMDK behind the end and in use twice', async (context) => {
+    requireJudge(context, QEMU_IMG);
+    const image = directory.read('default.vmdk');
+    const table = 512 * image.readUInt32LE(512 * Number(image.readBigUInt64LE(56)));
+    const behind = damageAt(image, table, 1 << 20);
+    const [report, findings] = await ofBytes('vmdk', behind);
+    const theirs = judge('vmdk');
+    expect(theirs.stderr).toContain(findings[0]?.text);
+    expect(report.corruptions).toBe(1n);
+    const [first = 0, second = 0] = allocated(image, table, 4, (at) => image.readUInt32LE(at));
+    const [twice] = await ofBytes('vmdk', damageAt(image, second, image.readUInt32LE(first)));
+    expect(twice.corruptions).toBe(1n);
+    const [shared] = await ofBytes('vmdk', damageAt(image, first, table / 512));
+    expect(shared.corruptions).toBe(1n);
+  });
+
+  it('finds blocks of a VHDX that are in use twice, and such as lie over its structures', async (context) => {
+    requireJudge(context, QEMU_IMG);
+    const image = directory.read('small-blocks.vhdx');
+    const bat = batOfVhdx(image);
+    const [first = 0, second = 0] = allocated(image, bat, 8, (at) => Number(image.readBigUInt64LE(at) & 7n));
+    const twice = Buffer.from(image);
+    twice.writeBigUInt64LE(image.readBigUInt64LE(first), second);
+    expect((await ofBytes('vhdx', twice))[0].corruptions).toBe(1n);
+    const over = Buffer.from(image);
+    over.writeBigUInt64LE((1n << 20n) | 6n, first);
+    const [report] = await ofBytes('vhdx', over);
+    expectNumbers(report, judge('vhdx').stdout, 'a block over the log');
+  });
+
+  it('finds what is wrong with a VHD, which qemu-img does not look at', async (context) => {
+    requireJudge(context, QEMU_IMG);
+    const image = directory.read('dynamic.vhd');
+    const header = Number(image.readBigUInt64BE(16));
+    const bat = Number(image.readBigUInt64BE(header + 16));
+    const [first = 0, second = 0] = allocated(image, bat, 4, (at) => (image.readUInt32BE(at) + 1) >>> 0 && 1);
+    const entry = (at: number, value: number): Buffer => {
+      const bytes = Buffer.from(image);
+      bytes.writeUInt32BE(value, at);
+      return bytes;
+    };
+    const last = image.length - 512;
+    const cases: Readonly<Record<string, readonly [Buffer, bigint]>> = {
+      'two entries with one block': [entry(second, image.readUInt32BE(first)), 1n],
+      'blocks that overlap': [entry(second, image.readUInt32BE(first) + 1), 1n],
+      'a block behind the end': [entry(first, 1 << 24), 1n],
+      'a block that reaches into the footer': [entry(first, last / 512 - 1), 1n],
+      'a header with another checksum': [damageAt(image, header + 36, 1), 1n],
+      'a footer that was changed': [damageAt(image, last + 24, 7), 2n],
+      'a footer that is gone': [damageAt(image, last, 7), 1n],
+    };
+    for (const [name, [bytes, corruptions]] of Object.entries(cases)) {
+      const [report] = await ofBytes('vpc', bytes);
+      expect(report.corruptions, name).toBe(corruptions);
+      expect([1, 63]).toContain(judge('vpc').status);
+    }
+    const fixed = directory.read('fixed-exact.vhd');
+    const cut = Buffer.concat([fixed.subarray(0, MIB), fixed.subarray(-512)]);
+    expect((await ofBytes('vpc', cut))[0].corruptions).toBe(1n);
+  });
+
+  it('finds blocks of a VDI that were cut off', async (context) => {
+    requireJudge(context, QEMU_IMG);
+    const image = directory.read('dynamic.vdi');
+    const data = image.readUInt32LE(344);
+    const blocks = Math.ceil((image.length - data) / MIB);
+    const [report] = await ofBytes('vdi', image.subarray(0, data + MIB));
+    expect(report.corruptions).toBe(BigInt(blocks - 1));
+  });
+});
