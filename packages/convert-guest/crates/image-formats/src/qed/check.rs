@@ -2,6 +2,7 @@
 
 use alloc::format;
 
+use crate::arith::SECTOR;
 use crate::blocks::TableDisk;
 use crate::check::Teller;
 use crate::error::{ErrorKind, Expected, FormatError};
@@ -16,21 +17,21 @@ pub(super) fn check<S: ByteSource>(
 ) -> Result<(), FormatError> {
     let header = disk.layout.header;
     let cluster = header.cluster;
-    // A part of a cluster at the end of the file is none.
-    let clusters = cluster.index_of(disk.cache.file_size());
+    // A part of a cluster at the end of the file is none; QEMU counts whole sectors.
+    let file_size = disk.cache.file_size();
+    let clusters = cluster.index_of(SECTOR.round_up(file_size).unwrap_or(file_size));
     let device = disk.cache.device();
     if clusters > MOST_UNITS {
         // Whether a table counts depends on all that was found before it, so the file is looked at in one go.
         let most = cluster.times(MOST_UNITS);
         let kind = ErrorKind::ImageTooBig;
-        let size = disk.cache.file_size();
         let expected = Expected::AtMost(most);
         return Err(FormatError::new(
             kind,
             device,
             "file length",
             0,
-            size,
+            file_size,
             expected,
         ));
     }
