@@ -13,6 +13,9 @@ const READ_FROM: readonly InputKind[] = ['raw', 'zlib', 'chain'];
 /** Formats that `qemu-img check` does not look at. */
 const UNCHECKED = new Set(['raw', 'vpc']);
 
+/** qcow2 whose clusters the guest encodes. */
+const COMPRESSED = { format: 'qcow2', words: ['-c'] };
+
 /** Whether an output is whole, and holds the disk that was converted. */
 function holdsTheDisk(directory: Workdir, file: string, format: string): string | undefined {
   if (!UNCHECKED.has(format)) {
@@ -25,14 +28,15 @@ function holdsTheDisk(directory: Workdir, file: string, format: string): string 
 
 /** convert to every format that is written, to new files and over existing ones. */
 export function convertScenarios(sandbox: Sandbox): Scenario[] {
-  return WRITABLE_FORMATS.flatMap((format) =>
+  const outputs = [...WRITABLE_FORMATS.map((format) => ({ format, words: [] as string[] })), COMPRESSED];
+  return outputs.flatMap(({ format, words }) =>
     READ_FROM.flatMap((input) =>
       [undefined, OLD].map((old): Scenario => ({
-        name: `convert of ${input} to ${old === undefined ? 'new' : 'existing'} ${format} (${sandbox})`,
-        makesCallsAs: `convert of ${input} to ${format}`,
+        name: `convert of ${input} to ${old === undefined ? 'new' : 'existing'} ${[format, ...words].join(' ')} (${sandbox})`,
+        makesCallsAs: `convert of ${input} to ${[format, ...words].join(' ')}`,
         device: undefined,
         command: (output) =>
-          instar('convert', `--sandbox=${sandbox}`, '-O', format, `in/${INPUTS[input]}`, `${output}/out`),
+          instar('convert', `--sandbox=${sandbox}`, '-O', format, ...words, `in/${INPUTS[input]}`, `${output}/out`),
         prepare(directory, output) {
           if (old !== undefined) directory.write(`${output}/out`, old);
         },

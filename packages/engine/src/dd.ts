@@ -95,7 +95,7 @@ async function copyWindow(
   const stream = 'stream' in request.output;
   const exact = stream || request.seek !== undefined || request.outputSize !== undefined;
   const rawLength = exact ? bytes : roundUpToSector(bytes);
-  const most = raw ? rawLength : outputLimit(request.format, bytes);
+  const most = raw ? rawLength : outputLimit(request.format, bytes, request.layout?.clusterSize);
   requireOutputSize(most, context.limits, request.outputName);
   const output = await openOutput(request, chain, most, bytes, control);
   try {
@@ -109,10 +109,10 @@ async function copyWindow(
     const result = await perform(session, {
       config: Buffer.concat([
         ConvertConfig.encode({
-          flags:
-            CONVERT_FLAG.values.DD_WINDOW + (request.sparse === true && !stream ? CONVERT_FLAG.values.SKIP_ZEROS : 0),
+          flags: convertFlags(request),
           input_device_count: inputs,
           target_format: request.format,
+          output_cluster_bits: Math.log2(request.layout?.clusterSize ?? 1),
           window_start: window.windowStart,
           window_end: window.outVsize === 0n ? 0n : window.windowStart + bytes,
         }),
@@ -162,6 +162,16 @@ async function allEnded(actions: readonly Promise<void>[]): Promise<void> {
   if (failed !== undefined) throw failed.reason;
 }
 
+function convertFlags({ sparse, output, layout }: DdRequest): number {
+  const { DD_WINDOW, SKIP_ZEROS, COMPRESS, ZSTD } = CONVERT_FLAG.values;
+  return (
+    DD_WINDOW +
+    (sparse === true && !('stream' in output) ? SKIP_ZEROS : 0) +
+    (layout?.compress === true ? COMPRESS : 0) +
+    (layout?.compressionType === 'zstd' ? ZSTD : 0)
+  );
+}
+
 /** What an output can come to (bytes). */
 interface ExpectedOutput {
   /** Undefined where the format decides, up to `most`. */
@@ -195,10 +205,10 @@ async function openOutput(
       path: request.output.path,
       limit,
       // Tables come on top, but how many is for the guest to say.
-      atLeast: bytes < limit && request.sparse !== true ? bytes : undefined,
-      mayBeLess: request.format !== IMAGE_FORMAT.values.RAW && request.sparse === true,
+      atLeast: bytes < limit && !mayShrink(request) ? bytes : undefined,
+      mayBeLess: request.format !== IMAGE_FORMAT.values.RAW && mayShrink(request),
       length: request.outputSize,
-      sparse: request.sparse === true,
+      sparse: mayShrink(request),
       noClobber: request.noClobber === true,
       inPlaceAt: seekOffset(request),
       forceShare: request.forceShare === true,
@@ -207,6 +217,11 @@ async function openOutput(
     },
     control,
   );
+}
+
+/** Whether the output may take less room than the disk. */
+function mayShrink({ sparse, layout }: DdRequest): boolean {
+  return sparse === true || layout?.compress === true;
 }
 
 function outputDevice(

@@ -1,5 +1,6 @@
 import { leafOf, nameBytes } from '@instar/host-files';
 import { IMAGE_FORMAT, OutputConfig } from '@instar/shared-abi';
+import { fullQcow2Length } from './operations/qcow2-size.js';
 import { randomBytes } from '@instar/vmm-native';
 
 const MIB = 1n << 20n;
@@ -9,21 +10,17 @@ const RANDOM_BYTES = 64;
 const MOST_NAME_BYTES = 256;
 
 /** Bytes that a qcow2 file of so many guest bytes takes at most: the data, its tables, and some clusters of slack. */
-function qcow2Limit(bytes: bigint): bigint {
-  const cluster = 65536n;
-  const perL2 = 8192n * cluster;
-  const clusters = (bytes + cluster - 1n) / cluster;
-  const l2 = (bytes + perL2 - 1n) / perL2;
-  const refcountBlocks = (clusters + l2) / 32768n;
-  return (clusters + l2 + refcountBlocks + refcountBlocks / 8192n + l2 / 8192n + 16n) * cluster;
+function qcow2Limit(bytes: bigint, clusterSize: bigint): bigint {
+  return fullQcow2Length(bytes, { clusterSize, refcountBits: 16n, extendedL2: false }) + 16n * clusterSize;
 }
 
 /**
  * Bytes that an output of a format other than raw takes at most.
  * @param bytes of the disk
+ * @param clusterSize bytes of a cluster of a qcow2 output
  */
-export function outputLimit(format: number, bytes: bigint): bigint {
-  if (format === IMAGE_FORMAT.values.QCOW2) return qcow2Limit(bytes);
+export function outputLimit(format: number, bytes: bigint, clusterSize = 65536): bigint {
+  if (format === IMAGE_FORMAT.values.QCOW2) return qcow2Limit(bytes, BigInt(clusterSize));
   const blocks = ((bytes + LARGEST_BLOCK - 1n) / LARGEST_BLOCK) * LARGEST_BLOCK;
   // Two tables of 4 bytes for each 64 KiB (vmdk), a sector for each 2 MiB (vpc), and what a file begins with.
   return blocks + blocks / 2048n + 8n * MIB;

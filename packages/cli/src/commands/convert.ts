@@ -1,6 +1,7 @@
 import { convert, EngineError, WRITABLE_FORMATS } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
 import { toJson } from '../render/json.js';
+import { outputOptions, outputOptionsHelp } from './output-options.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 
 interface ConvertFlags {
@@ -8,26 +9,32 @@ interface ConvertFlags {
   readonly outputFormat: string;
   readonly sparseSize?: bigint;
   readonly clobber?: boolean;
+  readonly compress?: boolean;
+  readonly options: readonly string[];
 }
 
 /** Options of qemu-img that are not there yet, and what is said of them. */
 const NOT_YET = {
-  '-c': 'compressed clusters are not written yet',
-  '-o <options>': 'options of the output are not taken yet',
   '-B <file>': 'an output with a backing file is not written yet',
   '-n': 'an output that exists is not written through yet; use dd with seek=0 for raw ones',
   '-l <snapshot>': 'internal snapshots are not read yet',
 } as const;
 
 async function run({ files, flags, json, control, pathPolicy }: CommandRun<ConvertFlags>): Promise<number> {
+  const { format, outputFormat, forceShare, strict, clobber, compress } = flags;
+  const help = outputOptionsHelp(flags.options, outputFormat);
+  if (help !== undefined) {
+    process.stdout.write(help);
+    return EXIT_CODES.OK;
+  }
   const [input, output, ...more] = files;
   if (input === undefined || output === undefined)
     throw new EngineError('INVALID_OPTION', 'needs an input and an output');
   if (more.length > 0) {
     throw new EngineError('INVALID_OPTION', 'takes one input; several that become one disk are not read yet');
   }
-  const { format, outputFormat, forceShare, strict, clobber } = flags;
-  const options = { format, outputFormat, forceShare, strict, pathPolicy, noClobber: clobber === false };
+  const layout = { ...outputOptions(flags.options, outputFormat), ...(compress === true ? { compress } : {}) };
+  const options = { format, outputFormat, forceShare, strict, pathPolicy, noClobber: clobber === false, layout };
   const result = await convert(input, output, { ...options, sparse: flags.sparseSize !== 0n }, control);
   if (json) process.stdout.write(`${toJson({ result })}\n`);
   return EXIT_CODES.OK;
@@ -37,7 +44,7 @@ async function run({ files, flags, json, control, pathPolicy }: CommandRun<Conve
 export const convertCommand = defineCommand<ConvertFlags>({
   name: 'convert',
   about: 'Copies the disk of an image into an image of another format.',
-  operands: [['<files...>', 'the image, and what is written']],
+  operands: [['[files...]', 'the image, and what is written']],
   options: (command, values) => {
     command
       .option('-f, --format <fmt>', 'format of the input; it is then not probed')
@@ -46,6 +53,13 @@ export const convertCommand = defineCommand<ConvertFlags>({
         '-S, --sparse-size <size>',
         'pieces of zeros that are left out: 4k, or 0 for none (raw, qcow2)',
         values.size,
+      )
+      .option('-c, --compress', 'compress what becomes smaller by it (qcow2)')
+      .option(
+        '-o, --options <options>',
+        'options of the output, such as cluster_size=2M,compression_type=zstd; help lists them',
+        (value: string, earlier: readonly string[]) => [...earlier, value],
+        [],
       )
       .option('-p, --progress', 'show how far it is')
       .option('-q, --quiet', 'no warnings')

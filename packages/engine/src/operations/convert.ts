@@ -1,5 +1,5 @@
 import { dd } from '../dd.js';
-import type { DdResult } from '../dd-request.js';
+import type { DdResult, Qcow2Layout } from '../dd-request.js';
 import type { OperationControl } from '../operation.js';
 import { checkConvertOptions, checkFileName } from '../options/operations.js';
 import type { ReadOptions } from './reading.js';
@@ -8,6 +8,8 @@ import type { ReadOptions } from './reading.js';
 export interface ConvertOptions extends ReadOptions {
   /** Format of the output (default `raw`). */
   readonly outputFormat?: string | undefined;
+  /** How a qcow2 output is laid out, and whether it is compressed. */
+  readonly layout?: Qcow2Layout | undefined;
   /** Leave out what holds zeros, in pieces of 4 KiB (default true). */
   readonly sparse?: boolean | undefined;
   /** Refuse an output that exists. */

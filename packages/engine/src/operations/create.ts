@@ -2,6 +2,7 @@ import { closeFile, createNamelessFile } from '@instar/host-files';
 import { MAX_SIZE } from '@instar/operands';
 import { tmpdir } from 'node:os';
 import { dd } from '../dd.js';
+import type { Qcow2Layout } from '../dd-request.js';
 import { EngineError, withEngineErrors } from '../errors.js';
 import type { OperationControl } from '../operation.js';
 import { checkCreateOptions, checkFileName } from '../options/operations.js';
@@ -10,6 +11,8 @@ import { checkCreateOptions, checkFileName } from '../options/operations.js';
 export interface CreateOptions {
   /** Format of the output (default `raw`). */
   readonly format?: string | undefined;
+  /** How a qcow2 image is laid out. */
+  readonly layout?: Omit<Qcow2Layout, 'compress'> | undefined;
   /** Refuse an output that exists. */
   readonly noClobber?: boolean | undefined;
   /** Write to a block device that is mounted or otherwise in use. */

@@ -1,6 +1,6 @@
 import { DD_MAX_BLOCK_SIZE } from '@instar/operands';
 import * as v from 'valibot';
-import type { DdOptions } from '../dd-request.js';
+import type { DdOptions, Qcow2Layout } from '../dd-request.js';
 import type { InfoOptions } from '../info.js';
 import type { CheckOptions } from '../operations/check.js';
 import type { CompareOptions } from '../operations/compare.js';
@@ -32,12 +32,24 @@ const pathPolicy = options({
   allowedDirectories: v.array(fileName, 'an array of directories'),
 } satisfies Fields<PathPolicy>);
 
+const clusterBytes = (() => {
+  const what = 'a power of two from 512 to 2097152';
+  return v.pipe(v.number(what), v.integer(what), v.minValue(1, what), v.maxValue(2 ** 21, what));
+})();
+
+const layout = options({
+  clusterSize: v.optional(clusterBytes),
+  compressionType: v.optional(oneOf('zlib', 'zstd')),
+  compress: v.optional(yesNo),
+} satisfies Fields<Qcow2Layout>);
+
 const dd = options({
   input: endpoint,
   output: endpoint,
   pathPolicy: v.optional(pathPolicy, IMAGE_DIRECTORY_ONLY as v.InferInput<typeof pathPolicy>),
   inputFormat: v.optional(formatName),
   outputFormat: v.optional(formatName),
+  layout: v.optional(layout),
   blockSize: v.optional(size(1n, DD_MAX_BLOCK_SIZE)),
   count: v.optional(size()),
   skip: v.optional(size()),
@@ -70,6 +82,7 @@ const openImage = options(reading satisfies Fields<ReadOptions>);
 const convert = options({
   ...reading,
   outputFormat: v.optional(formatName),
+  layout: v.optional(layout),
   sparse: v.optional(yesNo),
   noClobber: v.optional(yesNo),
   force: v.optional(yesNo),
@@ -78,6 +91,7 @@ const convert = options({
 const create = options({
   size: size(),
   format: v.optional(formatName),
+  layout: v.optional(layout),
   noClobber: v.optional(yesNo),
   force: v.optional(yesNo),
 } satisfies Fields<CreateOptions & { readonly size: bigint | number }>);

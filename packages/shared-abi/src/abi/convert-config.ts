@@ -17,6 +17,7 @@ export const CONVERT_FLAG = defineFlags('ConvertFlag', 'Flags of ConvertConfig.'
   EXTENDED_L2: [1 << 3, 'write extended L2 entries'],
   ENCRYPT_LUKS: [1 << 4, 'write a LUKS-encrypted output'],
   DD_WINDOW: [1 << 5, 'copy [window_start, window_end) of the input only'],
+  ZSTD: [1 << 6, 'compressed clusters are Zstandard; DEFLATE without it'],
   VERBOSE: [0x8000_0000, 'log what is done'],
 });
 

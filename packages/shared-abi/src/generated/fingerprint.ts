@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '17c2b72f9d02e1db0622a153d387eb5a9301eacdc9e8349aeb29a5774e4f79af';
+export const FINGERPRINT_HEX = '2001cf826c1d3a225f826e7c372543fd54e86225f6aaa0112aed18f547dcd58a';

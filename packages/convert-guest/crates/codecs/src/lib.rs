@@ -1,4 +1,4 @@
-//! Decoders for compressed clusters: whole input, whole output, no growth.
+//! Decoders and encoders for compressed clusters: whole input, whole output, no growth.
 //!
 //! Every decoder fills the output exactly and needs no window of its own, so that a hostile stream
 //! costs no more memory than an honest one. The fast paths are C (libdeflate, libzstd): they run
@@ -14,6 +14,7 @@ extern crate alloc;
 mod adc;
 #[allow(unsafe_code)]
 mod bzip2;
+mod compressor;
 mod deflate;
 #[allow(unsafe_code)]
 mod libdeflate;
@@ -21,6 +22,7 @@ mod zstd;
 
 use core::fmt;
 
+pub use compressor::Compressor;
 pub use instar_image_formats::Codec;
 
 /// Why a cluster could not be decoded.

@@ -14,7 +14,22 @@ struct Context {
     private: [u8; 0],
 }
 
+/// The C side's `struct libdeflate_compressor`.
+#[repr(C)]
+struct CompressorContext {
+    private: [u8; 0],
+}
+
 unsafe extern "C" {
+    fn libdeflate_alloc_compressor(level: c_int) -> *mut CompressorContext;
+    fn libdeflate_free_compressor(context: *mut CompressorContext);
+    fn libdeflate_deflate_compress(
+        context: *mut CompressorContext,
+        input: *const c_void,
+        input_length: usize,
+        output: *mut c_void,
+        output_length: usize,
+    ) -> usize;
     fn libdeflate_alloc_decompressor() -> *mut Context;
     fn libdeflate_free_decompressor(context: *mut Context);
     fn libdeflate_deflate_decompress(
@@ -117,5 +132,47 @@ impl Drop for Libdeflate {
     fn drop(&mut self) {
         // SAFETY: the context came from the allocating function and nobody uses it after this.
         unsafe { libdeflate_free_decompressor(self.context.as_ptr()) }
+    }
+}
+
+/// A libdeflate compressor.
+pub(crate) struct Compressor {
+    context: NonNull<CompressorContext>,
+}
+
+// SAFETY: the context is plain memory without ties to a thread, and `&mut self` keeps its use exclusive.
+unsafe impl Send for Compressor {}
+
+impl Compressor {
+    /// Allocates a context with the C allocator, for a level from 0 to 12.
+    pub fn new(level: i32) -> Result<Self, CodecError> {
+        // SAFETY: the function takes a number, whose range it checks, and null is its way to say that it could not.
+        let context = unsafe { libdeflate_alloc_compressor(level) };
+        NonNull::new(context)
+            .map(|context| Self { context })
+            .ok_or(CodecError::OutOfMemory)
+    }
+
+    /// Encodes `input` as one stream. Returns its length (bytes); `None` where it does not fit.
+    pub fn deflate(&mut self, input: &[u8], output: &mut [u8]) -> Option<usize> {
+        // SAFETY: the context came from the allocating function and is freed only in `drop`; the pointers and lengths are
+        // those of two live slices, which cannot overlap, and the C side writes nothing but `output`.
+        let length = unsafe {
+            libdeflate_deflate_compress(
+                self.context.as_ptr(),
+                input.as_ptr().cast(),
+                input.len(),
+                output.as_mut_ptr().cast(),
+                output.len(),
+            )
+        };
+        (length > 0).then_some(length)
+    }
+}
+
+impl Drop for Compressor {
+    fn drop(&mut self) {
+        // SAFETY: the context came from the allocating function and nobody uses it after this.
+        unsafe { libdeflate_free_compressor(self.context.as_ptr()) }
     }
 }

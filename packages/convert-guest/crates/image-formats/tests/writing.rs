@@ -48,6 +48,7 @@ fn images_of_all_sizes_are_clean_and_hold_the_data() {
             let options = LayoutOptions {
                 cluster_bits,
                 feature_names: size != 512,
+                ..LayoutOptions::default()
             };
             let layout = DenseLayout::new(size, options).unwrap();
             let content = Random(size).bytes(size as usize);

@@ -7,12 +7,16 @@ use instar_abi::{
     CONVERT_RESULT_MAGIC, ChainConfig, ConvertConfig, ConvertResult, Descriptor, OutputConfig,
     convert_flag, device_flag, device_role, error_kind, image_format, opcode,
 };
+use instar_codecs::Codec;
 use instar_guest_runtime::{WindowPool, put_result};
+use instar_image_formats::qcow2::writer::LayoutOptions;
 use instar_image_formats::{Chain, Extent, ExtentKind, Image};
 
 use crate::batch::Pipeline;
 use crate::commands::{SharedCommands, descriptor};
+use crate::compress::CompressingWriter;
 use crate::error::{OperationError, ending};
+use crate::fetch::{Fetched, Fetcher};
 use crate::holes::Holes;
 use crate::open_chain::{GuestImage, Opener, output, virtual_size};
 use crate::output::Output;
@@ -93,24 +97,42 @@ fn convert(
             "a file that is written through cannot become an image of this format",
         ));
     }
+    let options = layout_options(&config);
+    let compress = config.flags & convert_flag::COMPRESS != 0;
+    if compress && (config.target_format != image_format::QCOW2 || !fresh) {
+        return Err(OperationError::plain(
+            error_kind::UNSUPPORTED_OUTPUT,
+            index,
+            "only a new qcow2 image is written with compressed clusters",
+        ));
+    }
     let output = Output::new(
-        index,
-        device,
+        (index, device),
         config.target_format,
         &identity,
+        options,
         end.saturating_sub(start),
-        skip_zeros && fresh,
+        (skip_zeros || compress) && fresh,
         &mut windows,
     )?;
     output.write_metadata(commands, &mut window.borrow_mut())?;
 
     let holes = Holes::new(commands, chain_config, &mut windows)
         .ok_or_else(|| internal("no window for the extents of files"))?;
-    let pipeline = Pipeline::new(commands, &output, &mut windows, &opener.keys, skip_zeros)?;
+    let path = if compress {
+        let cluster_size = 1_usize.checked_shl(options.cluster_bits).unwrap_or(0);
+        let fetcher = Fetcher::new(commands, &mut windows, &opener.keys)?;
+        let writer =
+            CompressingWriter::new(commands, &output, &mut windows, options.codec, cluster_size)?;
+        Path::Compressed(fetcher, writer)
+    } else {
+        let pipeline = Pipeline::new(commands, &output, &mut windows, &opener.keys, skip_zeros)?;
+        Path::Plain(pipeline)
+    };
     Copier {
         commands,
         output: &output,
-        pipeline,
+        path,
         holes,
         skip_zeros,
         start,
@@ -128,10 +150,35 @@ fn convert(
     Ok(())
 }
 
+/// What qcow2 outputs have of options.
+fn layout_options(config: &ConvertConfig) -> LayoutOptions {
+    let default = LayoutOptions::default();
+    LayoutOptions {
+        cluster_bits: match config.output_cluster_bits {
+            0 => default.cluster_bits,
+            bits => bits,
+        },
+        codec: if config.flags & convert_flag::ZSTD == 0 {
+            Codec::Deflate
+        } else {
+            Codec::Zstd
+        },
+        ..default
+    }
+}
+
+/// How the bytes of extents get to the output.
+enum Path<'a> {
+    /// As they are.
+    Plain(Pipeline<'a>),
+    /// In compressed clusters.
+    Compressed(Fetcher<'a>, CompressingWriter<'a>),
+}
+
 struct Copier<'a> {
     commands: &'a SharedCommands,
     output: &'a Output,
-    pipeline: Pipeline<'a>,
+    path: Path<'a>,
     holes: Holes<'a>,
     skip_zeros: bool,
     start: u64,
@@ -152,9 +199,30 @@ impl Copier<'_> {
                 self.tell_progress(position)?;
             }
         }
-        self.pipeline.finish()?;
-        self.result.compressed_bytes = self.pipeline.decoded;
+        match &mut self.path {
+            Path::Plain(pipeline) => {
+                pipeline.finish()?;
+                self.result.compressed_bytes = pipeline.decoded;
+            }
+            Path::Compressed(_, writer) => writer.finish()?,
+        }
         self.tell_progress(self.end)
+    }
+
+    /// Sends the beginning of an extent through the encoder; returns how many bytes that were.
+    fn copy_compressed(
+        fetcher: &mut Fetcher<'_>,
+        writer: &mut CompressingWriter<'_>,
+        extent: &Extent,
+    ) -> Result<u64, OperationError> {
+        let length = fetcher.length(extent);
+        for fetched in fetcher.fetch(core::slice::from_ref(extent))? {
+            match fetched {
+                Fetched::Zero => writer.take_zeros(length)?,
+                Fetched::Bytes(bytes) => writer.take(bytes)?,
+            }
+        }
+        Ok(length)
     }
 
     /// The extent at `position`; beyond the end of the image (a forced size) there are zeros.
@@ -177,13 +245,19 @@ impl Copier<'_> {
     /// Sends an extent, or its beginning, on its way; returns how many bytes that were.
     fn copy(&mut self, extent: &Extent) -> Result<u64, OperationError> {
         let offset = extent.start.saturating_sub(self.start);
+        let pipeline = match &mut self.path {
+            Path::Compressed(fetcher, writer) => {
+                return Self::copy_compressed(fetcher, writer, extent);
+            }
+            Path::Plain(pipeline) => pipeline,
+        };
         match extent.kind {
             ExtentKind::Zero | ExtentKind::Unallocated => {
                 if self.output.grows() {
                     self.result.zero_bytes = self.result.zero_bytes.saturating_add(extent.length);
                     return Ok(extent.length);
                 }
-                self.keep_order()?;
+                keep_order(self.output, pipeline)?;
                 let zero = self.output.zero(offset, extent.length, self.skip_zeros);
                 self.commands.borrow_mut().submit(zero)?;
                 self.result.zero_bytes = self.result.zero_bytes.saturating_add(extent.length);
@@ -193,7 +267,7 @@ impl Copier<'_> {
                 device,
                 offset: source,
             } if !self.skip_zeros => {
-                self.keep_order()?;
+                keep_order(self.output, pipeline)?;
                 let length = extent.length.min(COPY_PIECE);
                 let copy = self.output.copy(device.0, source, offset, length);
                 self.commands.borrow_mut().submit(copy)?;
@@ -201,25 +275,17 @@ impl Copier<'_> {
                 Ok(length)
             }
             ExtentKind::Data { .. } => {
-                let taken = self.pipeline.take(extent, offset)?;
+                let taken = pipeline.take(extent, offset)?;
                 self.result.data_bytes = self.result.data_bytes.saturating_add(taken);
                 Ok(taken)
             }
             ExtentKind::Encrypted { .. } => {
-                let taken = self.pipeline.take(extent, offset)?;
+                let taken = pipeline.take(extent, offset)?;
                 self.result.data_bytes = self.result.data_bytes.saturating_add(taken);
                 Ok(taken)
             }
-            ExtentKind::Compressed { .. } => self.pipeline.take(extent, offset),
+            ExtentKind::Compressed { .. } => pipeline.take(extent, offset),
         }
-    }
-
-    /// A stream takes bytes in order: what is still in the pipeline goes out first.
-    fn keep_order(&mut self) -> Result<(), OperationError> {
-        if self.output.is_stream() && !self.pipeline.is_empty() {
-            self.pipeline.flush()?;
-        }
-        Ok(())
     }
 
     fn tell_progress(&self, position: u64) -> Result<(), OperationError> {
@@ -230,4 +296,12 @@ impl Copier<'_> {
         };
         self.commands.borrow_mut().submit(progress)
     }
+}
+
+/// A stream takes bytes in order: what is still in the pipeline goes out first.
+fn keep_order(output: &Output, pipeline: &mut Pipeline<'_>) -> Result<(), OperationError> {
+    if output.is_stream() && !pipeline.is_empty() {
+        pipeline.flush()?;
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ mod batch;
 mod check;
 mod commands;
 mod compare;
+mod compress;
 mod convert;
 mod device_source;
 mod error;

@@ -51,10 +51,10 @@ pub struct Output {
 impl Output {
     /// Lays out an output for `length` bytes of guest data; `grows` leaves zeros out where the format can.
     pub fn new(
-        index: u32,
-        device: &ChainDevice,
+        (index, device): (u32, &ChainDevice),
         target_format: u32,
         identity: &OutputConfig,
+        options: LayoutOptions,
         length: u64,
         grows: bool,
         windows: &mut WindowPool,
@@ -84,9 +84,9 @@ impl Output {
         };
         let format = match target_format {
             image_format::RAW => Format::Raw,
-            image_format::QCOW2 if !grows => Format::Qcow2(
-                DenseLayout::new(virtual_size, LayoutOptions::default()).map_err(refused)?,
-            ),
+            image_format::QCOW2 if !grows => {
+                Format::Qcow2(DenseLayout::new(virtual_size, options).map_err(refused)?)
+            }
             code => {
                 let name_len = usize::try_from(identity.name_len).unwrap_or(usize::MAX);
                 let given = Given {
@@ -96,7 +96,7 @@ impl Output {
                 };
                 let layout = match ImageFormat::from_code(code) {
                     Some(format) => {
-                        growing::layout(format, virtual_size, given).map_err(refused)?
+                        growing::layout(format, virtual_size, given, options).map_err(refused)?
                     }
                     None => None,
                 };
@@ -192,6 +192,28 @@ impl Output {
             from = from.saturating_add(count);
         }
         Ok(placed)
+    }
+
+    /// Places the bytes that the cluster at `offset` was compressed to (byte offset in the device). What is complete of the
+    /// metadata is written on the way.
+    pub fn place_compressed(
+        &self,
+        commands: &SharedCommands,
+        offset: u64,
+        length: u64,
+    ) -> Result<u64, OperationError> {
+        let internal = |detail| OperationError::plain(error_kind::INTERNAL, self.device, detail);
+        let Format::Growing(growing) = &self.format else {
+            return Err(internal("an output that does not grow"));
+        };
+        let (layout, window) = &mut *growing.borrow_mut();
+        let placement = layout
+            .place_compressed(offset, length)
+            .map_err(|_| internal("a compressed cluster could not be placed"))?;
+        if let Some(part) = placement.settled {
+            self.write_part(commands, window, &part)?;
+        }
+        Ok(self.start.saturating_add(placement.offset))
     }
 
     /// Writes bytes of a window to a place of the device.

@@ -9,16 +9,16 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// SHA-256 of the canonical JSON of this ABI (version 1.4).
+/// SHA-256 of the canonical JSON of this ABI (version 1.5).
 pub const FINGERPRINT: [u8; 32] = [
-    0x17, 0xc2, 0xb7, 0x2f, 0x9d, 0x02, 0xe1, 0xdb, 0x06, 0x22, 0xa1, 0x53, 0xd3, 0x87, 0xeb, 0x5a,
-    0x93, 0x01, 0xea, 0xcd, 0xc9, 0xe8, 0x34, 0x9a, 0xeb, 0x29, 0xa5, 0x77, 0x4e, 0x4f, 0x79, 0xaf,
+    0x20, 0x01, 0xcf, 0x82, 0x6c, 0x1d, 0x3a, 0x22, 0x5f, 0x82, 0x6e, 0x7c, 0x37, 0x25, 0x43, 0xfd,
+    0x54, 0xe8, 0x62, 0x25, 0xf6, 0xaa, 0xa0, 0x11, 0x2a, 0xed, 0x18, 0xf5, 0x47, 0xdc, 0xd5, 0x8a,
 ];
 
 /// ABI_VERSION_MAJOR.
 pub const ABI_VERSION_MAJOR: u32 = 0x1;
 /// ABI_VERSION_MINOR.
-pub const ABI_VERSION_MINOR: u32 = 0x4;
+pub const ABI_VERSION_MINOR: u32 = 0x5;
 /// CALL_TABLE_ENTRIES.
 pub const CALL_TABLE_ENTRIES: u32 = 0x3;
 /// CALL_TABLE_ENTRIES_1_1.
@@ -393,6 +393,8 @@ pub mod convert_flag {
     pub const ENCRYPT_LUKS: u32 = 0x10;
     /// copy [window_start, window_end) of the input only.
     pub const DD_WINDOW: u32 = 0x20;
+    /// compressed clusters are Zstandard; DEFLATE without it.
+    pub const ZSTD: u32 = 0x40;
     /// log what is done.
     pub const VERBOSE: u32 = 0x80000000;
 }
@@ -4477,7 +4479,7 @@ impl SnapshotRecord {
 }
 
 /// Fingerprints of the older minor versions of this major one.
-pub const OLDER_FINGERPRINTS: [[u8; 32]; 4] = [
+pub const OLDER_FINGERPRINTS: [[u8; 32]; 5] = [
     [
         250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238,
         95, 1, 238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
@@ -4493,5 +4495,9 @@ pub const OLDER_FINGERPRINTS: [[u8; 32]; 4] = [
     [
         37, 203, 121, 50, 80, 38, 135, 255, 110, 142, 164, 163, 63, 231, 138, 155, 174, 229, 20,
         180, 108, 128, 176, 225, 120, 158, 194, 9, 221, 205, 209, 219,
+    ],
+    [
+        23, 194, 183, 47, 157, 2, 225, 219, 6, 34, 161, 83, 211, 135, 235, 90, 147, 1, 234, 205,
+        201, 232, 52, 154, 235, 41, 165, 119, 78, 79, 121, 175,
     ],
 ];

@@ -49,6 +49,14 @@ pub trait Growing {
     /// `BadRange` beyond the disk, `TooBig` without memory for a table.
     fn place(&mut self, offset: u64, most: u64) -> Result<Placement, LayoutError>;
 
+    /// Where `length` bytes go to which the cluster at `offset` was compressed.
+    ///
+    /// # Errors
+    /// As [`place`](Self::place); `BadRange` for a format without compressed clusters.
+    fn place_compressed(&mut self, _offset: u64, _length: u64) -> Result<Placement, LayoutError> {
+        Err(LayoutError::BadRange)
+    }
+
     /// All that is still to be written. The length of the file is right after that.
     fn finish(&mut self) -> Box<dyn Iterator<Item = Part> + '_>;
 }
@@ -78,7 +86,7 @@ impl Given<'_> {
     }
 }
 
-/// Lays out an image of a format for `size` bytes, which are whole sectors.
+/// Lays out an image of a format for `size` bytes, which are whole sectors. The options are qcow2's.
 ///
 /// # Errors
 /// `NotWholeSectors`, `TooBig`, `Empty`; `None` for a format that has no such layout.
@@ -86,6 +94,7 @@ pub fn layout(
     format: Format,
     size: u64,
     given: Given<'_>,
+    options: LayoutOptions,
 ) -> Result<Option<Box<dyn Growing>>, LayoutError> {
     if !SECTOR.is_aligned(size) {
         return Err(LayoutError::NotWholeSectors);
@@ -95,7 +104,7 @@ pub fn layout(
         return Err(LayoutError::Empty);
     }
     Ok(Some(match format {
-        Format::Qcow2 => Box::new(SparseLayout::new(size, LayoutOptions::default())?),
+        Format::Qcow2 => Box::new(SparseLayout::new(size, options)?),
         Format::Parallels => Box::new(Blocks::new(size, parallels::Parallels::new(size))?),
         Format::Vdi => Box::new(Blocks::new(size, vdi::Vdi::new(size, given))?),
         Format::Vhdx => Box::new(Blocks::new(size, vhdx::Vhdx::new(size, given))?),
@@ -116,6 +125,16 @@ impl Growing for SparseLayout {
 
     fn place(&mut self, offset: u64, most: u64) -> Result<Placement, LayoutError> {
         let (offset, length, settled) = self.place(offset, most)?;
+        let cluster = self.cluster_size();
+        Ok(Placement {
+            offset,
+            length,
+            settled: settled.map(|table| table.part(cluster)),
+        })
+    }
+
+    fn place_compressed(&mut self, offset: u64, length: u64) -> Result<Placement, LayoutError> {
+        let (offset, settled) = self.place_compressed(offset, length)?;
         let cluster = self.cluster_size();
         Ok(Placement {
             offset,

@@ -2,6 +2,9 @@
 
 use crate::arith::{PowerOfTwo, SECTOR};
 
+/// The bit of an L2 entry that says so.
+pub(super) const COMPRESSED: u64 = 1 << 62;
+
 /// Where a compressed cluster's bytes lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CompressedAt {
@@ -26,9 +29,44 @@ pub(super) fn decode(entry: u64, cluster: PowerOfTwo) -> CompressedAt {
     }
 }
 
+/// The L2 entry of `length` bytes of a stream at `offset`; `None` where they do not fit it.
+pub(super) fn encode(offset: u64, length: u64, cluster: PowerOfTwo) -> Option<u64> {
+    let count_bits = cluster.bits().saturating_sub(8);
+    let offset_bits = PowerOfTwo::from_bits(62_u32.saturating_sub(count_bits));
+    let last = SECTOR.index_of(offset.checked_add(length.checked_sub(1)?)?);
+    let additional = last.checked_sub(SECTOR.index_of(offset))?;
+    if PowerOfTwo::from_bits(count_bits).index_of(additional) != 0
+        || offset_bits.index_of(offset) != 0
+    {
+        return None;
+    }
+    Some(COMPRESSED | offset_bits.times(additional)? | offset)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_encoded_decodes_to_whole_sectors() {
+        for (offset, length, expected) in [
+            (0x1_0210, 1, 496),
+            (0x1_0210, 496, 496),
+            (0x1_0210, 497, 1008),
+        ] {
+            let entry = encode(offset, length, PowerOfTwo::from_bits(16)).unwrap();
+            let at = decode(entry & !COMPRESSED, PowerOfTwo::from_bits(16));
+            assert_eq!(
+                at,
+                CompressedAt {
+                    offset,
+                    max_length: expected
+                }
+            );
+        }
+        assert_eq!(encode(0, 1 << 20, PowerOfTwo::from_bits(16)), None);
+        assert_eq!(encode(1 << 54, 1, PowerOfTwo::from_bits(16)), None);
+    }
 
     #[test]
     fn the_sector_count_includes_the_first_sector() {

@@ -10,11 +10,13 @@
 //! ```
 
 mod metadata;
+mod shared_clusters;
 mod sparse;
 
 pub use sparse::{Metadata, SparseLayout};
 
 use crate::arith::{PowerOfTwo, SECTOR};
+use crate::extent::Codec;
 use crate::qcow2::header::{MAX_L1_BYTES, MAX_REFCOUNT_TABLE_BYTES};
 
 /// 16-bit refcounts.
@@ -29,6 +31,8 @@ pub struct LayoutOptions {
     /// Whether the header carries the feature name table (not with 512-byte clusters, where it
     /// leaves no room).
     pub feature_names: bool,
+    /// What compressed clusters are encoded with: DEFLATE or Zstandard.
+    pub codec: Codec,
 }
 
 impl Default for LayoutOptions {
@@ -36,6 +40,7 @@ impl Default for LayoutOptions {
         Self {
             cluster_bits: 16,
             feature_names: true,
+            codec: Codec::Deflate,
         }
     }
 }
@@ -102,6 +107,7 @@ pub struct DenseLayout {
     virtual_size: u64,
     cluster: PowerOfTwo,
     feature_names: bool,
+    codec: Codec,
     refcount_table: Region,
     refcount_blocks: Region,
     l1_entries: u64,
@@ -163,6 +169,7 @@ impl DenseLayout {
             virtual_size,
             cluster,
             feature_names: options.feature_names,
+            codec: options.codec,
             refcount_table,
             refcount_blocks,
             l1_entries,

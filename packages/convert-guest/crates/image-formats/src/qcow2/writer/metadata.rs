@@ -104,6 +104,7 @@ impl DenseLayout {
             refcount_table_offset: self.offset_of(self.refcount_table.first),
             refcount_table_clusters: self.refcount_table.count,
             feature_names: self.feature_names,
+            codec: self.codec,
         }
         .fill(buffer);
     }
@@ -118,6 +119,7 @@ pub(super) struct NewHeader {
     pub refcount_table_offset: u64,
     pub refcount_table_clusters: u64,
     pub feature_names: bool,
+    pub codec: Codec,
 }
 
 impl NewHeader {
@@ -143,12 +145,17 @@ impl NewHeader {
         out.be32(low(self.refcount_table_clusters));
         out.be32(0); // nb_snapshots
         out.be64(0); // snapshots_offset
-        out.be64(0); // incompatible_features
+        let kind = compression_type(self.codec);
+        out.be64(if kind == 0 {
+            0
+        } else {
+            features::INCOMPATIBLE_COMPRESSION
+        });
         out.be64(0); // compatible_features
         out.be64(0); // autoclear_features
         out.be32(REFCOUNT_ORDER);
         out.be32(HEADER_LENGTH);
-        out.bytes(&[compression_type(Codec::Deflate), 0, 0, 0, 0, 0, 0, 0]);
+        out.bytes(&[kind, 0, 0, 0, 0, 0, 0, 0]);
         let names = self.feature_names && self.cluster.bits() > 9;
         if names {
             out.be32(extensions::FEATURE_NAMES);

@@ -12,11 +12,14 @@ use crate::growing::Part;
 use alloc::vec::Vec;
 
 use super::metadata::{COPIED, NewHeader};
+use super::shared_clusters::SharedClusters;
 use super::{
     DenseLayout, LayoutError, LayoutOptions, REFCOUNT_BYTES, TABLE_ENTRY, per_cluster,
     refcount_clusters,
 };
 use crate::arith::{PowerOfTwo, to_u64, to_usize};
+use crate::extent::Codec;
+use crate::qcow2::compressed;
 
 /// An L2 table that is still being filled.
 struct Table {
@@ -36,7 +39,7 @@ pub struct Metadata {
 
 enum Settled {
     Table(Vec<u64>),
-    Refcounts { used: u64 },
+    Refcounts { used: u64, counted: Vec<u16> },
     Header(NewHeader),
 }
 
@@ -61,10 +64,11 @@ impl Metadata {
                     *place = entry.to_be_bytes();
                 }
             }
-            Settled::Refcounts { used } => {
+            Settled::Refcounts { used, counted } => {
+                let counts = counted.iter().copied().chain(core::iter::repeat(1));
                 let (places, _) = buffer.as_chunks_mut::<2>();
-                for place in places.iter_mut().take(to_usize(*used)) {
-                    *place = 1_u16.to_be_bytes();
+                for (place, count) in places.iter_mut().take(to_usize(*used)).zip(counts) {
+                    *place = count.to_be_bytes();
                 }
             }
             Settled::Header(header) => header.fill(buffer),
@@ -81,6 +85,8 @@ pub struct SparseLayout {
     table: Option<Table>,
     /// The first cluster of the file that nothing has.
     next: u64,
+    codec: Codec,
+    shared: SharedClusters,
 }
 
 impl SparseLayout {
@@ -103,6 +109,8 @@ impl SparseLayout {
             l1,
             table: None,
             next: dense.l1_table.count.saturating_add(1),
+            codec: dense.codec,
+            shared: SharedClusters::new(per_cluster(dense.cluster, REFCOUNT_BYTES)),
         })
     }
 
@@ -136,36 +144,89 @@ impl SparseLayout {
         if offset >= self.virtual_size {
             return Err(LayoutError::BadRange);
         }
-        let per_table = per_cluster(self.cluster, TABLE_ENTRY);
-        let number = self.cluster.index_of(offset);
-        let index = per_table.index_of(number);
-        let finished = match &self.table {
-            Some(table) if table.index == index => None,
-            Some(table) if table.index > index => return Err(LayoutError::BadRange),
-            _ => {
-                let finished = self.take_table();
-                self.begin_table(index)?;
-                finished
-            }
-        };
+        let finished = self.reach(offset)?;
         let next = self.offset_of(self.next);
-        let entry = self
-            .table
-            .as_mut()
-            .and_then(|table| {
-                table
-                    .entries
-                    .get_mut(to_usize(per_table.offset_within(number)))
-            })
-            .ok_or(LayoutError::BadRange)?;
+        let entry = self.entry(offset)?;
         if *entry == 0 {
             *entry = COPIED | next;
+        }
+        let placed = *entry & !COPIED;
+        if placed == next {
             self.next = self.next.saturating_add(1);
         }
         let within = self.cluster.offset_within(offset);
-        let host = (*entry & !COPIED).saturating_add(within);
+        let host = placed.saturating_add(within);
         let length = most.min(self.cluster.size().saturating_sub(within));
         Ok((host, length, finished))
+    }
+
+    /// Where `length` bytes, to which the cluster at `offset` was compressed, go: right behind those before, wherever that is.
+    /// The second value is an L2 table that will not change any more.
+    ///
+    /// # Errors
+    /// As [`place`](Self::place), and `BadRange` for a stream that takes as much as its cluster.
+    pub fn place_compressed(
+        &mut self,
+        offset: u64,
+        length: u64,
+    ) -> Result<(u64, Option<Metadata>), LayoutError> {
+        if offset >= self.virtual_size || length == 0 || length >= self.cluster.size() {
+            return Err(LayoutError::BadRange);
+        }
+        let finished = self.reach(offset)?;
+        let open_until = self.offset_of(self.next);
+        let host = match self.shared.free {
+            // What lies in the last cluster of the file may go on in the one that follows it.
+            Some(free) if self.cluster.round_up(free) == Some(open_until) => free,
+            Some(free)
+                if free.saturating_add(length) <= self.cluster.round_up(free).unwrap_or(0) =>
+            {
+                free
+            }
+            _ => open_until,
+        };
+        let end = host.saturating_add(length);
+        let cluster = self.cluster;
+        while self.offset_of(self.next) < end {
+            self.next = self.next.saturating_add(1);
+        }
+        let encoded = compressed::encode(host, length, cluster).ok_or(LayoutError::BadRange)?;
+        let entry = self.entry(offset)?;
+        if *entry != 0 {
+            return Err(LayoutError::BadRange);
+        }
+        *entry = encoded;
+        let last = cluster.index_of(end.saturating_sub(1));
+        for used in cluster.index_of(host)..=last {
+            self.shared.count(used)?;
+        }
+        self.shared.free = (!cluster.is_aligned(end)).then_some(end);
+        Ok((host, finished))
+    }
+
+    /// Makes the table that has the entry of an offset the one in memory. Returns the one before it, which is complete.
+    fn reach(&mut self, offset: u64) -> Result<Option<Metadata>, LayoutError> {
+        let per_table = per_cluster(self.cluster, TABLE_ENTRY);
+        let index = per_table.index_of(self.cluster.index_of(offset));
+        match &self.table {
+            Some(table) if table.index == index => Ok(None),
+            Some(table) if table.index > index => Err(LayoutError::BadRange),
+            _ => {
+                let finished = self.take_table();
+                self.begin_table(index)?;
+                Ok(finished)
+            }
+        }
+    }
+
+    /// The entry of an offset in the table that is in memory.
+    fn entry(&mut self, offset: u64) -> Result<&mut u64, LayoutError> {
+        let per_table = per_cluster(self.cluster, TABLE_ENTRY);
+        let place = per_table.offset_within(self.cluster.index_of(offset));
+        self.table
+            .as_mut()
+            .and_then(|table| table.entries.get_mut(to_usize(place)))
+            .ok_or(LayoutError::BadRange)
     }
 
     /// All that is still to be written, in order; the header last. The length of the file is right after that.
@@ -189,6 +250,7 @@ impl SparseLayout {
                 offset: self.offset_of(first_block.saturating_add(index)),
                 bytes: Settled::Refcounts {
                     used: self.next.saturating_sub(before).min(per_block),
+                    counted: self.shared.take(index),
                 },
             });
         }
@@ -211,6 +273,7 @@ impl SparseLayout {
             refcount_table_offset: self.offset_of(first_table),
             refcount_table_clusters: tables,
             feature_names: self.feature_names,
+            codec: self.codec,
         };
         rest.push(Metadata {
             offset: 0,
