@@ -76,7 +76,7 @@ export function isPlausible(result: ValueOf<typeof InfoResult>, forced: number):
 }
 
 /** Formats besides qcow2 whose images can name a backing file. */
-const BACKED: ReadonlySet<string> = new Set(['qcow', 'qed', 'vmdk']);
+const BACKED: ReadonlySet<string> = new Set(['qcow', 'qed', 'vmdk', 'vpc', 'vhdx']);
 
 /** Formats besides qcow2 that can be encrypted. */
 const ENCRYPTABLE: ReadonlySet<string> = new Set(['qcow', 'luks']);

@@ -7,7 +7,7 @@ use crate::check::{CheckCounts, Findings};
 use crate::driver::{self, FormatImage};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::{Extent, Image};
-use crate::facts::{Facts, ListLimits};
+use crate::facts::{Facts, Identity, ListLimits};
 use crate::keys::Unlocking;
 use crate::probe::{Format, Probe, probe};
 use crate::source::{ByteSource, DeviceIndex};
@@ -71,6 +71,40 @@ impl<'a> DiskImage<'a> {
     /// How the file is read.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// Whether this is the image that the one above it was made over, as far as the two can tell.
+    ///
+    /// # Errors
+    /// `BadHeader`, of this image.
+    pub fn require_child(&self, above: &Self) -> Result<(), FormatError> {
+        let refuse = |field, value, expected| {
+            let kind = ErrorKind::BadHeader;
+            FormatError::new(kind, self.device, field, 0, value, expected)
+        };
+        if let (Some(expected), Some(found)) = (above.parent_content_id(), self.content_id())
+            && expected != found
+        {
+            return Err(refuse(
+                "CID",
+                found.into(),
+                Expected::Value(expected.into()),
+            ));
+        }
+        let known = above.parent_identities();
+        if let Some(found) = self.identity()
+            && !known.is_empty()
+            && !known.contains(&found)
+        {
+            let expected = Expected::Sentence("the one that the differencing disk names");
+            let (start, _) = found.split_at(8);
+            let start = start
+                .first_chunk()
+                .map_or(0, |bytes| u64::from_be_bytes(*bytes));
+            let text = b"the parent is another disk, or was changed since";
+            return Err(refuse("unique id", start, expected).with_text(text));
+        }
+        Ok(())
     }
 
     /// The image file.
@@ -149,6 +183,14 @@ impl FormatImage for DiskImage<'_> {
 
     fn parent_content_id(&self) -> Option<u32> {
         self.opened.parent_content_id()
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        self.opened.identity()
+    }
+
+    fn parent_identities(&self) -> &[Identity] {
+        self.opened.parent_identities()
     }
 
     fn attach_extent(

@@ -9,7 +9,7 @@ use crate::check::{CheckCounts, Findings};
 use crate::disk_image::OpenOptions;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::Image;
-use crate::facts::{Facts, ListLimits};
+use crate::facts::{Facts, Identity, ListLimits};
 use crate::keys::Unlocking;
 use crate::probe::{Ends, Format};
 use crate::source::{ByteSource, DeviceIndex};
@@ -79,6 +79,16 @@ pub trait FormatImage: Image {
     /// The content number that the backing image must have, where the format says one.
     fn parent_content_id(&self) -> Option<u32> {
         None
+    }
+
+    /// What images above this one know it by, where the format has such a number.
+    fn identity(&self) -> Option<Identity> {
+        None
+    }
+
+    /// What the backing image must be known by: one of these; empty where nothing is said.
+    fn parent_identities(&self) -> &[Identity] {
+        &[]
     }
 
     /// Takes the `number`th of the files that hold parts of the disk, in the order in which the image names them.

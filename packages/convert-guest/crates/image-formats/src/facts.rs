@@ -132,6 +132,9 @@ pub struct LuksFacts {
     pub slots: Vec<LuksSlot>,
 }
 
+/// A number that an image got when it was made, or when its content last changed.
+pub type Identity = [u8; 16];
+
 /// How much of an image's lists is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListLimits {
@@ -189,6 +192,10 @@ pub struct Facts {
     pub content_id: Option<u32>,
     /// That number of the backing image, as it was when this image was made.
     pub parent_content_id: Option<u32>,
+    /// What images above this one know it by, where the format has such a number.
+    pub identity: Option<Identity>,
+    /// What the backing image must be known by: one of these; empty where nothing is said.
+    pub parent_identities: Vec<Identity>,
     /// The extents of the disk, where the format has them.
     pub extent_files: Vec<ExtentFile>,
     /// What the header of an encrypted image says.

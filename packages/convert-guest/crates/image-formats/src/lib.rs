@@ -46,6 +46,7 @@ mod qcow;
 pub mod qcow2;
 mod qed;
 pub mod raw;
+mod sector_bits;
 mod simg;
 pub mod source;
 mod used_units;
@@ -53,6 +54,7 @@ mod vdi;
 mod vhdx;
 mod vmdk;
 mod vpc;
+mod windows_name;
 pub mod within;
 
 pub use chain::{Chain, Located};
@@ -63,8 +65,8 @@ pub use driver::FormatImage;
 pub use error::{ErrorKind, Expected, FormatError};
 pub use extent::{Codec, Extent, ExtentKind, Image};
 pub use facts::{
-    Bitmap, Encryption, ExtentFile, ExtentFileKind, Facts, ListLimits, LuksFacts, LuksSlot,
-    Snapshot,
+    Bitmap, Encryption, ExtentFile, ExtentFileKind, Facts, Identity, ListLimits, LuksFacts,
+    LuksSlot, Snapshot,
 };
 pub use keys::{KeyIndex, KeyRing, Unlocking};
 pub use probe::{Format, Probe, probe};

@@ -261,8 +261,8 @@ fn vhd_that_bends_a_rule_is_refused() {
     let differencing = with_footer(&good, 60, &[0, 0, 0, 4]);
     let error = court.read(Format::Vpc, &differencing).unwrap_err();
     assert_eq!(
-        (error.kind, &*error.text),
-        (UnsupportedVariant, &b"differencing"[..])
+        (error.kind, error.field),
+        (BadBackingName, "parent locator")
     );
     // A block behind the end of the file is no hole.
     let cut = &good[..good.len() - MIB];

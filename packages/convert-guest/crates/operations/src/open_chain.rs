@@ -7,8 +7,7 @@ use core::cell::RefCell;
 use instar_abi::{ChainConfig, ChainDevice, device_flag, device_role, error_kind, image_format};
 use instar_guest_runtime::Window;
 use instar_image_formats::{
-    Chain, DeviceIndex, DiskImage, ErrorKind, Expected, Format, FormatError, FormatImage, Image,
-    OpenOptions,
+    Chain, DeviceIndex, DiskImage, Format, FormatImage, Image, OpenOptions,
 };
 
 use crate::commands::SharedCommands;
@@ -111,13 +110,13 @@ impl Opener<'_> {
         let depth = usize::try_from(self.chain.max_depth).unwrap_or(usize::MAX);
         let mut chain = Chain::new(depth);
         let mut index = self.index_of(role)?;
-        let mut expected_id = None;
         loop {
             let mut image = self.open(index)?;
             // Who opens an image alone describes or checks it, which takes no key.
             unlock(&mut image, index, self.chain, &self.keys)?;
-            check_content_id(&image, index, expected_id)?;
-            expected_id = image.parent_content_id();
+            if let Some(above) = chain.layers().last() {
+                image.require_child(above)?;
+            }
             let named = image.backing_name().is_some();
             chain.push(image, DeviceIndex(index))?;
             if !named {
@@ -135,23 +134,6 @@ impl Opener<'_> {
                 }
             }
         }
-    }
-}
-
-/// Whether a backing image is still what it was when the image above it was made, where the format can tell.
-fn check_content_id(
-    image: &GuestImage,
-    index: u32,
-    expected: Option<u32>,
-) -> Result<(), OperationError> {
-    match (expected, image.content_id()) {
-        (Some(expected), Some(found)) if expected != found => {
-            let expected = Expected::Value(expected.into());
-            let kind = ErrorKind::BadHeader;
-            let device = DeviceIndex(index);
-            Err(FormatError::new(kind, device, "CID", 0, found.into(), expected).into())
-        }
-        _ => Ok(()),
     }
 }
 

@@ -80,7 +80,7 @@ fn walk<S: ByteSource, L: Layout>(
             position = end;
             continue;
         }
-        match table.and_then(|_| disk.look(position, size)) {
+        match table.and_then(|_| disk.look_at_blocks(position, size)) {
             Ok(run) => {
                 check_run(
                     disk,

@@ -32,6 +32,9 @@ const MAX_LOOKS: u32 = 64;
 pub(crate) struct BlockSize(NonZeroU64);
 
 impl BlockSize {
+    /// A sector of 512 bytes.
+    pub const SECTOR: Self = Self(NonZeroU64::MIN.saturating_add(511));
+
     /// `None` for 0.
     pub fn new(bytes: u64) -> Option<Self> {
         NonZeroU64::new(bytes).map(Self)

@@ -8,7 +8,7 @@ use crate::driver::FormatImage;
 use crate::encrypted::ClusterKey;
 use crate::error::FormatError;
 use crate::extent::{Extent, Image};
-use crate::facts::{Facts, ListLimits};
+use crate::facts::{Facts, Identity, ListLimits};
 use crate::keys::Unlocking;
 use crate::metadata_cache::MetadataCache;
 use crate::source::{ByteSource, DeviceIndex};
@@ -46,6 +46,16 @@ pub(crate) trait Layout {
     /// What an entry of the upper table stands for, where there is one.
     fn span(&self) -> Option<BlockSize> {
         None
+    }
+
+    /// The first part of a run of blocks that is all of one kind, where bitmaps say it for each sector.
+    fn refine<S: ByteSource>(
+        &self,
+        _: &mut MetadataCache<S>,
+        _position: u64,
+        run: Run,
+    ) -> Result<Run, FormatError> {
+        Ok(run)
     }
 
     /// What the disk holds where there is no lower table.
@@ -104,16 +114,9 @@ pub(crate) fn one_table(table: Table) -> Result<Place, FormatError> {
     Ok(Place::Table(table))
 }
 
-impl<S: ByteSource, L: Layout> BlockDisk for TableDisk<S, L> {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn file(&self) -> (DeviceIndex, u64) {
-        (self.cache.device(), self.cache.file_size())
-    }
-
-    fn look(&mut self, position: u64, limit: u64) -> Result<Run, FormatError> {
+impl<S: ByteSource, L: Layout> TableDisk<S, L> {
+    /// As [`BlockDisk::look`], for blocks as wholes.
+    pub fn look_at_blocks(&mut self, position: u64, limit: u64) -> Result<Run, FormatError> {
         let Self { cache, layout, .. } = self;
         match layout.find(cache, position)? {
             Place::Table(table) => {
@@ -135,6 +138,24 @@ impl<S: ByteSource, L: Layout> BlockDisk for TableDisk<S, L> {
                 let piece = layout.hole();
                 Ok(Run { piece, ..run })
             }
+        }
+    }
+}
+
+impl<S: ByteSource, L: Layout> BlockDisk for TableDisk<S, L> {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn file(&self) -> (DeviceIndex, u64) {
+        (self.cache.device(), self.cache.file_size())
+    }
+
+    fn look(&mut self, position: u64, limit: u64) -> Result<Run, FormatError> {
+        let run = self.look_at_blocks(position, limit)?;
+        match run.piece {
+            Piece::Data(_) => self.layout.refine(&mut self.cache, position, run),
+            _ => Ok(run),
         }
     }
 
@@ -219,6 +240,14 @@ impl<S: ByteSource, L: Layout> FormatImage for TableDisk<S, L> {
 
     fn content_id(&self) -> Option<u32> {
         self.facts.content_id
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        self.facts.identity
+    }
+
+    fn parent_identities(&self) -> &[Identity] {
+        &self.facts.parent_identities
     }
 
     fn parent_content_id(&self) -> Option<u32> {

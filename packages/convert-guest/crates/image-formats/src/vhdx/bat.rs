@@ -4,10 +4,11 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::blocks::{BlockSize, Entry, Layout, Piece, Place, Table, TableDisk, Width};
+use crate::blocks::{BlockSize, Entry, Layout, Piece, Place, Run, Table, TableDisk, Width};
 use crate::check::Teller;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::metadata_cache::MetadataCache;
+use crate::sector_bits::SectorBits;
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::Beyond;
 
@@ -20,6 +21,8 @@ use super::regions::{Region, Regions};
 const SECTORS_OF_CHUNK: u64 = 1 << 23;
 /// Bits 0 to 2 of an entry are the block's state, bits 20 to 63 its offset in MiB.
 const STATE: u64 = 7;
+/// The state of a block of which the parent holds some sectors.
+const PARTLY: u64 = 7;
 const OFFSET: u64 = !0xf_ffff;
 /// The part of the file that holds signatures, headers and region tables.
 const FIRST_MEGABYTE: Region = Region {
@@ -36,6 +39,10 @@ pub(super) struct AllocationTable {
     chunk: u64,
     /// Entries that the disk needs.
     entries: u64,
+    /// Sector bitmaps say what the disk holds and what its parent.
+    differencing: bool,
+    /// Bytes of a sector.
+    sector: BlockSize,
     /// Parts of the file that no payload may overlap.
     structures: [Region; 4],
     /// What the log changes outside of structures: the payload there is not what the file holds.
@@ -45,6 +52,51 @@ pub(super) struct AllocationTable {
 }
 
 impl AllocationTable {
+    /// The bits of the block around `position`.
+    fn bitmap_of<S: ByteSource>(
+        &self,
+        cache: &mut MetadataCache<S>,
+        position: u64,
+    ) -> Result<SectorBits, FormatError> {
+        let index = self.block.index_of(position);
+        let number = index.checked_div(self.chunk).unwrap_or(0);
+        // The entry behind those of the chunk's blocks.
+        let before = self.chunk.saturating_add(1).saturating_mul(number);
+        let entry = before.saturating_add(self.chunk);
+        let at = self.bat.offset.saturating_add(entry.saturating_mul(8));
+        let mut bytes = [0; 8];
+        cache.read(at, &mut bytes)?;
+        let value = u64::from_le_bytes(bytes);
+        let offset = value & OFFSET;
+        let bitmaps = SECTORS_OF_CHUNK / 8;
+        let overlaps = self
+            .structures
+            .iter()
+            .any(|part| part.overlaps(offset, bitmaps));
+        let beyond = offset.saturating_add(bitmaps) > cache.file_size();
+        if value & STATE != 6 || overlaps || beyond {
+            let expected =
+                Expected::Sentence("a block of sector bitmaps inside the file (state 6)");
+            let kind = ErrorKind::BadTableEntry;
+            let field = "BAT entry of sector bitmaps";
+            return Err(FormatError::new(
+                kind,
+                self.device,
+                field,
+                at,
+                value,
+                expected,
+            ));
+        }
+        let in_chunk = index.saturating_sub(self.chunk.saturating_mul(number));
+        Ok(SectorBits {
+            offset,
+            first: in_chunk.saturating_mul(self.sector.index_of(self.block.bytes())),
+            lowest_first: true,
+            sector: self.sector,
+        })
+    }
+
     /// # Errors
     /// `BadTable` when the region is too small for the disk.
     pub fn new(
@@ -59,8 +111,15 @@ impl AllocationTable {
         // Both are powers of two, and the quotient is 16 at least.
         let chunk = block.index_of(bits).max(1);
         let blocks = block.count_for(metadata.size);
-        let bitmaps = blocks.saturating_sub(1).checked_div(chunk).unwrap_or(0);
-        let entries = blocks.saturating_add(bitmaps);
+        let differencing = metadata.parent_locator.is_some();
+        let entries = if differencing {
+            let chunks = blocks.div_ceil(chunk);
+            chunks.saturating_mul(chunk.saturating_add(1))
+        } else {
+            // The last chunk needs no entry for its bitmap.
+            let bitmaps = blocks.saturating_sub(1).checked_div(chunk).unwrap_or(0);
+            blocks.saturating_add(bitmaps)
+        };
         if entries.saturating_mul(8) > regions.bat.length {
             let kind = ErrorKind::BadTable;
             let expected = Expected::AtLeast(entries.saturating_mul(8));
@@ -86,6 +145,8 @@ impl AllocationTable {
             bat: regions.bat,
             chunk,
             entries,
+            differencing,
+            sector: BlockSize::new(metadata.logical_sector.into()).unwrap_or(BlockSize::SECTOR),
             structures,
             changed: patches
                 .iter()
@@ -145,9 +206,10 @@ impl Layout for AllocationTable {
     fn decode(&self, entry: Entry) -> Result<Piece, FormatError> {
         let offset = entry.value & OFFSET;
         match entry.value & STATE {
+            0 if self.differencing => Ok(Piece::Unallocated),
             // Not present, undefined, zero, unmapped (and unmapped as early versions wrote it).
             0 | 1 | 2 | 3 | 5 => Ok(Piece::Zero),
-            6 => {
+            state if state == 6 || (state == PARTLY && self.differencing) => {
                 let bytes = self.block.bytes();
                 if self
                     .structures
@@ -171,9 +233,42 @@ impl Layout for AllocationTable {
             state => Err(self.refuse(
                 entry,
                 state,
-                "a state of a disk without parent: 0 to 3 or 6",
+                "a state from 0 to 3, 6, or 7 in a differencing disk",
             )),
         }
+    }
+
+    fn refine<S: ByteSource>(
+        &self,
+        cache: &mut MetadataCache<S>,
+        position: u64,
+        run: Run,
+    ) -> Result<Run, FormatError> {
+        if !self.differencing {
+            return Ok(run);
+        }
+        let end = position.saturating_add(run.length);
+        let mut at = position;
+        while at < end {
+            let Place::Table(chunk) = self.find(cache, at)? else {
+                break;
+            };
+            if chunk.read(cache, at)?.value & STATE == PARTLY {
+                break;
+            }
+            at = at
+                .saturating_sub(self.block.within(at))
+                .saturating_add(self.block.bytes());
+        }
+        if at > position {
+            // Whole blocks up to there.
+            let length = at.min(end).saturating_sub(position);
+            return Ok(Run { length, ..run });
+        }
+        let bits = self.bitmap_of(cache, position)?;
+        let within = self.block.within(position);
+        let left = run.length.min(self.block.bytes().saturating_sub(within));
+        bits.refine(cache, within, left, run)
     }
 
     fn names(&self) -> [&'static str; 3] {

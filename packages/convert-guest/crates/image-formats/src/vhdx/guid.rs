@@ -52,9 +52,57 @@ pub(crate) const PHYSICAL_SECTOR_SIZE: Guid = guid(
     0x4471,
     [0x9c, 0xc9, 0xe9, 0x88, 0x52, 0x51, 0xc5, 0x56],
 );
+/// The one type of parent locators: a VHDX.
+pub(crate) const VHDX_PARENT: Guid = guid(
+    0xb04a_efb7,
+    0xd19e,
+    0x4a81,
+    [0xb7, 0x89, 0x25, 0xb8, 0xe9, 0x44, 0x59, 0x13],
+);
 pub(crate) const PARENT_LOCATOR: Guid = guid(
     0xa8d3_5f2d,
     0xb30b,
     0x454d,
     [0xab, 0xf7, 0xd3, 0xd8, 0x48, 0x34, 0xab, 0x0c],
 );
+
+/// The GUID of a text such as `{83ed0ec3-24c8-49a6-a959-5e4bd1288791}`.
+pub(crate) fn parse(text: &str) -> Option<Guid> {
+    let text = text.strip_prefix('{')?.strip_suffix('}')?;
+    let mut parts = text.split('-');
+    let mut number = |digits: usize| {
+        let part = parts.next()?;
+        let fits = part.len() == digits && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        u64::from_str_radix(part, 16).ok().filter(|_| fits)
+    };
+    let first = u32::try_from(number(8)?).ok()?;
+    let second = u16::try_from(number(4)?).ok()?;
+    let third = u16::try_from(number(4)?).ok()?;
+    let [.., g, h] = number(4)?.to_be_bytes();
+    let [_, _, i, j, k, l, m, n] = number(12)?.to_be_bytes();
+    parts
+        .next()
+        .is_none()
+        .then(|| guid(first, second, third, [g, h, i, j, k, l, m, n]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_a_guid_or_none() {
+        let text = "{2dc27766-F623-4200-9D64-115e9bfd4a08}";
+        assert_eq!(parse(text), Some(BAT));
+        for text in [
+            "",
+            "{}",
+            "2dc27766-f623-4200-9d64-115e9bfd4a08",
+            "{2dc27766-f623-4200-9d64-115e9bfd4a08-}",
+            "{+dc27766-f623-4200-9d64-115e9bfd4a08}",
+            "{2dc27766f6-23-4200-9d64-115e9bfd4a08}",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

@@ -17,6 +17,8 @@ const HEADER_BYTES: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub sequence: u64,
+    /// Changes with the content: what differencing disks know it by.
+    pub data_write_guid: Guid,
     /// All zeros where the log holds nothing.
     pub log_guid: Guid,
     /// Byte offset of the log.
@@ -106,7 +108,9 @@ impl Header {
             return Err(checksum.refuse(ErrorKind::ChecksumMismatch, expected));
         }
         let sequence = cursor.le64("SequenceNumber")?.value;
-        cursor.bytes("FileWriteGuid, DataWriteGuid", 32)?;
+        cursor.bytes("FileWriteGuid", 16)?;
+        let mut data_write_guid = [0; 16];
+        data_write_guid.copy_from_slice(cursor.bytes("DataWriteGuid", 16)?);
         let mut log_guid = [0; 16];
         log_guid.copy_from_slice(cursor.bytes("LogGuid", 16)?);
         let log_version = cursor.le16("LogVersion")?;
@@ -119,6 +123,7 @@ impl Header {
         }
         Ok(Self {
             sequence,
+            data_write_guid,
             log_guid,
             log_length: cursor.le32("LogLength")?.value.into(),
             log_offset: cursor.le64("LogOffset")?.value,

@@ -26,6 +26,8 @@ pub(super) struct Metadata {
     pub size: u64,
     /// Bytes.
     pub logical_sector: u32,
+    /// Where a differencing disk says what its parent is.
+    pub parent_locator: Option<Region>,
 }
 
 #[derive(Default)]
@@ -34,13 +36,14 @@ struct Found {
     flags: Option<Field<u32>>,
     size: Option<Field<u64>>,
     logical_sector: Option<Field<u32>>,
+    parent_locator: Option<Region>,
 }
 
 impl Metadata {
     /// Reads the table and the items.
     ///
     /// # Errors
-    /// `BadTable`, `UnknownFeature`, `UnsupportedVariant` for differencing disks, `BadClusterSize`, `BadHeader`,
+    /// `BadTable`, `UnknownFeature`, `BadClusterSize`, `BadHeader`,
     /// `ImageTooBig`.
     pub fn read<S: ByteSource>(
         cache: &mut MetadataCache<S>,
@@ -91,13 +94,15 @@ impl Metadata {
                 found.size = Some(item.le64("VirtualDiskSize")?);
             } else if id == guid::LOGICAL_SECTOR_SIZE {
                 found.logical_sector = Some(item.le32("LogicalSectorSize")?);
-            } else if ![
-                guid::PHYSICAL_SECTOR_SIZE,
-                guid::VIRTUAL_DISK_ID,
-                guid::PARENT_LOCATOR,
-            ]
-            .iter()
-            .any(|known| id == known)
+            } else if id == guid::PARENT_LOCATOR {
+                found.parent_locator = Some(Region {
+                    offset: place,
+                    length: length.value.into(),
+                    field: offset.offset,
+                });
+            } else if ![guid::PHYSICAL_SECTOR_SIZE, guid::VIRTUAL_DISK_ID]
+                .iter()
+                .any(|known| id == known)
                 && flags.value & IS_REQUIRED != 0
             {
                 let expected = Expected::Sentence("known items, or such as may be passed over");
@@ -114,11 +119,15 @@ impl Metadata {
         let logical = found
             .logical_sector
             .ok_or_else(|| missing("LogicalSectorSize"))?;
-        if flags.value & HAS_PARENT != 0 {
-            let expected = Expected::Sentence("no parent: differencing disks are not read");
-            let error = flags.refuse(ErrorKind::UnsupportedVariant, expected);
-            return Err(error.with_text(b"differencing"));
-        }
+        let parent_locator = if flags.value & HAS_PARENT == 0 {
+            None
+        } else {
+            Some(
+                found
+                    .parent_locator
+                    .ok_or_else(|| missing("parent locator"))?,
+            )
+        };
         let possible = LEAST_BLOCK..=MOST_BLOCK;
         if !block_size.value.is_power_of_two() || !possible.contains(&block_size.value) {
             let expected = Expected::Sentence("a power of two from 1 to 256 MiB");
@@ -140,6 +149,7 @@ impl Metadata {
             block_size: block_size.value,
             size: size.value,
             logical_sector: logical.value,
+            parent_locator,
         })
     }
 }

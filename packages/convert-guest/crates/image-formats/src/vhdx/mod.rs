@@ -1,4 +1,4 @@
-//! Hyper-V disks (VHDX; [MS-VHDX]), fixed and dynamic. Differencing disks are refused by name.
+//! Hyper-V disks (VHDX; [MS-VHDX]), fixed, dynamic and differencing.
 
 mod bat;
 mod check;
@@ -7,9 +7,11 @@ pub(crate) mod guid;
 mod header;
 mod log;
 mod metadata;
+mod parent;
 mod regions;
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use crate::blocks::{BlockSize, TableDisk};
 use crate::disk_image::OpenOptions;
@@ -57,9 +59,20 @@ pub fn open<'a, S: ByteSource + 'a>(
         field: 0,
     };
     let layout = AllocationTable::new(device, block, &metadata, regions, log, &patches)?;
+    let (name, parent_identities) = match metadata.parent_locator {
+        Some(locator) => {
+            let parent = parent::read(&mut cache, locator)?;
+            (Some(parent.name), parent.identities)
+        }
+        None => (None, Vec::new()),
+    };
     let facts = Facts {
         version: 1,
         cluster_size: block_bytes,
+        backing_format: name.is_some().then(|| b"vhdx".to_vec()),
+        backing_file: name,
+        identity: Some(header.data_write_guid),
+        parent_identities,
         ..Facts::default()
     };
     Ok(Box::new(TableDisk {

@@ -1,5 +1,6 @@
 //! Dynamic disks: a header of 1024 bytes (big-endian), a block allocation table, and blocks behind bitmaps of their
-//! sectors. All sectors of a block that was allocated are read, whatever its bitmap says, as QEMU and Virtual PC do.
+//! sectors. All sectors of a dynamic disk's allocated block are read, whatever its bitmap says, as QEMU and Virtual PC do; of
+//! a differencing disk's those whose bit is set.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -7,7 +8,7 @@ use alloc::vec::Vec;
 
 use crate::arith::{PowerOfTwo, SECTOR};
 use crate::blocks::{
-    BlockSize, Entry, Layout, Piece, Place, Table, TableDisk, Width, one_table, read_header,
+    BlockSize, Entry, Layout, Piece, Place, Run, Table, TableDisk, Width, one_table, read_header,
 };
 use crate::check::Teller;
 use crate::cursor::Cursor;
@@ -15,11 +16,13 @@ use crate::driver::FormatImage;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::facts::Facts;
 use crate::metadata_cache::MetadataCache;
+use crate::sector_bits::SectorBits;
 use crate::source::ByteSource;
 use crate::within::Beyond;
 
 use super::check;
-use super::footer::Footer;
+use super::footer::{DiskType, Footer};
+use super::parent;
 
 const COOKIE: &[u8; 8] = b"cxsparse";
 pub(super) const HEADER_BYTES: usize = 1024;
@@ -37,6 +40,8 @@ pub(super) struct DynamicDisk {
     pub header: u64,
     pub table: Table,
     table_field: u64,
+    /// What the disk does not hold, its parent holds; bitmaps say that for each sector.
+    differencing: bool,
     /// Bytes of the bitmap in front of each block.
     pub bitmap: u64,
 }
@@ -76,7 +81,15 @@ pub(super) fn open<'a, S: ByteSource + 'a>(
     let bitmap = SECTOR
         .round_up(block.bytes() >> SECTORS_OF_BITMAP_BYTE.bits())
         .unwrap_or(0);
+    let differencing = footer.disk_type == DiskType::Differencing;
+    let (parent, parent_id) = if differencing {
+        let parent = parent::read(&mut cache, at)?;
+        (Some(parent.name), alloc::vec![parent.unique_id])
+    } else {
+        (None, Vec::new())
+    };
     let layout = DynamicDisk {
+        differencing,
         header: at,
         table: Table {
             offset: offset.value,
@@ -90,6 +103,10 @@ pub(super) fn open<'a, S: ByteSource + 'a>(
     };
     let facts = Facts {
         cluster_size: block.bytes(),
+        backing_format: parent.is_some().then(|| b"vpc".to_vec()),
+        backing_file: parent,
+        identity: Some(footer.unique_id),
+        parent_identities: parent_id,
         ..Facts::default()
     };
     Ok(Box::new(TableDisk {
@@ -107,10 +124,39 @@ impl Layout for DynamicDisk {
 
     fn decode(&self, entry: Entry) -> Result<Piece, FormatError> {
         if entry.value == UNUSED {
-            return Ok(Piece::Zero);
+            return Ok(if self.differencing {
+                Piece::Unallocated
+            } else {
+                Piece::Zero
+            });
         }
         let bitmap = SECTOR.times(entry.value).unwrap_or(u64::MAX);
         Ok(Piece::Data(bitmap.saturating_add(self.bitmap)))
+    }
+
+    fn refine<S: ByteSource>(
+        &self,
+        cache: &mut MetadataCache<S>,
+        position: u64,
+        run: Run,
+    ) -> Result<Run, FormatError> {
+        let Piece::Data(host) = run.piece else {
+            return Ok(run);
+        };
+        if !self.differencing {
+            return Ok(run);
+        }
+        let block = self.table.block;
+        let within = block.within(position);
+        let data = host.saturating_sub(within);
+        let bits = SectorBits {
+            offset: data.saturating_sub(self.bitmap),
+            first: 0,
+            lowest_first: false,
+            sector: BlockSize::SECTOR,
+        };
+        let left = run.length.min(block.bytes().saturating_sub(within));
+        bits.refine(cache, within, left, run)
     }
 
     fn names(&self) -> [&'static str; 3] {

@@ -7,7 +7,7 @@ use crate::check::{CheckCounts, Findings, Teller};
 use crate::driver::FormatImage;
 use crate::error::FormatError;
 use crate::extent::{Extent, Image, clamp_request};
-use crate::facts::{Facts, ListLimits};
+use crate::facts::{Facts, Identity, ListLimits};
 use crate::metadata_cache::MetadataCache;
 use crate::raw::data_within;
 use crate::source::{ByteSource, DeviceIndex};
@@ -20,6 +20,7 @@ pub(super) struct FixedDisk {
     device: DeviceIndex,
     file_size: u64,
     size: u64,
+    unique_id: Identity,
 }
 
 impl FixedDisk {
@@ -28,6 +29,7 @@ impl FixedDisk {
             device: cache.device(),
             file_size: cache.file_size(),
             size: footer.size,
+            unique_id: footer.unique_id,
         }
     }
 }
@@ -46,13 +48,20 @@ impl Image for FixedDisk {
 
 impl FormatImage for FixedDisk {
     fn facts(&mut self, _: ListLimits) -> Result<Facts, FormatError> {
-        Ok(Facts::default())
+        Ok(Facts {
+            identity: Some(self.unique_id),
+            ..Facts::default()
+        })
     }
 
     fn check(&mut self, findings: &mut dyn Findings) -> Result<Option<CheckCounts>, FormatError> {
         let mut teller = Teller::new(findings);
         check_fixed(self.file_size, self.size, &mut teller)?;
         Ok(Some(teller.counts))
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        Some(self.unique_id)
     }
 
     fn keeps_holes(&self) -> bool {

@@ -4,6 +4,7 @@ use crate::arith::SECTOR;
 use crate::blocks::read_header;
 use crate::cursor::{Cursor, Field};
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::facts::Identity;
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
 
@@ -30,11 +31,12 @@ pub(super) enum DiskType {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Footer {
     pub disk_type: DiskType,
-    pub type_field: Field<u32>,
     /// Byte offset of the dynamic header.
     pub data_offset: Field<u64>,
     /// Bytes of the disk.
     pub size: u64,
+    /// What differencing disks know it by.
+    pub unique_id: Identity,
 }
 
 /// The ones' complement of the sum of all bytes but those of the checksum, which stands at `field`.
@@ -79,6 +81,8 @@ impl Footer {
         let sectors = cursor.u8("sectors per track")?;
         let type_field = cursor.be32("disk type")?;
         let stored = cursor.be32("checksum")?;
+        let mut unique_id = Identity::default();
+        unique_id.copy_from_slice(cursor.bytes("unique id", 16)?);
         let sum = checksum(&bytes, CHECKSUM_AT);
         if stored.value != sum {
             return Err(stored.refuse(ErrorKind::ChecksumMismatch, Expected::Value(sum.into())));
@@ -107,9 +111,9 @@ impl Footer {
         }
         Ok(Self {
             disk_type,
-            type_field,
             data_offset,
             size: SECTOR.times(count).unwrap_or(0),
+            unique_id,
         })
     }
 }

@@ -1,16 +1,17 @@
-//! Virtual PC and Hyper-V disks (VHD; Microsoft's "Virtual Hard Disk Image Format Specification" 1.0), fixed and
-//! dynamic. Differencing disks are refused by name.
+//! Virtual PC and Hyper-V disks (VHD; Microsoft's "Virtual Hard Disk Image Format Specification" 1.0), fixed,
+//! dynamic and differencing.
 
 mod check;
 mod dynamic;
 mod fixed;
 mod footer;
+mod parent;
 
 use alloc::boxed::Box;
 
 use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
-use crate::error::{ErrorKind, Expected, FormatError};
+use crate::error::FormatError;
 use crate::metadata_cache::MetadataCache;
 use crate::probe::Ends;
 use crate::source::{ByteSource, DeviceIndex};
@@ -37,20 +38,6 @@ pub fn open<'a, S: ByteSource + 'a>(
     let footer = Footer::read(&mut cache)?;
     match footer.disk_type {
         DiskType::Fixed => Ok(Box::new(fixed::FixedDisk::new(&cache, &footer))),
-        DiskType::Dynamic => dynamic::open(cache, &footer),
-        DiskType::Differencing => {
-            let expected = Expected::Sentence("2 (fixed) or 3 (dynamic): no differencing disk");
-            let kind = ErrorKind::UnsupportedVariant;
-            let field = footer.type_field;
-            Err(FormatError::new(
-                kind,
-                device,
-                field.name,
-                field.offset,
-                field.value.into(),
-                expected,
-            )
-            .with_text(b"differencing"))
-        }
+        DiskType::Dynamic | DiskType::Differencing => dynamic::open(cache, &footer),
     }
 }

@@ -187,6 +187,9 @@ pub fn open_chain_with(
             image.attach_data_file(DeviceIndex(files.len() as u32), size)?;
             files.push(file);
         }
+        if let Some(above) = chain.layers().last() {
+            image.require_child(above)?;
+        }
         chain.push(image, device)?;
     }
     Ok(OpenChain { chain, files })
