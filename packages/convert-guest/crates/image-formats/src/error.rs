@@ -264,6 +264,12 @@ impl FormatError {
         )
     }
 
+    /// The same fault of a part of a file, which begins at `start`.
+    pub(crate) fn moved(mut self, start: u64) -> Self {
+        self.offset = self.offset.saturating_add(start);
+        self
+    }
+
     /// The same fault with bytes of the image for the message.
     pub(crate) fn with_text(mut self, text: &[u8]) -> Self {
         self.text = text.into();

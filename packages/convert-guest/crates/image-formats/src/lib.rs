@@ -41,6 +41,7 @@ pub mod keys;
 mod luks;
 pub mod metadata_cache;
 mod parallels;
+mod part_of_file;
 pub mod probe;
 mod qcow;
 pub mod qcow2;

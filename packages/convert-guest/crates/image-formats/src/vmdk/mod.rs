@@ -1,6 +1,7 @@
 //! VMware disks: one file with grains (hosted sparse, stream-optimized, COWD, space-efficient), or a descriptor of text that
 //! names extent files ("Virtual Disk Format 5.0").
 
+mod appliance;
 mod check;
 mod descriptor;
 mod files;
@@ -16,7 +17,8 @@ use crate::driver::FormatImage;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::facts::{ExtentFile, ExtentFileKind, Facts};
 use crate::metadata_cache::MetadataCache;
-use crate::probe::Ends;
+use crate::part_of_file::{PartImage, PartOfFile};
+use crate::probe::{Ends, read_inside};
 use crate::source::{ByteSource, DeviceIndex};
 
 use descriptor::Descriptor;
@@ -25,7 +27,9 @@ use grains::{Entries, Grains};
 /// Whether a file begins with a magic of sparse extents, or is a descriptor.
 pub fn probe(ends: &Ends<'_>) -> bool {
     let magics: [&[u8]; 3] = [hosted::MAGIC, hosted::COWD_MAGIC, se_sparse::MAGIC];
-    magics.iter().any(|magic| ends.head.starts_with(magic)) || is_descriptor(ends.head)
+    magics.iter().any(|magic| ends.head.starts_with(magic))
+        || is_descriptor(ends.head)
+        || appliance::probe(ends.head)
 }
 
 /// A descriptor begins with comment lines and blank ones, then its version. QEMU goes by the version line, others by the
@@ -50,8 +54,14 @@ pub fn open<'a, S: ByteSource + 'a>(
     device: DeviceIndex,
     options: OpenOptions,
 ) -> Result<Box<dyn FormatImage + 'a>, FormatError> {
+    let mut source = source;
+    let mut head = [0; 2048];
+    read_inside(&mut source, 0, &mut head)
+        .map_err(|error| FormatError::of_source(device, 0, error))?;
+    if appliance::probe(&head) {
+        return open_appliance(source, device, options);
+    }
     let mut cache = MetadataCache::new(source, device, options.cache_blocks);
-    let head = cache.read_vec(0, 2048)?;
     if !is_descriptor(&head) {
         return open_cached(cache, &head);
     }
@@ -59,6 +69,22 @@ pub fn open<'a, S: ByteSource + 'a>(
     let descriptor = Descriptor::read(&mut cache, 0, length)?;
     let disk = files::FilesDisk::new(device, descriptor, options)?;
     Ok(Box::new(disk))
+}
+
+/// Opens the disk inside an appliance.
+fn open_appliance<'a, S: ByteSource + 'a>(
+    mut source: S,
+    device: DeviceIndex,
+    options: OpenOptions,
+) -> Result<Box<dyn FormatImage + 'a>, FormatError> {
+    let appliance::Member { start, length, .. } = appliance::find_disk(&mut source, device)?;
+    let part = PartOfFile {
+        source,
+        start,
+        length,
+    };
+    let image = open_grains(part, device, options).map_err(|error| error.moved(start))?;
+    Ok(Box::new(PartImage { image, start }))
 }
 
 /// Opens a file with grains.
