@@ -18,6 +18,7 @@ mod compressor;
 mod deflate;
 #[allow(unsafe_code)]
 mod libdeflate;
+mod xz;
 mod zstd;
 
 use core::fmt;
@@ -89,6 +90,7 @@ impl Decoder {
             Codec::Deflate => self.inflater()?.inflate(input, output),
             Codec::Zlib => self.inflater()?.inflate_zlib(input, output),
             Codec::Bzip2 => bzip2::decode(input, output),
+            Codec::Xz => xz::decode(input, output),
             Codec::Adc => adc::decode(input, output),
             Codec::Fill => fill(input, output),
             Codec::Zstd => match &mut self.zstd {

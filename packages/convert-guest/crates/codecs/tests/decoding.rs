@@ -255,3 +255,69 @@ fn an_empty_output_is_full_at_once() {
         assert_eq!(decode(codec, &input, 0), Ok(Vec::new()));
     }
 }
+
+/// What xz makes of the bytes; `None`, and a line in the log of skipped tests, where there is none.
+fn xz(options: &[&str], bytes: &[u8], test: &str) -> Option<Vec<u8>> {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    let child = Command::new("xz")
+        .args(options)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = child else {
+        if let Some(log) = std::env::var_os("INSTAR_SKIP_LOG") {
+            let log = std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(log);
+            writeln!(log.unwrap(), "{test}: xz is not installed").unwrap();
+        }
+        return None;
+    };
+    child.stdin.take().unwrap().write_all(bytes).unwrap();
+    Some(child.wait_with_output().unwrap().stdout)
+}
+
+#[test]
+fn an_xz_stream_is_decoded_and_a_damaged_one_is_not() {
+    let bytes = content(9);
+    let plain: &[&[&str]] = &[
+        &[],
+        &["-0"],
+        &["--check=sha256"],
+        &["--check=none"],
+        &["--x86", "--lzma2"],
+    ];
+    for options in plain {
+        let Some(input) = xz(options, &bytes, "an_xz_stream_is_decoded") else {
+            return;
+        };
+        assert!(
+            decode(Codec::Xz, &input, bytes.len()).unwrap() == bytes,
+            "{options:?}"
+        );
+        let longer = decode(Codec::Xz, &input, bytes.len() + 1);
+        assert_eq!(longer, Err(CodecError::ShortOutput));
+        assert!(decode(Codec::Xz, &input, bytes.len() - 1).is_err());
+        assert!(decode(Codec::Xz, &input[..input.len() / 2], bytes.len()).is_err());
+        // A dictionary of the usual size takes its time each time.
+        let count = if *options == ["-0"] { 300 } else { 5 };
+        let mut random = 77_usize;
+        for _ in 0..count {
+            let mut damaged = input.clone();
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let at = (random >> 20) % damaged.len();
+            damaged[at] ^= 1 << (random >> 61);
+            let _ = decode(Codec::Xz, &damaged, bytes.len());
+        }
+    }
+    // A dictionary of 64 MiB does not fit the guest.
+    let large = xz(&["--lzma2=dict=64MiB"], &bytes, "an_xz_stream_is_decoded").unwrap();
+    assert_eq!(
+        decode(Codec::Xz, &large, bytes.len()),
+        Err(CodecError::OutOfMemory)
+    );
+}

@@ -15,6 +15,8 @@ pub enum Codec {
     Zstd,
     /// bzip2.
     Bzip2,
+    /// LZMA2 in an xz stream.
+    Xz,
     /// Apple Data Compression.
     Adc,
     /// One word of four bytes, again and again.

@@ -22,6 +22,7 @@ enum Kind {
     Adc,
     Zlib,
     Bzip2,
+    Xz,
     Lzfse,
 }
 
@@ -34,6 +35,7 @@ fn code(kind: Kind) -> u32 {
         Kind::Zlib => 0x8000_0005,
         Kind::Bzip2 => 0x8000_0006,
         Kind::Lzfse => 0x8000_0007,
+        Kind::Xz => 0x8000_0008,
     }
 }
 
@@ -45,10 +47,10 @@ fn adc(bytes: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// `None` where there is no bzip2.
-fn bzip2(workdir: &Workdir, bytes: &[u8]) -> Option<Vec<u8>> {
+/// What a program of the system makes of the bytes; `None` where there is none.
+fn packed_by(program: &str, workdir: &Workdir, bytes: &[u8]) -> Option<Vec<u8>> {
     let path = workdir.write("plain", bytes);
-    let output = Command::new("bzip2")
+    let output = Command::new(program)
         .arg("-c")
         .arg(path)
         .stderr(Stdio::null())
@@ -115,7 +117,8 @@ fn dmg(workdir: &Workdir, tables: &[&[Kind]]) -> Option<Dmg> {
                 Kind::Raw | Kind::Lzfse => content.clone(),
                 Kind::Adc => adc(&content),
                 Kind::Zlib => compress_to_vec_zlib(&content, 6),
-                Kind::Bzip2 => bzip2(workdir, &content)?,
+                Kind::Bzip2 => packed_by("bzip2", workdir, &content)?,
+                Kind::Xz => packed_by("xz", workdir, &content)?,
             };
             table.extend(code(*kind).to_be_bytes());
             table.extend([0; 4]);
@@ -176,11 +179,11 @@ fn raw_zero_and_zlib_runs_read_as_qemu_img_reads_them() {
 }
 
 #[test]
-fn runs_of_adc_and_bzip2_are_decoded() {
+fn runs_of_adc_bzip2_and_xz_are_decoded() {
     let workdir = Workdir::new();
     let kinds: &[&[Kind]] = &[
         &[Kind::Adc, Kind::Raw, Kind::Adc],
-        &[Kind::Bzip2, Kind::Zero],
+        &[Kind::Bzip2, Kind::Zero, Kind::Xz],
     ];
     let without: &[&[Kind]] = &[&[Kind::Adc, Kind::Raw, Kind::Adc]];
     let made = dmg(&workdir, kinds)

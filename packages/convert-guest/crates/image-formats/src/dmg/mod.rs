@@ -135,8 +135,9 @@ impl<S: ByteSource> BlockDisk for DmgDisk<S> {
             Kind::Adc => packed(Codec::Adc),
             Kind::Zlib => packed(Codec::Zlib),
             Kind::Bzip2 => packed(Codec::Bzip2),
+            Kind::Xz => packed(Codec::Xz),
             Kind::Other(code) => {
-                let expected = Expected::Sentence("raw, zeros, ADC, zlib or bzip2");
+                let expected = Expected::Sentence("raw, zeros, ADC, zlib, bzip2 or LZMA");
                 let device = self.cache.device();
                 let kind = ErrorKind::UnsupportedVariant;
                 let field = "compression of a run";

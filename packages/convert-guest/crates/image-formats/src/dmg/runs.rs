@@ -26,6 +26,7 @@ pub(super) enum Kind {
     Adc,
     Zlib,
     Bzip2,
+    Xz,
     /// Known by its number only.
     Other(u32),
 }
@@ -34,7 +35,6 @@ pub(super) enum Kind {
 pub(super) fn name_of(kind: Kind) -> &'static [u8] {
     match kind {
         Kind::Other(0x8000_0007) => b"lzfse",
-        Kind::Other(0x8000_0008) => b"lzma",
         _ => b"",
     }
 }
@@ -173,6 +173,8 @@ fn parse(
         0x8000_0004 => Kind::Adc,
         0x8000_0005 => Kind::Zlib,
         0x8000_0006 => Kind::Bzip2,
+        // "LZMA": in streams of xz.
+        0x8000_0008 => Kind::Xz,
         // A comment, and the end.
         0x7fff_fffe | 0xffff_ffff => return Ok(None),
         code => Kind::Other(code),
@@ -187,7 +189,7 @@ fn parse(
         };
     }
     let length = SECTOR.times(count.value).unwrap_or(u64::MAX);
-    let packed = matches!(kind, Kind::Adc | Kind::Zlib | Kind::Bzip2);
+    let packed = matches!(kind, Kind::Adc | Kind::Zlib | Kind::Bzip2 | Kind::Xz);
     if packed && (length > MOST_PACKED || stored.value > MOST_PACKED.saturating_mul(2)) {
         let expected = Expected::AtMost(SECTOR.index_of(MOST_PACKED));
         return Err(count.refuse(ErrorKind::UnsupportedVariant, expected));
