@@ -23,6 +23,8 @@ export interface RawContent {
   readonly name: RawContentName | undefined;
   /** In words. */
   readonly text: string;
+  /** The command that unpacks it, where there is one that everybody has. */
+  readonly unpack: string | undefined;
   /** Somebody has still to unpack it: its bytes are not those of a disk. */
   readonly packed: boolean;
 }
@@ -44,11 +46,22 @@ const TEXTS: Readonly<Record<RawContentName, string>> = {
   'android-sparse': 'an Android sparse image',
 };
 
-const NOTHING: RawContent = { name: undefined, text: 'nothing recognised', packed: false };
+const UNPACK: Readonly<Partial<Record<RawContentName, string>>> = {
+  gzip: 'gzip -dk',
+  xz: 'xz -dk',
+  zstd: 'zstd -d',
+  bzip2: 'bzip2 -dk',
+  zip: 'unzip',
+  tar: 'tar -xf',
+  lz4: 'lz4 -d',
+};
+
+const NOTHING: RawContent = { name: undefined, text: 'nothing recognised', unpack: undefined, packed: false };
 
 /** The content behind its number in the ABI; a number that none has is nothing recognised. */
 export function contentOf(number: number): RawContent {
   const code = nameOf(RAW_CONTENT, number)?.toLowerCase().replaceAll('_', '-');
   const name = Object.keys(TEXTS).find((known): known is RawContentName => known === code);
-  return name === undefined ? NOTHING : { name, text: TEXTS[name], packed: number >= RAW_CONTENT.values.GZIP };
+  if (name === undefined) return NOTHING;
+  return { name, text: TEXTS[name], unpack: UNPACK[name], packed: number >= RAW_CONTENT.values.GZIP };
 }

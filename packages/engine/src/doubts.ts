@@ -21,7 +21,8 @@ export function doubtsOf(file: InputFile, info: ImageInfo, declared: boolean, st
   }
   const content = contentOf(info.content);
   if (content.packed && !declared && info.format === IMAGE_FORMAT.values.RAW) {
-    const text = `is ${content.text}, and taken for a raw disk as it is; unpack it first, or say so with -f raw`;
+    const first = content.unpack === undefined ? 'unpack it first' : `unpack it first (${content.unpack})`;
+    const text = `is ${content.text}, and taken for a raw disk as it is; ${first}, or say so with -f raw`;
     doubts.push(`${escapeText(file.path)}: ${text}`);
   }
   return doubts;
