@@ -1,4 +1,4 @@
-//! Disks of Hyper-V with what qemu-img does not write: logs that were left, sectors of 4 KiB, a damaged header, parents.
+//! Disks of Hyper-V with what qemu-img does not write: logs that were left, sectors of 4 KiB, a damaged header.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -329,8 +329,8 @@ fn impossible_items_are_refused_by_the_field() {
             FILE_PARAMETERS,
             0,
             1 << 20 | 2 << 32,
-            UnsupportedVariant,
-            "file parameters",
+            BadTable,
+            "parent locator",
         ),
         (
             VIRTUAL_SIZE,

@@ -2,8 +2,8 @@
 //! covers the disk without gaps and lies inside the file.
 
 use instar_image_formats::{
-    Chain, DeviceIndex, DiskImage, Extent, ExtentKind, Finding, Findings, Format, FormatError,
-    FormatImage, Image, ListLimits, OpenOptions,
+    Chain, DeviceIndex, DiskImage, ErrorKind, Extent, ExtentKind, Finding, Findings, Format,
+    FormatError, FormatImage, Image, ListLimits, OpenOptions,
 };
 
 use super::Random;
@@ -125,11 +125,10 @@ pub fn open_and_walk(bytes: &[u8], format: Option<Format>) {
     if image.format() != Format::Qcow2 {
         // Each entry of a table is told of, and each table once.
         let mut told = Told(4 * sizes[0] + 100);
-        let checked = image.check(&mut told);
-        assert!(
-            checked.is_ok(),
-            "a check tells, whatever it finds: {checked:?}"
-        );
+        if let Err(error) = image.check(&mut told) {
+            // Extent files are not opened here; whatever else it finds, it tells.
+            assert_eq!(error.kind, ErrorKind::ExtentMissing, "{error}");
+        }
     }
     let mut chain = Chain::new(2);
     chain.push(image, DeviceIndex(0)).unwrap();
