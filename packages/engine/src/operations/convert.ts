@@ -1,5 +1,7 @@
+import { ownStream } from '@instar/host-files';
 import { dd } from '../dd.js';
 import type { DdResult, Qcow2Layout } from '../dd-request.js';
+import { EngineError } from '../errors.js';
 import type { OperationControl } from '../operation.js';
 import { checkConvertOptions, checkFileName } from '../options/operations.js';
 import type { ReadOptions } from './reading.js';
@@ -35,6 +37,10 @@ export async function convert(
   checkFileName(input);
   checkFileName(output);
   const { format, sparse, ...options } = checkConvertOptions(givenOptions);
+  if ((await ownStream(input, 'input')) !== undefined) {
+    const problem = 'is a stream, and an image is read at any place: save it first, or copy raw bytes with dd if=-';
+    throw new EngineError('FILE_NOT_USABLE', problem, { file: input });
+  }
   const files = { input: { path: input }, output: { path: output } };
   return dd({ ...options, ...files, inputFormat: format, sparse: sparse ?? true }, control);
 }

@@ -1,11 +1,11 @@
-import { closeFile, createNamelessFile } from '@instar/host-files';
+import { closeFile } from '@instar/host-files';
 import { MAX_SIZE } from '@instar/operands';
-import { tmpdir } from 'node:os';
 import { dd } from '../dd.js';
 import type { Qcow2Layout } from '../dd-request.js';
-import { EngineError, withEngineErrors } from '../errors.js';
+import { EngineError } from '../errors.js';
 import type { OperationControl } from '../operation.js';
 import { checkCreateOptions, checkFileName } from '../options/operations.js';
+import { openTemporary } from '../temporary.js';
 
 /** How an empty disk is created. */
 export interface CreateOptions {
@@ -46,7 +46,7 @@ export async function create(
   const whole = ((options.size + SECTOR - 1n) / SECTOR) * SECTOR;
   if (whole > MAX_SIZE) throw new EngineError('INVALID_OPTION', `size: expected at most ${MAX_SIZE} bytes`);
   // An empty disk is what nothing, extended with zeros, comes to.
-  const nothing = await withEngineErrors(() => createNamelessFile(`${tmpdir()}/instar-nothing`));
+  const nothing = await openTemporary(output);
   try {
     const { size: _, ...rest } = options;
     // It is locked, by this process.

@@ -1,10 +1,10 @@
-import { closeFile, createNamelessFile } from '@instar/host-files';
+import { closeFile } from '@instar/host-files';
 import { DEVICE_ROLE, IMAGE_FORMAT, NO_PARENT } from '@instar/shared-abi';
 import { read } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { promisify } from 'node:util';
-import { EngineError, fileError, withEngineErrors } from '../errors.js';
+import { EngineError, fileError } from '../errors.js';
 import type { GuestDevice } from '../session/context.js';
+import { openTemporary, temporaryPlace } from '../temporary.js';
 
 const readAt = promisify(read);
 
@@ -26,7 +26,7 @@ export class ScratchFile {
 
   /** @throws EngineError where the directory of temporary files cannot be written. */
   static async create(): Promise<ScratchFile> {
-    return new ScratchFile(await withEngineErrors(() => createNamelessFile(`${tmpdir()}/instar-records`)));
+    return new ScratchFile(await openTemporary());
   }
 
   /** Most bytes that it takes. */
@@ -37,7 +37,7 @@ export class ScratchFile {
   /** The device that the guest writes to. */
   get device(): GuestDevice {
     return {
-      path: 'temporary file',
+      path: temporaryPlace(),
       entry: {
         role: DEVICE_ROLE.values.OUTPUT,
         format: IMAGE_FORMAT.values.RAW,
