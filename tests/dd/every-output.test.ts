@@ -98,6 +98,8 @@ describe('convert', () => {
   it.for([
     [['disk.qcow2'], /needs an input and an output/],
     [['a', 'b', 'c'], /takes one input/],
+    [['-t', 'bogus', 'disk.qcow2', 'out'], /'bogus' is invalid. expected none or off or writeback or/],
+    [['-m', '17', 'disk.qcow2', 'out'], /'17' is invalid. expected 1 or 2 or/],
     [['-c', 'disk.qcow2', 'out'], /-c: compressed clusters are not written yet/],
     [['-o', 'cluster_size=4k', 'disk.qcow2', 'out'], /-o: options of the output are not taken yet/],
     [

@@ -1,5 +1,6 @@
 import { check, escapeText, type CheckReport } from '@instar/engine';
 import { toJson } from '../render/json.js';
+import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 
 interface CheckFlags {
@@ -93,10 +94,11 @@ export const checkCommand = defineCommand<CheckFlags>({
   name: 'check',
   about: 'Checks whether the metadata of an image agrees with itself. Nothing is changed.',
   operands: [['<file>', 'the image']],
-  options: (command) =>
+  options: (command, values) =>
     command
       .option('-f, --format <fmt>', 'format of the image; it is then not probed')
-      .option('-q, --quiet', 'print nothing but errors and findings'),
+      .option('-q, --quiet', 'print nothing but errors and findings')
+      .option('-T, --source-cache <mode>', 'without effect', values.oneOf(CACHE_MODES)),
   notes:
     'Findings are printed on standard error.\n' +
     'Exit codes: 0 no findings, 1 refused or failed, 2 corruptions, 3 leaks only, 63 nothing to check, 130 interrupted.',

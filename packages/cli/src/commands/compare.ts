@@ -1,6 +1,7 @@
 import { compare, EngineError, escapeText, type Comparison } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
 import { toJson } from '../render/json.js';
+import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 
 interface CompareFlags {
@@ -46,13 +47,14 @@ export const compareCommand = defineCommand<CompareFlags>({
     ['<first>', 'an image'],
     ['<second>', 'another image'],
   ],
-  options: (command) =>
+  options: (command, values) =>
     command
       .option('-f, --format <fmt>', 'format of the first image; it is then not probed')
       .option('-F, --second-format <fmt>', 'format of the second image; it is then not probed')
       .option('-s, --strict', 'sizes and allocation must be the same as well')
       .option('-p, --progress', 'show progress on standard error')
-      .option('-q, --quiet', 'print nothing but errors'),
+      .option('-q, --quiet', 'print nothing but errors')
+      .option('-T, --source-cache <mode>', 'without effect', values.oneOf(CACHE_MODES)),
   notes:
     'The rest of a longer disk must be zeros.\n' +
     'Exit codes: 0 the same, 1 not the same (or wrong usage), 2 cannot be opened, 4 cannot be read, 130 interrupted.',

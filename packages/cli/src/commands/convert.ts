@@ -1,8 +1,9 @@
 import { convert, EngineError, WRITABLE_FORMATS } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
 import { toJson } from '../render/json.js';
-import { outputOptions, outputOptionsHelp } from './output-options.js';
+import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
+import { outputOptions, outputOptionsHelp } from './output-options.js';
 
 interface ConvertFlags {
   readonly format?: string;
@@ -19,6 +20,9 @@ const NOT_YET = {
   '-n': 'an output that exists is not written through yet; use dd with seek=0 for raw ones',
   '-l <snapshot>': 'internal snapshots are not read yet',
 } as const;
+
+/** What `-m` of qemu-img takes. */
+const COROUTINES = Array.from({ length: 16 }, (_, index) => String(index + 1));
 
 async function run({ files, flags, json, control, pathPolicy }: CommandRun<ConvertFlags>): Promise<number> {
   const { format, outputFormat, forceShare, strict, clobber, compress } = flags;
@@ -65,10 +69,10 @@ export const convertCommand = defineCommand<ConvertFlags>({
       .option('-q, --quiet', 'no warnings')
       .option('--strict', 'refuse an image that is not whole')
       .option('--no-clobber', 'refuse an output that exists')
-      .option('-m, --parallel <number>', 'without effect')
+      .option('-m, --parallel <number>', 'without effect', values.oneOf(COROUTINES))
       .option('-W, --out-of-order', 'without effect')
-      .option('-t, --target-cache <mode>', 'without effect')
-      .option('-T, --source-cache <mode>', 'without effect');
+      .option('-t, --target-cache <mode>', 'without effect', values.oneOf(CACHE_MODES))
+      .option('-T, --source-cache <mode>', 'without effect', values.oneOf(CACHE_MODES));
     for (const [option, why] of Object.entries(NOT_YET)) {
       command.option(option, '', () => {
         throw new EngineError('INVALID_OPTION', `${option.slice(0, 2)}: ${why}`);

@@ -1,0 +1,60 @@
+// Command lines as people type them for qemu-img, right and wrong ones: the exit codes are those of qemu-img.
+import { beforeAll, expect, it } from 'vitest';
+import { instar } from '../support/command.js';
+import { QEMU_IMG, requireJudge } from '../support/judge.js';
+import { qemuImg } from '../support/qemu-img.js';
+import { noise } from '../support/random.js';
+import { Workdir } from '../support/workdir.js';
+
+let directory: Workdir;
+
+beforeAll(() => {
+  directory = new Workdir();
+  directory.write('disk.raw', noise(200_704)).write('empty', '');
+  instar('convert', '-O', 'qcow2', 'disk.raw', 'disk.qcow2').in(directory).must();
+  return () => {
+    directory.remove();
+  };
+});
+
+it.for([
+  'compare -T none disk.qcow2 disk.raw',
+  'compare -T writeback disk.qcow2 empty',
+  'compare -f vmdk disk.raw disk.raw',
+  'compare disk.raw',
+  'compare disk.raw nosuch',
+  'check -T off disk.qcow2',
+  'check -T bogus disk.qcow2',
+  'check -f raw disk.qcow2',
+  'check disk.qcow2 disk.raw',
+  'map disk.raw disk.qcow2',
+  'map --output=bogus disk.raw',
+  'measure',
+  'measure --size 1X',
+  'create out.raw',
+  'create -f bogus out.raw 1M',
+  'create nodir/out.raw 1M',
+  'create out.raw 1M 2M',
+  'convert disk.raw',
+  'convert disk.raw nodir/out.raw',
+  'convert disk.raw /dev/null',
+  'convert -O bogus disk.raw out.raw',
+  'convert -f qcow2 disk.raw out.raw',
+  'convert -t bogus disk.raw out.raw',
+  'convert -T bogus disk.raw out.raw',
+  'convert -t none -T unsafe disk.raw out.raw',
+  'convert -m 0 disk.raw out.raw',
+  'convert -m 17 disk.raw out.raw',
+  'convert -m 4 -W disk.raw out.raw',
+  'convert disk.raw out.raw -O vdi',
+])('%s ends as with qemu-img', (line, context) => {
+  requireJudge(context, QEMU_IMG);
+  const words = line.split(' ');
+  const judged = qemuImg(...words)
+    .in(directory)
+    .run();
+  const ours = instar(...words)
+    .in(directory)
+    .run();
+  expect(ours.status, ours.stderr).toBe(judged.status);
+});
