@@ -1,5 +1,5 @@
 // Disks that are larger than what lies below them: their images are small, and what tools read of them is the table.
-import { linkSync } from 'node:fs';
+import { closeSync, ftruncateSync, linkSync, openSync, writeSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { INSTAR, instar, program } from '../support/command.js';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
@@ -44,6 +44,27 @@ describe('a disk that is larger than any file of most file systems', () => {
       expect(directory.read('end').equals(Buffer.alloc(65_536, 7))).toBe(true);
     }
   });
+});
+
+it('a disk with data all over it has room for the tables of blocks of 64 KiB', (context) => {
+  requireJudge(context, QEMU_IMG);
+  const directory = workdir().write('wide.raw', '');
+  const step = 256 * 2 ** 20;
+  const file = openSync(directory.file('wide.raw'), 'r+');
+  for (let at = 0; at < 2200; at += 1) writeSync(file, `${at}`, at * step);
+  ftruncateSync(file, 2200 * step);
+  closeSync(file);
+  instar('convert', '-f', 'raw', '-O', 'vmdk', 'wide.raw', 'out').in(directory).must();
+  qemuImg('check', '-q', '-f', 'vmdk', 'out').in(directory).must();
+  // All of it would take QEMU a minute.
+  for (const at of [0, 1, 1100, 2199]) {
+    qemuImg('dd', '-f', 'vmdk', 'bs=1M', `skip=${at * 256}`, `count=${at * 256 + 1}`, 'if=out', 'of=piece')
+      .in(directory)
+      .must();
+    const piece = Buffer.alloc(2 ** 20);
+    piece.write(`${at}`);
+    expect(directory.read('piece').equals(piece)).toBe(true);
+  }
 });
 
 describe('a file that may not become as long as the output in the worst case', () => {

@@ -173,7 +173,14 @@ impl Output {
         while from < length {
             let placement = layout
                 .place(offset.saturating_add(from), length.saturating_sub(from))
-                .map_err(|_| internal("a cluster could not be placed"))?;
+                .map_err(|error| match error {
+                    LayoutError::TooBig { .. } => OperationError::plain(
+                        error_kind::OUTPUT_TOO_BIG,
+                        self.device,
+                        "the tables of the output need more memory than there is",
+                    ),
+                    _ => internal("a cluster could not be placed"),
+                })?;
             let count = placement.length;
             if let Some(part) = placement.settled {
                 self.write_part(commands, window, &part)?;

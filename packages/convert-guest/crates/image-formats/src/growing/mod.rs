@@ -2,6 +2,7 @@
 //! zeros. Each format says where its tables lie and what stands in them; the rest is here.
 
 mod parallels;
+mod places;
 mod vdi;
 mod vhdx;
 mod vmdk;
@@ -9,6 +10,8 @@ mod vpc;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+
+use places::{CHUNK, Places};
 
 use crate::arith::{SECTOR, to_u64};
 use crate::probe::Format;
@@ -192,17 +195,13 @@ trait Allocated {
     fn end(&self) -> u64;
 }
 
-/// Numbers of blocks whose places are kept together.
-const CHUNK: usize = 4096;
-
 /// Blocks, in the order in which they were written.
 struct Blocks<T> {
     size: u64,
     table: T,
     blocks: u64,
-    /// Of each block of the disk, how many had a place before it got one, plus 1; 0 without a place. A chunk without any is
-    /// empty.
-    places: Vec<Vec<u32>>,
+    /// Of each block of the disk, how many had a place before it got one, plus 1; 0 without a place.
+    places: Vec<Places>,
     count: u32,
     finished: bool,
 }
@@ -219,7 +218,7 @@ impl<T: Table> Blocks<T> {
         let chunks = to_usize(blocks).div_ceil(CHUNK);
         let mut places = Vec::new();
         places.try_reserve_exact(chunks).map_err(|_| too_big)?;
-        places.resize(chunks, Vec::new());
+        places.resize(chunks, Places::new());
         Ok(Self {
             size,
             table,
@@ -251,20 +250,17 @@ impl<T: Table> Blocks<T> {
             .places
             .get_mut(number / CHUNK)
             .ok_or(LayoutError::BadRange)?;
-        if chunk.is_empty() {
-            let safe_size = 0;
-            chunk
-                .try_reserve_exact(CHUNK)
-                .map_err(|_| LayoutError::TooBig { safe_size })?;
-            chunk.resize(CHUNK, 0);
+        let within = number % CHUNK;
+        let place = chunk.get(within);
+        if place > 0 {
+            return Ok((place, false));
         }
-        let place = chunk.get_mut(number % CHUNK).ok_or(LayoutError::BadRange)?;
-        let is_new = *place == 0;
-        if is_new {
-            self.count = self.count.saturating_add(1);
-            *place = self.count;
-        }
-        Ok((*place, is_new))
+        let next = self.count.saturating_add(1);
+        chunk
+            .set(within, next)
+            .map_err(|_| LayoutError::TooBig { safe_size: 0 })?;
+        self.count = next;
+        Ok((next, true))
     }
 }
 
@@ -275,8 +271,7 @@ impl<T: Table> Allocated for Blocks<T> {
 
     fn offset(&self, block: u64) -> Option<u64> {
         let number = to_usize(block);
-        let place = self.places.get(number / CHUNK)?.get(number % CHUNK)?;
-        self.offset_of(*place)
+        self.offset_of(self.places.get(number / CHUNK)?.get(number % CHUNK))
     }
 
     fn end(&self) -> u64 {
