@@ -150,7 +150,7 @@ describe('the options of an output', () => {
     const help = instar('convert', '-O', 'qcow2', '-o', 'help').in(directory).must();
     expect(help.stdout).toMatch(/^Supported options:\n[^]* {2}cluster_size=<str> - /);
     const done = instar('convert', '-f', 'raw', '-c', '-O', 'vdi', 'disk.raw', 'out').in(directory).run();
-    expect(done.stderr).toBe('instar: convert: compress: only qcow2 outputs have it, not vdi\n');
+    expect(done.stderr).toBe('instar: convert: -c: only qcow2 outputs are compressed, not vdi\n');
     expect(directory.names('.')).toEqual(['disk.raw']);
   });
 });

@@ -100,8 +100,11 @@ describe('convert', () => {
     [['a', 'b', 'c'], /takes one input/],
     [['-t', 'bogus', 'disk.qcow2', 'out'], /'bogus' is invalid. expected none or off or writeback or/],
     [['-m', '17', 'disk.qcow2', 'out'], /'17' is invalid. expected 1 or 2 or/],
-    [['-c', 'disk.qcow2', 'out'], /-c: compressed clusters are not written yet/],
-    [['-o', 'cluster_size=4k', 'disk.qcow2', 'out'], /-o: options of the output are not taken yet/],
+    [['-c', 'disk.qcow2', 'out'], /-c: only qcow2 outputs are compressed, not raw/],
+    [
+      ['-o', 'cluster_size=4k', 'disk.qcow2', 'out'],
+      /-o cluster_size: no option of raw outputs that is written; expected one of preallocation/,
+    ],
     [
       ['-O', 'qed', 'disk.qcow2', 'out'],
       /images of format qed are not written yet; raw, qcow2, vmdk, vdi, vpc, vhdx and/,

@@ -47,7 +47,8 @@ it.for([
 it.for<[what: string, inner: string, warned: boolean]>([
   ['VMDK', 'KDMV\u0009', true],
   ['QED', 'QED\0', true],
-  ['VHDX', 'vhdxfile', false],
+  ['VHDX', 'vhdxfile', true],
+  ['VHD', 'conectix', true],
   ['Bochs', 'Bochs Virtual HD Image'.padEnd(32, '\0') + 'Redolog', false],
 ])(
   'a raw output that begins like a damaged %s image is warned of only if that could name files',

@@ -21,9 +21,9 @@ export interface FinishedOutput {
   readonly plainInput: boolean;
 }
 
-const { RAW, QCOW2, QCOW, VMDK, QED } = IMAGE_FORMAT.values;
+const { RAW, QCOW2, QCOW, VMDK, QED, VPC, VHDX } = IMAGE_FORMAT.values;
 /** Formats whose images can name other files. */
-const CAN_NAME_FILES: readonly number[] = [QCOW2, QCOW, VMDK, QED];
+const CAN_NAME_FILES: readonly number[] = [QCOW2, QCOW, VMDK, QED, VPC, VHDX];
 const { BACKING_FILE, DATA_FILE, BEYOND_FILE, TABLE_FAULT, ENCRYPTED, CORRUPT } = INFO_FLAG.values;
 
 /**

@@ -1,4 +1,4 @@
-import { convert, EngineError, WRITABLE_FORMATS } from '@instar/engine';
+import { convert, EngineError, escapeText, WRITABLE_FORMATS } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
 import { toJson } from '../render/json.js';
 import { CACHE_MODES } from './cache-modes.js';
@@ -24,6 +24,17 @@ const NOT_YET = {
 /** What `-m` of qemu-img takes. */
 const COROUTINES = Array.from({ length: 16 }, (_, index) => String(index + 1));
 
+const SECTOR = 512n;
+const MOST_SPARSE_SIZE = 1n << 24n;
+
+/** `-S` within the bounds of qemu-img. Pieces have 4 KiB, whatever size is given. */
+function sparseSize(bytes: bigint): bigint {
+  if (bytes % SECTOR !== 0n || bytes > MOST_SPARSE_SIZE) {
+    throw new EngineError('INVALID_OPTION', `-S: expected a multiple of 512 up to 16M, or 0, found ${bytes}`);
+  }
+  return bytes;
+}
+
 async function run({ files, flags, json, control, pathPolicy }: CommandRun<ConvertFlags>): Promise<number> {
   const { format, outputFormat, forceShare, strict, clobber, compress } = flags;
   const help = outputOptionsHelp(flags.options, outputFormat);
@@ -36,6 +47,9 @@ async function run({ files, flags, json, control, pathPolicy }: CommandRun<Conve
     throw new EngineError('INVALID_OPTION', 'needs an input and an output');
   if (more.length > 0) {
     throw new EngineError('INVALID_OPTION', 'takes one input; several that become one disk are not read yet');
+  }
+  if (compress === true && outputFormat !== 'qcow2') {
+    throw new EngineError('INVALID_OPTION', `-c: only qcow2 outputs are compressed, not ${escapeText(outputFormat)}`);
   }
   const layout = { ...outputOptions(flags.options, outputFormat), ...(compress === true ? { compress } : {}) };
   const options = { format, outputFormat, forceShare, strict, pathPolicy, noClobber: clobber === false, layout };
@@ -55,8 +69,8 @@ export const convertCommand = defineCommand<ConvertFlags>({
       .option('-O, --output-format <fmt>', `format of the output: ${WRITABLE_FORMATS.join(', ')}`, 'raw')
       .option(
         '-S, --sparse-size <size>',
-        'pieces of zeros that are left out: 4k, or 0 for none (raw, qcow2)',
-        values.size,
+        'zeros are left out in pieces of 4k; 0 leaves none out (raw, qcow2)',
+        (value: string) => sparseSize(values.size(value)),
       )
       .option('-c, --compress', 'compress what becomes smaller by it (qcow2)')
       .option(

@@ -1,5 +1,6 @@
 import { EngineError, escapeText, type Qcow2Layout } from '@instar/engine';
-import { parseSize } from '@instar/operands';
+import { OperandError, parseSize } from '@instar/operands';
+import { splitOptions } from './option-list.js';
 
 /** What an option of an output may be. */
 interface OutputOption {
@@ -15,8 +16,17 @@ function compressionType(value: string): Qcow2Layout {
   return { compressionType: value };
 }
 
+function sizeOf(value: string): bigint | undefined {
+  try {
+    return parseSize(value);
+  } catch (error) {
+    if (!(error instanceof OperandError)) throw error;
+    return undefined;
+  }
+}
+
 function clusterSize(value: string): Qcow2Layout {
-  const bytes = parseSize(value);
+  const bytes = sizeOf(value) ?? 0n;
   const fits = bytes >= 512n && bytes <= 2n ** 21n && (bytes & (bytes - 1n)) === 0n;
   if (!fits) throw invalid(`cluster_size: expected a power of two from 512 to 2M, found ${value}`);
   return { clusterSize: Number(bytes) };
@@ -57,17 +67,9 @@ function invalid(what: string): EngineError {
   return new EngineError('INVALID_OPTION', `-o ${escapeText(what)}`);
 }
 
-/** `a=b,c=d`, where two commas stand for one in a value. */
-function pairs(words: string): readonly string[] {
-  return words
-    .replaceAll(',,', '\0')
-    .split(',')
-    .map((word) => word.replaceAll('\0', ','));
-}
-
 /** What `-o help` says; undefined where it was not asked for. */
 export function outputOptionsHelp(given: readonly string[], format: string): string | undefined {
-  if (!given.flatMap(pairs).some((word) => word === 'help' || word === '?')) return undefined;
+  if (!given.flatMap(splitOptions).some(({ key }) => key === 'help' || key === '?')) return undefined;
   const lines = Object.entries(OPTIONS[format] ?? {}).map(([name, { about }]) => `  ${name}=<str> - ${about}\n`);
   return `Supported options:\n${lines.join('')}`;
 }
@@ -78,12 +80,13 @@ export function outputOptionsHelp(given: readonly string[], format: string): str
  */
 export function outputOptions(given: readonly string[], format: string): Qcow2Layout {
   const layout: { -readonly [K in keyof Qcow2Layout]: Qcow2Layout[K] } = {};
-  for (const pair of given.flatMap(pairs)) {
-    const [name = '', ...rest] = pair.split('=');
-    const value = rest.length === 0 ? 'on' : rest.join('=');
-    const option = Object.entries(OPTIONS[format] ?? {}).find(([known]) => known === name)?.[1];
+  const options = Object.entries(OPTIONS).find(([name]) => name === format)?.[1];
+  // That there is no such format is said where it is looked for.
+  if (options === undefined) return layout;
+  for (const { key: name, value = 'on' } of given.flatMap(splitOptions)) {
+    const option = Object.entries(options).find(([known]) => known === name)?.[1];
     if (option === undefined) {
-      const known = Object.keys(OPTIONS[format] ?? {}).join(', ');
+      const known = Object.keys(options).join(', ');
       throw invalid(`${name}: no option of ${format} outputs that is written; expected one of ${known}`);
     }
     if (option.layout !== undefined) Object.assign(layout, option.layout(value));
