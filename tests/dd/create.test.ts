@@ -32,10 +32,10 @@ describe('create', () => {
   });
 
   it.for([
-    [['disk'], /missing required argument 'size'/],
+    [['disk'], /needs a name and a size/],
     [['disk', '1X'], /1X/],
     [['-b', 'base.qcow2', 'disk', '1M'], /-b: an output with a backing file is not written yet/],
-    [['-o', 'cluster_size=4k', 'disk', '1M'], /-o: options of the output are not taken yet/],
+    [['-o', 'cluster_size=4k', 'disk', '1M'], /-o cluster_size: no option of raw outputs that is written/],
     [['-f', 'qed', 'disk', '1M'], /images of format qed are not written yet/],
     [['-f', 'vpc', 'disk', '4T'], /an image of this format cannot have so many bytes/],
     [['--no-clobber', 'there', '1M'], /there/],
