@@ -121,20 +121,21 @@ describe('the options of an output', () => {
   });
 
   it.for([
-    ['qcow2', 'cluster_size=3000', 'cluster_size: expected a power of two from 512 to 2M, found 3000'],
-    ['qcow2', 'cluster_size=4M', 'cluster_size: expected a power of two from 512 to 2M, found 4M'],
-    ['qcow2', 'compression_type=lzma', 'compression_type: expected zlib or zstd, found lzma'],
-    ['qcow2', 'extended_l2=on', 'extended_l2=on: is not written yet; expected off'],
+    ['qcow2', 'cluster_size=3000', 'cluster_size: expected a power of two from 512 to 2097152, found 3000'],
+    ['qcow2', 'cluster_size=4M', 'cluster_size: expected a power of two from 512 to 2097152, found 4194304'],
+    ['qcow2', 'compression_type=lzma', 'compression_type=lzma: expected zlib, zstd'],
+    ['qcow2', 'extended_l2=maybe', 'extended_l2=maybe: expected on or off'],
+    ['qcow2', 'encryption=on', 'encryption=on: is not written; expected off'],
     [
       'qcow2',
       'clustersize=64k',
       'clustersize: no option of qcow2 outputs that is written; expected one of cluster_size',
     ],
-    ['vmdk', 'subformat=streamOptimized', 'subformat=streamOptimized: is not written yet; expected monolithicSparse'],
+    ['vmdk', 'subformat=vmfs', 'subformat=vmfs: expected monolithicSparse, streamOptimized'],
     [
       'raw',
       'cluster_size=64k',
-      'cluster_size: no option of raw outputs that is written; expected one of preallocation',
+      'cluster_size: no option of raw outputs that is written; expected one of size, preallocation',
     ],
   ] as const)('are refused by name: %s with %s', ([format, option, what]) => {
     const directory = workdir().write('disk.raw', noise(4096));

@@ -6,20 +6,11 @@ import { outputFormat } from './formats.js';
 import type { OperationControl } from './operation.js';
 import { checkDdOptions, type CheckedDdOptions } from './options/operations.js';
 import type { PathPolicy } from './path-policy.js';
+import { checkLayout, type ImageLayout } from './output/layout.js';
 import type { Sandbox } from './sandbox.js';
 
 /** A file by its path, or a stream by its descriptor. Streams are raw. */
 export type Endpoint = { readonly path: string } | { readonly stream: number };
-
-/** How a qcow2 output is laid out. */
-export interface Qcow2Layout {
-  /** Bytes of a cluster: a power of two from 512 to 2 MiB (default 65536). */
-  readonly clusterSize?: number | undefined;
-  /** What compressed clusters are encoded with (default `zlib`). */
-  readonly compressionType?: 'zlib' | 'zstd' | undefined;
-  /** Compress every cluster that becomes smaller by it (default false). */
-  readonly compress?: boolean | undefined;
-}
 
 /** What dd copies. All sizes and offsets are bytes, except where blocks are said; numbers must be safe integers. */
 export interface DdOptions {
@@ -33,8 +24,8 @@ export interface DdOptions {
   readonly outputFormat?: string | undefined;
   /** Block size, 1 to 2^31 − 1 (default 512). */
   readonly blockSize?: bigint | number | undefined;
-  /** How a qcow2 output is laid out. */
-  readonly layout?: Qcow2Layout | undefined;
+  /** What the output is made with. */
+  readonly layout?: ImageLayout | undefined;
   /** Blocks of the input that are looked at, counted from its start (default: all). */
   readonly count?: bigint | number | undefined;
   /** Blocks of them that are left out at the start (default 0). */
@@ -99,7 +90,7 @@ export function checkOptions(given: DdOptions): DdRequest {
   const format = outputFormat(name, outputName);
   const raw = format === IMAGE_FORMAT.values.RAW;
   const stream = 'stream' in output;
-  checkLayout(options.layout, format, name);
+  checkLayout(options.layout ?? {}, format);
   if (!raw && stream) throw invalid(`a stream is raw: ${name} needs a file to write to`);
   if (!raw && options.seek !== undefined) throw invalid(`seek= writes into raw files only, not ${name}`);
   if (!raw && options.outputSize !== undefined) throw invalid(`osize= is the length of a raw output, not of ${name}`);
@@ -115,20 +106,6 @@ export function checkOptions(given: DdOptions): DdRequest {
     if (!raw) throw invalid(`a stream has no size beforehand, which ${name} needs: write raw, or read from a file`);
   }
   return { ...options, blockSize, skip, format, outputName };
-}
-
-function checkLayout(layout: Qcow2Layout | undefined, format: number, name: string): void {
-  if (layout === undefined) return;
-  const { clusterSize, compressionType, compress } = layout;
-  if (format !== IMAGE_FORMAT.values.QCOW2) {
-    const given = { clusterSize, compressionType, compress: compress === true ? true : undefined };
-    const option = Object.entries(given).find(([, value]) => value !== undefined)?.[0];
-    if (option !== undefined) throw invalid(`${option}: only qcow2 outputs have it, not ${name}`);
-    return;
-  }
-  if (clusterSize !== undefined && (clusterSize < 512 || (clusterSize & (clusterSize - 1)) !== 0)) {
-    throw invalid(`clusterSize: expected a power of two from 512 to 2097152, found ${clusterSize}`);
-  }
 }
 
 /** Start of the window in the output (bytes). */

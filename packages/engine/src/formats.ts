@@ -23,7 +23,7 @@ export const READABLE_FORMATS = [
   'simg',
 ] as const;
 /** Formats that can be written. */
-export const WRITABLE_FORMATS = ['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx', 'parallels'] as const;
+export const WRITABLE_FORMATS = ['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx', 'parallels', 'qed', 'qcow'] as const;
 /** A format that can be written. */
 export type WritableFormat = (typeof WRITABLE_FORMATS)[number];
 

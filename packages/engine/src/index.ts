@@ -1,6 +1,8 @@
 /** Disk-image operations on images from strangers: every image is parsed inside a sandbox. */
 export { dd } from './dd.js';
-export type { DdOptions, DdResult, Endpoint, Qcow2Layout } from './dd-request.js';
+export type { DdOptions, DdResult, Endpoint } from './dd-request.js';
+export type { BackingFile } from './output/backing.js';
+export type { ImageLayout } from './output/layout.js';
 export { DumpRequests } from './dump-requests.js';
 export type { DumpTarget, WrittenDump } from './dump-target.js';
 export type { DumpWriteControl } from './dump-write.js';

@@ -5,7 +5,7 @@ import { constants } from 'node:fs';
 import { seekOffset, warnOfSkip, type DdRequest, type DdResult } from './dd-request.js';
 import type { OperationControl } from './operation.js';
 import { describeSystemError, EngineError, fileError } from './errors.js';
-import { abandonQuietly, openOutputFile } from './output.js';
+import { abandonQuietly, openOutputFile } from './output/file.js';
 import { requireOutputSize, requireVirtualSize } from './size-limits.js';
 
 const PROGRESS_INTERVAL_MS = 100;

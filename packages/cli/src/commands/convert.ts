@@ -3,7 +3,7 @@ import { EXIT_CODES } from '../exit-codes.js';
 import { toJson } from '../render/json.js';
 import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
-import { outputOptions, outputOptionsHelp } from './output-options.js';
+import { inWordsOfCommand, outputOptions, outputOptionsHelp, wholeBacking } from './output-options.js';
 
 interface ConvertFlags {
   readonly format?: string;
@@ -11,49 +11,64 @@ interface ConvertFlags {
   readonly sparseSize?: bigint;
   readonly clobber?: boolean;
   readonly compress?: boolean;
+  readonly compressLevel?: 'fast' | 'default' | 'best';
   readonly options: readonly string[];
+  readonly backing?: string;
+  readonly backingFormat?: string;
+  /** False with `-n`. */
+  readonly create?: boolean;
+  readonly targetIsZero?: boolean;
 }
 
 /** Options of qemu-img that are not there yet, and what is said of them. */
 const NOT_YET = {
-  '-B <file>': 'an output with a backing file is not written yet',
-  '-n': 'an output that exists is not written through yet; use dd with seek=0 for raw ones',
   '-l <snapshot>': 'internal snapshots are not read yet',
 } as const;
 
 /** What `-m` of qemu-img takes. */
 const COROUTINES = Array.from({ length: 16 }, (_, index) => String(index + 1));
 
-const SECTOR = 512n;
-const MOST_SPARSE_SIZE = 1n << 24n;
-
-/** `-S` within the bounds of qemu-img. Pieces have 4 KiB, whatever size is given. */
-function sparseSize(bytes: bigint): bigint {
-  if (bytes % SECTOR !== 0n || bytes > MOST_SPARSE_SIZE) {
-    throw new EngineError('INVALID_OPTION', `-S: expected a multiple of 512 up to 16M, or 0, found ${bytes}`);
-  }
-  return bytes;
-}
-
 async function run({ files, flags, json, control, pathPolicy }: CommandRun<ConvertFlags>): Promise<number> {
-  const { format, outputFormat, forceShare, strict, clobber, compress } = flags;
+  const { format, outputFormat, forceShare, strict, clobber, compress, compressLevel, targetIsZero } = flags;
   const help = outputOptionsHelp(flags.options, outputFormat);
   if (help !== undefined) {
     process.stdout.write(help);
     return EXIT_CODES.OK;
   }
-  const [input, output, ...more] = files;
-  if (input === undefined || output === undefined)
+  const [inputs, [output]] = [files.slice(0, -1), files.slice(-1)];
+  if (inputs.length === 0 || output === undefined) {
     throw new EngineError('INVALID_OPTION', 'needs an input and an output');
-  if (more.length > 0) {
-    throw new EngineError('INVALID_OPTION', 'takes one input; several that become one disk are not read yet');
   }
-  if (compress === true && outputFormat !== 'qcow2') {
+  if (compress === true && outputFormat !== 'qcow2' && outputFormat !== 'vmdk') {
     throw new EngineError('INVALID_OPTION', `-c: only qcow2 outputs are compressed, not ${escapeText(outputFormat)}`);
   }
-  const layout = { ...outputOptions(flags.options, outputFormat), ...(compress === true ? { compress } : {}) };
-  const options = { format, outputFormat, forceShare, strict, pathPolicy, noClobber: clobber === false, layout };
-  const result = await convert(input, output, { ...options, sparse: flags.sparseSize !== 0n }, control);
+  const given = outputOptions(flags.options, outputFormat, {
+    backing_file: flags.backing,
+    backing_fmt: flags.backingFormat,
+  });
+  if (given.size !== undefined)
+    throw new EngineError('INVALID_OPTION', '-o size: the size of the disk is that of the input');
+  const existing = flags.create === false;
+  if (existing && flags.options.length > 0) {
+    throw new EngineError('INVALID_OPTION', '-o: says how an output is created, and with -n none is');
+  }
+  // What vmdk has of compressed images is a subformat of its own.
+  const packed = compress === true && (outputFormat === 'qcow2' || given.layout.subformat !== 'streamOptimized');
+  const options = {
+    format,
+    outputFormat,
+    forceShare,
+    strict,
+    pathPolicy,
+    noClobber: clobber === false,
+    layout: { ...given.layout, ...(packed ? { compress } : {}), compressLevel },
+    backing: wholeBacking(given),
+    sparse: flags.sparseSize !== 0n,
+    sparseSize: flags.sparseSize,
+    existing,
+    targetIsZero,
+  };
+  const result = await inWordsOfCommand(async () => convert(inputs, output, options, control));
   if (json) process.stdout.write(`${toJson({ result })}\n`);
   return EXIT_CODES.OK;
 }
@@ -62,17 +77,26 @@ async function run({ files, flags, json, control, pathPolicy }: CommandRun<Conve
 export const convertCommand = defineCommand<ConvertFlags>({
   name: 'convert',
   about: 'Copies the disk of an image into an image of another format.',
-  operands: [['[files...]', 'the image, and what is written']],
+  operands: [['[files...]', 'the image, or several whose disks become one, and what is written']],
   options: (command, values) => {
     command
       .option('-f, --format <fmt>', 'format of the input; it is then not probed')
       .option('-O, --output-format <fmt>', `format of the output: ${WRITABLE_FORMATS.join(', ')}`, 'raw')
       .option(
         '-S, --sparse-size <size>',
-        'zeros are left out in pieces of 4k; 0 leaves none out (raw, qcow2)',
-        (value: string) => sparseSize(values.size(value)),
+        'least zeros that are left out (4k); 0 leaves none out (raw, qcow2)',
+        values.size,
       )
       .option('-c, --compress', 'compress what becomes smaller by it (qcow2)')
+      .option(
+        '--compress-level <level>',
+        'fast, default or best (qcow2, streamOptimized vmdk)',
+        values.oneOf(['fast', 'default', 'best'] as const),
+      )
+      .option('-B, --backing <file>', 'the output holds only what differs from this image (qcow2, qed, qcow)')
+      .option('-F, --backing-format <fmt>', 'format of that image')
+      .option('-n, --no-create', 'write into a raw output that exists; what lies behind the disk stays')
+      .option('--target-is-zero', 'with -n: the output reads as zeros, which need not be written')
       .option(
         '-o, --options <options>',
         'options of the output, such as cluster_size=2M,compression_type=zstd; help lists them',

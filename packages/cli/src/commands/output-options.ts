@@ -1,98 +1,345 @@
-import { EngineError, escapeText, type Qcow2Layout } from '@instar/engine';
+import { EngineError, escapeText, type BackingFile, type ImageLayout } from '@instar/engine';
 import { OperandError, parseSize } from '@instar/operands';
 import { splitOptions } from './option-list.js';
 
-/** What an option of an output may be. */
+/** What `-o` says of an output. */
+export interface OutputOptions {
+  readonly layout: ImageLayout;
+  /** The image below the output; its format may have been left out. */
+  readonly backing: Partial<BackingFile> | undefined;
+  /** Bytes of the disk. */
+  readonly size: bigint | undefined;
+  /** What `create` says of them: in front of the size, and behind it. */
+  readonly words: readonly [before: string, behind: string];
+}
+
+/** What the value of an option says, and how `create` shows it. */
+interface OptionValue {
+  readonly shown: string;
+  readonly layout?: ImageLayout;
+  readonly backing?: Partial<BackingFile>;
+  readonly size?: bigint;
+}
+
+/** An option of an output, by the name that qemu-img has for it. */
 interface OutputOption {
-  /** Values that are what is written anyway. */
-  readonly same?: readonly string[];
-  /** What it says about the layout. */
-  readonly layout?: (value: string) => Qcow2Layout;
+  readonly name: string;
   readonly about: string;
+  /** What `create` shows of it where it is not given. */
+  readonly shown?: string;
+  readonly read: (value: string) => OptionValue;
 }
-
-function compressionType(value: string): Qcow2Layout {
-  if (value !== 'zlib' && value !== 'zstd') throw invalid(`compression_type: expected zlib or zstd, found ${value}`);
-  return { compressionType: value };
-}
-
-function sizeOf(value: string): bigint | undefined {
-  try {
-    return parseSize(value);
-  } catch (error) {
-    if (!(error instanceof OperandError)) throw error;
-    return undefined;
-  }
-}
-
-function clusterSize(value: string): Qcow2Layout {
-  const bytes = sizeOf(value) ?? 0n;
-  const fits = bytes >= 512n && bytes <= 2n ** 21n && (bytes & (bytes - 1n)) === 0n;
-  if (!fits) throw invalid(`cluster_size: expected a power of two from 512 to 2M, found ${value}`);
-  return { clusterSize: Number(bytes) };
-}
-
-/** Options of each format, by the names of qemu-img. */
-const OPTIONS: Readonly<Record<string, Readonly<Record<string, OutputOption>>>> = {
-  raw: { preallocation: { same: ['off'], about: 'off' } },
-  qcow2: {
-    cluster_size: { layout: clusterSize, about: 'bytes of a cluster, 512 to 2M (65536)' },
-    compression_type: { layout: compressionType, about: 'zlib or zstd (zlib)' },
-    compat: { same: ['1.1', 'v3'], about: '1.1' },
-    encryption: { same: ['off'], about: 'off' },
-    extended_l2: { same: ['off'], about: 'off' },
-    lazy_refcounts: { same: ['off'], about: 'off' },
-    preallocation: { same: ['off'], about: 'off' },
-    refcount_bits: { same: ['16'], about: '16' },
-  },
-  vmdk: {
-    adapter_type: { same: ['ide'], about: 'ide' },
-    compat6: { same: ['off'], about: 'off' },
-    hwversion: { same: ['undefined'], about: 'undefined' },
-    subformat: { same: ['monolithicSparse'], about: 'monolithicSparse' },
-    zeroed_grain: { same: ['off'], about: 'off' },
-  },
-  vdi: { static: { same: ['off'], about: 'off' } },
-  vpc: { force_size: { same: ['on'], about: 'on' }, subformat: { same: ['dynamic'], about: 'dynamic' } },
-  vhdx: {
-    block_size: { same: ['0'], about: '0, which chooses it by the size of the disk' },
-    block_state_zero: { same: ['on'], about: 'on' },
-    log_size: { same: ['1048576', '1M'], about: '1M' },
-    subformat: { same: ['dynamic'], about: 'dynamic' },
-  },
-  parallels: { cluster_size: { same: ['1048576', '1M'], about: '1M' } },
-};
 
 function invalid(what: string): EngineError {
   return new EngineError('INVALID_OPTION', `-o ${escapeText(what)}`);
 }
 
+const BOOLEANS: Readonly<Record<string, boolean>> = {
+  on: true,
+  yes: true,
+  true: true,
+  y: true,
+  off: false,
+  no: false,
+  false: false,
+  n: false,
+};
+
+function yesNo(name: string, value: string): boolean {
+  const found = Object.entries(BOOLEANS).find(([word]) => word === value)?.[1];
+  if (found === undefined) throw invalid(`${name}=${value}: expected on or off`);
+  return found;
+}
+
+function bytes(name: string, value: string): bigint {
+  try {
+    return parseSize(value);
+  } catch (error) {
+    if (!(error instanceof OperandError)) throw error;
+    throw invalid(`${name}=${value}: expected a size`);
+  }
+}
+
+/** A size that the layout has under `key`; 0 is the default. */
+function sizeOption(name: string, key: 'clusterSize' | 'blockSize', about: string, shown: string): OutputOption {
+  return {
+    name,
+    about,
+    shown,
+    read: (value) => {
+      const size = bytes(name, value);
+      return { shown: String(size), layout: size === 0n && key === 'blockSize' ? {} : { [key]: Number(size) } };
+    },
+  };
+}
+
+function numberOption(
+  name: string,
+  key: 'refcountBits' | 'hardwareVersion',
+  about: string,
+  shown?: string,
+): OutputOption {
+  return {
+    name,
+    about,
+    ...(shown === undefined ? {} : { shown }),
+    read: (value) => {
+      if (value === shown) return { shown: value };
+      if (!/^[1-9]\d{0,8}$/.test(value)) throw invalid(`${name}=${value}: expected a number from 1`);
+      return { shown: value, layout: { [key]: Number(value) } };
+    },
+  };
+}
+
+function switchOption(name: string, about: string, layout: (on: boolean) => ImageLayout, shown?: string): OutputOption {
+  return {
+    name,
+    about,
+    ...(shown === undefined ? {} : { shown }),
+    read: (value) => {
+      const on = yesNo(name, value);
+      return { shown: on ? 'on' : 'off', layout: layout(on) };
+    },
+  };
+}
+
+function wordOption(
+  name: string,
+  about: string,
+  words: Readonly<Record<string, ImageLayout>>,
+  shown?: string,
+): OutputOption {
+  return {
+    name,
+    about,
+    ...(shown === undefined ? {} : { shown }),
+    read: (value) => {
+      const layout = Object.entries(words).find(([word]) => word === value)?.[1];
+      if (layout === undefined) throw invalid(`${name}=${value}: expected ${Object.keys(words).join(', ')}`);
+      return { shown: value, layout };
+    },
+  };
+}
+
+/** An option of which only what is written anyway can be had. */
+function onlyOption(name: string, values: readonly [string, ...string[]], shown?: string): OutputOption {
+  return {
+    name,
+    about: values[0],
+    ...(shown === undefined ? {} : { shown }),
+    read: (value) => {
+      if (!values.includes(value)) throw invalid(`${name}=${value}: is not written; expected ${values.join(' or ')}`);
+      return { shown: shown ?? value };
+    },
+  };
+}
+
+const BACKING: readonly OutputOption[] = [
+  {
+    name: 'backing_file',
+    about: 'name of the image below',
+    read: (file) => ({ shown: escapeText(file), backing: { file } }),
+  },
+  {
+    name: 'backing_fmt',
+    about: 'format of the image below',
+    read: (format) => ({ shown: escapeText(format), backing: { format } }),
+  },
+];
+
+const SIZE: OutputOption = {
+  name: 'size',
+  about: 'bytes of the disk',
+  read: (value) => ({ shown: '', size: bytes('size', value) }),
+};
+
+const GROWS_OR_NOT = wordOption('subformat', 'dynamic or fixed (dynamic)', {
+  dynamic: { subformat: 'dynamic' },
+  fixed: { subformat: 'fixed' },
+});
+
+/** Options of each format, in the order in which `create` shows them. */
+const OPTIONS: Readonly<Record<string, readonly OutputOption[]>> = {
+  raw: [
+    SIZE,
+    wordOption('preallocation', 'off, falloc or full (off)', {
+      off: { preallocation: 'off' },
+      falloc: { preallocation: 'falloc' },
+      full: { preallocation: 'full' },
+    }),
+  ],
+  qcow2: [
+    sizeOption('cluster_size', 'clusterSize', 'bytes of a cluster, 512 to 2M (65536)', '65536'),
+    switchOption('extended_l2', 'entries for subclusters (off)', (extendedL2) => ({ extendedL2 }), 'off'),
+    wordOption('preallocation', 'off, metadata, falloc or full (off)', {
+      off: { preallocation: 'off' },
+      metadata: { preallocation: 'metadata' },
+      falloc: { preallocation: 'falloc' },
+      full: { preallocation: 'full' },
+    }),
+    wordOption(
+      'compression_type',
+      'zlib or zstd (zlib)',
+      { zlib: { compressionType: 'zlib' }, zstd: { compressionType: 'zstd' } },
+      'zlib',
+    ),
+    SIZE,
+    wordOption('compat', '0.10 or 1.1, that is version 2 or 3 (1.1)', {
+      '0.10': { version: 2 },
+      v2: { version: 2 },
+      '1.1': { version: 3 },
+      v3: { version: 3 },
+    }),
+    ...BACKING,
+    onlyOption('encryption', ['off']),
+    switchOption(
+      'lazy_refcounts',
+      'refcounts may be written late (off)',
+      (lazyRefcounts) => ({ lazyRefcounts }),
+      'off',
+    ),
+    onlyOption('nocow', ['off']),
+    numberOption('refcount_bits', 'refcountBits', 'width of a refcount, 1 to 64 (16)', '16'),
+  ],
+  vmdk: [
+    SIZE,
+    wordOption('adapter_type', 'ide, buslogic, lsilogic or legacyESX (ide)', {
+      ide: { adapterType: 'ide' },
+      buslogic: { adapterType: 'buslogic' },
+      lsilogic: { adapterType: 'lsilogic' },
+      legacyESX: { adapterType: 'legacyESX' },
+    }),
+    switchOption('compat6', 'virtual hardware of version 6 (off)', (on) => (on ? { hardwareVersion: 6 } : {}), 'off'),
+    numberOption('hwversion', 'hardwareVersion', 'version of the virtual hardware (4)', 'undefined'),
+    wordOption('subformat', 'monolithicSparse or streamOptimized (monolithicSparse)', {
+      monolithicSparse: { subformat: 'monolithicSparse' },
+      streamOptimized: { subformat: 'streamOptimized' },
+    }),
+    onlyOption('zeroed_grain', ['off']),
+  ],
+  vdi: [
+    SIZE,
+    switchOption('static', 'every block has a place (off)', (on) => ({ subformat: on ? 'fixed' : 'dynamic' }), 'off'),
+  ],
+  vpc: [
+    SIZE,
+    GROWS_OR_NOT,
+    switchOption('force_size', 'keep the size, and not that of a geometry (off)', (forceSize) => ({ forceSize })),
+  ],
+  vhdx: [
+    SIZE,
+    onlyOption('log_size', ['1048576', '1M'], '1048576'),
+    sizeOption('block_size', 'blockSize', 'bytes of a block, 1M to 256M; 0 chooses by the size of the disk (0)', '0'),
+    GROWS_OR_NOT,
+    onlyOption('block_state_zero', ['on']),
+  ],
+  parallels: [SIZE, onlyOption('cluster_size', ['1048576', '1M'], '1048576')],
+  qed: [
+    SIZE,
+    ...BACKING,
+    onlyOption('cluster_size', ['65536', '64k', '64K'], '65536'),
+    onlyOption('table_size', ['4']),
+  ],
+  qcow: [SIZE, ...BACKING, onlyOption('encryption', ['off'])],
+};
+
+function optionsOf(format: string): readonly OutputOption[] | undefined {
+  return Object.entries(OPTIONS).find(([name]) => name === format)?.[1];
+}
+
 /** What `-o help` says; undefined where it was not asked for. */
 export function outputOptionsHelp(given: readonly string[], format: string): string | undefined {
   if (!given.flatMap(splitOptions).some(({ key }) => key === 'help' || key === '?')) return undefined;
-  const lines = Object.entries(OPTIONS[format] ?? {}).map(([name, { about }]) => `  ${name}=<str> - ${about}\n`);
+  const lines = (optionsOf(format) ?? []).map(({ name, about }) => `  ${name}=<str> - ${about}\n`);
   return `Supported options:\n${lines.join('')}`;
 }
 
 /**
- * Reads `-o`. An option that would change nothing is taken; one that is not written is refused by name.
+ * Reads `-o`. What an output cannot have is refused by name.
+ * @param more options that have letters of their own (`-b`, `-F`)
  * @throws EngineError `INVALID_OPTION`
  */
-export function outputOptions(given: readonly string[], format: string): Qcow2Layout {
-  const layout: { -readonly [K in keyof Qcow2Layout]: Qcow2Layout[K] } = {};
-  const options = Object.entries(OPTIONS).find(([name]) => name === format)?.[1];
+export function outputOptions(
+  given: readonly string[],
+  format: string,
+  more: Readonly<Record<string, string | undefined>> = {},
+): OutputOptions {
+  const known = optionsOf(format);
   // That there is no such format is said where it is looked for.
-  if (options === undefined) return layout;
-  for (const { key: name, value = 'on' } of given.flatMap(splitOptions)) {
-    const option = Object.entries(options).find(([known]) => known === name)?.[1];
+  if (known === undefined) return { layout: {}, backing: undefined, size: undefined, words: ['', ''] };
+  const values = new Map<OutputOption, OptionValue>();
+  const listed = given.flatMap(splitOptions).map(({ key, value = 'on' }) => ({ key, value }));
+  const lettered = Object.entries(more).flatMap(([key, value]) => (value === undefined ? [] : [{ key, value }]));
+  for (const { key, value } of [...listed, ...lettered]) {
+    const option = known.find(({ name }) => name === key);
     if (option === undefined) {
-      const known = Object.keys(options).join(', ');
-      throw invalid(`${name}: no option of ${format} outputs that is written; expected one of ${known}`);
+      const names = known.map(({ name }) => name).join(', ');
+      throw invalid(`${key}: no option of ${format} outputs that is written; expected one of ${names}`);
     }
-    if (option.layout !== undefined) Object.assign(layout, option.layout(value));
-    else if (option.same?.includes(value) !== true) {
-      throw invalid(`${name}=${value}: is not written yet; expected ${option.same?.join(' or ') ?? ''}`);
-    }
+    values.set(option, option.read(value));
   }
-  return layout;
+  const found = [...values.values()];
+  const parts = found.flatMap(({ backing }) => (backing === undefined ? [] : [backing]));
+  return {
+    layout: Object.assign({}, ...found.map(({ layout }) => layout)) as ImageLayout,
+    backing: parts.length === 0 ? undefined : (Object.assign({}, ...parts) as Partial<BackingFile>),
+    size: values.get(SIZE)?.size,
+    words: words(known, values),
+  };
+}
+
+function words(known: readonly OutputOption[], values: ReadonlyMap<OutputOption, OptionValue>): [string, string] {
+  const texts = known.map((option) => {
+    const shown = values.get(option)?.shown ?? option.shown;
+    return shown === undefined || option === SIZE ? '' : `${option.name}=${shown}`;
+  });
+  const size = known.indexOf(SIZE);
+  const before = texts.slice(0, size).filter((text) => text !== '');
+  const behind = texts.slice(size).filter((text) => text !== '');
+  return [before.map((text) => `${text} `).join(''), behind.map((text) => ` ${text}`).join('')];
+}
+
+/**
+ * The backing file of an output, whole.
+ * @throws EngineError `INVALID_OPTION`
+ */
+export function wholeBacking({ backing }: OutputOptions): BackingFile | undefined {
+  if (backing === undefined) return undefined;
+  const { file, format } = backing;
+  if (file === undefined)
+    throw new EngineError('INVALID_OPTION', '-F: needs the backing file that it is the format of, -b');
+  if (format === undefined) {
+    throw new EngineError(
+      'INVALID_OPTION',
+      `-b: the backing file ${escapeText(file)} needs its format, as in -F qcow2: whoever opens the output must not guess it`,
+    );
+  }
+  return { file, format };
+}
+
+/** What the library calls options, in words of the command. */
+const WORDS: Readonly<Record<string, string>> = {
+  clusterSize: '-o cluster_size',
+  compressionType: '-o compression_type',
+  refcountBits: '-o refcount_bits',
+  lazyRefcounts: '-o lazy_refcounts',
+  extendedL2: '-o extended_l2',
+  blockSize: '-o block_size',
+  sparseSize: '-S',
+  existing: '-n',
+  targetIsZero: '--target-is-zero',
+  compressLevel: '--compress-level',
+  compress: '-c',
+};
+
+/** Runs an operation of the library, whose errors about options name those of the command. */
+export async function inWordsOfCommand<T>(operation: () => Promise<T>): Promise<T> {
+  try {
+    return await operation();
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.code !== 'INVALID_OPTION') throw error;
+    const [name = ''] = /^[A-Za-z0-9]+/.exec(error.message) ?? [];
+    const word = Object.entries(WORDS).find(([known]) => known === name)?.[1];
+    throw word === undefined ? error : new EngineError(error.code, `${word}${error.message.slice(name.length)}`);
+  }
 }

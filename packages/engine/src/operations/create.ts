@@ -1,18 +1,26 @@
 import { closeFile } from '@instar/host-files';
 import { MAX_SIZE } from '@instar/operands';
-import { dd } from '../dd.js';
-import type { Qcow2Layout } from '../dd-request.js';
+import { copy } from '../copy.js';
+import { checkOptions } from '../dd-request.js';
 import { EngineError } from '../errors.js';
+import { info } from '../info.js';
 import type { OperationControl } from '../operation.js';
+import { checkControl } from '../options/control.js';
 import { checkCreateOptions, checkFileName } from '../options/operations.js';
+import { backingPath, checkBacking, type BackingFile } from '../output/backing.js';
+import type { ImageLayout } from '../output/layout.js';
 import { openTemporary } from '../temporary.js';
 
 /** How an empty disk is created. */
 export interface CreateOptions {
   /** Format of the output (default `raw`). */
   readonly format?: string | undefined;
-  /** How a qcow2 image is laid out. */
-  readonly layout?: Omit<Qcow2Layout, 'compress'> | undefined;
+  /** What the image is made with. */
+  readonly layout?: Omit<ImageLayout, 'compress' | 'compressLevel'> | undefined;
+  /** The image below it, whose disk it shows until something is written (qcow2, qcow, qed). */
+  readonly backing?: BackingFile | undefined;
+  /** Whether the backing file must be there and in its format (default true); else a size is needed. */
+  readonly checkBacking?: boolean | undefined;
   /** Refuse an output that exists. */
   readonly noClobber?: boolean | undefined;
   /** Write to a block device that is mounted or otherwise in use. */
@@ -31,34 +39,58 @@ export interface CreatedImage {
 const SECTOR = 512n;
 
 /**
- * Creates an image whose disk reads as zeros, as `qemu-img create` does. The output gets its name when it is complete.
- * @param size bytes of the disk; rounded up to whole sectors
+ * Creates an image whose disk reads as zeros, or as its backing file, as `qemu-img create` does. The output gets its name
+ * when it is complete.
+ * @param size bytes of the disk, rounded up to whole sectors; may be left out where a backing file has a size
  * @throws EngineError; the output is then as it was before.
  */
 export async function create(
   output: string,
-  size: bigint | number,
+  size: bigint | number | undefined,
   givenOptions: CreateOptions = {},
-  control: OperationControl = {},
+  givenControl: OperationControl = {},
 ): Promise<CreatedImage> {
+  const started = performance.now();
   checkFileName(output);
-  const { format = 'raw', ...options } = checkCreateOptions({ ...givenOptions, size });
-  const whole = ((options.size + SECTOR - 1n) / SECTOR) * SECTOR;
+  const options = checkCreateOptions({ ...givenOptions, size });
+  const { format = 'raw', size: wanted, backing, checkBacking: checked = true, ...rest } = options;
+  const control = checkControl(givenControl);
+  // Before anything is opened; the size follows.
+  const described = { ...rest, input: { path: output }, output: { path: output }, outputFormat: format, sparse: true };
+  const { format: number } = checkOptions(described);
+  if (backing !== undefined) {
+    checkBacking(backing, number);
+    if ((rest.layout?.preallocation ?? 'off') !== 'off') {
+      throw new EngineError('INVALID_OPTION', 'backing and preallocation exclude each other');
+    }
+  }
+  const below =
+    backing !== undefined && checked ? await sizeOf(backingPath(output, backing), backing, control) : undefined;
+  const bytes = wanted ?? below;
+  if (bytes === undefined) throw new EngineError('INVALID_OPTION', 'size: needed, as no backing file tells one');
+  const whole = ((bytes + SECTOR - 1n) / SECTOR) * SECTOR;
   if (whole > MAX_SIZE) throw new EngineError('INVALID_OPTION', `size: expected at most ${MAX_SIZE} bytes`);
   // An empty disk is what nothing, extended with zeros, comes to.
   const nothing = await openTemporary(output);
   try {
-    const { size: _, ...rest } = options;
+    const input = `/proc/self/fd/${nothing}`;
     // It is locked, by this process.
-    const input = { path: `/proc/self/fd/${nothing}` };
-    const disk = { input, inputFormat: 'raw', inputSize: whole, forceShare: true };
-    const done = await dd({ ...rest, ...disk, output: { path: output }, outputFormat: format, sparse: true }, control);
+    const disk = { input: { path: input }, inputFormat: 'raw', inputSize: whole, forceShare: true };
+    const request = checkOptions({ ...described, ...disk });
+    const named = backing === undefined ? undefined : { name: backing.file, format: backing.format };
+    const done = await copy({ ...request, named }, input, control, started);
     return { format, virtualSize: done.outputVirtualSize, fileLength: done.outputLength };
   } catch (error) {
     throw aboutOutput(error, output);
   } finally {
     await closeFile(nothing);
   }
+}
+
+/** Bytes of the disk of a backing file, which must be an image of its format. */
+async function sizeOf(path: string, { format }: BackingFile, control: OperationControl): Promise<bigint> {
+  const [{ virtualSize }] = await info(path, { format, forceShare: true }, control);
+  return virtualSize;
 }
 
 /** What is wrong with the empty input, whose name says nothing to anybody, is wrong with the output. */

@@ -1,6 +1,8 @@
 import { DD_MAX_BLOCK_SIZE } from '@instar/operands';
 import * as v from 'valibot';
-import type { DdOptions, Qcow2Layout } from '../dd-request.js';
+import type { DdOptions } from '../dd-request.js';
+import type { BackingFile } from '../output/backing.js';
+import type { ImageLayout } from '../output/layout.js';
 import type { InfoOptions } from '../info.js';
 import type { CheckOptions } from '../operations/check.js';
 import type { CompareOptions } from '../operations/compare.js';
@@ -32,16 +34,32 @@ const pathPolicy = options({
   allowedDirectories: v.array(fileName, 'an array of directories'),
 } satisfies Fields<PathPolicy>);
 
-const clusterBytes = (() => {
-  const what = 'a power of two from 512 to 2097152';
-  return v.pipe(v.number(what), v.integer(what), v.minValue(1, what), v.maxValue(2 ** 21, what));
-})();
+const MOST_UINT32 = 0xffff_ffff;
+
+/** A whole number from 1. */
+function count(most: number): v.GenericSchema<number> {
+  const what = `an integer from 1 to ${most}`;
+  return v.pipe(v.number(what), v.integer(what), v.minValue(1, what), v.maxValue(most, what));
+}
 
 const layout = options({
-  clusterSize: v.optional(clusterBytes),
+  clusterSize: v.optional(count(MOST_UINT32)),
   compressionType: v.optional(oneOf('zlib', 'zstd')),
   compress: v.optional(yesNo),
-} satisfies Fields<Qcow2Layout>);
+  compressLevel: v.optional(oneOf('fast', 'default', 'best')),
+  version: v.optional(v.picklist([2, 3], '2 or 3')),
+  refcountBits: v.optional(count(MOST_UINT32)),
+  lazyRefcounts: v.optional(yesNo),
+  extendedL2: v.optional(yesNo),
+  preallocation: v.optional(oneOf('off', 'metadata', 'falloc', 'full')),
+  subformat: v.optional(oneOf('dynamic', 'fixed', 'monolithicSparse', 'streamOptimized')),
+  forceSize: v.optional(yesNo),
+  blockSize: v.optional(count(MOST_UINT32)),
+  adapterType: v.optional(oneOf('ide', 'buslogic', 'lsilogic', 'legacyESX')),
+  hardwareVersion: v.optional(count(MOST_UINT32)),
+} satisfies Fields<ImageLayout>);
+
+const backing = options({ file: fileName, format: formatName } satisfies Fields<BackingFile>);
 
 const dd = options({
   input: endpoint,
@@ -83,18 +101,24 @@ const convert = options({
   ...reading,
   outputFormat: v.optional(formatName),
   layout: v.optional(layout),
+  backing: v.optional(backing),
   sparse: v.optional(yesNo),
+  sparseSize: v.optional(size()),
+  existing: v.optional(yesNo),
+  targetIsZero: v.optional(yesNo),
   noClobber: v.optional(yesNo),
   force: v.optional(yesNo),
 } satisfies Fields<ConvertOptions>);
 
 const create = options({
-  size: size(),
+  size: v.optional(size()),
   format: v.optional(formatName),
   layout: v.optional(layout),
+  backing: v.optional(backing),
+  checkBacking: v.optional(yesNo),
   noClobber: v.optional(yesNo),
   force: v.optional(yesNo),
-} satisfies Fields<CreateOptions & { readonly size: bigint | number }>);
+} satisfies Fields<CreateOptions & { readonly size: bigint | number | undefined }>);
 
 const diskRange = { start: v.optional(size()), length: v.optional(size()) };
 const range = options(diskRange satisfies Fields<DiskRange>);
@@ -152,7 +176,7 @@ export function checkConvertOptions(value: ConvertOptions): v.InferOutput<typeof
 
 /** @throws EngineError `INVALID_OPTION` */
 export function checkCreateOptions(
-  value: CreateOptions & { readonly size: bigint | number },
+  value: CreateOptions & { readonly size: bigint | number | undefined },
 ): v.InferOutput<typeof create> {
   return checked(create, 'options', value);
 }

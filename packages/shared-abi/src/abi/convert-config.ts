@@ -1,4 +1,4 @@
-import { defineFlags } from '../layout/constants.js';
+import { defineEnum, defineFlags } from '../layout/constants.js';
 import { deferStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
 import { bytes, named, u32, u64 } from '../layout/types.js';
@@ -59,6 +59,40 @@ export const OutputConfig = deferStruct(
     name: field(bytes(256), 80, 'name of the output without its directory, UTF-8'),
   },
 );
+
+/** Kinds of image that one format has. */
+export const OUTPUT_SUBFORMAT = defineEnum('OutputSubformat', 'Which kind of image of its format an output is.', {
+  DEFAULT: [0, 'the one that grows, where the format has one'],
+  FIXED: [1, 'every block has a place from the start (vpc, vdi, vhdx)'],
+  STREAM_OPTIMIZED: [2, 'compressed grains one behind the other (vmdk)'],
+});
+
+/** Flags of OutputLayout. */
+export const OUTPUT_LAYOUT_FLAG = defineFlags('OutputLayoutFlag', 'Flags of OutputLayout.', {
+  EXTENDED_L2: [1 << 0, 'qcow2: L2 entries describe subclusters'],
+  LAZY_REFCOUNTS: [1 << 1, 'qcow2: refcounts may be written late'],
+  VERSION_2: [1 << 2, 'qcow2: version 2 of the format'],
+  PREALLOCATED: [1 << 3, 'qcow2: every cluster has a place from the start'],
+  GEOMETRY: [1 << 4, 'vpc: readers take the size from the geometry'],
+  BEST_COMPRESSION: [1 << 5, 'compressed clusters are made as small as they can be'],
+  FAST_COMPRESSION: [1 << 6, 'compressed clusters are made as fast as they can be'],
+});
+
+/** How an output is laid out. It follows OutputConfig in the config page. */
+export const OutputLayout = deferStruct('OutputLayout', 1096, 'How an output is laid out; follows OutputConfig.', {
+  flags: field(named(u32, OUTPUT_LAYOUT_FLAG), 0, 'OutputLayoutFlag'),
+  subformat: field(named(u32, OUTPUT_SUBFORMAT), 4, 'OutputSubformat'),
+  refcount_bits: field(u32, 8, 'qcow2: width of a refcount, 0 for the default'),
+  hardware_version: field(u32, 12, 'vmdk: virtual hardware, 0 for the default'),
+  sparse_size: field(u64, 16, 'least zeros that are left out (bytes), 0 for the default'),
+  adapter_len: field(u32, 24, 'bytes of `adapter`, 0 for the default'),
+  backing_format_len: field(u32, 28, 'bytes of `backing_format`'),
+  adapter: field(bytes(16), 32, 'vmdk: type of the adapter, ASCII'),
+  backing_format: field(bytes(16), 48, 'qcow2: format of the backing file, ASCII'),
+  backing_name_len: field(u32, 64, 'bytes of `backing_name`, 0 for none'),
+  backing_depth: field(u32, 68, 'layers of the input above the backing file, where no device is COMPARED'),
+  backing_name: field(bytes(1024), 72, 'qcow2: name of the backing file, UTF-8'),
+});
 
 /** Config of the info operation. */
 export const InfoConfig = deferStruct('InfoConfig', 16, 'Config of the info operation.', {

@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '2001cf826c1d3a225f826e7c372543fd54e86225f6aaa0112aed18f547dcd58a';
+export const FINGERPRINT_HEX = '7841433ae984f060045c028b26e02cb71f836d173db86b421768ec45e74ae637';

@@ -8,10 +8,38 @@ use zstd_safe::CCtx;
 use crate::CodecError;
 use crate::libdeflate;
 
-/// What a codec's own tools take where nobody says otherwise: 3 of zstd's 22.
-const ZSTD_LEVEL: i32 = 3;
-/// Of libdeflate's 12. Its files are some 2 % larger than those of zlib at its default, which qemu-img takes.
-const DEFLATE_LEVEL: i32 = 4;
+/// How much time an encoder takes to make streams shorter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// As little as possible.
+    Fast,
+    /// What suits most.
+    #[default]
+    Default,
+    /// As much as pays.
+    Best,
+}
+
+impl Effort {
+    /// Of libdeflate's 12 levels. At the default, files are some 2 % larger than those of zlib at its default, which qemu-img
+    /// takes.
+    fn deflate_level(self) -> i32 {
+        match self {
+            Self::Fast => 1,
+            Self::Default => 4,
+            Self::Best => 9,
+        }
+    }
+
+    /// Of zstd's 22 levels; 3 is what its own tools take where nobody says otherwise.
+    fn zstd_level(self) -> i32 {
+        match self {
+            Self::Fast => 1,
+            Self::Default => 3,
+            Self::Best => 12,
+        }
+    }
+}
 
 /// A reusable encoder of one codec.
 #[derive(Debug)]
@@ -19,14 +47,16 @@ pub struct Compressor(Encoder);
 
 enum Encoder {
     Deflate(libdeflate::Compressor),
-    Zstd(CCtx<'static>),
+    Zlib(libdeflate::Compressor),
+    Zstd(CCtx<'static>, i32),
 }
 
 impl fmt::Debug for Encoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Deflate(_) => "Deflate",
-            Self::Zstd(_) => "Zstd",
+            Self::Zlib(_) => "Zlib",
+            Self::Zstd(..) => "Zstd",
         })
     }
 }
@@ -36,10 +66,15 @@ impl Compressor {
     ///
     /// # Errors
     /// `OutOfMemory`; `BadData` for a codec that is only read.
-    pub fn new(codec: Codec) -> Result<Self, CodecError> {
+    pub fn new(codec: Codec, effort: Effort) -> Result<Self, CodecError> {
+        let deflate = || libdeflate::Compressor::new(effort.deflate_level());
         Ok(Self(match codec {
-            Codec::Deflate => Encoder::Deflate(libdeflate::Compressor::new(DEFLATE_LEVEL)?),
-            Codec::Zstd => Encoder::Zstd(CCtx::try_create().ok_or(CodecError::OutOfMemory)?),
+            Codec::Deflate => Encoder::Deflate(deflate()?),
+            Codec::Zlib => Encoder::Zlib(deflate()?),
+            Codec::Zstd => {
+                let context = CCtx::try_create().ok_or(CodecError::OutOfMemory)?;
+                Encoder::Zstd(context, effort.zstd_level())
+            }
             _ => return Err(CodecError::BadData),
         }))
     }
@@ -49,7 +84,8 @@ impl Compressor {
     pub fn compress(&mut self, input: &[u8], output: &mut [u8]) -> Option<usize> {
         match &mut self.0 {
             Encoder::Deflate(compressor) => compressor.deflate(input, output),
-            Encoder::Zstd(context) => context.compress(output, input, ZSTD_LEVEL).ok(),
+            Encoder::Zlib(compressor) => compressor.deflate_zlib(input, output),
+            Encoder::Zstd(context, level) => context.compress(output, input, *level).ok(),
         }
     }
 }
@@ -62,27 +98,29 @@ mod tests {
     #[test]
     fn what_is_encoded_decodes_to_the_same() {
         let input: Vec<u8> = (0..65_536_u32).map(|at| (at / 7 % 251) as u8).collect();
-        for codec in [Codec::Deflate, Codec::Zstd] {
-            let mut output = vec![0; 65_536];
-            let length = Compressor::new(codec)
-                .unwrap()
-                .compress(&input, &mut output)
-                .unwrap();
-            assert!(length < 16_384, "{length}");
-            let mut decoded = vec![0; input.len()];
-            Decoder::new()
-                .decode_cluster(codec, &output[..length], &mut decoded)
-                .unwrap();
-            assert!(decoded == input);
+        for codec in [Codec::Deflate, Codec::Zlib, Codec::Zstd] {
+            for effort in [Effort::Fast, Effort::Default, Effort::Best] {
+                let mut output = vec![0; 65_536];
+                let length = Compressor::new(codec, effort)
+                    .unwrap()
+                    .compress(&input, &mut output)
+                    .unwrap();
+                assert!(length < 16_384, "{length}");
+                let mut decoded = vec![0; input.len()];
+                Decoder::new()
+                    .decode_cluster(codec, &output[..length], &mut decoded)
+                    .unwrap();
+                assert!(decoded == input);
+            }
         }
     }
 
     #[test]
     fn a_stream_that_does_not_fit_is_none() {
         let input = [7; 4096];
-        for codec in [Codec::Deflate, Codec::Zstd] {
+        for codec in [Codec::Deflate, Codec::Zlib, Codec::Zstd] {
             assert_eq!(
-                Compressor::new(codec)
+                Compressor::new(codec, Effort::Default)
                     .unwrap()
                     .compress(&input, &mut [0; 8]),
                 None

@@ -23,7 +23,7 @@ mod zstd;
 
 use core::fmt;
 
-pub use compressor::Compressor;
+pub use compressor::{Compressor, Effort};
 pub use instar_image_formats::Codec;
 
 /// Why a cluster could not be decoded.

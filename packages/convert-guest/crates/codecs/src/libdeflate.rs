@@ -30,6 +30,13 @@ unsafe extern "C" {
         output: *mut c_void,
         output_length: usize,
     ) -> usize;
+    fn libdeflate_zlib_compress(
+        context: *mut CompressorContext,
+        input: *const c_void,
+        input_length: usize,
+        output: *mut c_void,
+        output_length: usize,
+    ) -> usize;
     fn libdeflate_alloc_decompressor() -> *mut Context;
     fn libdeflate_free_decompressor(context: *mut Context);
     fn libdeflate_deflate_decompress(
@@ -51,6 +58,9 @@ unsafe extern "C" {
 }
 
 /// What both decoding functions are.
+type Compress =
+    unsafe extern "C" fn(*mut CompressorContext, *const c_void, usize, *mut c_void, usize) -> usize;
+
 type Decompress = unsafe extern "C" fn(
     *mut Context,
     *const c_void,
@@ -153,12 +163,21 @@ impl Compressor {
             .ok_or(CodecError::OutOfMemory)
     }
 
-    /// Encodes `input` as one stream. Returns its length (bytes); `None` where it does not fit.
+    /// Encodes `input` as one raw DEFLATE stream. Returns its length (bytes); `None` where it does not fit.
     pub fn deflate(&mut self, input: &[u8], output: &mut [u8]) -> Option<usize> {
+        self.run(libdeflate_deflate_compress, input, output)
+    }
+
+    /// As [`deflate`](Self::deflate), with a zlib header and checksum.
+    pub fn deflate_zlib(&mut self, input: &[u8], output: &mut [u8]) -> Option<usize> {
+        self.run(libdeflate_zlib_compress, input, output)
+    }
+
+    fn run(&mut self, function: Compress, input: &[u8], output: &mut [u8]) -> Option<usize> {
         // SAFETY: the context came from the allocating function and is freed only in `drop`; the pointers and lengths are
         // those of two live slices, which cannot overlap, and the C side writes nothing but `output`.
         let length = unsafe {
-            libdeflate_deflate_compress(
+            function(
                 self.context.as_ptr(),
                 input.as_ptr().cast(),
                 input.len(),

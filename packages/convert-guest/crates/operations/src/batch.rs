@@ -13,6 +13,7 @@ use crate::commands::{SharedCommands, Ticket, descriptor};
 use crate::error::OperationError;
 use crate::output::Output;
 use crate::transform::{SharedKeys, Transform, Transformer};
+use crate::zeros::is_zero;
 
 /// Batches in flight.
 const DEPTH: usize = 3;
@@ -21,7 +22,10 @@ const INPUT_SIZE: usize = 4 << 20;
 /// Most bytes that a batch writes.
 const OUTPUT_SIZE: usize = 2 << 20;
 /// Grain at which zeros are looked for under SKIP_ZEROS (bytes of output).
-const ZERO_GRAIN: usize = 4096;
+pub const ZERO_GRAIN: usize = 4096;
+
+/// Least grain at which zeros are looked for (bytes).
+const SECTOR: usize = 512;
 
 /// Most writes of one batch whose end is awaited only later.
 const MAX_TICKETS: usize = 12;
@@ -84,7 +88,8 @@ impl Batch {
 pub struct Pipeline<'a> {
     commands: &'a SharedCommands,
     output: &'a Output,
-    skip_zeros: bool,
+    /// Least zeros that are left out (bytes); none are without it.
+    least_zeros: Option<usize>,
     transformer: Transformer,
     gathering: Option<Batch>,
     flying: VecDeque<(Batch, Buffers, Ticket)>,
@@ -105,7 +110,7 @@ impl<'a> Pipeline<'a> {
         output: &'a Output,
         windows: &mut WindowPool,
         keys: &SharedKeys,
-        skip_zeros: bool,
+        least_zeros: Option<usize>,
     ) -> Result<Self, OperationError> {
         let mut idle = VecDeque::new();
         for _ in 0..DEPTH {
@@ -119,7 +124,7 @@ impl<'a> Pipeline<'a> {
         Ok(Self {
             commands,
             output,
-            skip_zeros,
+            least_zeros,
             transformer: Transformer::new(keys),
             gathering: None,
             flying: VecDeque::new(),
@@ -319,25 +324,19 @@ impl<'a> Pipeline<'a> {
             .get(..length)
             .ok_or(internal("a batch is larger than its window"))?;
         let mut commands = self.commands.borrow_mut();
-        if !self.skip_zeros {
+        let Some(least) = self.least_zeros else {
             tickets.push(commands.start(self.output.write(
                 window.address(),
                 offset,
                 length as u64,
             )));
             return Ok(());
-        }
+        };
         drop(commands);
         let mut at = 0_usize;
-        for run in bytes
-            .chunks(ZERO_GRAIN)
-            .collect::<Vec<_>>()
-            .chunk_by(|a, b| is_zero(a) == is_zero(b))
-        {
-            let run_length: usize = run.iter().map(|grain| grain.len()).sum();
+        for (zeros, run_length) in runs(bytes, least) {
             let place = offset.saturating_add(at as u64);
             let address = window.address().saturating_add(at as u64);
-            let zeros = run.first().is_some_and(|grain| is_zero(grain));
             at = at.saturating_add(run_length);
             if !self.output.grows() {
                 let command = if zeros {
@@ -398,7 +397,27 @@ impl<'a> Pipeline<'a> {
     }
 }
 
-fn is_zero(grain: &[u8]) -> bool {
-    let words = grain.chunks_exact(8);
-    words.remainder().iter().all(|byte| *byte == 0) && words.into_iter().all(|word| word == [0; 8])
+/// Runs of zeros and of others, with their lengths (bytes). Zeros that are fewer than `least` count as others.
+fn runs(bytes: &[u8], least: usize) -> Vec<(bool, usize)> {
+    let mut runs: Vec<(bool, usize)> = Vec::new();
+    let grains = bytes.chunks(least.clamp(SECTOR, ZERO_GRAIN));
+    let grains = grains.map(|grain| (is_zero(grain), grain.len()));
+    join(&mut runs, grains);
+    if least > ZERO_GRAIN {
+        let all = core::mem::take(&mut runs);
+        let longer = all
+            .into_iter()
+            .map(|(zeros, length)| (zeros && length >= least, length));
+        join(&mut runs, longer);
+    }
+    runs
+}
+
+fn join(runs: &mut Vec<(bool, usize)>, parts: impl Iterator<Item = (bool, usize)>) {
+    for (zeros, length) in parts {
+        match runs.last_mut() {
+            Some((same, run)) if *same == zeros => *run = run.saturating_add(length),
+            _ => runs.push((zeros, length)),
+        }
+    }
 }

@@ -5,21 +5,26 @@ use core::cell::RefCell;
 
 use instar_abi::{
     CONVERT_RESULT_MAGIC, ChainConfig, ConvertConfig, ConvertResult, Descriptor, OutputConfig,
-    convert_flag, device_flag, device_role, error_kind, image_format, opcode,
+    OutputLayout, convert_flag, device_flag, device_role, error_kind, image_format, opcode,
+    output_layout_flag, output_subformat,
 };
-use instar_codecs::Codec;
+use instar_codecs::{Codec, Effort};
 use instar_guest_runtime::{WindowPool, put_result};
-use instar_image_formats::qcow2::writer::LayoutOptions;
-use instar_image_formats::{Chain, Extent, ExtentKind, Image};
+use instar_image_formats::growing::{Options, Subformat};
+use instar_image_formats::qcow2::writer::{Backing, LayoutOptions};
+use instar_image_formats::{Extent, ExtentKind};
 
-use crate::batch::Pipeline;
+use crate::batch::{Pipeline, ZERO_GRAIN};
+use crate::cluster_writer::{ClusterWriter, Clusters};
 use crate::commands::{SharedCommands, descriptor};
-use crate::compress::CompressingWriter;
+use crate::disks::Disks;
 use crate::error::{OperationError, ending};
-use crate::fetch::{Fetched, Fetcher};
+use crate::fetch::Fetcher;
 use crate::holes::Holes;
-use crate::open_chain::{GuestImage, Opener, output, virtual_size};
+use crate::open_chain::{Opener, output};
 use crate::output::Output;
+use crate::overlay::{Below, Overlay, copy_extent};
+use crate::setup::internal;
 use crate::transform::SharedKeys;
 
 /// Bytes of the window through which metadata is read and written.
@@ -60,16 +65,13 @@ fn convert(
     mut windows: WindowPool,
     result: &mut ConvertResult,
 ) -> Result<(), OperationError> {
-    let internal = |detail| OperationError::plain(error_kind::INTERNAL, 0, detail);
-    let identity = config
-        .get(ConvertConfig::SIZE..)
-        .and_then(|rest| rest.first_chunk::<{ OutputConfig::SIZE }>())
-        .map(OutputConfig::from_bytes)
-        .ok_or_else(|| internal("the config page is too short"))?;
-    let config: &[u8; ConvertConfig::SIZE] = config
-        .first_chunk()
-        .ok_or_else(|| internal("the config page is too short"))?;
+    let too_short = || internal("the config page is too short");
+    let (config, rest) = config.split_first_chunk().ok_or_else(too_short)?;
+    let (identity, rest) = rest.split_first_chunk().ok_or_else(too_short)?;
+    let layout = rest.first_chunk().ok_or_else(too_short)?;
     let config = ConvertConfig::from_bytes(config);
+    let identity = OutputConfig::from_bytes(identity);
+    let layout = OutputLayout::from_bytes(layout);
     let window = windows
         .take(METADATA_WINDOW)
         .ok_or_else(|| internal("no window for metadata"))?;
@@ -80,53 +82,73 @@ fn convert(
         metadata_window: Rc::clone(&window),
         keys: SharedKeys::default(),
     };
-    let mut chain = opener.open_all(device_role::IMAGE)?;
-    let (start, end) = window_of(&config, virtual_size(chain_config, &chain));
+    let mut disks = Disks::open(&opener, chain_config)?;
+    let (start, end) = window_of(&config, disks.size());
     let (index, device) = output(chain_config).ok_or_else(|| {
         OperationError::plain(error_kind::BAD_CONFIG, 0, "no device is the output")
     })?;
+    let refused = |detail| OperationError::plain(error_kind::UNSUPPORTED_OUTPUT, index, detail);
+    let options = output_options(&config, &layout);
+    let has = |flag| layout.flags & flag != 0;
+    let preallocated = has(output_layout_flag::PREALLOCATED);
     // All others are written where there is data, and nowhere else.
-    let dense = [image_format::RAW, image_format::QCOW2].contains(&config.target_format);
+    let dense = match config.target_format {
+        image_format::RAW => true,
+        image_format::QCOW2 => options.backing.is_none(),
+        _ => false,
+    };
     let skip_zeros = !dense || config.flags & convert_flag::SKIP_ZEROS != 0;
     // What a file held before shows through what is not written.
     let fresh = device.flags & device_flag::FRESH != 0;
     if !dense && !fresh {
-        return Err(OperationError::plain(
-            error_kind::UNSUPPORTED_OUTPUT,
-            index,
+        return Err(refused(
             "a file that is written through cannot become an image of this format",
         ));
     }
-    let options = layout_options(&config);
-    let compress = config.flags & convert_flag::COMPRESS != 0;
-    if compress && (config.target_format != image_format::QCOW2 || !fresh) {
-        return Err(OperationError::plain(
-            error_kind::UNSUPPORTED_OUTPUT,
-            index,
-            "only a new qcow2 image is written with compressed clusters",
-        ));
-    }
+    let compress = config.flags & convert_flag::COMPRESS != 0
+        || options.subformat == Subformat::StreamOptimized;
+    let grows = !preallocated && (skip_zeros || compress) && fresh;
     let output = Output::new(
         (index, device),
         config.target_format,
         &identity,
-        options,
+        &options,
         end.saturating_sub(start),
-        (skip_zeros || compress) && fresh,
+        grows,
         &mut windows,
     )?;
+    if compress && output.packing().is_none() {
+        return Err(refused(
+            "only new qcow2 and stream-optimized vmdk images are written with compressed clusters",
+        ));
+    }
     output.write_metadata(commands, &mut window.borrow_mut())?;
 
     let holes = Holes::new(commands, chain_config, &mut windows)
         .ok_or_else(|| internal("no window for the extents of files"))?;
-    let path = if compress {
-        let cluster_size = 1_usize.checked_shl(options.cluster_bits).unwrap_or(0);
+    let path = if compress || options.backing.is_some() {
+        let clusters = Clusters {
+            size: 1_u64.checked_shl(options.qcow2.cluster_bits).unwrap_or(0),
+            compress: compress.then_some(effort(layout.flags)),
+            over_backing: options.backing.is_some(),
+        };
         let fetcher = Fetcher::new(commands, &mut windows, &opener.keys)?;
-        let writer =
-            CompressingWriter::new(commands, &output, &mut windows, options.codec, cluster_size)?;
-        Path::Compressed(fetcher, writer)
+        let writer = ClusterWriter::new(commands, &output, &mut windows, clusters)?;
+        if options.backing.is_none() {
+            Path::Clusters(fetcher, writer)
+        } else {
+            let below = match opener.find(device_role::COMPARED) {
+                Some(index) => Below::Image(opener.open_from(index)?),
+                None => Below::Layers(usize::try_from(layout.backing_depth).unwrap_or(usize::MAX)),
+            };
+            Path::Over(Overlay::new(fetcher, writer, below))
+        }
     } else {
-        let pipeline = Pipeline::new(commands, &output, &mut windows, &opener.keys, skip_zeros)?;
+        let least = skip_zeros.then_some(match layout.sparse_size {
+            0 => ZERO_GRAIN,
+            size => usize::try_from(size).unwrap_or(usize::MAX),
+        });
+        let pipeline = Pipeline::new(commands, &output, &mut windows, &opener.keys, least)?;
         Path::Plain(pipeline)
     };
     Copier {
@@ -139,7 +161,7 @@ fn convert(
         end,
         result: &mut *result,
     }
-    .copy_all(&mut chain)?;
+    .copy_all(&mut disks)?;
     if let Some(tail) = output.tail(skip_zeros) {
         commands.borrow_mut().submit(tail)?;
     }
@@ -150,20 +172,59 @@ fn convert(
     Ok(())
 }
 
-/// What qcow2 outputs have of options.
-fn layout_options(config: &ConvertConfig) -> LayoutOptions {
+/// What the output is made with.
+fn output_options<'a>(config: &ConvertConfig, layout: &'a OutputLayout) -> Options<'a> {
+    let has = |flag| layout.flags & flag != 0;
+    let text = |bytes: &'a [u8], length: u32| {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        bytes.get(..length).unwrap_or_default()
+    };
     let default = LayoutOptions::default();
-    LayoutOptions {
+    let qcow2 = LayoutOptions {
         cluster_bits: match config.output_cluster_bits {
             0 => default.cluster_bits,
             bits => bits,
         },
+        refcount_order: match layout.refcount_bits {
+            0 => default.refcount_order,
+            bits => bits.trailing_zeros(),
+        },
+        version_2: has(output_layout_flag::VERSION_2),
+        extended_l2: has(output_layout_flag::EXTENDED_L2),
+        lazy_refcounts: has(output_layout_flag::LAZY_REFCOUNTS),
         codec: if config.flags & convert_flag::ZSTD == 0 {
             Codec::Deflate
         } else {
             Codec::Zstd
         },
         ..default
+    };
+    let name = text(&layout.backing_name, layout.backing_name_len);
+    Options {
+        qcow2,
+        backing: (!name.is_empty()).then(|| Backing {
+            name,
+            format: text(&layout.backing_format, layout.backing_format_len),
+        }),
+        subformat: match layout.subformat {
+            output_subformat::FIXED => Subformat::Fixed,
+            output_subformat::STREAM_OPTIMIZED => Subformat::StreamOptimized,
+            _ => Subformat::Default,
+        },
+        block_size: config.output_block_size,
+        geometry: has(output_layout_flag::GEOMETRY),
+        adapter: text(&layout.adapter, layout.adapter_len),
+        hardware_version: layout.hardware_version,
+    }
+}
+
+fn effort(flags: u32) -> Effort {
+    if flags & output_layout_flag::BEST_COMPRESSION != 0 {
+        Effort::Best
+    } else if flags & output_layout_flag::FAST_COMPRESSION != 0 {
+        Effort::Fast
+    } else {
+        Effort::Default
     }
 }
 
@@ -172,7 +233,9 @@ enum Path<'a> {
     /// As they are.
     Plain(Pipeline<'a>),
     /// In compressed clusters.
-    Compressed(Fetcher<'a>, CompressingWriter<'a>),
+    Clusters(Fetcher<'a>, ClusterWriter<'a>),
+    /// In the clusters that differ from what lies below.
+    Over(Overlay<'a>),
 }
 
 struct Copier<'a> {
@@ -187,13 +250,18 @@ struct Copier<'a> {
 }
 
 impl Copier<'_> {
-    fn copy_all(&mut self, chain: &mut Chain<GuestImage>) -> Result<(), OperationError> {
+    fn copy_all(&mut self, disks: &mut Disks) -> Result<(), OperationError> {
         let mut position = self.start;
         let mut told = self.start;
         while position < self.end {
-            let extent = self.next_extent(chain, position)?;
-            let extent = self.holes.see(extent)?;
-            position = position.saturating_add(self.copy(&extent)?);
+            let done = if let Path::Over(overlay) = &mut self.path {
+                overlay.step(disks, &mut self.holes, position, self.end)?
+            } else {
+                let left = self.end.saturating_sub(position);
+                let extent = self.holes.see(disks.locate(position, left)?.extent)?;
+                self.copy(&extent)?
+            };
+            position = position.saturating_add(done);
             if position.saturating_sub(told) >= PROGRESS_STEP {
                 told = position;
                 self.tell_progress(position)?;
@@ -204,51 +272,18 @@ impl Copier<'_> {
                 pipeline.finish()?;
                 self.result.compressed_bytes = pipeline.decoded;
             }
-            Path::Compressed(_, writer) => writer.finish()?,
+            Path::Clusters(_, writer) => writer.finish()?,
+            Path::Over(overlay) => overlay.finish()?,
         }
         self.tell_progress(self.end)
-    }
-
-    /// Sends the beginning of an extent through the encoder; returns how many bytes that were.
-    fn copy_compressed(
-        fetcher: &mut Fetcher<'_>,
-        writer: &mut CompressingWriter<'_>,
-        extent: &Extent,
-    ) -> Result<u64, OperationError> {
-        let length = fetcher.length(extent);
-        for fetched in fetcher.fetch(core::slice::from_ref(extent))? {
-            match fetched {
-                Fetched::Zero => writer.take_zeros(length)?,
-                Fetched::Bytes(bytes) => writer.take(bytes)?,
-            }
-        }
-        Ok(length)
-    }
-
-    /// The extent at `position`; beyond the end of the image (a forced size) there are zeros.
-    fn next_extent(
-        &self,
-        chain: &mut Chain<GuestImage>,
-        position: u64,
-    ) -> Result<Extent, OperationError> {
-        let left = self.end.saturating_sub(position);
-        if position >= chain.virtual_size() {
-            return Ok(Extent {
-                start: position,
-                length: left,
-                kind: ExtentKind::Zero,
-            });
-        }
-        Ok(chain.map(position, left)?)
     }
 
     /// Sends an extent, or its beginning, on its way; returns how many bytes that were.
     fn copy(&mut self, extent: &Extent) -> Result<u64, OperationError> {
         let offset = extent.start.saturating_sub(self.start);
         let pipeline = match &mut self.path {
-            Path::Compressed(fetcher, writer) => {
-                return Self::copy_compressed(fetcher, writer, extent);
-            }
+            Path::Clusters(fetcher, writer) => return copy_extent(fetcher, writer, extent),
+            Path::Over(_) => return Err(internal("an output over a backing file")),
             Path::Plain(pipeline) => pipeline,
         };
         match extent.kind {

@@ -7,11 +7,12 @@ extern crate alloc;
 
 mod batch;
 mod check;
+mod cluster_writer;
 mod commands;
 mod compare;
-mod compress;
 mod convert;
 mod device_source;
+mod disks;
 mod error;
 mod fetch;
 mod holes;
@@ -19,11 +20,13 @@ mod info;
 mod map;
 mod open_chain;
 mod output;
+mod overlay;
 mod record_writer;
 mod setup;
 mod text;
 mod transform;
 mod unlock;
+mod zeros;
 
 use instar_abi::{
     CHECK_CONFIG_MAGIC, COMPARE_CONFIG_MAGIC, CONVERT_CONFIG_MAGIC, EXIT_ERROR, INFO_CONFIG_MAGIC,

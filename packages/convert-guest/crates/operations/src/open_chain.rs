@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
+use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use instar_abi::{ChainConfig, ChainDevice, device_flag, device_role, error_kind, image_format};
@@ -93,23 +94,39 @@ impl Opener<'_> {
         Ok(image)
     }
 
-    /// The device of a role.
-    pub fn index_of(&self, role: u32) -> Result<u32, OperationError> {
+    /// The device of a role, if there is one.
+    pub fn find(&self, role: u32) -> Option<u32> {
         devices(self.chain)
             .find(|(_, device)| device.role == role)
             .map(|(index, _)| index)
-            .ok_or(OperationError::plain(
-                error_kind::BAD_CONFIG,
-                0,
-                "no device is the image",
-            ))
+    }
+
+    /// The device of a role.
+    pub fn index_of(&self, role: u32) -> Result<u32, OperationError> {
+        self.find(role).ok_or(OperationError::plain(
+            error_kind::BAD_CONFIG,
+            0,
+            "no device is the image",
+        ))
+    }
+
+    /// The devices of a role, one at least.
+    pub fn all_of(&self, role: u32) -> Result<Vec<u32>, OperationError> {
+        self.index_of(role)?;
+        let of_role = devices(self.chain).filter(|(_, device)| device.role == role);
+        Ok(of_role.map(|(index, _)| index).collect())
     }
 
     /// Opens the image of a role and everything below it.
     pub fn open_all(&self, role: u32) -> Result<Chain<GuestImage>, OperationError> {
+        self.open_from(self.index_of(role)?)
+    }
+
+    /// Opens the image in a device and everything below it.
+    pub fn open_from(&self, index: u32) -> Result<Chain<GuestImage>, OperationError> {
         let depth = usize::try_from(self.chain.max_depth).unwrap_or(usize::MAX);
         let mut chain = Chain::new(depth);
-        let mut index = self.index_of(role)?;
+        let mut index = index;
         loop {
             let mut image = self.open(index)?;
             // Who opens an image alone describes or checks it, which takes no key.
@@ -137,11 +154,9 @@ impl Opener<'_> {
     }
 }
 
-/// The size that the operation works with: what the image says, unless the config forces another.
-pub fn virtual_size(config: &ChainConfig, chain: &Chain<GuestImage>) -> u64 {
+/// The size that the operation works with: what the image in a device says, unless the config forces another.
+pub fn virtual_size(config: &ChainConfig, index: u32, chain: &Chain<GuestImage>) -> u64 {
     devices(config)
-        .find(|(_, device)| {
-            device.role == device_role::IMAGE && device.flags & device_flag::FORCE_SIZE != 0
-        })
+        .find(|(found, device)| *found == index && device.flags & device_flag::FORCE_SIZE != 0)
         .map_or_else(|| chain.virtual_size(), |(_, device)| device.virtual_size)
 }

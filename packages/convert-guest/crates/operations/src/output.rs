@@ -9,8 +9,8 @@ use instar_abi::{
 };
 use instar_guest_runtime::{Window, WindowPool};
 use instar_image_formats::Format as ImageFormat;
-use instar_image_formats::growing::{self, Given, Growing, Part};
-use instar_image_formats::qcow2::writer::{DenseLayout, LayoutError, LayoutOptions};
+use instar_image_formats::growing::{self, Given, Growing, Options, Packing, Part};
+use instar_image_formats::qcow2::writer::{DenseLayout, LayoutError};
 
 use crate::commands::{SharedCommands, descriptor};
 use crate::error::OperationError;
@@ -36,6 +36,16 @@ pub struct Placed {
     pub offset: u64,
 }
 
+/// Where a compressed block goes with what stands around it.
+pub struct PlacedStream {
+    /// Byte offset in the output device.
+    pub offset: u64,
+    /// Bytes, with what stands in front of the stream and behind it.
+    pub length: u64,
+    /// What stands in front.
+    pub prefix: Vec<u8>,
+}
+
 /// The output device and its layout.
 pub struct Output {
     device: u32,
@@ -54,7 +64,7 @@ impl Output {
         (index, device): (u32, &ChainDevice),
         target_format: u32,
         identity: &OutputConfig,
-        options: LayoutOptions,
+        options: &Options<'_>,
         length: u64,
         grows: bool,
         windows: &mut WindowPool,
@@ -80,12 +90,16 @@ impl Output {
                 error_kind::UNSUPPORTED_OUTPUT,
                 "a disk of this format has at least one sector",
             ),
+            LayoutError::NoRoomForName => unsupported(
+                error_kind::UNSUPPORTED_OUTPUT,
+                "the header has no room for the name of the backing file: use larger clusters or a shorter name",
+            ),
             _ => unsupported(error_kind::INTERNAL, "the layout refused its options"),
         };
         let format = match target_format {
             image_format::RAW => Format::Raw,
             image_format::QCOW2 if !grows => {
-                Format::Qcow2(DenseLayout::new(virtual_size, options).map_err(refused)?)
+                Format::Qcow2(DenseLayout::new(virtual_size, options.qcow2).map_err(refused)?)
             }
             code => {
                 let name_len = usize::try_from(identity.name_len).unwrap_or(usize::MAX);
@@ -112,6 +126,11 @@ impl Output {
             }
         };
         let stream = device.flags & device_flag::STREAM != 0;
+        let virtual_size = match &format {
+            // Where it must be one that a geometry comes to.
+            Format::Growing(growing) => growing.borrow().0.virtual_size(),
+            _ => virtual_size,
+        };
         Ok(Self {
             device: index,
             start: device.start,
@@ -182,9 +201,7 @@ impl Output {
                     _ => internal("a cluster could not be placed"),
                 })?;
             let count = placement.length;
-            if let Some(part) = placement.settled {
-                self.write_part(commands, window, &part)?;
-            }
+            self.write_parts(commands, window, &placement.settled)?;
             let host = self.start.saturating_add(placement.offset);
             match placed.last_mut() {
                 Some(last) if last.offset.saturating_add(last.length) == host => {
@@ -201,26 +218,67 @@ impl Output {
         Ok(placed)
     }
 
-    /// Places the bytes that the cluster at `offset` was compressed to (byte offset in the device). What is complete of the
-    /// metadata is written on the way.
+    /// How compressed blocks stand in the output; `None` where they cannot.
+    pub fn packing(&self) -> Option<Packing> {
+        match &self.format {
+            Format::Growing(growing) => growing.borrow().0.packing(),
+            _ => None,
+        }
+    }
+
+    /// Places the bytes that the cluster at `offset` was compressed to. What is complete of the metadata is written on the
+    /// way.
     pub fn place_compressed(
         &self,
         commands: &SharedCommands,
         offset: u64,
         length: u64,
-    ) -> Result<u64, OperationError> {
+    ) -> Result<PlacedStream, OperationError> {
         let internal = |detail| OperationError::plain(error_kind::INTERNAL, self.device, detail);
         let Format::Growing(growing) = &self.format else {
             return Err(internal("an output that does not grow"));
         };
         let (layout, window) = &mut *growing.borrow_mut();
+        let prefix = layout.prefix(offset, length);
         let placement = layout
             .place_compressed(offset, length)
-            .map_err(|_| internal("a compressed cluster could not be placed"))?;
-        if let Some(part) = placement.settled {
-            self.write_part(commands, window, &part)?;
-        }
-        Ok(self.start.saturating_add(placement.offset))
+            .map_err(|error| match error {
+                LayoutError::TooBig { .. } => OperationError::plain(
+                    error_kind::OUTPUT_TOO_BIG,
+                    self.device,
+                    "the output would be larger than its format can be",
+                ),
+                _ => internal("a compressed cluster could not be placed"),
+            })?;
+        self.write_parts(commands, window, &placement.settled)?;
+        Ok(PlacedStream {
+            offset: self.start.saturating_add(placement.offset),
+            length: placement.length,
+            prefix,
+        })
+    }
+
+    /// Makes the cluster at `offset` read as zeros whatever lies below. Returns for how many bytes that holds; `None` where
+    /// zeros must be written.
+    pub fn mark_zeros(
+        &self,
+        commands: &SharedCommands,
+        offset: u64,
+        most: u64,
+    ) -> Result<Option<u64>, OperationError> {
+        let internal = |detail| OperationError::plain(error_kind::INTERNAL, self.device, detail);
+        let Format::Growing(growing) = &self.format else {
+            return Err(internal("an output that does not grow"));
+        };
+        let (layout, window) = &mut *growing.borrow_mut();
+        let marked = layout
+            .mark_zeros(offset, most)
+            .map_err(|_| internal("a cluster could not be marked"))?;
+        let Some(marked) = marked else {
+            return Ok(None);
+        };
+        self.write_parts(commands, window, &marked.settled)?;
+        Ok(Some(marked.length))
     }
 
     /// Writes bytes of a window to a place of the device.
@@ -244,6 +302,17 @@ impl Output {
             self.write_part(commands, window, &part)?;
         }
         Ok(())
+    }
+
+    fn write_parts(
+        &self,
+        commands: &SharedCommands,
+        window: &mut Window,
+        parts: &[Part],
+    ) -> Result<(), OperationError> {
+        parts
+            .iter()
+            .try_for_each(|part| self.write_part(commands, window, part))
     }
 
     fn write_part(

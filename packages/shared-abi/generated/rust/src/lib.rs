@@ -9,16 +9,16 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// SHA-256 of the canonical JSON of this ABI (version 1.5).
+/// SHA-256 of the canonical JSON of this ABI (version 1.6).
 pub const FINGERPRINT: [u8; 32] = [
-    0x20, 0x01, 0xcf, 0x82, 0x6c, 0x1d, 0x3a, 0x22, 0x5f, 0x82, 0x6e, 0x7c, 0x37, 0x25, 0x43, 0xfd,
-    0x54, 0xe8, 0x62, 0x25, 0xf6, 0xaa, 0xa0, 0x11, 0x2a, 0xed, 0x18, 0xf5, 0x47, 0xdc, 0xd5, 0x8a,
+    0x78, 0x41, 0x43, 0x3a, 0xe9, 0x84, 0xf0, 0x60, 0x04, 0x5c, 0x02, 0x8b, 0x26, 0xe0, 0x2c, 0xb7,
+    0x1f, 0x83, 0x6d, 0x17, 0x3d, 0xb8, 0x6b, 0x42, 0x17, 0x68, 0xec, 0x45, 0xe7, 0x4a, 0xe6, 0x37,
 ];
 
 /// ABI_VERSION_MAJOR.
 pub const ABI_VERSION_MAJOR: u32 = 0x1;
 /// ABI_VERSION_MINOR.
-pub const ABI_VERSION_MINOR: u32 = 0x5;
+pub const ABI_VERSION_MINOR: u32 = 0x6;
 /// CALL_TABLE_ENTRIES.
 pub const CALL_TABLE_ENTRIES: u32 = 0x3;
 /// CALL_TABLE_ENTRIES_1_1.
@@ -679,6 +679,34 @@ pub mod opcode {
     pub const EXTENT: u32 = 8;
     /// the result is there: done with 0 once the config pages hold another request, with ECANCELED if none comes.
     pub const NEXT: u32 = 9;
+}
+
+/// Flags of OutputLayout.
+pub mod output_layout_flag {
+    /// qcow2: L2 entries describe subclusters.
+    pub const EXTENDED_L2: u32 = 0x1;
+    /// qcow2: refcounts may be written late.
+    pub const LAZY_REFCOUNTS: u32 = 0x2;
+    /// qcow2: version 2 of the format.
+    pub const VERSION_2: u32 = 0x4;
+    /// qcow2: every cluster has a place from the start.
+    pub const PREALLOCATED: u32 = 0x8;
+    /// vpc: readers take the size from the geometry.
+    pub const GEOMETRY: u32 = 0x10;
+    /// compressed clusters are made as small as they can be.
+    pub const BEST_COMPRESSION: u32 = 0x20;
+    /// compressed clusters are made as fast as they can be.
+    pub const FAST_COMPRESSION: u32 = 0x40;
+}
+
+/// Which kind of image of its format an output is.
+pub mod output_subformat {
+    /// the one that grows, where the format has one.
+    pub const DEFAULT: u32 = 0;
+    /// every block has a place from the start (vpc, vdi, vhdx).
+    pub const FIXED: u32 = 1;
+    /// compressed grains one behind the other (vmdk).
+    pub const STREAM_OPTIMIZED: u32 = 2;
 }
 
 /// What a raw file was recognised by.
@@ -3543,6 +3571,133 @@ impl OutputConfig {
     }
 }
 
+/// How an output is laid out; follows OutputConfig.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputLayout {
+    /// Byte 0: OutputLayoutFlag.
+    pub flags: u32,
+    /// Byte 4: OutputSubformat.
+    pub subformat: u32,
+    /// Byte 8: qcow2: width of a refcount, 0 for the default.
+    pub refcount_bits: u32,
+    /// Byte 12: vmdk: virtual hardware, 0 for the default.
+    pub hardware_version: u32,
+    /// Byte 16: least zeros that are left out (bytes), 0 for the default.
+    pub sparse_size: u64,
+    /// Byte 24: bytes of `adapter`, 0 for the default.
+    pub adapter_len: u32,
+    /// Byte 28: bytes of `backing_format`.
+    pub backing_format_len: u32,
+    /// Byte 32: vmdk: type of the adapter, ASCII.
+    pub adapter: [u8; 16],
+    /// Byte 48: qcow2: format of the backing file, ASCII.
+    pub backing_format: [u8; 16],
+    /// Byte 64: bytes of `backing_name`, 0 for none.
+    pub backing_name_len: u32,
+    /// Byte 68: layers of the input above the backing file, where no device is COMPARED.
+    pub backing_depth: u32,
+    /// Byte 72: qcow2: name of the backing file, UTF-8.
+    pub backing_name: [u8; 1024],
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<OutputLayout>() == 1096);
+    assert!(core::mem::align_of::<OutputLayout>() == 8);
+    assert!(core::mem::offset_of!(OutputLayout, flags) == 0);
+    assert!(core::mem::offset_of!(OutputLayout, subformat) == 4);
+    assert!(core::mem::offset_of!(OutputLayout, refcount_bits) == 8);
+    assert!(core::mem::offset_of!(OutputLayout, hardware_version) == 12);
+    assert!(core::mem::offset_of!(OutputLayout, sparse_size) == 16);
+    assert!(core::mem::offset_of!(OutputLayout, adapter_len) == 24);
+    assert!(core::mem::offset_of!(OutputLayout, backing_format_len) == 28);
+    assert!(core::mem::offset_of!(OutputLayout, adapter) == 32);
+    assert!(core::mem::offset_of!(OutputLayout, backing_format) == 48);
+    assert!(core::mem::offset_of!(OutputLayout, backing_name_len) == 64);
+    assert!(core::mem::offset_of!(OutputLayout, backing_depth) == 68);
+    assert!(core::mem::offset_of!(OutputLayout, backing_name) == 72);
+};
+
+impl OutputLayout {
+    /// Size in bytes.
+    pub const SIZE: usize = 1096;
+    /// Byte offset of `flags`.
+    pub const OFFSET_FLAGS: usize = 0;
+    /// Byte offset of `subformat`.
+    pub const OFFSET_SUBFORMAT: usize = 4;
+    /// Byte offset of `refcount_bits`.
+    pub const OFFSET_REFCOUNT_BITS: usize = 8;
+    /// Byte offset of `hardware_version`.
+    pub const OFFSET_HARDWARE_VERSION: usize = 12;
+    /// Byte offset of `sparse_size`.
+    pub const OFFSET_SPARSE_SIZE: usize = 16;
+    /// Byte offset of `adapter_len`.
+    pub const OFFSET_ADAPTER_LEN: usize = 24;
+    /// Byte offset of `backing_format_len`.
+    pub const OFFSET_BACKING_FORMAT_LEN: usize = 28;
+    /// Byte offset of `adapter`.
+    pub const OFFSET_ADAPTER: usize = 32;
+    /// Byte offset of `backing_format`.
+    pub const OFFSET_BACKING_FORMAT: usize = 48;
+    /// Byte offset of `backing_name_len`.
+    pub const OFFSET_BACKING_NAME_LEN: usize = 64;
+    /// Byte offset of `backing_depth`.
+    pub const OFFSET_BACKING_DEPTH: usize = 68;
+    /// Byte offset of `backing_name`.
+    pub const OFFSET_BACKING_NAME: usize = 72;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        flags: 0,
+        subformat: 0,
+        refcount_bits: 0,
+        hardware_version: 0,
+        sparse_size: 0,
+        adapter_len: 0,
+        backing_format_len: 0,
+        adapter: [0; 16],
+        backing_format: [0; 16],
+        backing_name_len: 0,
+        backing_depth: 0,
+        backing_name: [0; 1024],
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 1096]) -> Self {
+        let mut value = Self::ZERO;
+        value.flags = u32::from_le_bytes(take(bytes, 0));
+        value.subformat = u32::from_le_bytes(take(bytes, 4));
+        value.refcount_bits = u32::from_le_bytes(take(bytes, 8));
+        value.hardware_version = u32::from_le_bytes(take(bytes, 12));
+        value.sparse_size = u64::from_le_bytes(take(bytes, 16));
+        value.adapter_len = u32::from_le_bytes(take(bytes, 24));
+        value.backing_format_len = u32::from_le_bytes(take(bytes, 28));
+        value.adapter = take(bytes, 32);
+        value.backing_format = take(bytes, 48);
+        value.backing_name_len = u32::from_le_bytes(take(bytes, 64));
+        value.backing_depth = u32::from_le_bytes(take(bytes, 68));
+        value.backing_name = take(bytes, 72);
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 1096] {
+        let mut bytes = [0; 1096];
+        bytes[0..4].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.subformat.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.refcount_bits.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.hardware_version.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.sparse_size.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.adapter_len.to_le_bytes());
+        bytes[28..32].copy_from_slice(&self.backing_format_len.to_le_bytes());
+        bytes[32..48].copy_from_slice(&self.adapter);
+        bytes[48..64].copy_from_slice(&self.backing_format);
+        bytes[64..68].copy_from_slice(&self.backing_name_len.to_le_bytes());
+        bytes[68..72].copy_from_slice(&self.backing_depth.to_le_bytes());
+        bytes[72..1096].copy_from_slice(&self.backing_name);
+        bytes
+    }
+}
+
 /// Head of a process record.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -4479,7 +4634,7 @@ impl SnapshotRecord {
 }
 
 /// Fingerprints of the older minor versions of this major one.
-pub const OLDER_FINGERPRINTS: [[u8; 32]; 5] = [
+pub const OLDER_FINGERPRINTS: [[u8; 32]; 6] = [
     [
         250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238,
         95, 1, 238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
@@ -4499,5 +4654,9 @@ pub const OLDER_FINGERPRINTS: [[u8; 32]; 5] = [
     [
         23, 194, 183, 47, 157, 2, 225, 219, 6, 34, 161, 83, 211, 135, 235, 90, 147, 1, 234, 205,
         201, 232, 52, 154, 235, 41, 165, 119, 78, 79, 121, 175,
+    ],
+    [
+        32, 1, 207, 130, 108, 29, 58, 34, 95, 130, 110, 124, 55, 37, 67, 253, 84, 232, 98, 37, 246,
+        170, 160, 17, 42, 237, 24, 245, 71, 220, 213, 138,
     ],
 ];

@@ -2,8 +2,10 @@
 
 use alloc::boxed::Box;
 
-use super::{Allocated, Fields, Part, Table, pieces, small, to_usize};
-use crate::arith::SECTOR;
+use super::Part;
+use super::blocks::{Allocated, Table, pieces};
+use super::fields::{Fields, small};
+use crate::arith::{SECTOR, to_usize};
 
 const CLUSTER: u64 = 1 << 20;
 const HEADER: u64 = 64;

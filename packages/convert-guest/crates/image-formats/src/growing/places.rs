@@ -4,7 +4,7 @@
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 
-use super::small;
+use super::fields::small;
 use crate::arith::to_u64;
 
 /// Blocks whose places are kept together.

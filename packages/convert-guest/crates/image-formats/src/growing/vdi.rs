@@ -1,15 +1,19 @@
-//! VirtualBox disk images, dynamic (`VDICore.h`, version 1.1): header, block map, blocks of 1 MiB.
+//! VirtualBox disk images, dynamic and fixed (`VDICore.h`, version 1.1): header, block map, blocks of 1 MiB.
 
 use alloc::boxed::Box;
 
-use super::{Allocated, Fields, Given, Part, Table, pieces, small};
-use crate::arith::SECTOR;
+use super::blocks::{Allocated, Table, pieces};
+use super::fields::{Fields, small};
+use super::{Given, Part};
+use crate::arith::{SECTOR, to_usize};
 
 const BLOCK: u64 = 1 << 20;
 const MAP: u64 = 512;
 /// So many blocks that the bytes of their map still fit 32 bits.
 const MOST_BLOCKS: u64 = 0x1fff_ffff;
 const UNALLOCATED: u32 = u32::MAX;
+const DYNAMIC: u32 = 1;
+const FIXED: u32 = 2;
 const TEXT: &[u8] = b"<<< instar VM Virtual Disk Image >>>\n";
 
 pub(super) struct Vdi {
@@ -18,10 +22,11 @@ pub(super) struct Vdi {
     data: u64,
     id: [u8; 16],
     snapshot: [u8; 16],
+    kind: u32,
 }
 
 impl Vdi {
-    pub fn new(size: u64, given: Given<'_>) -> Self {
+    pub fn new(size: u64, given: Given<'_>, fixed: bool) -> Self {
         let blocks = size.div_ceil(BLOCK);
         let map = SECTOR
             .round_up(blocks.saturating_mul(4))
@@ -32,6 +37,7 @@ impl Vdi {
             data: MAP.saturating_add(map),
             id: given.uuid(0),
             snapshot: given.uuid(1),
+            kind: if fixed { FIXED } else { DYNAMIC },
         }
     }
 }
@@ -61,8 +67,7 @@ impl Table for Vdi {
             .le32(0x0001_0001)
             // Bytes of the header from here on.
             .le32(0x180)
-            // Dynamic.
-            .le32(1)
+            .le32(self.kind)
             .le32(0)
             .up_to(340)
             .le32(small(MAP))
@@ -78,7 +83,7 @@ impl Table for Vdi {
             .le32(small(number(blocks.end())))
             .bytes(&self.id)
             .bytes(&self.snapshot)
-            .up_to(super::to_usize(MAP));
+            .up_to(to_usize(MAP));
         Box::new(map.chain(core::iter::once(Part {
             offset: 0,
             bytes: header.done(),

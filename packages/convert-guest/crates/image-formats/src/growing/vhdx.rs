@@ -1,13 +1,18 @@
-//! Dynamic Hyper-V disks ([MS-VHDX]): file identifier, two headers, two region tables, an empty log, metadata, block
+//! Hyper-V disks, dynamic and fixed ([MS-VHDX]): file identifier, two headers, two region tables, an empty log, metadata, block
 //! allocation table, payload blocks. Numbers are little-endian; no payload is shared, so no bitmaps are there.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Allocated, Fields, Given, Part, Table, entries, small, to_usize};
+use super::blocks::{Allocated, Table, entries};
+use super::fields::{Fields, small};
+use super::{Given, Options, Part, Subformat};
+use crate::arith::to_usize;
+use crate::qcow2::writer::LayoutError;
 use crate::vhdx::{crc32c, guid};
 
 const MIB: u64 = 1 << 20;
+const MOST_BLOCK: u64 = 256 * MIB;
 const HEADERS: [u64; 2] = [64 << 10, 128 << 10];
 const REGION_TABLES: [u64; 2] = [192 << 10, 256 << 10];
 const LOG: u64 = MIB;
@@ -28,6 +33,8 @@ const OF_THE_DISK: u32 = 2;
 pub(super) struct Vhdx {
     size: u64,
     block: u64,
+    /// Blocks keep their places.
+    fixed: bool,
     /// Bytes of the table's region.
     table: u64,
     file_id: [u8; 16],
@@ -46,15 +53,22 @@ fn block_for(size: u64) -> u64 {
 }
 
 impl Vhdx {
-    pub fn new(size: u64, given: Given<'_>) -> Self {
-        let block = block_for(size);
+    /// # Errors
+    /// `BadOptions` for a block size that the specification does not know.
+    pub fn new(size: u64, given: Given<'_>, options: &Options<'_>) -> Result<Self, LayoutError> {
+        let block = match u64::from(options.block_size) {
+            0 => block_for(size),
+            block if block.is_power_of_two() && (MIB..=MOST_BLOCK).contains(&block) => block,
+            _ => return Err(LayoutError::BadOptions),
+        };
         let blocks = size.div_ceil(block);
         let chunk = chunk_of(block);
         let entries =
             blocks.saturating_add(blocks.saturating_sub(1).checked_div(chunk).unwrap_or(0));
-        Self {
+        Ok(Self {
             size,
             block,
+            fixed: options.subformat == Subformat::Fixed,
             table: entries
                 .saturating_mul(8)
                 .div_ceil(MIB)
@@ -63,7 +77,7 @@ impl Vhdx {
             file_id: given.uuid(0),
             data_id: given.uuid(1),
             disk_id: given.uuid(2),
-        }
+        })
     }
 
     fn header(&self, sequence: u64) -> Vec<u8> {
@@ -105,7 +119,11 @@ impl Vhdx {
         let items: [(&guid::Guid, Vec<u8>, u32); 5] = [
             (
                 &guid::FILE_PARAMETERS,
-                Fields::default().le32(small(self.block)).le32(0).done(),
+                Fields::default()
+                    .le32(small(self.block))
+                    // Whether blocks keep their places.
+                    .le32(u32::from(self.fixed))
+                    .done(),
                 REQUIRED,
             ),
             (
@@ -136,7 +154,7 @@ impl Vhdx {
             .up_to(32);
         let mut values = Fields::default();
         for (id, value, flags) in &items {
-            let at = ITEMS.saturating_add(small(crate::arith::to_u64(values.0.len())));
+            let at = ITEMS.saturating_add(small(crate::arith::to_u64(values.len())));
             table = table
                 .bytes(id.as_slice())
                 .le32(at)
@@ -145,7 +163,7 @@ impl Vhdx {
                 .le32(0);
             values = values.bytes(value);
         }
-        table.up_to(64 << 10).bytes(&values.0).done()
+        table.up_to(64 << 10).bytes(&values.done()).done()
     }
 }
 
@@ -179,7 +197,7 @@ impl Table for Vhdx {
     fn parts<'a>(&'a self, blocks: &'a dyn Allocated) -> Box<dyn Iterator<Item = Part> + 'a> {
         let chunk = chunk_of(self.block);
         // At its length from the start: growing, it would be in memory twice.
-        let mut table = Fields(Vec::with_capacity(to_usize(self.table)));
+        let mut table = Fields::with_capacity(to_usize(self.table));
         for (number, offset) in (0_u64..).zip(entries(blocks)) {
             if number > 0 && number.checked_rem(chunk) == Some(0) {
                 table = table.le64(0);

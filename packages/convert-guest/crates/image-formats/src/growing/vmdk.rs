@@ -5,11 +5,13 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::{Allocated, Fields, Given, Part, Table, small, to_usize};
-use crate::arith::SECTOR;
+use super::blocks::{Allocated, Table};
+use super::fields::{Fields, small};
+use super::{Given, Options, Part};
+use crate::arith::{SECTOR, to_usize};
 
-const GRAIN: u64 = 64 << 10;
-const ENTRIES_OF_TABLE: u64 = 512;
+pub(super) const GRAIN: u64 = 64 << 10;
+pub(super) const ENTRIES_OF_TABLE: u64 = 512;
 /// Sectors.
 const DESCRIPTOR: u64 = 1;
 const DESCRIPTOR_LENGTH: u64 = 20;
@@ -23,12 +25,11 @@ pub(super) struct Vmdk {
     /// Sectors of one grain directory.
     directory: u64,
     data: u64,
-    content_id: u32,
-    name: Vec<u8>,
+    descriptor: Descriptor,
 }
 
 impl Vmdk {
-    pub fn new(size: u64, given: Given<'_>) -> Self {
+    pub fn new(size: u64, given: Given<'_>, options: &Options<'_>) -> Self {
         let grains = size.div_ceil(GRAIN);
         let tables = grains.div_ceil(ENTRIES_OF_TABLE);
         let directory = tables.saturating_mul(4).div_ceil(SECTOR.size());
@@ -37,15 +38,12 @@ impl Vmdk {
             .saturating_mul(2)
             .saturating_add(DESCRIPTOR + DESCRIPTOR_LENGTH);
         let data = SECTOR.times(sectors).unwrap_or(u64::MAX);
-        let [a, b, c, d, ..] = *given.random;
         Self {
             size,
             tables,
             directory,
             data: data.div_ceil(GRAIN).saturating_mul(GRAIN),
-            // All ones mean that there is no parent.
-            content_id: u32::from_le_bytes([a, b, c, d]).min(u32::MAX - 1),
-            name: given.name.to_vec(),
+            descriptor: Descriptor::new(size, given, options, Kind::Sparse),
         }
     }
 
@@ -80,24 +78,75 @@ impl Vmdk {
             .up_to(512)
             .done()
     }
+}
 
-    fn descriptor(&self) -> Vec<u8> {
-        let sectors = SECTOR.index_of(self.size);
-        let cylinders = sectors / (63 * 16);
-        let id = self.content_id;
+/// Kinds of disk by the name in their descriptor.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Sparse,
+    StreamOptimized,
+}
+
+/// The text that describes a disk ("The Descriptor File").
+pub(super) struct Descriptor {
+    kind: Kind,
+    sectors: u64,
+    content_id: u32,
+    name: Vec<u8>,
+    adapter: Vec<u8>,
+    hardware_version: u32,
+}
+
+impl Descriptor {
+    pub fn new(size: u64, given: Given<'_>, options: &Options<'_>, kind: Kind) -> Self {
+        let [a, b, c, d, ..] = *given.random;
+        let adapter = match options.adapter {
+            [] => &b"ide"[..],
+            adapter => adapter,
+        };
+        Self {
+            kind,
+            sectors: SECTOR.index_of(size),
+            // All ones mean that there is no parent.
+            content_id: u32::from_le_bytes([a, b, c, d]).min(u32::MAX - 1),
+            name: given.name.to_vec(),
+            adapter: adapter.to_vec(),
+            hardware_version: match options.hardware_version {
+                0 => 4,
+                version => version,
+            },
+        }
+    }
+
+    /// The text, in so many sectors.
+    pub fn bytes(&self, sectors: u64) -> Vec<u8> {
+        // What is no IDE disk has more heads.
+        let heads: u64 = if self.adapter == b"ide" { 16 } else { 255 };
+        let cylinders = self
+            .sectors
+            .checked_div(heads.saturating_mul(63))
+            .unwrap_or(0);
+        let kind = match self.kind {
+            Kind::Sparse => "monolithicSparse",
+            Kind::StreamOptimized => "streamOptimized",
+        };
         let head = format!(
-            "# Disk DescriptorFile\nversion=1\nCID={id:08x}\nparentCID=ffffffff\ncreateType=\"monolithicSparse\"\n\n# Extent \
-             description\nRW {sectors} SPARSE \""
+            "# Disk DescriptorFile\nversion=1\nCID={:08x}\nparentCID=ffffffff\ncreateType=\"{kind}\"\n\n# Extent \
+             description\nRW {} SPARSE \"",
+            self.content_id, self.sectors
         );
-        let tail = format!(
-            "\"\n\n# The Disk Data Base\n#DDB\n\nddb.virtualHWVersion = \"4\"\nddb.geometry.cylinders = \"{cylinders}\"\n\
-             ddb.geometry.heads = \"16\"\nddb.geometry.sectors = \"63\"\nddb.adapterType = \"ide\"\n"
+        let middle = format!(
+            "\"\n\n# The Disk Data Base\n#DDB\n\nddb.virtualHWVersion = \"{}\"\nddb.geometry.cylinders = \"{cylinders}\"\n\
+             ddb.geometry.heads = \"{heads}\"\nddb.geometry.sectors = \"63\"\nddb.adapterType = \"",
+            self.hardware_version
         );
         Fields::default()
             .bytes(head.as_bytes())
             .bytes(&self.name)
-            .bytes(tail.as_bytes())
-            .up_to(to_usize(DESCRIPTOR_LENGTH.saturating_mul(SECTOR.size())))
+            .bytes(middle.as_bytes())
+            .bytes(&self.adapter)
+            .bytes(b"\"\n")
+            .up_to(to_usize(sectors.saturating_mul(SECTOR.size())))
             .done()
     }
 }
@@ -143,7 +192,7 @@ impl Table for Vmdk {
         });
         let descriptor = core::iter::once_with(|| Part {
             offset: SECTOR.times(DESCRIPTOR).unwrap_or(u64::MAX),
-            bytes: self.descriptor(),
+            bytes: self.descriptor.bytes(DESCRIPTOR_LENGTH),
         });
         let header = core::iter::once_with(|| Part {
             offset: 0,

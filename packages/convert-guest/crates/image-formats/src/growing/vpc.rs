@@ -1,17 +1,23 @@
-//! Dynamic VHD disks (Virtual Hard Disk Image Format Specification 1.0): a copy of the footer, the dynamic header, the block
-//! allocation table, blocks of 2 MiB behind bitmaps of their sectors, the footer. All numbers are big-endian.
+//! VHD disks (Virtual Hard Disk Image Format Specification 1.0). Dynamic ones: a copy of the footer, the dynamic header, the
+//! block allocation table, blocks of 2 MiB behind bitmaps of their sectors, the footer. Fixed ones: the disk, the footer. All
+//! numbers are big-endian.
 
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Allocated, Fields, Given, Part, Table, entries, small, to_usize};
-use crate::arith::SECTOR;
+use super::blocks::{Allocated, Table, entries};
+use super::fields::{Fields, small};
+use super::{Given, Options, Part};
+use crate::arith::{SECTOR, to_usize};
+use crate::qcow2::writer::LayoutError;
 
 const BLOCK: u64 = 2 << 20;
 const DYNAMIC_HEADER: u64 = 512;
 const TABLE: u64 = 1536;
 const FOOTER: u64 = 512;
+const KIND_FIXED: u32 = 2;
+const KIND_DYNAMIC: u32 = 3;
 /// A bitmap of the 4,096 sectors of a block.
 const BITMAP: u64 = 512;
 const UNUSED: u32 = u32::MAX;
@@ -20,82 +26,179 @@ const MOST_BLOCKS: u64 = (2040 << 30) / BLOCK;
 /// 2000-01-01 in seconds since 1970.
 const EPOCH: u64 = 946_684_800;
 
-pub(super) struct Vpc {
+/// Sectors of the largest geometry: 65535 cylinders, 16 heads, 255 sectors.
+const MOST_OF_GEOMETRY: u64 = 65535 * 16 * 255;
+
+/// Cylinders, heads and sectors of a track.
+#[derive(Clone, Copy)]
+struct Geometry {
+    cylinders: u64,
+    heads: u64,
+    sectors: u64,
+}
+
+impl Geometry {
+    /// What the specification computes for so many sectors (appendix "CHS Calculation").
+    fn of(sectors: u64) -> Self {
+        let total = sectors.min(MOST_OF_GEOMETRY);
+        let with = |heads: u64, sectors: u64| Self {
+            cylinders: total
+                .checked_div(heads.saturating_mul(sectors))
+                .unwrap_or(0),
+            heads,
+            sectors,
+        };
+        if total >= 65535 * 16 * 63 {
+            return with(16, 255);
+        }
+        let by_seventeen = total / 17;
+        let heads = by_seventeen.div_ceil(1024).max(4);
+        if by_seventeen < heads.saturating_mul(1024) && heads <= 16 {
+            return with(heads, 17);
+        }
+        if total / 31 < 16 * 1024 {
+            return with(16, 31);
+        }
+        with(16, 63)
+    }
+
+    fn total(self) -> u64 {
+        self.cylinders
+            .saturating_mul(self.heads)
+            .saturating_mul(self.sectors)
+    }
+}
+
+/// What both kinds of disk have.
+struct Common {
     size: u64,
-    blocks: u64,
-    data: u64,
+    geometry: Geometry,
+    /// By `qem2` QEMU takes the size as it stands there, by `qemu` what the geometry comes to.
+    creator: &'static [u8; 4],
     id: [u8; 16],
     now: u64,
 }
 
-impl Vpc {
-    pub fn new(size: u64, given: Given<'_>) -> Self {
-        let blocks = size.div_ceil(BLOCK);
-        let table = SECTOR
-            .round_up(blocks.saturating_mul(4))
-            .unwrap_or(u64::MAX);
-        Self {
-            size,
-            blocks,
-            data: TABLE.saturating_add(table),
-            id: given.uuid(0),
-            now: given.now,
-        }
-    }
-
-    /// The geometry that the specification computes (appendix "CHS Calculation").
-    fn geometry(&self) -> (u16, u8, u8) {
-        let total = SECTOR.index_of(self.size).min(65535 * 16 * 255);
-        if total >= 65535 * 16 * 63 {
-            return (
-                u16::try_from(total / (16 * 255)).unwrap_or(u16::MAX),
-                16,
-                255,
-            );
-        }
-        let of = |heads: u64, sectors: u64| {
-            let cylinder = heads.saturating_mul(sectors);
-            (total.checked_div(cylinder).unwrap_or(0), heads, sectors)
-        };
-        let by_seventeen = total / 17;
-        let heads = by_seventeen.div_ceil(1024).max(4);
-        let mut found = of(heads, 17);
-        if by_seventeen >= heads.saturating_mul(1024) || heads > 16 {
-            found = of(16, 31);
-            if total / 31 >= 16 * 1024 {
-                found = of(16, 63);
+impl Common {
+    /// # Errors
+    /// `TooBig`.
+    fn new(size: u64, given: Given<'_>, options: &Options<'_>) -> Result<Self, LayoutError> {
+        let wanted = SECTOR.index_of(size);
+        let mut geometry = Geometry::of(wanted);
+        let mut size = size;
+        if options.geometry {
+            // The smallest geometry that has room, found as QEMU finds it; above the largest one the size counts.
+            let mut more = 0_u64;
+            while geometry.total() < wanted.min(MOST_OF_GEOMETRY) {
+                more = more.saturating_add(1);
+                geometry = Geometry::of(wanted.saturating_add(more));
+            }
+            if geometry.total() < MOST_OF_GEOMETRY {
+                size = SECTOR.times(geometry.total()).unwrap_or(u64::MAX);
             }
         }
-        let (cylinders, heads, sectors) = found;
-        (
-            u16::try_from(cylinders).unwrap_or(u16::MAX),
-            u8::try_from(heads).unwrap_or(16),
-            u8::try_from(sectors).unwrap_or(63),
-        )
+        let safe_size = MOST_BLOCKS.saturating_mul(BLOCK);
+        if size > safe_size {
+            return Err(LayoutError::TooBig { safe_size });
+        }
+        Ok(Self {
+            size,
+            geometry,
+            creator: if options.geometry { b"qemu" } else { b"qem2" },
+            id: given.uuid(0),
+            now: given.now,
+        })
     }
 
-    fn footer_bytes(&self) -> Vec<u8> {
-        let (cylinders, heads, sectors) = self.geometry();
+    fn footer(&self, kind: u32, header: u64) -> Vec<u8> {
+        let Geometry {
+            cylinders,
+            heads,
+            sectors,
+        } = self.geometry;
+        let byte = |value: u64| u8::try_from(value).unwrap_or(u8::MAX);
         let footer = Fields::default()
             .bytes(b"conectix")
             .be32(2)
             .be32(0x0001_0000)
-            .be64(DYNAMIC_HEADER)
+            .be64(header)
             .be32(small(self.now.saturating_sub(EPOCH)))
-            // By this name QEMU takes the size below, and not what the geometry comes to.
-            .bytes(b"qem2")
+            .bytes(self.creator)
             .be32(0x0005_0003)
             .bytes(b"Wi2k")
             .be64(self.size)
             .be64(self.size)
-            .be16(cylinders)
-            .bytes(&[heads, sectors])
-            // Dynamic.
-            .be32(3)
+            .be16(u16::try_from(cylinders).unwrap_or(u16::MAX))
+            .bytes(&[byte(heads), byte(sectors)])
+            .be32(kind)
             .be32(0)
             .bytes(&self.id)
             .up_to(to_usize(FOOTER));
         with_checksum(footer.done(), 64)
+    }
+}
+
+/// A disk that grows.
+pub(super) struct Vpc {
+    common: Common,
+    blocks: u64,
+    data: u64,
+}
+
+impl Vpc {
+    /// # Errors
+    /// `TooBig`.
+    pub fn new(size: u64, given: Given<'_>, options: &Options<'_>) -> Result<Self, LayoutError> {
+        let common = Common::new(size, given, options)?;
+        let blocks = common.size.div_ceil(BLOCK);
+        let table = SECTOR
+            .round_up(blocks.saturating_mul(4))
+            .unwrap_or(u64::MAX);
+        Ok(Self {
+            common,
+            blocks,
+            data: TABLE.saturating_add(table),
+        })
+    }
+}
+
+/// A disk that lies in the file as it is.
+pub(super) struct Fixed(Common);
+
+impl Fixed {
+    /// # Errors
+    /// `TooBig`.
+    pub fn new(size: u64, given: Given<'_>, options: &Options<'_>) -> Result<Self, LayoutError> {
+        Ok(Self(Common::new(size, given, options)?))
+    }
+}
+
+impl Table for Fixed {
+    fn size(&self, _wanted: u64) -> u64 {
+        self.0.size
+    }
+
+    fn block(&self) -> u64 {
+        SECTOR.size()
+    }
+
+    fn most_blocks(&self) -> u64 {
+        SECTOR.index_of(MOST_BLOCKS.saturating_mul(BLOCK))
+    }
+
+    fn data(&self) -> u64 {
+        0
+    }
+
+    fn parts<'a>(&'a self, blocks: &'a dyn Allocated) -> Box<dyn Iterator<Item = Part> + 'a> {
+        Box::new(core::iter::once_with(|| Part {
+            offset: blocks.end(),
+            bytes: self.0.footer(KIND_FIXED, u64::MAX),
+        }))
+    }
+
+    fn footer(&self) -> u64 {
+        FOOTER
     }
 }
 
@@ -111,6 +214,10 @@ fn with_checksum(mut bytes: Vec<u8>, at: usize) -> Vec<u8> {
 }
 
 impl Table for Vpc {
+    fn size(&self, _wanted: u64) -> u64 {
+        self.common.size
+    }
+
     fn block(&self) -> u64 {
         BLOCK
     }
@@ -149,7 +256,7 @@ impl Table for Vpc {
             .be32(small(self.blocks))
             .be32(small(BLOCK))
             .up_to(1024);
-        let footer = self.footer_bytes();
+        let footer = self.common.footer(KIND_DYNAMIC, DYNAMIC_HEADER);
         Box::new(
             vec![
                 Part {

@@ -5,21 +5,27 @@
 //! header | L1 table | L2 table, data … | L2 table, data … | refcount blocks | refcount table
 //! ```
 //!
-//! Of all tables, one L2 table and the L1 table are in memory. The header comes last, so that a file which was not
-//! finished is no image.
+//! Of all tables, one L2 table and the L1 table are in memory. Compressed clusters have refcounts of their own, whose blocks
+//! lie among the data. The header comes last, so that a file which was not finished is no image.
 
-use crate::growing::Part;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::metadata::{COPIED, NewHeader};
+use super::header::NewHeader;
+use super::metadata::COPIED;
+use super::options::{Backing, Shape};
+use super::refcounts::{fill_block, refcount_clusters, with_ones};
 use super::shared_clusters::SharedClusters;
-use super::{
-    DenseLayout, LayoutError, LayoutOptions, REFCOUNT_BYTES, TABLE_ENTRY, per_cluster,
-    refcount_clusters,
-};
-use crate::arith::{PowerOfTwo, to_u64, to_usize};
-use crate::extent::Codec;
+use super::{DenseLayout, LayoutError, LayoutOptions};
+use crate::arith::{PowerOfTwo, to_usize};
+use crate::growing::{Growing, Marked, Packing, Part, Placement};
 use crate::qcow2::compressed;
+
+/// A standard L2 entry: the cluster reads as zeros.
+const ZERO: u64 = 1;
+/// The bitmap of an extended L2 entry whose subclusters all read as zeros.
+const ALL_ZERO: u64 = 0xffff_ffff << 32;
+const SUBCLUSTERS: PowerOfTwo = PowerOfTwo::from_bits(5);
 
 /// An L2 table that is still being filled.
 struct Table {
@@ -27,271 +33,171 @@ struct Table {
     index: u64,
     /// Its own place in the file.
     offset: u64,
-    entries: Vec<u64>,
-}
-
-/// A piece of metadata whose bytes are settled.
-pub struct Metadata {
-    /// Byte offset in the file.
-    pub offset: u64,
-    bytes: Settled,
-}
-
-enum Settled {
-    Table(Vec<u64>),
-    Refcounts { used: u64, counted: Vec<u16> },
-    Header(NewHeader),
-}
-
-impl Metadata {
-    /// The bytes of its cluster.
-    pub fn part(&self, cluster_size: u64) -> Part {
-        let mut bytes = alloc::vec![0; to_usize(cluster_size)];
-        self.fill(&mut bytes);
-        Part {
-            offset: self.offset,
-            bytes,
-        }
-    }
-
-    /// Fills a buffer of one cluster.
-    pub fn fill(&self, buffer: &mut [u8]) {
-        buffer.fill(0);
-        match &self.bytes {
-            Settled::Table(entries) => {
-                let (places, _) = buffer.as_chunks_mut::<8>();
-                for (place, entry) in places.iter_mut().zip(entries) {
-                    *place = entry.to_be_bytes();
-                }
-            }
-            Settled::Refcounts { used, counted } => {
-                let counts = counted.iter().copied().chain(core::iter::repeat(1));
-                let (places, _) = buffer.as_chunks_mut::<2>();
-                for (place, count) in places.iter_mut().take(to_usize(*used)).zip(counts) {
-                    *place = count.to_be_bytes();
-                }
-            }
-            Settled::Header(header) => header.fill(buffer),
-        }
-    }
+    /// Words of 8 bytes; an extended entry has two.
+    words: Vec<u64>,
 }
 
 /// A new image that grows with its data.
 pub struct SparseLayout {
     virtual_size: u64,
-    cluster: PowerOfTwo,
-    feature_names: bool,
+    shape: Shape,
+    backing_name: Vec<u8>,
+    backing_format: Vec<u8>,
     l1: Vec<u64>,
     table: Option<Table>,
     /// The first cluster of the file that nothing has.
     next: u64,
-    codec: Codec,
     shared: SharedClusters,
+    /// Refcount blocks that have a place (byte offset), from the first on.
+    refcount_blocks: Vec<u64>,
 }
 
 impl SparseLayout {
     /// An image of `virtual_size` bytes without any data.
     ///
     /// # Errors
-    /// As [`DenseLayout::new`], and `TooBig` where the L1 table does not fit memory.
-    pub fn new(virtual_size: u64, options: LayoutOptions) -> Result<Self, LayoutError> {
+    /// As [`DenseLayout::new`], `NoRoomForName`, and `TooBig` where the L1 table does not fit memory.
+    pub fn new(
+        virtual_size: u64,
+        options: LayoutOptions,
+        backing: Option<Backing<'_>>,
+    ) -> Result<Self, LayoutError> {
         let dense = DenseLayout::new(virtual_size, options)?;
+        let shape = dense.shape;
         let mut l1 = Vec::new();
         l1.try_reserve_exact(to_usize(dense.l1_entries))
             .map_err(|_| LayoutError::TooBig {
-                safe_size: super::safe_size(dense.cluster),
+                safe_size: shape.safe_size(),
             })?;
         l1.resize(to_usize(dense.l1_entries), 0);
-        Ok(Self {
+        let layout = Self {
             virtual_size,
-            cluster: dense.cluster,
-            feature_names: dense.feature_names,
+            shape,
+            backing_name: backing.map_or_else(Vec::new, |backing| backing.name.to_vec()),
+            backing_format: backing.map_or_else(Vec::new, |backing| backing.format.to_vec()),
             l1,
             table: None,
             next: dense.l1_table.count.saturating_add(1),
-            codec: dense.codec,
-            shared: SharedClusters::new(per_cluster(dense.cluster, REFCOUNT_BYTES)),
-        })
-    }
-
-    /// Bytes of the virtual disk.
-    pub fn virtual_size(&self) -> u64 {
-        self.virtual_size
-    }
-
-    /// Bytes of a cluster.
-    pub fn cluster_size(&self) -> u64 {
-        self.cluster.size()
-    }
-
-    /// Bytes of the file so far.
-    pub fn file_length(&self) -> u64 {
-        self.offset_of(self.next)
-    }
-
-    /// Where the guest byte at `offset` lies, and for how many of `most` bytes that holds: up to the end of its cluster.
-    /// A cluster that has no place gets one; offsets come in ascending order of their L2 tables.
-    ///
-    /// The third value is an L2 table that will not change any more: it must be written.
-    ///
-    /// # Errors
-    /// `BadRange` beyond the disk and for a table that was handed out already, `TooBig` without memory for a table.
-    pub fn place(
-        &mut self,
-        offset: u64,
-        most: u64,
-    ) -> Result<(u64, u64, Option<Metadata>), LayoutError> {
-        if offset >= self.virtual_size {
-            return Err(LayoutError::BadRange);
-        }
-        let finished = self.reach(offset)?;
-        let next = self.offset_of(self.next);
-        let entry = self.entry(offset)?;
-        if *entry == 0 {
-            *entry = COPIED | next;
-        }
-        let placed = *entry & !COPIED;
-        if placed == next {
-            self.next = self.next.saturating_add(1);
-        }
-        let within = self.cluster.offset_within(offset);
-        let host = placed.saturating_add(within);
-        let length = most.min(self.cluster.size().saturating_sub(within));
-        Ok((host, length, finished))
-    }
-
-    /// Where `length` bytes, to which the cluster at `offset` was compressed, go: right behind those before, wherever that is.
-    /// The second value is an L2 table that will not change any more.
-    ///
-    /// # Errors
-    /// As [`place`](Self::place), and `BadRange` for a stream that takes as much as its cluster.
-    pub fn place_compressed(
-        &mut self,
-        offset: u64,
-        length: u64,
-    ) -> Result<(u64, Option<Metadata>), LayoutError> {
-        if offset >= self.virtual_size || length == 0 || length >= self.cluster.size() {
-            return Err(LayoutError::BadRange);
-        }
-        let finished = self.reach(offset)?;
-        let open_until = self.offset_of(self.next);
-        let host = match self.shared.free {
-            // What lies in the last cluster of the file may go on in the one that follows it.
-            Some(free) if self.cluster.round_up(free) == Some(open_until) => free,
-            Some(free)
-                if free.saturating_add(length) <= self.cluster.round_up(free).unwrap_or(0) =>
-            {
-                free
-            }
-            _ => open_until,
+            shared: SharedClusters::new(shape.refcounts(), shape.most_references()),
+            refcount_blocks: Vec::new(),
         };
-        let end = host.saturating_add(length);
-        let cluster = self.cluster;
-        while self.offset_of(self.next) < end {
+        layout.header(0, 0)?;
+        Ok(layout)
+    }
+
+    fn header(&self, table_offset: u64, table_clusters: u64) -> Result<Vec<u8>, LayoutError> {
+        let backing = Backing {
+            name: &self.backing_name,
+            format: &self.backing_format,
+        };
+        NewHeader {
+            shape: self.shape,
+            virtual_size: self.virtual_size,
+            l1_entries: crate::arith::to_u64(self.l1.len()),
+            l1_offset: self.shape.offset_of(1),
+            refcount_table_offset: table_offset,
+            refcount_table_clusters: table_clusters,
+        }
+        .bytes((!backing.name.is_empty()).then_some(backing))
+    }
+
+    /// Where a stream of `length` bytes begins: behind the one before where both may share a cluster.
+    fn place_of_stream(&self, length: u64) -> u64 {
+        let cluster = self.shape.cluster;
+        let open_until = self.shape.offset_of(self.next);
+        let free = self.shared.free.filter(|free| {
+            let end_of_cluster = cluster.round_up(*free).unwrap_or(0);
+            // What lies in the last cluster of the file may go on in the one that follows it.
+            let fits =
+                end_of_cluster == open_until || free.saturating_add(length) <= end_of_cluster;
+            fits && self.shared.takes_more(cluster.index_of(*free))
+        });
+        free.unwrap_or(open_until)
+    }
+
+    /// Refcount blocks that no stream to come will change.
+    fn settle_refcounts(&mut self, settled: &mut Vec<Part>) -> Result<(), LayoutError> {
+        let cluster = self.shape.cluster;
+        let last = self
+            .shared
+            .free
+            .map_or(self.next, |free| cluster.index_of(free));
+        while let Some(counted) = self.shared.take_passed(last) {
+            let offset = self.shape.offset_of(self.next);
             self.next = self.next.saturating_add(1);
+            self.refcount_blocks
+                .try_reserve(1)
+                .map_err(|_| LayoutError::TooBig { safe_size: 0 })?;
+            self.refcount_blocks.push(offset);
+            let used = self.shape.refcounts().size();
+            settled.push(self.refcount_block(offset, &counted, used));
         }
-        let encoded = compressed::encode(host, length, cluster).ok_or(LayoutError::BadRange)?;
-        let entry = self.entry(offset)?;
-        if *entry != 0 {
-            return Err(LayoutError::BadRange);
+        Ok(())
+    }
+
+    fn refcount_block(&self, offset: u64, counted: &[u16], used: u64) -> Part {
+        let mut bytes = alloc::vec![0; self.shape.cluster.in_memory()];
+        let order = self.shape.options.refcount_order;
+        fill_block(&mut bytes, order, with_ones(counted, used));
+        Part { offset, bytes }
+    }
+
+    /// A table whose first words these are, the others zero.
+    fn table_part(&self, offset: u64, words: &[u64]) -> Part {
+        let mut bytes = Vec::with_capacity(self.shape.cluster.in_memory());
+        for word in words {
+            bytes.extend_from_slice(&word.to_be_bytes());
         }
-        *entry = encoded;
-        let last = cluster.index_of(end.saturating_sub(1));
-        for used in cluster.index_of(host)..=last {
-            self.shared.count(used)?;
-        }
-        self.shared.free = (!cluster.is_aligned(end)).then_some(end);
-        Ok((host, finished))
+        bytes.resize(self.shape.cluster.in_memory(), 0);
+        Part { offset, bytes }
     }
 
     /// Makes the table that has the entry of an offset the one in memory. Returns the one before it, which is complete.
-    fn reach(&mut self, offset: u64) -> Result<Option<Metadata>, LayoutError> {
-        let per_table = per_cluster(self.cluster, TABLE_ENTRY);
-        let index = per_table.index_of(self.cluster.index_of(offset));
+    fn reach(&mut self, offset: u64) -> Result<Vec<Part>, LayoutError> {
+        let per_table = self.shape.l2_entries();
+        let index = per_table.index_of(self.shape.cluster.index_of(offset));
         match &self.table {
-            Some(table) if table.index == index => Ok(None),
+            Some(table) if table.index == index => Ok(Vec::new()),
             Some(table) if table.index > index => Err(LayoutError::BadRange),
             _ => {
                 let finished = self.take_table();
                 self.begin_table(index)?;
-                Ok(finished)
+                Ok(finished.into_iter().collect())
             }
         }
     }
 
-    /// The entry of an offset in the table that is in memory.
-    fn entry(&mut self, offset: u64) -> Result<&mut u64, LayoutError> {
-        let per_table = per_cluster(self.cluster, TABLE_ENTRY);
-        let place = per_table.offset_within(self.cluster.index_of(offset));
-        self.table
-            .as_mut()
-            .and_then(|table| table.entries.get_mut(to_usize(place)))
-            .ok_or(LayoutError::BadRange)
-    }
-
-    /// All that is still to be written, in order; the header last. The length of the file is right after that.
-    pub fn finish(&mut self) -> Vec<Metadata> {
-        let mut rest: Vec<Metadata> = self.take_table().into_iter().collect();
-        let per_table = to_usize(per_cluster(self.cluster, TABLE_ENTRY).size());
-        for (entries, cluster) in self.l1.chunks(per_table).zip(1..) {
-            rest.push(Metadata {
-                offset: self.offset_of(cluster),
-                bytes: Settled::Table(entries.to_vec()),
-            });
+    /// The entry of an offset in the table that is in memory, with its bitmap where there is one.
+    fn entry(&mut self, offset: u64) -> Result<(&mut u64, Option<&mut u64>), LayoutError> {
+        let place = self
+            .shape
+            .l2_entries()
+            .offset_within(self.shape.cluster.index_of(offset));
+        let words = &mut self.table.as_mut().ok_or(LayoutError::BadRange)?.words;
+        if self.shape.options.extended_l2 {
+            let (pairs, _) = words.as_chunks_mut::<2>();
+            let [entry, bitmap] = pairs
+                .get_mut(to_usize(place))
+                .ok_or(LayoutError::BadRange)?;
+            Ok((entry, Some(bitmap)))
+        } else {
+            let entry = words
+                .get_mut(to_usize(place))
+                .ok_or(LayoutError::BadRange)?;
+            Ok((entry, None))
         }
-        let (tables, blocks) = refcount_clusters(self.cluster, self.next);
-        let first_block = self.next;
-        let first_table = first_block.saturating_add(blocks);
-        self.next = first_table.saturating_add(tables);
-        let per_block = per_cluster(self.cluster, REFCOUNT_BYTES).size();
-        for index in 0..blocks {
-            let before = index.saturating_mul(per_block);
-            rest.push(Metadata {
-                offset: self.offset_of(first_block.saturating_add(index)),
-                bytes: Settled::Refcounts {
-                    used: self.next.saturating_sub(before).min(per_block),
-                    counted: self.shared.take(index),
-                },
-            });
-        }
-        for index in 0..tables {
-            let first = index.saturating_mul(to_u64(per_table));
-            let last = first.saturating_add(to_u64(per_table)).min(blocks);
-            let entries = (first..last)
-                .map(|block| self.offset_of(first_block.saturating_add(block)))
-                .collect();
-            rest.push(Metadata {
-                offset: self.offset_of(first_table.saturating_add(index)),
-                bytes: Settled::Table(entries),
-            });
-        }
-        let header = NewHeader {
-            cluster: self.cluster,
-            virtual_size: self.virtual_size,
-            l1_entries: to_u64(self.l1.len()),
-            l1_offset: self.offset_of(1),
-            refcount_table_offset: self.offset_of(first_table),
-            refcount_table_clusters: tables,
-            feature_names: self.feature_names,
-            codec: self.codec,
-        };
-        rest.push(Metadata {
-            offset: 0,
-            bytes: Settled::Header(header),
-        });
-        rest
     }
 
     fn begin_table(&mut self, index: u64) -> Result<(), LayoutError> {
-        let offset = self.offset_of(self.next);
-        let count = to_usize(per_cluster(self.cluster, TABLE_ENTRY).size());
-        let mut entries = Vec::new();
-        entries
+        let offset = self.shape.offset_of(self.next);
+        let count = to_usize(self.shape.entries().size());
+        let mut words = Vec::new();
+        words
             .try_reserve_exact(count)
             .map_err(|_| LayoutError::TooBig {
-                safe_size: super::safe_size(self.cluster),
+                safe_size: self.shape.safe_size(),
             })?;
-        entries.resize(count, 0);
+        words.resize(count, 0);
         let place = self
             .l1
             .get_mut(to_usize(index))
@@ -302,20 +208,180 @@ impl SparseLayout {
         self.table = Some(Table {
             index,
             offset,
-            entries,
+            words,
         });
         Ok(())
     }
 
-    fn take_table(&mut self) -> Option<Metadata> {
-        self.table.take().map(|table| Metadata {
-            offset: table.offset,
-            bytes: Settled::Table(table.entries),
+    fn take_table(&mut self) -> Option<Part> {
+        let table = self.table.take()?;
+        Some(self.table_part(table.offset, &table.words))
+    }
+}
+
+/// Bits of the subclusters that `length` bytes touch, from `within` their cluster on.
+fn subclusters(cluster: PowerOfTwo, within: u64, length: u64) -> u64 {
+    let subcluster = PowerOfTwo::from_bits(cluster.bits().saturating_sub(SUBCLUSTERS.bits()));
+    let first = subcluster.index_of(within);
+    let end = subcluster.count_for(within.saturating_add(length));
+    (first..end.min(SUBCLUSTERS.size()))
+        .fold(0, |bits, index| bits | 1_u64.wrapping_shl(bits32(index)))
+}
+
+fn bits32(index: u64) -> u32 {
+    u32::try_from(index).unwrap_or(0)
+}
+
+impl Growing for SparseLayout {
+    fn virtual_size(&self) -> u64 {
+        self.virtual_size
+    }
+
+    fn file_length(&self) -> u64 {
+        self.shape.offset_of(self.next)
+    }
+
+    fn place(&mut self, offset: u64, most: u64) -> Result<Placement, LayoutError> {
+        if offset >= self.virtual_size {
+            return Err(LayoutError::BadRange);
+        }
+        let cluster = self.shape.cluster;
+        let settled = self.reach(offset)?;
+        let next = self.shape.offset_of(self.next);
+        let within = cluster.offset_within(offset);
+        let length = most.min(cluster.size().saturating_sub(within));
+        let (entry, bitmap) = self.entry(offset)?;
+        if *entry == 0 {
+            *entry = COPIED | next;
+        }
+        if let Some(bitmap) = bitmap {
+            *bitmap |= subclusters(cluster, within, length);
+        }
+        let placed = *entry & !COPIED;
+        if placed == next {
+            self.next = self.next.saturating_add(1);
+        }
+        Ok(Placement {
+            offset: placed.saturating_add(within),
+            length,
+            settled,
         })
     }
 
-    fn offset_of(&self, cluster: u64) -> u64 {
-        self.cluster.times(cluster).unwrap_or(u64::MAX)
+    fn packing(&self) -> Option<Packing> {
+        Some(Packing {
+            block: self.shape.cluster.size(),
+            codec: self.shape.options.codec,
+            plain: true,
+        })
+    }
+
+    fn place_compressed(&mut self, offset: u64, length: u64) -> Result<Placement, LayoutError> {
+        let cluster = self.shape.cluster;
+        if offset >= self.virtual_size || length == 0 || length >= cluster.size() {
+            return Err(LayoutError::BadRange);
+        }
+        let mut settled = self.reach(offset)?;
+        let host = self.place_of_stream(length);
+        let end = host.saturating_add(length);
+        while self.shape.offset_of(self.next) < end {
+            self.next = self.next.saturating_add(1);
+        }
+        let encoded = compressed::encode(host, length, cluster).ok_or(LayoutError::BadRange)?;
+        let (entry, _) = self.entry(offset)?;
+        if *entry != 0 {
+            return Err(LayoutError::BadRange);
+        }
+        *entry = encoded;
+        let last = cluster.index_of(end.saturating_sub(1));
+        for used in cluster.index_of(host)..=last {
+            self.shared.count(used)?;
+        }
+        self.shared.free = (!cluster.is_aligned(end)).then_some(end);
+        self.settle_refcounts(&mut settled)?;
+        Ok(Placement {
+            offset: host,
+            length,
+            settled,
+        })
+    }
+
+    fn mark_zeros(&mut self, offset: u64, most: u64) -> Result<Option<Marked>, LayoutError> {
+        let cluster = self.shape.cluster;
+        let left = self.virtual_size.saturating_sub(offset);
+        let whole = cluster.is_aligned(offset) && most >= cluster.size().min(left);
+        if self.shape.options.version_2 || !whole || left == 0 {
+            return Ok(None);
+        }
+        let settled = self.reach(offset)?;
+        match self.entry(offset)? {
+            (0, Some(bitmap)) => *bitmap = ALL_ZERO,
+            (entry @ 0, None) => *entry = ZERO,
+            _ => return Err(LayoutError::BadRange),
+        }
+        Ok(Some(Marked {
+            length: cluster.size().min(left),
+            settled,
+        }))
+    }
+
+    fn finish(&mut self) -> Box<dyn Iterator<Item = Part> + '_> {
+        let table = self.take_table();
+        let shape = self.shape;
+        let taken = self.shared.taken();
+        let (tables, blocks) = refcount_clusters(shape, self.next, taken);
+        let first_block = self.next;
+        let first_table = first_block.saturating_add(blocks);
+        self.next = first_table.saturating_add(tables);
+        let end = self.next;
+        let open: Vec<Vec<u16>> = self.shared.take_open();
+        let this = &*self;
+
+        let l1 = this.l1.chunks(to_usize(shape.entries().size())).zip(1..);
+        let l1 = l1.map(move |(words, cluster)| this.table_part(shape.offset_of(cluster), words));
+        let blocks_of_file = (0..blocks).map(move |index| {
+            let before = taken
+                .saturating_add(index)
+                .saturating_mul(shape.refcounts().size());
+            let used = end.saturating_sub(before).min(shape.refcounts().size());
+            let counted = open.get(to_usize(index)).map_or(&[][..], Vec::as_slice);
+            this.refcount_block(
+                shape.offset_of(first_block.saturating_add(index)),
+                counted,
+                used,
+            )
+        });
+        let block_offset = move |number: u64| match number.checked_sub(taken) {
+            Some(index) => shape.offset_of(first_block.saturating_add(index)),
+            None => this
+                .refcount_blocks
+                .get(to_usize(number))
+                .copied()
+                .unwrap_or(0),
+        };
+        let refcount_tables = (0..tables).map(move |index| {
+            let first = index.saturating_mul(shape.entries().size());
+            let last = first
+                .saturating_add(shape.entries().size())
+                .min(taken.saturating_add(blocks));
+            let words: Vec<u64> = (first..last).map(block_offset).collect();
+            this.table_part(shape.offset_of(first_table.saturating_add(index)), &words)
+        });
+        let header = core::iter::once_with(move || {
+            let mut bytes = this
+                .header(shape.offset_of(first_table), tables)
+                .unwrap_or_default();
+            bytes.resize(shape.cluster.in_memory(), 0);
+            Part { offset: 0, bytes }
+        });
+        Box::new(
+            table
+                .into_iter()
+                .chain(l1)
+                .chain(blocks_of_file)
+                .chain(refcount_tables)
+                .chain(header),
+        )
     }
 }
 
@@ -326,38 +392,76 @@ mod tests {
     const CLUSTER: u64 = 65536;
 
     fn layout(size: u64) -> SparseLayout {
-        SparseLayout::new(size, LayoutOptions::default()).unwrap()
+        SparseLayout::new(size, LayoutOptions::default(), None).unwrap()
     }
 
     #[test]
     fn what_is_not_written_takes_no_room() {
         let mut layout = layout(1 << 40);
         let before = layout.file_length();
-        let (host, length, finished) = layout.place(7 << 36, 1 << 20).unwrap();
-        assert_eq!((host, length), (before + CLUSTER, CLUSTER));
-        assert!(finished.is_none());
+        let placed = layout.place(7 << 36, 1 << 20).unwrap();
+        assert_eq!((placed.offset, placed.length), (before + CLUSTER, CLUSTER));
+        assert!(placed.settled.is_empty());
         assert_eq!(layout.file_length(), before + 2 * CLUSTER);
     }
 
     #[test]
     fn parts_of_a_cluster_share_its_place() {
         let mut layout = layout(1 << 30);
-        let (first, length, _) = layout.place(CLUSTER + 512, 1000).unwrap();
-        assert_eq!(length, 1000);
-        let (second, length, _) = layout.place(CLUSTER + 2048, 1 << 20).unwrap();
-        assert_eq!((second, length), (first + 1536, CLUSTER - 2048));
+        let first = layout.place(CLUSTER + 512, 1000).unwrap();
+        assert_eq!(first.length, 1000);
+        let second = layout.place(CLUSTER + 2048, 1 << 20).unwrap();
+        assert_eq!(
+            (second.offset, second.length),
+            (first.offset + 1536, CLUSTER - 2048)
+        );
     }
 
     #[test]
     fn a_table_is_handed_out_once_and_never_changes_after_that() {
         let mut layout = layout(4 << 30);
         layout.place(0, 1).unwrap();
-        let (_, _, finished) = layout.place(512 << 20, 1).unwrap();
-        assert_eq!(finished.map(|table| table.offset), Some(2 * CLUSTER));
+        let placed = layout.place(512 << 20, 1).unwrap();
+        let offsets: Vec<u64> = placed.settled.iter().map(|part| part.offset).collect();
+        assert_eq!(offsets, [2 * CLUSTER]);
         assert!(matches!(layout.place(0, 1), Err(LayoutError::BadRange)));
         assert!(matches!(
             layout.place(4 << 30, 1),
             Err(LayoutError::BadRange)
         ));
+    }
+
+    #[test]
+    fn refcount_blocks_settle_as_streams_pass_them() {
+        let options = LayoutOptions {
+            cluster_bits: 9,
+            ..Default::default()
+        };
+        let mut layout = SparseLayout::new(64 << 20, options, None).unwrap();
+        let per_block = 256;
+        let mut settled = 0;
+        for cluster in 0..(64 << 20) / 512 {
+            // L2 tables are written over and over; blocks are those parts that are not tables.
+            let parts = layout.place_compressed(cluster * 512, 400).unwrap().settled;
+            let tables = usize::from(cluster > 0 && cluster % 64 == 0);
+            settled += parts.len() - tables;
+        }
+        let clusters = layout.file_length() / 512;
+        assert_eq!(settled as u64, clusters / per_block);
+    }
+
+    #[test]
+    fn a_name_must_fit_the_header() {
+        let options = LayoutOptions {
+            cluster_bits: 9,
+            ..Default::default()
+        };
+        let name = [b'n'; 500];
+        let backing = Backing {
+            name: &name,
+            format: b"raw",
+        };
+        let refused = SparseLayout::new(1 << 20, options, Some(backing));
+        assert!(matches!(refused, Err(LayoutError::NoRoomForName)));
     }
 }

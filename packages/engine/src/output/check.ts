@@ -1,9 +1,11 @@
+import { nameBytes } from '@instar/host-files';
 import { DEVICE_ROLE, IMAGE_FORMAT, INFO_FLAG, NO_PARENT } from '@instar/shared-abi';
-import { EngineError, systemErrorName } from './errors.js';
-import { extentsInFiles } from './extent-files.js';
-import type { GuestContext, GuestDevice } from './session/context.js';
-import { look, type ImageInfo } from './session/look.js';
-import { GuestSession } from './session/session.js';
+import { EngineError, systemErrorName } from '../errors.js';
+import { extentsInFiles } from '../extent-files.js';
+import type { Backing } from './backing.js';
+import type { GuestContext, GuestDevice } from '../session/context.js';
+import { look, type ImageInfo } from '../session/look.js';
+import { GuestSession } from '../session/session.js';
 
 /** An output that is written and has no name yet. */
 export interface FinishedOutput {
@@ -17,6 +19,8 @@ export interface FinishedOutput {
   readonly length: bigint;
   /** Bytes of the disk in it. */
   readonly virtualSize: bigint;
+  /** The image that it was to have below it. */
+  readonly backing?: Backing | undefined;
   /** Its input was taken for a raw disk from its first byte on, so that it cannot begin like an image. */
   readonly plainInput: boolean;
 }
@@ -75,9 +79,17 @@ async function check(output: FinishedOutput, context: GuestContext): Promise<voi
     if (has(BACKING_FILE) || has(DATA_FILE) || extentsInFiles(info).length > 0) throw mistakable(output);
     return;
   }
-  const strange = [BACKING_FILE, DATA_FILE, BEYOND_FILE, TABLE_FAULT, ENCRYPTED, CORRUPT].some(has);
+  const strange = [DATA_FILE, BEYOND_FILE, TABLE_FAULT, ENCRYPTED, CORRUPT].some(has) || !isAbove(output.backing, info);
   const plain = info.virtual_size === output.virtualSize && info.snapshot_count === 0 && info.bitmap_count === 0;
   if (strange || !plain) throw notAsAsked(output);
+}
+
+/** Whether an image names the backing file that it was to have, and none otherwise. */
+function isAbove(backing: Backing | undefined, info: ImageInfo): boolean {
+  const named = (info.flags & BACKING_FILE) !== 0;
+  if (backing === undefined || !named) return (backing !== undefined) === named;
+  const name = Buffer.from(info.backing_file.subarray(0, info.backing_file_len));
+  return name.equals(nameBytes(backing.name));
 }
 
 async function lookAlone(device: GuestDevice, context: GuestContext): Promise<ImageInfo> {

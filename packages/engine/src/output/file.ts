@@ -1,6 +1,6 @@
 import { createOutput, escapeText, type OutputFile, type OutputRequest } from '@instar/host-files';
-import { withEngineErrors } from './errors.js';
-import type { OperationControl } from './operation.js';
+import { withEngineErrors } from '../errors.js';
+import type { OperationControl } from '../operation.js';
 
 /**
  * Opens an output file; its errors are those of this package.

@@ -1,22 +1,27 @@
-//! Whole clusters of the disk that are compressed one by one and written one behind the other.
+//! Whole clusters of the disk, taken in order and written one behind the other: compressed one by one, or as they are.
 
 use alloc::vec;
 use alloc::vec::Vec;
 use core::mem;
 
 use instar_abi::error_kind;
-use instar_codecs::{Codec, Compressor};
+use instar_codecs::{Compressor, Effort};
 use instar_guest_runtime::{Window, WindowPool};
 
 use crate::commands::{SharedCommands, Ticket};
 use crate::error::OperationError;
+use instar_image_formats::growing::Packing;
+
 use crate::output::Output;
 use crate::setup::internal;
+use crate::zeros::is_zero;
 
 /// Bytes that are written at once.
 const WINDOW: usize = 4 << 20;
+/// What stands behind a stream up to the next sector.
+const PADDING: [u8; 512] = [0; 512];
 
-/// Compressed clusters that lie one behind the other, and are not written yet.
+/// Clusters that lie one behind the other, and are not written yet.
 struct Gathered {
     /// Byte offset in the device.
     offset: u64,
@@ -24,11 +29,23 @@ struct Gathered {
     length: usize,
 }
 
-/// Takes the bytes of a disk in order and writes what they are compressed to.
-pub struct CompressingWriter<'a> {
+/// What becomes of clusters.
+#[derive(Clone, Copy)]
+pub struct Clusters {
+    /// Bytes of a cluster that is not compressed.
+    pub size: u64,
+    /// Compress what becomes smaller by it, or all where the format has nothing else.
+    pub compress: Option<Effort>,
+    /// An image lies below the output: zeros must be said.
+    pub over_backing: bool,
+}
+
+/// Takes the bytes of a disk in order and writes its clusters.
+pub struct ClusterWriter<'a> {
     commands: &'a SharedCommands,
     output: &'a Output,
-    compressor: Compressor,
+    compressor: Option<(Compressor, Packing)>,
+    over_backing: bool,
     cluster_size: usize,
     /// Bytes of the disk that were taken.
     position: u64,
@@ -42,14 +59,13 @@ pub struct CompressingWriter<'a> {
     packed: Vec<u8>,
 }
 
-impl<'a> CompressingWriter<'a> {
+impl<'a> ClusterWriter<'a> {
     /// A writer with windows of its own.
     pub fn new(
         commands: &'a SharedCommands,
         output: &'a Output,
         windows: &mut WindowPool,
-        codec: Codec,
-        cluster_size: usize,
+        clusters: Clusters,
     ) -> Result<Self, OperationError> {
         let mut take = || {
             windows
@@ -57,17 +73,36 @@ impl<'a> CompressingWriter<'a> {
                 .ok_or_else(|| internal("the windows region is too small"))
         };
         let memory = |_| OperationError::plain(error_kind::INTERNAL, 0, "no memory for an encoder");
+        let compressor = match (clusters.compress, output.packing()) {
+            (None, _) => None,
+            (Some(effort), Some(packing)) => {
+                let compressor = Compressor::new(packing.codec, effort).map_err(memory)?;
+                Some((compressor, packing))
+            }
+            (Some(_), None) => return Err(internal("a format without compressed clusters")),
+        };
+        let cluster_size = match &compressor {
+            Some((_, packing)) => packing.block,
+            None => clusters.size,
+        };
+        let cluster_size =
+            usize::try_from(cluster_size).map_err(|_| internal("a cluster does not fit memory"))?;
+        // A stream of what cannot be compressed is a little longer than that.
+        let room = cluster_size
+            .saturating_add(cluster_size / 512)
+            .saturating_add(512);
         Ok(Self {
             commands,
             output,
-            compressor: Compressor::new(codec).map_err(memory)?,
+            compressor,
+            over_backing: clusters.over_backing,
             cluster_size,
             position: 0,
             partial: Vec::with_capacity(cluster_size),
             windows: [take()?, take()?],
             gathered: None,
             writing: None,
-            packed: vec![0; cluster_size],
+            packed: vec![0; room],
         })
     }
 
@@ -90,15 +125,20 @@ impl<'a> CompressingWriter<'a> {
         Ok(())
     }
 
+    /// Bytes of a cluster.
+    pub fn cluster_size(&self) -> u64 {
+        self.cluster_size as u64
+    }
+
     /// Takes zeros.
     pub fn take_zeros(&mut self, length: u64) -> Result<(), OperationError> {
         let mut left = length;
         while left > 0 {
             if self.partial.is_empty() && left >= self.cluster_size as u64 {
-                // Whole clusters of zeros are not there.
+                // Whole clusters of zeros need no bytes.
                 let whole =
                     left.saturating_sub(left.checked_rem(self.cluster_size as u64).unwrap_or(0));
-                self.position = self.position.saturating_add(whole);
+                self.put_zeros(whole)?;
                 left = left.saturating_sub(whole);
                 continue;
             }
@@ -136,27 +176,82 @@ impl<'a> CompressingWriter<'a> {
     fn put(&mut self, cluster: &[u8]) -> Result<(), OperationError> {
         let offset = self.position;
         self.position = offset.saturating_add(cluster.len() as u64);
-        let mut words = cluster.chunks_exact(8);
-        if words.all(|word| word == [0; 8]) {
-            return Ok(());
+        if is_zero(cluster) {
+            self.position = offset;
+            return self.put_zeros(cluster.len() as u64);
         }
+        let Some((compressor, packing)) = &mut self.compressor else {
+            return self.put_plain(offset, cluster);
+        };
         let mut packed = mem::take(&mut self.packed);
         // A stream that takes as much as its cluster gains nothing.
-        let room = cluster.len().saturating_sub(1);
+        let room = if packing.plain {
+            cluster.len().saturating_sub(1)
+        } else {
+            packed.len()
+        };
         let length = packed
             .get_mut(..room)
-            .and_then(|room| self.compressor.compress(cluster, room));
-        let done = match length.and_then(|length| packed.get(..length)) {
-            Some(stream) => {
-                let place =
-                    self.output
-                        .place_compressed(self.commands, offset, stream.len() as u64)?;
-                self.gather(place, stream)
-            }
-            None => self.put_plain(offset, cluster),
+            .and_then(|room| compressor.compress(cluster, room));
+        let done = match (
+            length.and_then(|length| packed.get(..length)),
+            packing.plain,
+        ) {
+            (Some(stream), _) => self.put_stream(offset, stream),
+            (None, true) => self.put_plain(offset, cluster),
+            (None, false) => Err(internal("a cluster could not be compressed")),
         };
         self.packed = mem::take(&mut packed);
         done
+    }
+
+    /// Writes what a cluster was compressed to, with what stands around it.
+    fn put_stream(&mut self, offset: u64, stream: &[u8]) -> Result<(), OperationError> {
+        let placed = self
+            .output
+            .place_compressed(self.commands, offset, stream.len() as u64)?;
+        let mut place = placed.offset;
+        for part in [&placed.prefix[..], stream] {
+            self.gather(place, part)?;
+            place = place.saturating_add(part.len() as u64);
+        }
+        let end = placed.offset.saturating_add(placed.length);
+        let padding = usize::try_from(end.saturating_sub(place)).unwrap_or(usize::MAX);
+        let zeros = PADDING
+            .get(..padding)
+            .ok_or_else(|| internal("a stream ends before its place does"))?;
+        self.gather(place, zeros)
+    }
+
+    /// Leaves whole clusters to the image below.
+    pub fn skip(&mut self, length: u64) -> Result<(), OperationError> {
+        if !self.partial.is_empty() {
+            return Err(internal("a cluster is left out in its middle"));
+        }
+        self.position = self.position.saturating_add(length);
+        Ok(())
+    }
+
+    /// Takes whole clusters of zeros, which are not there unless something lies below.
+    fn put_zeros(&mut self, length: u64) -> Result<(), OperationError> {
+        let mut offset = self.position;
+        self.position = offset.saturating_add(length);
+        let end = self.position.min(self.output.virtual_size());
+        if !self.over_backing {
+            return Ok(());
+        }
+        while offset < end {
+            let left = end.saturating_sub(offset);
+            offset = match self.output.mark_zeros(self.commands, offset, left)? {
+                Some(marked) => offset.saturating_add(marked),
+                None => {
+                    let zeros = vec![0; self.cluster_size];
+                    self.put_plain(offset, &zeros)?;
+                    offset.saturating_add(zeros.len() as u64)
+                }
+            };
+        }
+        Ok(())
     }
 
     fn put_plain(&mut self, offset: u64, cluster: &[u8]) -> Result<(), OperationError> {

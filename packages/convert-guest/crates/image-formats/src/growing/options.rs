@@ -1,0 +1,34 @@
+//! What images of all formats are made with.
+
+use crate::qcow2::writer::{Backing, LayoutOptions};
+
+/// Which kind of image of its format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Subformat {
+    /// The one that grows, where the format has one.
+    #[default]
+    Default,
+    /// Every block has a place from the start (vpc, vdi, vhdx).
+    Fixed,
+    /// Compressed blocks one behind the other (vmdk).
+    StreamOptimized,
+}
+
+/// Options of a new image; each format takes those that it has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
+    /// qcow2.
+    pub qcow2: LayoutOptions,
+    /// qcow2, qed, qcow: the image below.
+    pub backing: Option<Backing<'a>>,
+    /// All formats.
+    pub subformat: Subformat,
+    /// vhdx: bytes of a block, 0 for what suits the disk.
+    pub block_size: u32,
+    /// vpc: readers take the size from the geometry, which must come to it.
+    pub geometry: bool,
+    /// vmdk: type of the adapter, empty for `ide`.
+    pub adapter: &'a [u8],
+    /// vmdk: version of the virtual hardware, 0 for 4.
+    pub hardware_version: u32,
+}

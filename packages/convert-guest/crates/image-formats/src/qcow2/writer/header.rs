@@ -1,0 +1,142 @@
+//! The header of a new image (qcow2.txt "Header", "Header extensions").
+
+use alloc::vec::Vec;
+
+use super::options::{Backing, LayoutError, Shape};
+use crate::arith::{to_u64, to_usize};
+use crate::extent::Codec;
+use crate::qcow2::extensions;
+use crate::qcow2::features;
+use crate::qcow2::header::MAGIC;
+
+const HEADER_LENGTH: u32 = 112;
+
+/// Type, bit, name: what a program that does not know a feature shows instead of a number.
+const FEATURE_NAMES: [(u8, u8, &[u8]); 8] = [
+    (0, 0, b"dirty bit"),
+    (0, 1, b"corrupt bit"),
+    (0, 2, b"external data file"),
+    (0, 3, b"compression type"),
+    (0, 4, b"extended L2 entries"),
+    (1, 0, b"lazy refcounts"),
+    (2, 0, b"bitmaps"),
+    (2, 1, b"raw external data"),
+];
+
+/// What is new about the header of a new image.
+#[derive(Clone, Copy)]
+pub(super) struct NewHeader {
+    pub shape: Shape,
+    pub virtual_size: u64,
+    pub l1_entries: u64,
+    pub l1_offset: u64,
+    pub refcount_table_offset: u64,
+    pub refcount_table_clusters: u64,
+}
+
+impl NewHeader {
+    /// Its bytes, with the name of the backing file behind them.
+    ///
+    /// # Errors
+    /// `NoRoomForName` where they take more than a cluster.
+    pub fn bytes(&self, backing: Option<Backing<'_>>) -> Result<Vec<u8>, LayoutError> {
+        let options = &self.shape.options;
+        let low = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+        let mut extensions = Bytes::default();
+        if let Some(Backing { format, .. }) = backing
+            && !format.is_empty()
+        {
+            extensions.extension(extensions::BACKING_FORMAT, format);
+        }
+        if options.feature_names && !options.version_2 && options.cluster_bits > 9 {
+            let mut names = Bytes::default();
+            for (kind, bit, name) in FEATURE_NAMES {
+                let end = names
+                    .0
+                    .len()
+                    .saturating_add(to_usize(features::NAME_ENTRY_LENGTH));
+                names.put(&[kind, bit]);
+                names.put(name);
+                names.0.resize(end, 0);
+            }
+            extensions.extension(extensions::FEATURE_NAMES, &names.0);
+        }
+        extensions.extension(extensions::END, &[]);
+
+        let fixed = if options.version_2 { 72 } else { HEADER_LENGTH };
+        let name = backing.map_or(&[][..], |backing| backing.name);
+        let name_offset = u64::from(fixed).saturating_add(to_u64(extensions.0.len()));
+        let mut out = Bytes::default();
+        out.be32(MAGIC);
+        out.be32(if options.version_2 { 2 } else { 3 });
+        out.be64(if name.is_empty() { 0 } else { name_offset });
+        out.be32(low(to_u64(name.len())));
+        out.be32(options.cluster_bits);
+        out.be64(self.virtual_size);
+        out.be32(0); // crypt_method
+        out.be32(low(self.l1_entries));
+        // An empty disk has no L1 table.
+        out.be64(if self.l1_entries == 0 {
+            0
+        } else {
+            self.l1_offset
+        });
+        out.be64(self.refcount_table_offset);
+        out.be32(low(self.refcount_table_clusters));
+        out.be32(0); // nb_snapshots
+        out.be64(0); // snapshots_offset
+        if !options.version_2 {
+            let kind = compression_type(options.codec);
+            let has = |feature, there| if there { feature } else { 0 };
+            let incompatible = has(features::INCOMPATIBLE_COMPRESSION, kind != 0)
+                | has(features::INCOMPATIBLE_EXTENDED_L2, options.extended_l2);
+            out.be64(incompatible);
+            out.be64(has(
+                features::COMPATIBLE_LAZY_REFCOUNTS,
+                options.lazy_refcounts,
+            ));
+            out.be64(0); // autoclear_features
+            out.be32(options.refcount_order);
+            out.be32(HEADER_LENGTH);
+            out.put(&[kind, 0, 0, 0, 0, 0, 0, 0]);
+        }
+        out.put(&extensions.0);
+        out.put(name);
+        if out.0.len() > self.shape.cluster.in_memory() {
+            return Err(LayoutError::NoRoomForName);
+        }
+        Ok(out.0)
+    }
+}
+
+fn compression_type(codec: Codec) -> u8 {
+    match codec {
+        Codec::Zstd => 1,
+        _ => 0,
+    }
+}
+
+/// Fields one after the other, big-endian.
+#[derive(Default)]
+struct Bytes(Vec<u8>);
+
+impl Bytes {
+    fn put(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn be32(&mut self, value: u32) {
+        self.put(&value.to_be_bytes());
+    }
+
+    fn be64(&mut self, value: u64) {
+        self.put(&value.to_be_bytes());
+    }
+
+    fn extension(&mut self, kind: u32, bytes: &[u8]) {
+        self.be32(kind);
+        self.be32(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        self.put(bytes);
+        self.0.resize(self.0.len().next_multiple_of(8), 0);
+    }
+}

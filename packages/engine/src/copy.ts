@@ -1,0 +1,333 @@
+import { stat } from 'node:fs/promises';
+import { ddWindow, roundUpToSector } from '@instar/operands';
+import { type OutputFile } from '@instar/host-files';
+import {
+  CONVERT_FLAG,
+  CONVERT_RESULT_MAGIC,
+  ConvertConfig,
+  ConvertResult,
+  DEVICE_FLAG,
+  DEVICE_ROLE,
+  IMAGE_FORMAT,
+  NO_PARENT,
+  type ValueOf,
+} from '@instar/shared-abi';
+import { openChain, type Chain, type ChainPolicy } from './chain.js';
+import { seekOffset, warnOfSkip, type DdRequest, type DdResult } from './dd-request.js';
+import { EngineError, fileError } from './errors.js';
+import { formatName } from './format-names.js';
+import { forcedFormat } from './formats.js';
+import { openInput, type InputFile } from './input-file.js';
+import { guestContext, type OperationControl } from './operation.js';
+import { openBacking, type Backing, type BackingFile } from './output/backing.js';
+import { checkOutput } from './output/check.js';
+import { layoutFlags, outputConfig, outputLimit } from './output/config.js';
+import { abandonQuietly, openOutputFile } from './output/file.js';
+import { isAllocated } from './output/layout.js';
+import type { GuestContext, GuestDevice } from './session/context.js';
+import { perform } from './session/operation.js';
+import { GuestSession } from './session/session.js';
+import { requireOutputSize } from './size-limits.js';
+import { streamOutput } from './stream.js';
+
+/** What is copied besides what dd can say. */
+export interface CopyRequest extends DdRequest {
+  /** Further images, whose disks follow that of the input. */
+  readonly further?: readonly string[] | undefined;
+  /** The image below the output. */
+  readonly backing?: BackingFile | undefined;
+  /** The image below an output that holds nothing of its own. */
+  readonly named?: { readonly name: string; readonly format: string } | undefined;
+  /** Least zeros that are left out (bytes). */
+  readonly sparseSize?: bigint | undefined;
+  /** Write into what is there already, which must have room for the disk. */
+  readonly mustExist?: boolean | undefined;
+  /** The output reads as zeros wherever nothing was written. */
+  readonly targetIsZero?: boolean | undefined;
+}
+
+/** All images of a copy, in one session. */
+interface Images {
+  /** Those whose disks are copied, one behind the other. */
+  readonly inputs: readonly [Chain, ...Chain[]];
+  readonly backing: Backing | undefined;
+  readonly all: readonly Chain[];
+}
+
+/**
+ * Copies a window of disks into an output. The images are parsed inside a sandbox only.
+ * @throws EngineError; the output is then as it was before.
+ */
+export async function copy(
+  request: CopyRequest,
+  input: string,
+  control: OperationControl,
+  started: number,
+): Promise<DdResult> {
+  const context = guestContext(control);
+  const { forceShare = false, strict = false, pathPolicy } = request;
+  const policy = { references: pathPolicy, forceShare, strict };
+  const session = new GuestSession(context, { inOrder: 'stream' in request.output });
+  const images = await openImages(request, input, session, policy);
+  try {
+    const result = await copyWindow(request, images, { ...context, onProgress: control.onProgress }, control, started);
+    control.onProgress?.(result.bytes, result.bytes);
+    // Only now: an image that is refused for it has its one line already.
+    images.all.flatMap((chain) => chain.doubts).forEach((doubt) => control.onWarning?.(doubt));
+    return result;
+  } finally {
+    await closeAll(images.all);
+  }
+}
+
+async function openImages(
+  request: CopyRequest,
+  input: string,
+  session: GuestSession,
+  policy: ChainPolicy,
+): Promise<Images> {
+  const { inputFormat, forceShare = false, output, further = [], backing: below } = request;
+  const open = async (path: string): Promise<Chain> => {
+    const probe = forcedFormat(inputFormat, path);
+    return openChain(await openInput(path, forceShare), probe, policy, session);
+  };
+  const inputs: [Chain, ...Chain[]] = [await open(input)];
+  const all: Chain[] = [...inputs];
+  try {
+    for (const path of further) {
+      const chain = await open(path);
+      inputs.push(chain);
+      all.push(chain);
+    }
+    const { named } = request;
+    if (named !== undefined) return { inputs, backing: { ...named, depth: 0 }, all };
+    if (below === undefined || !('path' in output)) return { inputs, backing: undefined, all };
+    const { backing, chain } = await openBacking(output.path, below, inputs[0], policy);
+    if (chain !== undefined) all.push(chain);
+    return { inputs, backing, all };
+  } catch (error) {
+    await closeAll(all);
+    throw error;
+  }
+}
+
+async function closeAll(chains: readonly Chain[]): Promise<void> {
+  for (const chain of chains) await chain.close();
+}
+
+async function copyWindow(
+  request: CopyRequest,
+  { inputs: chains, backing, all }: Images,
+  context: GuestContext,
+  control: OperationControl,
+  started: number,
+): Promise<DdResult> {
+  const [chain] = chains;
+  const [top] = chain.layers;
+  const { session } = chain;
+  const { layout = {} } = request;
+  const sizes = chains.map(({ layers: [{ info }] }) => info.virtual_size);
+  const virtualSize = request.inputSize ?? sizes.reduce((sum, size) => sum + size, 0n);
+  const window = ddWindow({ virtualSize, bs: request.blockSize, count: request.count, skip: request.skip });
+  warnOfSkip(request, window, control, top.file.path);
+
+  const raw = request.format === IMAGE_FORMAT.values.RAW;
+  const bytes =
+    request.outputSize !== undefined && request.outputSize < window.outVsize ? request.outputSize : window.outVsize;
+  const stream = 'stream' in request.output;
+  const exact = stream || request.seek !== undefined || request.outputSize !== undefined;
+  const rawLength = exact ? bytes : roundUpToSector(bytes);
+  const most = raw ? rawLength : outputLimit(request.format, bytes, layout);
+  requireOutputSize(most, context.limits, request.outputName);
+  if (request.mustExist === true) await requireRoom(request.outputName, rawLength);
+  const files = all.flatMap((opened) => opened.files);
+  const output = await openOutput(request, files, most, bytes, control);
+  try {
+    const wanted = output.start + most;
+    const limit = output.room === undefined || output.room > wanted ? wanted : output.room;
+    if (request.inputSize !== undefined) {
+      session.describe(top.device, { flags: DEVICE_FLAG.values.FORCE_SIZE, virtual_size: request.inputSize });
+    }
+    const inputs = session.devices.length;
+    const fresh = output.fresh || request.targetIsZero === true;
+    session.add(outputDevice(request, { ...output, fresh }, limit, { stream, exact }));
+    const result = await perform(session, {
+      config: Buffer.concat([
+        ConvertConfig.encode({
+          flags: convertFlags(request),
+          input_device_count: inputs,
+          target_format: request.format,
+          output_cluster_bits: Math.log2(layout.clusterSize ?? 1),
+          output_block_size: layout.blockSize ?? 0,
+          window_start: window.windowStart,
+          window_end: window.outVsize === 0n ? 0n : window.windowStart + bytes,
+        }),
+        outputConfig(request.outputName, {
+          format: request.format,
+          layout,
+          sparseSize: request.sparseSize ?? 0n,
+          backing,
+        }),
+      ]),
+      result: ConvertResult,
+      magic: CONVERT_RESULT_MAGIC,
+      subject: top.file.path,
+      last: true,
+      outputBytes: limit + limit,
+      onProgress: context.onProgress,
+    });
+    const rounded = request.format === IMAGE_FORMAT.values.VPC && layout.forceSize !== true;
+    const expected = {
+      length: raw ? rawLength : undefined,
+      most: limit - output.start,
+      virtualSize: rawLength,
+      mostVirtualSize: rawLength + (rounded ? LARGEST_CYLINDER : 0n),
+    };
+    checkResult(result, expected, top.file.path);
+    // A stream extends itself from what went out; a file is told its length.
+    const finalLength = stream ? bytes : (request.outputSize ?? result.output_length);
+    const whole = !stream && request.seek === undefined;
+    if (whole && (!raw || request.inputFormat === undefined)) {
+      const { output_length: length, output_virtual_size: size } = result;
+      const written = {
+        fd: output.fd,
+        name: request.outputName,
+        format: request.format,
+        length,
+        virtualSize: size,
+        backing,
+      };
+      const plainInput =
+        chains.length === 1 &&
+        chain.layers.length === 1 &&
+        !top.declared &&
+        top.info.format === IMAGE_FORMAT.values.RAW;
+      await allEnded([
+        checkOutput({ ...written, plainInput: plainInput && window.windowStart === 0n }, context),
+        output.sync(finalLength),
+      ]);
+    }
+    const length = await output.finish(finalLength);
+    return {
+      bytes,
+      inputVirtualSize: virtualSize,
+      outputVirtualSize: request.outputSize ?? result.output_virtual_size,
+      outputLength: length,
+      inputFormat: formatName(top.info.format),
+      outputFormat: request.outputFormat ?? 'raw',
+      sandbox: context.sandbox.kind,
+      elapsedMs: performance.now() - started,
+    };
+  } catch (error) {
+    await abandonQuietly(output);
+    throw error;
+  }
+}
+
+/** @throws EngineError where there is no such file, or one that is shorter than `bytes` */
+async function requireRoom(path: string, bytes: bigint): Promise<void> {
+  const found = await stat(path, { bigint: true }).catch((error: unknown) => {
+    throw fileError('WRITE_FAILED', path, 'cannot be opened', error);
+  });
+  if (found.isFile() && found.size < bytes) {
+    throw new EngineError('FILE_NOT_USABLE', `has ${found.size} bytes, fewer than the ${bytes} of the disk`, {
+      file: path,
+    });
+  }
+}
+
+/** Waits until nothing goes on, which would use an output that is given up, and throws the first failure in this order. */
+async function allEnded(actions: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(actions)).find((ended) => ended.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
+
+function convertFlags({ sparse, output, layout = {} }: CopyRequest): number {
+  const { DD_WINDOW, SKIP_ZEROS } = CONVERT_FLAG.values;
+  const skips = sparse === true && !isAllocated(layout) && !('stream' in output);
+  return DD_WINDOW + (skips ? SKIP_ZEROS : 0) + layoutFlags(layout);
+}
+
+/** What a VHD of a geometry may be longer than was asked for: 16 heads, 255 sectors of 512 bytes. */
+const LARGEST_CYLINDER = 16n * 255n * 512n;
+
+/** What an output can come to (bytes). */
+interface ExpectedOutput {
+  /** Undefined where the format decides, up to `most`. */
+  readonly length: bigint | undefined;
+  readonly most: bigint;
+  readonly virtualSize: bigint;
+  /** More than that where the format rounds it up. */
+  readonly mostVirtualSize: bigint;
+}
+
+/** The guest may be in an attacker's hands: its numbers count only as far as they can be right. */
+function checkResult(result: ValueOf<typeof ConvertResult>, expected: ExpectedOutput, file: string): void {
+  const impossible = (what: string): EngineError =>
+    new EngineError('GUEST_FAILED', `the sandboxed reader reports an output of ${what}, which cannot be`, { file });
+  const length = result.output_length;
+  if (expected.length === undefined ? length > expected.most : length !== expected.length) {
+    throw impossible(`${length} bytes`);
+  }
+  const size = result.output_virtual_size;
+  if (size < expected.virtualSize || size > expected.mostVirtualSize) throw impossible(`${size} bytes of disk`);
+}
+
+async function openOutput(
+  request: CopyRequest,
+  files: readonly InputFile[],
+  limit: bigint,
+  bytes: bigint,
+  control: OperationControl,
+): Promise<OutputFile> {
+  if ('stream' in request.output) return streamOutput(request.output.stream, request.outputSize, control.signal);
+  return openOutputFile(
+    {
+      path: request.output.path,
+      limit,
+      // Tables come on top, but how many is for the guest to say.
+      atLeast: bytes < limit && !mayShrink(request) ? bytes : undefined,
+      mayBeLess: request.format !== IMAGE_FORMAT.values.RAW && mayShrink(request),
+      length: request.outputSize,
+      sparse: mayShrink(request),
+      noClobber: request.noClobber === true,
+      inPlaceAt: seekOffset(request),
+      forceShare: request.forceShare === true,
+      force: request.force === true,
+      inputs: files.map((file) => ({ identity: file.identity, path: file.path })),
+    },
+    control,
+  );
+}
+
+/** Whether the output may take less room than the disk. */
+function mayShrink({ sparse, layout = {} }: CopyRequest): boolean {
+  return (sparse === true || layout.compress === true) && !isAllocated(layout);
+}
+
+function outputDevice(
+  request: CopyRequest,
+  output: Pick<OutputFile, 'fd' | 'start' | 'fresh'>,
+  limit: bigint,
+  { stream, exact }: { readonly stream: boolean; readonly exact: boolean },
+): GuestDevice {
+  const { STREAM, EXACT, FRESH } = DEVICE_FLAG.values;
+  return {
+    path: request.outputName,
+    entry: {
+      role: DEVICE_ROLE.values.OUTPUT,
+      format: request.format,
+      parent: NO_PARENT,
+      flags: (stream ? STREAM : 0) + (exact ? EXACT : 0) + (output.fresh ? FRESH : 0),
+      file_size: limit,
+      virtual_size: 0n,
+      start: output.start,
+    },
+    options: {
+      fd: output.fd,
+      access: stream ? 'stream-output' : 'output',
+      size: limit,
+      fresh: output.fresh,
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import { closeFile, nameBytes } from '@instar/host-files';
+import { DEVICE_ROLE, IMAGE_FORMAT } from '@instar/shared-abi';
+import { openChain, type Chain, type ChainPolicy } from '../chain.js';
+import { EngineError } from '../errors.js';
+import { formatName } from '../format-names.js';
+import { forcedFormat } from '../formats.js';
+import { openInput } from '../input-file.js';
+import { combinePath } from '../path-policy.js';
+
+/** The image below an output. */
+export interface BackingFile {
+  /** Its name as the output holds it: absolute, or from the output's directory on. */
+  readonly file: string;
+  /** Its format, which is not to be guessed by whoever opens the output. */
+  readonly format: string;
+}
+
+/** What an output is told of the image below it. */
+export interface Backing {
+  readonly name: string;
+  readonly format: string;
+  /** Layers of the input above it. */
+  readonly depth: number;
+}
+
+const MOST_NAME_BYTES = 1023;
+const { QCOW2, QCOW, QED } = IMAGE_FORMAT.values;
+const CAN_HAVE_BACKING: readonly number[] = [QCOW2, QCOW, QED];
+
+/** The path that the name of a backing file leads to. */
+export function backingPath(output: string, { file }: BackingFile): string {
+  return combinePath(output, file);
+}
+
+/**
+ * Refuses backing files that an output cannot have.
+ * @param format number of the output's format
+ * @throws EngineError `INVALID_OPTION`
+ */
+export function checkBacking(backing: BackingFile, format: number): void {
+  if (!CAN_HAVE_BACKING.includes(format)) {
+    throw new EngineError(
+      'INVALID_OPTION',
+      `backing: outputs of format ${formatName(format)} have none; qcow2, qcow and qed have`,
+    );
+  }
+  if (nameBytes(backing.file).length > MOST_NAME_BYTES) {
+    throw new EngineError('INVALID_OPTION', `backing: expected a name of at most ${MOST_NAME_BYTES} bytes`);
+  }
+}
+
+/** The image below an output as the guest is told of it, and what is to be closed. */
+export interface OpenBacking {
+  readonly backing: Backing;
+  /** The image where it is none of the input's own layers. */
+  readonly chain: Chain | undefined;
+}
+
+/**
+ * Finds the backing file of an output among the layers of its input, or opens it beside them.
+ * @throws EngineError as for an input
+ */
+export async function openBacking(
+  output: string,
+  given: BackingFile,
+  input: Chain,
+  policy: ChainPolicy,
+): Promise<OpenBacking> {
+  const path = backingPath(output, given);
+  const format = forcedFormat(given.format, path);
+  const backing = { name: given.file, format: given.format };
+  const file = await openInput(path, policy.forceShare);
+  const depth = input.layers.findIndex(
+    (layer) => layer.file.identity === file.identity && layer.info.format === format,
+  );
+  if (depth >= 0) {
+    await closeFile(file.fd);
+    return { backing: { ...backing, depth }, chain: undefined };
+  }
+  const chain = await openChain(file, format, policy, input.session, DEVICE_ROLE.values.COMPARED);
+  return { backing: { ...backing, depth: 0 }, chain };
+}

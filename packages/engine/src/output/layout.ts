@@ -1,0 +1,140 @@
+import { IMAGE_FORMAT } from '@instar/shared-abi';
+import { EngineError } from '../errors.js';
+import { formatName } from '../format-names.js';
+
+/**
+ * What an output is made with. Each format takes the options that it has; the defaults are those of qemu-img. Sizes are
+ * bytes.
+ */
+export interface ImageLayout {
+  /** qcow2: a power of two from 512 to 2 MiB (default 65536). */
+  readonly clusterSize?: number | undefined;
+  /** qcow2: what compressed clusters are encoded with (default `zlib`). */
+  readonly compressionType?: 'zlib' | 'zstd' | undefined;
+  /** qcow2: compress every cluster that becomes smaller by it (default false). */
+  readonly compress?: boolean | undefined;
+  /** qcow2 and streamOptimized vmdk: time for size (default `default`). */
+  readonly compressLevel?: 'fast' | 'default' | 'best' | undefined;
+  /** qcow2: version of the format; 2 has none of the options below but preallocation (default 3). */
+  readonly version?: 2 | 3 | undefined;
+  /** qcow2: width of a refcount in bits, a power of two from 1 to 64 (default 16). */
+  readonly refcountBits?: number | undefined;
+  /** qcow2: whoever writes the image may write refcounts late (default false). */
+  readonly lazyRefcounts?: boolean | undefined;
+  /** qcow2: L2 entries describe 32 subclusters each; clusters have at least 16 KiB then (default false). */
+  readonly extendedL2?: boolean | undefined;
+  /**
+   * raw and qcow2: `metadata` gives every cluster of a qcow2 image its place, `falloc` and `full` allocate all of the file
+   * (default `off`).
+   */
+  readonly preallocation?: 'off' | 'metadata' | 'falloc' | 'full' | undefined;
+  /** vpc, vdi, vhdx: `dynamic` or `fixed`; vmdk: `monolithicSparse` or `streamOptimized` (default: the first). */
+  readonly subformat?: 'dynamic' | 'fixed' | 'monolithicSparse' | 'streamOptimized' | undefined;
+  /** vpc: keep the size as it is, as Azure wants it, and not round it up to what a geometry comes to (default false). */
+  readonly forceSize?: boolean | undefined;
+  /** vhdx: bytes of a block, a power of two from 1 MiB to 256 MiB (default: by the size of the disk). */
+  readonly blockSize?: number | undefined;
+  /** vmdk: the adapter that the disk is for (default `ide`). */
+  readonly adapterType?: 'ide' | 'buslogic' | 'lsilogic' | 'legacyESX' | undefined;
+  /** vmdk: version of the virtual hardware (default 4). */
+  readonly hardwareVersion?: number | undefined;
+}
+
+type Option = keyof ImageLayout;
+
+const { RAW, QCOW2, VMDK, VPC, VDI, VHDX } = IMAGE_FORMAT.values;
+
+/** Options by format. */
+const OPTIONS: ReadonlyMap<number, readonly Option[]> = new Map<number, readonly Option[]>([
+  [RAW, ['preallocation']],
+  [
+    QCOW2,
+    [
+      'clusterSize',
+      'compressionType',
+      'compress',
+      'compressLevel',
+      'version',
+      'refcountBits',
+      'lazyRefcounts',
+      'extendedL2',
+      'preallocation',
+    ],
+  ],
+  [VMDK, ['subformat', 'compressLevel', 'adapterType', 'hardwareVersion']],
+  [VPC, ['subformat', 'forceSize']],
+  [VDI, ['subformat']],
+  [VHDX, ['subformat', 'blockSize']],
+]);
+
+const GROWS_OR_NOT = ['dynamic', 'fixed'];
+const SUBFORMATS: ReadonlyMap<number, readonly string[]> = new Map([
+  [VMDK, ['monolithicSparse', 'streamOptimized']],
+  [VPC, GROWS_OR_NOT],
+  [VDI, GROWS_OR_NOT],
+  [VHDX, GROWS_OR_NOT],
+]);
+
+const SMALLEST_CLUSTER = 512;
+const LARGEST_CLUSTER = 2 ** 21;
+const SMALLEST_CLUSTER_OF_SUBCLUSTERS = 16384;
+const SMALLEST_BLOCK = 2 ** 20;
+const LARGEST_BLOCK = 2 ** 28;
+const MOST_REFCOUNT_BITS = 64;
+/** The width that version 2 always has. */
+const REFCOUNT_BITS = 16;
+
+function invalid(what: string): EngineError {
+  return new EngineError('INVALID_OPTION', what);
+}
+
+function requirePowerOfTwo(name: string, value: number | undefined, least: number, most: number): void {
+  if (value === undefined) return;
+  if (value < least || value > most || (value & (value - 1)) !== 0) {
+    throw invalid(`${name}: expected a power of two from ${least} to ${most}, found ${value}`);
+  }
+}
+
+/**
+ * Refuses options that a format does not have, and those that do not go together.
+ * @param format number of the format
+ * @throws EngineError `INVALID_OPTION`
+ */
+export function checkLayout(layout: ImageLayout, format: number): void {
+  const known = OPTIONS.get(format) ?? [];
+  for (const [name, value] of Object.entries(layout) as readonly [Option, unknown][]) {
+    // What is switched off is switched off in every format.
+    if (value === undefined || value === false || known.includes(name)) continue;
+    throw invalid(`${name}: outputs of format ${formatName(format)} have no such option`);
+  }
+  const { clusterSize, extendedL2 = false, subformat, preallocation = 'off', compress = false } = layout;
+  const least = extendedL2 ? SMALLEST_CLUSTER_OF_SUBCLUSTERS : SMALLEST_CLUSTER;
+  requirePowerOfTwo('clusterSize', clusterSize, least, LARGEST_CLUSTER);
+  requirePowerOfTwo('blockSize', layout.blockSize, SMALLEST_BLOCK, LARGEST_BLOCK);
+  requirePowerOfTwo('refcountBits', layout.refcountBits, 1, MOST_REFCOUNT_BITS);
+  const subformats = SUBFORMATS.get(format) ?? [];
+  if (subformat !== undefined && !subformats.includes(subformat)) {
+    throw invalid(`subformat: expected ${subformats.join(' or ')} for ${formatName(format)}, found ${subformat}`);
+  }
+  if (format === RAW && preallocation === 'metadata') {
+    throw invalid('preallocation: raw outputs have no metadata; expected off, falloc or full');
+  }
+  if (compress && preallocation !== 'off') throw invalid('compress and preallocation exclude each other');
+  if (layout.version === 2) requireVersion2(layout);
+}
+
+function requireVersion2(layout: ImageLayout): void {
+  const { refcountBits = REFCOUNT_BITS, compressionType = 'zlib', lazyRefcounts, extendedL2 } = layout;
+  const later = [
+    refcountBits === REFCOUNT_BITS ? '' : `refcountBits of ${refcountBits}`,
+    compressionType === 'zlib' ? '' : `compressionType ${compressionType}`,
+    lazyRefcounts === true ? 'lazyRefcounts' : '',
+    extendedL2 === true ? 'extendedL2' : '',
+  ].find((what) => what !== '');
+  if (later !== undefined) throw invalid(`${later} needs version 3 of qcow2`);
+}
+
+/** Whether the whole file is allocated. */
+export function isAllocated({ preallocation = 'off' }: ImageLayout): boolean {
+  return preallocation === 'falloc' || preallocation === 'full';
+}
