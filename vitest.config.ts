@@ -1,4 +1,8 @@
 import { defineConfig } from 'vitest/config';
+import { pathOfMachine } from './scripts/path-of-machine.mjs';
+
+// Before any test starts a program; workers inherit it.
+process.env['PATH'] = pathOfMachine(process.env['PATH']);
 
 const SECOND = 1000;
 /** Long campaigns that run by option only. */

@@ -3,6 +3,10 @@
 // [RUNS [MIB [WORD]]]` compares guest memory dumps with makedumpfile (bench/dumps.mjs), by default 5 times.
 import { existsSync } from 'node:fs';
 
+import { pathOfMachine } from './path-of-machine.mjs';
+
+process.env.PATH = pathOfMachine(process.env.PATH);
+
 const [what, runs, size = '1024', only = ''] = process.argv.slice(2);
 const main = new URL('../bench/main.mjs', import.meta.url);
 if (what === 'layouts') {

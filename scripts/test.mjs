@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { pathOfMachine } from './path-of-machine.mjs';
 import { countCargo, countVitest, emptyTally, fail, readSkipLog } from './test-tally.mjs';
 
 /**
@@ -40,7 +41,7 @@ function run(program, args, { cwd = root, collect = false } = {}) {
     const child = spawn(program, args, {
       cwd,
       stdio: ['ignore', collect ? 'pipe' : 'inherit', 'inherit'],
-      env: { ...process.env, INSTAR_SKIP_LOG: skipLog },
+      env: { ...process.env, PATH: pathOfMachine(process.env.PATH), INSTAR_SKIP_LOG: skipLog },
     });
     let output = '';
     child.stdout?.setEncoding('utf8').on('data', (text) => {

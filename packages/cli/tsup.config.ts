@@ -11,6 +11,7 @@ export default defineConfig({
     entry: {
       main: 'src/main.ts',
       'progress-bar': 'src/render/progress-bar.ts',
+      'qemu-img': 'src/qemu-img/main.ts',
       ...Object.fromEntries(COMMANDS.map((name) => [`commands/${name}`, `src/commands/${name}.ts`])),
     },
     platform: 'node',

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
 import { instar } from '../support/command.js';
+import { described } from '../support/described.js';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
 import { qemuImg, qemuIo } from '../support/qemu-img.js';
 import { noise } from '../support/random.js';
@@ -32,19 +33,6 @@ function refusal(directory: Workdir, ...words: readonly string[]): string {
 
 function withDisk(): Workdir {
   return workdir().write('disk.raw', disk());
-}
-
-type Json = Record<string, unknown>;
-
-/** What `qemu-img info` says of an image, without what differs from one image to the next. */
-function described(directory: Workdir, format: string, file: string): Json {
-  const { stdout } = qemuImg('info', '--output=json', '-f', format, file).in(directory).must();
-  const told = JSON.parse(stdout) as Json;
-  const specific = told['format-specific'] as { data?: Json } | undefined;
-  const { cid: _, extents, ...data } = specific?.data ?? {};
-  const unnamed = (extents as Json[] | undefined)?.map(({ filename: __, ...extent }) => extent);
-  const { filename: ___, 'actual-size': ____, children: _____, ...rest } = told;
-  return { ...rest, 'format-specific': { ...data, extents: unnamed } };
 }
 
 const CHECKED = new Set(['qcow2', 'vmdk', 'vdi', 'vhdx', 'qed', 'parallels']);

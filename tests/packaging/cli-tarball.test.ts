@@ -12,6 +12,7 @@ const PACKAGES = [
   'packages/engine',
   'packages/host-files',
   'packages/operands',
+  'packages/qemu-img',
   'packages/shared-abi',
   'packages/vmcore',
   'packages/vmm-native',
@@ -44,6 +45,13 @@ describe('the packed tarballs of the command and its packages, installed into an
       expect(theirs?.equals(ours ?? Buffer.alloc(0))).toBe(true);
     });
   }
+
+  it('stand in for qemu-img', () => {
+    const shown = (...words: readonly string[]): string =>
+      execFileSync('npx', ['qemu-img', ...words], { cwd: project.path, encoding: 'utf8' });
+    expect(shown('--version')).toMatch(/^qemu-img version 10\.\d+\.\d+ \(instar \d/);
+    expect(JSON.parse(shown('info', '--output=json', 'disk.qcow2'))).toMatchObject({ format: 'qcow2' });
+  });
 
   it('run the engine from an ES module and from CommonJS', () => {
     const use = (load: string): string => `${load}

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ROOT } from '../support/command.js';
 
-describe.each(['cli', 'host-files', 'operands', 'shared-abi'])('what npm packs of packages/%s', (name) => {
+describe.each(['cli', 'host-files', 'operands', 'qemu-img', 'shared-abi'])('what npm packs of packages/%s', (name) => {
   const folder = join(ROOT, 'packages', name);
   it('has a page to read and the whole licence', () => {
     const listed = execFileSync('npm', ['pack', '--dry-run', '--ignore-scripts', '--json'], {

@@ -34,6 +34,11 @@ export function judgeVersion(judge: Judge): string | undefined {
     } catch {
       version = undefined;
     }
+    if (version?.includes('(instar ') === true) {
+      throw new Error(
+        `${judge.program} is this project's own, which judges nothing: take node_modules/.bin out of PATH`,
+      );
+    }
     probed.set(key, version);
   }
   return probed.get(key);

@@ -5,7 +5,8 @@ import { EXIT_CODES } from './exit-codes.js';
 import { habitsOf, type Habits } from './process/habits.js';
 import { dieOf, endAsInterrupted, handleSignals } from './process/signals.js';
 import { finishStandardStreams, watchStandardStreams } from './process/standard-streams.js';
-import { startOf } from './process/start.js';
+import { startOf, type Start } from './process/start.js';
+import type * as QemuImgModule from './qemu-img/main.js';
 
 const HELP = `Usage: instar COMMAND [ARGUMENT]...
 
@@ -67,15 +68,30 @@ async function dispatch([name, ...tokens]: readonly string[], habits: Habits): P
   return (await load(name))(tokens, habits);
 }
 
+/** Runs a command line of qemu-img. */
+async function dispatchAsQemuImg([name, ...tokens]: readonly string[], how: Start): Promise<number> {
+  const path = new URL('./qemu-img.js', import.meta.url).href;
+  const { qemuImgCommand, QEMU_IMG_VOICE } = (await import(path)) as typeof QemuImgModule;
+  const choice = qemuImgCommand(name, await version());
+  if ('exitCode' in choice) return choice.exitCode;
+  return (await load(choice.command))(tokens, habitsOf(how, QEMU_IMG_VOICE));
+}
+
 /**
  * Runs one command line (without node and script) and ends the process.
  * @param start what the launcher in front of node saw of how the process was started
+ * @param program whose command line it is
  */
-export async function main(tokens: readonly string[], start?: string): Promise<void> {
+export async function main(
+  tokens: readonly string[],
+  start?: string,
+  program: 'instar' | 'qemu-img' = 'instar',
+): Promise<void> {
   const how = startOf(start);
   handleSignals(how.ignored);
   watchStandardStreams(how);
-  const exitCode = await dispatch(exactArguments(tokens), habitsOf(how));
+  const words = exactArguments(tokens);
+  const exitCode = await (program === 'qemu-img' ? dispatchAsQemuImg(words, how) : dispatch(words, habitsOf(how)));
   const outcome = await finishStandardStreams();
   endAsInterrupted(exitCode);
   // As a program that does not handle SIGPIPE: no word, and a status that no script takes for success.

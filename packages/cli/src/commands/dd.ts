@@ -17,6 +17,7 @@ import { progressBar, progressLines, type ProgressDisplay } from '../render/prog
 import { answerProgressRequests } from '../render/progress-request.js';
 import { humanSize } from '../render/size.js';
 import { listenForDumps, takeDumpFlags, type DumpListener } from './guest-dumps.js';
+import { allowedByEnvironment } from './allowed-paths.js';
 import { parseImageOptions } from './image-opts.js';
 import { limitsOf } from './limits.js';
 import { requireOpen } from './require-open.js';
@@ -28,7 +29,7 @@ const STANDARD_OUTPUT = 1;
 
 function pathPolicy(operands: DdOperands): PathPolicy {
   if (!operands.backing) return NO_REFERENCES;
-  return { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: operands.allowPaths };
+  return { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: [...operands.allowPaths, ...allowedByEnvironment()] };
 }
 
 function toOptions(operands: DdOperands, habits: Habits): DdOptions {
@@ -114,7 +115,8 @@ export async function ddCommand(tokens: readonly string[], habits: Habits): Prom
       onProgress: progress.update.bind(progress),
       onWarning: (warning) => {
         warnings.push(warning);
-        if (json === undefined) process.stderr.write(`instar: dd: warning: ${warning}\n`);
+        if (json !== undefined) return;
+        process.stderr.write(`${habits.voice?.warning(warning) ?? `instar: dd: warning: ${warning}`}\n`);
       },
     });
     progress.close();
@@ -126,7 +128,7 @@ export async function ddCommand(tokens: readonly string[], habits: Habits): Prom
     const interrupted = interrupt.exitCode();
     if (interrupted !== undefined) return interrupted;
     if (isLostReader(error)) return EXIT_CODES.LOST_READER;
-    printError('dd', error, json);
+    printError('dd', error, json, habits.voice);
     return EXIT_CODES.FAILURE;
   } finally {
     await dumps?.dispose();

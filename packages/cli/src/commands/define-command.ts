@@ -9,9 +9,11 @@ import { printError } from '../render/errors.js';
 import { progressBar, progressLines, type ProgressDisplay } from '../render/progress.js';
 import { answerProgressRequests } from '../render/progress-request.js';
 import { listenForDumps, type DumpFlags, type DumpListener } from './guest-dumps.js';
-import { parseImageOptions } from './image-opts.js';
+import { allowedByEnvironment } from './allowed-paths.js';
+import { describeImage } from './image-opts.js';
 import { limitsOf } from './limits.js';
 import { passphrasesOf, takeSecrets, type Secrets } from './secrets.js';
+import type { Voice } from '../voice.js';
 
 /** Flags that every command on images has. */
 export interface ImageFlags extends DumpFlags {
@@ -48,6 +50,8 @@ export interface CommandRun<F> {
   /** Aborted when the command is interrupted. */
   readonly signal: AbortSignal;
   readonly pathPolicy: PathPolicy;
+  /** Whether what qemu-img does not print is printed. */
+  readonly additions: boolean;
   /** Prints a line for people, unless --quiet. */
   readonly say: (line: string) => void;
 }
@@ -131,6 +135,12 @@ function parser<F>(commander: Commander, definition: ImageCommand<F>): Command {
     .configureOutput({ writeErr: () => undefined });
 }
 
+/** Words of the command line as its parser knows them. */
+function wordsOf(tokens: readonly string[], command: Command, voice: Voice | undefined): readonly string[] {
+  const names = command.options.flatMap(({ long }) => (typeof long === 'string' ? [long] : []));
+  return voice?.words(tokens, [...names, '--help']) ?? tokens;
+}
+
 /** What is wrong with the command line. The value of an option that is unknown may be a secret (`--passphrase=…`). */
 function usage({ message }: CommanderError): string {
   return escapeText(message.replace(/^error: /, '').replace(/^(unknown option '--[^=']*)=.*'$/s, "$1'"));
@@ -141,17 +151,21 @@ function describedImages<F extends ImageFlags>(
   operands: readonly string[],
   flags: F,
   endsWithOutput = false,
+  namesMayDescribe = false,
 ): { readonly files: readonly string[]; readonly flags: F; readonly wanted: readonly string[] | undefined } {
-  if (flags.imageOpts !== true) return { files: operands, flags, wanted: undefined };
-  if (flags.format !== undefined || flags.secondFormat !== undefined) {
+  const asJson = namesMayDescribe && operands.some((operand) => operand.startsWith('json:'));
+  if (flags.imageOpts !== true && !asJson) return { files: operands, flags, wanted: undefined };
+  if (flags.imageOpts === true && (flags.format !== undefined || flags.secondFormat !== undefined)) {
     throw new EngineError('INVALID_OPTION', '--image-opts and --format are mutually exclusive');
   }
   const outputs = endsWithOutput ? operands.slice(-1) : [];
-  const images = operands.slice(0, operands.length - outputs.length).map(parseImageOptions);
+  const images = operands
+    .slice(0, operands.length - outputs.length)
+    .map((text) => describeImage(text, flags.imageOpts === true));
   const [format, secondFormat] = images.map((image) => image.format);
   return {
     files: [...images.map(({ file }) => file), ...outputs],
-    flags: { ...flags, format, secondFormat },
+    flags: { ...flags, format: format ?? flags.format, secondFormat: secondFormat ?? flags.secondFormat },
     wanted: images.flatMap(({ secret }) => (secret === undefined ? [] : [secret])),
   };
 }
@@ -160,7 +174,7 @@ function controlOf(
   name: string,
   flags: ImageFlags,
   json: boolean,
-  { interrupt }: Habits,
+  { interrupt, voice }: Habits,
   dumps: DumpListener,
   progress: ProgressDisplay | undefined,
   secrets: Secrets,
@@ -183,14 +197,20 @@ function controlOf(
     ),
     onProgress: progress?.update.bind(progress),
     onWarning: (warning) => {
-      if (!json && flags.quiet !== true) process.stderr.write(`instar: ${name}: warning: ${warning}\n`);
+      if (json || flags.quiet === true) return;
+      process.stderr.write(`${voice?.warning(warning) ?? `instar: ${name}: warning: ${warning}`}\n`);
     },
   };
 }
 
-async function display(flags: ImageFlags, shows: boolean): Promise<ProgressDisplay | undefined> {
+async function display(
+  flags: ImageFlags,
+  shows: boolean,
+  voice: Voice | undefined,
+): Promise<ProgressDisplay | undefined> {
   if (!shows) return undefined;
   const wanted = flags.progress === true && flags.quiet !== true;
+  if (voice !== undefined) return answerProgressRequests(wanted ? voice.progress() : undefined);
   return answerProgressRequests(wanted ? await (process.stderr.isTTY ? progressBar() : progressLines()) : undefined);
 }
 
@@ -200,6 +220,7 @@ export function defineCommand<F>(
 ): (tokens: readonly string[], habits: Habits) => Promise<number> {
   const { name } = definition;
   return async (tokens, habits) => {
+    const { voice } = habits;
     let dumps: DumpListener | undefined;
     let progress: ProgressDisplay | undefined;
     // Loaded here, so that the other commands do not wait for it.
@@ -207,19 +228,26 @@ export function defineCommand<F>(
     let json = tokens.includes('--json') || tokens.includes('--output=json');
     try {
       const { rest, secrets } = takeSecrets(tokens);
-      const command = parser(commander, definition).parse([...rest], { from: 'user' });
+      const command = parser(commander, definition);
+      command.parse([...wordsOf(rest, command, voice)], { from: 'user' });
       const given = command.opts<F & ImageFlags>();
-      const { files, flags, wanted } = describedImages(command.args, given, definition.endsWithOutput);
+      const { files, flags, wanted } = describedImages(
+        command.args,
+        given,
+        definition.endsWithOutput,
+        voice !== undefined,
+      );
       json = flags.json === true || flags.output === 'json';
       dumps = listenForDumps(name, flags, habits);
-      progress = await display(flags, definition.showsProgress === true);
+      progress = await display(flags, definition.showsProgress === true, voice);
       return await definition.run({
         files,
         flags,
         json,
         control: controlOf(name, flags, json, habits, dumps, progress, secrets, wanted),
         signal: habits.interrupt.signal,
-        pathPolicy: { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: flags.allowPath },
+        pathPolicy: { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: [...flags.allowPath, ...allowedByEnvironment()] },
+        additions: voice === undefined,
         say: (line) => {
           if (flags.quiet !== true) process.stdout.write(`${line}\n`);
         },
@@ -232,7 +260,7 @@ export function defineCommand<F>(
       if (isLostReader(error)) return EXIT_CODES.LOST_READER;
       const isUsage = error instanceof commander.CommanderError;
       const shown = isUsage ? new EngineError('INVALID_OPTION', `${usage(error)}; see instar ${name} --help`) : error;
-      printError(name, shown, json ? process.stdout : undefined);
+      printError(name, shown, json ? process.stdout : undefined, voice);
       return isUsage ? EXIT_CODES.FAILURE : (definition.failure?.(error) ?? EXIT_CODES.FAILURE);
     } finally {
       progress?.close();

@@ -1,5 +1,5 @@
 import { EngineError, quoteName } from '@instar/engine';
-import { splitOptions } from './option-list.js';
+import { splitOptions, type ListedOption } from './option-list.js';
 
 /** An image as `--image-opts` describes it. */
 export interface DescribedImage {
@@ -28,8 +28,35 @@ function invalid(what: string): EngineError {
  * @throws EngineError `INVALID_OPTION`
  */
 export function parseImageOptions(text: string): DescribedImage {
+  return describedBy(splitOptions(text));
+}
+
+/**
+ * An image as an operand names it: by options, by `json:{…}` with the same keys, or by its file.
+ * @throws EngineError `INVALID_OPTION`
+ */
+export function describeImage(text: string, byOptions: boolean): DescribedImage {
+  if (text.startsWith('json:')) return describedBy(flattened(parsedJson(text.slice('json:'.length))));
+  return byOptions ? parseImageOptions(text) : { file: text, format: undefined, secret: undefined };
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new EngineError('INVALID_OPTION', `${quoteName(`json:${text}`)} is no JSON`);
+  }
+}
+
+/** `{"file": {"filename": "x"}}` as `file.filename=x`. */
+function flattened(value: unknown, path = ''): readonly ListedOption[] {
+  if (typeof value !== 'object' || value === null) return [{ key: path, value: String(value) }];
+  return Object.entries(value).flatMap(([key, item]) => flattened(item, path === '' ? key : `${path}.${key}`));
+}
+
+function describedBy(options: readonly ListedOption[]): DescribedImage {
   const found = new Map<string, string>();
-  for (const { key, value } of splitOptions(text)) {
+  for (const { key, value } of options) {
     const name = Object.hasOwn(NAMES, key) ? NAMES[key as keyof typeof NAMES] : undefined;
     if (name === undefined || value === undefined) {
       throw invalid(`${quoteName(key)} is not offered; it takes ${Object.keys(NAMES).join(', ')}`);

@@ -1,6 +1,5 @@
 import {
   EngineError,
-  IMAGE_DIRECTORY_ONLY,
   info,
   inspect,
   READABLE_FORMATS,
@@ -28,6 +27,8 @@ interface Style {
   readonly chain: boolean;
   /** One of several: JSON is one line then. */
   readonly among: boolean;
+  /** Whether the verdict is shown, and what was recognised. */
+  readonly additions: boolean;
 }
 
 function printJson(value: unknown, { among }: Style): void {
@@ -39,7 +40,7 @@ function print(images: readonly ImageDescription[], style: Style): void {
     const records = images.map(infoRecord);
     printJson(style.chain ? records : records[0], style);
   } else {
-    process.stdout.write(images.map(infoText).join('\n'));
+    process.stdout.write(images.map((image) => infoText(image, style)).join('\n'));
   }
 }
 
@@ -74,13 +75,21 @@ async function describe(
   return EXIT_CODES.OK;
 }
 
-async function run({ files, flags, json, control, signal }: CommandRun<InfoFlags>): Promise<number> {
+async function run({
+  files,
+  flags,
+  json,
+  control,
+  signal,
+  pathPolicy,
+  additions,
+}: CommandRun<InfoFlags>): Promise<number> {
   const { format, forceShare, strict, requireSafe = false } = flags;
   const chain = flags.backingChain === true;
-  const backingChain = chain ? { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: flags.allowPath } : undefined;
+  const backingChain = chain ? pathPolicy : undefined;
   const options = { format, forceShare, strict, backingChain, requireSafe };
   const [file = '', ...more] = files;
-  const style = { json, chain, among: more.length > 0 };
+  const style = { json, chain, among: more.length > 0, additions };
   if (!style.among) return describe(file, options, control, style);
   let code: number = EXIT_CODES.OK;
   for (const [index, each] of files.entries()) {

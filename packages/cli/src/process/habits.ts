@@ -1,5 +1,6 @@
 import { interruptOf, setAside, type Interrupt } from './signals.js';
 import { whyClosed } from './standard-streams.js';
+import type { Voice } from '../voice.js';
 import type { Start } from './start.js';
 
 /** What a command needs to know of the process that it runs in; a command is a file of its own, and cannot import its state. */
@@ -9,9 +10,11 @@ export interface Habits {
   readonly whyClosed: (fd: 0 | 1) => string | undefined;
   /** Leaves a signal to another listener for a while. Returns what gives it back. */
   readonly setAside: (name: NodeJS.Signals) => () => void;
+  /** The program that the command stands in for; undefined where it is its own. */
+  readonly voice?: Voice | undefined;
 }
 
 /** The habits of this process. */
-export function habitsOf(start: Start): Habits {
-  return { interrupt: interruptOf(), whyClosed: (fd) => whyClosed(start, fd), setAside };
+export function habitsOf(start: Start, voice?: Voice): Habits {
+  return { interrupt: interruptOf(), whyClosed: (fd) => whyClosed(start, fd), setAside, voice };
 }

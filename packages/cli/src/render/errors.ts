@@ -1,5 +1,6 @@
 import { describeSystemError, EngineError, escapeText, systemErrorName } from '@instar/engine';
 import { OperandError } from '@instar/operands';
+import type { SpokenError, Voice } from '../voice.js';
 import { toJson } from './json.js';
 
 /** An error as a record for `--json`. */
@@ -42,8 +43,18 @@ export function errorLine(command: string, error: unknown): string {
   return `instar: ${command}: ${describe(error).message}`;
 }
 
-/** Prints an error as a line on stderr, or as a record where `json` names a stream. */
-export function printError(command: string, error: unknown, json: NodeJS.WriteStream | undefined): void {
-  if (json === undefined) process.stderr.write(`${errorLine(command, error)}\n`);
+/** An error as another program's voice needs it. */
+function spoken(error: unknown): SpokenError {
+  const { code, message } = describe(error);
+  const file = error instanceof EngineError && error.file !== undefined ? escapeText(error.file) : undefined;
+  const usage = error instanceof OperandError || (error instanceof EngineError && message.includes('; see instar '));
+  const cause = error instanceof Error ? error.cause : undefined;
+  return { code, message, file, system: systemErrorName(error) ?? systemErrorName(cause), usage };
+}
+
+/** Prints an error as a line on stderr, or as a record where `json` names a stream; or as another program would. */
+export function printError(command: string, error: unknown, json: NodeJS.WriteStream | undefined, voice?: Voice): void {
+  if (voice !== undefined) process.stderr.write(`${voice.error(command, spoken(error))}\n`);
+  else if (json === undefined) process.stderr.write(`${errorLine(command, error)}\n`);
   else json.write(`${toJson(errorRecord(command, error))}\n`);
 }

@@ -85,7 +85,7 @@ function vmdkLines({ contentId, parentContentId, createType, extents }: VmdkDeta
 const WITHOUT_CLUSTER_LINE: ReadonlySet<string> = new Set(['parallels']);
 
 /** An image for people, in the order and wording of `qemu-img info`. Text of the image is escaped. */
-export function infoText(image: ImageDescription): string {
+export function infoText(image: ImageDescription, { additions }: { readonly additions: boolean }): string {
   const { qcow2, luks } = image;
   const lines = [
     `image: ${escapeText(image.filename)}`,
@@ -97,7 +97,7 @@ export function infoText(image: ImageDescription): string {
   if (image.clusterSize !== undefined && !WITHOUT_CLUSTER_LINE.has(image.format))
     lines.push(`cluster_size: ${image.clusterSize}`);
   if (image.dirty) lines.push('cleanly shut down: no');
-  if (image.content?.name !== undefined) lines.push(`content: ${image.content.text}`);
+  if (additions && image.content?.name !== undefined) lines.push(`content: ${image.content.text}`);
   if (image.backingFilename !== undefined) {
     const actual = image.fullBackingFilename ?? image.backingFilename;
     const note = actual === image.backingFilename ? '' : ` (actual path: ${escapeText(actual)})`;
@@ -132,6 +132,7 @@ export function infoText(image: ImageDescription): string {
     lines.push('Format specific information:', ...luksLines(luks, '    ', undefined));
   }
   if (image.vmdk !== undefined) lines.push(...vmdkLines(image.vmdk));
-  lines.push(...fileLines(image), safetyText(image.safety));
+  lines.push(...fileLines(image));
+  if (additions) lines.push(safetyText(image.safety));
   return `${lines.join('\n')}\n`;
 }

@@ -1,0 +1,35 @@
+/** Commands of qemu-img that are there, with their command lines. */
+export const QEMU_IMG_COMMANDS = {
+  check: '[--object objectdef] [--image-opts] [-q] [-f fmt] [--output=ofmt] [-T src_cache] [-U] filename',
+  compare:
+    '[--object objectdef] [--image-opts] [-f fmt] [-F fmt] [-T src_cache] [-p] [-q] [-s] [-U] filename1 filename2',
+  convert:
+    '[--object objectdef] [--image-opts] [-U] [-c] [-p] [-q] [-n] [--target-is-zero] [-f fmt] [-t cache] [-T src_cache] ' +
+    '[-O output_fmt] [-B backing_file [-F backing_fmt]] [-o options] [-S sparse_size] [-m num_coroutines] [-W] ' +
+    'filename [filename2 [...]] output_filename',
+  create: '[--object objectdef] [-q] [-f fmt] [-b backing_file [-F backing_fmt]] [-u] [-o options] filename [size]',
+  dd: '[--image-opts] [-U] [-f fmt] [-O output_fmt] [bs=block_size] [count=blocks] [skip=blocks] if=input of=output',
+  info: '[--object objectdef] [--image-opts] [-f fmt] [--output=ofmt] [--backing-chain] [-U] filename',
+  map: '[--object objectdef] [--image-opts] [-f fmt] [--start-offset=offset] [--max-length=len] [--output=ofmt] [-U] filename',
+  measure:
+    '[--object objectdef] [--image-opts] [-U] [--output=ofmt] [-O output_fmt] [-o options] [--size N | [-f fmt] filename]',
+} as const;
+
+/** Commands of qemu-img that are not. */
+export const MISSING_COMMANDS = ['amend', 'bench', 'bitmap', 'commit', 'rebase', 'resize', 'snapshot'] as const;
+
+/** What `qemu-img --help` prints. */
+export function qemuImgHelp(version: string): string {
+  const lines = Object.entries(QEMU_IMG_COMMANDS).map(([name, line]) => `  ${name} ${line}\n`);
+  return (
+    `${qemuImgVersion(version)}usage: qemu-img command [command options]\n` +
+    'Disk images are parsed inside a sandbox only. Files that an image names outside its own directory are opened where\n' +
+    'INSTAR_ALLOW_PATH, a list of directories as in PATH, allows it.\n\n' +
+    `Command syntax:\n${lines.join('')}`
+  );
+}
+
+/** The version whose behaviour this is, as programs parse it. */
+export function qemuImgVersion(version: string): string {
+  return `qemu-img version 10.0.2 (instar ${version})\n`;
+}

@@ -1,0 +1,33 @@
+import { escapeText } from '@instar/host-files/text';
+import { EXIT_CODES } from '../exit-codes.js';
+import { MISSING_COMMANDS, QEMU_IMG_COMMANDS, qemuImgHelp, qemuImgVersion } from './command-lines.js';
+import { QEMU_IMG_VOICE } from './voice.js';
+
+export { QEMU_IMG_VOICE };
+
+/** A command to run, or the exit code where everything is said. */
+export type QemuImgChoice = { readonly command: keyof typeof QEMU_IMG_COMMANDS } | { readonly exitCode: number };
+
+function isCommand(name: string): name is keyof typeof QEMU_IMG_COMMANDS {
+  return Object.hasOwn(QEMU_IMG_COMMANDS, name);
+}
+
+/** Which command the first word of a command line of qemu-img is. */
+export function qemuImgCommand(name: string | undefined, version: string): QemuImgChoice {
+  if (name === '--help' || name === '-h') {
+    process.stdout.write(qemuImgHelp(version));
+    return { exitCode: EXIT_CODES.OK };
+  }
+  if (name === '--version' || name === '-V') {
+    process.stdout.write(qemuImgVersion(version));
+    return { exitCode: EXIT_CODES.OK };
+  }
+  if (name !== undefined && isCommand(name)) return { command: name };
+  const missing = (MISSING_COMMANDS as readonly string[]).includes(name ?? '');
+  const problem =
+    name === undefined
+      ? 'Not enough arguments'
+      : `Command ${missing ? 'not written yet' : 'not found'}: ${escapeText(name)}`;
+  process.stderr.write(`qemu-img: ${problem}\nTry 'qemu-img --help' for more information\n`);
+  return { exitCode: EXIT_CODES.FAILURE };
+}

@@ -1,0 +1,2 @@
+/** `PATH` without the programs of packages. */
+export function pathOfMachine(path?: string): string;
