@@ -11,10 +11,18 @@ const OLD = noise(1_234_567, 24);
 /** Plain bytes, bytes that are decoded, and bytes of two files. */
 const READ_FROM: readonly InputKind[] = ['raw', 'zlib', 'chain'];
 /** Formats that `qemu-img check` does not look at. */
-const UNCHECKED = new Set(['raw', 'vpc']);
+const UNCHECKED = new Set(['raw', 'vpc', 'qcow']);
 
-/** qcow2 whose clusters the guest encodes. */
-const COMPRESSED = { format: 'qcow2', words: ['-c'] };
+/** Outputs that are written in another way than their format's usual one. */
+const OTHERS: readonly { readonly format: string; readonly words: readonly string[] }[] = [
+  // The guest encodes clusters.
+  { format: 'qcow2', words: ['-c'] },
+  { format: 'vmdk', words: ['-o', 'subformat=streamOptimized'] },
+  // Only what differs is written.
+  { format: 'qcow2', words: ['-B', '../in/base.qcow2', '-F', 'qcow2'] },
+  { format: 'qcow2', words: ['-o', 'extended_l2=on,preallocation=metadata'] },
+  { format: 'vhdx', words: ['-o', 'subformat=fixed'] },
+];
 
 /** Whether an output is whole, and holds the disk that was converted. */
 function holdsTheDisk(directory: Workdir, file: string, format: string): string | undefined {
@@ -28,7 +36,7 @@ function holdsTheDisk(directory: Workdir, file: string, format: string): string 
 
 /** convert to every format that is written, to new files and over existing ones. */
 export function convertScenarios(sandbox: Sandbox): Scenario[] {
-  const outputs = [...WRITABLE_FORMATS.map((format) => ({ format, words: [] as string[] })), COMPRESSED];
+  const outputs = [...WRITABLE_FORMATS.map((format) => ({ format, words: [] as readonly string[] })), ...OTHERS];
   return outputs.flatMap(({ format, words }) =>
     READ_FROM.flatMap((input) =>
       [undefined, OLD].map((old): Scenario => ({

@@ -23,7 +23,7 @@ export { compare } from './operations/compare.js';
 export type { CompareOptions, Comparison } from './operations/compare.js';
 export { map } from './operations/map.js';
 export type { MapOptions, MappedExtent } from './operations/map.js';
-export { MEASURABLE_FORMATS, measure, measureSize } from './operations/measure.js';
+export { measure, measureSize } from './operations/measure.js';
 export type { MeasureOptions, Measurement, MeasureTarget } from './operations/measure.js';
 export { Image, openImage } from './operations/open-image.js';
 export type { DiskRange, StreamRange } from './operations/open-image.js';

@@ -1,8 +1,15 @@
-import { EngineError, measure, measureSize, type MeasureTarget, type Measurement } from '@instar/engine';
-import { OperandError, parseSize } from '@instar/operands';
+import {
+  EngineError,
+  measure,
+  measureSize,
+  WRITABLE_FORMATS,
+  type MeasureTarget,
+  type Measurement,
+} from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
 import { toJson } from '../render/json.js';
 import { defineCommand, type CommandRun } from './define-command.js';
+import { inWordsOfCommand, outputOptions } from './output-options.js';
 
 interface MeasureFlags {
   readonly format?: string;
@@ -15,52 +22,10 @@ function invalid(what: string): EngineError {
   return new EngineError('INVALID_OPTION', `${what}; see instar measure --help`);
 }
 
-const BOOLEANS: Readonly<Record<string, boolean>> = {
-  on: true,
-  yes: true,
-  true: true,
-  y: true,
-  off: false,
-  no: false,
-  false: false,
-  n: false,
-};
-
-function yesNo(key: string, value: string): boolean {
-  const found = Object.hasOwn(BOOLEANS, value) ? BOOLEANS[value] : undefined;
-  if (found === undefined) throw invalid(`-o ${key} is '${value}', expected on or off`);
-  return found;
-}
-
-function number(key: string, value: string): number {
-  try {
-    return Number(parseSize(value));
-  } catch (error) {
-    if (!(error instanceof OperandError)) throw error;
-    throw invalid(`-o ${key} is '${value}', expected a size`);
-  }
-}
-
-/** Options of the target that do not change its length. */
-const WITHOUT_EFFECT = new Set(['compat', 'compression_type', 'lazy_refcounts', 'backing_fmt', 'size', 'nocow']);
-
 /** The target that `-O` and `-o` describe. */
-function targetOf({ outputFormat: format, options }: MeasureFlags): MeasureTarget {
-  const target: { -readonly [K in keyof MeasureTarget]: MeasureTarget[K] } = { format };
-  for (const item of options.flatMap((text) => text.split(','))) {
-    const [key = '', ...rest] = item.split('=');
-    const value = rest.length === 0 ? 'on' : rest.join('=');
-    if (format !== 'qcow2' && key !== 'size' && key !== 'preallocation')
-      throw invalid(`-o ${key} is not known for ${format ?? 'raw'}`);
-    if (key === 'cluster_size') target.clusterSize = number(key, value);
-    else if (key === 'refcount_bits') target.refcountBits = number(key, value);
-    else if (key === 'extended_l2') target.extendedL2 = yesNo(key, value);
-    else if (key === 'preallocation')
-      target.allocated = value === 'full' || value === 'falloc' || target.allocated === true;
-    else if (key === 'backing_file') target.allocated = true;
-    else if (!WITHOUT_EFFECT.has(key)) throw invalid(`-o ${key} is not known`);
-  }
-  return target;
+function targetOf({ outputFormat: format = 'raw', options }: MeasureFlags): MeasureTarget {
+  const { layout, backing } = outputOptions(options, format);
+  return { ...layout, format, ...(backing === undefined ? {} : { allocated: true }) };
 }
 
 function print({ required, fullyAllocated, bitmaps }: Measurement, json: boolean): void {
@@ -77,8 +42,12 @@ async function run({ files, flags, json, control, pathPolicy }: CommandRun<Measu
   if ((file === undefined) === (flags.size === undefined)) throw invalid('either a file or --size is needed');
   const target = targetOf(flags);
   const { format, forceShare, size } = flags;
-  if (size !== undefined) print(measureSize(size, target), json);
-  else if (file !== undefined) print(await measure(file, { format, forceShare, pathPolicy, target }, control), json);
+  const measured = await inWordsOfCommand(async () =>
+    file === undefined
+      ? measureSize(size ?? 0n, target, control)
+      : measure(file, { format, forceShare, pathPolicy, target }, control),
+  );
+  print(measured, json);
   return EXIT_CODES.OK;
 }
 
@@ -90,7 +59,7 @@ export const measureCommand = defineCommand<MeasureFlags>({
   options: (command, values) =>
     command
       .option('-f, --format <fmt>', 'format of the image; it is then not probed')
-      .option('-O, --output-format <fmt>', 'format of the output: raw or qcow2', 'raw')
+      .option('-O, --output-format <fmt>', `format of the output: ${WRITABLE_FORMATS.join(', ')}`, 'raw')
       .option(
         '-o, --options <list>',
         'options of the output, such as cluster_size=2M,extended_l2=on',

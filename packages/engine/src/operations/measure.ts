@@ -1,30 +1,34 @@
+import { closeFile } from '@instar/host-files';
 import { roundUpToSector } from '@instar/operands';
-import { IMAGE_FORMAT } from '@instar/shared-abi';
+import {
+  CONVERT_FLAG,
+  CONVERT_RESULT_MAGIC,
+  ConvertConfig,
+  ConvertResult,
+  DEVICE_FLAG,
+  IMAGE_FORMAT,
+} from '@instar/shared-abi';
+import type { Chain } from '../chain.js';
 import { EngineError } from '../errors.js';
-import { escapeText } from '@instar/host-files';
+import { outputFormat } from '../formats.js';
 import { guestContext, type OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkFileName, checkMeasureOptions } from '../options/operations.js';
+import { layoutFlags, outputConfig, outputLimit } from '../output/config.js';
+import { checkLayout, isAllocated, type ImageLayout } from '../output/layout.js';
+import { perform } from '../session/operation.js';
+import { GuestSession } from '../session/session.js';
+import { openTemporary } from '../temporary.js';
 import { mapChain, rangeOf, type MappedExtent } from './map.js';
 import { bitmapBytes, fullQcow2Length, roundUp, type Qcow2Shape } from './qcow2-size.js';
-import { GuestSession } from '../session/session.js';
-import { ScratchFile } from './scratch.js';
 import { openForReading, type ReadOptions } from './reading.js';
+import { ScratchFile } from './scratch.js';
 
-/** Formats whose length can be told before they are written. */
-export const MEASURABLE_FORMATS = ['raw', 'qcow2'] as const;
-
-/** What an output would be. */
-export interface MeasureTarget {
+/** What an output would be: its format, and what it is made with. */
+export interface MeasureTarget extends ImageLayout {
   /** Format (default raw). */
   readonly format?: string | undefined;
-  /** qcow2: bytes of a cluster (default 65536). */
-  readonly clusterSize?: number | undefined;
-  /** qcow2: width of a refcount (default 16). */
-  readonly refcountBits?: number | undefined;
-  /** qcow2: with subclusters. */
-  readonly extendedL2?: boolean | undefined;
-  /** qcow2: everything is allocated at once, or counts as if it were, as with a backing file. */
+  /** Everything is allocated at once, or counts as if it were, as with a backing file. */
   readonly allocated?: boolean | undefined;
 }
 
@@ -43,39 +47,32 @@ export interface Measurement {
   readonly bitmaps: bigint | undefined;
 }
 
-const LEAST_CLUSTER = 512;
-const MOST_CLUSTER = 2 ** 21;
-const LEAST_CLUSTER_OF_SUBCLUSTERS = 16384;
 /** Entries of the largest L1 table that QEMU opens (32 MiB). */
 const MOST_L1_ENTRIES = 4_194_304n;
-
-function isPowerOfTwo(value: number): boolean {
-  return (value & (value - 1)) === 0;
-}
 
 function invalid(what: string): EngineError {
   return new EngineError('INVALID_OPTION', what);
 }
 
-/** The shape of a qcow2 target; undefined for raw. */
-function shapeOf(target: MeasureTarget): Qcow2Shape | undefined {
-  const { format = 'raw', clusterSize = 65536, refcountBits = 16, extendedL2 = false } = target;
-  if (format === 'raw') return undefined;
-  if (format !== 'qcow2') {
-    throw new EngineError(
-      'UNSUPPORTED_FORMAT',
-      `outputs of format '${escapeText(format)}' cannot be measured; ${MEASURABLE_FORMATS.join(' and ')} can`,
-    );
-  }
-  if (clusterSize < LEAST_CLUSTER || clusterSize > MOST_CLUSTER || !isPowerOfTwo(clusterSize)) {
-    throw invalid(`the cluster size is ${clusterSize}, expected a power of two from 512 to 2097152`);
-  }
-  if (extendedL2 && clusterSize < LEAST_CLUSTER_OF_SUBCLUSTERS) {
-    throw invalid(`the cluster size is ${clusterSize}, expected at least 16384 with extended L2 entries`);
-  }
-  if (refcountBits < 1 || refcountBits > 64 || !isPowerOfTwo(refcountBits)) {
-    throw invalid(`the refcount width is ${refcountBits}, expected a power of two from 1 to 64`);
-  }
+/** A target whose options go together. */
+interface CheckedTarget {
+  readonly format: number;
+  readonly layout: ImageLayout;
+  readonly allocated: boolean;
+}
+
+function checkedTarget({ format = 'raw', allocated, ...layout }: MeasureTarget): CheckedTarget {
+  const number = outputFormat(format, 'output');
+  checkLayout(layout, number);
+  return { format: number, layout, allocated: allocated === true || isAllocated(layout) };
+}
+
+const { RAW, QCOW2 } = IMAGE_FORMAT.values;
+
+/** The shape of a qcow2 target; undefined for others. */
+function shapeOf({ format, layout }: CheckedTarget): Qcow2Shape | undefined {
+  if (format !== QCOW2) return undefined;
+  const { clusterSize = 65536, refcountBits = 16, extendedL2 = false } = layout;
   return { clusterSize: BigInt(clusterSize), refcountBits: BigInt(refcountBits), extendedL2 };
 }
 
@@ -89,12 +86,8 @@ function requireAddressable(virtualSize: bigint, { clusterSize, extendedL2 }: Qc
   }
 }
 
-/**
- * How long an output for a disk of so many bytes becomes, of which nothing is known.
- * @param size virtual size (bytes)
- * @throws EngineError `INVALID_OPTION`, `UNSUPPORTED_FORMAT`
- */
-export function measureSize(size: bigint, target: MeasureTarget = {}): Measurement {
+/** How long a raw or qcow2 output for a disk of so many bytes becomes, of which nothing is known. */
+function lengthOf(size: bigint, target: CheckedTarget): Measurement {
   const shape = shapeOf(target);
   const virtualSize = roundUpToSector(size);
   if (shape === undefined) return { required: virtualSize, fullyAllocated: virtualSize, bitmaps: undefined };
@@ -102,10 +95,80 @@ export function measureSize(size: bigint, target: MeasureTarget = {}): Measureme
   const data = roundUp(virtualSize, shape.clusterSize);
   const fullyAllocated = fullQcow2Length(virtualSize, shape);
   return {
-    required: target.allocated === true ? fullyAllocated : fullyAllocated - data,
+    required: target.allocated ? fullyAllocated : fullyAllocated - data,
     fullyAllocated,
     bitmaps: undefined,
   };
+}
+
+/**
+ * How long an output for a disk of so many bytes becomes, of which nothing is known.
+ * @param size virtual size (bytes)
+ * @throws EngineError `INVALID_OPTION`, `UNSUPPORTED_FORMAT`
+ */
+export async function measureSize(
+  size: bigint | number,
+  target: MeasureTarget = {},
+  control: OperationControl = {},
+): Promise<Measurement> {
+  const bytes = BigInt(size);
+  const checked = checkedTarget(target);
+  if (checked.format === RAW || checked.format === QCOW2) return lengthOf(bytes, checked);
+  const nothing = await openTemporary();
+  try {
+    // It is locked, by this process.
+    const options = { format: 'raw', forceShare: true };
+    const session = new GuestSession(guestContext(checkControl(control)));
+    const chain = await openForReading(`/proc/self/fd/${nothing}`, options, session);
+    try {
+      const { FORCE_SIZE } = DEVICE_FLAG.values;
+      const virtualSize = roundUpToSector(bytes);
+      session.describe(chain.layers[0].device, { flags: FORCE_SIZE, virtual_size: virtualSize });
+      return await measureLayout(chain, virtualSize, checked);
+    } finally {
+      await chain.close();
+    }
+  } finally {
+    await closeFile(nothing);
+  }
+}
+
+/** Has the guest lay an output out, which it does not write. */
+async function measureLayout(chain: Chain, size: bigint, target: CheckedTarget): Promise<Measurement> {
+  const { MEASURE, MEASURE_ALL, DD_WINDOW } = CONVERT_FLAG.values;
+  const { format, layout } = target;
+  const { path } = chain.layers[0].file;
+  const [required = 0n, fullyAllocated = 0n] = await inTurn([MEASURE, MEASURE + MEASURE_ALL], async (flags, last) => {
+    const result = await perform(chain.session, {
+      config: Buffer.concat([
+        ConvertConfig.encode({
+          flags: flags + DD_WINDOW + layoutFlags(layout),
+          target_format: format,
+          output_block_size: layout.blockSize ?? 0,
+          window_end: size,
+        }),
+        outputConfig('output', { format, layout, sparseSize: 0n, backing: undefined }),
+      ]),
+      result: ConvertResult,
+      magic: CONVERT_RESULT_MAGIC,
+      subject: path,
+      last,
+    });
+    const most = outputLimit(format, size, layout);
+    if (result.output_length > most) {
+      throw new EngineError('GUEST_FAILED', 'the sandboxed reader tells an output longer than any can be', {
+        file: path,
+      });
+    }
+    return result.output_length;
+  });
+  return { required: target.allocated ? fullyAllocated : required, fullyAllocated, bitmaps: undefined };
+}
+
+async function inTurn<T, R>(items: readonly T[], act: (item: T, last: boolean) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (const [index, item] of items.entries()) results.push(await act(item, index === items.length - 1));
+  return results;
 }
 
 /** Bytes of the target's clusters that the extents with data touch. */
@@ -134,20 +197,21 @@ export async function measure(
 ): Promise<Measurement> {
   checkFileName(file);
   const options = checkMeasureOptions(givenOptions);
-  const target = options.target ?? {};
+  const target = checkedTarget(options.target ?? {});
   const shape = shapeOf(target);
   const session = new GuestSession(guestContext(checkControl(givenControl)));
   const chain = await openForReading(file, options, session);
   try {
     const { info } = chain.layers[0];
-    if (shape === undefined) return measureSize(info.virtual_size, target);
-    const empty = measureSize(info.virtual_size, target);
+    if (shape === undefined && target.format !== RAW) return await measureLayout(chain, info.virtual_size, target);
+    const empty = lengthOf(info.virtual_size, target);
+    if (shape === undefined) return empty;
     const scratch = await ScratchFile.create();
     try {
       chain.session.add(scratch.device);
       const extents = mapChain(chain, scratch, rangeOf());
-      const data = target.allocated === true ? 0n : await clustersWithData(extents, shape.clusterSize);
-      const { QCOW2, PARALLELS } = IMAGE_FORMAT.values;
+      const data = target.allocated ? 0n : await clustersWithData(extents, shape.clusterSize);
+      const { PARALLELS } = IMAGE_FORMAT.values;
       // Of the bitmaps of parallels nothing is read, and qemu-img counts none either.
       const hasBitmaps = (info.format === QCOW2 && info.version >= 3) || info.format === PARALLELS;
       const bitmaps = info.bitmaps.slice(0, info.bitmap_count).map((bitmap) => ({

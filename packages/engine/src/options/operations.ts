@@ -42,7 +42,7 @@ function count(most: number): v.GenericSchema<number> {
   return v.pipe(v.number(what), v.integer(what), v.minValue(1, what), v.maxValue(most, what));
 }
 
-const layout = options({
+const layoutFields = {
   clusterSize: v.optional(count(MOST_UINT32)),
   compressionType: v.optional(oneOf('zlib', 'zstd')),
   compress: v.optional(yesNo),
@@ -57,7 +57,8 @@ const layout = options({
   blockSize: v.optional(count(MOST_UINT32)),
   adapterType: v.optional(oneOf('ide', 'buslogic', 'lsilogic', 'legacyESX')),
   hardwareVersion: v.optional(count(MOST_UINT32)),
-} satisfies Fields<ImageLayout>);
+} satisfies Fields<ImageLayout>;
+const layout = options(layoutFields);
 
 const backing = options({ file: fileName, format: formatName } satisfies Fields<BackingFile>);
 
@@ -146,19 +147,12 @@ const check = options({
   onFinding: v.optional(callback),
 } satisfies Fields<CheckOptions>);
 
-const bits = (() => {
-  const what = 'an integer from 1 to 2097152';
-  return v.pipe(v.number(what), v.integer(what), v.minValue(1, what), v.maxValue(2 ** 21, what));
-})();
-
 const measure = options({
   ...reading,
   target: v.optional(
     options({
+      ...layoutFields,
       format: v.optional(formatName),
-      clusterSize: v.optional(bits),
-      refcountBits: v.optional(bits),
-      extendedL2: v.optional(yesNo),
       allocated: v.optional(yesNo),
     } satisfies Fields<MeasureTarget>),
   ),

@@ -18,6 +18,8 @@ export const CONVERT_FLAG = defineFlags('ConvertFlag', 'Flags of ConvertConfig.'
   ENCRYPT_LUKS: [1 << 4, 'write a LUKS-encrypted output'],
   DD_WINDOW: [1 << 5, 'copy [window_start, window_end) of the input only'],
   ZSTD: [1 << 6, 'compressed clusters are Zstandard; DEFLATE without it'],
+  MEASURE: [1 << 7, 'write nothing, and say how long the output would be'],
+  MEASURE_ALL: [1 << 8, 'with MEASURE: as if nothing of the disk were zeros'],
   VERBOSE: [0x8000_0000, 'log what is done'],
 });
 

@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '7841433ae984f060045c028b26e02cb71f836d173db86b421768ec45e74ae637';
+export const FINGERPRINT_HEX = '98fd3b601ad02ed9292899439774390da866b9897ca9965d9bc67ade8546fde5';

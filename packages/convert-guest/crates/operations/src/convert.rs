@@ -21,14 +21,17 @@ use crate::disks::Disks;
 use crate::error::{OperationError, ending};
 use crate::fetch::Fetcher;
 use crate::holes::Holes;
+use crate::measure::{self, Counted};
 use crate::open_chain::{Opener, output};
-use crate::output::Output;
+use crate::output::{Output, grown};
 use crate::overlay::{Below, Overlay, copy_extent};
 use crate::setup::internal;
 use crate::transform::SharedKeys;
 
 /// Bytes of the window through which metadata is read and written.
 pub const METADATA_WINDOW: usize = 1 << 20;
+/// Bytes of a sector, of which every disk is made.
+const SECTOR: u64 = 512;
 /// Most bytes of one COPY: large enough that a command's cost does not count, small enough that two threads share work.
 const COPY_PIECE: u64 = 4 << 20;
 /// Bytes between two PROGRESS commands.
@@ -84,11 +87,30 @@ fn convert(
     };
     let mut disks = Disks::open(&opener, chain_config)?;
     let (start, end) = window_of(&config, disks.size());
+    let options = output_options(&config, &layout);
+    if config.flags & convert_flag::MEASURE != 0 {
+        let counted = if config.flags & convert_flag::MEASURE_ALL == 0 {
+            Counted::Data
+        } else {
+            Counted::All
+        };
+        let size = end
+            .saturating_sub(start)
+            .checked_next_multiple_of(SECTOR)
+            .ok_or_else(|| internal("the disks are larger than 2^64 bytes"))?;
+        let mut target = grown(0, config.target_format, size, &identity, &options)?;
+        let mut holes = Holes::new(commands, chain_config, &mut windows)
+            .ok_or_else(|| internal("no window for the extents of files"))?;
+        let part = (start, end);
+        result.output_length =
+            measure::length(&mut *target, &mut disks, &mut holes, part, counted)?;
+        result.output_virtual_size = target.virtual_size();
+        return Ok(());
+    }
     let (index, device) = output(chain_config).ok_or_else(|| {
         OperationError::plain(error_kind::BAD_CONFIG, 0, "no device is the output")
     })?;
     let refused = |detail| OperationError::plain(error_kind::UNSUPPORTED_OUTPUT, index, detail);
-    let options = output_options(&config, &layout);
     let has = |flag| layout.flags & flag != 0;
     let preallocated = has(output_layout_flag::PREALLOCATED);
     // All others are written where there is data, and nowhere else.

@@ -18,6 +18,7 @@ mod fetch;
 mod holes;
 mod info;
 mod map;
+mod measure;
 mod open_chain;
 mod output;
 mod overlay;

@@ -81,43 +81,14 @@ impl Output {
                 )
             })?
         };
-        let refused = |error| match error {
-            LayoutError::TooBig { .. } => unsupported(
-                error_kind::OUTPUT_TOO_BIG,
-                "an image of this format cannot have so many bytes",
-            ),
-            LayoutError::Empty => unsupported(
-                error_kind::UNSUPPORTED_OUTPUT,
-                "a disk of this format has at least one sector",
-            ),
-            LayoutError::NoRoomForName => unsupported(
-                error_kind::UNSUPPORTED_OUTPUT,
-                "the header has no room for the name of the backing file: use larger clusters or a shorter name",
-            ),
-            _ => unsupported(error_kind::INTERNAL, "the layout refused its options"),
-        };
+        let refused = |error| refusal(index, error);
         let format = match target_format {
             image_format::RAW => Format::Raw,
             image_format::QCOW2 if !grows => {
                 Format::Qcow2(DenseLayout::new(virtual_size, options.qcow2).map_err(refused)?)
             }
             code => {
-                let name_len = usize::try_from(identity.name_len).unwrap_or(usize::MAX);
-                let given = Given {
-                    random: &identity.random,
-                    now: identity.time,
-                    name: identity.name.get(..name_len).unwrap_or_default(),
-                };
-                let layout = match ImageFormat::from_code(code) {
-                    Some(format) => {
-                        growing::layout(format, virtual_size, given, options).map_err(refused)?
-                    }
-                    None => None,
-                };
-                let layout = layout.ok_or(unsupported(
-                    error_kind::UNSUPPORTED_OUTPUT,
-                    "this output format is not written yet",
-                ))?;
+                let layout = grown(index, code, virtual_size, identity, options)?;
                 let window = windows.take(METADATA_PIECE).ok_or(unsupported(
                     error_kind::INTERNAL,
                     "no window for the tables",
@@ -418,5 +389,51 @@ impl Output {
         let from = self.place(self.length);
         let length = end.checked_sub(from).filter(|length| *length > 0)?;
         Some(self.zero(self.length, length, hole))
+    }
+}
+
+/// A layout for an output of a format that grows.
+pub fn grown(
+    index: u32,
+    code: u32,
+    virtual_size: u64,
+    identity: &OutputConfig,
+    options: &Options<'_>,
+) -> Result<Box<dyn Growing>, OperationError> {
+    let name_len = usize::try_from(identity.name_len).unwrap_or(usize::MAX);
+    let given = Given {
+        random: &identity.random,
+        now: identity.time,
+        name: identity.name.get(..name_len).unwrap_or_default(),
+    };
+    let layout = match ImageFormat::from_code(code) {
+        Some(format) => growing::layout(format, virtual_size, given, options)
+            .map_err(|error| refusal(index, error))?,
+        None => None,
+    };
+    layout.ok_or(OperationError::plain(
+        error_kind::UNSUPPORTED_OUTPUT,
+        index,
+        "this output format is not written yet",
+    ))
+}
+
+/// Why an output cannot be laid out.
+fn refusal(index: u32, error: LayoutError) -> OperationError {
+    let unsupported = |kind, detail| OperationError::plain(kind, index, detail);
+    match error {
+        LayoutError::TooBig { .. } => unsupported(
+            error_kind::OUTPUT_TOO_BIG,
+            "an image of this format cannot have so many bytes",
+        ),
+        LayoutError::Empty => unsupported(
+            error_kind::UNSUPPORTED_OUTPUT,
+            "a disk of this format has at least one sector",
+        ),
+        LayoutError::NoRoomForName => unsupported(
+            error_kind::UNSUPPORTED_OUTPUT,
+            "the header has no room for the name of the backing file: use larger clusters or a shorter name",
+        ),
+        _ => unsupported(error_kind::INTERNAL, "the layout refused its options"),
     }
 }

@@ -109,7 +109,15 @@ impl Descriptor {
             sectors: SECTOR.index_of(size),
             // All ones mean that there is no parent.
             content_id: u32::from_le_bytes([a, b, c, d]).min(u32::MAX - 1),
-            name: given.name.to_vec(),
+            // What would end the text that it stands in.
+            name: given
+                .name
+                .iter()
+                .map(|byte| match byte {
+                    b'"' | 0..b' ' | 0x7f => b'_',
+                    byte => *byte,
+                })
+                .collect(),
             adapter: adapter.to_vec(),
             hardware_version: match options.hardware_version {
                 0 => 4,
