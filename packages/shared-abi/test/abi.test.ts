@@ -119,7 +119,7 @@ describe('ABI 1', () => {
     const read = ChainConfig.decode(bytes);
     expect(read.devices[0]).toEqual(devices[0]);
     expect(read.devices).toHaveLength(CHAIN_MAX_DEVICES);
-    expect(() => ChainConfig.decode(bytes.subarray(0, 2000))).toThrow(/needs 2576 bytes, 2000 are there/);
+    expect(() => ChainConfig.decode(bytes.subarray(0, 2000))).toThrow(/needs 2976 bytes, 2000 are there/);
     bytes[0] = 0;
     expect(() => ChainConfig.decode(bytes)).toThrow(/ChainConfig\.magic at byte 0/);
   });

@@ -1,7 +1,7 @@
 import { defineFlags } from '../layout/constants.js';
 import { deferStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
-import { fixedArray, named, u32, u64 } from '../layout/types.js';
+import { bytes, fixedArray, named, u32, u64 } from '../layout/types.js';
 import { DEVICE_ROLE, IMAGE_FORMAT } from './codes.js';
 
 /** "CHAI", read as a big-endian word. */
@@ -31,11 +31,29 @@ export const ChainDevice = deferStruct('ChainDevice', 40, 'One host file.', {
   start: field(u64, 32, 'of an output: byte offset at which it begins in the file'),
 });
 
+/** How a snapshot is looked for; with both bits both must agree. */
+export const SNAPSHOT_CHOICE_FLAG = defineFlags('SnapshotChoiceFlag', 'How a snapshot is looked for.', {
+  BY_ID: [1 << 0, 'by its id'],
+  BY_NAME: [1 << 1, 'by its name'],
+  EITHER: [1 << 2, '`id` is an id or else a name'],
+});
+
+/** The internal snapshot that is read in the place of an image. */
+export const SnapshotChoice = deferStruct('SnapshotChoice', 400, 'The internal snapshot that is read.', {
+  flags: field(named(u32, SNAPSHOT_CHOICE_FLAG), 0, 'SnapshotChoiceFlag; 0 for the image itself'),
+  id_len: field(u32, 4, 'bytes of `id`'),
+  name_len: field(u32, 8, 'bytes of `name`'),
+  pad: field(u32, 12, 'zero', 0),
+  id: field(bytes(128), 16, 'id, UTF-8'),
+  name: field(bytes(256), 144, 'name, UTF-8'),
+});
+
 /** All host files of an operation. */
-export const ChainConfig = deferStruct('ChainConfig', 2576, 'All host files of an operation.', {
+export const ChainConfig = deferStruct('ChainConfig', 2976, 'All host files of an operation.', {
   magic: field(u32, 0, 'CHAIN_CONFIG_MAGIC', CHAIN_CONFIG_MAGIC),
   device_count: field(u32, 4, 'how many entries of `devices` are used'),
   max_depth: field(u32, 8, 'most layers that a backing chain may have'),
   pad: field(u32, 12, 'zero', 0),
   devices: field(fixedArray(ChainDevice, CHAIN_MAX_DEVICES), 16, 'index in this table is the device index of the ring'),
+  snapshot: field(SnapshotChoice, 2576, 'of the device whose role is IMAGE'),
 });

@@ -18,6 +18,10 @@ export const IMAGE_FORMAT = defineEnum('ImageFormat', 'Image formats; 0 asks for
   DMG: [13, 'Apple disk image'],
   ISO: [14, 'ISO 9660 file system in a raw image'],
   SIMG: [15, 'Android sparse image'],
+  GZIP: [16, 'raw bytes, packed by gzip'],
+  XZ: [17, 'raw bytes, packed by xz'],
+  ZSTD: [18, 'raw bytes, packed by zstd'],
+  BZIP2: [19, 'raw bytes, packed by bzip2'],
 });
 
 /** What the bytes of a file without an image format look like. Append-only. */
@@ -102,4 +106,7 @@ export const ERROR_KIND = defineEnum('ErrorKind', 'Why a guest refused an image 
   BACKING_MISSING: [65, 'the image has a backing file that was not opened'],
   INTERNAL: [66, 'a state that should not occur in the guest'],
   KEY_MEMORY: [67, 'making the key takes more memory than is allowed'],
+  PACKED_CONTENT: [68, 'a packed file holds what is read only when it is unpacked'],
+  UNPACKED_TOO_BIG: [69, 'a packed file unpacks to more than is allowed'],
+  SNAPSHOT_MISSING: [70, 'the image has no such snapshot'],
 });

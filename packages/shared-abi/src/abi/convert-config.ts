@@ -97,9 +97,10 @@ export const OutputLayout = deferStruct('OutputLayout', 1096, 'How an output is 
 });
 
 /** Config of the info operation. */
-export const InfoConfig = deferStruct('InfoConfig', 16, 'Config of the info operation.', {
+export const InfoConfig = deferStruct('InfoConfig', 24, 'Config of the info operation.', {
   magic: field(u32, 0, 'INFO_CONFIG_MAGIC', INFO_CONFIG_MAGIC),
   flags: field(u32, 4, 'none are defined', 0),
   device: field(u32, 8, 'device to look at'),
   pad: field(u32, 12, 'zero', 0),
+  most_unpacked: field(u64, 16, 'most bytes that a packed file may unpack to, 0 for no limit'),
 });

@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '98fd3b601ad02ed9292899439774390da866b9897ca9965d9bc67ade8546fde5';
+export const FINGERPRINT_HEX = '8a3efa94be2a399c5ad65bcff696a9a89a0d9dcf887a08298a30dccd9951c64f';

@@ -11,8 +11,8 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 /// SHA-256 of the canonical JSON of this ABI (version 1.6).
 pub const FINGERPRINT: [u8; 32] = [
-    0x98, 0xfd, 0x3b, 0x60, 0x1a, 0xd0, 0x2e, 0xd9, 0x29, 0x28, 0x99, 0x43, 0x97, 0x74, 0x39, 0x0d,
-    0xa8, 0x66, 0xb9, 0x89, 0x7c, 0xa9, 0x96, 0x5d, 0x9b, 0xc6, 0x7a, 0xde, 0x85, 0x46, 0xfd, 0xe5,
+    0x8a, 0x3e, 0xfa, 0x94, 0xbe, 0x2a, 0x39, 0x9c, 0x5a, 0xd6, 0x5b, 0xcf, 0xf6, 0x96, 0xa9, 0xa8,
+    0x9a, 0x0d, 0x9d, 0xcf, 0x88, 0x7a, 0x08, 0x29, 0x8a, 0x30, 0xdc, 0xcd, 0x99, 0x51, 0xc6, 0x4f,
 ];
 
 /// ABI_VERSION_MAJOR.
@@ -523,6 +523,12 @@ pub mod error_kind {
     pub const INTERNAL: u32 = 66;
     /// making the key takes more memory than is allowed.
     pub const KEY_MEMORY: u32 = 67;
+    /// a packed file holds what is read only when it is unpacked.
+    pub const PACKED_CONTENT: u32 = 68;
+    /// a packed file unpacks to more than is allowed.
+    pub const UNPACKED_TOO_BIG: u32 = 69;
+    /// the image has no such snapshot.
+    pub const SNAPSHOT_MISSING: u32 = 70;
 }
 
 /// How an extent file stores its part of the disk.
@@ -593,6 +599,14 @@ pub mod image_format {
     pub const ISO: u32 = 14;
     /// Android sparse image.
     pub const SIMG: u32 = 15;
+    /// raw bytes, packed by gzip.
+    pub const GZIP: u32 = 16;
+    /// raw bytes, packed by xz.
+    pub const XZ: u32 = 17;
+    /// raw bytes, packed by zstd.
+    pub const ZSTD: u32 = 18;
+    /// raw bytes, packed by bzip2.
+    pub const BZIP2: u32 = 19;
 }
 
 /// Yes/no facts of an image.
@@ -795,6 +809,16 @@ pub mod segment_flag {
     pub const READ: u32 = 0x4;
 }
 
+/// How a snapshot is looked for.
+pub mod snapshot_choice_flag {
+    /// by its id.
+    pub const BY_ID: u32 = 0x1;
+    /// by its name.
+    pub const BY_NAME: u32 = 0x2;
+    /// `id` is an id or else a name.
+    pub const EITHER: u32 = 0x4;
+}
+
 /// Formats of a vmcoreinfo note.
 pub mod vm_core_info_format {
     /// nothing is described.
@@ -991,21 +1015,24 @@ pub struct ChainConfig {
     pub pad: u32,
     /// Byte 16: index in this table is the device index of the ring.
     pub devices: [ChainDevice; 64],
+    /// Byte 2576: of the device whose role is IMAGE.
+    pub snapshot: SnapshotChoice,
 }
 
 const _: () = {
-    assert!(core::mem::size_of::<ChainConfig>() == 2576);
+    assert!(core::mem::size_of::<ChainConfig>() == 2976);
     assert!(core::mem::align_of::<ChainConfig>() == 8);
     assert!(core::mem::offset_of!(ChainConfig, magic) == 0);
     assert!(core::mem::offset_of!(ChainConfig, device_count) == 4);
     assert!(core::mem::offset_of!(ChainConfig, max_depth) == 8);
     assert!(core::mem::offset_of!(ChainConfig, pad) == 12);
     assert!(core::mem::offset_of!(ChainConfig, devices) == 16);
+    assert!(core::mem::offset_of!(ChainConfig, snapshot) == 2576);
 };
 
 impl ChainConfig {
     /// Size in bytes.
-    pub const SIZE: usize = 2576;
+    pub const SIZE: usize = 2976;
     /// Byte offset of `magic`.
     pub const OFFSET_MAGIC: usize = 0;
     /// Byte offset of `device_count`.
@@ -1016,6 +1043,8 @@ impl ChainConfig {
     pub const OFFSET_PAD: usize = 12;
     /// Byte offset of `devices`.
     pub const OFFSET_DEVICES: usize = 16;
+    /// Byte offset of `snapshot`.
+    pub const OFFSET_SNAPSHOT: usize = 2576;
     /// All fields zero.
     pub const ZERO: Self = Self {
         magic: 0,
@@ -1023,10 +1052,11 @@ impl ChainConfig {
         max_depth: 0,
         pad: 0,
         devices: [ChainDevice::ZERO; 64],
+        snapshot: SnapshotChoice::ZERO,
     };
 
     /// Reads the struct from its bytes (little endian).
-    pub fn from_bytes(bytes: &[u8; 2576]) -> Self {
+    pub fn from_bytes(bytes: &[u8; 2976]) -> Self {
         let mut value = Self::ZERO;
         value.magic = u32::from_le_bytes(take(bytes, 0));
         value.device_count = u32::from_le_bytes(take(bytes, 4));
@@ -1037,12 +1067,13 @@ impl ChainConfig {
             *item = ChainDevice::from_bytes(&take(bytes, at));
             at += 40;
         }
+        value.snapshot = SnapshotChoice::from_bytes(&take(bytes, 2576));
         value
     }
 
     /// The bytes of the struct (little endian).
-    pub fn to_bytes(&self) -> [u8; 2576] {
-        let mut bytes = [0; 2576];
+    pub fn to_bytes(&self) -> [u8; 2976] {
+        let mut bytes = [0; 2976];
         bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.device_count.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.max_depth.to_le_bytes());
@@ -1052,6 +1083,7 @@ impl ChainConfig {
             bytes[at..at + 40].copy_from_slice(&item.to_bytes());
             at += 40;
         }
+        bytes[2576..2976].copy_from_slice(&self.snapshot.to_bytes());
         bytes
     }
 }
@@ -2580,20 +2612,23 @@ pub struct InfoConfig {
     pub device: u32,
     /// Byte 12: zero.
     pub pad: u32,
+    /// Byte 16: most bytes that a packed file may unpack to, 0 for no limit.
+    pub most_unpacked: u64,
 }
 
 const _: () = {
-    assert!(core::mem::size_of::<InfoConfig>() == 16);
-    assert!(core::mem::align_of::<InfoConfig>() == 4);
+    assert!(core::mem::size_of::<InfoConfig>() == 24);
+    assert!(core::mem::align_of::<InfoConfig>() == 8);
     assert!(core::mem::offset_of!(InfoConfig, magic) == 0);
     assert!(core::mem::offset_of!(InfoConfig, flags) == 4);
     assert!(core::mem::offset_of!(InfoConfig, device) == 8);
     assert!(core::mem::offset_of!(InfoConfig, pad) == 12);
+    assert!(core::mem::offset_of!(InfoConfig, most_unpacked) == 16);
 };
 
 impl InfoConfig {
     /// Size in bytes.
-    pub const SIZE: usize = 16;
+    pub const SIZE: usize = 24;
     /// Byte offset of `magic`.
     pub const OFFSET_MAGIC: usize = 0;
     /// Byte offset of `flags`.
@@ -2602,31 +2637,36 @@ impl InfoConfig {
     pub const OFFSET_DEVICE: usize = 8;
     /// Byte offset of `pad`.
     pub const OFFSET_PAD: usize = 12;
+    /// Byte offset of `most_unpacked`.
+    pub const OFFSET_MOST_UNPACKED: usize = 16;
     /// All fields zero.
     pub const ZERO: Self = Self {
         magic: 0,
         flags: 0,
         device: 0,
         pad: 0,
+        most_unpacked: 0,
     };
 
     /// Reads the struct from its bytes (little endian).
-    pub fn from_bytes(bytes: &[u8; 16]) -> Self {
+    pub fn from_bytes(bytes: &[u8; 24]) -> Self {
         let mut value = Self::ZERO;
         value.magic = u32::from_le_bytes(take(bytes, 0));
         value.flags = u32::from_le_bytes(take(bytes, 4));
         value.device = u32::from_le_bytes(take(bytes, 8));
         value.pad = u32::from_le_bytes(take(bytes, 12));
+        value.most_unpacked = u64::from_le_bytes(take(bytes, 16));
         value
     }
 
     /// The bytes of the struct (little endian).
-    pub fn to_bytes(&self) -> [u8; 16] {
-        let mut bytes = [0; 16];
+    pub fn to_bytes(&self) -> [u8; 24] {
+        let mut bytes = [0; 24];
         bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.flags.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.device.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.pad.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.most_unpacked.to_le_bytes());
         bytes
     }
 }
@@ -4514,6 +4554,85 @@ impl SecretsConfig {
             bytes[at..at + 16].copy_from_slice(&item.to_bytes());
             at += 16;
         }
+        bytes
+    }
+}
+
+/// The internal snapshot that is read.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotChoice {
+    /// Byte 0: SnapshotChoiceFlag; 0 for the image itself.
+    pub flags: u32,
+    /// Byte 4: bytes of `id`.
+    pub id_len: u32,
+    /// Byte 8: bytes of `name`.
+    pub name_len: u32,
+    /// Byte 12: zero.
+    pub pad: u32,
+    /// Byte 16: id, UTF-8.
+    pub id: [u8; 128],
+    /// Byte 144: name, UTF-8.
+    pub name: [u8; 256],
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<SnapshotChoice>() == 400);
+    assert!(core::mem::align_of::<SnapshotChoice>() == 4);
+    assert!(core::mem::offset_of!(SnapshotChoice, flags) == 0);
+    assert!(core::mem::offset_of!(SnapshotChoice, id_len) == 4);
+    assert!(core::mem::offset_of!(SnapshotChoice, name_len) == 8);
+    assert!(core::mem::offset_of!(SnapshotChoice, pad) == 12);
+    assert!(core::mem::offset_of!(SnapshotChoice, id) == 16);
+    assert!(core::mem::offset_of!(SnapshotChoice, name) == 144);
+};
+
+impl SnapshotChoice {
+    /// Size in bytes.
+    pub const SIZE: usize = 400;
+    /// Byte offset of `flags`.
+    pub const OFFSET_FLAGS: usize = 0;
+    /// Byte offset of `id_len`.
+    pub const OFFSET_ID_LEN: usize = 4;
+    /// Byte offset of `name_len`.
+    pub const OFFSET_NAME_LEN: usize = 8;
+    /// Byte offset of `pad`.
+    pub const OFFSET_PAD: usize = 12;
+    /// Byte offset of `id`.
+    pub const OFFSET_ID: usize = 16;
+    /// Byte offset of `name`.
+    pub const OFFSET_NAME: usize = 144;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        flags: 0,
+        id_len: 0,
+        name_len: 0,
+        pad: 0,
+        id: [0; 128],
+        name: [0; 256],
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 400]) -> Self {
+        let mut value = Self::ZERO;
+        value.flags = u32::from_le_bytes(take(bytes, 0));
+        value.id_len = u32::from_le_bytes(take(bytes, 4));
+        value.name_len = u32::from_le_bytes(take(bytes, 8));
+        value.pad = u32::from_le_bytes(take(bytes, 12));
+        value.id = take(bytes, 16);
+        value.name = take(bytes, 144);
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 400] {
+        let mut bytes = [0; 400];
+        bytes[0..4].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.id_len.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.name_len.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.pad.to_le_bytes());
+        bytes[16..144].copy_from_slice(&self.id);
+        bytes[144..400].copy_from_slice(&self.name);
         bytes
     }
 }
