@@ -12,9 +12,9 @@ import {
 } from '@instar/shared-abi';
 import { doubtsOf } from './doubts.js';
 import { EngineError } from './errors.js';
-import { formatNumber } from './format-names.js';
+import { formatName, formatNumber } from './format-names.js';
 import { checkFlatExtent, extentsInFiles } from './extent-files.js';
-import { isReadable, listed, READABLE_FORMATS } from './formats.js';
+import { isPacked, isReadable, listed, READABLE_FORMATS } from './formats.js';
 import { adoptInput, type InputFile } from './input-file.js';
 import { openReference, type PathPolicy, type Reference } from './path-policy.js';
 import { checkDataFile, checkRawBacking, type ReferencedFile } from './referenced-file.js';
@@ -199,12 +199,24 @@ export async function openChain(
       layer = await addLayer(added.file, declaredFormat(info, file.path), layer.device);
       layers.push(layer);
       if (layer.info.format === IMAGE_FORMAT.values.RAW) checkRawBacking(added, info);
+      refusePacked(layer, file.path);
     }
     return { layers, session, files, doubts, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** QEMU takes a packed file below an image for a raw disk; what is inside was not meant to be read there. */
+function refusePacked({ file, info }: Layer, image: string): void {
+  const name = formatName(info.format);
+  if (!isPacked(name)) return;
+  throw new EngineError(
+    'UNSUPPORTED_FORMAT',
+    `has the backing file ${quoteName(file.path)}, which is packed by ${name}; unpack it first`,
+    { file: image },
+  );
 }
 
 function refuseLoop(files: readonly InputFile[], added: InputFile): void {

@@ -18,6 +18,10 @@ const BY_NAME: Readonly<Record<string, number>> = {
   cloop: NUMBERS.CLOOP,
   dmg: NUMBERS.DMG,
   simg: NUMBERS.SIMG,
+  gzip: NUMBERS.GZIP,
+  xz: NUMBERS.XZ,
+  zstd: NUMBERS.ZSTD,
+  bzip2: NUMBERS.BZIP2,
   iso9660: NUMBERS.ISO,
 };
 

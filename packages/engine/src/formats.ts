@@ -21,7 +21,13 @@ export const READABLE_FORMATS = [
   'dmg',
   'luks',
   'simg',
+  'gzip',
+  'xz',
+  'zstd',
+  'bzip2',
 ] as const;
+/** Formats of files that are a raw disk, packed as a whole. */
+const PACKED_FORMATS: readonly string[] = ['gzip', 'xz', 'zstd', 'bzip2'];
 /** Formats that can be written. */
 export const WRITABLE_FORMATS = ['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx', 'parallels', 'qed', 'qcow'] as const;
 /** A format that can be written. */
@@ -80,6 +86,11 @@ export function listed(names: readonly string[]): string {
 /** Whether images of a format can be read. */
 export function isReadable(name: string): boolean {
   return (READABLE_FORMATS as readonly string[]).includes(name);
+}
+
+/** Whether a format is that of a raw disk which was packed as a whole. */
+export function isPacked(name: string): boolean {
+  return PACKED_FORMATS.includes(name);
 }
 
 function known(): string {

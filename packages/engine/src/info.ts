@@ -14,7 +14,7 @@ import { doubtsOf } from './doubts.js';
 import { EngineError } from './errors.js';
 import { describeExtents, type ImageExtent } from './extent-files.js';
 import { formatName } from './format-names.js';
-import { forcedFormat } from './formats.js';
+import { forcedFormat, isPacked } from './formats.js';
 import { openInput, type InputFile } from './input-file.js';
 import { luksDetails, type LuksDetails } from './luks-details.js';
 import { checkControl } from './options/control.js';
@@ -200,7 +200,7 @@ export function describeLayer(
     vmdk: format === 'vmdk' ? vmdkDetails(file, info, extentFiles) : undefined,
     luks: luksDetails(info),
     iso9660: has(F.ISO_HINT),
-    content: format === 'raw' ? contentOf(info.content) : undefined,
+    content: format === 'raw' || isPacked(format) ? contentOf(info.content) : undefined,
     safety: judge(info, { format, declared, size: file.size }),
     sandbox,
   };

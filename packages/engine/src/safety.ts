@@ -4,6 +4,7 @@ import { contentOf } from './content.js';
 import type { EngineError } from './errors.js';
 import { escapeText, quoteName } from '@instar/host-files';
 import { extentsInFiles } from './extent-files.js';
+import { isPacked } from './formats.js';
 
 /** Name of a safety check. Stable; new ones append. */
 export type SafetyCheckName =
@@ -73,6 +74,10 @@ export interface JudgedFile {
 }
 
 function knownFormat(info: ImageInfo, { format, declared }: JudgedFile): SafetyCheck {
+  if (isPacked(format) && !declared) {
+    // Read as the disk inside here, and as it is by programs that know no packing.
+    return finding('known-format', 'fail', `is compressed by ${format}; unpack it first, or declare it (-f ${format})`);
+  }
   if (format !== 'raw' || declared) {
     return finding('known-format', 'pass', `format ${format}${declared ? ', as declared' : ''}`);
   }
@@ -149,6 +154,7 @@ export function judge(info: ImageInfo, file: JudgedFile): SafetyVerdict {
 function checkOfError(code: string): SafetyCheckName {
   switch (code) {
     case 'IMAGE_UNSUPPORTED_FORMAT':
+    case 'IMAGE_PACKED_CONTENT':
       return 'known-format';
     case 'IMAGE_AMBIGUOUS_FORMAT':
       return 'ambiguous-format';

@@ -16,6 +16,14 @@ export function requireVirtualSize(size: bigint, { maxVirtualSize }: GuestLimits
   );
 }
 
+/** What a packed file may unpack to where the caller sets no limit (bytes): 2 TiB. A few megabytes can stand for more. */
+const MOST_UNPACKED = 1n << 41n;
+
+/** What a packed file may unpack to (bytes). */
+export function mostUnpacked({ maxVirtualSize }: GuestLimits): bigint {
+  return maxVirtualSize === undefined ? MOST_UNPACKED : BigInt(maxVirtualSize);
+}
+
 /**
  * Refuses an output that is, or may come to be, longer than the caller allows.
  * @param length bytes, in the worst case where the length shows only in the end

@@ -94,7 +94,8 @@ function isAbove(backing: Backing | undefined, info: ImageInfo): boolean {
 
 async function lookAlone(device: GuestDevice, context: GuestContext): Promise<ImageInfo> {
   const session = new GuestSession(context);
-  return look(session, session.add(device), true);
+  // What it would unpack to is nobody's business either.
+  return look(session, session.add(device), true, 1n);
 }
 
 function causeOf(error: unknown): unknown {

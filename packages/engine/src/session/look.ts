@@ -1,5 +1,6 @@
 import { INFO_RESULT_MAGIC, InfoConfig, InfoResult, type ValueOf } from '@instar/shared-abi';
 import { isPlausible } from '../info-plausible.js';
+import { mostUnpacked } from '../size-limits.js';
 import { decodeResult } from './operation.js';
 import { impossibleResult } from './outcome.js';
 import type { GuestSession } from './session.js';
@@ -10,11 +11,21 @@ export type ImageInfo = ValueOf<typeof InfoResult>;
 /**
  * Asks the guest what the image on a device is.
  * @param last no other request follows
+ * @param most most bytes that a packed file may unpack to
  * @throws EngineError
  */
-export async function look(session: GuestSession, device: number, last = false): Promise<ImageInfo> {
+export async function look(
+  session: GuestSession,
+  device: number,
+  last = false,
+  most: bigint = mostUnpacked(session.context.limits),
+): Promise<ImageInfo> {
   const { path: subject, entry } = session.devices[device] ?? { path: '', entry: undefined };
-  const answer = await session.request({ config: InfoConfig.encode({ device }), subject, last });
+  const answer = await session.request({
+    config: InfoConfig.encode({ device, most_unpacked: most === 0n ? 1n : most }),
+    subject,
+    last,
+  });
   const info = decodeResult({ result: InfoResult, magic: INFO_RESULT_MAGIC, subject }, answer, session);
   if (entry === undefined || !isPlausible(info, entry.format)) throw impossibleResult(subject);
   return info;

@@ -2,11 +2,10 @@
 
 use core::fmt;
 
-use instar_image_formats::Codec;
 use zstd_safe::CCtx;
 
-use crate::CodecError;
 use crate::libdeflate;
+use crate::{Codec, CodecError};
 
 /// How much time an encoder takes to make streams shorter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

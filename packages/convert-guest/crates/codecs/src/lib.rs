@@ -1,6 +1,7 @@
-//! Decoders and encoders for compressed clusters: whole input, whole output, no growth.
+//! Decoders and encoders for compressed clusters: whole input, whole output, no growth; and decoders for whole files that are
+//! packed ([`Unpacker`]), in bounded memory.
 //!
-//! Every decoder fills the output exactly and needs no window of its own, so that a hostile stream
+//! Every decoder of clusters fills the output exactly and needs no window of its own, so that a hostile stream
 //! costs no more memory than an honest one. The fast paths are C (libdeflate, libzstd): they run
 //! inside the sandbox, and everything they are given is bounded by slices.
 
@@ -14,17 +15,21 @@ extern crate alloc;
 mod adc;
 #[allow(unsafe_code)]
 mod bzip2;
+mod codec;
 mod compressor;
 mod deflate;
 #[allow(unsafe_code)]
 mod libdeflate;
+mod stream;
 mod xz;
 mod zstd;
 
 use core::fmt;
 
+pub use codec::{Codec, Packing};
 pub use compressor::{Compressor, Effort};
-pub use instar_image_formats::Codec;
+pub use libdeflate::crc32;
+pub use stream::{PackedBytes, ReadFailed, UnpackError, Unpacker};
 
 /// Why a cluster could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,6 +21,7 @@ struct CompressorContext {
 }
 
 unsafe extern "C" {
+    fn libdeflate_crc32(crc: u32, bytes: *const c_void, length: usize) -> u32;
     fn libdeflate_alloc_compressor(level: c_int) -> *mut CompressorContext;
     fn libdeflate_free_compressor(context: *mut CompressorContext);
     fn libdeflate_deflate_compress(
@@ -69,6 +70,12 @@ type Decompress = unsafe extern "C" fn(
     usize,
     *mut usize,
 ) -> c_int;
+
+/// Goes on with a CRC-32 (RFC 1952, 8); 0 is that of no bytes.
+pub fn crc32(crc: u32, bytes: &[u8]) -> u32 {
+    // SAFETY: the pointer and the length are those of a live slice, which the function only reads.
+    unsafe { libdeflate_crc32(crc, bytes.as_ptr().cast(), bytes.len()) }
+}
 
 // `enum libdeflate_result`.
 const SUCCESS: c_int = 0;

@@ -40,6 +40,16 @@ pub enum Content {
     AndroidSparse,
 }
 
+impl Content {
+    /// Whether somebody has still to unpack it.
+    pub fn is_packed(self) -> bool {
+        !matches!(
+            self,
+            Self::Unknown | Self::Mbr | Self::Gpt | Self::Iso9660 | Self::FileSystem
+        )
+    }
+}
+
 /// Content and, where it says how large the disk must be, the first place behind the file's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recognised {

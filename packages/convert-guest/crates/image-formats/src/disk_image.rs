@@ -18,12 +18,18 @@ use crate::within::Within;
 pub struct OpenOptions {
     /// Blocks of 64 KiB that the metadata cache may hold; at least 2 are used.
     pub cache_blocks: usize,
+    /// Bytes that the file unpacks to, where it is packed and an earlier look has told.
+    pub unpacked: Option<u64>,
+    /// Most bytes that it may unpack to.
+    pub most_unpacked: u64,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
         Self {
             cache_blocks: crate::metadata_cache::DEFAULT_BLOCKS,
+            unpacked: None,
+            most_unpacked: u64::MAX,
         }
     }
 }
@@ -159,6 +165,10 @@ impl FormatImage for DiskImage<'_> {
 
     fn keeps_holes(&self) -> bool {
         self.opened.keeps_holes()
+    }
+
+    fn unpacked(&self) -> Option<u64> {
+        self.opened.unpacked()
     }
 
     fn is_locked(&self) -> bool {

@@ -43,6 +43,11 @@ pub trait FormatImage: Image {
         false
     }
 
+    /// Bytes that a packed file unpacks to; `None` for all that is not packed as a whole.
+    fn unpacked(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether the content cannot be mapped before a passphrase has unlocked it.
     fn is_locked(&self) -> bool {
         false
@@ -153,6 +158,10 @@ drivers! {
     Dmg => crate::dmg;
     Luks => crate::luks;
     Simg => crate::simg;
+    Gzip => crate::packed::gzip;
+    Xz => crate::packed::xz;
+    Zstd => crate::packed::zstd;
+    Bzip2 => crate::packed::bzip2;
 }
 
 fn unsupported(format: Format, device: DeviceIndex) -> FormatError {

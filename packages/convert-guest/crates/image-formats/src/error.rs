@@ -120,6 +120,13 @@ error_kinds! {
     /// Making the key takes more memory than is allowed.
     KeyMemory = KEY_MEMORY, "key-memory", "making the key takes more memory than is allowed; --limit-key-memory raises that";
 
+    /// Compressed data that does not decode, or whose checksum is wrong.
+    Damaged = DECOMPRESS, "damaged", "the compressed data is damaged";
+    /// A packed file that holds an image of a format, or an archive.
+    PackedContent = PACKED_CONTENT, "packed-content", "what is inside is read only when it is unpacked";
+    /// A packed file that unpacks to more than is allowed.
+    UnpackedTooBig = UNPACKED_TOO_BIG, "unpacked-too-big", "the file unpacks to more than is allowed; --limit-virtual-size raises that if you trust it";
+
     /// More images in the chain than the limit allows.
     ChainTooDeep = CHAIN_TOO_DEEP, "chain-too-deep", "the backing chain is too deep";
 }

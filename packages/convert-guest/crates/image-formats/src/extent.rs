@@ -1,27 +1,12 @@
 //! The one answer that every format gives: what a virtual range is made of.
 
+use instar_codecs::Packing;
+
 use crate::error::FormatError;
 use crate::keys::KeyIndex;
 use crate::source::DeviceIndex;
 
-/// How the bytes of a compressed cluster were made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Codec {
-    /// A raw deflate stream (RFC 1951), without a zlib or gzip wrapper.
-    Deflate,
-    /// A deflate stream inside a zlib wrapper (RFC 1950).
-    Zlib,
-    /// Zstandard frames (RFC 8878).
-    Zstd,
-    /// bzip2.
-    Bzip2,
-    /// LZMA2 in an xz stream.
-    Xz,
-    /// Apple Data Compression.
-    Adc,
-    /// One word of four bytes, again and again.
-    Fill,
-}
+pub use instar_codecs::Codec;
 
 /// What a virtual range holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +51,17 @@ pub enum ExtentKind {
         position: u64,
         /// Bytes of that sector before the extent's first byte.
         skip: u64,
+    },
+    /// The range lies inside a packed file, which is unpacked from front to back; the extent's `start` is the place there, too.
+    Packed {
+        /// The host file.
+        device: DeviceIndex,
+        /// How it is packed.
+        packing: Packing,
+        /// Bytes of the host file.
+        file_size: u64,
+        /// Bytes that it unpacks to.
+        unpacked: u64,
     },
 }
 

@@ -40,6 +40,7 @@ pub mod growing;
 pub mod keys;
 mod luks;
 pub mod metadata_cache;
+pub mod packed;
 mod parallels;
 mod part_of_file;
 pub mod probe;
@@ -70,6 +71,7 @@ pub use facts::{
     LuksSlot, Snapshot,
 };
 pub use keys::{KeyIndex, KeyRing, Unlocking};
+pub use packed::PackedStream;
 pub use probe::{Format, Probe, probe};
 pub use qcow2::Qcow2Image;
 pub use raw::RawImage;

@@ -56,7 +56,7 @@ impl Image for PartImage<'_> {
             ExtentKind::Data { offset, .. }
             | ExtentKind::Compressed { offset, .. }
             | ExtentKind::Encrypted { offset, .. } => *offset = offset.saturating_add(start),
-            ExtentKind::Zero | ExtentKind::Unallocated => {}
+            ExtentKind::Zero | ExtentKind::Unallocated | ExtentKind::Packed { .. } => {}
         }
         Ok(extent)
     }

@@ -74,6 +74,14 @@ formats! {
     Dmg = DMG, "dmg";
     /// Android sparse.
     Simg = SIMG, "simg";
+    /// A raw disk, packed by gzip.
+    Gzip = GZIP, "gzip";
+    /// A raw disk, packed by xz.
+    Xz = XZ, "xz";
+    /// A raw disk, packed by zstd.
+    Zstd = ZSTD, "zstd";
+    /// A raw disk, packed by bzip2.
+    Bzip2 = BZIP2, "bzip2";
     /// A file system for optical discs; alone it is the content of a raw image.
     Iso9660 = ISO, "iso9660";
 }
@@ -165,6 +173,12 @@ fn claimants<'a>(ends: Ends<'a>) -> impl Iterator<Item = Format> + use<'a> {
         .iter()
         .copied()
         .filter(move |format| driver::claims(*format, &ends).unwrap_or(false))
+}
+
+/// The format whose images are recognised at their end, if a file that ends so is one.
+pub(crate) fn claimed_by_its_end(trailer: &[u8; TRAILER_LENGTH]) -> Option<Format> {
+    let head = &[0; HEAD_LENGTH];
+    claimants(Ends { head, trailer }).next()
 }
 
 pub(crate) fn has(bytes: &[u8], offset: usize, magic: &[u8]) -> bool {

@@ -245,7 +245,10 @@ fn a_tiny_cache_reads_the_same_disk() {
     create(&judge, "t.qcow2", "cluster_size=512", size);
     judge.io("", "t.qcow2", &scribble(&mut random, size, 200, Some(512)));
     let expected = judge.disk("t.qcow2");
-    let options = instar_image_formats::OpenOptions { cache_blocks: 1 };
+    let options = instar_image_formats::OpenOptions {
+        cache_blocks: 1,
+        ..Default::default()
+    };
     let mut chain = support::open_chain_with(&workdir.path("t.qcow2"), None, options).unwrap();
     assert!(chain.read_all(10_000).unwrap() == expected);
 }

@@ -198,8 +198,8 @@ impl<'a> Pipeline<'a> {
                 };
                 (device, piece)
             }
-            ExtentKind::Zero | ExtentKind::Unallocated => {
-                return Err(internal("an extent without data"));
+            ExtentKind::Zero | ExtentKind::Unallocated | ExtentKind::Packed { .. } => {
+                return Err(internal("an extent without data of its own"));
             }
         };
         if piece.length == 0 {
@@ -232,6 +232,37 @@ impl<'a> Pipeline<'a> {
                 });
             }
         }
+        Ok(most)
+    }
+
+    /// Takes the beginning of an extent of a packed file, which is unpacked at once: nothing of it can be read ahead. Returns
+    /// how many of its bytes were taken.
+    pub fn take_packed(
+        &mut self,
+        extent: &Extent,
+        output_offset: u64,
+    ) -> Result<u64, OperationError> {
+        self.flush()?;
+        let (mut buffers, writes) = self
+            .idle
+            .pop_front()
+            .ok_or(internal("no buffers are idle"))?;
+        for ticket in writes {
+            self.commands.borrow_mut().wait(ticket)?;
+        }
+        let most = extent.length.min(OUTPUT_SIZE as u64);
+        let length = usize::try_from(most).unwrap_or(OUTPUT_SIZE);
+        let target = buffers
+            .output
+            .bytes_mut()
+            .get_mut(..length)
+            .ok_or(internal("a batch is larger than its window"))?;
+        let streams = self.commands.borrow().streams();
+        streams.borrow_mut().read(self.commands, extent, target)?;
+        self.decoded = self.decoded.saturating_add(most);
+        let mut tickets = Vec::new();
+        self.emit(&buffers.output, output_offset, length, &mut tickets)?;
+        self.idle.push_back((buffers, tickets));
         Ok(most)
     }
 

@@ -8,6 +8,7 @@ use instar_abi::{Completion, Descriptor, RING_ENTRIES, opcode};
 use instar_guest_runtime::Ring;
 
 use crate::error::OperationError;
+use crate::packed_streams::SharedStreams;
 
 const SLOTS: usize = RING_ENTRIES as usize;
 
@@ -64,6 +65,8 @@ pub struct Commands {
     failed: Option<Failed>,
     /// Set by a ticket that nobody waited for.
     dropped: Rc<Cell<bool>>,
+    /// Packed files that are read by these commands.
+    streams: SharedStreams,
 }
 
 /// One set of commands for all who read and write.
@@ -116,7 +119,13 @@ impl Commands {
             in_flight: 0,
             failed: None,
             dropped: Rc::default(),
+            streams: SharedStreams::default(),
         }
+    }
+
+    /// The packed files that the guest reads.
+    pub fn streams(&self) -> SharedStreams {
+        Rc::clone(&self.streams)
     }
 
     /// For sharing within the guest's one thread.

@@ -180,7 +180,7 @@ fn status(extent: &Extent) -> u8 {
     match extent.kind {
         ExtentKind::Zero | ExtentKind::Unallocated => 0,
         ExtentKind::Data { .. } | ExtentKind::Encrypted { .. } => 1,
-        ExtentKind::Compressed { .. } => 2,
+        ExtentKind::Compressed { .. } | ExtentKind::Packed { .. } => 2,
     }
 }
 

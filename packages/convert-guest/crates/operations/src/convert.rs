@@ -84,6 +84,7 @@ fn convert(
         commands,
         metadata_window: Rc::clone(&window),
         keys: SharedKeys::default(),
+        most_unpacked: u64::MAX,
     };
     let mut disks = Disks::open(&opener, chain_config)?;
     let (start, end) = window_of(&config, disks.size());
@@ -341,6 +342,7 @@ impl Copier<'_> {
                 self.result.data_bytes = self.result.data_bytes.saturating_add(taken);
                 Ok(taken)
             }
+            ExtentKind::Packed { .. } => pipeline.take_packed(extent, offset),
             ExtentKind::Compressed { .. } => pipeline.take(extent, offset),
         }
     }

@@ -83,7 +83,7 @@ impl<'a> Fetcher<'a> {
                 let sectors = self.transformer.sectors(key, skip, self.length(extent));
                 Some((device, offset, sectors.ok_or_else(|| broken(extent))?))
             }
-            ExtentKind::Zero | ExtentKind::Unallocated => None,
+            ExtentKind::Zero | ExtentKind::Unallocated | ExtentKind::Packed { .. } => None,
         })
     }
 
@@ -142,15 +142,16 @@ impl<'a> Fetcher<'a> {
                     let transform = Transform::Decrypt { key, position };
                     (transform, skip, whole.ok_or_else(|| broken(extent))?)
                 }
+                ExtentKind::Packed { .. } => {
+                    make_room(decoded, extent.length.min(PIECE as u64))?;
+                    let streams = self.commands.borrow().streams();
+                    streams.borrow_mut().read(self.commands, extent, decoded)?;
+                    continue;
+                }
                 _ => continue,
             };
             let small = |value| usize::try_from(value).unwrap_or(usize::MAX);
-            let length = small(extent.length.min(PIECE as u64));
-            decoded.clear();
-            decoded
-                .try_reserve_exact(length)
-                .map_err(|_| internal("no memory for a cluster"))?;
-            decoded.resize(length, 0);
+            make_room(decoded, extent.length.min(PIECE as u64))?;
             let part = (small(skip), small(whole));
             let input = window
                 .bytes()
@@ -172,7 +173,9 @@ impl<'a> Fetcher<'a> {
                     .windows
                     .get(index)
                     .and_then(|window| window.bytes().get(..length)),
-                ExtentKind::Compressed { .. } | ExtentKind::Encrypted { .. } => self
+                ExtentKind::Compressed { .. }
+                | ExtentKind::Encrypted { .. }
+                | ExtentKind::Packed { .. } => self
                     .decoded
                     .get(index)
                     .and_then(|decoded| decoded.get(..length)),
@@ -181,6 +184,17 @@ impl<'a> Fetcher<'a> {
         }
         Ok(fetched)
     }
+}
+
+/// Makes a buffer so long.
+fn make_room(buffer: &mut Vec<u8>, length: u64) -> Result<(), OperationError> {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    buffer.clear();
+    buffer
+        .try_reserve_exact(length)
+        .map_err(|_| internal("no memory for a cluster"))?;
+    buffer.resize(length, 0);
+    Ok(())
 }
 
 /// A compressed cluster that does not decode.

@@ -69,6 +69,10 @@ fn look(
         commands,
         metadata_window: Rc::clone(&window),
         keys: SharedKeys::default(),
+        most_unpacked: match config.most_unpacked {
+            0 => u64::MAX,
+            most => most,
+        },
     };
     let mut image = opener.open(config.device)?;
     result.format = image.format().code();

@@ -22,6 +22,7 @@ mod measure;
 mod open_chain;
 mod output;
 mod overlay;
+mod packed_streams;
 mod record_writer;
 mod setup;
 mod text;
@@ -41,12 +42,14 @@ use crate::commands::{Commands, SharedCommands};
 /// next, until none comes. Returns the exit code of the guest: that of the last operation.
 pub fn run(ring: Ring) -> u32 {
     let commands = Commands::new(ring).shared();
+    let streams = commands.borrow().streams();
     loop {
         // Everything of the last operation is gone, and so nobody holds a window.
         let Some(windows) = WindowPool::open() else {
             return EXIT_ERROR;
         };
         let code = operate(&commands, windows);
+        streams.borrow_mut().end();
         if !commands.borrow_mut().next_request() {
             return code;
         }

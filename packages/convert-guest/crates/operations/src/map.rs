@@ -98,7 +98,9 @@ fn record_of(
     record.flags |= match seen {
         ExtentKind::Zero | ExtentKind::Unallocated => map_flag::ZERO,
         ExtentKind::Data { .. } | ExtentKind::Encrypted { .. } => map_flag::DATA,
-        ExtentKind::Compressed { .. } => map_flag::DATA | map_flag::COMPRESSED,
+        ExtentKind::Compressed { .. } | ExtentKind::Packed { .. } => {
+            map_flag::DATA | map_flag::COMPRESSED
+        }
     };
     // Zeros that have a place, in a format that has places for all of its disk.
     if raw.is_none() && seen != located.extent.kind {

@@ -27,6 +27,8 @@ pub struct Opener<'a> {
     pub metadata_window: Rc<RefCell<Window>>,
     /// Takes the keys of encrypted images.
     pub keys: SharedKeys,
+    /// Most bytes that a packed file may unpack to.
+    pub most_unpacked: u64,
 }
 
 /// The devices that are used, with their indexes.
@@ -75,8 +77,17 @@ impl Opener<'_> {
             device.file_size,
         );
         let format = forced_format(index, device)?;
-        let mut image =
-            DiskImage::open(source, DeviceIndex(index), format, OpenOptions::default())?;
+        let streams = self.commands.borrow().streams();
+        streams.borrow_mut().begin(&self.metadata_window);
+        let options = OpenOptions {
+            unpacked: streams.borrow().known_size(index),
+            most_unpacked: self.most_unpacked,
+            ..OpenOptions::default()
+        };
+        let mut image = DiskImage::open(source, DeviceIndex(index), format, options)?;
+        if let Some(unpacked) = image.unpacked() {
+            streams.borrow_mut().remember(index, unpacked);
+        }
         if let Some((data_index, data)) = child(self.chain, index, device_role::DATA_FILE) {
             image.attach_data_file(DeviceIndex(data_index), data.file_size)?;
         }

@@ -50,6 +50,7 @@ impl<'a> Setup<'a> {
             commands,
             metadata_window: Rc::new(RefCell::new(window)),
             keys: SharedKeys::default(),
+            most_unpacked: u64::MAX,
         };
         Ok(Self { opener, holes })
     }

@@ -17,7 +17,7 @@ use instar_codecs::Decoder;
 use instar_image_formats::chain::DEFAULT_MAX_DEPTH;
 use instar_image_formats::{
     ByteSource, Chain, DeviceIndex, DiskImage, ExtentKind, Format, FormatError, FormatImage, Image,
-    ListLimits, OpenOptions,
+    ListLimits, OpenOptions, PackedStream,
 };
 
 /// A directory that is gone when the test ends.
@@ -221,6 +221,21 @@ impl OpenChain {
             ExtentKind::Zero => place.fill(0),
             ExtentKind::Unallocated => panic!("a chain never answers Unallocated"),
             ExtentKind::Encrypted { .. } => panic!("no image was unlocked"),
+            ExtentKind::Packed {
+                device,
+                packing,
+                unpacked,
+                ..
+            } => {
+                let source = self.source(device);
+                let stream = PackedStream::new(source, device, packing, Some(unpacked));
+                let (mut stream, mut all) = (stream.unwrap(), vec![0; unpacked as usize]);
+                let mut filled = 0;
+                while filled < all.len() {
+                    filled += stream.read(&mut all[filled..]).unwrap();
+                }
+                place.copy_from_slice(&all[start as usize..start as usize + place.len()]);
+            }
             ExtentKind::Data { device, offset } => {
                 self.source(device).read_exact_at(offset, place).unwrap();
             }

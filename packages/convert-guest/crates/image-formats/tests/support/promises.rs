@@ -61,6 +61,15 @@ fn check(extent: &Extent, offset: u64, most: u64, file_sizes: &[u64]) {
     assert!(extent.length >= 1 && extent.length <= most, "{extent:?}");
     match extent.kind {
         ExtentKind::Zero | ExtentKind::Unallocated => {}
+        ExtentKind::Packed {
+            device,
+            file_size,
+            unpacked,
+            ..
+        } => {
+            assert_eq!(file_size, file_sizes[device.0 as usize]);
+            assert!(extent.end() <= unpacked, "{extent:?}");
+        }
         ExtentKind::Data { device, offset } => {
             let end = offset.checked_add(extent.length).unwrap();
             assert!(end <= file_sizes[device.0 as usize], "{extent:?}");
@@ -110,7 +119,10 @@ const LIMITS: ListLimits = ListLimits {
 /// Opens a file, if it can be, and compares what it says with what every image promises.
 pub fn open_and_walk(bytes: &[u8], format: Option<Format>) {
     let sizes = [bytes.len() as u64, 3 << 20];
-    let options = OpenOptions { cache_blocks: 3 };
+    let options = OpenOptions {
+        cache_blocks: 3,
+        ..OpenOptions::default()
+    };
     let Ok(mut image) = DiskImage::open(bytes, DeviceIndex(0), format, options) else {
         return;
     };
