@@ -20,6 +20,7 @@ import { openReference, type PathPolicy, type Reference } from './path-policy.js
 import { checkDataFile, checkRawBacking, type ReferencedFile } from './referenced-file.js';
 import { MAX_CHAIN_DEPTH, type GuestDevice } from './session/context.js';
 import { look, type ImageInfo } from './session/look.js';
+import { snapshotChoice, type SnapshotSelector } from './snapshot.js';
 import type { GuestSession } from './session/session.js';
 
 /** One image of a chain. */
@@ -70,6 +71,8 @@ export interface ChainPolicy {
   readonly strict: boolean;
   /** Leave the image's backing file and data file alone: of its references only its extent files are opened. */
   readonly alone?: boolean;
+  /** Internal snapshot that is read in the place of the image. */
+  readonly snapshot?: SnapshotSelector | undefined;
 }
 
 /** A file that is only read, for a session. */
@@ -108,7 +111,7 @@ function rawInfo(file: InputFile): ImageInfo {
 export async function openChain(
   top: InputFile,
   format: number,
-  { references, forceShare, strict, alone = false }: ChainPolicy,
+  { references, forceShare, strict, alone = false, snapshot }: ChainPolicy,
   session: GuestSession,
   role: number = DEVICE_ROLE.values.IMAGE,
 ): Promise<Chain> {
@@ -161,7 +164,9 @@ export async function openChain(
   const addLayer = async (file: InputFile, declared: number, parent: number): Promise<Layer> => {
     const own = parent === NO_PARENT ? role : DEVICE_ROLE.values.BACKING;
     const device = session.add(inputDevice(file, own, declared, parent));
-    let info = declared === IMAGE_FORMAT.values.RAW ? rawInfo(file) : await look(session, device);
+    // Whoever wants a snapshot of it has to hear that there is none.
+    const asked = declared !== IMAGE_FORMAT.values.RAW || (snapshot !== undefined && parent === NO_PARENT);
+    let info = asked ? await look(session, device) : rawInfo(file);
     requireVirtualSize(info.virtual_size, limits, file.path);
     const extentFiles = await addExtents(file, info);
     if (extentFiles.length > 0) {
@@ -184,6 +189,7 @@ export async function openChain(
   };
 
   try {
+    if (snapshot !== undefined) session.chooseSnapshot(snapshotChoice(snapshot));
     let layer = await addLayer(top, format, NO_PARENT);
     const layers: [Layer, ...Layer[]] = [layer];
     while (!alone && (layer.info.flags & INFO_FLAG.values.BACKING_FILE) !== 0) {

@@ -86,12 +86,12 @@ async function openImages(
   session: GuestSession,
   policy: ChainPolicy,
 ): Promise<Images> {
-  const { inputFormat, forceShare = false, output, further = [], backing: below } = request;
-  const open = async (path: string): Promise<Chain> => {
+  const { inputFormat, forceShare = false, output, further = [], backing: below, snapshot } = request;
+  const open = async (path: string, how = policy): Promise<Chain> => {
     const probe = forcedFormat(inputFormat, path);
-    return openChain(await openInput(path, forceShare), probe, policy, session);
+    return openChain(await openInput(path, forceShare), probe, how, session);
   };
-  const inputs: [Chain, ...Chain[]] = [await open(input)];
+  const inputs: [Chain, ...Chain[]] = [await open(input, { ...policy, snapshot })];
   const all: Chain[] = [...inputs];
   try {
     for (const path of further) {

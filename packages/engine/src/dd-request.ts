@@ -8,6 +8,7 @@ import { checkDdOptions, type CheckedDdOptions } from './options/operations.js';
 import type { PathPolicy } from './path-policy.js';
 import { checkLayout, type ImageLayout } from './output/layout.js';
 import type { Sandbox } from './sandbox.js';
+import type { SnapshotSelector } from './snapshot.js';
 
 /** A file by its path, or a stream by its descriptor. Streams are raw. */
 export type Endpoint = { readonly path: string } | { readonly stream: number };
@@ -44,6 +45,8 @@ export interface DdOptions {
   readonly forceShare?: boolean | undefined;
   /** Refuse an image that is not whole, in place of a warning and zeros. */
   readonly strict?: boolean | undefined;
+  /** Internal snapshot that is read in the place of the image (qcow2). The virtual size is that of the image. */
+  readonly snapshot?: SnapshotSelector | undefined;
   /** Write to a block device that is mounted or otherwise in use. */
   readonly force?: boolean | undefined;
 }

@@ -19,6 +19,7 @@ export { convert } from './operations/convert.js';
 export type { ConvertOptions, ConvertResult } from './operations/convert.js';
 export { create } from './operations/create.js';
 export type { CreatedImage, CreateOptions } from './operations/create.js';
+export type { SnapshotSelector } from './snapshot.js';
 export { compare } from './operations/compare.js';
 export type { CompareOptions, Comparison } from './operations/compare.js';
 export { map } from './operations/map.js';

@@ -5,17 +5,20 @@ import {
   WRITABLE_FORMATS,
   type MeasureTarget,
   type Measurement,
+  type SnapshotSelector,
 } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
 import { toJson } from '../render/json.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { inWordsOfCommand, outputOptions } from './output-options.js';
+import { SNAPSHOT_OPTION, snapshotSelector } from './snapshot-option.js';
 
 interface MeasureFlags {
   readonly format?: string;
   readonly outputFormat?: string;
   readonly options: readonly string[];
   readonly size?: bigint;
+  readonly snapshot?: SnapshotSelector;
 }
 
 function invalid(what: string): EngineError {
@@ -41,11 +44,12 @@ async function run({ files, flags, json, control, pathPolicy }: CommandRun<Measu
   const [file] = files;
   if ((file === undefined) === (flags.size === undefined)) throw invalid('either a file or --size is needed');
   const target = targetOf(flags);
-  const { format, forceShare, size } = flags;
+  const { format, forceShare, size, snapshot } = flags;
+  if (size !== undefined && snapshot !== undefined) throw invalid('--size has no snapshots: -l needs a file');
   const measured = await inWordsOfCommand(async () =>
     file === undefined
       ? measureSize(size ?? 0n, target, control)
-      : measure(file, { format, forceShare, pathPolicy, target }, control),
+      : measure(file, { format, forceShare, pathPolicy, target, snapshot }, control),
   );
   print(measured, json);
   return EXIT_CODES.OK;
@@ -66,6 +70,7 @@ export const measureCommand = defineCommand<MeasureFlags>({
         (value: string, earlier: readonly string[]) => [...earlier, value],
         [],
       )
+      .option(...SNAPSHOT_OPTION, snapshotSelector)
       .option('--size <size>', 'measure for a disk of this size, in place of an image', values.size),
   notes: 'Exit codes: 0 done, 1 refused or failed, 130 interrupted.',
   run,

@@ -73,6 +73,7 @@ export async function convert(
   });
   if (backing !== undefined) checkBacking(backing, request.format);
   if (backing !== undefined && further.length > 0) throw invalid('backing: several inputs have no backing file');
+  if (rest.snapshot !== undefined && further.length > 0) throw invalid('snapshot: needs one input, found several');
   if (backing !== undefined && (rest.layout?.preallocation ?? 'off') !== 'off') {
     throw invalid('backing and preallocation exclude each other');
   }

@@ -3,6 +3,7 @@ import { forcedFormat } from '../formats.js';
 import { openInput } from '../input-file.js';
 import { IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
 import type { GuestSession } from '../session/session.js';
+import type { SnapshotSelector } from '../snapshot.js';
 
 /** How an image is opened for an operation that reads it. */
 export interface ReadOptions {
@@ -14,6 +15,8 @@ export interface ReadOptions {
   readonly forceShare?: boolean | undefined;
   /** Refuse an image that is not whole, in place of a warning. */
   readonly strict?: boolean | undefined;
+  /** Internal snapshot that is read in the place of the image (qcow2). The virtual size is that of the image. */
+  readonly snapshot?: SnapshotSelector | undefined;
 }
 
 /**
@@ -31,7 +34,8 @@ export async function openForReading(
   const forceShare = options.forceShare === true;
   const input = await openInput(file, forceShare);
   const references = options.pathPolicy ?? IMAGE_DIRECTORY_ONLY;
-  const policy = { references, forceShare, strict: options.strict === true };
+  const { snapshot } = options;
+  const policy = { references, forceShare, strict: options.strict === true, snapshot };
   const chain = await openChain(input, format, policy, session, role);
   chain.doubts.forEach((doubt) => session.context.onWarning?.(doubt));
   return chain;

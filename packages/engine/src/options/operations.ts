@@ -62,6 +62,11 @@ const layout = options(layoutFields);
 
 const backing = options({ file: fileName, format: formatName } satisfies Fields<BackingFile>);
 
+const snapshot = v.union(
+  [v.string(), options({ id: v.optional(v.string()), name: v.optional(v.string()) })],
+  'the id or name of a snapshot, or { id: …, name: … }',
+);
+
 const dd = options({
   input: endpoint,
   output: endpoint,
@@ -79,6 +84,7 @@ const dd = options({
   noClobber: v.optional(yesNo),
   forceShare: v.optional(yesNo),
   strict: v.optional(yesNo),
+  snapshot: v.optional(snapshot),
   force: v.optional(yesNo),
 } satisfies Fields<DdOptions>);
 
@@ -90,6 +96,7 @@ const info = options({
 } satisfies Fields<InfoOptions>);
 
 const reading = {
+  snapshot: v.optional(snapshot),
   format: v.optional(formatName),
   pathPolicy: v.optional(pathPolicy),
   forceShare: v.optional(yesNo),

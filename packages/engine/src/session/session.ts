@@ -1,4 +1,4 @@
-import { CHAIN_MAX_DEVICES, ChainConfig, type ChainDevice, type ValueOf } from '@instar/shared-abi';
+import { CHAIN_MAX_DEVICES, ChainConfig, SnapshotChoice, type ChainDevice, type ValueOf } from '@instar/shared-abi';
 import type { CommandFailure, LimitOptions } from '@instar/vmm-native';
 import { EngineError } from '../errors.js';
 import { MAX_CHAIN_DEPTH, type GuestContext, type GuestDevice } from './context.js';
@@ -39,6 +39,7 @@ export class GuestSession {
   /** How many of the devices the guest has. */
   #attached = 0;
   #run: GuestRun | undefined;
+  #snapshot = SnapshotChoice.zero();
 
   /** @param options.inOrder an output is a stream, whose bytes must come one after the other */
   constructor(context: GuestContext, { inOrder = false }: { readonly inOrder?: boolean } = {}) {
@@ -70,6 +71,11 @@ export class GuestSession {
     const device = this.#devices[index];
     if (device === undefined) throw new RangeError(`no device ${index}`);
     this.#devices[index] = { ...device, entry: { ...device.entry, ...entry } };
+  }
+
+  /** Has an internal snapshot read in the place of the image, from the next request on. */
+  chooseSnapshot(choice: ValueOf<typeof SnapshotChoice>): void {
+    this.#snapshot = choice;
   }
 
   /**
@@ -127,6 +133,7 @@ export class GuestSession {
       device_count: this.#devices.length,
       max_depth: MAX_CHAIN_DEPTH,
       devices: this.#devices.map((device) => device.entry),
+      snapshot: this.#snapshot,
     });
   }
 }

@@ -10,6 +10,7 @@ use crate::extent::{Extent, Image};
 use crate::facts::{Facts, Identity, ListLimits};
 use crate::keys::Unlocking;
 use crate::probe::{Format, Probe, probe};
+use crate::snapshot_choice::SnapshotChoice;
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::Within;
 
@@ -165,6 +166,14 @@ impl FormatImage for DiskImage<'_> {
 
     fn keeps_holes(&self) -> bool {
         self.opened.keeps_holes()
+    }
+
+    fn select_snapshot(
+        &mut self,
+        choice: SnapshotChoice<'_>,
+        device: DeviceIndex,
+    ) -> Result<(), FormatError> {
+        self.opened.select_snapshot(choice, device)
     }
 
     fn unpacked(&self) -> Option<u64> {

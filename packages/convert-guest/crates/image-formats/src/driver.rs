@@ -12,6 +12,7 @@ use crate::extent::Image;
 use crate::facts::{Facts, Identity, ListLimits};
 use crate::keys::Unlocking;
 use crate::probe::{Ends, Format};
+use crate::snapshot_choice::SnapshotChoice;
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::Within;
 
@@ -41,6 +42,20 @@ pub trait FormatImage: Image {
     /// the disk that have a place.
     fn keeps_holes(&self) -> bool {
         false
+    }
+
+    /// Reads the disk as it was when a snapshot was taken, from now on. The virtual size stays.
+    ///
+    /// # Errors
+    /// `SnapshotMissing`, `BadSnapshotTable`, `SourceFailed`, `OutOfMemory`.
+    fn select_snapshot(
+        &mut self,
+        _: SnapshotChoice<'_>,
+        device: DeviceIndex,
+    ) -> Result<(), FormatError> {
+        let expected = Expected::Sentence("an image of a format whose snapshots are read");
+        let error = FormatError::new(ErrorKind::SnapshotMissing, device, "", 0, 0, expected);
+        Err(error.with_text(b"of its format no snapshots are read; those of qcow2 are"))
     }
 
     /// Bytes that a packed file unpacks to; `None` for all that is not packed as a whole.

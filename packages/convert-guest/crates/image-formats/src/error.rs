@@ -124,6 +124,8 @@ error_kinds! {
     Damaged = DECOMPRESS, "damaged", "the compressed data is damaged";
     /// A packed file that holds an image of a format, or an archive.
     PackedContent = PACKED_CONTENT, "packed-content", "what is inside is read only when it is unpacked";
+    /// The image has no snapshot that is named so, or is of a format whose snapshots are not read.
+    SnapshotMissing = SNAPSHOT_MISSING, "snapshot-missing", "the image has no such snapshot";
     /// A packed file that unpacks to more than is allowed.
     UnpackedTooBig = UNPACKED_TOO_BIG, "unpacked-too-big", "the file unpacks to more than is allowed; --limit-virtual-size raises that if you trust it";
 

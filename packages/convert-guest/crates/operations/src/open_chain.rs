@@ -5,10 +5,13 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
-use instar_abi::{ChainConfig, ChainDevice, device_flag, device_role, error_kind, image_format};
+use instar_abi::{
+    ChainConfig, ChainDevice, SnapshotChoice as SnapshotConfig, device_flag, device_role,
+    error_kind, image_format, snapshot_choice_flag,
+};
 use instar_guest_runtime::Window;
 use instar_image_formats::{
-    Chain, DeviceIndex, DiskImage, Format, FormatImage, Image, OpenOptions,
+    Chain, DeviceIndex, DiskImage, Format, FormatImage, Image, OpenOptions, SnapshotChoice,
 };
 
 use crate::commands::SharedCommands;
@@ -46,6 +49,27 @@ pub fn output(chain: &ChainConfig) -> Option<(u32, &ChainDevice)> {
     devices(chain).find(|(_, device)| device.role == device_role::OUTPUT)
 }
 
+/// The snapshot that is read in the place of the image.
+fn chosen_snapshot(config: &SnapshotConfig) -> Option<SnapshotChoice<'_>> {
+    let length = |length: u32| usize::try_from(length).unwrap_or(usize::MAX);
+    let id = config.id.get(..length(config.id_len)).unwrap_or(&config.id);
+    let name = config.name.get(..length(config.name_len));
+    let name = name.unwrap_or(&config.name);
+    let has = |flag: u32| config.flags & flag != 0;
+    if has(snapshot_choice_flag::EITHER) {
+        return Some(SnapshotChoice::Either(id));
+    }
+    match (
+        has(snapshot_choice_flag::BY_ID),
+        has(snapshot_choice_flag::BY_NAME),
+    ) {
+        (true, true) => Some(SnapshotChoice::Both { id, name }),
+        (true, false) => Some(SnapshotChoice::Id(id)),
+        (false, true) => Some(SnapshotChoice::Name(name)),
+        (false, false) => None,
+    }
+}
+
 fn forced_format(index: u32, device: &ChainDevice) -> Result<Option<Format>, OperationError> {
     if device.format == image_format::PROBE {
         return Ok(None);
@@ -61,8 +85,8 @@ fn forced_format(index: u32, device: &ChainDevice) -> Result<Option<Format>, Ope
 }
 
 impl Opener<'_> {
-    /// Opens one device as an image.
-    pub fn open(&self, index: u32) -> Result<GuestImage, OperationError> {
+    /// Opens one device as an image, whatever snapshot of it was chosen.
+    pub fn open_itself(&self, index: u32) -> Result<GuestImage, OperationError> {
         let (_, device) = devices(self.chain)
             .find(|(found, _)| *found == index)
             .ok_or(OperationError::plain(
@@ -101,6 +125,17 @@ impl Opener<'_> {
                 device.file_size,
             );
             image.attach_extent(number, DeviceIndex(extent), Box::new(source))?;
+        }
+        Ok(image)
+    }
+
+    /// Opens one device as an image, or as the snapshot of it that was chosen.
+    pub fn open(&self, index: u32) -> Result<GuestImage, OperationError> {
+        let mut image = self.open_itself(index)?;
+        if self.find(device_role::IMAGE) == Some(index)
+            && let Some(choice) = chosen_snapshot(&self.chain.snapshot)
+        {
+            image.select_snapshot(choice, DeviceIndex(index))?;
         }
         Ok(image)
     }

@@ -63,7 +63,7 @@ impl<'a> Setup<'a> {
     /// Opens the image of a role alone, without what lies below it.
     pub fn open_one(&self, role: u32) -> Result<GuestImage, OperationError> {
         let index = self.opener.index_of(role)?;
-        self.opener.open(index)
+        self.opener.open_itself(index)
     }
 
     /// Opens the image of a role with everything below it.

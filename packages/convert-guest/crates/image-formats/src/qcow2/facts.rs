@@ -10,6 +10,7 @@ use crate::facts::{Facts, ListLimits};
 use crate::keys::Unlocking;
 use crate::probe::{Ends, qcow_version};
 use crate::qcow2::{Qcow2Image, features};
+use crate::snapshot_choice::SnapshotChoice;
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::Within;
 
@@ -77,6 +78,14 @@ impl<S: ByteSource> FormatImage for Qcow2Image<S> {
 
     fn check(&mut self, findings: &mut dyn Findings) -> Result<Option<CheckCounts>, FormatError> {
         self.check_tables(findings).map(Some)
+    }
+
+    fn select_snapshot(
+        &mut self,
+        choice: SnapshotChoice<'_>,
+        _: DeviceIndex,
+    ) -> Result<(), FormatError> {
+        self.load_snapshot(choice)
     }
 
     fn is_locked(&self) -> bool {

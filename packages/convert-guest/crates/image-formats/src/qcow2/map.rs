@@ -74,6 +74,13 @@ impl<S: ByteSource> Qcow2Image<S> {
     fn look(&mut self, position: u64, limit: u64) -> Result<Run, FormatError> {
         let span = self.header.l1_span();
         let index = span.index_of(position);
+        if index >= self.header.l1_entries {
+            // The table of a snapshot that was taken when the disk was smaller.
+            return Ok(Run {
+                piece: Piece::Unallocated,
+                length: limit.saturating_sub(position),
+            });
+        }
         let at = self
             .header
             .l1_table_offset
@@ -92,7 +99,6 @@ impl<S: ByteSource> Qcow2Image<S> {
             .count();
         let table = entries.first().and_then(|entry| l1::table_offset(*entry));
         let Some(table) = table else {
-            // No entry at all cannot be: the header's L1 table covers the virtual size.
             let end = span
                 .times(index.saturating_add(to_u64(holes.max(1))))
                 .unwrap_or(limit);

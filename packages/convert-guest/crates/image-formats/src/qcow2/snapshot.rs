@@ -1,4 +1,5 @@
-//! Internal snapshots (qcow2.txt "Snapshots"): listed for information; the active state is what is read.
+//! Internal snapshots (qcow2.txt "Snapshots"): listed for information, and read in the place of the active state where one
+//! is chosen.
 
 use alloc::vec::Vec;
 
@@ -7,7 +8,10 @@ use crate::cursor::{Cursor, Field};
 use crate::error::{ErrorKind, Expected, FormatError};
 pub use crate::facts::Snapshot;
 use crate::metadata_cache::MetadataCache;
-use crate::qcow2::header::Header;
+use crate::qcow2::Qcow2Image;
+use crate::qcow2::header::{Header, MAX_L1_BYTES};
+use crate::qcow2::l1;
+use crate::snapshot_choice::SnapshotChoice;
 use crate::source::ByteSource;
 
 const ALIGNMENT: PowerOfTwo = PowerOfTwo::from_bits(3);
@@ -111,5 +115,52 @@ impl Walk {
             l1_table_offset,
             l1_entries,
         }))
+    }
+}
+
+impl<S: ByteSource> Qcow2Image<S> {
+    /// Reads through the L1 table of a snapshot from now on, as QEMU's `bdrv_snapshot_load_tmp`.
+    pub(super) fn load_snapshot(&mut self, choice: SnapshotChoice<'_>) -> Result<(), FormatError> {
+        for attempt in choice.attempts().into_iter().flatten() {
+            let mut walk = Walk::new(&self.header, self.virtual_size);
+            while let Some(snapshot) = walk.next(&mut self.cache, true)? {
+                if attempt.names(&snapshot) {
+                    return self.read_through(&snapshot);
+                }
+            }
+        }
+        let expected = Expected::Sentence("the id or the name of a snapshot in the image");
+        let kind = ErrorKind::SnapshotMissing;
+        let error = FormatError::new(kind, self.cache.device(), "", 0, 0, expected);
+        Err(error.with_text(choice.text()))
+    }
+
+    fn read_through(&mut self, snapshot: &Snapshot) -> Result<(), FormatError> {
+        let device = self.cache.device();
+        let at = snapshot.l1_table_offset;
+        let refuse = |field, value, expected| {
+            let kind = ErrorKind::BadSnapshotTable;
+            FormatError::new(
+                kind,
+                device,
+                field,
+                self.header.snapshot_table_offset,
+                value,
+                expected,
+            )
+        };
+        let entries = u64::from(snapshot.l1_entries);
+        let most = MAX_L1_BYTES.checked_div(l1::ENTRY_BYTES).unwrap_or(0);
+        if entries > most {
+            let expected = Expected::AtMost(most);
+            return Err(refuse("snapshot's l1_size", entries, expected));
+        }
+        if !self.header.cluster.is_aligned(at) {
+            let expected = Expected::MultipleOf(self.header.cluster.size());
+            return Err(refuse("snapshot's l1_table_offset", at, expected));
+        }
+        self.header.l1_table_offset = at;
+        self.header.l1_entries = entries;
+        Ok(())
     }
 }
