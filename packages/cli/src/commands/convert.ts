@@ -1,9 +1,10 @@
-import { convert, EngineError, escapeText, WRITABLE_FORMATS } from '@instar/engine';
+import { convert, EngineError, escapeText, WRITABLE_FORMATS, type SnapshotSelector } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
 import { toJson } from '../render/json.js';
 import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { inWordsOfCommand, outputOptions, outputOptionsHelp, wholeBacking } from './output-options.js';
+import { SNAPSHOT_OPTION, snapshotSelector } from './snapshot-option.js';
 
 interface ConvertFlags {
   readonly format?: string;
@@ -13,6 +14,7 @@ interface ConvertFlags {
   readonly compress?: boolean;
   readonly compressLevel?: 'fast' | 'default' | 'best';
   readonly options: readonly string[];
+  readonly snapshot?: SnapshotSelector;
   readonly backing?: string;
   readonly backingFormat?: string;
   /** False with `-n`. */
@@ -20,16 +22,11 @@ interface ConvertFlags {
   readonly targetIsZero?: boolean;
 }
 
-/** Options of qemu-img that are not there yet, and what is said of them. */
-const NOT_YET = {
-  '-l <snapshot>': 'internal snapshots are not read yet',
-} as const;
-
 /** What `-m` of qemu-img takes. */
 const COROUTINES = Array.from({ length: 16 }, (_, index) => String(index + 1));
 
 async function run({ files, flags, json, control, pathPolicy }: CommandRun<ConvertFlags>): Promise<number> {
-  const { format, outputFormat, forceShare, strict, clobber, compress, compressLevel, targetIsZero } = flags;
+  const { format, outputFormat, forceShare, strict, clobber, compress, compressLevel, targetIsZero, snapshot } = flags;
   const help = outputOptionsHelp(flags.options, outputFormat);
   if (help !== undefined) {
     process.stdout.write(help);
@@ -67,6 +64,7 @@ async function run({ files, flags, json, control, pathPolicy }: CommandRun<Conve
     sparseSize: flags.sparseSize,
     existing,
     targetIsZero,
+    snapshot,
   };
   const result = await inWordsOfCommand(async () => convert(inputs, output, options, control));
   if (json) process.stdout.write(`${toJson({ result })}\n`);
@@ -78,7 +76,7 @@ export const convertCommand = defineCommand<ConvertFlags>({
   name: 'convert',
   about: 'Copies the disk of an image into an image of another format.',
   operands: [['[files...]', 'the image, or several whose disks become one, and what is written']],
-  options: (command, values) => {
+  options: (command, values) =>
     command
       .option('-f, --format <fmt>', 'format of the input; it is then not probed')
       .option('-O, --output-format <fmt>', `format of the output: ${WRITABLE_FORMATS.join(', ')}`, 'raw')
@@ -103,6 +101,7 @@ export const convertCommand = defineCommand<ConvertFlags>({
         (value: string, earlier: readonly string[]) => [...earlier, value],
         [],
       )
+      .option(...SNAPSHOT_OPTION, snapshotSelector)
       .option('-p, --progress', 'show how far it is')
       .option('-q, --quiet', 'no warnings')
       .option('--strict', 'refuse an image that is not whole')
@@ -110,14 +109,7 @@ export const convertCommand = defineCommand<ConvertFlags>({
       .option('-m, --parallel <number>', 'without effect', values.oneOf(COROUTINES))
       .option('-W, --out-of-order', 'without effect')
       .option('-t, --target-cache <mode>', 'without effect', values.oneOf(CACHE_MODES))
-      .option('-T, --source-cache <mode>', 'without effect', values.oneOf(CACHE_MODES));
-    for (const [option, why] of Object.entries(NOT_YET)) {
-      command.option(option, '', () => {
-        throw new EngineError('INVALID_OPTION', `${option.slice(0, 2)}: ${why}`);
-      });
-    }
-    return command;
-  },
+      .option('-T, --source-cache <mode>', 'without effect', values.oneOf(CACHE_MODES)),
   showsProgress: true,
   endsWithOutput: true,
   notes: `The output appears under its name when it is complete. Exit codes: 0 done, 1 refused or failed, 130 interrupted.`,
