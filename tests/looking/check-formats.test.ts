@@ -217,12 +217,56 @@ describe('check of formats other than qcow2', () => {
     const [report, findings] = await ofBytes('vmdk', behind);
     const theirs = judge('vmdk');
     expect(theirs.stderr).toContain(findings[0]?.text);
-    expect(report.corruptions).toBe(1n);
+    // The redundant table says something else then.
+    expect(report.corruptions).toBe(2n);
     const [first = 0, second = 0] = allocated(image, table, 4, (at) => image.readUInt32LE(at));
     const [twice] = await ofBytes('vmdk', damageAt(image, second, image.readUInt32LE(first)));
-    expect(twice.corruptions).toBe(1n);
+    expect(twice.corruptions).toBe(2n);
     const [shared] = await ofBytes('vmdk', damageAt(image, first, table / 512));
-    expect(shared.corruptions).toBe(1n);
+    expect(shared.corruptions).toBe(2n);
+  });
+
+  it('finds a redundant grain directory of a VMDK that says something else', async () => {
+    const image = directory.read('default.vmdk');
+    const [redundant, own] = [512 * Number(image.readBigUInt64LE(48)), 512 * Number(image.readBigUInt64LE(56))];
+    expect(redundant).not.toBe(own);
+    const table = 512 * image.readUInt32LE(redundant);
+    const bends: Readonly<Record<string, Buffer>> = {
+      'an entry of its first table': damageAt(image, table, image.readUInt32LE(table) + 128),
+      'its first entry': damageAt(image, redundant, 0),
+      'its place': damageAt(image, 48, 1 << 30),
+    };
+    for (const [what, bent] of Object.entries(bends)) {
+      const [report, findings] = await ofBytes('vmdk', bent);
+      expect(report.corruptions, what).toBe(1n);
+      expect(findings[0]?.text, what).toMatch(/^ERROR: the redundant grain /);
+    }
+    // Where the header does not promise one, nothing is compared.
+    const without = damageAt(damageAt(image, redundant, 0), 8, image.readUInt32LE(8) & ~2);
+    expect((await ofBytes('vmdk', without))[0].corruptions).toBe(0n);
+  });
+
+  it('finds a header and a region table of a VHDX that are not what their copies are', async () => {
+    const image = directory.read('small-blocks.vhdx');
+    const [first, second] = [64 << 10, 128 << 10];
+    const sequence = (at: number): bigint => image.readBigUInt64LE(at + 8);
+    const older = sequence(first) < sequence(second) ? first : second;
+    const bends: Readonly<Record<string, readonly [Buffer, RegExp]>> = {
+      'a changed byte of the header that does not count': [
+        damageAt(image, older + 100, 7),
+        /^ERROR: the header at offset \d+ is of no use: .*checksum/,
+      ],
+      'a header that is not there': [damageAt(image, older, 0), /^ERROR: the header at offset \d+ is of no use/],
+      'the second region table': [
+        damageAt(image, (256 << 10) + 100, 7),
+        /^ERROR: the region tables at offsets 196608 and 262144 differ$/,
+      ],
+    };
+    for (const [what, [bent, words]] of Object.entries(bends)) {
+      const [report, findings] = await ofBytes('vhdx', bent);
+      expect(report.corruptions, what).toBe(1n);
+      expect(findings[0]?.text, what).toMatch(words);
+    }
   });
 
   it('finds blocks of a VHDX that are in use twice, and such as lie over its structures', async (context) => {

@@ -21,7 +21,7 @@ use crate::within::Beyond;
 
 pub(crate) use check::{Blocks, check_blocks, tables_end};
 pub(crate) use table::{Entry, Table, Width, scan};
-pub(crate) use table_disk::{Layout, Place, TableDisk, one_table};
+pub(crate) use table_disk::{Check, Layout, Place, TableDisk, one_table};
 pub(crate) use within_file::within_file;
 
 /// Stretches of tables that one call looks at before it is content with the extent that it has.

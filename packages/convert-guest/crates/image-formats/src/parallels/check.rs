@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::arith::SECTOR;
-use crate::blocks::{BlockSize, Entry, TableDisk, tables_end};
+use crate::blocks::{BlockSize, Check, Entry, TableDisk, tables_end};
 use crate::check::Teller;
 use crate::error::FormatError;
 use crate::source::ByteSource;
@@ -12,52 +12,55 @@ use crate::used_units::UsedUnits;
 
 use super::header::Header;
 
-pub(super) fn check<S: ByteSource>(
-    disk: &mut TableDisk<S, Header>,
-    teller: &mut Teller<'_>,
-) -> Result<(), FormatError> {
-    let header = disk.layout;
-    // QEMU counts whole sectors.
-    let file_size = disk.cache.file_size();
-    let file_size = SECTOR.round_up(file_size).unwrap_or(file_size);
-    if header.in_use {
-        let text = String::from("ERROR image was not closed correctly");
-        teller.corrupt(super::header::IN_USE_FIELD, 1, 0, text)?;
-    }
-    if tables_end(disk, teller)? > file_size {
-        return Ok(());
-    }
-    let data_start = check_data_offset(&header, file_size, teller)?;
-    let cluster = header.cluster;
-    let lies_inside =
-        |offset: u64| offset >= data_start && offset.saturating_add(cluster.bytes()) <= file_size;
-    let mut last = None;
-    for index in 0..header.entries {
-        let (entry, offset) = read(disk, index)?;
-        if offset == 0 {
-            continue;
+impl Check for Header {
+    fn check<S: ByteSource>(
+        disk: &mut TableDisk<S, Self>,
+        teller: &mut Teller<'_>,
+    ) -> Result<(), FormatError> {
+        let header = disk.layout;
+        // QEMU counts whole sectors.
+        let file_size = disk.cache.file_size();
+        let file_size = SECTOR.round_up(file_size).unwrap_or(file_size);
+        if header.in_use {
+            let text = String::from("ERROR image was not closed correctly");
+            teller.corrupt(super::header::IN_USE_FIELD, 1, 0, text)?;
         }
-        if lies_inside(offset) {
-            last = last.max(Some(offset));
-        } else {
-            let text = format!("ERROR cluster {index} is outside image");
-            teller.corrupt(entry.at, offset, file_size, text)?;
+        if tables_end(disk, teller)? > file_size {
+            return Ok(());
         }
+        let data_start = check_data_offset(&header, file_size, teller)?;
+        let cluster = header.cluster;
+        let lies_inside = |offset: u64| {
+            offset >= data_start && offset.saturating_add(cluster.bytes()) <= file_size
+        };
+        let mut last = None;
+        for index in 0..header.entries {
+            let (entry, offset) = read(disk, index)?;
+            if offset == 0 {
+                continue;
+            }
+            if lies_inside(offset) {
+                last = last.max(Some(offset));
+            } else {
+                let text = format!("ERROR cluster {index} is outside image");
+                teller.corrupt(entry.at, offset, file_size, text)?;
+            }
+        }
+        let image_end = match last {
+            Some(last) => last.saturating_add(cluster.bytes()),
+            None => end_of_all(disk, data_start)?,
+        };
+        teller.counts.image_end = image_end;
+        if let Some(leaked) = file_size
+            .checked_sub(image_end)
+            .filter(|leaked| *leaked > 0)
+        {
+            let text = format!("ERROR space leaked at the end of the image {leaked}");
+            teller.leak(image_end, cluster.count_for(leaked), text)?;
+        }
+        check_twice(disk, data_start, image_end, teller)?;
+        count(disk, image_end, teller)
     }
-    let image_end = match last {
-        Some(last) => last.saturating_add(cluster.bytes()),
-        None => end_of_all(disk, data_start)?,
-    };
-    teller.counts.image_end = image_end;
-    if let Some(leaked) = file_size
-        .checked_sub(image_end)
-        .filter(|leaked| *leaked > 0)
-    {
-        let text = format!("ERROR space leaked at the end of the image {leaked}");
-        teller.leak(image_end, cluster.count_for(leaked), text)?;
-    }
-    check_twice(disk, data_start, image_end, teller)?;
-    count(disk, image_end, teller)
 }
 
 /// An entry, and where its cluster lies (byte offset in the file).

@@ -10,7 +10,6 @@ use alloc::vec::Vec;
 
 use crate::arith::SECTOR;
 use crate::blocks::{Entry, Layout, Piece, Place, Table, TableDisk, Width, one_table};
-use crate::check::Teller;
 use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
 use crate::error::FormatError;
@@ -93,13 +92,5 @@ impl Layout for Header {
             at: header::ENTRIES_FIELD,
             end: self.allocation_table().file_end(),
         }]
-    }
-
-    fn check<S: ByteSource>(
-        disk: &mut TableDisk<S, Self>,
-        teller: &mut Teller<'_>,
-    ) -> Result<bool, FormatError> {
-        check::check(disk, teller)?;
-        Ok(true)
     }
 }

@@ -3,6 +3,7 @@
 use alloc::format;
 
 use crate::arith::SECTOR;
+use crate::blocks::Check;
 use crate::blocks::TableDisk;
 use crate::check::Teller;
 use crate::error::{ErrorKind, Expected, FormatError};
@@ -11,39 +12,41 @@ use crate::used_units::{MOST_UNITS, UsedUnits};
 
 use super::QedTables;
 
-pub(super) fn check<S: ByteSource>(
-    disk: &mut TableDisk<S, QedTables>,
-    teller: &mut Teller<'_>,
-) -> Result<(), FormatError> {
-    let header = disk.layout.header;
-    let cluster = header.cluster;
-    // A part of a cluster at the end of the file is none; QEMU counts whole sectors.
-    let file_size = disk.cache.file_size();
-    let clusters = cluster.index_of(SECTOR.round_up(file_size).unwrap_or(file_size));
-    let device = disk.cache.device();
-    if clusters > MOST_UNITS {
-        // Whether a table counts depends on all that was found before it, so the file is looked at in one go.
-        let most = cluster.times(MOST_UNITS);
-        let kind = ErrorKind::ImageTooBig;
-        let expected = Expected::AtMost(most);
-        return Err(FormatError::new(
-            kind,
-            device,
-            "file length",
-            0,
-            file_size,
-            expected,
-        ));
+impl Check for QedTables {
+    fn check<S: ByteSource>(
+        disk: &mut TableDisk<S, Self>,
+        teller: &mut Teller<'_>,
+    ) -> Result<(), FormatError> {
+        let header = disk.layout.header;
+        let cluster = header.cluster;
+        // A part of a cluster at the end of the file is none; QEMU counts whole sectors.
+        let file_size = disk.cache.file_size();
+        let clusters = cluster.index_of(SECTOR.round_up(file_size).unwrap_or(file_size));
+        let device = disk.cache.device();
+        if clusters > MOST_UNITS {
+            // Whether a table counts depends on all that was found before it, so the file is looked at in one go.
+            let most = cluster.times(MOST_UNITS);
+            let kind = ErrorKind::ImageTooBig;
+            let expected = Expected::AtMost(most);
+            return Err(FormatError::new(
+                kind,
+                device,
+                "file length",
+                0,
+                file_size,
+                expected,
+            ));
+        }
+        teller.counts.total_clusters = cluster.count_for(header.size);
+        let mut walk = Walk {
+            used: UsedUnits::new(device, cluster.bytes(), clusters)?,
+            disk,
+            clusters,
+            teller,
+        };
+        walk.walk_l1()?;
+        walk.find_leaks()
     }
-    teller.counts.total_clusters = cluster.count_for(header.size);
-    let mut walk = Walk {
-        used: UsedUnits::new(device, cluster.bytes(), clusters)?,
-        disk,
-        clusters,
-        teller,
-    };
-    walk.walk_l1()?;
-    walk.find_leaks()
 }
 
 struct Walk<'a, 'b, S> {

@@ -8,7 +8,6 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::blocks::{BlockSize, Entry, Layout, Piece, Place, Table, TableDisk, Width};
-use crate::check::Teller;
 use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
 use crate::error::{ErrorKind, Expected, FormatError};
@@ -131,13 +130,5 @@ impl Layout for QedTables {
             at: header::L1_FIELD,
             end: l1.file_end(),
         }]
-    }
-
-    fn check<S: ByteSource>(
-        disk: &mut TableDisk<S, Self>,
-        teller: &mut Teller<'_>,
-    ) -> Result<bool, FormatError> {
-        check::check(disk, teller)?;
-        Ok(true)
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use crate::blocks::{TableDisk, tables_end};
+use crate::blocks::{Check, TableDisk, tables_end};
 use crate::check::Teller;
 use crate::error::FormatError;
 use crate::source::ByteSource;
@@ -11,61 +11,64 @@ use crate::used_units::UsedUnits;
 use super::LEAST_UNALLOCATED;
 use super::header::Header;
 
-pub(super) fn check<S: ByteSource>(
-    disk: &mut TableDisk<S, Header>,
-    teller: &mut Teller<'_>,
-) -> Result<(), FormatError> {
-    let header = disk.layout;
-    let (device, file_size) = (disk.cache.device(), disk.cache.file_size());
-    let map = header.block_map();
-    let mut allocated = 0_u64;
-    if tables_end(disk, teller)? > file_size {
-        return Ok(());
-    }
-    let mut used = UsedUnits::new(device, 1, header.blocks)?;
-    loop {
-        for index in 0..header.blocks {
-            let entry = map.read(&mut disk.cache, header.block.times(index))?;
-            let number = entry.value;
-            if number >= LEAST_UNALLOCATED {
-                continue;
-            }
-            if number >= header.blocks {
+impl Check for Header {
+    fn check<S: ByteSource>(
+        disk: &mut TableDisk<S, Self>,
+        teller: &mut Teller<'_>,
+    ) -> Result<(), FormatError> {
+        let header = disk.layout;
+        let (device, file_size) = (disk.cache.device(), disk.cache.file_size());
+        let map = header.block_map();
+        let mut allocated = 0_u64;
+        if tables_end(disk, teller)? > file_size {
+            return Ok(());
+        }
+        let mut used = UsedUnits::new(device, 1, header.blocks)?;
+        loop {
+            for index in 0..header.blocks {
+                let entry = map.read(&mut disk.cache, header.block.times(index))?;
+                let number = entry.value;
+                if number >= LEAST_UNALLOCATED {
+                    continue;
+                }
+                if number >= header.blocks {
+                    if used.is_first() {
+                        let text = format!("ERROR: block index {index} out of range, is {number}");
+                        teller.corrupt(entry.at, number, header.blocks, text)?;
+                    }
+                    continue;
+                }
+                if used.mark(number, 1) {
+                    let text =
+                        format!("ERROR: block index {index} is {number}, which another one is");
+                    teller.corrupt(entry.at, number, 0, text)?;
+                }
                 if used.is_first() {
-                    let text = format!("ERROR: block index {index} out of range, is {number}");
-                    teller.corrupt(entry.at, number, header.blocks, text)?;
-                }
-                continue;
-            }
-            if used.mark(number, 1) {
-                let text = format!("ERROR: block index {index} is {number}, which another one is");
-                teller.corrupt(entry.at, number, 0, text)?;
-            }
-            if used.is_first() {
-                allocated = allocated.saturating_add(1);
-                let offset = header
-                    .data_offset
-                    .saturating_add(header.block.times(number));
-                // What lies behind the end was there once: a program writes a block when it takes one.
-                if offset >= file_size && !header.fixed {
-                    let text = format!(
-                        "ERROR: block index {index} is {number}, whose bytes begin at offset {offset}, behind the end of the file"
-                    );
-                    teller.corrupt(entry.at, offset, file_size, text)?;
+                    allocated = allocated.saturating_add(1);
+                    let offset = header
+                        .data_offset
+                        .saturating_add(header.block.times(number));
+                    // What lies behind the end was there once: a program writes a block when it takes one.
+                    if offset >= file_size && !header.fixed {
+                        let text = format!(
+                            "ERROR: block index {index} is {number}, whose bytes begin at offset {offset}, behind the end of the file"
+                        );
+                        teller.corrupt(entry.at, offset, file_size, text)?;
+                    }
                 }
             }
+            if !used.advance() {
+                break;
+            }
         }
-        if !used.advance() {
-            break;
+        let stated = header.allocated;
+        if allocated != u64::from(stated.value) {
+            let text = format!(
+                "ERROR: allocated blocks mismatch, is {allocated}, should be {}",
+                stated.value
+            );
+            teller.corrupt(stated.offset, stated.value.into(), allocated, text)?;
         }
+        Ok(())
     }
-    let stated = header.allocated;
-    if allocated != u64::from(stated.value) {
-        let text = format!(
-            "ERROR: allocated blocks mismatch, is {allocated}, should be {}",
-            stated.value
-        );
-        teller.corrupt(stated.offset, stated.value.into(), allocated, text)?;
-    }
-    Ok(())
 }

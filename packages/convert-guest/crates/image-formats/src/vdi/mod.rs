@@ -9,7 +9,6 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::blocks::{Entry, Layout, Piece, Place, Table, TableDisk, Width, one_table};
-use crate::check::Teller;
 use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
 use crate::error::FormatError;
@@ -92,13 +91,5 @@ impl Layout for Header {
             at: header::BLOCK_MAP_FIELD,
             end: self.block_map().file_end(),
         }]
-    }
-
-    fn check<S: ByteSource>(
-        disk: &mut TableDisk<S, Self>,
-        teller: &mut Teller<'_>,
-    ) -> Result<bool, FormatError> {
-        check::check(disk, teller)?;
-        Ok(true)
     }
 }

@@ -4,15 +4,13 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::blocks::{BlockSize, Entry, Layout, Piece, Place, Run, Table, TableDisk, Width};
-use crate::check::Teller;
+use crate::blocks::{BlockSize, Entry, Layout, Piece, Place, Run, Table, Width};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::metadata_cache::MetadataCache;
 use crate::sector_bits::SectorBits;
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::Beyond;
 
-use super::check;
 use super::log::Patch;
 use super::metadata::Metadata;
 use super::regions::{Region, Regions};
@@ -286,13 +284,5 @@ impl Layout for AllocationTable {
 
     fn refuses_beyond(&self) -> bool {
         true
-    }
-
-    fn check<S: ByteSource>(
-        disk: &mut TableDisk<S, Self>,
-        teller: &mut Teller<'_>,
-    ) -> Result<bool, FormatError> {
-        check::check(disk, teller)?;
-        Ok(true)
     }
 }

@@ -11,8 +11,8 @@ use super::guid::Guid;
 
 pub(super) const MAGIC: &[u8; 8] = b"vhdxfile";
 /// Where the headers lie.
-const PLACES: [u64; 2] = [64 << 10, 128 << 10];
-const HEADER_BYTES: usize = 4096;
+pub(super) const PLACES: [u64; 2] = [64 << 10, 128 << 10];
+pub(super) const HEADER_BYTES: usize = 4096;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
@@ -87,7 +87,7 @@ impl Header {
         })
     }
 
-    fn parse(bytes: &[u8], at: u64, device: DeviceIndex) -> Result<Self, FormatError> {
+    pub fn parse(bytes: &[u8], at: u64, device: DeviceIndex) -> Result<Self, FormatError> {
         let mut cursor = Cursor::new(bytes, at, device, ErrorKind::BadHeader);
         if cursor.bytes("header signature", 4)? != b"head" {
             let expected = Expected::Sentence("\"head\"");

@@ -11,8 +11,8 @@ use crate::source::ByteSource;
 use super::crc32c;
 use super::guid::{self, Guid};
 
-const PLACES: [u64; 2] = [192 << 10, 256 << 10];
-const TABLE_BYTES: usize = 64 << 10;
+pub(super) const PLACES: [u64; 2] = [192 << 10, 256 << 10];
+pub(super) const TABLE_BYTES: usize = 64 << 10;
 const MOST_ENTRIES: u32 = 2047;
 const MEGABYTE: PowerOfTwo = PowerOfTwo::from_bits(20);
 

@@ -4,15 +4,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::arith::SECTOR;
-use crate::blocks::{BlockSize, Entry, Layout, Piece, Place, Stream, Table, TableDisk, Width};
-use crate::check::Teller;
+use crate::blocks::{BlockSize, Entry, Layout, Piece, Place, Stream, Table, Width};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::Codec;
 use crate::metadata_cache::MetadataCache;
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::Beyond;
-
-use super::check;
 
 /// How entries of the directory and of the tables are to be understood.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +43,8 @@ pub(super) struct Grains {
     /// Entries of a table.
     pub table_entries: u64,
     pub entries: Entries,
+    /// Byte offset of the second directory, whose tables say the same, where there is one.
+    pub redundant: Option<u64>,
 }
 
 /// Types of entries of space-efficient disks (bits 60 to 63).
@@ -54,7 +53,7 @@ const TABLE_PRESENT: u64 = 0x1000_0000;
 
 impl Grains {
     /// What an entry of the directory stands for.
-    fn table_span(&self) -> BlockSize {
+    pub fn table_span(&self) -> BlockSize {
         BlockSize::new(self.grain.times(self.table_entries)).unwrap_or(self.grain)
     }
 
@@ -69,7 +68,16 @@ impl Grains {
         }
     }
 
-    fn width(&self) -> Width {
+    /// The second directory.
+    pub fn redundant_directory(&self) -> Option<Table> {
+        let offset = self.redundant?;
+        Some(Table {
+            offset,
+            ..self.directory()
+        })
+    }
+
+    pub fn width(&self) -> Width {
         match self.entries {
             Entries::Sectors { .. } => Width::Le32,
             Entries::SpaceEfficient { .. } => Width::Le64,
@@ -83,7 +91,7 @@ impl Grains {
     }
 
     /// Where the table lies that an entry of the directory names (byte offset in the file).
-    fn table_offset(&self, entry: Entry) -> Result<u64, FormatError> {
+    pub fn table_offset(&self, entry: Entry) -> Result<u64, FormatError> {
         match self.entries {
             Entries::Sectors { .. } => Ok(SECTOR.times(entry.value).unwrap_or(u64::MAX)),
             Entries::SpaceEfficient { tables, .. } => {
@@ -188,13 +196,5 @@ impl Layout for Grains {
             at: self.directory_field,
             end: self.directory().file_end(),
         }]
-    }
-
-    fn check<S: ByteSource>(
-        disk: &mut TableDisk<S, Self>,
-        teller: &mut Teller<'_>,
-    ) -> Result<bool, FormatError> {
-        check::check(disk, teller)?;
-        Ok(true)
     }
 }

@@ -15,6 +15,8 @@ pub(super) const COWD_MAGIC: &[u8] = b"COWD";
 
 /// Entries that are 1 stand for zeros.
 const FLAG_ZERO_GRAINS: u32 = 1 << 2;
+/// There is a second directory.
+const FLAG_REDUNDANT: u32 = 1 << 1;
 /// Grains lie behind a marker.
 const FLAG_MARKERS: u32 = 1 << 17;
 /// Bytes of a grain's marker: its place on the disk, and the length of its stream.
@@ -104,7 +106,7 @@ fn read_at<S: ByteSource>(
     let descriptor_offset = cursor.le64("descriptorOffset")?;
     let descriptor_size = cursor.le64("descriptorSize")?;
     let entries = cursor.le32("numGTEsPerGT")?;
-    cursor.le64("rgdOffset")?;
+    let redundant = cursor.le64("rgdOffset")?;
     let directory = cursor.le64("gdOffset")?;
     let overhead = cursor.le64("overHead")?;
     cursor.bytes("uncleanShutdown", 5)?;
@@ -151,6 +153,10 @@ fn read_at<S: ByteSource>(
             zero_grains: flags & FLAG_ZERO_GRAINS != 0,
             compressed: packed.then_some(header),
         },
+        redundant: (flags & FLAG_REDUNDANT != 0
+            && redundant.value != 0
+            && redundant.value != directory.value)
+            .then_some(sectors(redundant)),
     };
     let embedded = (descriptor_offset.value != 0)
         .then(|| (sectors(descriptor_offset), sectors(descriptor_size)));
@@ -194,5 +200,6 @@ pub(super) fn read_cowd<S: ByteSource>(
             zero_grains: false,
             compressed: None,
         },
+        redundant: None,
     })
 }

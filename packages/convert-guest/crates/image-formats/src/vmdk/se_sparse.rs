@@ -95,6 +95,7 @@ pub(super) fn read<S: ByteSource>(cache: &mut MetadataCache<S>) -> Result<Grains
             tables: sectors(tables),
             grains: sectors(grains),
         },
+        redundant: None,
     };
     let needed = SECTOR.count_for(layout.directory().entries.saturating_mul(8));
     if directory_size.value < needed {

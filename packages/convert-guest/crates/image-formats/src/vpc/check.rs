@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::arith::{SECTOR, to_u64};
-use crate::blocks::{Blocks, TableDisk, check_blocks};
+use crate::blocks::{Blocks, Check, TableDisk, check_blocks};
 use crate::check::Teller;
 use crate::error::FormatError;
 use crate::metadata_cache::MetadataCache;
@@ -13,25 +13,27 @@ use crate::source::ByteSource;
 use super::dynamic::{self, DynamicDisk};
 use super::footer;
 
-pub(super) fn check<S: ByteSource>(
-    disk: &mut TableDisk<S, DynamicDisk>,
-    teller: &mut Teller<'_>,
-) -> Result<(), FormatError> {
-    check_footers(&mut disk.cache, teller)?;
-    let (header, bytes) = (disk.layout.header, dynamic::HEADER_BYTES);
-    check_sum(&mut disk.cache, teller, header, bytes, dynamic::CHECKSUM_AT)?;
-    let blocks = Blocks {
-        block: disk.layout.table.block,
-        before: disk.layout.bitmap,
-        tail: to_u64(footer::BYTES),
-        whole: true,
-        beyond: |position, host| {
-            format!(
-                "ERROR: the block of virtual offset {position} lies at offset {host}, which reaches into the footer or behind the end of the file"
-            )
-        },
-    };
-    check_blocks(disk, teller, &blocks)
+impl Check for DynamicDisk {
+    fn check<S: ByteSource>(
+        disk: &mut TableDisk<S, Self>,
+        teller: &mut Teller<'_>,
+    ) -> Result<(), FormatError> {
+        check_footers(&mut disk.cache, teller)?;
+        let (header, bytes) = (disk.layout.header, dynamic::HEADER_BYTES);
+        check_sum(&mut disk.cache, teller, header, bytes, dynamic::CHECKSUM_AT)?;
+        let blocks = Blocks {
+            block: disk.layout.table.block,
+            before: disk.layout.bitmap,
+            tail: to_u64(footer::BYTES),
+            whole: true,
+            beyond: |position, host| {
+                format!(
+                    "ERROR: the block of virtual offset {position} lies at offset {host}, which reaches into the footer or behind the end of the file"
+                )
+            },
+        };
+        check_blocks(disk, teller, &blocks)
+    }
 }
 
 /// The footer stands at both ends of the file, and says the same at both.

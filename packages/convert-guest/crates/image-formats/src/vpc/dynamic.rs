@@ -10,7 +10,6 @@ use crate::arith::{PowerOfTwo, SECTOR};
 use crate::blocks::{
     BlockSize, Entry, Layout, Piece, Place, Run, Table, TableDisk, Width, one_table, read_header,
 };
-use crate::check::Teller;
 use crate::cursor::Cursor;
 use crate::driver::FormatImage;
 use crate::error::{ErrorKind, Expected, FormatError};
@@ -20,7 +19,6 @@ use crate::sector_bits::SectorBits;
 use crate::source::ByteSource;
 use crate::within::Beyond;
 
-use super::check;
 use super::footer::{DiskType, Footer};
 use super::parent;
 
@@ -173,13 +171,5 @@ impl Layout for DynamicDisk {
 
     fn refuses_beyond(&self) -> bool {
         true
-    }
-
-    fn check<S: ByteSource>(
-        disk: &mut TableDisk<S, Self>,
-        teller: &mut Teller<'_>,
-    ) -> Result<bool, FormatError> {
-        check::check(disk, teller)?;
-        Ok(true)
     }
 }
