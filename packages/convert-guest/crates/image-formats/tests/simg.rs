@@ -20,6 +20,18 @@ enum Chunk {
     Crc32,
 }
 
+/// CRC-32 bit by bit, as RFC 1952 describes it.
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ if crc & 1 == 0 { 0 } else { 0xedb8_8320 };
+        }
+    }
+    !crc
+}
+
 /// An image of these chunks, and its disk.
 fn build(chunks: &[Chunk]) -> (Vec<u8>, Vec<u8>) {
     let mut body = Vec::new();
@@ -38,7 +50,7 @@ fn build(chunks: &[Chunk]) -> (Vec<u8>, Vec<u8>) {
                 disk.resize(disk.len() + (blocks * BLOCK) as usize, 0);
                 (0xcac3, *blocks, vec![])
             }
-            Chunk::Crc32 => (0xcac4, 0, vec![1, 2, 3, 4]),
+            Chunk::Crc32 => (0xcac4, 0, crc32(&disk).to_le_bytes().to_vec()),
         };
         body.extend(kind.to_le_bytes());
         body.extend([0; 2]);
@@ -178,8 +190,38 @@ fn no_change_of_a_number_breaks_a_promise() {
         Chunk::Raw(vec![7; 8192]),
         Chunk::Fill([1, 2, 3, 4], 30),
         Chunk::DontCare(9),
-        Chunk::Crc32,
         Chunk::Raw(vec![8; 4096]),
     ]);
     survives_changes(&image, Format::Simg, &[7, 8], 11);
+}
+
+#[test]
+fn checksums_are_compared() {
+    let (image, disk) = sample();
+    let fifth = image
+        .windows(2)
+        .rposition(|bytes| bytes == 0xcac4_u16.to_le_bytes())
+        .unwrap();
+    let chunk = fifth + 12;
+    for (what, at) in [("data", 28 + 12 + 12 + 5), ("the checksum", chunk)] {
+        let mut bent = image.clone();
+        bent[at] ^= 1;
+        let error = read(&bent, 512).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::ChecksumMismatch, "{what}");
+        assert_eq!((error.field, error.offset), ("CRC32 chunk", chunk as u64));
+    }
+    // AOSP does not count blocks of which nothing is said where it writes.
+    let mut other = image.clone();
+    let counted = &disk[3 * BLOCK as usize..(3 + 5 + 700 + 2) * BLOCK as usize];
+    other[chunk..chunk + 4].copy_from_slice(&crc32(counted).to_le_bytes());
+    assert_eq!(read(&other, u64::MAX), Ok(disk.clone()));
+    let mut whole = image.clone();
+    whole[24..28].copy_from_slice(&crc32(&disk).to_le_bytes());
+    assert_eq!(read(&whole, u64::MAX), Ok(disk));
+    whole[24] ^= 1;
+    let error = read(&whole, 512).unwrap_err();
+    assert_eq!(
+        (error.kind, error.field),
+        (ErrorKind::ChecksumMismatch, "image_checksum")
+    );
 }

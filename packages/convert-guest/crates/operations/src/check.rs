@@ -5,7 +5,7 @@ use instar_abi::{
 };
 use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::{
-    DeviceIndex, Finding, FindingKind, Findings, FormatError, FormatImage, SourceError,
+    DeviceIndex, Finding, FindingKind, Findings, FormatError, FormatImage, Image, SourceError,
 };
 
 use crate::commands::SharedCommands;
@@ -42,6 +42,11 @@ fn check(
         return Err(error);
     }
     let Some(counts) = checked? else {
+        // qemu-img wants the passphrase first, and says only then that there is nothing to check.
+        setup.unlock(&mut image)?;
+        if image.is_locked() {
+            image.map(0, 1)?;
+        }
         return Ok(());
     };
     list.writer.flush()?;

@@ -13,6 +13,7 @@ use crate::error::OperationError;
 use crate::holes::Holes;
 use crate::open_chain::{GuestImage, Opener};
 use crate::transform::SharedKeys;
+use crate::unlock::unlock;
 
 /// A state that should not occur.
 pub fn internal(detail: &'static str) -> OperationError {
@@ -64,6 +65,12 @@ impl<'a> Setup<'a> {
     pub fn open_one(&self, role: u32) -> Result<GuestImage, OperationError> {
         let index = self.opener.index_of(role)?;
         self.opener.open_itself(index)
+    }
+
+    /// Tries the passphrases of the run on an image that was opened alone.
+    pub fn unlock(&self, image: &mut GuestImage) -> Result<(), OperationError> {
+        let index = image.device().0;
+        unlock(image, index, self.opener.chain, &self.opener.keys)
     }
 
     /// Opens the image of a role with everything below it.

@@ -24,6 +24,8 @@ pub(super) enum ChunkKind {
     Fill,
     /// Nothing is said of these blocks: they read as zeros.
     Nothing,
+    /// The checksum of all blocks before.
+    Checksum,
 }
 
 /// One chunk that has blocks, or a checksum without any.
@@ -87,7 +89,7 @@ impl Walk {
             RAW => (ChunkKind::Data, length, length),
             FILL => (ChunkKind::Fill, length, WORD),
             DONT_CARE => (ChunkKind::Nothing, length, 0),
-            CRC32 => (ChunkKind::Nothing, 0, WORD),
+            CRC32 => (ChunkKind::Checksum, 0, WORD),
             _ => {
                 let expected = Expected::Between(RAW.into(), CRC32.into());
                 return Err(kind.refuse(ErrorKind::BadTableEntry, expected));
@@ -122,6 +124,7 @@ impl Walk {
 pub(super) struct Index {
     marks: Vec<Walk>,
     last: Option<Chunk>,
+    checksums: bool,
 }
 
 impl Index {
@@ -134,11 +137,13 @@ impl Index {
         let mut walk = Walk::new(header);
         let mut marks: Vec<Walk> = Vec::new();
         let mut number = 0_u64;
+        let mut checksums = false;
         loop {
             let before = walk;
-            if walk.next(cache, header)?.is_none() {
+            let Some(chunk) = walk.next(cache, header)? else {
                 break;
-            }
+            };
+            checksums |= chunk.kind == ChunkKind::Checksum;
             if number.checked_rem(step) == Some(0) {
                 let device = cache.device();
                 let no_room = |_| FormatError::out_of_memory(device, before.at, number);
@@ -152,7 +157,16 @@ impl Index {
             let expected = Expected::Value(found);
             return Err(header.blocks.refuse(ErrorKind::BadTable, expected));
         }
-        Ok(Self { marks, last: None })
+        Ok(Self {
+            marks,
+            last: None,
+            checksums,
+        })
+    }
+
+    /// Whether there are chunks that hold checksums.
+    pub fn has_checksums(&self) -> bool {
+        self.checksums
     }
 
     /// The chunk with the byte at `offset`, which lies on the disk.

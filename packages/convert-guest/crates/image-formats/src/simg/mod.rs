@@ -1,5 +1,6 @@
 //! Android's sparse images (AOSP `libsparse`, `sparse_format.h`): chunks of data, of a repeated word, and of nothing.
 
+mod checksum;
 mod chunks;
 
 use alloc::boxed::Box;
@@ -33,10 +34,10 @@ pub fn probe(ends: &Ends<'_>) -> bool {
     ends.head.starts_with(&MAGIC.to_le_bytes())
 }
 
-/// Opens an image, looking at the header of every chunk.
+/// Opens an image, looking at the header of every chunk, and at all data where checksums tell what it must be.
 ///
 /// # Errors
-/// `NotThisFormat`, `UnsupportedVersion`, `BadHeader`, `BadTable`, `BadTableEntry`.
+/// `ChecksumMismatch`, `NotThisFormat`, `UnsupportedVersion`, `BadHeader`, `BadTable`, `BadTableEntry`.
 pub fn open<'a, S: ByteSource + 'a>(
     source: S,
     device: DeviceIndex,
@@ -45,6 +46,9 @@ pub fn open<'a, S: ByteSource + 'a>(
     let mut cache = MetadataCache::new(source, device, options.cache_blocks);
     let header = Header::read(&mut cache)?;
     let index = Index::build(&mut cache, &header)?;
+    if index.has_checksums() || header.checksum.value != 0 {
+        checksum::verify(&mut cache, &header)?;
+    }
     Ok(Box::new(SparseImage {
         size: SECTOR.round_up(header.data_size()).unwrap_or(u64::MAX),
         cache,
@@ -65,6 +69,8 @@ struct Header {
     /// Blocks of the disk.
     blocks: Field<u32>,
     chunks: u64,
+    /// Of the whole disk; 0 where it was not made.
+    checksum: Field<u32>,
 }
 
 impl Header {
@@ -85,6 +91,7 @@ impl Header {
         let block = cursor.le32("blk_sz")?;
         let blocks = cursor.le32("total_blks")?;
         let chunks = cursor.le32("total_chunks")?;
+        let checksum = cursor.le32("image_checksum")?;
         if u64::from(length.value) < to_u64(HEADER) {
             let expected = Expected::AtLeast(to_u64(HEADER));
             return Err(length.refuse(ErrorKind::BadHeader, expected));
@@ -102,6 +109,7 @@ impl Header {
             block: block.value.into(),
             blocks,
             chunks: chunks.value.into(),
+            checksum,
         })
     }
 
@@ -146,7 +154,7 @@ impl<S: ByteSource> Image for SparseImage<S> {
         let length = length.min(chunk.length.saturating_sub(within));
         let file_size = self.cache.file_size();
         Ok(match chunk.kind {
-            ChunkKind::Nothing => zero(length),
+            ChunkKind::Nothing | ChunkKind::Checksum => zero(length),
             ChunkKind::Data => {
                 let place = chunk.data.saturating_add(within);
                 data_within(device, file_size, offset, place, length)
