@@ -34,6 +34,8 @@ function sentence(error: SpokenError): string {
     case 'NO_SPACE':
     case 'WRITE_FAILED':
       return why === undefined ? message : `${file}: error while writing: ${why}`;
+    case 'IMAGE_SNAPSHOT_MISSING':
+      return "Failed to load snapshot: Can't find snapshot";
     case 'UNSUPPORTED_FORMAT': {
       const [, name] = /^unknown (?:output )?format '([^']*)'/.exec(withoutFile(error)) ?? [];
       if (name === undefined) return message;
