@@ -1,10 +1,12 @@
 //! The child of the process backend: maps the guest's regions, gives up every right, installs the filter that its
 //! parent built, and jumps to the guest. Static, without a C library; linked far away from the guest's addresses.
 //!
-//! Descriptors: 0 the doorbell socket, 1 the memory file, 2 the same file, which is not used.
+//! Descriptors: 0 the doorbell socket, 1 the memory file, 2 the same file, which is not used. Where 1 is no file it is a
+//! nursery: see there.
 #![no_std]
 #![no_main]
 
+mod nursery;
 mod sys;
 
 use core::mem::offset_of;
@@ -29,6 +31,7 @@ fn __abort() -> ! {
     failed(sandbox_step::BOOT)
 }
 
+const DOORBELL: u64 = 0;
 const MEMORY_FILE: u64 = 1;
 const PAGE: u64 = 4096;
 const SIGNAL_STACK: u64 = 64 * 1024;
@@ -146,10 +149,19 @@ extern "C" fn on_pause(signal: u32, info: *const sys::SigInfo, context: *const s
 }
 
 extern "C" fn start() -> ! {
-    let page = need(
-        sandbox_step::BOOT,
-        sys::mmap(0, PAGE, sys::PROT_READ, sys::MAP_SHARED, MEMORY_FILE, 0),
-    );
+    match map_boot_page() {
+        Ok(page) => become_guest(page, false),
+        Err(sys::ENODEV) => nursery::run(),
+        Err(_) => failed(sandbox_step::BOOT),
+    }
+}
+
+fn map_boot_page() -> Result<u64, u64> {
+    sys::mmap(0, PAGE, sys::PROT_READ, sys::MAP_SHARED, MEMORY_FILE, 0)
+}
+
+/// Sets everything up and jumps to the guest; with `waits`, not before the parent has rung.
+fn become_guest(page: u64, waits: bool) -> ! {
     // SAFETY: the page was just mapped and the parent does not change it any more.
     let boot = unsafe {
         let bytes: *const [u8; SandboxBoot::SIZE] =
@@ -200,5 +212,10 @@ extern "C" fn start() -> ! {
         sandbox_step::FILTER,
         sys::install_filter(&boot.filter[..count]),
     );
+    if waits {
+        // The filter lets a guest do the same. Nothing is read where the parent is gone, whose death ends this process.
+        let mut ring = [0; 4];
+        let _ = sys::read(DOORBELL, &mut ring);
+    }
     sys::jump(boot.entry, boot.stack_top)
 }

@@ -12,17 +12,25 @@ pub const MAP_NORESERVE: u64 = 0x4000;
 pub const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
 pub const MADV_HUGEPAGE: u64 = 14;
 
+const READ: u64 = 0;
+const WRITE: u64 = 1;
+const CLOSE: u64 = 3;
 const MMAP: u64 = 9;
 const MUNMAP: u64 = 11;
 const RT_SIGACTION: u64 = 13;
 const RT_SIGRETURN: u64 = 15;
 const MADVISE: u64 = 28;
+const DUP2: u64 = 33;
+const RECVMSG: u64 = 47;
+const CLONE: u64 = 56;
 const SIGALTSTACK: u64 = 131;
 const PRCTL: u64 = 157;
 const SETRLIMIT: u64 = 160;
 const EXIT_GROUP: u64 = 231;
 const SECCOMP: u64 = 317;
 const CLOSE_RANGE: u64 = 436;
+
+pub const ENODEV: u64 = 19;
 
 /// ILL, TRAP, BUS, FPE, SEGV, SYS.
 pub const FAULT_SIGNALS: [u64; 6] = [4, 5, 7, 8, 11, 31];
@@ -70,6 +78,95 @@ pub fn exit_group(status: u32) -> ! {
     }
 }
 
+pub fn read(descriptor: u64, bytes: &mut [u8]) -> Result<u64, u64> {
+    let place = bytes.as_mut_ptr().expose_provenance() as u64;
+    call(READ, [descriptor, place, bytes.len() as u64, 0, 0, 0])
+}
+
+pub fn write(descriptor: u64, bytes: &[u8]) -> Result<u64, u64> {
+    let place = bytes.as_ptr().expose_provenance() as u64;
+    call(WRITE, [descriptor, place, bytes.len() as u64, 0, 0, 0])
+}
+
+pub fn close(descriptor: u64) -> Result<u64, u64> {
+    call(CLOSE, [descriptor, 0, 0, 0, 0, 0])
+}
+
+pub fn dup2(from: u64, to: u64) -> Result<u64, u64> {
+    call(DUP2, [from, to, 0, 0, 0, 0])
+}
+
+/// Forks; the new process, to which this returns 0, is a child of the parent of this one. A copy of all memory.
+pub fn fork_as_sibling() -> Result<u64, u64> {
+    const CLONE_PARENT: u64 = 0x8000;
+    const SIGCHLD: u64 = 17;
+    call(CLONE, [CLONE_PARENT | SIGCHLD, 0, 0, 0, 0, 0])
+}
+
+/// Two descriptors that come with a message (recvmsg, unix(7)); `None` where no message comes any more, or another one.
+pub fn receive_descriptors(socket: u64) -> Result<Option<[u64; 2]>, u64> {
+    const SOL_SOCKET: u32 = 1;
+    const SCM_RIGHTS: u32 = 1;
+    const INTERRUPTED: u64 = 4;
+    /// `struct cmsghdr` with two descriptors.
+    #[repr(C, align(8))]
+    #[derive(Default)]
+    struct Control {
+        length: u64,
+        level: u32,
+        kind: u32,
+        descriptors: [u32; 2],
+    }
+    /// `struct msghdr`.
+    #[repr(C)]
+    struct Message {
+        name: u64,
+        name_length: u64,
+        vectors: u64,
+        vector_count: u64,
+        control: u64,
+        control_length: u64,
+        flags: u64,
+    }
+    let mut byte = [0_u8; 1];
+    let vector = [byte.as_mut_ptr().expose_provenance() as u64, 1];
+    loop {
+        let mut control = Control::default();
+        let mut message = Message {
+            name: 0,
+            name_length: 0,
+            vectors: vector.as_ptr().expose_provenance() as u64,
+            vector_count: 1,
+            control: (&raw mut control).expose_provenance() as u64,
+            control_length: size_of::<Control>() as u64,
+            flags: 0,
+        };
+        let place = (&raw mut message).expose_provenance() as u64;
+        match call(RECVMSG, [socket, place, 0, 0, 0, 0]) {
+            Err(INTERRUPTED) => {}
+            Err(code) => return Err(code),
+            Ok(length) => {
+                let whole = length == 1
+                    && control.length == size_of::<Control>() as u64
+                    && (control.level, control.kind) == (SOL_SOCKET, SCM_RIGHTS);
+                return Ok(whole.then(|| control.descriptors.map(u64::from)));
+            }
+        }
+    }
+}
+
+/// No core dump, no ptrace, death with the parent, no new privileges: what a nursery and its guests have in common.
+pub fn hide() -> Result<u64, u64> {
+    const PR_SET_PDEATHSIG: u64 = 1;
+    const PR_SET_DUMPABLE: u64 = 4;
+    const PR_SET_NO_NEW_PRIVS: u64 = 38;
+    const SIGKILL: u64 = 9;
+    let prctl = |option: u64, value: u64| call(PRCTL, [option, value, 0, 0, 0, 0]);
+    prctl(PR_SET_DUMPABLE, 0)?;
+    prctl(PR_SET_PDEATHSIG, SIGKILL)?;
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+}
+
 /// Resource limits to zero, no core dump, no ptrace, death with the parent, no new privileges.
 pub fn drop_rights(cpu_seconds: u64) -> Result<u64, u64> {
     const RLIMIT_CPU: u64 = 0;
@@ -77,10 +174,6 @@ pub fn drop_rights(cpu_seconds: u64) -> Result<u64, u64> {
     const RLIMIT_CORE: u64 = 4;
     const RLIMIT_NPROC: u64 = 6;
     const RLIMIT_NOFILE: u64 = 7;
-    const PR_SET_PDEATHSIG: u64 = 1;
-    const PR_SET_DUMPABLE: u64 = 4;
-    const PR_SET_NO_NEW_PRIVS: u64 = 38;
-    const SIGKILL: u64 = 9;
     let limit = |resource: u64, most: u64| {
         let pair = [most, most];
         call(
@@ -95,7 +188,6 @@ pub fn drop_rights(cpu_seconds: u64) -> Result<u64, u64> {
             ],
         )
     };
-    let prctl = |option: u64, value: u64| call(PRCTL, [option, value, 0, 0, 0, 0]);
     limit(RLIMIT_FSIZE, 0)?;
     limit(RLIMIT_CORE, 0)?;
     limit(RLIMIT_NPROC, 0)?;
@@ -103,9 +195,7 @@ pub fn drop_rights(cpu_seconds: u64) -> Result<u64, u64> {
     if cpu_seconds > 0 {
         limit(RLIMIT_CPU, cpu_seconds)?;
     }
-    prctl(PR_SET_DUMPABLE, 0)?;
-    prctl(PR_SET_PDEATHSIG, SIGKILL)?;
-    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    hide()
 }
 
 /// `siginfo_t`, as far as it is used.
