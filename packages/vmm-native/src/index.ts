@@ -1,6 +1,15 @@
 import { binding } from './binding.js';
 import { toVmmError } from './errors.js';
-import type { RunControl, RunOptions, RunReport, StreamOptions, StreamReport } from './generated/native.js';
+import type {
+  PoolOptions,
+  PoolRunOptions,
+  RunControl,
+  RunOptions,
+  RunReport,
+  SandboxPool,
+  StreamOptions,
+  StreamReport,
+} from './generated/native.js';
 
 export { errnoName } from './errno.js';
 export { objectMessage, optionProblem, optionSentence } from './option-problem.js';
@@ -44,6 +53,9 @@ export type {
   DumpRunOptions,
   FaultReport,
   LimitOptions,
+  PoolOptions,
+  PoolRunOptions,
+  PoolStatistics,
   RequestOptions,
   RunAnswer,
   RunControl,
@@ -52,6 +64,7 @@ export type {
   RunReport,
   RunStatistics,
   SandboxKind,
+  SandboxPool,
   StreamOptions,
   SegmentReport,
   StreamReport,
@@ -86,6 +99,27 @@ export function createControl(): RunControl {
  */
 export async function runGuest(options: RunOptions, control: RunControl = createControl()): Promise<RunReport> {
   return settled(() => binding().runGuest(options, control));
+}
+
+/**
+ * Sandboxes that are kept for runs of one guest image. Nothing of a run is there in the next: what ended in any other way
+ * than a working guest ends is destroyed, the rest restored.
+ */
+export function createSandboxPool(options: PoolOptions): SandboxPool {
+  return guarded(() => new (binding().SandboxPool)(options));
+}
+
+/**
+ * Runs a guest in a kept sandbox.
+ * @returns a report of how the run ended, whatever the guest did.
+ * @throws VmmError when the run cannot start.
+ */
+export async function runInPool(
+  pool: SandboxPool,
+  options: PoolRunOptions,
+  control: RunControl = createControl(),
+): Promise<RunReport> {
+  return settled(() => pool.run(options, control));
 }
 
 /** Copies raw bytes from a stream, on a thread of its own. Offsets and lengths in bytes. */

@@ -25,6 +25,18 @@ export declare class RunControl {
   progress(): RunProgress
 }
 
+/** Sandboxes for runs of one guest image, each restored after a run that ended cleanly, and destroyed after any other. */
+export declare class SandboxPool {
+  /** An empty pool: sandboxes are made when they are first needed. */
+  constructor(options: PoolOptions)
+  /** Runs a guest in a kept sandbox, as `runGuest` does in a new one. A run of one request may wait for others to end. */
+  run(options: PoolRunOptions, control: RunControl): Promise<RunReport>
+  /** Gives back the sandboxes that wait for a run; resolves when they are gone. Others go when their runs have ended. */
+  close(): Promise<void>
+  /** What the pool has done so far. */
+  statistics(): PoolStatistics
+}
+
 /** Allocates what a range of a file has of holes. False where the file system cannot. */
 export declare function allocateFileRange(fd: number, offset: bigint, length: bigint): boolean
 
@@ -150,6 +162,46 @@ export interface NoteRange {
 
 /** Opens `name` read-only below the directory `dir`; no component may lead out of it. The caller closes the descriptor. */
 export declare function openBeneath(dir: string, name: string): number
+
+/** What all runs of a pool have in common. */
+export interface PoolOptions {
+  /** A guest image file. */
+  image: Uint8Array
+  /** Which sandbox. */
+  sandbox: SandboxKind
+  /** Path of the sandbox helper program. */
+  helper: string
+  /** Sandboxes that are kept, and most runs of one request that go on at a time. */
+  size: number
+}
+
+/** What to run in a kept sandbox; see `RunOptions`. */
+export interface PoolRunOptions {
+  /** Encoded ChainConfig. */
+  chainConfig: Uint8Array
+  /** Encoded config of the operation, without a passphrase. */
+  operationConfig: Uint8Array
+  /** Host files, in the order of the chain config. */
+  devices: Array<DeviceOptions>
+  /** Bounds. */
+  limits?: LimitOptions
+  /** Threads that execute commands (default 2). */
+  ioThreads?: number
+  /** More requests come through `RunControl.request` until it is closed (default false). */
+  session?: boolean
+}
+
+/** What a pool has done so far. */
+export interface PoolStatistics {
+  /** Sandboxes that wait for a run. */
+  idle: number
+  /** Sandboxes that were made. */
+  made: bigint
+  /** Runs after which a sandbox was restored. */
+  restored: bigint
+  /** Runs after which a sandbox was destroyed. */
+  poisoned: bigint
+}
 
 /** Why KVM cannot be used here, or null when it can. */
 export declare function probeKvm(): string | null

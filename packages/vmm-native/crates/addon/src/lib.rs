@@ -2,6 +2,7 @@
 
 mod dump;
 mod options;
+mod pool;
 mod teardown;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -16,6 +17,7 @@ use napi::bindgen_prelude::{BigInt, Object};
 use napi::{Env, Error, JsDeferred, Status};
 use napi_derive::napi;
 use options::{to_u64, OwnedOptions, RequestOptions, RunAnswer, RunOptions, RunReport};
+use teardown::Token;
 
 /// An error of which JavaScript sees `code` and `message`.
 type Failure = Error<String>;
@@ -57,7 +59,7 @@ impl RunControl {
     /// Ends the run as soon as possible; its outcome is then `cancelled`.
     #[napi]
     pub fn cancel(&self) {
-        self.control.cancelled.store(true, Ordering::Release);
+        self.control.gate.cancel();
     }
 
     /// Dumps guest memory into an open file while the guest stands still; it goes on afterwards. Rejects with
@@ -142,23 +144,33 @@ where
     }));
 }
 
-/// Moves `work` to a thread of its own. It settles the promise that is returned, and may clean up after that. When the
-/// environment is torn down before, `control` is cancelled and the end of the thread awaited.
-fn on_thread<'env, T, F>(env: &'env Env, name: &str, control: Arc<Control>, work: F) -> napi::Result<Object<'env>>
+/// A promise that other threads settle. When the environment is torn down before, `control` is cancelled and the end of the
+/// work awaited, which is when the token is dropped.
+fn promise<'env, T>(env: &'env Env, control: Arc<Control>) -> napi::Result<(Arc<Pending<T>>, Token, Object<'env>)>
 where
     T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
-    F: FnOnce(&Pending<T>) + Send + 'static,
 {
     let (deferred, promise): (JsDeferred<T, Resolver<T>>, Object) = env.create_deferred()?;
     let pending: Arc<Pending<T>> = Arc::new(Pending { deferred: Mutex::default() });
     let watched = Arc::clone(&pending);
     let (token, hook) = teardown::watch(env, move || {
-        control.cancelled.store(true, Ordering::Release);
-        control.session.end();
         // Nobody is left to be told, and to drop it would need the environment.
         std::mem::forget(watched.take());
+        control.gate.cancel();
+        control.session.end();
     })?;
     *pending.deferred.lock().unwrap_or_else(PoisonError::into_inner) = Some((deferred, hook));
+    Ok((pending, token, promise))
+}
+
+/// Moves `work` to a thread of its own. It settles the promise that is returned, and may clean up after that.
+fn on_thread<'env, T, F>(env: &'env Env, name: &str, control: Arc<Control>, work: F) -> napi::Result<Object<'env>>
+where
+    T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
+    F: FnOnce(&Pending<T>) + Send + 'static,
+{
+    let (pending, token, promise) = promise(env, control)?;
+    let mine = Arc::clone(&pending);
     let started = std::thread::Builder::new().name(name.to_string()).spawn(move || {
         if catch_unwind(AssertUnwindSafe(|| work(&pending))).is_err() {
             settle(&pending, Err(failure("INTERNAL", "a worker thread panicked; this is a bug")));
@@ -166,7 +178,9 @@ where
         drop(token);
     });
     if let Err(error) = started {
-        teardown::unwatch(env, hook)?;
+        if let Some((_, hook)) = mine.take() {
+            teardown::unwatch(env, hook)?;
+        }
         return Err(error.into());
     }
     Ok(promise)
@@ -245,7 +259,7 @@ pub fn copy_stream<'env>(env: &'env Env, options: StreamOptions, control: &RunCo
     on_thread(env, "instar-stream", Arc::clone(&control_state), move |pending| {
         settle(
             pending,
-            stream::copy(&request, &control_state.cancelled, &progress)
+            stream::copy(&request, control_state.gate.cancelled(), &progress)
                 .map(|done| StreamReport { skipped: done.skipped.into(), copied: done.copied.into() })
                 .map_err(|failed| {
                     let Failure { status, reason, .. } = io_failure(&failed.error);

@@ -1,11 +1,13 @@
 //! What JavaScript passes in and gets back. Byte offsets and sizes are bigints.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use instar_vmm::device::{Access, Device};
+use instar_vmm::device::{Access, Device, DeviceTable};
+use instar_vmm::pool;
 use instar_vmm::report::{CommandFailure as Failed, Outcome, Report};
-use instar_vmm::run::Sandbox;
+use instar_vmm::run::{Control, Sandbox, StartError};
 use instar_vmm::session::{Answer, NextRequest};
 use instar_vmm::watchdog::Limits;
 use napi::bindgen_prelude::{BigInt, Buffer, Uint8Array};
@@ -90,6 +92,49 @@ pub struct RunOptions {
     pub session: Option<bool>,
     /// Which dumps may be taken; absent for none.
     pub dump: Option<DumpRunOptions>,
+}
+
+/// What all runs of a pool have in common.
+#[napi(object)]
+pub struct PoolOptions {
+    /// A guest image file.
+    pub image: Uint8Array,
+    /// Which sandbox.
+    pub sandbox: SandboxKind,
+    /// Path of the sandbox helper program.
+    pub helper: String,
+    /// Sandboxes that are kept, and most runs of one request that go on at a time.
+    pub size: u32,
+}
+
+/// What to run in a kept sandbox; see `RunOptions`.
+#[napi(object)]
+pub struct PoolRunOptions {
+    /// Encoded ChainConfig.
+    pub chain_config: Uint8Array,
+    /// Encoded config of the operation, without a passphrase.
+    pub operation_config: Uint8Array,
+    /// Host files, in the order of the chain config.
+    pub devices: Vec<DeviceOptions>,
+    /// Bounds.
+    pub limits: Option<LimitOptions>,
+    /// Threads that execute commands (default 2).
+    pub io_threads: Option<u32>,
+    /// More requests come through `RunControl.request` until it is closed (default false).
+    pub session: Option<bool>,
+}
+
+/// What a pool has done so far.
+#[napi(object)]
+pub struct PoolStatistics {
+    /// Sandboxes that wait for a run.
+    pub idle: u32,
+    /// Sandboxes that were made.
+    pub made: BigInt,
+    /// Runs after which a sandbox was restored.
+    pub restored: BigInt,
+    /// Runs after which a sandbox was destroyed.
+    pub poisoned: BigInt,
 }
 
 /// Another request for a run that takes more than one.
@@ -242,6 +287,62 @@ fn to_limits(options: Option<&LimitOptions>) -> Result<Limits, String> {
     Ok(limits)
 }
 
+fn to_io_threads(value: Option<u32>) -> Result<usize, String> {
+    usize::try_from(value.unwrap_or(DEFAULT_IO_THREADS)).map_err(|error| error.to_string())
+}
+
+impl From<&SandboxKind> for Sandbox {
+    fn from(kind: &SandboxKind) -> Self {
+        match kind {
+            SandboxKind::Kvm => Sandbox::Kvm,
+            SandboxKind::Process => Sandbox::Process,
+        }
+    }
+}
+
+impl PoolOptions {
+    /// Copies and checks what JavaScript passed.
+    pub fn to_options(&self) -> Result<pool::PoolOptions, String> {
+        Ok(pool::PoolOptions {
+            image: self.image.to_vec(),
+            sandbox: Sandbox::from(&self.sandbox),
+            helper: PathBuf::from(&self.helper),
+            size: usize::try_from(self.size).map_err(|error| error.to_string())?,
+        })
+    }
+}
+
+impl PoolRunOptions {
+    /// Copies and checks what JavaScript passed.
+    pub fn to_job(
+        &self,
+        control: Arc<Control>,
+        deliver: Box<dyn FnOnce(Result<Report, StartError>) + Send>,
+    ) -> Result<pool::Job, String> {
+        Ok(pool::Job {
+            chain_config: self.chain_config.to_vec(),
+            operation_config: self.operation_config.to_vec(),
+            devices: DeviceTable::new(to_devices(&self.devices)?),
+            limits: to_limits(self.limits.as_ref())?,
+            io_threads: to_io_threads(self.io_threads)?,
+            session: self.session.unwrap_or(false),
+            control,
+            deliver,
+        })
+    }
+}
+
+impl From<pool::PoolStatistics> for PoolStatistics {
+    fn from(found: pool::PoolStatistics) -> Self {
+        Self {
+            idle: u32::try_from(found.idle).unwrap_or(u32::MAX),
+            made: found.made.into(),
+            restored: found.restored.into(),
+            poisoned: found.poisoned.into(),
+        }
+    }
+}
+
 fn to_devices(devices: &[DeviceOptions]) -> Result<Vec<Device>, String> {
     devices
         .iter()
@@ -297,14 +398,10 @@ impl OwnedOptions {
             secrets: options.secrets.as_ref().map(|bytes| bytes.to_vec()).unwrap_or_default(),
             key_memory: options.key_memory.as_ref().map_or(Ok(0), |value| to_u64(value, "keyMemory"))?,
             devices,
-            sandbox: match options.sandbox {
-                SandboxKind::Kvm => Sandbox::Kvm,
-                SandboxKind::Process => Sandbox::Process,
-            },
+            sandbox: Sandbox::from(&options.sandbox),
             helper: PathBuf::from(&options.helper),
             limits: to_limits(options.limits.as_ref())?,
-            io_threads: usize::try_from(options.io_threads.unwrap_or(DEFAULT_IO_THREADS))
-                .map_err(|error| error.to_string())?,
+            io_threads: to_io_threads(options.io_threads)?,
             session: options.session.unwrap_or(false),
             dump: options
                 .dump

@@ -28,22 +28,29 @@ pub fn of_process(pid: libc::pid_t) -> Duration {
 /// The threads that work for one run.
 #[derive(Default)]
 pub struct ThreadClocks {
-    clocks: Mutex<Vec<libc::clockid_t>>,
+    /// Each with what it had used when it began to count.
+    clocks: Mutex<Vec<(libc::clockid_t, Duration)>>,
 }
 
 impl ThreadClocks {
-    /// Counts the calling thread from now on; what it used before is counted, too.
+    /// Counts what the calling thread uses from now on: it may have worked for another run before.
     pub fn enter(&self) {
         let mut clock = 0;
         // SAFETY: the calling thread's own id, and a valid out-pointer.
         if unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &mut clock) } == 0 {
-            lock(&self.clocks).push(clock);
+            lock(&self.clocks).push((clock, read(clock)));
         }
+    }
+
+    /// Forgets all threads.
+    pub fn clear(&self) {
+        lock(&self.clocks).clear();
     }
 
     /// CPU time of all of them that still run.
     pub fn total(&self) -> Duration {
-        lock(&self.clocks).iter().map(|clock| read(*clock)).fold(Duration::ZERO, Duration::saturating_add)
+        let used = |(clock, before): &(libc::clockid_t, Duration)| read(*clock).saturating_sub(*before);
+        lock(&self.clocks).iter().map(used).fold(Duration::ZERO, Duration::saturating_add)
     }
 }
 

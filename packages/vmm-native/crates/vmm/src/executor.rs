@@ -4,7 +4,7 @@ mod perform;
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use instar_abi::{item_request, opcode, Completion, ItemMailbox, RING_ENTRIES};
 
@@ -14,6 +14,7 @@ use crate::descriptor::{validate, Command};
 use crate::device::DeviceTable;
 use crate::dump;
 use crate::files;
+use crate::gate::Gate;
 use crate::item_stubs::mailbox;
 use crate::items::ItemStore;
 use crate::ledger::Ledger;
@@ -23,9 +24,8 @@ use crate::ring::Ring;
 use crate::session::SessionDesk;
 use crate::watchdog::Limits;
 use perform::Failure;
+pub(crate) use perform::MoveBuffer;
 
-/// Bytes of the buffer through which COPY and dense ZERO move data; fits a second-level cache.
-const BUFFER_SIZE: usize = 1 << 20;
 /// Looks at the ring before an idle thread sleeps.
 const SPINS: u32 = 2000;
 
@@ -126,12 +126,14 @@ pub struct Executor<'a> {
     session: Option<&'a SessionDesk>,
     /// One thread executes all commands, in the order of the ring.
     in_order: bool,
+    /// That of the guest.
+    in_guest_thread: bool,
     /// Bytes that no dump may hold.
     secret: Mutex<Vec<u8>>,
     outcome: Mutex<Option<Outcome>>,
     stop: AtomicBool,
     stop_event: files::Event,
-    ended: (Mutex<bool>, Condvar),
+    gate: Arc<Gate>,
 }
 
 /// What a run left.
@@ -174,17 +176,24 @@ impl<'a> Executor<'a> {
             items: Mutex::default(),
             session: None,
             in_order: false,
+            in_guest_thread: false,
             secret: Mutex::default(),
             outcome: Mutex::new(None),
             stop: AtomicBool::new(false),
             stop_event: files::Event::new()?,
-            ended: (Mutex::new(false), Condvar::new()),
+            gate: Arc::default(),
         })
     }
 
     /// Takes more requests than the first from here.
     pub fn with_session(mut self, session: Option<&'a SessionDesk>, in_order: bool) -> Self {
         (self.session, self.in_order) = (session, in_order);
+        self
+    }
+
+    /// Takes cancellations from here, and tells of the end there.
+    pub fn with_gate(mut self, gate: Arc<Gate>) -> Self {
+        self.gate = gate;
         self
     }
 
@@ -206,6 +215,16 @@ impl<'a> Executor<'a> {
         self.session
     }
 
+    /// Becomes readable when the run is over.
+    pub(crate) fn stop_fd(&self) -> RawFd {
+        self.stop_event.fd()
+    }
+
+    /// Counts rings of the doorbell.
+    pub(crate) fn count_doorbells(&self, rings: u64) {
+        self.counters.doorbells.fetch_add(rings, Ordering::Relaxed);
+    }
+
     /// Whether the run is over.
     pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire)
@@ -223,16 +242,12 @@ impl<'a> Executor<'a> {
         if let Some(session) = self.session {
             session.end();
         }
-        *lock(&self.ended.0) = true;
-        self.ended.1.notify_all();
+        self.gate.end();
     }
 
-    /// Waits until the run is over, at most `timeout`. Returns whether it is.
-    pub fn wait_ended(&self, timeout: std::time::Duration) -> bool {
-        let guard = lock(&self.ended.0);
-        let (guard, _) =
-            self.ended.1.wait_timeout_while(guard, timeout, |ended| !*ended).unwrap_or_else(PoisonError::into_inner);
-        *guard
+    /// Where the end of the run is told, and a wish for it.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Counters of the run.
@@ -248,6 +263,11 @@ impl<'a> Executor<'a> {
     /// CPU time that the threads of the executor have used.
     pub fn cpu_time(&self) -> std::time::Duration {
         self.threads.total()
+    }
+
+    /// Whether no command is left: none is being executed, and none is in the ring. To be asked when the guest has ended.
+    pub fn is_drained(&self) -> bool {
+        self.running.load(Ordering::Acquire) == 0 && self.ring.submission_tail() == lock(&self.queue).head
     }
 
     /// Takes what the run left.
@@ -291,12 +311,7 @@ impl<'a> Executor<'a> {
     /// Executes commands until the run is over. One idle thread watches the ring, the others sleep behind it.
     pub fn serve(&self, backend: &dyn Wake) {
         self.threads.enter();
-        let mut buffer = Vec::new();
-        if buffer.try_reserve_exact(BUFFER_SIZE).is_err() {
-            self.finish(Outcome::HostError(format!("no memory for a buffer of {BUFFER_SIZE} bytes")));
-            return;
-        }
-        buffer.resize(BUFFER_SIZE, 0_u8);
+        let mut buffer = MoveBuffer::default();
         while !self.stopped() {
             match self.take(backend) {
                 Ok(Some(command)) => self.execute(command, &mut buffer, backend),
@@ -306,9 +321,41 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// The next command of the ring, or `None` after a time of waiting for one.
-    fn take(&self, backend: &dyn Wake) -> Result<Option<(Command, u64)>, Outcome> {
-        let mut queue = lock(&self.queue);
+    /// From now on commands are executed by whoever runs the guest, with [`Self::serve_pending`]: it leaves the guest for
+    /// every ring of its doorbell, which costs less than another thread where commands are few and small.
+    pub fn in_guest_thread(mut self) -> Self {
+        self.in_guest_thread = true;
+        self.ring.set_need_wakeup(true);
+        self
+    }
+
+    /// Whether that is so.
+    pub fn serves_in_guest_thread(&self) -> bool {
+        self.in_guest_thread
+    }
+
+    /// Executes what stands in the ring, where nobody else does. Returns whether that is so.
+    pub(crate) fn serve_pending(&self, buffer: &mut MoveBuffer, backend: &dyn Wake) -> bool {
+        if !self.in_guest_thread {
+            return false;
+        }
+        while !self.stopped() {
+            // Before the look: what is submitted after it rings. A guest takes the wish back when it rings.
+            self.ring.set_need_wakeup(true);
+            let mut queue = lock(&self.queue);
+            let taken = self.take_pending(&mut queue);
+            drop(queue);
+            match taken {
+                Ok(Some(command)) => self.execute(command, buffer, backend),
+                Ok(None) => break,
+                Err(outcome) => self.finish(outcome),
+            }
+        }
+        true
+    }
+
+    /// The next command that stands in the ring.
+    fn take_pending(&self, queue: &mut Queue) -> Result<Option<(Command, u64)>, Outcome> {
         let tail = self.ring.submission_tail();
         let pending = tail.wrapping_sub(queue.head);
         if pending > 0 && queue.answered {
@@ -330,11 +377,20 @@ impl<'a> Executor<'a> {
                 ));
             }
             self.ring.set_submission_head(queue.head);
+            let command = validate(&descriptor, self.devices).map_err(Outcome::BadDescriptor)?;
+            return Ok(Some((command, descriptor.user_data)));
+        }
+        Ok(None)
+    }
+
+    /// The next command of the ring, or `None` after a time of waiting for one.
+    fn take(&self, backend: &dyn Wake) -> Result<Option<(Command, u64)>, Outcome> {
+        let mut queue = lock(&self.queue);
+        if let Some(taken) = self.take_pending(&mut queue)? {
             // Whoever takes a command leaves the watch: another thread takes it over.
             drop(queue);
             self.work.notify_one();
-            let command = validate(&descriptor, self.devices).map_err(Outcome::BadDescriptor)?;
-            return Ok(Some((command, descriptor.user_data)));
+            return Ok(Some(taken));
         }
         if queue.leader {
             let guard = self
@@ -391,7 +447,7 @@ impl<'a> Executor<'a> {
         self.ring.set_need_wakeup(false);
     }
 
-    fn execute(&self, (command, user_data): (Command, u64), buffer: &mut [u8], backend: &dyn Wake) {
+    fn execute(&self, (command, user_data): (Command, u64), buffer: &mut MoveBuffer, backend: &dyn Wake) {
         let useful = self.budget.charge(&command);
         if useful {
             self.counters.in_flight.fetch_add(1, Ordering::Relaxed);

@@ -177,6 +177,33 @@ impl GuestMemory {
         Ok(())
     }
 
+    /// Makes a range read as zeros and keeps its pages.
+    pub fn clear(&self, address: u64, length: u64) -> Result<(), OutOfMemoryRange> {
+        let target = self.range(address, length)?;
+        let length = usize::try_from(length).map_err(|_| OutOfMemoryRange { address, length })?;
+        // SAFETY: `range` checked the target, of which no slices exist.
+        unsafe { std::ptr::write_bytes(target, 0, length) };
+        Ok(())
+    }
+
+    /// Has a range backed by pages of the smallest size. Advice: without it, all works as well.
+    pub fn use_small_pages(&self, address: u64, length: u64) {
+        let (Ok(target), Ok(size)) = (self.range(address, length), to_usize(length)) else { return };
+        // SAFETY: `range` checked the target; what it holds does not change.
+        unsafe { libc::madvise(target.cast(), size, libc::MADV_NOHUGEPAGE) };
+    }
+
+    /// Makes a range of whole pages read as zeros and gives its pages back.
+    pub fn discard(&self, address: u64, length: u64) -> io::Result<()> {
+        let target = self.range(address, length).map_err(|range| io::Error::other(format!("{range:?}")))?;
+        let advice = if self.file.is_some() { libc::MADV_REMOVE } else { libc::MADV_DONTNEED };
+        // SAFETY: `range` checked the target. Both make the pages zeros; nothing on the host relies on what they hold.
+        match unsafe { libc::madvise(target.cast(), to_usize(length)?, advice) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
     /// Copies bytes out of guest memory.
     pub fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), OutOfMemoryRange> {
         let source = self.range(address, bytes.len() as u64)?;

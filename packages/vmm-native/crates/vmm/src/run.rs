@@ -3,17 +3,20 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::thread::Builder;
 
 use instar_abi::{
-    LARGE_PAGE_SIZE, REGION_CHAIN_CONFIG, REGION_KEYS, REGION_OPERATION_CONFIG, REGION_RESULT, SECRETS_SIZE,
+    EXIT_ERROR, EXIT_OK, LARGE_PAGE_SIZE, REGION_CHAIN_CONFIG, REGION_KEYS, REGION_OPERATION_CONFIG, REGION_RESULT,
+    SECRETS_SIZE,
 };
 
 use crate::device::DeviceTable;
 use crate::dump::{self, CpuState, DumpDesk, DumpOptions, DumpReport};
 use crate::executor::{Counters, Executor, Remains, Wake};
+use crate::gate::Gate;
 use crate::guest_image::{GuestImage, ImageError};
-use crate::kvm::KvmBackend;
+use crate::kvm::{Doorbell, KvmBackend};
 use crate::memory::GuestMemory;
 use crate::process::ProcessBackend;
 use crate::report::{Outcome, Report};
@@ -52,7 +55,7 @@ pub struct RunOptions<'a> {
     pub sandbox: Sandbox,
     /// The sandbox helper program; needed for [`Sandbox::Process`].
     pub helper: &'a Path,
-    /// Threads that execute commands.
+    /// Threads that execute commands. Without any, a kept sandbox executes them in the thread of its guest; others have one.
     pub io_threads: usize,
     /// More requests come through [`Control::session`], until it is closed.
     pub session: bool,
@@ -63,8 +66,8 @@ pub struct RunOptions<'a> {
 /// What another thread may see and do while a run goes on.
 #[derive(Default)]
 pub struct Control {
-    /// Set to end the run.
-    pub cancelled: AtomicBool,
+    /// Whether to end the run, and whether it has ended.
+    pub gate: Arc<Gate>,
     /// Counters, updated while commands complete.
     pub counters: Counters,
     /// Takes requests for dumps while a run with dumps goes on.
@@ -118,9 +121,9 @@ pub trait Backend: Wake + Stop {
 /// Threads that execute commands.
 fn threads_of(options: &RunOptions<'_>) -> usize {
     if options.devices.needs_order() {
-        1
+        options.io_threads.min(1)
     } else {
-        options.io_threads.max(1)
+        options.io_threads
     }
 }
 
@@ -144,26 +147,53 @@ pub fn run<T>(options: &RunOptions<'_>, control: &Control, deliver: impl FnOnce(
         Ok(memory) => memory,
         Err(error) => return deliver(Err(error)),
     };
-    let executor = match Executor::new(&memory, options.devices, &control.counters, &options.limits) {
-        Ok(executor) => executor.with_session(options.session.then_some(&control.session), threads_of(options) == 1),
-        Err(error) => return deliver(Err(StartError::Sandbox(error.to_string()))),
+    let executor = match executor(options, control, &memory) {
+        Ok(executor) => executor,
+        Err(error) => return deliver(Err(error)),
     };
-    executor.keep_secret(options.operation_config);
     let backend = match start(options, &memory) {
         Ok(backend) => backend,
         Err(error) => return deliver(Err(error)),
     };
-    drive(&executor, &*backend, &memory, options, control);
+    let (report, _) = conduct(executor, &*backend, &memory, options, control);
+    deliver(Ok(report))
+}
+
+/// An executor for a run on memory in which everything is loaded.
+pub(crate) fn executor<'a>(
+    options: &RunOptions<'a>,
+    control: &'a Control,
+    memory: &'a GuestMemory,
+) -> Result<Executor<'a>, StartError> {
+    let executor = Executor::new(memory, options.devices, &control.counters, &options.limits)
+        .map_err(|error| StartError::Sandbox(error.to_string()))?
+        .with_gate(Arc::clone(&control.gate))
+        .with_session(options.session.then_some(&control.session), threads_of(options) <= 1);
+    executor.keep_secret(options.operation_config);
+    Ok(executor)
+}
+
+/// Runs a guest that was started, to its end. Also tells whether that was clean: the guest ended by itself, with a status
+/// that working guests have, and left neither commands nor anything secret.
+pub(crate) fn conduct(
+    executor: Executor<'_>,
+    backend: &dyn Backend,
+    memory: &GuestMemory,
+    options: &RunOptions<'_>,
+    control: &Control,
+) -> (Report, bool) {
+    drive(&executor, backend, memory, options, control);
     control.dumps.close();
-    let (items, secret) = (executor.items(), executor.secret());
+    let (items, secret, drained) = (executor.items(), executor.secret(), executor.is_drained());
     let Remains { outcome, log, log_dropped, failures } = executor.into_parts();
     let outcome = outcome.unwrap_or_else(|| Outcome::HostError("the run left no outcome".into()));
+    let clean = drained && secret.is_empty() && matches!(outcome, Outcome::Exit(EXIT_OK | EXIT_ERROR));
     let dump = options.dump.and_then(|wanted| {
         let (fd, reason) = (wanted.fd?, dump::reason(&outcome, &wanted)?);
-        let report = DumpReport::of(&memory, &items, reason, backend.final_state(&outcome));
-        Some(report.with_memory(&memory, fd, &secret))
+        let report = DumpReport::of(memory, &items, reason, backend.final_state(&outcome));
+        Some(report.with_memory(memory, fd, &secret))
     });
-    deliver(Ok(Report {
+    let report = Report {
         outcome,
         dump,
         result: memory.read_region(&REGION_RESULT),
@@ -171,11 +201,12 @@ pub fn run<T>(options: &RunOptions<'_>, control: &Control, deliver: impl FnOnce(
         log_dropped,
         statistics: control.counters.statistics(),
         failures,
-    }))
+    };
+    (report, clean)
 }
 
 /// Guest memory with the image and the configs in it.
-fn load(options: &RunOptions<'_>) -> Result<GuestMemory, StartError> {
+fn load(options: &RunOptions<'_>) -> Result<Arc<GuestMemory>, StartError> {
     let image = GuestImage::parse(options.image).map_err(StartError::Image)?;
     let keys = options.key_memory.checked_next_multiple_of(u64::from(LARGE_PAGE_SIZE)).unwrap_or(u64::MAX);
     if keys > MOST_KEY_MEMORY {
@@ -200,13 +231,13 @@ fn load(options: &RunOptions<'_>) -> Result<GuestMemory, StartError> {
     // The rest of the region is zeros already, and stays untouched where there are none.
     let put = memory.write(REGION_KEYS.start, options.secrets);
     put.map_err(|_| StartError::Config("the region for keys is outside guest memory".into()))?;
-    Ok(memory)
+    Ok(Arc::new(memory))
 }
 
-fn start<'a>(options: &RunOptions<'_>, memory: &'a GuestMemory) -> Result<Box<dyn Backend + 'a>, StartError> {
+fn start(options: &RunOptions<'_>, memory: &Arc<GuestMemory>) -> Result<Box<dyn Backend>, StartError> {
     let image = GuestImage::parse(options.image).map_err(StartError::Image)?;
     Ok(match options.sandbox {
-        Sandbox::Kvm => Box::new(KvmBackend::new(memory, &image)?),
+        Sandbox::Kvm => Box::new(KvmBackend::new(memory, &image, Doorbell::Event)?),
         Sandbox::Process => {
             let dumps = options.dump.is_some();
             Box::new(ProcessBackend::new(memory, &image, options.helper, options.limits.cpu, dumps)?)
@@ -225,7 +256,7 @@ fn drive(
     if options.dump.is_some() {
         control.dumps.open();
     }
-    let threads = threads_of(options);
+    let threads = if executor.serves_in_guest_thread() { 0 } else { threads_of(options).max(1) };
     std::thread::scope(|scope| {
         // A thread that cannot be had must end the run: those that were started wait for its end.
         let start = || -> std::io::Result<()> {
@@ -236,7 +267,6 @@ fn drive(
                 executor,
                 backend,
                 limits: &options.limits,
-                cancelled: &control.cancelled,
                 dumps: options.dump.map(|_| Dumps { desk: &control.dumps, memory }),
             };
             let guest_left = &guest_left;

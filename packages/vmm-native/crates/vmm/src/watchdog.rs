@@ -64,8 +64,6 @@ pub struct Watchdog<'a> {
     pub backend: &'a dyn Stop,
     /// Bounds.
     pub limits: &'a Limits,
-    /// Set to end the run.
-    pub cancelled: &'a AtomicBool,
     /// Dumps on request, where they are allowed.
     pub dumps: Option<Dumps<'a>>,
 }
@@ -110,7 +108,7 @@ impl Watchdog<'_> {
         let mut earned = 0;
         let mut last = Instant::now();
         let mut sleeper = Sleeper::default();
-        while !self.executor.wait_ended(TICK) {
+        while !self.executor.gate().wait_ended(TICK) {
             let tick = last.elapsed().min(LONGEST_TICK);
             last = Instant::now();
             match self.executor.session() {
@@ -138,7 +136,7 @@ impl Watchdog<'_> {
                 elapsed.alone = elapsed.alone.saturating_add(tick);
             }
             earned = now_earned;
-            if self.cancelled.load(Ordering::Acquire) {
+            if self.executor.gate().is_cancelled() {
                 self.executor.finish(Outcome::Cancelled);
             } else if let Some((kind, text)) = self.exceeded(&elapsed, earned) {
                 self.executor.finish(Outcome::Limit(kind, text));
@@ -157,7 +155,7 @@ impl Watchdog<'_> {
     fn while_waiting(&self, sleeper: &mut Sleeper) {
         let used = self.backend.cpu_time();
         let since = *sleeper.since.get_or_insert(used);
-        if self.cancelled.load(Ordering::Acquire) {
+        if self.executor.gate().is_cancelled() {
             self.executor.finish(Outcome::Cancelled);
         } else if used.saturating_sub(since) > MOST_RESTLESS {
             let text = format!("works for more than {} ms after its answer", MOST_RESTLESS.as_millis());

@@ -12,6 +12,8 @@ use crate::report::{LimitKind, Outcome};
 use crate::run::put_config;
 use crate::session::Answer;
 
+/// Bytes of the buffer through which COPY and dense ZERO move data; fits a second-level cache.
+const BUFFER_SIZE: usize = 1 << 20;
 /// Bytes of one copy inside the kernel; a cancellation is looked for between two.
 const KERNEL_COPY_SIZE: u64 = 4 << 20;
 /// Writes of at least so many bytes are sent to the disk at once: the sync at the end then waits for little.
@@ -36,7 +38,7 @@ impl Executor<'_> {
         self.devices.get(index).ok_or(Failure::Errno(libc::EBADF))
     }
 
-    pub(super) fn perform(&self, command: Command, buffer: &mut [u8]) -> Result<(), Failure> {
+    pub(super) fn perform(&self, command: Command, buffer: &mut MoveBuffer) -> Result<(), Failure> {
         match command {
             Command::Read { source, window } => {
                 let target = self.memory.range(window, source.length).map_err(|_| Failure::Errno(libc::EFAULT))?;
@@ -86,7 +88,7 @@ impl Executor<'_> {
         }
     }
 
-    fn copy(&self, source: DeviceRange, target: DeviceRange, buffer: &mut [u8]) -> Result<(), Failure> {
+    fn copy(&self, source: DeviceRange, target: DeviceRange, buffer: &mut MoveBuffer) -> Result<(), Failure> {
         let from = self.device(source.device)?;
         let to = self.device(target.device)?;
         self.promise_output(target.length)?;
@@ -97,6 +99,7 @@ impl Executor<'_> {
             }
             self.copies_by_hand.store(true, Ordering::Relaxed);
         }
+        let buffer = buffer.bytes()?;
         let mut done = 0;
         while done < source.length {
             if self.stopped() {
@@ -200,6 +203,22 @@ impl Executor<'_> {
     }
 }
 
+/// A buffer of one thread, made when it is first needed: most runs need none.
+#[derive(Default)]
+pub(crate) struct MoveBuffer(Vec<u8>);
+
+impl MoveBuffer {
+    fn bytes(&mut self) -> Result<&mut [u8], Failure> {
+        if self.0.is_empty() {
+            self.0.try_reserve_exact(BUFFER_SIZE).map_err(|_| {
+                Failure::Stop(Outcome::HostError(format!("no memory for a buffer of {BUFFER_SIZE} bytes")))
+            })?;
+            self.0.resize(BUFFER_SIZE, 0);
+        }
+        Ok(&mut self.0)
+    }
+}
+
 /// Why a command was not carried out.
 pub(super) enum Failure {
     /// The guest gets this error number.
@@ -253,7 +272,7 @@ fn zero(
     device: &Device,
     target: &DeviceRange,
     hole: bool,
-    buffer: &mut [u8],
+    buffer: &mut MoveBuffer,
     stopped: &dyn Fn() -> bool,
 ) -> Result<(), Failure> {
     if device.access == Access::Output {
@@ -267,6 +286,7 @@ fn zero(
             return Ok(());
         }
     }
+    let buffer = buffer.bytes()?;
     buffer.fill(0);
     let mut done = 0;
     while done < target.length {

@@ -5,9 +5,11 @@ mod layout;
 mod page_tables;
 mod pause;
 mod refusal;
+mod restore;
 mod vcpu;
 mod vm;
 
 pub use layout::PAGE_TABLES;
 pub(crate) use page_tables::build as build_page_tables;
-pub use vm::{probe, KvmBackend};
+pub use restore::CpuTemplate;
+pub use vm::{probe, Doorbell, KvmBackend};

@@ -2,7 +2,7 @@
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, Once, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use instar_abi::{PORT_DOORBELL, PORT_EXIT, PORT_ITEM, PORT_WAIT};
@@ -13,10 +13,11 @@ use vmm_sys_util::eventfd::EventFd;
 use super::exceptions::{USER_CODE, USER_DATA};
 use super::pause::Pause;
 use super::refusal::refused;
+use super::restore::CpuTemplate;
 use super::{exceptions, page_tables, vcpu};
 use crate::cpu_clock::ThreadClocks;
 use crate::dump::CpuState;
-use crate::executor::{lock, Executor, Wake};
+use crate::executor::{lock, Executor, MoveBuffer, Wake};
 use crate::guest_image::{startup_entry, GuestImage};
 use crate::item_stubs;
 use crate::memory::GuestMemory;
@@ -88,12 +89,21 @@ fn stub(port: u32) -> Vec<u8> {
     code
 }
 
+/// What becomes of a ring of the doorbell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doorbell {
+    /// Another thread is woken, and the guest goes on.
+    Event,
+    /// The guest is left, so that its own thread can serve it.
+    Exit,
+}
+
 /// A micro-VM that is ready to run.
-pub struct KvmBackend<'a> {
-    memory: &'a GuestMemory,
+pub struct KvmBackend {
     vcpu: Mutex<VcpuFd>,
-    // The VM must outlive its vCPU; it is not used after the start.
+    // The VM must outlive its vCPU, and the memory the VM; it is not used after the start.
     _vm: VmFd,
+    memory: Arc<GuestMemory>,
     doorbell: EventFd,
     woken: (Mutex<bool>, Condvar),
     thread: AtomicU64,
@@ -101,14 +111,14 @@ pub struct KvmBackend<'a> {
     pause: Pause,
 }
 
-impl<'a> KvmBackend<'a> {
+impl KvmBackend {
     /// Builds the VM around loaded memory and takes the startup fault of the image.
-    pub fn new(memory: &'a GuestMemory, image: &GuestImage<'_>) -> Result<Self, StartError> {
+    pub fn new(memory: &Arc<GuestMemory>, image: &GuestImage<'_>, doorbell: Doorbell) -> Result<Self, StartError> {
         let entry = startup_entry(memory, image).map_err(StartError::Image)?;
-        Self::build(memory, image, entry).map_err(StartError::Sandbox)
+        Self::build(memory, image, entry, doorbell).map_err(StartError::Sandbox)
     }
 
-    fn build(memory: &'a GuestMemory, image: &GuestImage<'_>, entry: u64) -> Result<Self, String> {
+    fn build(memory: &Arc<GuestMemory>, image: &GuestImage<'_>, entry: u64, kind: Doorbell) -> Result<Self, String> {
         install_kick_handler();
         let kvm = open_kvm()?;
         let vm = create_vm(&kvm)?;
@@ -128,17 +138,19 @@ impl<'a> KvmBackend<'a> {
             memory_size: memory.size(),
             userspace_addr: memory.host_base(),
         };
-        // SAFETY: the mapping is valid for the whole slot and outlives the VM, which this backend owns while borrowing it.
+        // SAFETY: the mapping is valid for the whole slot and outlives the VM: this backend owns a share of it.
         unsafe { vm.set_user_memory_region(slot) }.map_err(|error| refused("KVM_SET_USER_MEMORY_REGION", &error))?;
         let doorbell =
             EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC).map_err(|error| format!("eventfd: {error}"))?;
-        vm.register_ioevent(&doorbell, &IoEventAddress::Pio(u64::from(PORT_DOORBELL)), NoDatamatch)
-            .map_err(|error| refused("KVM_IOEVENTFD", &error))?;
+        if kind == Doorbell::Event {
+            vm.register_ioevent(&doorbell, &IoEventAddress::Pio(u64::from(PORT_DOORBELL)), NoDatamatch)
+                .map_err(|error| refused("KVM_IOEVENTFD", &error))?;
+        }
         let fd = vm.create_vcpu(0).map_err(|error| refused("KVM_CREATE_VCPU", &error))?;
         let regs = vcpu::set_up(&kvm, &fd, page_tables, entry)?;
         save_registers(memory, &Registers::from_kvm(&regs))?;
         Ok(Self {
-            memory,
+            memory: Arc::clone(memory),
             vcpu: Mutex::new(fd),
             _vm: vm,
             doorbell,
@@ -147,6 +159,23 @@ impl<'a> KvmBackend<'a> {
             clock: ThreadClocks::default(),
             pause: Pause::default(),
         })
+    }
+
+    /// The vCPU before its first run, to be restored from; fails where KVM is too old to say all of it.
+    pub fn cpu_template(&self) -> Result<CpuTemplate, String> {
+        CpuTemplate::take(&lock(&self.vcpu))
+    }
+
+    /// Brings the VM back to what it was before its first run, memory excepted.
+    pub fn restore(&mut self, template: &CpuTemplate) -> Result<(), String> {
+        template.restore(&mut lock(&self.vcpu))?;
+        // EAGAIN: nobody rang.
+        let _ = self.doorbell.read();
+        self.woken = (Mutex::new(false), Condvar::new());
+        self.thread.store(0, Ordering::Release);
+        self.clock.clear();
+        self.pause = Pause::default();
+        Ok(())
     }
 
     fn wait_for_completion(&self, executor: &Executor<'_>) {
@@ -171,7 +200,7 @@ impl<'a> KvmBackend<'a> {
             cr3: sregs.cr3,
             cr4: sregs.cr4,
         };
-        Some(state.leave_stub(self.memory))
+        Some(state.leave_stub(&self.memory))
     }
 
     fn fault(&self, vcpu: &VcpuFd) -> Outcome {
@@ -179,14 +208,14 @@ impl<'a> KvmBackend<'a> {
             return Outcome::HostError("the registers of a faulting guest cannot be read".into());
         };
         let registers = Registers::from_kvm(&regs);
-        match exceptions::report(self.memory, registers, sregs.cr2) {
+        match exceptions::report(&self.memory, registers, sregs.cr2) {
             Some(fault) => Outcome::Fault(Box::new(fault)),
             None => Outcome::Violation(format!("the vCPU halted at rip {:#x}", regs.rip)),
         }
     }
 }
 
-impl Wake for KvmBackend<'_> {
+impl Wake for KvmBackend {
     fn doorbell(&self) -> RawFd {
         use std::os::fd::AsRawFd;
         self.doorbell.as_raw_fd()
@@ -203,7 +232,7 @@ impl Wake for KvmBackend<'_> {
     }
 }
 
-impl Stop for KvmBackend<'_> {
+impl Stop for KvmBackend {
     fn stop_guest(&self) {
         self.woken.1.notify_all();
         let thread = self.thread.load(Ordering::Acquire);
@@ -229,12 +258,13 @@ impl Stop for KvmBackend<'_> {
     }
 }
 
-impl Backend for KvmBackend<'_> {
+impl Backend for KvmBackend {
     fn run_guest(&self, executor: &Executor<'_>) -> Outcome {
         // SAFETY: pthread_self has no preconditions.
         self.thread.store(unsafe { libc::pthread_self() }, Ordering::Release);
         self.clock.enter();
         let mut vcpu = lock(&self.vcpu);
+        let mut buffer = MoveBuffer::default();
         while !executor.stopped() {
             if self.pause.wanted() {
                 drop(vcpu);
@@ -251,13 +281,18 @@ impl Backend for KvmBackend<'_> {
                     code[..used].copy_from_slice(&data[..used]);
                     return Outcome::Exit(u32::from_le_bytes(code));
                 }
-                Ok(VcpuExit::IoOut(port, _)) if u32::from(port) == PORT_WAIT => self.wait_for_completion(executor),
+                Ok(VcpuExit::IoOut(port, _)) if u32::from(port) == PORT_WAIT => {
+                    executor.serve_pending(&mut buffer, self);
+                    self.wait_for_completion(executor);
+                }
                 Ok(VcpuExit::IoOut(port, _)) if u32::from(port) == PORT_ITEM => {
                     executor.answer_item();
                 }
-                // An `out` to the doorbell port of a width that the ioeventfd does not take is as good as a ring.
+                // From a kept VM, or of a width that the ioeventfd does not take, which is as good as a ring.
                 Ok(VcpuExit::IoOut(port, _)) if u32::from(port) == PORT_DOORBELL => {
-                    let _ = self.doorbell.write(1);
+                    if !executor.serve_pending(&mut buffer, self) {
+                        let _ = self.doorbell.write(1);
+                    }
                 }
                 Ok(VcpuExit::IoIn(port, data)) => {
                     data.fill(0);

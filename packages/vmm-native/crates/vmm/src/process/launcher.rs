@@ -1,13 +1,13 @@
 //! Starts the helper with its three descriptors (doorbell socket, memory file twice) and watches it.
 
-use std::io;
+use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 use instar_abi::{
@@ -17,10 +17,13 @@ use instar_abi::{
     SANDBOX_STOP_SIGNAL,
 };
 
+use super::child::GuestProcess;
+use super::nursery::Nursery;
 use super::seccomp;
 use crate::cpu_clock;
 use crate::dump::CpuState;
-use crate::executor::{lock, Executor, Wake};
+use crate::executor::{Executor, MoveBuffer, Wake};
+use crate::files;
 use crate::guest_image::{startup_entry, GuestImage};
 use crate::item_stubs;
 use crate::kvm::build_page_tables;
@@ -53,11 +56,9 @@ const SYS_READ: u8 = 0;
 const SYS_WRITE: u8 = 1;
 
 /// A child that was started and waits behind its filter or already runs.
-pub struct ProcessBackend<'a> {
-    memory: &'a GuestMemory,
-    /// `None` once it was reaped: its pid may then belong to another process.
-    child: Mutex<Option<Child>>,
-    pid: libc::pid_t,
+pub struct ProcessBackend {
+    memory: Arc<GuestMemory>,
+    child: GuestProcess,
     doorbell: UnixStream,
     dumps: bool,
     stops: AtomicU32,
@@ -131,7 +132,7 @@ fn boot_page(
     boot.entry = entry;
     boot.stack_top = initial_stack();
     boot.fault_addr = REGION_RING.start.saturating_add(u64::from(SANDBOX_FAULT_OFFSET));
-    boot.cpu_seconds = cpu.map_or(0, |limit| limit.as_secs().saturating_add(1));
+    boot.cpu_seconds = cpu_seconds(cpu);
     boot.regions.get_mut(..regions.len()).ok_or("too many regions for the boot page")?.copy_from_slice(&regions);
     boot.filter
         .get_mut(..filter.len())
@@ -140,10 +141,49 @@ fn boot_page(
     Ok(boot)
 }
 
-impl<'a> ProcessBackend<'a> {
+/// Writes what every guest finds but its configs. Returns the boot page.
+pub(crate) fn prepare(
+    memory: &GuestMemory,
+    image: &GuestImage<'_>,
+    entry: u64,
+    cpu: Option<Duration>,
+    dumps: bool,
+) -> Result<SandboxBoot, String> {
+    let stubs = Stubs {
+        doorbell: socket_stub(SYS_WRITE),
+        wait: socket_stub(SYS_READ),
+        exit: if dumps { reporting_exit_stub() } else { exit_stub() },
+        items: item_stubs::by_socket(),
+    };
+    install_call_table(memory, &stubs)?;
+    let boot = boot_page(memory, image, entry, cpu, dumps)?;
+    let mut registers = Registers::default();
+    registers.values[16] = entry;
+    registers.values[7] = boot.stack_top;
+    save_registers(memory, &registers)?;
+    Ok(boot)
+}
+
+/// Writes the boot page, which no guest sees.
+pub(crate) fn put_boot_page(memory: &GuestMemory, boot: &SandboxBoot) -> Result<(), String> {
+    memory.write(0, &boot.to_bytes()).map_err(|range| format!("boot page outside memory: {range:?}"))
+}
+
+/// Seconds of CPU time after which the kernel ends a guest; 0 for no limit.
+pub(crate) fn cpu_seconds(limit: Option<Duration>) -> u64 {
+    limit.map_or(0, |limit| limit.as_secs().saturating_add(1))
+}
+
+fn doorbell_sockets() -> Result<(UnixStream, UnixStream), String> {
+    let (ours, theirs) = UnixStream::pair().map_err(|error| format!("socketpair: {error}"))?;
+    ours.set_nonblocking(true).map_err(|error| format!("doorbell socket: {error}"))?;
+    Ok((ours, theirs))
+}
+
+impl ProcessBackend {
     /// Writes the boot page around loaded memory and starts the helper.
     pub fn new(
-        memory: &'a GuestMemory,
+        memory: &Arc<GuestMemory>,
         image: &GuestImage<'_>,
         helper: &Path,
         cpu: Option<Duration>,
@@ -154,7 +194,7 @@ impl<'a> ProcessBackend<'a> {
     }
 
     fn spawn(
-        memory: &'a GuestMemory,
+        memory: &Arc<GuestMemory>,
         image: &GuestImage<'_>,
         helper: &Path,
         (entry, cpu): (u64, Option<Duration>),
@@ -164,22 +204,9 @@ impl<'a> ProcessBackend<'a> {
             // The processor does not use them here; readers of the dump do.
             build_page_tables(memory, image)?;
         }
-        let stubs = Stubs {
-            doorbell: socket_stub(SYS_WRITE),
-            wait: socket_stub(SYS_READ),
-            exit: if dumps { reporting_exit_stub() } else { exit_stub() },
-            items: item_stubs::by_socket(),
-        };
-        install_call_table(memory, &stubs)?;
-        let boot = boot_page(memory, image, entry, cpu, dumps)?;
-        memory.write(0, &boot.to_bytes()).map_err(|range| format!("boot page outside memory: {range:?}"))?;
-        let mut registers = Registers::default();
-        registers.values[16] = entry;
-        registers.values[7] = boot.stack_top;
-        save_registers(memory, &registers)?;
-
-        let (ours, theirs) = UnixStream::pair().map_err(|error| format!("socketpair: {error}"))?;
-        ours.set_nonblocking(true).map_err(|error| format!("doorbell socket: {error}"))?;
+        let boot = prepare(memory, image, entry, cpu, dumps)?;
+        put_boot_page(memory, &boot)?;
+        let (ours, theirs) = doorbell_sockets()?;
         let file = memory.file().ok_or("the process backend needs a memory file")?;
         let file = file.try_clone().map_err(|error| format!("memory file: {error}"))?;
         let spare = file.try_clone().map_err(|error| format!("memory file: {error}"))?;
@@ -193,7 +220,24 @@ impl<'a> ProcessBackend<'a> {
             .spawn()
             .map_err(|error| format!("the sandbox helper {} cannot be started: {error}", helper.display()))?;
         let pid = libc::pid_t::try_from(child.id()).map_err(|error| error.to_string())?;
-        Ok(Self { memory, pid, child: Mutex::new(Some(child)), doorbell: ours, dumps, stops: AtomicU32::new(0) })
+        Ok(Self::of(memory, GuestProcess::new(pid), ours, dumps))
+    }
+
+    fn of(memory: &Arc<GuestMemory>, child: GuestProcess, doorbell: UnixStream, dumps: bool) -> Self {
+        Self { memory: Arc::clone(memory), child, doorbell, dumps, stops: AtomicU32::new(0) }
+    }
+
+    /// A process that a nursery forks, in memory that is ready but for the configs. It waits for [`Self::release`].
+    pub fn fork(nursery: &Nursery, memory: &Arc<GuestMemory>) -> Result<Self, String> {
+        let (ours, theirs) = doorbell_sockets()?;
+        let file = memory.file().ok_or("the process backend needs a memory file")?;
+        let child = nursery.fork(theirs.as_raw_fd(), file.as_raw_fd())?;
+        Ok(Self::of(memory, child, ours, false))
+    }
+
+    /// Lets a process that was forked enter the guest.
+    pub fn release(&self) {
+        self.wake_guest();
     }
 
     fn outcome(&self, status: ExitStatus) -> Outcome {
@@ -252,14 +296,36 @@ impl<'a> ProcessBackend<'a> {
         if stub_offset(&registers).is_some_and(in_socket_stub) {
             registers.values[7] = registers.values[7].wrapping_add(SOCKET_STUB_FRAME);
         }
-        CpuState::of_registers(registers, report.cr2).leave_stub(self.memory)
+        CpuState::of_registers(registers, report.cr2).leave_stub(&self.memory)
     }
 
     fn signal(&self, number: u32) -> bool {
-        let child = lock(&self.child);
-        let number = libc::c_int::try_from(number).unwrap_or(0);
-        // SAFETY: a system call on numbers; under the lock the pid is still the child's.
-        child.is_some() && unsafe { libc::kill(self.pid, number) } == 0
+        self.child.signal(libc::c_int::try_from(number).unwrap_or(0))
+    }
+
+    /// Executes the guest's commands here, until it ends or the run is over.
+    fn serve(&self, executor: &Executor<'_>) {
+        use std::io::Read;
+        let mut buffer = MoveBuffer::default();
+        while !executor.stopped() {
+            match files::wait_readable(&[self.doorbell(), executor.stop_fd()]) {
+                Ok(ready) if ready.first() == Some(&true) => {}
+                Ok(_) => continue,
+                Err(error) => executor.finish(Outcome::HostError(format!("waiting for the guest failed: {error}"))),
+            }
+            let mut rings = [0; 256];
+            match (&self.doorbell).read(&mut rings) {
+                // Its end is gone, and the guest with it.
+                Ok(0) => return,
+                Ok(count) => executor.count_doorbells((count as u64).div_ceil(4)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                Err(_) => return,
+            }
+            if executor.answer_item() {
+                self.wake_guest();
+            }
+            executor.serve_pending(&mut buffer, self);
+        }
     }
 
     fn report_magic(&self) -> Option<&AtomicU32> {
@@ -300,7 +366,7 @@ fn stub_offset(registers: &Registers) -> Option<u64> {
     registers.rip().checked_sub(REGION_STUBS.start).filter(|offset| *offset < REGION_STUBS.size)
 }
 
-impl Wake for ProcessBackend<'_> {
+impl Wake for ProcessBackend {
     fn doorbell(&self) -> RawFd {
         self.doorbell.as_raw_fd()
     }
@@ -327,16 +393,14 @@ impl Wake for ProcessBackend<'_> {
     }
 }
 
-impl Stop for ProcessBackend<'_> {
+impl Stop for ProcessBackend {
     fn stop_guest(&self) {
         // With dumps it is first asked for its registers; a guest cannot block signals.
         if self.dumps && self.stops.fetch_add(1, Ordering::Relaxed) < POLITE_STOPS && self.signal(SANDBOX_STOP_SIGNAL) {
             return;
         }
-        if let Some(child) = lock(&self.child).as_mut() {
-            // Fails only for a child that has ended.
-            let _ = child.kill();
-        }
+        // Fails only for a child that has ended.
+        let _ = self.child.signal(libc::SIGKILL);
     }
 
     fn while_paused(&self, action: &mut dyn FnMut(CpuState)) -> bool {
@@ -357,20 +421,18 @@ impl Stop for ProcessBackend<'_> {
     }
 
     fn cpu_time(&self) -> Duration {
-        cpu_clock::of_process(self.pid)
+        cpu_clock::of_process(self.child.pid())
     }
 }
 
-impl Backend for ProcessBackend<'_> {
-    fn run_guest(&self, _executor: &Executor<'_>) -> Outcome {
-        if let Err(error) = wait_without_reaping(self.pid) {
-            return Outcome::HostError(format!("waiting for the guest process failed: {error}"));
+impl Backend for ProcessBackend {
+    fn run_guest(&self, executor: &Executor<'_>) -> Outcome {
+        if executor.serves_in_guest_thread() {
+            self.serve(executor);
         }
-        let ended = lock(&self.child).take().map(|mut child| child.wait());
-        match ended {
-            Some(Ok(status)) => self.outcome(status),
-            Some(Err(error)) => Outcome::HostError(format!("waiting for the guest process failed: {error}")),
-            None => Outcome::HostError("the guest process was waited for twice".into()),
+        match self.child.wait() {
+            Ok(status) => self.outcome(status),
+            Err(error) => Outcome::HostError(format!("waiting for the guest process failed: {error}")),
         }
     }
 
@@ -382,31 +444,4 @@ impl Backend for ProcessBackend<'_> {
 /// Whether an offset in the stubs page is inside the system call of `doorbell` or `wait`, the first two functions.
 fn in_socket_stub(offset: u64) -> bool {
     offset / STUB_STRIDE < 2 && SOCKET_STUB_BODY.contains(&(offset % STUB_STRIDE))
-}
-
-/// Blocks until the child has ended, and leaves it to be reaped, so that its pid stays its own.
-fn wait_without_reaping(pid: libc::pid_t) -> io::Result<()> {
-    let id = libc::id_t::try_from(pid).map_err(io::Error::other)?;
-    loop {
-        // SAFETY: siginfo_t is plain data for which zero is a valid value.
-        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        // SAFETY: a valid siginfo_t that the kernel may write to.
-        if unsafe { libc::waitid(libc::P_PID, id, &mut info, libc::WEXITED | libc::WNOWAIT) } == 0 {
-            return Ok(());
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
-}
-
-impl Drop for ProcessBackend<'_> {
-    fn drop(&mut self) {
-        if let Some(child) = lock(&self.child).as_mut() {
-            // Both fail only for a child that has ended.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
 }
