@@ -1,6 +1,6 @@
 import type { DumpRequests } from './dump-requests.js';
 import type { DumpTarget, WrittenDump } from './dump-target.js';
-import type { GuestContext, GuestLimits } from './session/context.js';
+import type { GuestContext, GuestLimits, Isolation } from './session/context.js';
 import { SandboxSelection, type SandboxChoice } from './sandbox.js';
 import { layOutSecrets } from './secrets.js';
 
@@ -14,6 +14,12 @@ export interface OperationControl {
   readonly onWarning?: ((warning: string) => void) | undefined;
   /** Which sandbox (default `auto`: KVM where it works). */
   readonly sandbox?: SandboxChoice | undefined;
+  /**
+   * `pooled` (default): guests run in sandboxes that are kept and were restored after a guest that ended cleanly; anything
+   * else destroys one. `fresh`: in sandboxes that no other guest ran in. Operations with passphrases or dumps always run
+   * fresh.
+   */
+  readonly isolation?: Isolation | undefined;
   readonly limits?: GuestLimits | undefined;
   /**
    * Passphrases of encrypted images, text (UTF-8) or bytes; each is tried on each image that is encrypted. They are in no
@@ -39,5 +45,6 @@ export function guestContext(control: OperationControl): GuestContext {
   const { signal, limits, dumpOnCrash, dumps, onDump, onWarning, passphrases } = control;
   const secrets = layOutSecrets(passphrases, limits?.keyMemory);
   const sandbox = new SandboxSelection(control.sandbox ?? 'auto', onWarning);
-  return { sandbox, limits: limits ?? {}, signal, dumpOnCrash, dumps, onDump, onWarning, secrets };
+  const isolation = control.isolation ?? 'pooled';
+  return { sandbox, isolation, limits: limits ?? {}, signal, dumpOnCrash, dumps, onDump, onWarning, secrets };
 }

@@ -111,6 +111,7 @@ export async function ddCommand(tokens: readonly string[], habits: Habits): Prom
       ...passphrasesOf(secrets, image?.wanted),
       signal: interrupt.signal,
       sandbox: operands.sandbox,
+      isolation: 'fresh',
       limits: limitsOf(operands.limits, secrets.keyMemory),
       onProgress: progress.update.bind(progress),
       onWarning: (warning) => {

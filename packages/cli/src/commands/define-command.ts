@@ -185,6 +185,8 @@ function controlOf(
     ...dumps.control,
     ...passphrasesOf(secrets, wanted),
     signal: interrupt.signal,
+    // A command has one guest, or few: nothing would be kept for long enough to gain.
+    isolation: 'fresh',
     sandbox: flags.sandbox,
     limits: limitsOf(
       {

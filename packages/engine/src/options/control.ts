@@ -28,6 +28,7 @@ const control = options({
   onProgress: v.optional(callback),
   onWarning: v.optional(callback),
   sandbox: v.optional(oneOf('kvm', 'process', 'auto')),
+  isolation: v.optional(oneOf('fresh', 'pooled')),
   limits: v.optional(limits),
   passphrases: v.optional(passphrases),
   dumpOnCrash: v.optional(dumpTarget),

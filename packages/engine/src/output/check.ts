@@ -63,7 +63,12 @@ async function check(output: FinishedOutput, context: GuestContext): Promise<voi
     options: { fd: output.fd, access: 'input', size: output.length },
   };
   // A dump of this guest, or its progress, is nobody's business.
-  const quiet = { sandbox: context.sandbox, limits: context.limits, signal: context.signal };
+  const quiet: GuestContext = {
+    sandbox: context.sandbox,
+    isolation: 'fresh',
+    limits: context.limits,
+    signal: context.signal,
+  };
   let info: ImageInfo;
   try {
     info = await lookAlone(device, quiet);

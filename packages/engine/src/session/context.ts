@@ -29,9 +29,13 @@ export interface GuestDevice {
   readonly path: string;
 }
 
+/** Whether a guest may run where another ran before: see `OperationControl`. */
+export type Isolation = 'fresh' | 'pooled';
+
 /** How guests run. */
 export interface GuestContext {
   readonly sandbox: SandboxSelection;
+  readonly isolation: Isolation;
   readonly limits: GuestLimits;
   readonly signal?: AbortSignal | undefined;
   /** Called a few times a second with bytes done and bytes to do. */

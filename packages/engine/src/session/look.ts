@@ -1,12 +1,12 @@
-import { INFO_RESULT_MAGIC, InfoConfig, InfoResult, type ValueOf } from '@instar/shared-abi';
+import { INFO_RESULT_MAGIC, InfoConfig } from '@instar/shared-abi';
 import { isPlausible } from '../info-plausible.js';
 import { mostUnpacked } from '../size-limits.js';
+import { decodeInfo, type ImageInfo } from './decode-info.js';
 import { decodeResult } from './operation.js';
 import { impossibleResult } from './outcome.js';
 import type { GuestSession } from './session.js';
 
-/** What the guest said of an image. */
-export type ImageInfo = ValueOf<typeof InfoResult>;
+export type { ImageInfo };
 
 /**
  * Asks the guest what the image on a device is.
@@ -26,7 +26,7 @@ export async function look(
     subject,
     last,
   });
-  const info = decodeResult({ result: InfoResult, magic: INFO_RESULT_MAGIC, subject }, answer, session);
+  const info = decodeResult({ result: { decode: decodeInfo }, magic: INFO_RESULT_MAGIC, subject }, answer, session);
   if (entry === undefined || !isPlausible(info, entry.format)) throw impossibleResult(subject);
   return info;
 }

@@ -2,6 +2,7 @@ import { sandboxHelperPath } from '@instar/convert-guest';
 import {
   createControl,
   runGuest,
+  runInPool,
   VmmError,
   type DumpReport,
   type RunAnswer,
@@ -17,6 +18,7 @@ import { explainLimit } from '../resource-limits.js';
 import { guestImage } from '../sandbox.js';
 import { checkSandbox } from '../sandbox-check.js';
 import type { GuestContext } from './context.js';
+import { poolOf } from './pool.js';
 
 /** What the first request of a guest needs. */
 export type FirstRequest = Pick<RunOptions, 'chainConfig' | 'operationConfig' | 'devices' | 'limits' | 'ioThreads'>;
@@ -121,18 +123,21 @@ async function keepingDumps(
   if (signal?.aborted === true) control.cancel();
   const detach = attach(dumps, control);
   try {
-    const report = await runGuest(
-      {
-        ...request,
-        ...context.secrets,
-        session,
-        image: guestImage(),
-        helper: sandboxHelperPath(),
-        sandbox: context.sandbox.kind,
-        ...(memory === undefined && dumps === undefined ? {} : { dump: memory ? { fd: memory.fd } : {} }),
-      },
-      control,
-    );
+    const kept = context.isolation === 'pooled' && context.secrets === undefined && !memory && dumps === undefined;
+    const report = kept
+      ? await runInPool(poolOf(context.sandbox.kind), { ...request, session }, control)
+      : await runGuest(
+          {
+            ...request,
+            ...context.secrets,
+            session,
+            image: guestImage(),
+            helper: sandboxHelperPath(),
+            sandbox: context.sandbox.kind,
+            ...(memory === undefined && dumps === undefined ? {} : { dump: memory ? { fd: memory.fd } : {} }),
+          },
+          control,
+        );
     if (memory !== undefined && report.dump !== undefined) await keepDump(report.dump, memory, context);
     return report;
   } finally {

@@ -108,7 +108,8 @@ export class GuestSession {
       operationConfig: config,
       devices: this.#devices.map(({ options }) => options),
       limits,
-      ...(this.#inOrder ? { ioThreads: 1 } : {}),
+      // A guest that answers once only looks at metadata, piece by piece: there is nothing to do at the same time.
+      ...(last ? { ioThreads: 0 } : this.#inOrder ? { ioThreads: 1 } : {}),
     };
     const { run, answer } = await GuestRun.start(first, !last, this.context, onProgress);
     this.#attached = this.#devices.length;
