@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { complaint, type Row } from './expectation.js';
+import { LEAVINGS } from './outcomes/leaving.js';
 import { MEMORY } from './outcomes/memory.js';
 import { PROCESSOR } from './outcomes/processor.js';
 import { ENDLESS, RING } from './outcomes/ring.js';
@@ -48,7 +49,7 @@ afterAll(() => {
 });
 
 it('has a row for every attack that the guest has, and no other', async () => {
-  const rows = new Set([...table.map(({ attack }) => attack), ...ENDLESS]);
+  const rows = new Set([...table, ...LEAVINGS].map(({ attack }) => attack).concat(ENDLESS, 'leave.look'));
   expect([...rows].sort()).toEqual([...(await listAttacks())].sort());
 });
 

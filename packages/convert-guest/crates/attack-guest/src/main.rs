@@ -10,7 +10,9 @@ extern crate alloc;
 
 mod config;
 mod control_flow;
+mod entry;
 mod items;
+mod leave;
 mod limits;
 mod memory;
 mod ports;
@@ -23,8 +25,6 @@ mod table;
 mod unprivileged;
 
 use config::Config;
-
-instar_guest_runtime::entry!(main);
 
 /// Exit code of an attack whose target did not behave: the guest was let through where it must not be.
 pub const PIERCED: u32 = 99;

@@ -7,7 +7,8 @@ use instar_guest_runtime::put_result;
 
 use crate::config::Config;
 use crate::{
-    control_flow, items, limits, memory, ports, privileged, results, ring, syscalls, unprivileged,
+    control_flow, items, leave, limits, memory, ports, privileged, results, ring, syscalls,
+    unprivileged,
 };
 
 /// One attack: returns an exit code where it was not stopped.
@@ -51,6 +52,10 @@ attacks! {
     results { fill, forge_fault }
     syscalls { native, legacy, virtual_call }
     items { describe_note, describe_partly, read_back }
+    leave {
+        look, memory, variables, general, sse, avx, sse_control, x87_control, x87_stack, mmx, fs_base, gs_base, flags, selectors,
+        commands, ring_word, rings, note, request,
+    }
 }
 
 /// The attack of a number.

@@ -94,3 +94,79 @@ fn finish_exit(vcpu: &mut VcpuFd) -> Result<(), String> {
 fn msrs(entries: &[kvm_msr_entry]) -> Result<Msrs, String> {
     Msrs::from_entries(entries).map_err(|error| format!("a list of MSRs: {error:?}"))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::kvm::vcpu::set_up;
+    use kvm_ioctls::Kvm;
+
+    fn all_of(vcpu: &VcpuFd, indices: &[kvm_msr_entry]) -> String {
+        let mut found = msrs(indices).unwrap();
+        assert_eq!(vcpu.get_msrs(&mut found).unwrap(), indices.len());
+        let (registers, system) = (vcpu.get_regs().unwrap(), vcpu.get_sregs().unwrap());
+        let (control, debug) = (vcpu.get_xcrs().unwrap(), vcpu.get_debug_regs().unwrap());
+        let mut extended = vcpu.get_xsave().unwrap().region.to_vec();
+        // Which components are in use is the processor's to say; what is in them is compared.
+        extended[XSTATE_BV] = 0;
+        let events = vcpu.get_vcpu_events().unwrap();
+        format!("{registers:x?} {system:x?} {control:?} {debug:x?} {extended:x?} {events:?} {:x?}", found.as_slice())
+    }
+
+    /// Also what no guest can reach at CPL 3, such as debug registers: whoever could is not to leave it either.
+    #[test]
+    fn brings_everything_back_that_kvm_can_set() {
+        let kvm = match Kvm::new() {
+            Ok(kvm) => kvm,
+            Err(error) => {
+                assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "CI must not skip this test: {error}");
+                if let Some(log) = std::env::var_os("INSTAR_SKIP_LOG") {
+                    use std::io::Write;
+                    let mut log = std::fs::OpenOptions::new().append(true).create(true).open(log).unwrap();
+                    writeln!(log, "brings_everything_back_that_kvm_can_set: no KVM here: {error}").unwrap();
+                }
+                return;
+            }
+        };
+        let vm = kvm.create_vm().unwrap();
+        let mut vcpu = vm.create_vcpu(0).unwrap();
+        set_up(&kvm, &vcpu, 0x6000, 0x20_0000).unwrap();
+        let template = CpuTemplate::take(&vcpu).unwrap();
+        let indices: Vec<kvm_msr_entry> = template
+            .model_specific
+            .as_slice()
+            .iter()
+            .filter(|entry| entry.index != TIME_STAMP_COUNTER)
+            .map(|entry| kvm_msr_entry { index: entry.index, ..kvm_msr_entry::default() })
+            .collect();
+        assert!(BASES.iter().all(|base| indices.iter().any(|entry| entry.index == *base)));
+        let before = all_of(&vcpu, &indices);
+
+        let mark = 0x4c45_4654;
+        let regs =
+            kvm_regs { rax: mark, rbx: mark, r15: mark, rip: 0x1234, rflags: 0x4_4402, ..vcpu.get_regs().unwrap() };
+        vcpu.set_regs(&regs).unwrap();
+        let mut sregs = vcpu.get_sregs().unwrap();
+        (sregs.fs.base, sregs.gs.base, sregs.ds.selector, sregs.cr2) = (mark, mark, 0x2b, mark);
+        vcpu.set_sregs(&sregs).unwrap();
+        let mut xsave = vcpu.get_xsave().unwrap();
+        // MXCSR, and what of xmm0 … xmm15 has a place behind it.
+        xsave.region[6] = 0x1fa0;
+        xsave.region[40..104].fill(0x4c45_4654);
+        xsave.region[XSTATE_BV] |= 3;
+        // SAFETY: as in `restore`.
+        unsafe { vcpu.set_xsave(&xsave) }.unwrap();
+        let mut debug = vcpu.get_debug_regs().unwrap();
+        debug.db = [mark; 4];
+        vcpu.set_debug_regs(&debug).unwrap();
+        let marked: Vec<kvm_msr_entry> =
+            BASES.iter().map(|index| kvm_msr_entry { index: *index, data: mark, ..kvm_msr_entry::default() }).collect();
+        assert_eq!(vcpu.set_msrs(&msrs(&marked).unwrap()).unwrap(), marked.len());
+        assert_ne!(all_of(&vcpu, &indices), before);
+
+        template.restore(&mut vcpu).unwrap();
+        assert_eq!(all_of(&vcpu, &indices), before);
+    }
+}
