@@ -13,7 +13,7 @@ export { escapeText, quoteName } from '@instar/host-files';
 export { READABLE_FORMATS, WRITABLE_FORMATS } from './formats.js';
 export type { GuestLimits, Isolation } from './session/context.js';
 export { closePool } from './session/pool.js';
-export { checkSafety, info, inspect } from './info.js';
+export { checkSafety, info, infoOfEach, inspect, inspectEach } from './info.js';
 export { check } from './operations/check.js';
 export type { CheckFinding, CheckOptions, CheckReport } from './operations/check.js';
 export { convert } from './operations/convert.js';
@@ -31,7 +31,17 @@ export { Image, openImage } from './operations/open-image.js';
 export type { DiskRange, StreamRange } from './operations/open-image.js';
 export type { ReadOptions } from './operations/reading.js';
 export type { LuksDetails, LuksSlot } from './luks-details.js';
-export type { Bitmap, ImageDescription, InfoOptions, Inspection, Qcow2Details, Snapshot, VmdkDetails } from './info.js';
+export type {
+  Bitmap,
+  Described,
+  ImageDescription,
+  ManyOptions,
+  InfoOptions,
+  Inspection,
+  Qcow2Details,
+  Snapshot,
+  VmdkDetails,
+} from './info.js';
 export type { ImageExtent } from './extent-files.js';
 export { IMAGE_DIRECTORY_ONLY, NO_REFERENCES } from './path-policy.js';
 export type { PathPolicy } from './path-policy.js';

@@ -15,15 +15,17 @@ import { EngineError } from './errors.js';
 import { describeExtents, type ImageExtent } from './extent-files.js';
 import { formatName } from './format-names.js';
 import { forcedFormat, isPacked } from './formats.js';
+import { inTurn } from './in-turn.js';
 import { openInput, type InputFile } from './input-file.js';
 import { luksDetails, type LuksDetails } from './luks-details.js';
 import { checkControl } from './options/control.js';
-import { checkFileName, checkInfoOptions } from './options/operations.js';
+import { checkFileName, checkInfoOptions, checkManyOptions } from './options/operations.js';
 import { combinePath, type PathPolicy } from './path-policy.js';
 import { type Sandbox } from './sandbox.js';
 import { judge, judgeUnreadable, type SafetyVerdict } from './safety.js';
 import type { GuestContext } from './session/context.js';
 import { look, type ImageInfo } from './session/look.js';
+import { KEPT_SANDBOXES } from './session/pool.js';
 import { GuestSession } from './session/session.js';
 import { requireVirtualSize } from './size-limits.js';
 import { guestContext, type OperationControl } from './operation.js';
@@ -284,6 +286,61 @@ export async function inspect(
     if (aboutImage) return { verdict: judgeUnreadable(error), description: undefined };
     throw error;
   }
+}
+
+/** How many images are looked at. */
+export interface ManyOptions extends InfoOptions {
+  /** Images that are looked at in the same moment (default: as many as there are cores). */
+  readonly concurrency?: number | undefined;
+}
+
+/** What came of one image of many: what was asked for, or why it could not be had. */
+export type Described<T> =
+  | { readonly file: string; readonly value: T; readonly error?: undefined }
+  | { readonly file: string; readonly value?: undefined; readonly error: EngineError };
+
+async function* ofEach<T>(
+  files: Iterable<string> | AsyncIterable<string>,
+  givenOptions: ManyOptions,
+  control: OperationControl,
+  look: (file: string, options: InfoOptions) => Promise<T>,
+): AsyncGenerator<Described<T>> {
+  const { concurrency = KEPT_SANDBOXES, ...options } = checkManyOptions(givenOptions);
+  checkControl(control);
+  yield* inTurn(files, concurrency, async (file): Promise<Described<T>> => {
+    try {
+      return { file, value: await look(file, options) };
+    } catch (error) {
+      // Who aborts wants none of the others either.
+      if (!(error instanceof EngineError) || error.code === 'ABORTED') throw error;
+      return { file, error };
+    }
+  });
+}
+
+/**
+ * {@link info} of many images, a few at a time, in the order of their names. One that cannot be described keeps none of the
+ * others back.
+ * @throws EngineError `ABORTED`, `INVALID_OPTION`
+ */
+export function infoOfEach(
+  files: Iterable<string> | AsyncIterable<string>,
+  options: ManyOptions = {},
+  control: OperationControl = {},
+): AsyncGenerator<Described<readonly [ImageDescription, ...ImageDescription[]]>> {
+  return ofEach(files, options, control, async (file, each) => info(file, each, control));
+}
+
+/**
+ * {@link inspect} of many images, as {@link infoOfEach}.
+ * @throws EngineError `ABORTED`, `INVALID_OPTION`
+ */
+export function inspectEach(
+  files: Iterable<string> | AsyncIterable<string>,
+  options: ManyOptions = {},
+  control: OperationControl = {},
+): AsyncGenerator<Described<Inspection>> {
+  return ofEach(files, options, control, async (file, each) => inspect(file, each, control));
 }
 
 /**

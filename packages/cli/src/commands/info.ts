@@ -1,10 +1,11 @@
 import {
   EngineError,
-  info,
-  inspect,
+  infoOfEach,
+  inspectEach,
   READABLE_FORMATS,
   type ImageDescription,
-  type InfoOptions,
+  type Isolation,
+  type ManyOptions,
   type OperationControl,
   type SafetyVerdict,
 } from '@instar/engine';
@@ -13,12 +14,15 @@ import { errorRecord, printError } from '../render/errors.js';
 import { infoRecord } from '../render/info-json.js';
 import { infoText } from '../render/info-text.js';
 import { toJson, toJsonLine } from '../render/json.js';
+import { namesOf } from '../names-in-stream.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 
 interface InfoFlags {
   readonly format?: string;
   readonly backingChain?: boolean;
   readonly requireSafe?: boolean;
+  readonly stdin0?: boolean;
+  readonly isolation: Isolation;
 }
 
 /** How images are shown. */
@@ -54,24 +58,38 @@ function printUnsafe(file: string, verdict: SafetyVerdict, style: Style): void {
   printError('info', new EngineError('IMAGE_NOT_SAFE', `not safe (${reasons})`, { file }), undefined);
 }
 
-async function describe(
-  file: string,
-  options: InfoOptions & { readonly requireSafe: boolean },
+/** One image that was looked at, or why it could not be. */
+type Found =
+  | { readonly file: string; readonly images: readonly ImageDescription[]; readonly verdict?: SafetyVerdict }
+  | { readonly file: string; readonly error: EngineError };
+
+type LookOptions = ManyOptions & { readonly requireSafe: boolean };
+
+async function* lookAt(
+  files: Iterable<string> | AsyncIterable<string>,
+  { requireSafe, ...options }: LookOptions,
   control: OperationControl,
-  style: Style,
-): Promise<number> {
-  const { requireSafe, ...rest } = options;
-  if (!requireSafe) {
-    print(await info(file, rest, control), style);
-    return EXIT_CODES.OK;
+): AsyncGenerator<Found> {
+  if (requireSafe) {
+    for await (const { file, value, error } of inspectEach(files, options, control)) {
+      // A safe image refers to no other file, so it is all of its chain.
+      const images = value?.description === undefined ? [] : [value.description];
+      yield value === undefined ? { file, error } : { file, images, verdict: value.verdict };
+    }
+  } else {
+    for await (const { file, value, error } of infoOfEach(files, options, control)) {
+      yield value === undefined ? { file, error } : { file, images: value };
+    }
   }
-  const { verdict, description } = await inspect(file, rest, control);
-  if (!verdict.safe || description === undefined) {
+}
+
+function show(found: Exclude<Found, { error: EngineError }>, style: Style): number {
+  const { file, images, verdict } = found;
+  if (verdict !== undefined && (!verdict.safe || images.length === 0)) {
     printUnsafe(file, verdict, style);
     return EXIT_CODES.NOT_SAFE;
   }
-  // A safe image refers to no other file, so it is all of its chain.
-  print([description], style);
+  print(images, style);
   return EXIT_CODES.OK;
 }
 
@@ -84,25 +102,32 @@ async function run({
   pathPolicy,
   additions,
 }: CommandRun<InfoFlags>): Promise<number> {
-  const { format, forceShare, strict, requireSafe = false } = flags;
+  const { format, forceShare, strict, requireSafe = false, stdin0 = false } = flags;
+  if (stdin0 === files.length > 0) {
+    const what = stdin0 ? '--stdin0: found operands, expected none' : "missing required argument 'file'";
+    throw new EngineError('INVALID_OPTION', `${what}; see instar info --help`);
+  }
   const chain = flags.backingChain === true;
   const backingChain = chain ? pathPolicy : undefined;
   const options = { format, forceShare, strict, backingChain, requireSafe };
-  const [file = '', ...more] = files;
-  const style = { json, chain, among: more.length > 0, additions };
-  if (!style.among) return describe(file, options, control, style);
+  const style = { json, chain, among: stdin0 || files.length > 1, additions };
+  // Of several, one follows the other in the same sandboxes.
+  const how: OperationControl = style.among ? { ...control, isolation: flags.isolation } : control;
   let code: number = EXIT_CODES.OK;
-  for (const [index, each] of files.entries()) {
-    try {
-      const found = await describe(each, options, control, style);
-      if (code === EXIT_CODES.OK) code = found;
-      if (!json && index < files.length - 1) process.stdout.write('\n');
-    } catch (error) {
-      if (signal.aborted || !(error instanceof EngineError)) throw error;
+  let shown = 0;
+  for await (const found of lookAt(stdin0 ? namesOf(process.stdin) : files, options, how)) {
+    // A line between two, where the last was shown.
+    if (!json && shown > 0) process.stdout.write('\n');
+    shown = 'error' in found ? 0 : shown + 1;
+    if ('error' in found) {
+      if (signal.aborted || !style.among) throw found.error;
       // The others are described all the same.
-      if (json) printJson(errorRecord('info', error), style);
-      else printError('info', error, undefined);
+      if (json) printJson(errorRecord('info', found.error), style);
+      else printError('info', found.error, undefined);
       code = EXIT_CODES.FAILURE;
+    } else {
+      const each = show(found, style);
+      if (code === EXIT_CODES.OK) code = each;
     }
   }
   return code;
@@ -112,13 +137,20 @@ async function run({
 export const infoCommand = defineCommand<InfoFlags>({
   name: 'info',
   about: 'Says what an image is, without trusting it: the image is parsed inside a sandbox only.',
-  operands: [['<file...>', 'the image; of several, each is described, as JSON one a line']],
-  options: (command) =>
+  operands: [['[file...]', 'the image; of several, each is described, as JSON one a line']],
+  options: (command, values) =>
     command
       .option('-f, --format <fmt>', `format of the image: ${READABLE_FORMATS.join(', ')}; it is then not probed`)
       .option('--backing-chain', 'describe the backing images as well')
       .option('--strict', 'refuse an image that is not whole, in place of a warning')
-      .option('--require-safe', `exit with ${EXIT_CODES.NOT_SAFE} unless every safety check passes`),
+      .option('--require-safe', `exit with ${EXIT_CODES.NOT_SAFE} unless every safety check passes`)
+      .option('--stdin0', 'read the names of the images from standard input, each with a zero byte behind it')
+      .option(
+        '--isolation <kind>',
+        'of several images: pooled (sandboxes are restored for the next one) or fresh',
+        values.oneOf(['pooled', 'fresh'] as const),
+        'pooled',
+      ),
   notes:
     'Limits count for each image; no passphrase is needed to describe one. Dumps are off by default: they hold data of the\n' +
     'image (mode 0600; *.zst is compressed).\n' +

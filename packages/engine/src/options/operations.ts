@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import type { DdOptions } from '../dd-request.js';
 import type { BackingFile } from '../output/backing.js';
 import type { ImageLayout } from '../output/layout.js';
-import type { InfoOptions } from '../info.js';
+import type { InfoOptions, ManyOptions } from '../info.js';
 import type { CheckOptions } from '../operations/check.js';
 import type { CompareOptions } from '../operations/compare.js';
 import type { ConvertOptions } from '../operations/convert.js';
@@ -22,6 +22,11 @@ const formatName = v.string('the name of a format, such as raw or qcow2');
 const descriptor = (() => {
   const what = 'an open file descriptor: an integer from 0';
   return v.pipe(v.number(what), v.integer(what), v.minValue(0, what), v.maxValue(MAX_DESCRIPTOR, what));
+})();
+
+const concurrency = (() => {
+  const what = 'an integer from 1 to 1024';
+  return v.pipe(v.number(what), v.integer(what), v.minValue(1, what), v.maxValue(1024, what));
 })();
 
 const endpoint = v.union(
@@ -88,12 +93,16 @@ const dd = options({
   force: v.optional(yesNo),
 } satisfies Fields<DdOptions>);
 
-const info = options({
+const describing = {
   format: v.optional(formatName),
   forceShare: v.optional(yesNo),
   strict: v.optional(yesNo),
   backingChain: v.optional(pathPolicy),
-} satisfies Fields<InfoOptions>);
+};
+
+const info = options(describing satisfies Fields<InfoOptions>);
+
+const many = options({ ...describing, concurrency: v.optional(concurrency) } satisfies Fields<ManyOptions>);
 
 const reading = {
   snapshot: v.optional(snapshot),
@@ -234,6 +243,11 @@ export function checkDdOptions(value: DdOptions): CheckedDdOptions {
 /** @throws EngineError `INVALID_OPTION` */
 export function checkInfoOptions(value: InfoOptions): InfoOptions {
   return checked(info, 'options', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkManyOptions(value: ManyOptions): ManyOptions {
+  return checked(many, 'options', value);
 }
 
 /** @throws EngineError `INVALID_OPTION` */

@@ -32,8 +32,8 @@ pub struct Template {
 /// What stays resident of a region of which not all does.
 fn resident(region: &Region) -> Option<Resident> {
     match *region {
-        REGION_HEAP => Some(Resident { head: 512 << 10, tail: 64 << 10 }),
-        REGION_WINDOWS => Some(Resident { head: 256 << 10, tail: 0 }),
+        REGION_HEAP => Some(Resident { head: 384 << 10, tail: 64 << 10 }),
+        REGION_WINDOWS => Some(Resident { head: 64 << 10, tail: 0 }),
         REGION_KEYS => Some(Resident { head: 0, tail: 0 }),
         _ => None,
     }

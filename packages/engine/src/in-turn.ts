@@ -1,0 +1,42 @@
+/** How many results may wait for their turn, for each that is being worked on. */
+const AHEAD = 4;
+
+/**
+ * Works on many things, a few at a time, and yields the results in the order of the things. No more than a few are begun
+ * before the caller takes what is there, and all that was begun has ended when this ends.
+ * @param concurrency how many are worked on at a time
+ */
+export async function* inTurn<T, R>(
+  things: Iterable<T> | AsyncIterable<T>,
+  concurrency: number,
+  work: (thing: T) => Promise<R>,
+): AsyncGenerator<R> {
+  const begun: Promise<R>[] = [];
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  const oneByOne = async (thing: T): Promise<R> => {
+    if (running >= concurrency) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running += 1;
+    try {
+      return await work(thing);
+    } finally {
+      // Whoever waits takes the place over.
+      const next = waiting.shift();
+      if (next === undefined) running -= 1;
+      else next();
+    }
+  };
+  try {
+    for await (const thing of things) {
+      const result = oneByOne(thing);
+      // It is told when its turn comes.
+      result.catch(() => undefined);
+      begun.push(result);
+      const first = begun.length >= concurrency * AHEAD ? begun.shift() : undefined;
+      if (first !== undefined) yield await first;
+    }
+    for (let first = begun.shift(); first !== undefined; first = begun.shift()) yield await first;
+  } finally {
+    await Promise.allSettled(begun);
+  }
+}
