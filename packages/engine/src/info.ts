@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { closeFile } from '@instar/host-files';
 import {
   DEVICE_ROLE,
@@ -303,19 +304,32 @@ async function* ofEach<T>(
   files: Iterable<string> | AsyncIterable<string>,
   givenOptions: ManyOptions,
   control: OperationControl,
-  look: (file: string, options: InfoOptions) => Promise<T>,
+  look: (file: string, options: InfoOptions, control: OperationControl) => Promise<T>,
 ): AsyncGenerator<Described<T>> {
   const { concurrency = KEPT_SANDBOXES, ...options } = checkManyOptions(givenOptions);
-  checkControl(control);
-  yield* inTurn(files, concurrency, async (file): Promise<Described<T>> => {
-    try {
-      return { file, value: await look(file, options) };
-    } catch (error) {
-      // Who aborts wants none of the others either.
-      if (!(error instanceof EngineError) || error.code === 'ABORTED') throw error;
-      return { file, error };
-    }
-  });
+  const { signal } = checkControl(control);
+  // One listener on the caller's signal, however many are looked at.
+  const abort = new AbortController();
+  setMaxListeners(0, abort.signal);
+  const onAbort = (): void => {
+    abort.abort(signal?.reason);
+  };
+  signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted === true) onAbort();
+  const each = { ...control, signal: abort.signal };
+  try {
+    yield* inTurn(files, concurrency, async (file): Promise<Described<T>> => {
+      try {
+        return { file, value: await look(file, options, each) };
+      } catch (error) {
+        // Who aborts wants none of the others either.
+        if (!(error instanceof EngineError) || error.code === 'ABORTED') throw error;
+        return { file, error };
+      }
+    });
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
 }
 
 /**
@@ -328,7 +342,7 @@ export function infoOfEach(
   options: ManyOptions = {},
   control: OperationControl = {},
 ): AsyncGenerator<Described<readonly [ImageDescription, ...ImageDescription[]]>> {
-  return ofEach(files, options, control, async (file, each) => info(file, each, control));
+  return ofEach(files, options, control, info);
 }
 
 /**
@@ -340,7 +354,7 @@ export function inspectEach(
   options: ManyOptions = {},
   control: OperationControl = {},
 ): AsyncGenerator<Described<Inspection>> {
-  return ofEach(files, options, control, async (file, each) => inspect(file, each, control));
+  return ofEach(files, options, control, inspect);
 }
 
 /**

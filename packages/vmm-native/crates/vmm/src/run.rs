@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread::Builder;
 
 use instar_abi::{
-    EXIT_ERROR, EXIT_OK, LARGE_PAGE_SIZE, REGION_CHAIN_CONFIG, REGION_KEYS, REGION_OPERATION_CONFIG, REGION_RESULT,
-    SECRETS_SIZE,
+    EXIT_ERROR, EXIT_OK, LARGE_PAGE_SIZE, REGION_CHAIN_CONFIG, REGION_HEAP, REGION_KEYS, REGION_OPERATION_CONFIG,
+    REGION_RESULT, SECRETS_SIZE,
 };
 
 use crate::device::DeviceTable;
@@ -219,6 +219,9 @@ fn load(options: &RunOptions<'_>) -> Result<Arc<GuestMemory>, StartError> {
         Sandbox::Process => GuestMemory::shared_of(size),
     }
     .map_err(|error| StartError::Sandbox(format!("guest memory: {error}")))?;
+    // The allocator marks the end of the heap: for that alone no large page is to be cleared.
+    let heap_end = REGION_HEAP.start.saturating_add(REGION_HEAP.size);
+    memory.use_small_pages(heap_end.saturating_sub(LARGE_PAGE_SIZE.into()), LARGE_PAGE_SIZE.into());
     image.load(&memory).map_err(StartError::Image)?;
     put_config(&memory, &REGION_CHAIN_CONFIG, options.chain_config).map_err(StartError::Config)?;
     put_config(&memory, &REGION_OPERATION_CONFIG, options.operation_config).map_err(StartError::Config)?;
