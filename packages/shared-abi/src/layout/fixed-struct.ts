@@ -58,13 +58,25 @@ function deferred<const F extends Readonly<Record<string, FieldSpec>>>(
   doc: string,
   specs: F,
 ): { readonly defined: FixedStruct<StructValue<F>>; readonly check: () => void } {
-  const described = struct(name, specs, { doc, size, explicit: true });
+  let description: Struct<StructValue<F>> | undefined;
+  const described = (): Struct<StructValue<F>> =>
+    (description ??= struct<F>(name, specs, { doc, size, explicit: true }));
   let made: Made<StructValue<F>> | undefined;
   const make = (): Made<StructValue<F>> =>
-    (made ??= { codec: codec(described, x86_64), fields: resolve(described, x86_64).fields });
+    (made ??= { codec: codec(described(), x86_64), fields: resolve(described(), x86_64).fields });
   const defined: FixedStruct<StructValue<F>> = {
-    ...described,
+    kind: 'struct',
+    name,
+    doc,
+    packing: 'natural',
+    // Looking at every field of every struct takes longer than all that most programs do with the few that they use.
+    get fields() {
+      return described().fields;
+    },
     size,
+    align: undefined,
+    explicit: true,
+    tail: undefined,
     get layout() {
       return make().fields;
     },
