@@ -1,6 +1,7 @@
 // `npm run bench`: hands over to the benchmark in bench/ once there is one. `npm run bench -- layouts [RUNS]` compares the
 // codecs of the layout language with other packages (bench/layouts.mjs), by default 15 times; `npm run bench -- dumps
-// [RUNS [MIB [WORD]]]` compares guest memory dumps with makedumpfile (bench/dumps.mjs), by default 5 times.
+// [RUNS [MIB [WORD]]]` compares guest memory dumps with makedumpfile (bench/dumps.mjs), by default 5 times; `npm run bench -- fast [RUNS [CALLS]]`
+// measures calls of the API, many images at once and the start of the command (bench/fast.mjs), by default 9 times.
 import { existsSync } from 'node:fs';
 
 import { pathOfMachine } from './path-of-machine.mjs';
@@ -15,11 +16,15 @@ if (what === 'layouts') {
 } else if (what === 'dumps') {
   const { benchDumps } = await import('../bench/dumps.mjs');
   await benchDumps({ runs: Number(runs ?? 5), size: Number(size), only });
+} else if (what === 'fast') {
+  const { benchFast } = await import('../bench/fast.mjs');
+  await benchFast({ runs: Number(runs ?? 9), calls: Number(process.argv[4] ?? 10_000) });
 } else if (existsSync(main)) {
   if (what === '--help')
     console.log(
       'npm run bench -- layouts [RUNS]: codecs beside other packages for binary structs\n' +
-        'npm run bench -- dumps [RUNS [MIB [WORD]]]: guest memory dumps beside makedumpfile; rows with WORD\n',
+        'npm run bench -- dumps [RUNS [MIB [WORD]]]: guest memory dumps beside makedumpfile; rows with WORD\n' +
+        'npm run bench -- fast [RUNS [CALLS]]: calls of the API, many images at once, the start of the command\n',
     );
   await import(main.href);
 } else {
