@@ -15,10 +15,8 @@ type InfoNumbers = Partial<ReturnType<typeof InfoResult.zero>>;
 const guest = vi.hoisted(() => ({ result: new Uint8Array(), failures: [] as CommandFailure[] }));
 
 // A guest in an attacker's hands: it ends as a working one does, and leaves what the test says. No sandbox is needed.
-vi.mock('@instar/vmm-native', async (original) => ({
-  ...(await original<Record<string, unknown>>()),
-  probeKvm: () => null,
-  runGuest: async (): Promise<RunReport> =>
+vi.mock('@instar/vmm-native', async (original) => {
+  const ends = async (): Promise<RunReport> =>
     Promise.resolve({
       outcome: 'exit',
       exitCode: 0,
@@ -36,8 +34,16 @@ vi.mock('@instar/vmm-native', async (original) => ({
         exits: 0n,
         doorbells: 0n,
       },
-    }),
-}));
+    });
+  const pool = { close: async () => Promise.resolve() };
+  return {
+    ...(await original<Record<string, unknown>>()),
+    probeKvm: () => null,
+    createSandboxPool: () => pool,
+    runGuest: ends,
+    runInPool: ends,
+  };
+});
 
 const LENGTH = 4096n;
 const MAX_U64 = 2n ** 64n - 1n;
