@@ -33,7 +33,7 @@ const READERS = new Set([
 
 /** Modules that could bring bytes of files in another way are not among these. */
 const MODULES = new Set([
-  ...['node:fs', 'node:fs/promises', 'node:module', 'node:os', 'node:path', 'node:util', 'node:stream'],
+  ...['node:events', 'node:fs', 'node:fs/promises', 'node:module', 'node:os', 'node:path', 'node:util', 'node:stream'],
   ...['@instar/convert-guest', '@instar/engine', '@instar/operands', '@instar/shared-abi', '@instar/vmm-native'],
   ...['@instar/host-files', '@instar/host-files/text', '@instar/vmm-native/errno', 'valibot'],
   ...['commander', 'picocolors', 'cli-progress'],
@@ -55,6 +55,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'packages/cli/src/commands/vmcore/flags.ts: stdin': 'reads dumps',
   'packages/cli/src/commands/vmcore/raw-memory.ts: read': 'reads dumps',
   'packages/cli/src/commands/vmcore/raw-memory.ts: readFile': 'reads the note that a user names for a dump',
+  'packages/cli/src/commands/info.ts: stdin': 'reads names of images (--stdin0)',
   'packages/cli/src/exact-arguments.ts: readFileSync': 'reads its own command line in /proc',
   'packages/cli/src/process/start.ts: readFileSync': 'reads the state of its own process in /proc',
   'packages/engine/src/dump-memory.ts: readFile': 'names the place of dumps in memory',

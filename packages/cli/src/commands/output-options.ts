@@ -27,7 +27,7 @@ interface OutputOption {
   readonly about: string;
   /** What `create` shows of it where it is not given. */
   readonly shown?: string;
-  readonly read: (value: string) => OptionValue;
+  readonly parse: (value: string) => OptionValue;
 }
 
 function invalid(what: string): EngineError {
@@ -66,7 +66,7 @@ function sizeOption(name: string, key: 'clusterSize' | 'blockSize', about: strin
     name,
     about,
     shown,
-    read: (value) => {
+    parse: (value) => {
       const size = bytes(name, value);
       return { shown: String(size), layout: size === 0n && key === 'blockSize' ? {} : { [key]: Number(size) } };
     },
@@ -83,7 +83,7 @@ function numberOption(
     name,
     about,
     ...(shown === undefined ? {} : { shown }),
-    read: (value) => {
+    parse: (value) => {
       if (value === shown) return { shown: value };
       if (!/^[1-9]\d{0,8}$/.test(value)) throw invalid(`${name}=${value}: expected a number from 1`);
       return { shown: value, layout: { [key]: Number(value) } };
@@ -96,7 +96,7 @@ function switchOption(name: string, about: string, layout: (on: boolean) => Imag
     name,
     about,
     ...(shown === undefined ? {} : { shown }),
-    read: (value) => {
+    parse: (value) => {
       const on = yesNo(name, value);
       return { shown: on ? 'on' : 'off', layout: layout(on) };
     },
@@ -113,7 +113,7 @@ function wordOption(
     name,
     about,
     ...(shown === undefined ? {} : { shown }),
-    read: (value) => {
+    parse: (value) => {
       const layout = Object.entries(words).find(([word]) => word === value)?.[1];
       if (layout === undefined) throw invalid(`${name}=${value}: expected ${Object.keys(words).join(', ')}`);
       return { shown: value, layout };
@@ -127,7 +127,7 @@ function onlyOption(name: string, values: readonly [string, ...string[]], shown?
     name,
     about: values[0],
     ...(shown === undefined ? {} : { shown }),
-    read: (value) => {
+    parse: (value) => {
       if (!values.includes(value)) throw invalid(`${name}=${value}: is not written; expected ${values.join(' or ')}`);
       return { shown: shown ?? value };
     },
@@ -138,19 +138,19 @@ const BACKING: readonly OutputOption[] = [
   {
     name: 'backing_file',
     about: 'name of the image below',
-    read: (file) => ({ shown: escapeText(file), backing: { file } }),
+    parse: (file) => ({ shown: escapeText(file), backing: { file } }),
   },
   {
     name: 'backing_fmt',
     about: 'format of the image below',
-    read: (format) => ({ shown: escapeText(format), backing: { format } }),
+    parse: (format) => ({ shown: escapeText(format), backing: { format } }),
   },
 ];
 
 const SIZE: OutputOption = {
   name: 'size',
   about: 'bytes of the disk',
-  read: (value) => ({ shown: '', size: bytes('size', value) }),
+  parse: (value) => ({ shown: '', size: bytes('size', value) }),
 };
 
 const GROWS_OR_NOT = wordOption('subformat', 'dynamic or fixed (dynamic)', {
@@ -276,7 +276,7 @@ export function outputOptions(
       const names = known.map(({ name }) => name).join(', ');
       throw invalid(`${key}: no option of ${format} outputs that is written; expected one of ${names}`);
     }
-    values.set(option, option.read(value));
+    values.set(option, option.parse(value));
   }
   const found = [...values.values()];
   const parts = found.flatMap(({ backing }) => (backing === undefined ? [] : [backing]));

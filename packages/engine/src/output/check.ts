@@ -94,7 +94,9 @@ function isAbove(backing: Backing | undefined, info: ImageInfo): boolean {
   const named = (info.flags & BACKING_FILE) !== 0;
   if (backing === undefined || !named) return (backing !== undefined) === named;
   const name = Buffer.from(info.backing_file.subarray(0, info.backing_file_len));
-  return name.equals(nameBytes(backing.name));
+  const format = Buffer.from(info.backing_format.subarray(0, info.backing_format_len)).toString('latin1');
+  // The other formats have no word for it, or one for raw only.
+  return name.equals(nameBytes(backing.name)) && (info.format !== QCOW2 || format === backing.format);
 }
 
 async function lookAlone(device: GuestDevice, context: GuestContext): Promise<ImageInfo> {
