@@ -164,6 +164,16 @@ describe('an output over a backing file holds what differs', () => {
     expect(own).toBeLessThan(marks ? 1.5 * MIB : 4 * MIB);
   });
 
+  it.for(['top.qcow2', 'base.qcow2'])('which is what differs from a snapshot too, over %s', (base, context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = chain();
+    qemuImg('snapshot', '-c', 'then', 'top.qcow2').in(directory).must();
+    qemuImg('convert', '-l', 'then', '-O', 'raw', 'top.qcow2', 'then.raw').in(directory).must();
+    qemuIo('top.qcow2', 'write -P 9 200k 500k', 'write -z 4M 64k').in(directory).must();
+    instar('convert', '-l', 'then', '-O', 'qcow2', '-B', base, '-F', 'qcow2', 'top.qcow2', 'out').in(directory).must();
+    qemuImg('compare', '-f', 'raw', '-F', 'qcow2', 'then.raw', 'out').in(directory).must();
+  });
+
   it.for([['qcow2'], ['qed']])('%s is created over one, with its size or another', ([format = ''], context) => {
     requireJudge(context, QEMU_IMG);
     const directory = chain();

@@ -102,7 +102,7 @@ async function openImages(
     const { named } = request;
     if (named !== undefined) return { inputs, backing: { ...named, depth: 0 }, all };
     if (below === undefined || !('path' in output)) return { inputs, backing: undefined, all };
-    const { backing, chain } = await openBacking(output.path, below, inputs[0], policy);
+    const { backing, chain } = await openBacking(output.path, below, inputs[0], policy, snapshot !== undefined);
     if (chain !== undefined) all.push(chain);
     return { inputs, backing, all };
   } catch (error) {

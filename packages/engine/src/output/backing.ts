@@ -58,6 +58,7 @@ export interface OpenBacking {
 
 /**
  * Finds the backing file of an output among the layers of its input, or opens it beside them.
+ * @param ofSnapshot an internal snapshot of the input is read
  * @throws EngineError as for an input
  */
 export async function openBacking(
@@ -65,13 +66,18 @@ export async function openBacking(
   given: BackingFile,
   input: Chain,
   policy: ChainPolicy,
+  ofSnapshot: boolean,
 ): Promise<OpenBacking> {
   const path = backingPath(output, given);
   const format = forcedFormat(given.format, path);
   const backing = { name: given.file, format: given.format };
   const file = await openInput(path, policy.forceShare);
   const depth = input.layers.findIndex(
-    (layer) => layer.file.identity === file.identity && layer.info.format === format,
+    (layer, index) =>
+      layer.file.identity === file.identity &&
+      layer.info.format === format &&
+      // Of the image whose snapshot is read, the backing file is the present state.
+      (index > 0 || !ofSnapshot),
   );
   if (depth >= 0) {
     await closeFile(file.fd);
