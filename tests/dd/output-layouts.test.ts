@@ -59,6 +59,8 @@ describe('an output is made as its options say, and as qemu-img makes it', () =>
     ['qcow2', '-o', 'preallocation=metadata,refcount_bits=2,cluster_size=4k'],
     ['qcow2', '-o', 'preallocation=metadata,extended_l2=on'],
     ['qcow2', '-o', 'preallocation=falloc,refcount_bits=32'],
+    ['qcow2', '-o', 'preallocation=metadata,cluster_size=2M'],
+    ['qcow2', '-S', '0', '-o', 'cluster_size=2M'],
     ['qcow2', '-c', '-o', 'refcount_bits=1'],
     ['qcow2', '-c', '-o', 'refcount_bits=2,cluster_size=4k'],
     ['qcow2', '-c', '-o', 'extended_l2=on,refcount_bits=8'],

@@ -358,24 +358,18 @@ impl Output {
         };
         let internal = |detail| OperationError::plain(error_kind::INTERNAL, self.device, detail);
         for (offset, length) in layout.pieces(window.len() as u64) {
-            let address = window.address();
-            let bytes = usize::try_from(length)
-                .ok()
-                .and_then(|length| window.bytes_mut().get_mut(..length))
-                .ok_or_else(|| internal("a metadata piece is larger than its window"))?;
+            // A cluster may be larger than the window, through which it then goes in parts.
+            let length = usize::try_from(length)
+                .map_err(|_| internal("a metadata piece does not fit memory"))?;
+            let mut bytes = Vec::new();
+            bytes
+                .try_reserve_exact(length)
+                .map_err(|_| internal("no memory for a metadata piece"))?;
+            bytes.resize(length, 0);
             layout
-                .fill_metadata(offset, bytes)
+                .fill_metadata(offset, &mut bytes)
                 .map_err(|_| internal("the qcow2 layout refused its own piece"))?;
-            let write = Descriptor {
-                target_device: self.device,
-                target_offset: self.start.saturating_add(offset),
-                length,
-                window: address,
-                ..descriptor(opcode::WRITE)
-            };
-            let mut commands = commands.borrow_mut();
-            let ticket = commands.start(write);
-            commands.wait(ticket)?;
+            self.write_part(commands, window, &Part { offset, bytes })?;
         }
         Ok(())
     }
