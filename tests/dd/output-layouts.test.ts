@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { linkSync, statSync, symlinkSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
 import { instar } from '../support/command.js';
@@ -191,6 +191,29 @@ describe('an output over a backing file holds what differs', () => {
       qemuImg('compare', '-f', format, '-F', format, 'ours', 'theirs').in(directory).must();
       expect(described(directory, format, 'ours')).toEqual(described(directory, format, 'theirs'));
     }
+  });
+
+  it('is never the output itself, by whatever name', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = chain();
+    symlinkSync('base.qcow2', directory.file('link'));
+    linkSync(directory.file('base.qcow2'), directory.file('hard'));
+    const before = directory.read('base.qcow2');
+    for (const [backing, output] of [
+      ['base.qcow2', 'base.qcow2'],
+      ['link', 'base.qcow2'],
+      ['base.qcow2', 'link'],
+      ['hard', 'base.qcow2'],
+      [directory.file('base.qcow2'), './base.qcow2'],
+    ] as const) {
+      for (const more of [[], ['-u']]) {
+        const words = ['-f', 'qcow2', ...more, '-b', backing, '-F', 'qcow2', output, '4M'];
+        expect(refusal(directory, 'create', ...words)).toContain('its own backing file');
+      }
+      const words = ['-O', 'qcow2', '-B', backing, '-F', 'qcow2', 'top.qcow2', output];
+      expect(refusal(directory, 'convert', ...words)).toContain('is also an input');
+    }
+    expect(directory.read('base.qcow2').equals(before)).toBe(true);
   });
 
   it('needs its format, and must be there unless nobody is to look', (context) => {

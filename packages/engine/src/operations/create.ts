@@ -7,7 +7,7 @@ import { info } from '../info.js';
 import type { OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkCreateOptions, checkFileName } from '../options/operations.js';
-import { backingPath, checkBacking, type BackingFile } from '../output/backing.js';
+import { backingPath, checkBacking, refuseItself, type BackingFile } from '../output/backing.js';
 import type { ImageLayout } from '../output/layout.js';
 import { openTemporary } from '../temporary.js';
 
@@ -60,6 +60,7 @@ export async function create(
   const { format: number } = checkOptions(described);
   if (backing !== undefined) {
     checkBacking(backing, number);
+    await refuseItself(output, backingPath(output, backing));
     if ((rest.layout?.preallocation ?? 'off') !== 'off') {
       throw new EngineError('INVALID_OPTION', 'backing and preallocation exclude each other');
     }

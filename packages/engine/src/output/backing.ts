@@ -1,4 +1,5 @@
-import { closeFile, nameBytes } from '@instar/host-files';
+import { closeFile, identity, nameBytes } from '@instar/host-files';
+import { stat } from 'node:fs/promises';
 import { DEVICE_ROLE, IMAGE_FORMAT } from '@instar/shared-abi';
 import { openChain, type Chain, type ChainPolicy } from '../chain.js';
 import { EngineError } from '../errors.js';
@@ -47,6 +48,20 @@ export function checkBacking(backing: BackingFile, format: number): void {
   if (nameBytes(backing.file).length > MOST_NAME_BYTES) {
     throw new EngineError('INVALID_OPTION', `backing: expected a name of at most ${MOST_NAME_BYTES} bytes`);
   }
+}
+
+/**
+ * Refuses to create an image over itself, whatever names it has.
+ * @throws EngineError `SAME_FILE`
+ */
+export async function refuseItself(output: string, below: string): Promise<void> {
+  const [written, kept] = await Promise.all(
+    [output, below].map(async (path) => stat(path, { bigint: true }).catch(() => undefined)),
+  );
+  if (written === undefined || kept === undefined || identity(written) !== identity(kept)) return;
+  throw new EngineError('SAME_FILE', 'would be its own backing file; writing it would destroy the data', {
+    file: output,
+  });
 }
 
 /** The image below an output as the guest is told of it, and what is to be closed. */
