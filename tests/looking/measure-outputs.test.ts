@@ -2,6 +2,8 @@
 import { ftruncateSync, openSync, closeSync, statSync, writeSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { instar } from '../support/command.js';
+import { QEMU_IMG, requireJudge } from '../support/judge.js';
+import { qemuImg } from '../support/qemu-img.js';
 import { noise } from '../support/random.js';
 import { workdir, type Workdir } from '../support/workdir.js';
 
@@ -49,6 +51,20 @@ interface Measured {
 }
 
 describe('measure says how long an output becomes', () => {
+  it.for(['compat=0.10', 'compat=1.1'])(
+    'with the keys of qemu-img for %s, which has bitmaps or not',
+    (option, context) => {
+      requireJudge(context, QEMU_IMG);
+      const directory = workdir();
+      qemuImg('create', '-q', '-f', 'qcow2', 'disk.qcow2', '3M').in(directory).must();
+      const words = ['measure', '--output=json', '-O', 'qcow2', '-o', option, 'disk.qcow2'];
+      const [ours, theirs] = [instar(...words), qemuImg(...words)].map(
+        (command) => JSON.parse(command.in(directory).must().stdout) as object,
+      );
+      expect(ours).toEqual(theirs);
+    },
+  );
+
   it.for(OUTPUTS)('%s %s %s', ([format = '', ...options]) => {
     const directory = workdir();
     sparse(directory);

@@ -221,7 +221,10 @@ export async function measure(
       return {
         required: empty.required + data,
         fullyAllocated: empty.fullyAllocated,
-        bitmaps: hasBitmaps ? bitmapBytes(info.virtual_size, bitmaps, shape.clusterSize) : undefined,
+        bitmaps:
+          hasBitmaps && target.layout.version !== 2
+            ? bitmapBytes(info.virtual_size, bitmaps, shape.clusterSize)
+            : undefined,
       };
     } finally {
       await chain.session.close();
