@@ -111,6 +111,8 @@ const LINES: readonly (readonly [caller: string, words: string, expected: Expect
   ['anybody', 'convert -O qcow2 none.raw out', { complains: /Could not open 'none\.raw'.*No such file or directory/ }],
   ['anybody', 'convert -O nonsense src.raw out', { complains: /Unknown file format 'nonsense'/ }],
   ['anybody', 'create -f qcow2 -b none -F raw out', { complains: /Could not open 'none'.*No such file or directory/ }],
+  ['anybody', 'info --output=json file:src.qcow2', { json: true }],
+  ['anybody', 'convert -O raw src.raw nothing:x', { complains: /Unknown protocol/ }],
   ['anybody', 'nonsense', { complains: /not found: nonsense\nTry 'qemu-img --help' for more info/ }],
   ['anybody', 'info', { complains: /Try 'qemu-img info --help'|filename/ }],
   ['anybody', 'convert --nonsense src.raw out', { complains: /--nonsense/ }],

@@ -10,7 +10,7 @@ import { progressBar, progressLines, type ProgressDisplay } from '../render/prog
 import { answerProgressRequests } from '../render/progress-request.js';
 import { listenForDumps, type DumpFlags, type DumpListener } from './guest-dumps.js';
 import { allowedByEnvironment } from './allowed-paths.js';
-import { describeImage } from './image-opts.js';
+import { describeImage, withoutProtocol } from './image-opts.js';
 import { limitsOf } from './limits.js';
 import { passphrasesOf, takeSecrets, type Secrets } from './secrets.js';
 import type { Voice } from '../voice.js';
@@ -148,11 +148,12 @@ function usage({ message }: CommanderError): string {
 
 /** The files of a command, with their formats and secrets where `--image-opts` describes them. */
 function describedImages<F extends ImageFlags>(
-  operands: readonly string[],
+  words: readonly string[],
   flags: F,
   endsWithOutput = false,
   namesMayDescribe = false,
 ): { readonly files: readonly string[]; readonly flags: F; readonly wanted: readonly string[] | undefined } {
+  const operands = namesMayDescribe && flags.imageOpts !== true ? words.map(withoutProtocol) : words;
   const asJson = namesMayDescribe && operands.some((operand) => operand.startsWith('json:'));
   if (flags.imageOpts !== true && !asJson) return { files: operands, flags, wanted: undefined };
   if (flags.imageOpts === true && (flags.format !== undefined || flags.secondFormat !== undefined)) {

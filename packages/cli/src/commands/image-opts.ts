@@ -40,6 +40,20 @@ export function describeImage(text: string, byOptions: boolean): DescribedImage 
   return byOptions ? parseImageOptions(text) : { file: text, format: undefined, secret: undefined };
 }
 
+/**
+ * The file that a name of qemu-img's means: `file:` in front of it is taken away, any other protocol is refused.
+ * @throws EngineError `INVALID_OPTION`
+ */
+export function withoutProtocol(name: string): string {
+  const [before, protocol] = /^([a-z][a-z0-9+._-]*):/i.exec(name) ?? ['', undefined];
+  if (protocol === undefined || protocol === 'json') return name;
+  if (protocol === 'file') return name.slice(before.length);
+  throw new EngineError(
+    'INVALID_OPTION',
+    `Unknown protocol ${quoteName(protocol)}: images are files; write ./ in front`,
+  );
+}
+
 function parsedJson(text: string): unknown {
   try {
     return JSON.parse(text);
