@@ -15,6 +15,8 @@ pub enum Codec {
     Xz,
     /// Apple Data Compression.
     Adc,
+    /// LZFSE, Apple's.
+    Lzfse,
     /// One word of four bytes, again and again.
     Fill,
 }

@@ -20,6 +20,8 @@ mod compressor;
 mod deflate;
 #[allow(unsafe_code)]
 mod libdeflate;
+#[allow(unsafe_code)]
+mod lzfse;
 mod stream;
 mod xz;
 mod zstd;
@@ -71,6 +73,7 @@ fn fill(input: &[u8], output: &mut [u8]) -> Result<(), CodecError> {
 #[derive(Debug, Default)]
 pub struct Decoder {
     deflate: Option<deflate::Inflater>,
+    lzfse: Option<lzfse::Lzfse>,
     zstd: Option<zstd::Decompressor>,
 }
 
@@ -98,6 +101,10 @@ impl Decoder {
             Codec::Xz => xz::decode(input, output),
             Codec::Adc => adc::decode(input, output),
             Codec::Fill => fill(input, output),
+            Codec::Lzfse => match &mut self.lzfse {
+                Some(lzfse) => lzfse.decode(input, output),
+                none => none.insert(lzfse::Lzfse::new()?).decode(input, output),
+            },
             Codec::Zstd => match &mut self.zstd {
                 Some(decompressor) => decompressor.decompress(input, output),
                 none => none

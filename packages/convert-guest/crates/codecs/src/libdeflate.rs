@@ -1,6 +1,6 @@
 //! The functions of libdeflate that are used (libdeflate.h), behind a safe face.
 //!
-//! One of the two files of this crate with unsafe code.
+//! One of the files of this crate with unsafe code.
 
 use core::ffi::{c_int, c_void};
 use core::fmt;

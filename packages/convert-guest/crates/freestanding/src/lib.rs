@@ -18,6 +18,12 @@ pub extern "C" fn _Unwind_Resume() -> ! {
     __abort()
 }
 
+/// What C code calls when something that it takes for granted is not so.
+#[unsafe(no_mangle)]
+pub extern "C" fn __assert_fail() -> ! {
+    __abort()
+}
+
 /// Defines `_start`: aligns the stack and calls `$start`, which never returns.
 #[macro_export]
 macro_rules! start {

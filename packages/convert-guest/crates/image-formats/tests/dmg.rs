@@ -24,6 +24,8 @@ enum Kind {
     Bzip2,
     Xz,
     Lzfse,
+    /// A compression that nobody has named.
+    Unnamed,
 }
 
 fn code(kind: Kind) -> u32 {
@@ -35,6 +37,7 @@ fn code(kind: Kind) -> u32 {
         Kind::Zlib => 0x8000_0005,
         Kind::Bzip2 => 0x8000_0006,
         Kind::Lzfse => 0x8000_0007,
+        Kind::Unnamed => 0x8000_0009,
         Kind::Xz => 0x8000_0008,
     }
 }
@@ -86,12 +89,14 @@ fn base64(bytes: &[u8]) -> String {
 
 struct Dmg {
     bytes: Vec<u8>,
+    tables: Vec<Vec<u8>>,
     disk: Vec<u8>,
 }
 
 fn dmg(workdir: &Workdir, tables: &[&[Kind]]) -> Option<Dmg> {
     let mut random = Random(tables.len() as u64);
     let (mut bytes, mut disk) = (vec![0x11; 40], Vec::new());
+    let mut listed = Vec::new();
     let mut plist = String::from(
         "<?xml version=\"1.0\"?>\n<plist><dict><key>resource-fork</key><dict><key>blkx</key><array>",
     );
@@ -114,7 +119,12 @@ fn dmg(workdir: &Workdir, tables: &[&[Kind]]) -> Option<Dmg> {
             };
             let stored = match kind {
                 Kind::Zero | Kind::Ignore => Vec::new(),
-                Kind::Raw | Kind::Lzfse => content.clone(),
+                Kind::Raw | Kind::Unnamed => content.clone(),
+                Kind::Lzfse => {
+                    let mut packed = Vec::new();
+                    lzfse_rust::encode_bytes(&content, &mut packed).unwrap();
+                    packed
+                }
                 Kind::Adc => adc(&content),
                 Kind::Zlib => compress_to_vec_zlib(&content, 6),
                 Kind::Bzip2 => packed_by("bzip2", workdir, &content)?,
@@ -143,6 +153,7 @@ fn dmg(workdir: &Workdir, tables: &[&[Kind]]) -> Option<Dmg> {
         table[16..24].copy_from_slice(&sector.to_be_bytes());
         table[200..204].copy_from_slice(&(runs + 1).to_be_bytes());
         plist.push_str(&format!("<dict><key>Attributes</key><string>0x0050</string><key>Data</key>\n\t\t\t<data>{}\n\t\t\t</data></dict>", base64(&table)));
+        listed.push(table);
     }
     plist.push_str("</array><key>plst</key><array><dict><key>Data</key><data>AAAA</data></dict></array></dict></dict></plist>");
     let at = bytes.len() as u64;
@@ -156,7 +167,11 @@ fn dmg(workdir: &Workdir, tables: &[&[Kind]]) -> Option<Dmg> {
     trailer[224..232].copy_from_slice(&(plist.len() as u64).to_be_bytes());
     trailer[492..500].copy_from_slice(&((disk.len() / SECTOR) as u64).to_be_bytes());
     bytes.extend(trailer);
-    Some(Dmg { bytes, disk })
+    Some(Dmg {
+        bytes,
+        tables: listed,
+        disk,
+    })
 }
 
 const TABLES: &[&[Kind]] = &[
@@ -178,14 +193,91 @@ fn raw_zero_and_zlib_runs_read_as_qemu_img_reads_them() {
     }
 }
 
+/// The same image, with a resource fork instead of the property list.
+fn with_fork(made: &Dmg) -> Vec<u8> {
+    let trailer = made.bytes.len() - SECTOR;
+    let mut pieces = vec![&b"no table of runs"[..]];
+    pieces.extend(made.tables.iter().map(Vec::as_slice));
+    pieces.push(b"more");
+    let data: Vec<u8> = pieces
+        .iter()
+        .flat_map(|piece| [&(piece.len() as u32).to_be_bytes(), *piece].concat())
+        .collect();
+    let mut fork = vec![0; 256];
+    for (at, value) in [(0, 256), (4, 256 + data.len()), (8, data.len()), (12, 30)] {
+        fork[at..at + 4].copy_from_slice(&(value as u32).to_be_bytes());
+    }
+    fork.extend(data);
+    fork.extend([0; 30]);
+    let mut bytes = made.bytes[..trailer].to_vec();
+    let at = bytes.len() as u64;
+    bytes.extend(&fork);
+    let mut end = made.bytes[trailer..].to_vec();
+    end[40..48].copy_from_slice(&at.to_be_bytes());
+    end[48..56].copy_from_slice(&(fork.len() as u64).to_be_bytes());
+    end[216..232].fill(0);
+    bytes.extend(end);
+    bytes
+}
+
 #[test]
-fn runs_of_adc_bzip2_and_xz_are_decoded() {
+fn tables_in_a_resource_fork_read_as_qemu_img_reads_them() {
+    let workdir = Workdir::new();
+    let made = dmg(&workdir, TABLES).unwrap();
+    let bytes = with_fork(&made);
+    let path = workdir.write("image.dmg", &bytes);
+    let mut chain = open_chain(&path, None).unwrap();
+    assert!(chain.read_all(u64::MAX).unwrap() == made.disk);
+    if let Some(judge) = judge(&workdir, "tables_in_a_resource_fork") {
+        assert_same_disk_as(&judge, "image.dmg", Some(Format::Dmg));
+    }
+    let refused = |at: usize, number: &[u8]| {
+        let mut bytes = bytes.clone();
+        bytes[at..at + number.len()].copy_from_slice(number);
+        let path = workdir.write("image.dmg", &bytes);
+        let error = open_chain(&path, Some(Format::Dmg))
+            .map(|_| ())
+            .unwrap_err();
+        (error.kind, error.field)
+    };
+    use ErrorKind::*;
+    let trailer = bytes.len() - SECTOR;
+    let fork = made.bytes.len() - SECTOR;
+    for (at, number, kind, field) in [
+        (
+            trailer + 40,
+            &[0xff; 8][..],
+            BadTable,
+            "resource fork offset",
+        ),
+        (
+            trailer + 48,
+            &[0xff; 8],
+            UnsupportedVariant,
+            "resource fork length",
+        ),
+        (
+            trailer + 48,
+            &[0, 0, 0, 0, 0, 0, 0, 9],
+            BadTable,
+            "resource fork offset",
+        ),
+        (fork + 8, &[0xff; 4], BadTable, "length of resource data"),
+        (fork + 256, &[0xff; 4], BadTable, "length of a resource"),
+    ] {
+        assert_eq!(refused(at, number), (kind, field), "{at}");
+    }
+}
+
+#[test]
+fn runs_of_adc_bzip2_xz_and_lzfse_are_decoded() {
     let workdir = Workdir::new();
     let kinds: &[&[Kind]] = &[
         &[Kind::Adc, Kind::Raw, Kind::Adc],
         &[Kind::Bzip2, Kind::Zero, Kind::Xz],
+        &[Kind::Lzfse, Kind::Raw, Kind::Lzfse],
     ];
-    let without: &[&[Kind]] = &[&[Kind::Adc, Kind::Raw, Kind::Adc]];
+    let without: &[&[Kind]] = &[&[Kind::Adc, Kind::Raw, Kind::Lzfse]];
     let made = dmg(&workdir, kinds)
         .or_else(|| dmg(&workdir, without))
         .unwrap();
@@ -206,9 +298,9 @@ fn what_cannot_be_read_is_refused_where_it_is() {
         let error = read.unwrap_err();
         (error.kind, error.field)
     };
-    let lzfse = dmg(&workdir, &[&[Kind::Lzfse]]).unwrap();
+    let unnamed = dmg(&workdir, &[&[Kind::Unnamed]]).unwrap();
     assert_eq!(
-        refused(&lzfse.bytes),
+        refused(&unnamed.bytes),
         (ErrorKind::UnsupportedVariant, "compression of a run")
     );
     let good = dmg(&workdir, TABLES).unwrap().bytes;
@@ -264,4 +356,5 @@ fn no_change_of_a_number_breaks_a_promise() {
     )
     .unwrap();
     survives_changes(&made.bytes, Format::Dmg, &[], 1);
+    survives_changes(&with_fork(&made), Format::Dmg, &[], 2);
 }

@@ -1,8 +1,9 @@
-//! Apple disk images (UDIF): a trailer names a property list, whose data says where each run of sectors lies and how it is
-//! compressed. Nothing of the format is documented by Apple; the structures are those that QEMU, libyal's `libmodi` and
+//! Apple disk images (UDIF): a trailer names a property list or a resource fork, whose data says where each run of sectors
+//! lies and how it is compressed. Nothing of the format is documented by Apple; the structures are those that QEMU, libyal's `libmodi` and
 //! `dmg2img` agree on.
 
 mod plist;
+mod resource_fork;
 mod runs;
 
 use alloc::boxed::Box;
@@ -55,12 +56,29 @@ pub fn open<'a, S: ByteSource + 'a>(
     }
     cursor.bytes("version to running data fork", 4 + 4 + 4 + 8)?;
     let data_fork = cursor.be64("data fork offset")?;
-    cursor.bytes("data fork length, resource fork, segments", 168)?;
+    cursor.be64("data fork length")?;
+    let fork = cursor.be64("resource fork offset")?;
+    let fork_length = cursor.be64("resource fork length")?;
+    cursor.bytes("segments", 144)?;
     cursor.bytes("segment identifier to data checksum", 16)?;
     let plist = cursor.be64("property list offset")?;
     let length = cursor.be64("property list length")?;
     cursor.bytes("reserved", 260)?;
     let count = cursor.be64("sector count")?;
+    if count.value > MOST_SECTORS {
+        return Err(count.refuse(ErrorKind::ImageTooBig, Expected::AtMost(MOST_SECTORS)));
+    }
+    let size = SECTOR.times(count.value).unwrap_or(0);
+    if fork_length.value != 0 {
+        let runs = resource_fork::read(&mut cache, fork, fork_length, data_fork.value)?;
+        return Ok(Box::new(DmgDisk {
+            cache,
+            runs,
+            list: ("resource fork", fork.offset),
+            list_end: fork.value.saturating_add(fork_length.value),
+            size,
+        }));
+    }
     if length.value == 0 || length.value > MOST_PLIST {
         let expected = Expected::Sentence("a property list of at most 64 MiB");
         return Err(length.refuse(ErrorKind::UnsupportedVariant, expected));
@@ -70,16 +88,13 @@ pub fn open<'a, S: ByteSource + 'a>(
         let expected = Expected::Sentence("a property list inside the file");
         return Err(plist.refuse(ErrorKind::BadTable, expected));
     }
-    if count.value > MOST_SECTORS {
-        return Err(count.refuse(ErrorKind::ImageTooBig, Expected::AtMost(MOST_SECTORS)));
-    }
     let runs = runs::read(&mut cache, plist, length.value, data_fork.value)?;
     Ok(Box::new(DmgDisk {
         cache,
         runs,
-        plist: plist.offset,
-        plist_end: end,
-        size: SECTOR.times(count.value).unwrap_or(0),
+        list: ("property list", plist.offset),
+        list_end: end,
+        size,
     }))
 }
 
@@ -87,9 +102,9 @@ struct DmgDisk<S> {
     cache: MetadataCache<S>,
     /// In the order of the disk, without overlaps.
     runs: Vec<Sectors>,
-    /// Where the offset of the property list stands, and where the list ends (byte offsets in the file).
-    plist: u64,
-    plist_end: u64,
+    /// What lists the tables of runs: its name, where its offset stands, and where it ends (byte offsets in the file).
+    list: (&'static str, u64),
+    list_end: u64,
     size: u64,
 }
 
@@ -103,7 +118,7 @@ impl<S: ByteSource> DmgDisk<S> {
             let expected = Expected::Sentence("a run for every sector of the disk");
             let kind = ErrorKind::BadTableEntry;
             let device = self.cache.device();
-            FormatError::new(kind, device, "runs", self.plist, position, expected)
+            FormatError::new(kind, device, "runs", self.list.1, position, expected)
         })
     }
 }
@@ -136,16 +151,21 @@ impl<S: ByteSource> BlockDisk for DmgDisk<S> {
             Kind::Zlib => packed(Codec::Zlib),
             Kind::Bzip2 => packed(Codec::Bzip2),
             Kind::Xz => packed(Codec::Xz),
+            Kind::Lzfse => packed(Codec::Lzfse),
             Kind::Other(code) => {
-                let expected = Expected::Sentence("raw, zeros, ADC, zlib, bzip2 or LZMA");
+                let expected = Expected::Sentence("raw, zeros, ADC, zlib, bzip2, LZMA or LZFSE");
                 let device = self.cache.device();
                 let kind = ErrorKind::UnsupportedVariant;
                 let field = "compression of a run";
                 let code = u64::from(code);
-                return Err(
-                    FormatError::new(kind, device, field, self.plist, code, expected)
-                        .with_text(runs::name_of(run.kind)),
-                );
+                return Err(FormatError::new(
+                    kind,
+                    device,
+                    field,
+                    self.list.1,
+                    code,
+                    expected,
+                ));
             }
         };
         Ok(Run {
@@ -156,14 +176,14 @@ impl<S: ByteSource> BlockDisk for DmgDisk<S> {
     }
 
     fn entry(&mut self, _: u64) -> Result<(&'static str, u64), FormatError> {
-        Ok(("run", self.plist))
+        Ok(("run", self.list.1))
     }
 
     fn tables(&self) -> Vec<Beyond> {
         vec![Beyond {
-            field: "property list",
-            at: self.plist,
-            end: self.plist_end,
+            field: self.list.0,
+            at: self.list.1,
+            end: self.list_end,
         }]
     }
 

@@ -1,4 +1,4 @@
-//! Runs of sectors: the tables ("mish") in the property list.
+//! Runs of sectors: the tables ("mish") in the property list, or in the resource fork.
 
 use alloc::vec::Vec;
 
@@ -27,16 +27,9 @@ pub(super) enum Kind {
     Zlib,
     Bzip2,
     Xz,
+    Lzfse,
     /// Known by its number only.
     Other(u32),
-}
-
-/// The name of a compression that is not read, if it is known.
-pub(super) fn name_of(kind: Kind) -> &'static [u8] {
-    match kind {
-        Kind::Other(0x8000_0007) => b"lzfse",
-        _ => b"",
-    }
 }
 
 /// A run of sectors.
@@ -80,39 +73,76 @@ pub(super) fn read<S: ByteSource>(
     data_fork: u64,
 ) -> Result<Vec<Sectors>, FormatError> {
     let device = cache.device();
-    let mut runs = Vec::new();
+    let mut runs = Runs::new(plist, device, data_fork);
     let mut scanner = Scanner::default();
-    let mut table = Gathering::default();
     let (mut at, end) = (plist.value, plist.value.saturating_add(length));
     while at < end {
         let text = cache.view(at, to_usize(end.saturating_sub(at)))?;
         for byte in text {
             match scanner.take(*byte) {
-                Event::Begin => table = Gathering::default(),
-                Event::Byte(byte) => {
-                    if let Some(run) = table.take(byte, plist.offset, device, data_fork)? {
-                        if runs.len() >= MOST_RUNS {
-                            let expected = Expected::Sentence("at most 262144 runs");
-                            return Err(plist.refuse(ErrorKind::BadTable, expected));
-                        }
-                        runs.push(run);
-                    }
-                }
+                Event::Begin => runs.begin_table(),
+                Event::Byte(byte) => runs.take(byte)?,
                 Event::End | Event::None => {}
             }
         }
         at = at.saturating_add(to_u64(text.len()));
     }
-    runs.sort_by_key(|run: &Sectors| run.start);
-    let overlap = runs.windows(2).any(|pair| match pair {
-        [first, second] => first.end() > second.start,
-        _ => false,
-    });
-    if overlap {
-        let expected = Expected::Sentence("runs that do not overlap");
-        return Err(plist.refuse(ErrorKind::BadTable, expected));
+    runs.in_order()
+}
+
+/// The runs of all tables, while the tables' bytes arrive.
+pub(super) struct Runs {
+    /// What the tables are listed by.
+    list: Field<u64>,
+    device: DeviceIndex,
+    data_fork: u64,
+    table: Gathering,
+    runs: Vec<Sectors>,
+}
+
+impl Runs {
+    pub fn new(list: Field<u64>, device: DeviceIndex, data_fork: u64) -> Self {
+        let (table, runs) = (Gathering::default(), Vec::new());
+        Self {
+            list,
+            device,
+            data_fork,
+            table,
+            runs,
+        }
     }
-    Ok(runs)
+
+    /// What follows belongs to another table.
+    pub fn begin_table(&mut self) {
+        self.table = Gathering::default();
+    }
+
+    /// Takes the next byte of a table.
+    pub fn take(&mut self, byte: u8) -> Result<(), FormatError> {
+        let (at, device) = (self.list.offset, self.device);
+        if let Some(run) = self.table.take(byte, at, device, self.data_fork)? {
+            if self.runs.len() >= MOST_RUNS {
+                let expected = Expected::Sentence("at most 262144 runs");
+                return Err(self.list.refuse(ErrorKind::BadTable, expected));
+            }
+            self.runs.push(run);
+        }
+        Ok(())
+    }
+
+    /// All runs, in the order of the disk.
+    pub fn in_order(mut self) -> Result<Vec<Sectors>, FormatError> {
+        self.runs.sort_by_key(|run| run.start);
+        let overlap = self.runs.windows(2).any(|pair| match pair {
+            [first, second] => first.end() > second.start,
+            _ => false,
+        });
+        if overlap {
+            let expected = Expected::Sentence("runs that do not overlap");
+            return Err(self.list.refuse(ErrorKind::BadTable, expected));
+        }
+        Ok(self.runs)
+    }
 }
 
 impl Gathering {
@@ -173,6 +203,7 @@ fn parse(
         0x8000_0004 => Kind::Adc,
         0x8000_0005 => Kind::Zlib,
         0x8000_0006 => Kind::Bzip2,
+        0x8000_0007 => Kind::Lzfse,
         // "LZMA": in streams of xz.
         0x8000_0008 => Kind::Xz,
         // A comment, and the end.
@@ -189,7 +220,7 @@ fn parse(
         };
     }
     let length = SECTOR.times(count.value).unwrap_or(u64::MAX);
-    let packed = matches!(kind, Kind::Adc | Kind::Zlib | Kind::Bzip2 | Kind::Xz);
+    let packed = !matches!(kind, Kind::Zero | Kind::Raw | Kind::Other(_));
     if packed && (length > MOST_PACKED || stored.value > MOST_PACKED.saturating_mul(2)) {
         let expected = Expected::AtMost(SECTOR.index_of(MOST_PACKED));
         return Err(count.refuse(ErrorKind::UnsupportedVariant, expected));
