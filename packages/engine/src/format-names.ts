@@ -22,6 +22,7 @@ const BY_NAME: Readonly<Record<string, number>> = {
   xz: NUMBERS.XZ,
   zstd: NUMBERS.ZSTD,
   bzip2: NUMBERS.BZIP2,
+  asif: NUMBERS.ASIF,
   iso9660: NUMBERS.ISO,
 };
 

@@ -21,6 +21,7 @@ export const READABLE_FORMATS = [
   'dmg',
   'luks',
   'simg',
+  'asif',
   'gzip',
   'xz',
   'zstd',

@@ -22,6 +22,7 @@ export const IMAGE_FORMAT = defineEnum('ImageFormat', 'Image formats; 0 asks for
   XZ: [17, 'raw bytes, packed by xz'],
   ZSTD: [18, 'raw bytes, packed by zstd'],
   BZIP2: [19, 'raw bytes, packed by bzip2'],
+  ASIF: [20, 'Apple sparse image'],
 });
 
 /** What the bytes of a file without an image format look like. Append-only. */

@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '8a3efa94be2a399c5ad65bcff696a9a89a0d9dcf887a08298a30dccd9951c64f';
+export const FINGERPRINT_HEX = '32350a951ecf36dc3bb3dddc8c0eda32491f5608f2459b832c85d1e28a0fd257';

@@ -173,6 +173,7 @@ drivers! {
     Dmg => crate::dmg;
     Luks => crate::luks;
     Simg => crate::simg;
+    Asif => crate::asif;
     Gzip => crate::packed::gzip;
     Xz => crate::packed::xz;
     Zstd => crate::packed::zstd;

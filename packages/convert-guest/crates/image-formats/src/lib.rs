@@ -22,6 +22,7 @@
 extern crate alloc;
 
 pub mod arith;
+mod asif;
 mod blocks;
 mod bochs;
 pub mod chain;

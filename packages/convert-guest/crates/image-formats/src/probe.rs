@@ -74,6 +74,8 @@ formats! {
     Dmg = DMG, "dmg";
     /// Android sparse.
     Simg = SIMG, "simg";
+    /// Apple's sparse images.
+    Asif = ASIF, "asif";
     /// A raw disk, packed by gzip.
     Gzip = GZIP, "gzip";
     /// A raw disk, packed by xz.

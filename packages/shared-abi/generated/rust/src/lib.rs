@@ -9,16 +9,16 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// SHA-256 of the canonical JSON of this ABI (version 1.6).
+/// SHA-256 of the canonical JSON of this ABI (version 1.7).
 pub const FINGERPRINT: [u8; 32] = [
-    0x8a, 0x3e, 0xfa, 0x94, 0xbe, 0x2a, 0x39, 0x9c, 0x5a, 0xd6, 0x5b, 0xcf, 0xf6, 0x96, 0xa9, 0xa8,
-    0x9a, 0x0d, 0x9d, 0xcf, 0x88, 0x7a, 0x08, 0x29, 0x8a, 0x30, 0xdc, 0xcd, 0x99, 0x51, 0xc6, 0x4f,
+    0x32, 0x35, 0x0a, 0x95, 0x1e, 0xcf, 0x36, 0xdc, 0x3b, 0xb3, 0xdd, 0xdc, 0x8c, 0x0e, 0xda, 0x32,
+    0x49, 0x1f, 0x56, 0x08, 0xf2, 0x45, 0x9b, 0x83, 0x2c, 0x85, 0xd1, 0xe2, 0x8a, 0x0f, 0xd2, 0x57,
 ];
 
 /// ABI_VERSION_MAJOR.
 pub const ABI_VERSION_MAJOR: u32 = 0x1;
 /// ABI_VERSION_MINOR.
-pub const ABI_VERSION_MINOR: u32 = 0x6;
+pub const ABI_VERSION_MINOR: u32 = 0x7;
 /// CALL_TABLE_ENTRIES.
 pub const CALL_TABLE_ENTRIES: u32 = 0x3;
 /// CALL_TABLE_ENTRIES_1_1.
@@ -607,6 +607,8 @@ pub mod image_format {
     pub const ZSTD: u32 = 18;
     /// raw bytes, packed by bzip2.
     pub const BZIP2: u32 = 19;
+    /// Apple sparse image.
+    pub const ASIF: u32 = 20;
 }
 
 /// Yes/no facts of an image.
@@ -4757,7 +4759,7 @@ impl SnapshotRecord {
 }
 
 /// Fingerprints of the older minor versions of this major one.
-pub const OLDER_FINGERPRINTS: [[u8; 32]; 6] = [
+pub const OLDER_FINGERPRINTS: [[u8; 32]; 7] = [
     [
         250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238,
         95, 1, 238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
@@ -4781,5 +4783,9 @@ pub const OLDER_FINGERPRINTS: [[u8; 32]; 6] = [
     [
         32, 1, 207, 130, 108, 29, 58, 34, 95, 130, 110, 124, 55, 37, 67, 253, 84, 232, 98, 37, 246,
         170, 160, 17, 42, 237, 24, 245, 71, 220, 213, 138,
+    ],
+    [
+        138, 62, 250, 148, 190, 42, 57, 156, 90, 214, 91, 207, 246, 150, 169, 168, 154, 13, 157,
+        207, 136, 122, 8, 41, 138, 48, 220, 205, 153, 81, 198, 79,
     ],
 ];

@@ -8,6 +8,7 @@ pub mod promises;
 
 use std::fs;
 use std::io::Write as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -198,22 +199,25 @@ pub fn open_chain_with(
 impl OpenChain {
     /// Reads the whole virtual disk, `step` bytes asked for at a time.
     pub fn read_all(&mut self, step: u64) -> Result<Vec<u8>, FormatError> {
-        let size = self.chain.virtual_size();
-        let mut disk = vec![0xa5; usize::try_from(size).unwrap()];
+        self.read(0..self.chain.virtual_size(), step)
+    }
+
+    /// Reads a part of the virtual disk, `step` bytes asked for at a time.
+    pub fn read(&mut self, range: Range<u64>, step: u64) -> Result<Vec<u8>, FormatError> {
+        let length = range.end - range.start;
+        let mut bytes = vec![0xa5; usize::try_from(length).unwrap()];
         let mut decoder = Decoder::new();
-        let mut offset = 0;
-        while offset < size {
+        let mut offset = range.start;
+        while offset < range.end {
+            let step = step.min(range.end - offset);
             let extent = self.chain.map(offset, step)?;
             assert_eq!(extent.start, offset);
-            assert!(
-                extent.length >= 1 && extent.length <= step.min(size - offset),
-                "{extent:?}"
-            );
-            let place = &mut disk[offset as usize..extent.end() as usize];
-            self.read_extent(extent.kind, offset, place, &mut decoder);
+            assert!(extent.length >= 1 && extent.length <= step, "{extent:?}");
+            let [from, to] = [offset, extent.end()].map(|at| (at - range.start) as usize);
+            self.read_extent(extent.kind, offset, &mut bytes[from..to], &mut decoder);
             offset = extent.end();
         }
-        Ok(disk)
+        Ok(bytes)
     }
 
     fn read_extent(&self, kind: ExtentKind, start: u64, place: &mut [u8], decoder: &mut Decoder) {
