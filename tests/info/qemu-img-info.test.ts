@@ -1,37 +1,12 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { instar } from '../support/command.js';
+import { missing, type Json } from '../support/json.js';
 import { QEMU_IMG, judgeVersion, requireJudge } from '../support/judge.js';
 import { qemuImg, qemuMajorVersion } from '../support/qemu-img.js';
 import { Workdir } from '../support/workdir.js';
 import { ZOO } from '../support/zoo.js';
-
-type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
-
-/** Fields of theirs that ours lack or hold with another value, with their paths. */
-function missing(ours: Json | undefined, theirs: Json, path = ''): string[] {
-  if (Array.isArray(theirs)) {
-    const list = Array.isArray(ours) ? (ours as readonly Json[]) : [];
-    const lengths = list.length === theirs.length ? [] : [`${path}: ${list.length} entries, not ${theirs.length}`];
-    return [...lengths, ...theirs.flatMap((item: Json, index) => missing(list[index], item, `${path}[${index}]`))];
-  }
-  if (typeof theirs === 'object' && theirs !== null) {
-    const record = typeof ours === 'object' && ours !== null ? (ours as Record<string, Json>) : {};
-    return Object.entries(theirs).flatMap(([name, value]) => missing(record[name], value, `${path}/${name}`));
-  }
-  return ours === theirs ? [] : [`${path}: ${JSON.stringify(ours)}, not ${JSON.stringify(theirs)}`];
-}
-
-/** Lets no file change its blocks any more: a file system may allocate them long after the write. */
-function settle(directory: Workdir): void {
-  for (const entry of readdirSync(directory.path, { withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const descriptor = openSync(directory.file(entry.name), 'r');
-    fsyncSync(descriptor);
-    closeSync(descriptor);
-  }
-}
 
 /** What people are told before the safety verdict, which is ours alone. */
 function withoutVerdict(text: string): string {
@@ -45,7 +20,7 @@ describe('info of every image of the zoo says what qemu-img info says', () => {
     zoo = new Workdir();
     if (judgeVersion(QEMU_IMG) === undefined) return;
     for (const image of ZOO) image.build(zoo);
-    settle(zoo);
+    zoo.settle();
   });
 
   afterAll(() => {

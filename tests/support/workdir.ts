@@ -1,5 +1,16 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -45,6 +56,15 @@ export class Workdir {
   digests(): Record<string, string> {
     const files = this.names().filter((name) => statSync(this.file(name)).isFile());
     return Object.fromEntries(files.map((name) => [name, createHash('sha256').update(this.read(name)).digest('hex')]));
+  }
+
+  /** Lets no file change its blocks any more: a file system may allocate them long after the write. */
+  settle(): void {
+    for (const name of this.names().filter((name) => statSync(this.file(name)).isFile())) {
+      const descriptor = openSync(this.file(name), 'r');
+      fsyncSync(descriptor);
+      closeSync(descriptor);
+    }
   }
 
   /** Deletes a file, if it is there. */
