@@ -1,11 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, truncateSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const MIB = 1024 * 1024;
 const TEBIBYTE_IN_MIB = 1024 * 1024;
+/** A disk that is nearly all hole. */
+const SPARSE_SIZE = 100 * 1024 * MIB;
+const SPARSE_DATA = 200 * MIB;
 
 /** Half of it cannot be compressed, half is text-like: alternating MiB, as disks have it. */
 function writeDisk(path, size) {
@@ -31,32 +34,59 @@ function writeDisk(path, size) {
   closeSync(fd);
 }
 
-/** Makes the images of the benchmark with qemu-img, and reads them once so that they are in the page cache. */
+/** How qemu-img makes an image out of disk.raw: the options of convert. */
+const CONVERTED = {
+  'disk.qcow2': ['-O', 'qcow2'],
+  'zlib.qcow2': ['-O', 'qcow2', '-c', '-m', '4', '-W'],
+  'zstd.qcow2': ['-O', 'qcow2', '-c', '-m', '4', '-W', '-o', 'compression_type=zstd'],
+  'disk.vmdk': ['-O', 'vmdk'],
+  'disk.vhdx': ['-O', 'vhdx'],
+  'disk.vdi': ['-O', 'vdi'],
+  'disk.vhd': ['-O', 'vpc', '-o', 'force_size=on'],
+};
+
+/** 1 TiB with 512 MiB of data in each of these places (MiB). */
+const FAR_WINDOWS = [
+  ['start', 0],
+  ['middle', TEBIBYTE_IN_MIB / 2],
+  ['end', TEBIBYTE_IN_MIB - 1024],
+];
+
+/**
+ * A directory for the images of the benchmark. `image(name)` makes one when it is first asked for, and gives its path; it
+ * has been written just now, so that it is in the page cache.
+ */
 export function prepareImages({ size, directory }) {
   const own = directory === undefined;
   const base = own ? mkdtempSync(join(tmpdir(), 'instar-bench-')) : directory;
   mkdirSync(base, { recursive: true });
   const file = (name) => join(base, name);
-  const convert = (name, ...options) =>
-    execFileSync('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', ...options, file('disk.raw'), file(name)]);
-  console.log(`images of ${size / MIB} MiB in ${base}`);
-  writeDisk(file('disk.raw'), size);
-  convert('disk.qcow2');
-  convert('zlib.qcow2', '-c', '-m', '4', '-W');
-  convert('zstd.qcow2', '-c', '-m', '4', '-W', '-o', 'compression_type=zstd');
-  execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', file('huge.qcow2'), '1T']);
-  const farWindows = [
-    ['start', 0],
-    ['middle', TEBIBYTE_IN_MIB / 2],
-    ['end', TEBIBYTE_IN_MIB - 1024],
-  ];
-  const writes = farWindows.flatMap(([, at]) => ['-c', `write -P 85 ${at}M 512M`]);
-  execFileSync('qemu-io', ['-f', 'qcow2', ...writes, file('huge.qcow2')], { stdio: 'ignore' });
-  return { base, own, file, farWindows };
-}
+  const made = new Set();
 
-/** Removes what `prepareImages` made. */
-export function removeImages({ base, own, file }) {
-  if (own) rmSync(base, { recursive: true });
-  else for (const name of ['disk.raw', 'disk.qcow2', 'zlib.qcow2', 'zstd.qcow2', 'huge.qcow2']) rmSync(file(name));
+  function make(name) {
+    if (name === 'disk.raw') writeDisk(file(name), size);
+    else if (name === 'sparse.raw') {
+      writeDisk(file(name), SPARSE_DATA);
+      truncateSync(file(name), SPARSE_SIZE);
+    } else if (name === 'huge.qcow2') {
+      execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', file(name), '1T']);
+      const writes = FAR_WINDOWS.flatMap(([, at]) => ['-c', `write -P 85 ${at}M 512M`]);
+      execFileSync('qemu-io', ['-f', 'qcow2', ...writes, file(name)], { stdio: 'ignore' });
+    } else execFileSync('qemu-img', ['convert', '-f', 'raw', ...CONVERTED[name], image('disk.raw'), file(name)]);
+  }
+
+  function image(name) {
+    if (!made.has(name)) {
+      made.add(name);
+      make(name);
+    }
+    return file(name);
+  }
+
+  console.log(`images of ${size / MIB} MiB in ${base}`);
+  const remove = () => {
+    if (own) rmSync(base, { recursive: true });
+    else for (const name of made) rmSync(file(name), { force: true });
+  };
+  return { base, file, image, remove, farWindows: FAR_WINDOWS };
 }

@@ -2,8 +2,9 @@
 // the machine's speed drifts, with warm memory and without the turns in which other programs ran. Absolute times are shown
 // for orientation only.
 import { parseArgs } from 'node:util';
-import { prepareImages, removeImages } from './images.mjs';
+import { prepareImages } from './images.mjs';
 import { INSTAR, medianOf, timeInterleaved, peakMemory } from './measure.mjs';
+import { CONVERT_ROWS, ddRows } from './peer-rows.mjs';
 import { printTable } from './table.mjs';
 
 const { values } = parseArgs({
@@ -33,22 +34,11 @@ const size = Number(values.size) * MIB;
 const small = Number(values.small) * MIB;
 const runs = Number(values.runs);
 const images = prepareImages({ size, directory: values.dir });
-const { file } = images;
+const { file, image } = images;
 
-const ours = (input, operands) => [...INSTAR, 'dd', `if=${file(input)}`, `of=${file('out.raw')}`, ...operands];
-const theirs = (input, operands) => ['qemu-img', 'dd', `if=${file(input)}`, `of=${file('peer.raw')}`, ...operands];
-const blocks = [`bs=512`, `count=${small / 512}`];
+const ours = (input, operands) => [...INSTAR, 'dd', `if=${image(input)}`, `of=${file('out.raw')}`, ...operands];
+const theirs = (input, operands) => ['qemu-img', 'dd', `if=${image(input)}`, `of=${file('peer.raw')}`, ...operands];
 const format = (name) => (name.endsWith('.raw') ? ['-f', 'raw'] : ['-f', 'qcow2']);
-
-/** Rows against qemu-img: name, input, operands, least ratio of its time to ours. */
-const PEER_ROWS = [
-  ['raw → raw, bs=512', 'disk.raw', blocks, 50],
-  ['raw → raw, bs=1M', 'disk.raw', ['bs=1M'], 1.5],
-  ['qcow2 → raw, bs=512', 'disk.qcow2', blocks, 50],
-  ['qcow2 → raw, bs=1M', 'disk.qcow2', ['bs=1M'], 2],
-  ['qcow2 zlib → raw, bs=1M', 'zlib.qcow2', ['bs=1M'], 1.2],
-  ['qcow2 zstd → raw, bs=1M', 'zstd.qcow2', ['bs=1M'], 1.2],
-];
 
 const wanted = (name) => name.includes(values.only);
 const rows = [];
@@ -62,23 +52,35 @@ function measure(name, commands, count, outputs) {
   return times;
 }
 
-for (const [name, input, operands, target] of PEER_ROWS) {
+for (const [name, input, format, operands, target] of ddRows(small)) {
   if (!wanted(name)) continue;
   const count = name.includes('512') ? Math.min(runs, 3) : runs;
-  const [mine, peer] = measure(
-    name,
-    [ours(input, [...operands, ...format(input)]), theirs(input, [...operands, ...format(input)])],
-    count,
-    [file('out.raw'), file('peer.raw')],
-  );
+  const tokens = [...operands, '-f', format];
+  const commands = [ours(input, tokens), theirs(input, tokens)];
+  const [mine, peer] = measure(name, commands, count, [file('out.raw'), file('peer.raw')]);
   rows.push({ name, peer: 'qemu-img dd', ours: mine, theirs: peer, target });
+}
+
+for (const [name, input, tokens, target] of CONVERT_ROWS) {
+  if (!wanted(name)) continue;
+  const outputs = [file('out'), file('peer')];
+  const commands = [INSTAR, ['qemu-img']].map((program, index) => [
+    ...program,
+    'convert',
+    ...tokens,
+    image(input),
+    outputs[index],
+  ]);
+  // qemu-img packs 1 GiB by zlib for a quarter of a minute.
+  const [mine, peer] = measure(name, commands, tokens.includes('-c') ? Math.min(runs, 3) : runs, outputs);
+  rows.push({ name, peer: 'qemu-img convert', ours: mine, theirs: peer, target });
 }
 
 if (wanted('copy')) {
   const commands = [
     ours('disk.raw', ['bs=1M', '-f', 'raw']),
-    ['cp', '--reflink=never', '--sparse=never', file('disk.raw'), file('peer.raw')],
-    ['dd', `if=${file('disk.raw')}`, `of=${file('peer.raw')}`, 'bs=1M', 'status=none'],
+    ['cp', '--reflink=never', '--sparse=never', image('disk.raw'), file('peer.raw')],
+    ['dd', `if=${image('disk.raw')}`, `of=${file('peer.raw')}`, 'bs=1M', 'status=none'],
   ];
   const [mine, cp, dd] = measure('raw copy', commands, runs, [file('out.raw'), file('peer.raw')]);
   rows.push({ name: 'raw copy, bs=1M', peer: 'cp', ours: mine, theirs: cp });
@@ -99,7 +101,7 @@ for (const [name, input] of [
 }
 
 if (wanted('start')) {
-  const commands = [ours('disk.qcow2', ['count=0']), ['node', '-e', '0'], ['qemu-img', 'info', file('disk.qcow2')]];
+  const commands = [ours('disk.qcow2', ['count=0']), ['node', '-e', '0'], ['qemu-img', 'info', image('disk.qcow2')]];
   const [mine, node, info] = measure('start', commands, runs * 3, [file('out.raw')]);
   const above = medianOf(mine) - medianOf(node);
   rows.push({ name: 'start (dd count=0)', peer: 'node -e 0', ours: mine, theirs: node, above, most: 60 });
@@ -117,4 +119,4 @@ if (wanted('memory')) {
   }
 }
 
-removeImages(images);
+images.remove();
