@@ -13,7 +13,7 @@ export interface ImageLayout {
   readonly compressionType?: 'zlib' | 'zstd' | undefined;
   /** qcow2: compress every cluster that becomes smaller by it (default false). */
   readonly compress?: boolean | undefined;
-  /** qcow2 and streamOptimized vmdk: time for size (default `default`). */
+  /** qcow2 and streamOptimized vmdk: time for size (default `default`, which for zlib is `fast`). */
   readonly compressLevel?: 'fast' | 'default' | 'best' | undefined;
   /** qcow2: version of the format; 2 has none of the options below but preallocation (default 3). */
   readonly version?: 2 | 3 | undefined;

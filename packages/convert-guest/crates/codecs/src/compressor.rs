@@ -20,12 +20,12 @@ pub enum Effort {
 }
 
 impl Effort {
-    /// Of libdeflate's 12 levels. At the default, files are some 2 % larger than those of zlib at its default, which qemu-img
-    /// takes.
+    /// Of libdeflate's 12 levels. In clusters, its first looks back further than qemu-img's encoder does (zlib at its default,
+    /// 4 KiB), so that files are between 4 % larger and a quarter smaller, in a quarter of the time; level 4 saves another 4 % to
+    /// 6 % and takes half as long again.
     fn deflate_level(self) -> i32 {
         match self {
-            Self::Fast => 1,
-            Self::Default => 4,
+            Self::Fast | Self::Default => 1,
             Self::Best => 9,
         }
     }
