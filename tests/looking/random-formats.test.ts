@@ -5,105 +5,14 @@ import { instar } from '../support/command.js';
 import { ddInProcess } from '../support/in-process.js';
 import { missing, type Json } from '../support/json.js';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
-import { qemuImg, qemuIo } from '../support/qemu-img.js';
+import { qemuImg } from '../support/qemu-img.js';
+import { RANDOM_FORMATS, makeRandomImage, type RandomFormat } from '../support/random-formats.js';
 import { Random } from '../support/random.js';
 import { Workdir } from '../support/workdir.js';
 
 /** Another seed makes other images; INSTAR_CASES makes more of each format, of which an ordinary run has a few. */
 const SEED = Number(process.env['INSTAR_SEED'] ?? 20_261_127);
 const CASES = Number(process.env['INSTAR_CASES'] ?? 2);
-const KIB = 1024;
-const MIB = 1024 * KIB;
-
-interface Format {
-  readonly name: string;
-  /** Options of an image that is written to, and of one that is converted. */
-  readonly options: (random: Random, converted: boolean) => readonly string[];
-  /** Largest disk (bytes): so that a few of its units are used. */
-  readonly most: number;
-  /** qemu-img maps it otherwise, because: */
-  readonly unlikeMap?: string;
-}
-
-const SPARSE: readonly [string, ...string[]] = ['monolithicSparse', 'twoGbMaxExtentSparse'];
-const FLAT: readonly [string, ...string[]] = ['monolithicFlat', 'twoGbMaxExtentFlat'];
-
-const FORMATS: readonly Format[] = [
-  {
-    name: 'vmdk',
-    most: 3 * MIB,
-    options: (random, converted) => {
-      const subformat = random.pick<string>(converted ? ['streamOptimized', ...SPARSE] : [...SPARSE, ...FLAT]);
-      const zeroed = SPARSE.includes(subformat) && random.chance(3) ? ',zeroed_grain=on' : '';
-      return ['-o', `subformat=${subformat}${zeroed}`];
-    },
-  },
-  { name: 'vdi', most: 5 * MIB, options: (random) => ['-o', `static=${random.chance(4) ? 'on' : 'off'}`] },
-  {
-    name: 'vpc',
-    most: 9 * MIB,
-    options: (random) => ['-o', `subformat=${random.chance(4) ? 'fixed' : 'dynamic'},force_size=on`],
-  },
-  {
-    name: 'vhdx',
-    most: 9 * MIB,
-    options: (random) => [
-      '-o',
-      `subformat=${random.chance(4) ? 'fixed' : 'dynamic'},block_size=${random.pick([1, 1, 2, 8])}M`,
-    ],
-    unlikeMap: 'it takes all of a vhdx for data, and says no place',
-  },
-  {
-    name: 'qed',
-    most: 2 * MIB,
-    options: (random) => ['-o', `cluster_size=${random.pick([4, 16, 64])}k,table_size=${random.pick([4, 4, 16])}`],
-  },
-  { name: 'parallels', most: 4 * MIB, options: (random) => ['-o', `cluster_size=${random.pick([64, 256, 1024])}k`] },
-  { name: 'qcow', most: 2 * MIB, options: () => [] },
-];
-
-interface Made {
-  readonly file: string;
-  readonly format: Format;
-  readonly how: string;
-}
-
-/** Data in a few places, zeros and holes between. */
-function content(random: Random, length: number): Buffer {
-  const bytes = Buffer.alloc(length);
-  for (let piece = random.between(0, 5); piece > 0; piece -= 1) {
-    const from = random.below(length);
-    const to = Math.min(length, from + random.between(1, 200 * KIB));
-    if (random.chance(2)) random.bytes(to - from).copy(bytes, from);
-    else bytes.fill(random.between(1, 255), from, to);
-  }
-  return bytes;
-}
-
-function make(random: Random, directory: Workdir, format: Format, number: number): Made {
-  const file = `${format.name}-${number}`;
-  const size = 512 * random.between(1, random.chance(2) ? 40 : format.most / 512);
-  const options = format.options.bind(undefined, random);
-  if (random.chance(3)) {
-    directory.write('source', content(random, size));
-    const command = qemuImg('convert', '-f', 'raw', '-O', format.name, ...options(true), 'source', file);
-    command.in(directory).must();
-    return { file, format, how: command.toString() };
-  }
-  const create = qemuImg('create', '-q', '-f', format.name, ...options(false), file, String(size));
-  create.in(directory).must();
-  const sectors = size / 512;
-  const writes = Array.from({ length: random.between(0, 6) }, () => {
-    const from = random.below(sectors);
-    const length = 512 * Math.min(sectors - from, random.pick([1, 3, 8, 127, 300]));
-    const kind = random.chance(4) ? 'write -z' : `write -P ${random.between(1, 255)}`;
-    return `${kind} ${from * 512} ${length}`;
-  });
-  const write = qemuIo(file, ...writes);
-  if (writes.length > 0) write.in(directory).must();
-  return { file, format, how: `${create.toString()}; ${write.toString()}` };
-}
-
 /** Formats that qemu-img does not check. One that it checks after all is a failure. */
 const CHECKED_HERE_ONLY = ['vpc'];
 const NOT_CHECKED = 63;
@@ -111,7 +20,7 @@ const NOT_CHECKED = 63;
 /** How the commands that describe an image differ from qemu-img's: in their JSON, or in how they end. */
 function toldOtherwise(
   directory: Workdir,
-  { name: format, unlikeMap }: Format,
+  { name: format, unlikeMap }: RandomFormat,
   file: string,
   target: readonly string[],
 ): readonly string[] {
@@ -163,7 +72,7 @@ function asJson({ start, length, depth, present, zero, data, compressed, offset 
   return { start: Number(start), length: Number(length), depth, present, zero, data, compressed, ...place };
 }
 
-describe.each(FORMATS)('random images of $name', (format) => {
+describe.each(RANDOM_FORMATS)('random images of $name', (format) => {
   let directory: Workdir;
 
   beforeAll(() => {
@@ -179,7 +88,7 @@ describe.each(FORMATS)('random images of $name', (format) => {
     const random = new Random(SEED);
     const wrong: string[] = [];
     for (let number = 0; number < CASES; number += 1) {
-      const { file, how } = make(random, directory, format, number);
+      const { file, how } = makeRandomImage(random, directory, format, number);
       qemuImg('convert', '-f', format.name, '-O', 'raw', file, 'judged').in(directory).must();
       const sandbox = random.chance(2) ? 'kvm' : 'process';
       const ran = await ddInProcess(directory, ['-f', format.name, `if=${file}`, 'of=ours', 'bs=1M'], sandbox);

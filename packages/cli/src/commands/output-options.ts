@@ -278,6 +278,10 @@ export function outputOptions(
     }
     values.set(option, option.parse(value));
   }
+  const has = (name: string): OptionValue | undefined =>
+    values.get(known.find((option) => option.name === name) ?? SIZE);
+  if (has('compat6')?.layout?.hardwareVersion !== undefined && has('hwversion') !== undefined)
+    throw invalid('compat6: cannot be on together with hwversion, of which it is a value');
   const found = [...values.values()];
   const parts = found.flatMap(({ backing }) => (backing === undefined ? [] : [backing]));
   return {

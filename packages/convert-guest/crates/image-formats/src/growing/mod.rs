@@ -165,8 +165,9 @@ pub fn layout(
     if !SECTOR.is_aligned(size) {
         return Err(LayoutError::NotWholeSectors);
     }
-    // QEMU opens neither.
-    if size == 0 && matches!(format, Format::Vhdx | Format::Vmdk) {
+    // QEMU opens none of them; a vhdx only with the table of 64 MiB that its arithmetic makes of no blocks.
+    let fixed_vhd = format == Format::Vpc && options.subformat == Subformat::Fixed;
+    if size == 0 && (fixed_vhd || matches!(format, Format::Vhdx | Format::Vmdk)) {
         return Err(LayoutError::Empty);
     }
     Ok(Some(match (format, options.subformat) {
