@@ -24,6 +24,8 @@ export { filterImage } from './operations/filter.js';
 export type { MemoryFilter } from './operations/filter.js';
 export { flatten } from './operations/flatten.js';
 export type { FlattenOptions } from './operations/flatten.js';
+export { repairDump } from './operations/repair.js';
+export type { LostPages, RepairOptions, RepairReport } from './operations/repair.js';
 export { splitDump } from './operations/split.js';
 export { unflatten } from './operations/unflatten.js';
 export { verifyDump } from './operations/verify.js';

@@ -9,6 +9,7 @@ import { notes } from './vmcore/notes.js';
 import { ps } from './vmcore/ps.js';
 import { read } from './vmcore/read.js';
 import { flattenFile, unflattenFile } from './vmcore/rearrange.js';
+import { repair } from './vmcore/repair.js';
 import { translate } from './vmcore/translate.js';
 import { verify } from './vmcore/verify.js';
 import { convert, filter, reassemble, split, wrap } from './vmcore/write.js';
@@ -29,6 +30,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   split,
   reassemble,
   wrap,
+  repair,
   dump: dumpLive,
   flatten: flattenFile,
   unflatten: unflattenFile,
@@ -51,6 +53,7 @@ Examples:
   instar vmcore filter --begin 1M --length 64K dump.elf part.elf
   instar vmcore filter --exclude zero,cache,user,free dump.elf small.kdump
   instar vmcore split dump.elf part1 part2
+  instar vmcore repair broken.kdump whole.kdump
   instar vmcore wrap --machine aarch64 --vmcoreinfo info.txt DDR0.BIN@0x80000000 dump.elf
   ssh host makedumpfile -F /proc/vmcore | instar vmcore convert --to elf - dump.elf
   instar vmcore dump --qmp /run/vm/qmp.sock vm.elf
@@ -138,6 +141,12 @@ function parser(
   writing('reassemble <words...>', 'PART... OUTPUT: write the parts of a split dump as one kdump file').usage(
     '[options] PART... OUTPUT',
   );
+  command('repair <input> <output>', 'write a damaged kdump anew, with what can be recomputed of it')
+    .option('--all', 'name each page that is lost')
+    .option('--compress <codec>', 'none, zlib, lzo, snappy or zstd (default: as the input)')
+    .option('--threads <count>', 'threads that compress (default: one for each CPU)')
+    .option('--flatten', 'as a flattened stream')
+    .option('--no-progress', 'no progress bar on a terminal');
   command('dump <output>', 'the memory of a machine that QEMU runs; QEMU writes the file')
     .requiredOption('--qmp <socket>', 'Unix socket of its monitor: -qmp unix:PATH,server=on,wait=off')
     .option('--to <format>', "QEMU's name of it: elf (default), kdump-zlib, kdump-lzo, kdump-snappy")

@@ -74,8 +74,22 @@ function isLoss(error: unknown, all: boolean): boolean {
   return all && (error.code === 'TRUNCATED' || error.code === 'BAD_DUMP');
 }
 
+/** How an image is salvaged. */
+export interface SalvageOptions {
+  /** Also what is damaged or cut off; else only pages that a dump has no data for. */
+  readonly all: boolean;
+  readonly signal?: AbortSignal | undefined;
+  /** Called for each page that cannot be read; where the file has no descriptors any more, for the first of them. */
+  readonly onLost?: ((start: bigint, length: bigint, problem: VmcoreError) => void) | undefined;
+}
+
 /** Reads what is left page by page. */
-async function tryPages(image: MemoryImage, batch: PageBatch, all: boolean, found: Ranges): Promise<bigint> {
+async function tryPages(
+  image: MemoryImage,
+  batch: PageBatch,
+  { all, onLost }: SalvageOptions,
+  found: Ranges,
+): Promise<bigint> {
   const size = BigInt(image.pageSize);
   const page = new Uint8Array(image.pageSize);
   let lost = 0n;
@@ -88,11 +102,10 @@ async function tryPages(image: MemoryImage, batch: PageBatch, all: boolean, foun
         found.add(start + done, take, image.name);
       } catch (error) {
         if (!isLoss(error, all)) throw error;
-        if (isBehindDescriptors(error)) {
-          lost += length - done;
-          break;
-        }
-        lost += take;
+        const rest = isBehindDescriptors(error) ? length - done : take;
+        lost += rest;
+        if (error instanceof VmcoreError) onLost?.(start + done, rest, error);
+        if (rest !== take) break;
       }
       done += take;
     }
@@ -102,13 +115,10 @@ async function tryPages(image: MemoryImage, batch: PageBatch, all: boolean, foun
 
 /**
  * An image of what can be read of another one: all of it is read once to find out. What cannot be read counts as left out.
- * @param options `all`: also what is damaged or cut off; else only pages that a dump has no data for
  * @throws VmcoreError `READ_FAILED`, `ABORTED`, `TOO_LARGE`, and without `all` whatever else is wrong
  */
-export async function salvageImage(
-  image: MemoryImage,
-  { all, signal }: { readonly all: boolean; readonly signal?: AbortSignal | undefined },
-): Promise<Salvaged> {
+export async function salvageImage(image: MemoryImage, options: SalvageOptions): Promise<Salvaged> {
+  const { all, signal } = options;
   const found = new Ranges();
   let lost = 0n;
   for await (const { missing, length } of image.extents()) {
@@ -124,7 +134,7 @@ export async function salvageImage(
       for (const { start, length } of batch.extents) found.add(start, length, image.name);
     } catch (error) {
       if (!isLoss(error, all)) throw error;
-      lost += await tryPages(image, batch, all, found);
+      lost += await tryPages(image, batch, options, found);
     }
   }
   const { segments } = image;

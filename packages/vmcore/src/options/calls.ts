@@ -8,6 +8,7 @@ import type { ExcludeOptions, PageKind } from '../operations/exclude.js';
 import type { DumpGuestOptions } from '../live/dump-guest.js';
 import type { MemoryFilter } from '../operations/filter.js';
 import type { FlattenOptions } from '../operations/flatten.js';
+import type { RepairOptions } from '../operations/repair.js';
 import type { VerifyOptions } from '../operations/verify.js';
 import type { Dump, ReadOptions } from '../read/dump.js';
 import type { StreamOptions } from '../read/open-stream.js';
@@ -76,6 +77,9 @@ const writeFields = {
 const write = options(writeFields);
 // What decides both is no option there; a caller that hands its own options on may have them all the same.
 const split = options({ ...writeFields, format: v.optional(oneOf('kdump')), part: v.optional(v.undefined('nothing')) });
+
+const { format: _format, part: _part, salvage: _salvage, filter: _filter, ...repairFields } = writeFields;
+const repair = options({ ...repairFields, onLost: v.optional(callback) } satisfies Fields<RepairOptions>);
 
 const progress = options({
   signal: v.optional(abortSignal),
@@ -150,6 +154,7 @@ export const check = {
   write: (value: WriteOptions): WriteOptions => checked(write, 'options', value) as WriteOptions,
   split: (value: Omit<WriteOptions, 'format' | 'part'>): Omit<WriteOptions, 'format' | 'part'> =>
     checked(split, 'options', value) as WriteOptions,
+  repair: (value: RepairOptions): RepairOptions => checked(repair, 'options', value) as RepairOptions,
   progress: <T extends FlattenOptions>(value: T): T => checked(progress, 'options', value) as T,
   stream: (value: StreamOptions): StreamOptions => checked(streamed, 'options', value),
   // What verify never warns of, it may be given a listener for.

@@ -51,7 +51,8 @@ export function isKdump(start: Uint8Array): boolean {
   return text === KDUMP_SIGNATURE || text === DISKDUMP_SIGNATURE;
 }
 
-interface Shape {
+/** How the numbers of a kdump-compressed file are stored. */
+export interface Shape {
   readonly byteOrder: Endian;
   readonly wordBits: WordBits;
 }
@@ -65,8 +66,11 @@ function plausible(block: Uint8Array, shape: Shape, fileSize: bigint | undefined
   return fileSize === undefined || (1n + BigInt(sub) + BigInt(bitmaps)) * BigInt(size) <= fileSize;
 }
 
-/** The header does not say its own byte order and width: the one under which its numbers make sense is taken. */
-function shapeOf(block: Uint8Array, source: ByteSource): Shape {
+/**
+ * The header does not say its own byte order and width: the one under which its numbers make sense is taken.
+ * @throws VmcoreError `BAD_DUMP`, `TRUNCATED`
+ */
+export function shapeOf(block: Uint8Array, source: ByteSource): Shape {
   const shapes: Shape[] = [
     { byteOrder: 'little', wordBits: 64 },
     { byteOrder: 'big', wordBits: 64 },

@@ -74,13 +74,15 @@ export function addressOf(word: string, what: string): bigint {
 
 const COMPRESSIONS: readonly Compression[] = ['none', 'zlib', 'lzo', 'snappy', 'zstd'];
 
-function compressionOf(word: string): Compression {
+/** The codec that a word names. */
+export function compressionOf(word: string): Compression {
   const found = COMPRESSIONS.find((name) => name === word);
   if (found !== undefined) return found;
   throw usageError(`found the codec ${escapeText(word)}, expected ${COMPRESSIONS.join(', ')}`);
 }
 
-function threadsOf(word: string): number {
+/** How many threads a word says. */
+export function threadsOf(word: string): number {
   const count = /^\d{1,3}$/.test(word) ? Number(word) : 0;
   if (count >= 1 && count <= 256) return count;
   throw usageError(`found ${escapeText(word)} threads, expected 1 to 256`);
