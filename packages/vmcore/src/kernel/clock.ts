@@ -2,6 +2,7 @@ import { VmcoreError } from '../errors.js';
 import { check } from '../options/calls.js';
 import type { Dump } from '../read/dump.js';
 import { DebugInfo, fieldOf, type DebugInfoOptions } from './debug-info.js';
+import { kernelView } from './kernel-view.js';
 import { readLog } from './log.js';
 
 /** When the times of a dump's log began. */
@@ -53,7 +54,7 @@ async function byCrash(dump: Dump): Promise<bigint | undefined> {
 export async function bootTime(dump: Dump, options: DebugInfoOptions = {}): Promise<BootTime> {
   check.dump(dump);
   try {
-    const info = new DebugInfo(dump, check.symbol('tk_core', options));
+    const info = new DebugInfo(kernelView(dump), check.symbol('tk_core', options));
     return { nanoseconds: await byClock(dump, info), source: 'clock' };
   } catch (error) {
     if (!(error instanceof VmcoreError) || error.code === 'INVALID_ARGUMENT' || error.code === 'READ_FAILED')

@@ -3,6 +3,7 @@ import { hex, VmcoreError } from '../errors.js';
 import type { VmcoreInfo } from '../notes/vmcoreinfo.js';
 import type { Dump } from '../read/dump.js';
 import { readCharacterLog } from './character-log.js';
+import { kernelView } from './kernel-view.js';
 import { readOldLog } from './log-buffer.js';
 import { readRingBuffer } from './ring-buffer.js';
 import { wordAt } from './words.js';
@@ -65,7 +66,8 @@ export const CONTINUATION = 8;
  * @throws VmcoreError `UNSUPPORTED` without VMCOREINFO of such a kernel, `BAD_DUMP`, `NOT_MAPPED`, `NO_MEMORY`,
  *   `PAGE_EXCLUDED`, `TRUNCATED` for what cannot be read
  */
-export async function* readLog(dump: Dump, options: TranslateOptions = {}): AsyncGenerator<LogRecord> {
+export async function* readLog(given: Dump, options: TranslateOptions = {}): AsyncGenerator<LogRecord> {
+  const dump = kernelView(given);
   const { vmcoreinfo: info } = dump;
   if (info === undefined) {
     throw new VmcoreError('UNSUPPORTED', 'the log cannot be found: the dump has no VMCOREINFO', {

@@ -1,6 +1,7 @@
 import { check } from '../options/calls.js';
 import type { Dump, ReadOptions } from '../read/dump.js';
 import { DebugInfo, type DebugInfoOptions } from './debug-info.js';
+import { kernelView } from './kernel-view.js';
 import type { TranslateOptions, Translation } from './page-walk.js';
 import { VirtualMemory } from './virtual-memory.js';
 
@@ -9,16 +10,16 @@ export function kernelLookups(dump: () => Dump): Pick<Dump, 'translate' | 'readV
   let kernel: Promise<VirtualMemory> | undefined;
   const infos = new Map<string | undefined, DebugInfo>();
   const memoryOf = async ({ pgd }: TranslateOptions): Promise<VirtualMemory> => {
-    if (pgd !== undefined) return VirtualMemory.of(dump(), { pgd });
+    if (pgd !== undefined) return VirtualMemory.of(kernelView(dump()), { pgd });
     // What could not be read now may be read later.
-    kernel ??= VirtualMemory.of(dump()).catch((error: unknown) => {
+    kernel ??= VirtualMemory.of(kernelView(dump())).catch((error: unknown) => {
       kernel = undefined;
       throw error;
     });
     return kernel;
   };
   const infoOf = ({ vmlinux }: DebugInfoOptions): DebugInfo => {
-    const known = infos.get(vmlinux) ?? new DebugInfo(dump(), { vmlinux });
+    const known = infos.get(vmlinux) ?? new DebugInfo(kernelView(dump()), { vmlinux });
     infos.set(vmlinux, known);
     return known;
   };

@@ -52,6 +52,12 @@ class Sections {
     return Array.from({ length: count }, (_, index) => wordAt(read, index * this.size + this.#member, this.#dump));
   }
 
+  /** Kernels live in the upper half of all addresses, but for that of s390x, which has an address space to itself. */
+  #isKernelAddress(word: bigint): boolean {
+    const { machine, wordBits } = this.#dump;
+    return machine === 's390x' ? word > SECTION_MARKS : word >> BigInt(wordBits - 1) === 1n;
+  }
+
   /** Whether a table of roots is at an address: what a root leads to says that it is there. */
   async isTable(address: bigint, count: number): Promise<boolean> {
     try {
@@ -59,7 +65,7 @@ class Sections {
       const root = roots.find((word) => word !== 0n);
       if (root === undefined) return false;
       const maps = await this.maps(root, Math.floor(this.#dump.pageSize / this.size));
-      return maps.some((word) => (word & SECTION_PRESENT) !== 0n && word >> BigInt(this.#dump.wordBits - 1) === 1n);
+      return maps.some((word) => (word & SECTION_PRESENT) !== 0n && this.#isKernelAddress(word));
     } catch (error) {
       if (error instanceof VmcoreError) return false;
       throw error;

@@ -20,8 +20,10 @@ export interface TableLevel {
 /** How a machine's page tables are built: the top level first. */
 export interface TableFormat {
   readonly entryBytes: 4 | 8;
-  /** Bits of a virtual address; those above are copies of the highest one. */
+  /** Bits of a virtual address that are looked up. */
   readonly virtualBits: number;
+  /** Whether those above are copies of the highest one, rather than of each other alone. */
+  readonly signed: boolean;
   readonly levels: readonly TableLevel[];
 }
 
@@ -51,6 +53,7 @@ export function x86_64Tables(fiveLevels: boolean, encryption: bigint): TableForm
   return {
     entryBytes: 8,
     virtualBits: fiveLevels ? 57 : 48,
+    signed: true,
     levels: [
       ...(fiveLevels ? [x86Level('PML5', 48, 9, mask, false)] : []),
       x86Level('PML4', 39, 9, mask, false),
@@ -67,7 +70,7 @@ export function i386Tables(extended: boolean): TableFormat {
   const levels = extended
     ? [x86Level('PDPT', 30, 2, mask, false), x86Level('PD', 21, 9, mask, true), x86Level('PT', 12, 9, mask, false)]
     : [x86Level('PD', 22, 10, bits(31, 12), true), x86Level('PT', 12, 10, bits(31, 12), false)];
-  return { entryBytes: extended ? 8 : 4, virtualBits: 32, levels };
+  return { entryBytes: extended ? 8 : 4, virtualBits: 32, signed: false, levels };
 }
 
 /** Bit of a page's first byte in an address. */
@@ -99,7 +102,8 @@ export function aarch64Tables(virtualBits: number, pageSize: number): TableForma
       }),
     };
   });
-  return { entryBytes: 8, virtualBits, levels };
+  // They say which of two top tables is meant, the kernel's (ones) or that of a process.
+  return { entryBytes: 8, virtualBits, signed: false, levels };
 }
 
 /** RISC-V (privileged specification, "Sv39", "Sv48", "Sv57"): an entry with a right to read or execute maps memory. */
@@ -108,6 +112,7 @@ export function riscv64Tables(virtualBits: number): TableFormat {
   return {
     entryBytes: 8,
     virtualBits,
+    signed: true,
     levels: Array.from({ length: count }, (_, index) => ({
       name: `level ${count - 1 - index}`,
       shift: 12 + 9 * (count - 1 - index),
@@ -149,5 +154,5 @@ export function s390xTables(type: number): TableFormat {
     decode: (value) => ({ present: (value & 0x400n) === 0n, leaf: true, address: value & ~0xfffn }),
   });
   const used = levels.slice(3 - type);
-  return { entryBytes: 8, virtualBits: 64, levels: used };
+  return { entryBytes: 8, virtualBits: 64, signed: false, levels: used };
 }

@@ -1,5 +1,6 @@
 import { hex, VmcoreError } from '../errors.js';
 import type { Dump } from '../read/dump.js';
+import { kernelPageSize } from './kernel-view.js';
 import {
   aarch64Tables,
   i386Tables,
@@ -82,12 +83,13 @@ function aarch64Root(dump: KernelImage, given: bigint | undefined): Root {
   const { vmcoreinfo: info } = dump;
   const configured = info?.number('VA_BITS');
   const size = info?.number('TCR_EL1_T1SZ');
+  const pageSize = kernelPageSize(dump);
   // With 64 KiB pages a table for 52 bits serves processors of 48 as it is; with smaller ones a level is left out.
-  const actual = size === undefined || dump.pageSize === 65536 ? configured : 64n - size;
+  const actual = size === undefined || pageSize === 65536 ? configured : 64n - size;
   if (actual === undefined) throw missing(dump, 'NUMBER(VA_BITS)');
   if (actual < 36n || actual > 52n) throw impossible(dump, 'NUMBER(VA_BITS)', actual);
-  if (![4096, 16384, 65536].includes(dump.pageSize)) throw impossible(dump, 'PAGESIZE', BigInt(dump.pageSize));
-  const format = aarch64Tables(Number(actual), dump.pageSize);
+  if (![4096, 16384, 65536].includes(pageSize)) throw impossible(dump, 'PAGESIZE', BigInt(pageSize));
+  const format = aarch64Tables(Number(actual), pageSize);
   if (given !== undefined) return { format, pgd: given };
   const [symbol, offset] = [info?.symbol('swapper_pg_dir'), info?.number('kimage_voffset')];
   if (symbol === undefined || offset === undefined)
@@ -150,6 +152,14 @@ async function entryAt(dump: KernelImage, address: bigint, size: 4 | 8): Promise
   return size === 8 ? view.getBigUint64(0, little) : BigInt(view.getUint32(0, little));
 }
 
+/** Whether a machine has such an address: what lies above the bits that are looked up must all be the same. */
+function isAddress(address: bigint, { virtualBits, signed }: TableFormat): boolean {
+  if (virtualBits === 32) return address === BigInt.asUintN(32, address);
+  if (address !== BigInt.asUintN(64, address)) return false;
+  const above = BigInt.asIntN(64, address) >> BigInt(signed ? virtualBits - 1 : virtualBits);
+  return above === 0n || above === -1n;
+}
+
 /** The page tables of a kernel or a process. */
 export class PageTables {
   readonly #dump: KernelImage;
@@ -168,8 +178,8 @@ export class PageTables {
   /** @throws VmcoreError `NOT_MAPPED` naming the level, and what reading a page table comes to */
   async translate(address: bigint): Promise<Translation> {
     const { format, pgd } = this.#root;
-    const extended = BigInt.asUintN(format.virtualBits === 32 ? 32 : 64, BigInt.asIntN(format.virtualBits, address));
-    if (extended !== address) throw this.#notMapped(address, 'is no address of this machine', 'canonical', address);
+    if (!isAddress(address, format))
+      throw this.#notMapped(address, 'is no address of this machine', 'canonical', address);
     let table = pgd;
     for (const { name, shift, bits: width, decode } of format.levels) {
       const index = BigInt.asUintN(width, address >> BigInt(shift));

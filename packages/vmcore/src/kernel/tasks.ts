@@ -2,6 +2,7 @@ import { hex, VmcoreError } from '../errors.js';
 import { check } from '../options/calls.js';
 import type { Dump } from '../read/dump.js';
 import { DebugInfo, fieldOf, type DebugInfoOptions, type KernelType } from './debug-info.js';
+import { kernelView } from './kernel-view.js';
 import { wordAt } from './words.js';
 
 /** A process, or a thread of one. */
@@ -162,8 +163,9 @@ async function* listNodes(dump: Dump, head: bigint): AsyncGenerator<bigint> {
  * @throws VmcoreError `UNSUPPORTED` without symbols and types, `INVALID_ARGUMENT` for a file of another kernel, `BAD_DUMP`, and
  *   what reading the kernel's memory comes to
  */
-export async function* readTasks(dump: Dump, options: TaskOptions = {}): AsyncGenerator<Task> {
-  check.dump(dump);
+export async function* readTasks(given: Dump, options: TaskOptions = {}): AsyncGenerator<Task> {
+  check.dump(given);
+  const dump = kernelView(given);
   const { vmlinux, threads = false } = check.tasks(options);
   const info = new DebugInfo(dump, { vmlinux });
   const [first] = await info.symbols('init_task');

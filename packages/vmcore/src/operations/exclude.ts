@@ -1,6 +1,7 @@
 import { checkAborted, VmcoreError } from '../errors.js';
 import type { Extent, MemoryImage } from '../image.js';
 import { structureRanges, type StructureRange } from '../kernel/memory-map.js';
+import { kernelView } from '../kernel/kernel-view.js';
 import { PageStructures, type PageUse } from '../kernel/page-structures.js';
 import { check } from '../options/calls.js';
 import type { Dump } from '../read/dump.js';
@@ -179,7 +180,8 @@ export async function excludePages(
 ): Promise<Excluded> {
   check.dump(dump);
   const { signal, format } = check.exclude(kinds, options);
-  const pages = new Pages(dump);
+  const kernel = kernelView(dump);
+  const pages = new Pages(kernel);
   for await (const extent of dump.extents()) {
     checkAborted(signal);
     if (extent.kind === 'stored') pages.add(extent);
@@ -190,13 +192,15 @@ export async function excludePages(
   if (kinds.includes('user')) wanted.add('user');
   if (kinds.includes('free')) wanted.add('free');
   if (kinds.some((kind) => kind !== 'zero')) {
-    const structures = new PageStructures(dump);
-    const sieve = new Sieve(dump, structures, pages, wanted);
-    for await (const range of structureRanges(dump, structures.size, pages.limit)) await sieve.range(range, signal);
+    const structures = new PageStructures(kernel);
+    const sieve = new Sieve(kernel, structures, pages, wanted);
+    for await (const range of structureRanges(kernel, structures.size, pages.limit)) await sieve.range(range, signal);
   }
   const { segments } = dump;
   const image: MemoryImage = {
     ...dump,
+    // Some pages of a larger block may stay.
+    pageSize: kernel.pageSize,
     dumpLevel: (dump.dumpLevel ?? 0) | dumpLevelOf(kinds),
     segments: segments === undefined ? undefined : () => cutSegments(segments(), pages),
     async *extents(from) {
