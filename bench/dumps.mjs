@@ -1,68 +1,107 @@
-// `npm run bench -- dumps`: guest memory dumps against makedumpfile, interleaved in one run. makedumpfile cannot read in a
-// flattened stream, it must rearrange it first: that is what reads at random addresses are compared with.
+// `npm run bench -- dumps`: guest memory dumps against makedumpfile, interleaved in one run; each row is printed when it is
+// measured. makedumpfile cannot read in a flattened stream, it must rearrange it first: that is what reads at random
+// addresses are compared with.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeBenchDump } from './dump-file.mjs';
-import { INSTAR, timeInterleaved } from './measure.mjs';
-import { printTable } from './table.mjs';
+import { INSTAR, medianOf, timeInterleaved } from './measure.mjs';
+import { startTable } from './table.mjs';
 
 const MIB = 1024 * 1024;
 
-/** Measures and prints. @param size MiB of memory in the dump @param directory where files are made */
-export async function benchDumps({ runs = 5, size = 1024, directory = tmpdir(), only = '' } = {}) {
+/**
+ * Measures and prints.
+ * @param size MiB of memory in the dump
+ * @param large MiB of memory in the dump whose log is read
+ * @param only rows with one of these words, between commas
+ * @param directory where files are made
+ */
+export async function benchDumps({ runs = 5, size = 256, large = 5120, directory = tmpdir(), only = '' } = {}) {
   const place = mkdtempSync(join(directory, 'instar-bench-dumps-'));
   const file = (name) => join(place, name);
+  const warm = size * MIB + 512 * MIB;
   try {
     await writeBenchDump(file('dump.elf'), size * MIB);
+    await writeBenchDump(file('large.kdump'), large * MIB, { format: 'kdump', sparse: true });
     // makedumpfile's own flattened stream, with the records that it makes.
     const flatten = `makedumpfile -f -F -l -d 0 ${file('dump.elf')} > ${file('flat')}`;
     const made = spawnSync('bash', ['-c', flatten], { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' });
-    if (made.status !== 0) throw new Error(`${flatten}: ${made.stderr}`);
-    const rows = rowsOf(file).filter(({ name, peer }) =>
+    if (made.status !== 0) console.log(`${flatten}: ${made.stderr ?? made.error}: rows of it will fail`);
+    const rows = rowsOf(file, large).filter(({ name, peer }) =>
       only.split(',').some((word) => `${name}; ${peer};`.includes(word)),
     );
-    const measured = rows.map(({ name, peer, mine, theirs, target }) => {
-      const outputs = [file('ours'), file('peer')];
-      const times = timeInterleaved([mine, theirs], runs, outputs, size * MIB + 512 * MIB);
-      if (times.disturbed > 0) {
-        console.log(`${name}: other programs used the CPU in ${times.disturbed} of ${runs} turns`);
-      }
-      return { name, peer, ours: times[0], theirs: times[1], target };
-    });
-    printTable(measured);
+    console.log(`${size} MiB of memory, ${runs} runs of each\n`);
+    const print = startTable(rows);
+    const outputs = [file('ours'), file('peer')];
+    for (const row of rows) {
+      const [times, remarks] = measure(row, runs, outputs, warm);
+      if (times !== undefined) print(judged(row, times));
+      for (const remark of remarks) console.log(`  ${row.name}: ${remark}`);
+    }
   } finally {
     rmSync(place, { recursive: true });
   }
 }
 
-function rowsOf(file) {
+/** Times of both commands; a peer that fails is left out, and its last words are told. */
+function measure({ mine, theirs }, runs, outputs, warm) {
+  const disturbed = (times) =>
+    times.disturbed > 0 ? [`other programs used the CPU in ${times.disturbed} of ${runs} turns`] : [];
+  try {
+    const times = timeInterleaved([mine, theirs], runs, outputs, warm);
+    return [times, disturbed(times)];
+  } catch (error) {
+    const problem = `failed: ${String(error.message).trim().split('\n').at(-1)}`;
+    try {
+      const times = timeInterleaved([mine], runs, outputs, warm);
+      return [
+        [times[0], []],
+        [problem, ...disturbed(times)],
+      ];
+    } catch {
+      return [undefined, [problem]];
+    }
+  }
+}
+
+/** A row with its times. `most` is how much longer we may take than the peer (ms). */
+function judged({ name, peer, target, most }, [ours, theirs]) {
+  const above = most === undefined || theirs.length === 0 ? undefined : medianOf(ours) - medianOf(theirs);
+  return { name, peer, ours, theirs, target, above, most };
+}
+
+function rowsOf(file, large) {
   const convert = (codec, threads, output) => [
     ...[...INSTAR, 'vmcore', 'convert', '--to', 'kdump', '--compress', codec],
     ...['--threads', String(threads), file('dump.elf'), file(output)],
   ];
   // Without --num-threads makedumpfile compresses where it reads and writes; with it, N threads compress for it.
-  const makedumpfile = (flag, threads) => [
-    ...['makedumpfile', '-f', flag, '-d', '0', '--message-level', '0'],
+  const makedumpfile = (flag, threads, level = 0) => [
+    ...['makedumpfile', '-f', flag, '-d', String(level), '--message-level', '0'],
     ...(threads > 0 ? ['--num-threads', String(threads)] : []),
     ...[file('dump.elf'), file('peer')],
   ];
+  // Threads of ours and of theirs, and how many times faster we are to be.
   const packing = [
-    ['zlib', '-c'],
-    ['lzo', '-l'],
-  ].flatMap(([codec, flag]) =>
-    [0, 1, 2].map((threads) => ({
-      name: `elf → kdump ${codec}, threads: ${Math.max(threads, 1)}`,
-      peer: `makedumpfile ${flag}${threads > 0 ? ` --num-threads ${threads}` : ''}`,
-      mine: convert(codec, Math.max(threads, 1), 'ours'),
-      theirs: makedumpfile(flag, threads),
-      target: 1,
-    })),
-  );
+    ['zlib', '-c', 1, 0, 1],
+    ['zlib', '-c', 2, 0, 6],
+    ['zlib', '-c', 2, 2, 1],
+    ['lzo', '-l', 1, 0, 1],
+    ['lzo', '-l', 2, 2, 1],
+  ].map(([codec, flag, mine, theirs, target]) => ({
+    name: `elf → kdump ${codec}, threads: ${mine}`,
+    peer: `makedumpfile ${flag}${theirs > 0 ? ` --num-threads ${theirs}` : ''}`,
+    mine: convert(codec, mine, 'ours'),
+    theirs: makedumpfile(flag, theirs),
+    target,
+  }));
   const rearrange = ['bash', '-c', `makedumpfile -R ${file('peer')} < ${file('flat')}`];
   const reader = fileURLToPath(new URL('random-reads.mjs', import.meta.url));
+  const log = [...INSTAR, 'vmcore', 'dmesg', file('large.kdump')];
+  const filtered = ['vmcore', 'filter', '--exclude', '31', '--to', 'kdump', '--compress', 'zlib'];
   return [
     ...packing,
     {
@@ -71,6 +110,26 @@ function rowsOf(file) {
       mine: convert('zstd', 1, 'ours'),
       theirs: convert('zlib', 1, 'peer'),
       target: 2,
+    },
+    {
+      name: 'filter --exclude 31',
+      peer: 'makedumpfile -c -d 31',
+      mine: [...INSTAR, ...filtered, file('dump.elf'), file('ours')],
+      theirs: makedumpfile('-c', 0, 31),
+      target: 1,
+    },
+    {
+      name: `dmesg of ${large} MiB`,
+      peer: 'instar vmcore --help',
+      mine: log,
+      theirs: [...INSTAR, 'vmcore', '--help'],
+      most: 300,
+    },
+    {
+      name: `dmesg of ${large} MiB`,
+      peer: 'makedumpfile --dump-dmesg',
+      mine: log,
+      theirs: ['makedumpfile', '-f', '--dump-dmesg', file('large.kdump'), file('peer')],
     },
     {
       name: '1000 random reads, flattened',

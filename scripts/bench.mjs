@@ -1,6 +1,6 @@
 // `npm run bench`: hands over to the benchmark in bench/ once there is one. `npm run bench -- layouts [RUNS]` compares the
 // codecs of the layout language with other packages (bench/layouts.mjs), by default 15 times; `npm run bench -- dumps
-// [RUNS [MIB [WORD]]]` compares guest memory dumps with makedumpfile (bench/dumps.mjs), by default 5 times; `npm run bench -- fast [RUNS [CALLS]]`
+// [RUNS [MIB [WORD [MIB]]]]` compares guest memory dumps with makedumpfile (bench/dumps.mjs), by default 3 times; `npm run bench -- fast [RUNS [CALLS]]`
 // measures calls of the API, many images at once and the start of the command (bench/fast.mjs), by default 9 times.
 import { existsSync } from 'node:fs';
 
@@ -8,14 +8,14 @@ import { pathOfMachine } from './path-of-machine.mjs';
 
 process.env.PATH = pathOfMachine(process.env.PATH);
 
-const [what, runs, size = '1024', only = ''] = process.argv.slice(2);
+const [what, runs, size = '256', only = '', large = '5120'] = process.argv.slice(2);
 const main = new URL('../bench/main.mjs', import.meta.url);
 if (what === 'layouts') {
   const { benchLayouts, printLayouts } = await import('../bench/layouts.mjs');
   printLayouts(benchLayouts(Number(runs ?? 15)));
 } else if (what === 'dumps') {
   const { benchDumps } = await import('../bench/dumps.mjs');
-  await benchDumps({ runs: Number(runs ?? 5), size: Number(size), only });
+  await benchDumps({ runs: Number(runs ?? 3), size: Number(size), only, large: Number(large) });
 } else if (what === 'fast') {
   const { benchFast } = await import('../bench/fast.mjs');
   await benchFast({ runs: Number(runs ?? 9), calls: Number(process.argv[4] ?? 10_000) });
@@ -23,7 +23,8 @@ if (what === 'layouts') {
   if (what === '--help')
     console.log(
       'npm run bench -- layouts [RUNS]: codecs beside other packages for binary structs\n' +
-        'npm run bench -- dumps [RUNS [MIB [WORD]]]: guest memory dumps beside makedumpfile; rows with WORD\n' +
+        'npm run bench -- dumps [RUNS [MIB [WORD [MIB]]]]: guest memory dumps beside makedumpfile, of 256 MiB; rows with WORD;\n' +
+        '  the log of a dump of the last MIB (5120)\n' +
         'npm run bench -- fast [RUNS [CALLS]]: calls of the API, many images at once, the start of the command\n',
     );
   await import(main.href);
