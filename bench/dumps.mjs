@@ -11,6 +11,8 @@ import { INSTAR, medianOf, timeInterleaved } from './measure.mjs';
 import { startTable } from './table.mjs';
 
 const MIB = 1024 * 1024;
+/** MiB up to which the kernel's own structures are. */
+const LEAST = 128;
 
 /**
  * Measures and prints.
@@ -20,6 +22,7 @@ const MIB = 1024 * 1024;
  * @param directory where files are made
  */
 export async function benchDumps({ runs = 5, size = 256, large = 5120, directory = tmpdir(), only = '' } = {}) {
+  if (!(Math.min(size, large) >= LEAST)) throw new RangeError(`a dump has at least ${LEAST} MiB`);
   const place = mkdtempSync(join(directory, 'instar-bench-dumps-'));
   const file = (name) => join(place, name);
   const warm = size * MIB + 512 * MIB;
@@ -54,7 +57,8 @@ function measure({ mine, theirs }, runs, outputs, warm) {
     const times = timeInterleaved([mine, theirs], runs, outputs, warm);
     return [times, disturbed(times)];
   } catch (error) {
-    const problem = `failed: ${String(error.message).trim().split('\n').at(-1)}`;
+    const [command = '', ...words] = String(error.message).trim().split('\n');
+    const problem = `failed: ${words.at(-1) ?? command}`;
     try {
       const times = timeInterleaved([mine], runs, outputs, warm);
       return [
