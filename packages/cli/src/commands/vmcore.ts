@@ -117,7 +117,7 @@ function parser(
     'name each page that cannot be read',
   );
   writing('convert <words...>', 'INPUT... OUTPUT: write a dump in another format')
-    .option('--to <format>', 'elf, kdump, or raw memory (default: as the input)')
+    .option('--to <format>', 'elf, kdump, raw memory, or dmp of Windows (default: as the input)')
     .option('--flatten', 'as a flattened stream')
     .option('--zstd', 'the whole output as one zstd stream')
     .option('--raw <file@address>', 'input is raw memory that lies there; may be given again', gather)
@@ -133,7 +133,7 @@ function parser(
     .option('--begin <address>', 'first byte of physical memory')
     .option('--length <bytes>', 'bytes of physical memory')
     .option('--exclude <kinds>', 'leave out pages: zero,cache,private,user,free, or the level of makedumpfile -d')
-    .option('--to <format>', 'elf, kdump, or raw memory (default: as the input)')
+    .option('--to <format>', 'elf, kdump, raw memory, or dmp of Windows (default: as the input)')
     .option('--flatten', 'as a flattened stream')
     .option('--zstd', 'the whole output as one zstd stream')
     .usage('[options] INPUT... OUTPUT');

@@ -23,7 +23,7 @@ export interface ExcludeOptions {
    * What the image is written as. In a kdump all pages of zeros are one, so that they stay, as makedumpfile keeps them:
    * readers find zeros there rather than nothing.
    */
-  readonly format?: 'elf' | 'kdump' | 'raw' | undefined;
+  readonly format?: 'elf' | 'kdump' | 'raw' | 'dmp' | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -40,7 +40,7 @@ const filter = options({ begin: integer, length: integer } satisfies Fields<Memo
 const part = options({ startPfn: integer, endPfn: integer } satisfies Fields<SplitPart>);
 
 const exclude = options({
-  format: v.optional(oneOf('elf', 'kdump', 'raw')),
+  format: v.optional(oneOf('elf', 'kdump', 'raw', 'dmp')),
   signal: v.optional(abortSignal),
 } satisfies Fields<ExcludeOptions>);
 const dumpGuest = options({
@@ -60,7 +60,7 @@ const debugInfo = options({ vmlinux: v.optional(fileName) } satisfies Fields<Deb
 const tasks = options({ vmlinux: v.optional(fileName), threads: v.optional(yesNo) } satisfies Fields<TaskOptions>);
 
 const writeFields = {
-  format: oneOf('elf', 'kdump', 'raw'),
+  format: oneOf('elf', 'kdump', 'raw', 'dmp'),
   compression: v.optional(oneOf('none', 'zlib', 'lzo', 'snappy', 'zstd')),
   flattened: v.optional(yesNo),
   zstd: v.optional(yesNo),

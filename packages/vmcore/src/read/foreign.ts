@@ -12,6 +12,8 @@ const unpack = (start: string, what: string, command: string): Foreign => ({
   remedy: `what is in it: unpack it first (${command})`,
 });
 
+const WINDOWS_REMEDY = "an ELF or kdump dump, as QEMU's dump-guest-memory writes it; WinDbg reads this one";
+
 /** Signatures as Latin-1 text. */
 const FOREIGN: readonly Foreign[] = [
   unpack('\x28\xb5\x2f\xfd', 'zstd', 'zstd -d'),
@@ -28,8 +30,8 @@ const FOREIGN: readonly Foreign[] = [
     what: 'is a memory image of LiME or AVML',
     remedy: 'a dump: take it with format=padded or convert it to raw memory, then use wrap FILE@0',
   },
-  { start: 'PAGEDU64', what: 'is a crash dump of Windows', remedy: 'a dump of Linux, QEMU or instar; WinDbg reads it' },
-  { start: 'PAGEDUMP', what: 'is a crash dump of Windows', remedy: 'a dump of Linux, QEMU or instar; WinDbg reads it' },
+  { start: 'PAGEDU64', what: 'is a crash dump of Windows', remedy: WINDOWS_REMEDY },
+  { start: 'PAGEDUMP', what: 'is a crash dump of Windows', remedy: WINDOWS_REMEDY },
   { start: 'MDMP', what: 'is a minidump of a process', remedy: 'the dump of a machine' },
   {
     start: 'QEVM',

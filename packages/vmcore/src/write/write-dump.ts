@@ -14,6 +14,7 @@ import type { DumpState, DumpStatus, WriteProgress } from './dump-state.js';
 import { writeElf } from './elf-writer.js';
 import { kernelAddresses, type KernelAddresses } from './kernel-addresses.js';
 import { writeRaw } from './raw-writer.js';
+import { writeWindows } from './windows-writer.js';
 import type { SplitPart } from './kdump-header-writer.js';
 import { writeKdump } from './kdump-writer.js';
 import type { Compression } from './page-pipeline.js';
@@ -23,8 +24,11 @@ export type DumpOutput = { readonly file: string } | { readonly stream: Writable
 
 /** How a dump is written. */
 export interface WriteOptions {
-  /** `raw`: memory as it lies, from physical address 0 or the filter's `begin` on, without notes. */
-  readonly format: 'elf' | 'kdump' | 'raw';
+  /**
+   * `raw`: memory as it lies, from physical address 0 or the filter's `begin` on, without notes. `dmp`: a full crash dump of
+   * Windows, whose driver left the header of one in VMCOREINFO.
+   */
+  readonly format: 'elf' | 'kdump' | 'raw' | 'dmp';
   /** Codec of kdump's pages (default `zlib`). */
   readonly compression?: Compression | undefined;
   /** As a flattened stream. Default: only kdump into a stream, which cannot be written otherwise. */
@@ -116,8 +120,11 @@ function checkOptions(
     throw refuse('a kdump-compressed dump cannot be written in one go', 'the flattened form for pipes and zstd');
   }
   if (format !== 'kdump' && part !== undefined) throw refuse('only a kdump can be split', 'format kdump');
-  if (format === 'raw' && flattened === true) {
-    throw refuse('raw memory has no flattened form', 'another format, or nothing: it can be written into pipes');
+  if ((format === 'raw' || format === 'dmp') && flattened === true) {
+    throw refuse(
+      `a dump of the format ${format} has no flattened form`,
+      'another format, or nothing: it can be written into pipes',
+    );
   }
   if (format !== 'kdump' && compression !== undefined && compression !== 'none') {
     throw refuse('pages are compressed in a kdump alone', 'format kdump, or zstd for the whole file');
@@ -180,6 +187,7 @@ async function writeAs(
   kernel: KernelAddresses | undefined,
 ): Promise<bigint> {
   if (options.format === 'raw') return writeRaw(image, sink, tracker, options.filter?.begin ?? 0n);
+  if (options.format === 'dmp') return writeWindows(image, sink, tracker);
   if (options.format === 'elf') return writeElf(image, sink, tracker, kernel);
   return writeKdump(image, sink, { ...options, compression: options.compression ?? 'zlib' }, tracker);
 }

@@ -103,8 +103,8 @@ export function writeOptions(
   input: Pick<Dump, 'format' | 'compression' | 'timestamp'>,
 ): Omit<WriteOptions, 'signal' | 'onProgress'> {
   const format = flags.to ?? input.format;
-  if (format !== 'elf' && format !== 'kdump' && format !== 'raw') {
-    throw usageError(`found the format ${escapeText(format)}, expected elf, kdump or raw`);
+  if (format !== 'elf' && format !== 'kdump' && format !== 'raw' && format !== 'dmp') {
+    throw usageError(`found the format ${escapeText(format)}, expected elf, kdump, raw or dmp`);
   }
   const same = COMPRESSIONS.find((name) => name === input.compression[0]);
   const unsaid = input.format === 'kdump' ? (same ?? 'none') : 'zlib';
