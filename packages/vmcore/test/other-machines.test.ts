@@ -152,6 +152,13 @@ describe('virtual addresses of other machines', () => {
     expect(dump.pageSize).toBe(65536);
     const [virtual, physical] = AARCH64.mapped;
     expect(await dump.translate(virtual)).toMatchObject({ physical });
+    // Written anew it has blocks of pages, which other readers want.
+    const again = join(directory, 'again');
+    await writeDump(dump, { file: again }, { format: 'kdump' });
+    const rewritten = await openDump(again);
+    expect(rewritten.pageSize).toBe(4096);
+    expect(await rewritten.readVirtual(virtual, 64)).toEqual(await dump.readVirtual(virtual, 64));
+    await rewritten.close();
     await dump.close();
   });
 

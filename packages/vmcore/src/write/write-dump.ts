@@ -1,6 +1,8 @@
 import type { Writable } from 'node:stream';
 import { VmcoreError } from '../errors.js';
 import type { MemoryImage } from '../image.js';
+import { kernelPageSize } from '../kernel/kernel-view.js';
+import { findVmcoreInfo } from '../notes/vmcoreinfo.js';
 import type { Dump } from '../read/dump.js';
 import { salvageImage, strictImage } from '../operations/salvage.js';
 import { abortable, filterImage, type MemoryFilter } from '../operations/filter.js';
@@ -192,14 +194,25 @@ async function writeAs(
   return writeKdump(image, sink, { ...options, compression: options.compression ?? 'zlib' }, tracker);
 }
 
+/**
+ * A dump that is read goes into blocks of its kernel's pages: QEMU stores an AArch64 in blocks of 64 KiB, whatever its pages
+ * are, which libkdumpfile and crash do not read. Others say themselves how large their blocks are.
+ */
+function inKernelPages(image: MemoryImage, { format }: WriteOptions): MemoryImage {
+  const isRead = (image as MemoryImage & Partial<Pick<Dump, 'format'>>).format === 'kdump';
+  const pageSize = kernelPageSize({ vmcoreinfo: findVmcoreInfo(image.notes), pageSize: image.pageSize });
+  return isRead && format === 'kdump' && pageSize < image.pageSize ? { ...image, pageSize } : image;
+}
+
 async function perform(
-  image: MemoryImage,
+  given: MemoryImage,
   output: DumpOutput,
   options: WriteOptions,
   tracker: Tracker,
   more: readonly NamedInput[],
 ): Promise<void> {
-  checkMachine(image);
+  checkMachine(given);
+  const image = inKernelPages(given, options);
   const kernel = options.format === 'elf' ? await kernelAddresses(image) : undefined;
   const wanted = abortable(await readable(image, options), options.signal);
   const filtered = options.filter === undefined ? wanted : await filterImage(wanted, options.filter);
