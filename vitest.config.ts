@@ -6,7 +6,10 @@ process.env['PATH'] = pathOfMachine(process.env['PATH']);
 
 const SECOND = 1000;
 /** Long campaigns that run by option only. */
-const BY_OPTION = process.env['INSTAR_LINUX'] === 'all' ? [] : ['tests/vmcore/linux-crash.test.ts'];
+const BY_OPTION =
+  process.env['INSTAR_LINUX'] === 'all'
+    ? []
+    : ['tests/vmcore/linux-crash.test.ts', 'tests/vmcore/linux-machines.test.ts'];
 
 export default defineConfig({
   test: {

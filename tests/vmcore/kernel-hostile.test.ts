@@ -6,7 +6,7 @@ import { workdir } from '../support/workdir.js';
 import { DIRECT, newKernel, oldKernel, SCATTERED, STRUCTURES, TEXT } from './kernel-memory.js';
 
 /** Cases for each kernel; more with the environment's INSTAR_KERNEL_CASES. */
-const CASES = Number(process.env['INSTAR_KERNEL_CASES'] ?? 2500);
+const CASES = Number(process.env['INSTAR_KERNEL_CASES'] ?? 500);
 /** Records after which a log counts as endless: no buffer of these kernels has room for more. */
 const MOST_RECORDS = 5000;
 

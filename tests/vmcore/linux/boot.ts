@@ -16,7 +16,9 @@ export interface BootOptions {
   /** Commands of busybox's shell, run before the machine is ready. */
   readonly script: string;
   readonly more?: readonly RamFile[];
-  /** Words of QEMU for the processor. */
+  /** QEMU's program with the machine and its processor; by default a PC. */
+  readonly machine?: Machine;
+  /** Words of QEMU for the processor of a PC. */
   readonly cpu?: string;
   readonly memoryMiB?: number;
   readonly cpus?: number;
@@ -28,6 +30,19 @@ export interface BootOptions {
   readonly until?: string;
 }
 
+/** A machine that QEMU makes. */
+export interface Machine {
+  /** Its program, and the words that choose the machine. */
+  readonly words: readonly string[];
+  /** The kernel's name of the serial port. */
+  readonly console: string;
+}
+
+const PC = (cpu: string): Machine => ({
+  words: ['qemu-system-x86_64', '-M', 'pc', '-cpu', cpu, '-vga', 'none', '-device', 'vmcoreinfo'],
+  console: 'ttyS0',
+});
+
 const INIT = (script: string): string => `#!/bin/busybox sh
 export PATH=/bin
 /bin/busybox mkdir -p /bin
@@ -35,7 +50,7 @@ export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
-insmod /lib/qemu_fw_cfg.ko
+[ -s /lib/qemu_fw_cfg.ko ] && insmod /lib/qemu_fw_cfg.ko
 ${script}
 echo ${READY}
 while :; do sleep 1000; done
@@ -63,6 +78,7 @@ export class BootedLinux {
       script,
       more = [],
       cpu = 'max,la57=off',
+      machine = PC(cpu),
       memoryMiB = 256,
       cpus = 2,
       append = '',
@@ -81,9 +97,9 @@ export class BootedLinux {
     writeFileSync(ramdisk, initramfs([...own, ...more]));
     writeFileSync(serial, '');
     const qmp = new Qmp([
-      ...['qemu-system-x86_64', '-accel', 'tcg', '-M', 'pc', '-cpu', cpu, '-smp', String(cpus)],
-      ...['-m', String(memoryMiB), '-vga', 'none', '-device', 'vmcoreinfo', '-serial', `file:${serial}`],
-      ...['-kernel', files.kernel, '-initrd', ramdisk, '-append', `console=ttyS0 panic=-1 ${append}`],
+      ...[...machine.words, '-accel', 'tcg', '-smp', String(cpus)],
+      ...['-m', String(memoryMiB), '-serial', `file:${serial}`],
+      ...['-kernel', files.kernel, '-initrd', ramdisk, '-append', `console=${machine.console} panic=-1 ${append}`],
       ...['-qmp', `unix:${socket},server=on,wait=off`],
       ...(disk === undefined ? [] : ['-drive', `if=none,format=raw,id=disk,file=${disk}`]),
       ...(disk === undefined ? [] : ['-device', 'nvme,drive=disk,serial=1']),

@@ -8,7 +8,7 @@ export interface KernelFiles {
   readonly release: string;
   /** Names of files. */
   readonly kernel: string;
-  /** The module that writes VMCOREINFO where QEMU looks for it. */
+  /** The module that writes VMCOREINFO where QEMU looks for it; empty where the machine has none. */
   readonly fwCfg: string;
   readonly busybox: string;
 }
@@ -45,5 +45,5 @@ export function debianKernel(directory: Workdir): KernelFiles {
 
 /** The bytes of what an initramfs needs of it. */
 export function readFiles({ busybox, fwCfg }: KernelFiles): { readonly busybox: Buffer; readonly fwCfg: Buffer } {
-  return { busybox: readFileSync(busybox), fwCfg: readFileSync(fwCfg) };
+  return { busybox: readFileSync(busybox), fwCfg: fwCfg === '' ? Buffer.alloc(0) : readFileSync(fwCfg) };
 }
