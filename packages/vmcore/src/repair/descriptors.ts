@@ -190,6 +190,8 @@ export async function mendDescriptors(
     const ahead = Math.min(many + AHEAD, count - index);
     for await (const descriptor of table.from(index, ahead)) batch.push(descriptor);
     const wanted = Math.min(many, batch.length);
+    // The file ends before the rest of them.
+    if (wanted === 0) break;
     const readable = await readablePages(store, index, wanted, buffer, blockSize);
     const next = followers(batch, (descriptor) => table.isPossible(descriptor) && descriptor.offset !== zeroPage);
     for (let at = 0; at < wanted; at += 1) {

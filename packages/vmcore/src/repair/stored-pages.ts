@@ -6,8 +6,10 @@ import { KDUMP_FLAG } from '../structures/diskdump.js';
 import { isZero } from '../zero.js';
 import type { Descriptor } from './descriptor-table.js';
 
-/** Most pages in a row whose descriptors are found by trying to decompress: each takes some thousands of tries. */
-const MAX_TRIED = 1024;
+/** Most pages in a row, and their bytes, whose descriptors are found by trying to decompress. */
+const [MAX_TRIED, MAX_TRIED_BYTES] = [1024, 16 << 20];
+/** Bytes that are tried at most for all of a dump: a page of 4 KiB takes about one MiB. */
+const TRIES = 2 ** 31;
 
 const FLAGS: Readonly<Record<PageCodec, number>> = {
   zlib: KDUMP_FLAG.values.ZLIB,
@@ -22,6 +24,7 @@ export class StoredPages {
   readonly #blockSize: number;
   readonly #codecs: readonly PageCodec[];
   readonly #page: Uint8Array;
+  #tries = TRIES;
 
   constructor(source: ByteSource, { blockSize, status }: Pick<KdumpHeader, 'blockSize' | 'status'>) {
     this.#source = source;
@@ -47,7 +50,7 @@ export class StoredPages {
     // Pages that are not compressed need no tries, and nothing can be told from their bytes.
     if (length === count * this.#blockSize && !open) return this.#plain(from, count);
     if (count === 1 && !open) return this.#only(from, length);
-    if (count > MAX_TRIED) return undefined;
+    if (count > MAX_TRIED || length > MAX_TRIED_BYTES) return undefined;
     const bytes = await bytesAt(this.#source, from, length, 'page data');
     const found: Descriptor[] = [];
     let at = 0;
@@ -75,6 +78,8 @@ export class StoredPages {
   #first(bytes: Uint8Array, offset: bigint): Descriptor | undefined {
     const most = Math.min(bytes.length, this.#blockSize - 1);
     for (let size = 1; size <= most; size += 1) {
+      this.#tries -= size;
+      if (this.#tries < 0) return undefined;
       const codec = this.#codecs.find((name) => this.#decompresses(name, bytes.subarray(0, size)));
       if (codec !== undefined) return { offset, size, flags: FLAGS[codec] };
     }

@@ -1,6 +1,9 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../../../tests/support/random.js';
-import { memorySource } from '../../src/index.js';
+import { memorySource, repairDump, VmcoreError } from '../../src/index.js';
 import { examine } from './examine.js';
 import { mutate } from './mutate.js';
 import { makeSeeds } from './seeds.js';
@@ -33,5 +36,30 @@ describe('a damaged dump', () => {
     // The damage reaches what it is meant for: some dumps open all the same, others are refused in different ways.
     const kinds = ['opened', 'BAD_DUMP', 'TRUNCATED', 'NOT_A_DUMP', 'UNSUPPORTED'];
     expect([...outcomes.keys()]).toEqual(expect.arrayContaining(kinds));
+  }, 900_000);
+
+  it('is repaired or refused with a typed error, soon', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'instar-mutations-'));
+    const [damaged, repaired] = [join(directory, 'damaged'), join(directory, 'repaired')];
+    const seeds = (await makeSeeds()).filter(({ name }) => name.includes('kdump'));
+    const outcomes = new Map<string, number>();
+    for (let number = FIRST; number < FIRST + CASES / 4; number += 1) {
+      const random = new Random(number);
+      const seed = seeds[random.below(seeds.length)];
+      if (seed === undefined) throw new RangeError('there are seeds');
+      writeFileSync(damaged, mutate(seed.bytes, random));
+      const started = performance.now();
+      const outcome = await repairDump(damaged, { file: repaired }, { threads: 1 }).then(
+        () => 'repaired',
+        (error: unknown) => {
+          if (error instanceof VmcoreError) return error.code;
+          throw new Error(`case ${number} (${seed.name})`, { cause: error });
+        },
+      );
+      expect(performance.now() - started, `case ${number} (${seed.name})`).toBeLessThan(HANGS_AFTER);
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+    }
+    rmSync(directory, { recursive: true });
+    expect([...outcomes.keys()]).toEqual(expect.arrayContaining(['repaired', 'BAD_DUMP']));
   }, 900_000);
 });
