@@ -4,8 +4,8 @@ import { wordAt } from './words.js';
 
 /** Records, and bytes of text, that a ring may have: powers of two. */
 const [MAX_COUNT_BITS, MAX_SIZE_BITS] = [24, 31];
-/** Descriptors that are read at once. */
-const BATCH = 256;
+/** Descriptors, and bytes of text, that are read at once. */
+const [BATCH, TEXT_BLOCK] = [256, 16 << 10];
 /** States of a descriptor whose text is complete: committed and finalized. */
 const COMPLETE = [1n, 2n];
 
@@ -67,6 +67,27 @@ function blockOf(begin: bigint, next: bigint, { textSize }: Ring, wordBytes: num
   return start > to ? undefined : { start, room: Number(to - start) };
 }
 
+/** Reads texts, which mostly follow each other in their ring, some at once. */
+function textReader(source: LogSource, ring: Ring): (start: bigint, length: number) => Promise<Uint8Array> {
+  let [from, block] = [0n, new Uint8Array(0)];
+  return async (start, length) => {
+    if (length === 0) return new Uint8Array(0);
+    if (start < from || start + big(length) > from + big(block.length)) {
+      const room = ring.textSize - start;
+      const size = room < big(TEXT_BLOCK) ? Number(room) : TEXT_BLOCK;
+      try {
+        [from, block] = [start, Uint8Array.from(await source.read(ring.text + start, Math.max(size, length)))];
+      } catch (error) {
+        // What lies behind the text may not be in the dump.
+        if (!(error instanceof VmcoreError)) throw error;
+        return source.read(ring.text + start, length);
+      }
+    }
+    const at = Number(start - from);
+    return block.slice(at, at + length);
+  };
+}
+
 /** The records of kernels since 5.10 (Linux, kernel/printk/printk_ringbuffer.h). */
 export async function* readRingBuffer(source: LogSource): AsyncGenerator<LogRecord> {
   const { info, wordBytes, little } = source;
@@ -89,6 +110,7 @@ export async function* readRingBuffer(source: LogSource): AsyncGenerator<LogReco
   }
   // The two highest bits of an identifier's word are the descriptor's state.
   const idBits = wordBytes * 8 - 2;
+  const textAt = textReader(source, ring);
   const id = (value: bigint): bigint => BigInt.asUintN(idBits, value);
   const total = Number(id(ring.head - ring.tail) < big(ring.count) ? id(ring.head - ring.tail) + 1n : big(ring.count));
   for (let done = 0; done < total;) {
@@ -116,7 +138,7 @@ export async function* readRingBuffer(source: LogSource): AsyncGenerator<LogReco
         facility: infos[at + lengthAt + 2] ?? 0,
         caller: view.getUint32(at + callerAt, little),
         continuation: (flags & CONTINUATION) !== 0,
-        text: length === 0 ? new Uint8Array(0) : await source.read(ring.text + block.start, length),
+        text: await textAt(block.start, length),
       };
     }
     done += count;
