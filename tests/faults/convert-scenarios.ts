@@ -22,6 +22,8 @@ const OTHERS: readonly { readonly format: string; readonly words: readonly strin
   { format: 'qcow2', words: ['-B', '../in/base.qcow2', '-F', 'qcow2'] },
   { format: 'qcow2', words: ['-o', 'extended_l2=on,preallocation=metadata'] },
   { format: 'vhdx', words: ['-o', 'subformat=fixed'] },
+  // The output is read back.
+  { format: 'qcow2', words: ['-c', '--checksum=sha256'] },
 ];
 
 /** Whether an output is whole, and holds the disk that was converted. */

@@ -21,6 +21,7 @@ import { openInput, type InputFile } from './input-file.js';
 import { guestContext, type OperationControl } from './operation.js';
 import { openBacking, type Backing, type BackingFile } from './output/backing.js';
 import { checkOutput } from './output/check.js';
+import { checksumsOf, type ChecksumAlgorithm, type Checksums } from './output/checksum.js';
 import { layoutFlags, outputConfig, outputLimit } from './output/config.js';
 import { abandonQuietly, openOutputFile } from './output/file.js';
 import { isAllocated } from './output/layout.js';
@@ -44,6 +45,14 @@ export interface CopyRequest extends DdRequest {
   readonly mustExist?: boolean | undefined;
   /** The output reads as zeros wherever nothing was written. */
   readonly targetIsZero?: boolean | undefined;
+  /** What the disk of the output is summed up with. */
+  readonly checksums?: readonly ChecksumAlgorithm[] | undefined;
+}
+
+/** What a copy did. */
+export interface CopyResult extends DdResult {
+  /** Of the disk of the output, where they were asked for. */
+  readonly checksums?: Checksums;
 }
 
 /** All images of a copy, in one session. */
@@ -63,15 +72,19 @@ export async function copy(
   input: string,
   control: OperationControl,
   started: number,
-): Promise<DdResult> {
+): Promise<CopyResult> {
   const context = guestContext(control);
   const { forceShare = false, strict = false, pathPolicy } = request;
   const policy = { references: pathPolicy, forceShare, strict };
   const session = new GuestSession(context, { inOrder: 'stream' in request.output });
   const images = await openImages(request, input, session, policy);
   try {
-    const result = await copyWindow(request, images, { ...context, onProgress: control.onProgress }, control, started);
-    control.onProgress?.(result.bytes, result.bytes);
+    // Summing up takes about as long as writing.
+    const steps = request.checksums === undefined ? 1n : 2n;
+    const onProgress: GuestContext['onProgress'] =
+      control.onProgress && ((done, total) => control.onProgress?.(done, steps * total));
+    const result = await copyWindow(request, images, { ...context, onProgress }, control, started);
+    control.onProgress?.(steps * result.bytes, steps * result.bytes);
     // Only now: an image that is refused for it has its one line already.
     images.all.flatMap((chain) => chain.doubts).forEach((doubt) => control.onWarning?.(doubt));
     return result;
@@ -121,7 +134,7 @@ async function copyWindow(
   context: GuestContext,
   control: OperationControl,
   started: number,
-): Promise<DdResult> {
+): Promise<CopyResult> {
   const [chain] = chains;
   const [top] = chain.layers;
   const { session } = chain;
@@ -207,6 +220,8 @@ async function copyWindow(
         output.sync(finalLength),
       ]);
     }
+    const checksums =
+      request.checksums && (await sumUp(request, { fd: output.fd, backing }, result, finalLength, context));
     const length = await output.finish(finalLength);
     return {
       bytes,
@@ -217,11 +232,23 @@ async function copyWindow(
       outputFormat: request.outputFormat ?? 'raw',
       sandbox: context.sandbox.kind,
       elapsedMs: performance.now() - started,
+      ...(checksums === undefined ? {} : { checksums }),
     };
   } catch (error) {
     await abandonQuietly(output);
     throw error;
   }
+}
+
+async function sumUp(
+  { checksums = [], format, outputName: name }: CopyRequest,
+  output: { readonly fd: number; readonly backing: Backing | undefined },
+  { output_virtual_size: size }: ValueOf<typeof ConvertResult>,
+  length: bigint,
+  context: GuestContext,
+): Promise<Checksums> {
+  const onProgress = context.onProgress && ((done: bigint) => context.onProgress?.(size + done, size));
+  return checksumsOf({ ...output, name, format, length }, checksums, { ...context, onProgress });
 }
 
 /** @throws EngineError where there is no such file, or one that is shorter than `bytes` */

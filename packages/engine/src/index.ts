@@ -2,6 +2,8 @@
 export { dd } from './dd.js';
 export type { DdOptions, DdResult, Endpoint } from './dd-request.js';
 export type { BackingFile } from './output/backing.js';
+export { CHECKSUM_ALGORITHMS } from './output/checksum.js';
+export type { ChecksumAlgorithm, Checksums } from './output/checksum.js';
 export type { ImageLayout } from './output/layout.js';
 export { DumpRequests } from './dump-requests.js';
 export type { DumpTarget, WrittenDump } from './dump-target.js';

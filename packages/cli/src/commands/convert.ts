@@ -1,4 +1,12 @@
-import { convert, EngineError, escapeText, WRITABLE_FORMATS, type SnapshotSelector } from '@instar/engine';
+import {
+  CHECKSUM_ALGORITHMS,
+  convert,
+  EngineError,
+  escapeText,
+  WRITABLE_FORMATS,
+  type ChecksumAlgorithm,
+  type SnapshotSelector,
+} from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
 import { toJson } from '../render/json.js';
 import { CACHE_MODES } from './cache-modes.js';
@@ -20,10 +28,23 @@ interface ConvertFlags {
   /** False with `-n`. */
   readonly create?: boolean;
   readonly targetIsZero?: boolean;
+  readonly checksum?: string;
 }
 
 /** What `-m` of qemu-img takes. */
 const COROUTINES = Array.from({ length: 16 }, (_, index) => String(index + 1));
+
+/** What `--checksum` names, each once. */
+function checksumsOf(text: string | undefined): readonly ChecksumAlgorithm[] | undefined {
+  const names = [...new Set(text?.split(','))];
+  const known = CHECKSUM_ALGORITHMS.filter((name) => names.includes(name));
+  const unknown = names.find((name) => !known.some((algorithm) => algorithm === name));
+  if (unknown === undefined) return text === undefined ? undefined : known;
+  throw new EngineError(
+    'INVALID_OPTION',
+    `--checksum: found ${escapeText(unknown)}, expected some of ${CHECKSUM_ALGORITHMS.join(', ')} with commas between`,
+  );
+}
 
 async function run({ files, flags, json, control, pathPolicy }: CommandRun<ConvertFlags>): Promise<number> {
   const { format, outputFormat, forceShare, strict, clobber, compress, compressLevel, targetIsZero, snapshot } = flags;
@@ -65,9 +86,11 @@ async function run({ files, flags, json, control, pathPolicy }: CommandRun<Conve
     existing,
     targetIsZero,
     snapshot,
+    checksums: checksumsOf(flags.checksum),
   };
   const result = await inWordsOfCommand(async () => convert(inputs, output, options, control));
   if (json) process.stdout.write(`${toJson({ result })}\n`);
+  else Object.entries(result.checksums ?? {}).forEach(([name, sum]) => process.stdout.write(`${name}: ${sum}\n`));
   return EXIT_CODES.OK;
 }
 
@@ -90,6 +113,10 @@ export const convertCommand = defineCommand<ConvertFlags>({
         '--compress-level <level>',
         'fast, default or best (qcow2, streamOptimized vmdk)',
         values.oneOf(['fast', 'default', 'best'] as const),
+      )
+      .option(
+        '--checksum <algorithms>',
+        'print checksums of the disk as it reads back from the output: sha256, or several as in sha256,md5',
       )
       .option('-B, --backing <file>', 'the output holds only what differs from this image (qcow2, qed, qcow)')
       .option('-F, --backing-format <fmt>', 'format of that image')

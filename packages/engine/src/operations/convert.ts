@@ -1,12 +1,13 @@
 import { ownStream } from '@instar/host-files';
-import { copy } from '../copy.js';
-import { checkOptions, type DdResult } from '../dd-request.js';
+import { copy, type CopyResult } from '../copy.js';
+import { checkOptions } from '../dd-request.js';
 import { EngineError } from '../errors.js';
 import type { OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkConvertOptions, checkFileName } from '../options/operations.js';
 import { checkBacking, type BackingFile } from '../output/backing.js';
 import type { ImageLayout } from '../output/layout.js';
+import type { ChecksumAlgorithm } from '../output/checksum.js';
 import type { ReadOptions } from './reading.js';
 
 /** How a disk is converted. */
@@ -25,6 +26,11 @@ export interface ConvertOptions extends ReadOptions {
   readonly existing?: boolean | undefined;
   /** An existing output reads as zeros, so that zeros need not be written (default false). */
   readonly targetIsZero?: boolean | undefined;
+  /**
+   * Sum up the disk of the output, as it reads back, with these. It costs the time of reading and hashing the disk, zeros
+   * included (some GiB a second).
+   */
+  readonly checksums?: readonly ChecksumAlgorithm[] | undefined;
   /** Refuse an output that exists. */
   readonly noClobber?: boolean | undefined;
   /** Write to a block device that is mounted or otherwise in use. */
@@ -32,7 +38,7 @@ export interface ConvertOptions extends ReadOptions {
 }
 
 /** What a conversion did. */
-export type ConvertResult = DdResult;
+export type ConvertResult = CopyResult;
 
 const SECTOR = 512n;
 const MOST_SPARSE_SIZE = 1n << 24n;
@@ -58,7 +64,16 @@ export async function convert(
   if (first === undefined) throw invalid('input: expected at least one image');
   [first, ...further, output].forEach(checkFileName);
   const options = checkConvertOptions(givenOptions);
-  const { format: inputFormat, sparse, sparseSize, existing, targetIsZero, backing, ...rest } = options;
+  const {
+    format: inputFormat,
+    sparse,
+    sparseSize,
+    existing,
+    targetIsZero,
+    backing,
+    checksums: wanted = [],
+    ...rest
+  } = options;
   const control = checkControl(givenControl);
   if (existing === true && (rest.outputFormat ?? 'raw') !== 'raw') {
     throw invalid('existing: only raw outputs are written into');
@@ -82,7 +97,9 @@ export async function convert(
   }
   if (targetIsZero === true && existing !== true) throw invalid('targetIsZero: needs an output that exists');
   for (const path of [first, ...further]) await refuseStream(path);
-  return copy({ ...request, further, sparseSize, mustExist: existing, targetIsZero, backing }, first, control, started);
+  const checksums = wanted.length > 0 ? wanted : undefined;
+  const more = { further, sparseSize, mustExist: existing, targetIsZero, backing, checksums };
+  return copy({ ...request, ...more }, first, control, started);
 }
 
 async function refuseStream(input: string): Promise<void> {

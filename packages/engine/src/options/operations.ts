@@ -2,6 +2,7 @@ import { DD_MAX_BLOCK_SIZE } from '@instar/operands';
 import * as v from 'valibot';
 import type { DdOptions } from '../dd-request.js';
 import type { BackingFile } from '../output/backing.js';
+import { CHECKSUM_ALGORITHMS } from '../output/checksum.js';
 import type { ImageLayout } from '../output/layout.js';
 import type { InfoOptions, ManyOptions } from '../info.js';
 import type { CheckOptions } from '../operations/check.js';
@@ -123,6 +124,7 @@ const convert = options({
   sparseSize: v.optional(size()),
   existing: v.optional(yesNo),
   targetIsZero: v.optional(yesNo),
+  checksums: v.optional(v.array(oneOf(...CHECKSUM_ALGORITHMS), 'an array of algorithms')),
   noClobber: v.optional(yesNo),
   force: v.optional(yesNo),
 } satisfies Fields<ConvertOptions>);
