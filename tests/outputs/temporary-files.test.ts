@@ -26,16 +26,3 @@ describe('without a directory for temporary files', () => {
     ]);
   });
 });
-
-it.each([[[]], [['-S', '0']]])('convert %j does not take the bytes of a pipe for a disk', (options) => {
-  const directory = workdir();
-  const { status, stderr } = instar('convert', ...options, '/dev/stdin', 'out.raw')
-    .reading('a disk of a pipe')
-    .in(directory)
-    .run();
-  expect([status, stderr]).toEqual([
-    1,
-    'instar: convert: /dev/stdin: is a stream, and an image is read at any place: save it first, or copy raw bytes with dd if=-\n',
-  ]);
-  expect(directory.names()).toEqual([]);
-});

@@ -13,7 +13,7 @@ import {
   type ValueOf,
 } from '@instar/shared-abi';
 import { openChain, type Chain, type ChainPolicy } from './chain.js';
-import { seekOffset, warnOfSkip, type DdRequest, type DdResult } from './dd-request.js';
+import { seekOffset, warnOfSkip, type DdRequest, type DdResult, type Endpoint } from './dd-request.js';
 import { EngineError, fileError } from './errors.js';
 import { formatName } from './format-names.js';
 import { forcedFormat } from './formats.js';
@@ -26,6 +26,8 @@ import { layoutFlags, outputConfig, outputLimit } from './output/config.js';
 import { abandonQuietly, openOutputFile } from './output/file.js';
 import { isAllocated } from './output/layout.js';
 import type { GuestContext, GuestDevice } from './session/context.js';
+import { spool } from './operations/spool.js';
+import { NO_REFERENCES } from './path-policy.js';
 import { perform } from './session/operation.js';
 import { GuestSession } from './session/session.js';
 import { requireOutputSize } from './size-limits.js';
@@ -34,7 +36,7 @@ import { streamOutput } from './stream.js';
 /** What is copied besides what dd can say. */
 export interface CopyRequest extends DdRequest {
   /** Further images, whose disks follow that of the input. */
-  readonly further?: readonly string[] | undefined;
+  readonly further?: readonly Endpoint[] | undefined;
   /** The image below the output. */
   readonly backing?: BackingFile | undefined;
   /** The image below an output that holds nothing of its own. */
@@ -69,7 +71,7 @@ interface Images {
  */
 export async function copy(
   request: CopyRequest,
-  input: string,
+  input: Endpoint,
   control: OperationControl,
   started: number,
 ): Promise<CopyResult> {
@@ -95,20 +97,26 @@ export async function copy(
 
 async function openImages(
   request: CopyRequest,
-  input: string,
+  input: Endpoint,
   session: GuestSession,
   policy: ChainPolicy,
 ): Promise<Images> {
   const { inputFormat, forceShare = false, output, further = [], backing: below, snapshot } = request;
-  const open = async (path: string, how = policy): Promise<Chain> => {
-    const probe = forcedFormat(inputFormat, path);
-    return openChain(await openInput(path, forceShare), probe, how, session);
+  const open = async (endpoint: Endpoint, how = policy): Promise<Chain> => {
+    if ('path' in endpoint) {
+      const probe = forcedFormat(inputFormat, endpoint.path);
+      return openChain(await openInput(endpoint.path, forceShare), probe, how, session);
+    }
+    const probe = forcedFormat(inputFormat, 'standard input');
+    const file = await spool(endpoint.stream, 'path' in output ? output.path : undefined, session.context);
+    // What came through a pipe has no directory in which it could name files.
+    return openChain(file, probe, { ...how, references: NO_REFERENCES }, session);
   };
   const inputs: [Chain, ...Chain[]] = [await open(input, { ...policy, snapshot })];
   const all: Chain[] = [...inputs];
   try {
-    for (const path of further) {
-      const chain = await open(path);
+    for (const endpoint of further) {
+      const chain = await open(endpoint);
       inputs.push(chain);
       all.push(chain);
     }
@@ -148,7 +156,7 @@ async function copyWindow(
   const bytes =
     request.outputSize !== undefined && request.outputSize < window.outVsize ? request.outputSize : window.outVsize;
   const stream = 'stream' in request.output;
-  const exact = stream || request.seek !== undefined || request.outputSize !== undefined;
+  const exact = (stream && raw) || request.seek !== undefined || request.outputSize !== undefined;
   const rawLength = exact ? bytes : roundUpToSector(bytes);
   const most = raw ? rawLength : outputLimit(request.format, bytes, layout);
   requireOutputSize(most, context.limits, request.outputName);
@@ -198,7 +206,7 @@ async function copyWindow(
     };
     checkResult(result, expected, top.file.path);
     // A stream extends itself from what went out; a file is told its length.
-    const finalLength = stream ? bytes : (request.outputSize ?? result.output_length);
+    const finalLength = stream && raw ? bytes : (request.outputSize ?? result.output_length);
     const whole = !stream && request.seek === undefined;
     if (whole && (!raw || request.inputFormat === undefined)) {
       const { output_length: length, output_virtual_size: size } = result;
@@ -307,7 +315,11 @@ async function openOutput(
   bytes: bigint,
   control: OperationControl,
 ): Promise<OutputFile> {
-  if ('stream' in request.output) return streamOutput(request.output.stream, request.outputSize, control.signal);
+  if ('stream' in request.output) {
+    // Of a format whose images are written in order, all that the disk has of zeros is left out.
+    const fresh = request.format !== IMAGE_FORMAT.values.RAW;
+    return streamOutput(request.output.stream, request.outputSize, control.signal, fresh);
+  }
   return openOutputFile(
     {
       path: request.output.path,

@@ -94,7 +94,10 @@ export function checkOptions(given: DdOptions): DdRequest {
   const raw = format === IMAGE_FORMAT.values.RAW;
   const stream = 'stream' in output;
   checkLayout(options.layout ?? {}, format);
-  if (!raw && stream) throw invalid(`a stream is raw: ${name} needs a file to write to`);
+  const inOrder = raw || (format === IMAGE_FORMAT.values.VMDK && options.layout?.subformat === 'streamOptimized');
+  if (!inOrder && stream) {
+    throw invalid(`a stream is raw or a streamOptimized vmdk: ${name} needs a file to write to`);
+  }
   if (!raw && options.seek !== undefined) throw invalid(`seek= writes into raw files only, not ${name}`);
   if (!raw && options.outputSize !== undefined) throw invalid(`osize= is the length of a raw output, not of ${name}`);
   if (stream && options.seek !== undefined) throw invalid('seek= needs a file: a stream has no place to seek to');

@@ -16,7 +16,7 @@ export async function dd(options: DdOptions, givenControl: OperationControl = {}
   const request = await throughOwnStreams(checked, options);
   const { input } = request;
   if ('stream' in input) return ddFromStream(request, input.stream, control, started);
-  return copy(request, input.path, control, started);
+  return copy(request, input, control, started);
 }
 
 /** A name that leads to a stream which this process has open (`/dev/stdout` in a pipe) means that stream. */

@@ -19,7 +19,7 @@ export { checkSafety, info, infoOfEach, inspect, inspectEach } from './info.js';
 export { check } from './operations/check.js';
 export type { CheckFinding, CheckOptions, CheckReport } from './operations/check.js';
 export { convert } from './operations/convert.js';
-export type { ConvertOptions, ConvertResult } from './operations/convert.js';
+export type { ConvertEndpoint, ConvertOptions, ConvertResult } from './operations/convert.js';
 export { create } from './operations/create.js';
 export type { CreatedImage, CreateOptions } from './operations/create.js';
 export type { SnapshotSelector } from './snapshot.js';

@@ -11,13 +11,21 @@ import { requireOutputSize, requireVirtualSize } from './size-limits.js';
 const PROGRESS_INTERVAL_MS = 100;
 const ZEROS = '/dev/zero';
 
-/** A pipe as an output: nothing is created, and nothing can be taken back. */
-export function streamOutput(fd: number, exactLength: bigint | undefined, signal: AbortSignal | undefined): OutputFile {
+/**
+ * A pipe as an output: nothing is created, and nothing can be taken back.
+ * @param fresh what is not written is no part of it
+ */
+export function streamOutput(
+  fd: number,
+  exactLength: bigint | undefined,
+  signal: AbortSignal | undefined,
+  fresh = false,
+): OutputFile {
   return {
     fd,
     start: 0n,
     room: undefined,
-    fresh: false,
+    fresh,
     async sync() {
       return Promise.resolve();
     },
@@ -75,6 +83,23 @@ async function cancellable(
   } finally {
     clearInterval(timer);
     signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/**
+ * Copies a stream to its end.
+ * @param output the target, for messages
+ * @throws EngineError `READ_FAILED`, `WRITE_FAILED`, `NO_SPACE`, `ABORTED`
+ */
+export async function copyAll(
+  options: StreamOptions,
+  output: string,
+  control: Pick<OperationControl, 'signal' | 'onProgress'>,
+): Promise<void> {
+  try {
+    await cancellable(options, control);
+  } catch (error) {
+    throw streamError(error, output, control.signal);
   }
 }
 

@@ -5,6 +5,7 @@ import {
   escapeText,
   WRITABLE_FORMATS,
   type ChecksumAlgorithm,
+  type ConvertEndpoint,
   type SnapshotSelector,
 } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
@@ -46,7 +47,26 @@ function checksumsOf(text: string | undefined): readonly ChecksumAlgorithm[] | u
   );
 }
 
-async function run({ files, flags, json, control, pathPolicy }: CommandRun<ConvertFlags>): Promise<number> {
+/** What the operands name: `-` is a standard stream, but to qemu-img a file of that name. */
+function endpoints(
+  inputs: readonly string[],
+  output: string,
+  { additions, requireOpen }: CommandRun<ConvertFlags>,
+): readonly [inputs: readonly ConvertEndpoint[], output: ConvertEndpoint] {
+  if (!additions) return [inputs, output];
+  const ends = (name: string, fd: 0 | 1): ConvertEndpoint => {
+    if (name !== '-') return name;
+    requireOpen(fd);
+    return { stream: fd };
+  };
+  if (output === '-' && process.stdout.isTTY) {
+    throw new EngineError('INVALID_OPTION', '- would write a disk to a terminal: redirect standard output');
+  }
+  return [inputs.map((name) => ends(name, 0)), ends(output, 1)];
+}
+
+async function run(command: CommandRun<ConvertFlags>): Promise<number> {
+  const { files, flags, json, control, pathPolicy } = command;
   const { format, outputFormat, forceShare, strict, clobber, compress, compressLevel, targetIsZero, snapshot } = flags;
   const help = outputOptionsHelp(flags.options, outputFormat);
   if (help !== undefined) {
@@ -88,8 +108,9 @@ async function run({ files, flags, json, control, pathPolicy }: CommandRun<Conve
     snapshot,
     checksums: checksumsOf(flags.checksum),
   };
-  const result = await inWordsOfCommand(async () => convert(inputs, output, options, control));
-  if (json) process.stdout.write(`${toJson({ result })}\n`);
+  const [from, to] = endpoints(inputs, output, command);
+  const result = await inWordsOfCommand(async () => convert(from, to, options, control));
+  if (json) (typeof to === 'string' ? process.stdout : process.stderr).write(`${toJson({ result })}\n`);
   else Object.entries(result.checksums ?? {}).forEach(([name, sum]) => process.stdout.write(`${name}: ${sum}\n`));
   return EXIT_CODES.OK;
 }
@@ -98,7 +119,9 @@ async function run({ files, flags, json, control, pathPolicy }: CommandRun<Conve
 export const convertCommand = defineCommand<ConvertFlags>({
   name: 'convert',
   about: 'Copies the disk of an image into an image of another format.',
-  operands: [['[files...]', 'the image, or several whose disks become one, and what is written']],
+  operands: [
+    ['[files...]', 'the image, or several whose disks become one, and what is written; - is a standard stream'],
+  ],
   options: (command, values) =>
     command
       .option('-f, --format <fmt>', 'format of the input; it is then not probed')

@@ -12,6 +12,7 @@ import { listenForDumps, type DumpFlags, type DumpListener } from './guest-dumps
 import { allowedByEnvironment } from './allowed-paths.js';
 import { describeImage, withoutProtocol } from './image-opts.js';
 import { limitsOf } from './limits.js';
+import { requireOpen } from './require-open.js';
 import { passphrasesOf, takeSecrets, type Secrets } from './secrets.js';
 import type { Voice } from '../voice.js';
 
@@ -52,6 +53,8 @@ export interface CommandRun<F> {
   readonly pathPolicy: PathPolicy;
   /** Whether what qemu-img does not print is printed. */
   readonly additions: boolean;
+  /** Refuses a standard stream that is closed. */
+  readonly requireOpen: (fd: 0 | 1) => void;
   /** Prints a line for people, unless --quiet. */
   readonly say: (line: string) => void;
 }
@@ -251,6 +254,9 @@ export function defineCommand<F>(
         signal: habits.interrupt.signal,
         pathPolicy: { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: [...flags.allowPath, ...allowedByEnvironment()] },
         additions: voice === undefined,
+        requireOpen: (fd) => {
+          requireOpen(habits, fd);
+        },
         say: (line) => {
           if (flags.quiet !== true) process.stdout.write(`${line}\n`);
         },

@@ -1,10 +1,10 @@
 import { ownStream } from '@instar/host-files';
 import { copy, type CopyResult } from '../copy.js';
-import { checkOptions } from '../dd-request.js';
+import { checkOptions, type Endpoint } from '../dd-request.js';
 import { EngineError } from '../errors.js';
 import type { OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
-import { checkConvertOptions, checkFileName } from '../options/operations.js';
+import { checkConvertOptions, checkEndpoint, checkFileName } from '../options/operations.js';
 import { checkBacking, type BackingFile } from '../output/backing.js';
 import type { ImageLayout } from '../output/layout.js';
 import type { ChecksumAlgorithm } from '../output/checksum.js';
@@ -37,6 +37,9 @@ export interface ConvertOptions extends ReadOptions {
   readonly force?: boolean | undefined;
 }
 
+/** The name of a file, or the descriptor of a stream. */
+export type ConvertEndpoint = string | { readonly stream: number };
+
 /** What a conversion did. */
 export type ConvertResult = CopyResult;
 
@@ -50,38 +53,34 @@ function invalid(what: string): EngineError {
 /**
  * Copies the whole disk of an image, through all that it reads from, into an image of another format, as
  * `qemu-img convert` does. The output gets its name when it is complete.
- * @param input one image, or several whose disks become one
+ * @param input one image, or several whose disks become one; one that comes through a stream is saved first
+ * @param output a file, or a stream for formats that are written in order: raw and streamOptimized vmdk
  * @throws EngineError; the output is then as it was before (unless it was written in place).
  */
 export async function convert(
-  input: string | readonly string[],
-  output: string,
+  input: ConvertEndpoint | readonly ConvertEndpoint[],
+  output: ConvertEndpoint,
   givenOptions: ConvertOptions = {},
   givenControl: OperationControl = {},
 ): Promise<ConvertResult> {
   const started = performance.now();
-  const [first, ...further] = typeof input === 'string' ? [input] : input;
+  const given = typeof input === 'string' || 'stream' in input ? [input] : input;
+  const [first, ...further] = await Promise.all(given.map(async (endpoint) => resolved(endpoint, 'input')));
   if (first === undefined) throw invalid('input: expected at least one image');
-  [first, ...further, output].forEach(checkFileName);
   const options = checkConvertOptions(givenOptions);
-  const {
-    format: inputFormat,
-    sparse,
-    sparseSize,
-    existing,
-    targetIsZero,
-    backing,
-    checksums: wanted = [],
-    ...rest
-  } = options;
+  const { format, sparse, sparseSize, existing, targetIsZero, backing, checksums: wanted = [], ...rest } = options;
   const control = checkControl(givenControl);
   if (existing === true && (rest.outputFormat ?? 'raw') !== 'raw') {
     throw invalid('existing: only raw outputs are written into');
   }
+  const target = await resolved(output, 'output');
+  const stream = 'stream' in target;
+  const inputFormat = format;
   const request = checkOptions({
     ...rest,
-    input: { path: first },
-    output: { path: output },
+    // Where a stream is saved and then read, it may be of any format.
+    input: { path: 'path' in first ? first.path : 'standard input' },
+    output: target,
     inputFormat,
     sparse: sparse ?? true,
     ...(existing === true ? { seek: 0n } : {}),
@@ -96,14 +95,19 @@ export async function convert(
     throw invalid(`sparseSize: expected a multiple of 512 up to ${MOST_SPARSE_SIZE}, found ${sparseSize}`);
   }
   if (targetIsZero === true && existing !== true) throw invalid('targetIsZero: needs an output that exists');
-  for (const path of [first, ...further]) await refuseStream(path);
+  if (stream && wanted.length > 0) throw invalid('checksums: a stream cannot be read back; write a file');
+  if ([first, ...further].filter((endpoint) => 'stream' in endpoint).length > 1) {
+    throw invalid('input: only one of the images can come through a stream');
+  }
   const checksums = wanted.length > 0 ? wanted : undefined;
   const more = { further, sparseSize, mustExist: existing, targetIsZero, backing, checksums };
   return copy({ ...request, ...more }, first, control, started);
 }
 
-async function refuseStream(input: string): Promise<void> {
-  if ((await ownStream(input, 'input')) === undefined) return;
-  const problem = 'is a stream, and an image is read at any place: save it first, or copy raw bytes with dd if=-';
-  throw new EngineError('FILE_NOT_USABLE', problem, { file: input });
+/** What an argument names. A name that leads to a stream which this process has open (`/dev/stdin`) means that stream. */
+async function resolved(endpoint: ConvertEndpoint, use: 'input' | 'output'): Promise<Endpoint> {
+  if (typeof endpoint === 'object') return checkEndpoint(endpoint);
+  checkFileName(endpoint);
+  const stream = await ownStream(endpoint, use);
+  return stream === undefined ? { path: endpoint } : { stream };
 }

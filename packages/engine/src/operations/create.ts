@@ -79,7 +79,7 @@ export async function create(
     const disk = { input: { path: input }, inputFormat: 'raw', inputSize: whole, forceShare: true };
     const request = checkOptions({ ...described, ...disk });
     const named = backing === undefined ? undefined : { name: backing.file, format: backing.format };
-    const done = await copy({ ...request, named }, input, control, started);
+    const done = await copy({ ...request, named }, { path: input }, control, started);
     return { format, virtualSize: done.outputVirtualSize, fileLength: done.outputLength };
   } catch (error) {
     throw aboutOutput(error, output);

@@ -182,6 +182,11 @@ export function checkMapOptions(value: MapOptions): v.InferOutput<typeof map> {
 }
 
 /** @throws EngineError `INVALID_OPTION` */
+export function checkEndpoint(value: { readonly stream: number }): v.InferOutput<typeof endpoint> {
+  return checked(endpoint, 'endpoint', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
 export function checkConvertOptions(value: ConvertOptions): v.InferOutput<typeof convert> {
   return checked(convert, 'options', value);
 }

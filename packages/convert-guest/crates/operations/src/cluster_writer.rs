@@ -210,6 +210,9 @@ impl<'a> ClusterWriter<'a> {
         let placed = self
             .output
             .place_compressed(self.commands, offset, stream.len() as u64)?;
+        for part in &placed.settled {
+            self.gather(part.offset, &part.bytes)?;
+        }
         let mut place = placed.offset;
         for part in [&placed.prefix[..], stream] {
             self.gather(place, part)?;

@@ -44,6 +44,8 @@ pub struct PlacedStream {
     pub length: u64,
     /// What stands in front.
     pub prefix: Vec<u8>,
+    /// Metadata of a stream, which goes out before: nothing can be written where other bytes are still on their way.
+    pub settled: Vec<Part>,
 }
 
 /// The output device and its layout.
@@ -198,7 +200,7 @@ impl Output {
     }
 
     /// Places the bytes that the cluster at `offset` was compressed to. What is complete of the metadata is written on the
-    /// way.
+    /// way, but for a stream.
     pub fn place_compressed(
         &self,
         commands: &SharedCommands,
@@ -221,11 +223,17 @@ impl Output {
                 ),
                 _ => internal("a compressed cluster could not be placed"),
             })?;
-        self.write_parts(commands, window, &placement.settled)?;
+        let settled = if self.stream {
+            placement.settled
+        } else {
+            self.write_parts(commands, window, &placement.settled)?;
+            Vec::new()
+        };
         Ok(PlacedStream {
             offset: self.start.saturating_add(placement.offset),
             length: placement.length,
             prefix,
+            settled,
         })
     }
 

@@ -39,7 +39,8 @@ struct Table {
 
 pub(super) struct StreamOptimized {
     size: u64,
-    descriptor: Vec<u8>,
+    /// What the file begins with, until it is handed out.
+    opening: Option<Vec<u8>>,
     /// Sectors of the grain tables; 0 for one without grains.
     directory: Vec<u32>,
     table: Option<Table>,
@@ -61,9 +62,14 @@ impl StreamOptimized {
         let mut directory = Vec::new();
         directory.try_reserve_exact(tables).map_err(|_| too_big)?;
         directory.resize(tables, 0);
+        let opening = Fields::default()
+            .bytes(&header(size, AT_END))
+            .bytes(&descriptor.bytes(DESCRIPTOR_LENGTH))
+            .up_to(to_usize(SECTOR.times(GRAINS).unwrap_or(0)))
+            .done();
         Ok(Self {
             size,
-            descriptor: descriptor.bytes(DESCRIPTOR_LENGTH),
+            opening: Some(opening),
             directory,
             table: None,
             end: SECTOR.times(GRAINS).unwrap_or(u64::MAX),
@@ -100,27 +106,33 @@ impl StreamOptimized {
         Ok(Some(self.append(marked(GRAIN_TABLE, &bytes))))
     }
 
-    fn header(&self, directory: u64) -> Vec<u8> {
-        Fields::default()
-            .bytes(b"KDMV")
-            .le32(3)
-            .le32(FLAGS)
-            .le64(SECTOR.index_of(self.size))
-            .le64(SECTOR.index_of(GRAIN))
-            .le64(DESCRIPTOR)
-            .le64(DESCRIPTOR_LENGTH)
-            .le32(small(ENTRIES_OF_TABLE))
-            // No second copy of the tables.
-            .le64(0)
-            .le64(directory)
-            .le64(GRAINS)
-            // Closed cleanly.
-            .bytes(&[0])
-            .bytes(b"\n \r\n")
-            .le16(DEFLATE)
-            .up_to(SECTOR_BYTES)
-            .done()
+    /// The header and the descriptor, the first time: a stream takes them before all else.
+    fn take_opening(&mut self) -> Option<Part> {
+        let bytes = self.opening.take()?;
+        Some(Part { offset: 0, bytes })
     }
+}
+
+fn header(size: u64, directory: u64) -> Vec<u8> {
+    Fields::default()
+        .bytes(b"KDMV")
+        .le32(3)
+        .le32(FLAGS)
+        .le64(SECTOR.index_of(size))
+        .le64(SECTOR.index_of(GRAIN))
+        .le64(DESCRIPTOR)
+        .le64(DESCRIPTOR_LENGTH)
+        .le32(small(ENTRIES_OF_TABLE))
+        // No second copy of the tables.
+        .le64(0)
+        .le64(directory)
+        .le64(GRAINS)
+        // Closed cleanly.
+        .bytes(&[0])
+        .bytes(b"\n \r\n")
+        .le16(DEFLATE)
+        .up_to(SECTOR_BYTES)
+        .done()
 }
 
 /// Whole sectors behind a marker of their kind.
@@ -172,7 +184,7 @@ impl Growing for StreamOptimized {
         }
         let grain = offset / GRAIN;
         let index = grain / ENTRIES_OF_TABLE;
-        let mut settled = Vec::new();
+        let mut settled: Vec<Part> = self.take_opening().into_iter().collect();
         match &self.table {
             Some(table) if table.index == index => {}
             Some(table) if table.index > index => return Err(LayoutError::BadRange),
@@ -207,6 +219,7 @@ impl Growing for StreamOptimized {
 
     fn finish(&mut self) -> Box<dyn Iterator<Item = Part> + '_> {
         // A sector beyond 32 bits was refused when its grain was placed; the tables behind it need few more.
+        let opening = self.take_opening();
         let table = self.settle_table().unwrap_or_default();
         let directory = core::mem::take(&mut self.directory);
         let first = SECTOR.index_of(self.end).saturating_add(1);
@@ -215,18 +228,10 @@ impl Growing for StreamOptimized {
             .fold(Fields::default(), Fields::le32)
             .done();
         let directory = self.append(marked(GRAIN_DIRECTORY, &bytes));
-        let footer = self.header(first);
+        let footer = header(self.size, first);
         let footer = self.append(marked(FOOTER, &footer));
         let end = self.append(marked(END_OF_STREAM, &[]));
-        let descriptor = Part {
-            offset: SECTOR.times(DESCRIPTOR).unwrap_or(0),
-            bytes: core::mem::take(&mut self.descriptor),
-        };
-        let header = Part {
-            offset: 0,
-            bytes: self.header(AT_END),
-        };
-        let parts = [directory, footer, end, descriptor, header];
-        Box::new(table.into_iter().chain(parts))
+        let parts = [directory, footer, end];
+        Box::new(opening.into_iter().chain(table).chain(parts))
     }
 }
