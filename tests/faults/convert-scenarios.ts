@@ -1,5 +1,6 @@
 import { WRITABLE_FORMATS, type Sandbox } from '@instar/engine';
 import { instar } from '../support/command.js';
+import { openedBy, PASSPHRASE } from '../support/encrypted-images.js';
 import { qemuImg } from '../support/qemu-img.js';
 import { noise } from '../support/random.js';
 import type { Workdir } from '../support/workdir.js';
@@ -11,7 +12,12 @@ const OLD = noise(1_234_567, 24);
 /** Plain bytes, bytes that are decoded, and bytes of two files. */
 const READ_FROM: readonly InputKind[] = ['raw', 'zlib', 'chain'];
 /** Formats that `qemu-img check` does not look at. */
-const UNCHECKED = new Set(['raw', 'vpc', 'qcow']);
+const UNCHECKED = new Set(['raw', 'vpc', 'qcow', 'luks']);
+
+/** The passphrase of outputs that have one. */
+const OPENED = ['--object', `secret,id=sec0,data=${PASSPHRASE.replaceAll(',', ',,')}`];
+/** What outputs of a format cannot do without. */
+const NEEDED: Readonly<Record<string, readonly string[]>> = { luks: [...OPENED, '-o', 'iter-time=10'] };
 
 /** Outputs that are written in another way than their format's usual one. */
 const OTHERS: readonly { readonly format: string; readonly words: readonly string[] }[] = [
@@ -22,23 +28,33 @@ const OTHERS: readonly { readonly format: string; readonly words: readonly strin
   { format: 'qcow2', words: ['-B', '../in/base.qcow2', '-F', 'qcow2'] },
   { format: 'qcow2', words: ['-o', 'extended_l2=on,preallocation=metadata'] },
   { format: 'vhdx', words: ['-o', 'subformat=fixed'] },
+  // The host writes a header of its own.
+  { format: 'qcow2', words: [...OPENED, '-o', 'encrypt.format=luks,encrypt.iter-time=10'] },
   // The output is read back.
   { format: 'qcow2', words: ['-c', '--checksum=sha256'] },
 ];
 
 /** Whether an output is whole, and holds the disk that was converted. */
-function holdsTheDisk(directory: Workdir, file: string, format: string): string | undefined {
+function holdsTheDisk(directory: Workdir, file: string, format: string, encrypted: boolean): string | undefined {
   if (!UNCHECKED.has(format)) {
-    const { status, stdout, stderr } = qemuImg('check', '-q', '-f', format, file).in(directory).run();
+    const image = encrypted ? openedBy(file, format) : ['-f', format, file];
+    const { status, stdout, stderr } = qemuImg('check', '-q', ...image)
+      .in(directory)
+      .run();
     if (status !== 0) return `qemu-img check: ${stdout}${stderr}`;
   }
-  const compared = qemuImg('compare', '-f', format, '-F', 'raw', file, 'in/disk.raw').in(directory).run();
+  const images = encrypted
+    ? [...openedBy(file, format), 'driver=raw,file.filename=in/disk.raw']
+    : ['-f', format, '-F', 'raw', file, 'in/disk.raw'];
+  const compared = qemuImg('compare', ...images)
+    .in(directory)
+    .run();
   return compared.status === 0 ? undefined : `qemu-img compare: ${compared.stdout}${compared.stderr}`;
 }
 
 /** convert to every format that is written, to new files and over existing ones. */
 export function convertScenarios(sandbox: Sandbox): Scenario[] {
-  const outputs = [...WRITABLE_FORMATS.map((format) => ({ format, words: [] as readonly string[] })), ...OTHERS];
+  const outputs = [...WRITABLE_FORMATS.map((format) => ({ format, words: NEEDED[format] ?? [] })), ...OTHERS];
   return outputs.flatMap(({ format, words }) =>
     READ_FROM.flatMap((input) =>
       [undefined, OLD].map((old): Scenario => ({
@@ -51,7 +67,7 @@ export function convertScenarios(sandbox: Sandbox): Scenario[] {
           if (old !== undefined) directory.write(`${output}/out`, old);
         },
         judgeSuccess: (directory, output) =>
-          onlyOutput(directory, output) ?? holdsTheDisk(directory, `${output}/out`, format),
+          onlyOutput(directory, output) ?? holdsTheDisk(directory, `${output}/out`, format, words.includes('--object')),
         judgeFailure: untouched(old),
       })),
     ),

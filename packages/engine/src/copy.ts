@@ -14,6 +14,7 @@ import {
 } from '@instar/shared-abi';
 import { openChain, type Chain, type ChainPolicy } from './chain.js';
 import { seekOffset, warnOfSkip, type DdRequest, type DdResult, type Endpoint } from './dd-request.js';
+import { encryptOutput, writeHeader, type EncryptedOutput } from './encryption/output.js';
 import { EngineError, fileError } from './errors.js';
 import { formatName } from './format-names.js';
 import { forcedFormat } from './formats.js';
@@ -30,6 +31,7 @@ import { spool } from './operations/spool.js';
 import { NO_REFERENCES } from './path-policy.js';
 import { perform } from './session/operation.js';
 import { GuestSession } from './session/session.js';
+import { layOutSecrets } from './secrets.js';
 import { requireOutputSize } from './size-limits.js';
 import { streamOutput } from './stream.js';
 
@@ -47,6 +49,8 @@ export interface CopyRequest extends DdRequest {
   readonly mustExist?: boolean | undefined;
   /** The output reads as zeros wherever nothing was written. */
   readonly targetIsZero?: boolean | undefined;
+  /** There is nothing on the disk: behind a key it need not even read as zeros. */
+  readonly empty?: boolean | undefined;
   /** What the disk of the output is summed up with. */
   readonly checksums?: readonly ChecksumAlgorithm[] | undefined;
 }
@@ -75,7 +79,8 @@ export async function copy(
   control: OperationControl,
   started: number,
 ): Promise<CopyResult> {
-  const context = guestContext(control);
+  const container = request.encryption && (await encryptOutput(request.encryption));
+  const context = guestContext(control, container?.key);
   const { forceShare = false, strict = false, pathPolicy } = request;
   const policy = { references: pathPolicy, forceShare, strict };
   const session = new GuestSession(context, { inOrder: 'stream' in request.output });
@@ -85,7 +90,7 @@ export async function copy(
     const steps = request.checksums === undefined ? 1n : 2n;
     const onProgress: GuestContext['onProgress'] =
       control.onProgress && ((done, total) => control.onProgress?.(done, steps * total));
-    const result = await copyWindow(request, images, { ...context, onProgress }, control, started);
+    const result = await copyWindow({ ...request, container }, images, { ...context, onProgress }, control, started);
     control.onProgress?.(steps * result.bytes, steps * result.bytes);
     // Only now: an image that is refused for it has its one line already.
     images.all.flatMap((chain) => chain.doubts).forEach((doubt) => control.onWarning?.(doubt));
@@ -137,7 +142,7 @@ async function closeAll(chains: readonly Chain[]): Promise<void> {
 }
 
 async function copyWindow(
-  request: CopyRequest,
+  request: CopyRequest & { readonly container: EncryptedOutput | undefined },
   { inputs: chains, backing, all }: Images,
   context: GuestContext,
   control: OperationControl,
@@ -146,7 +151,7 @@ async function copyWindow(
   const [chain] = chains;
   const [top] = chain.layers;
   const { session } = chain;
-  const { layout = {} } = request;
+  const { layout = {}, container } = request;
   const sizes = chains.map(({ layers: [{ info }] }) => info.virtual_size);
   const virtualSize = request.inputSize ?? sizes.reduce((sum, size) => sum + size, 0n);
   const window = ddWindow({ virtualSize, bs: request.blockSize, count: request.count, skip: request.skip });
@@ -158,7 +163,7 @@ async function copyWindow(
   const stream = 'stream' in request.output;
   const exact = (stream && raw) || request.seek !== undefined || request.outputSize !== undefined;
   const rawLength = exact ? bytes : roundUpToSector(bytes);
-  const most = raw ? rawLength : outputLimit(request.format, bytes, layout);
+  const most = raw ? rawLength : outputLimit(request.format, bytes, layout) + BigInt(container?.length ?? 0);
   requireOutputSize(most, context.limits, request.outputName);
   if (request.mustExist === true) await requireRoom(request.outputName, rawLength);
   const files = all.flatMap((opened) => opened.files);
@@ -188,6 +193,7 @@ async function copyWindow(
           layout,
           sparseSize: request.sparseSize ?? 0n,
           backing,
+          container,
         }),
       ]),
       result: ConvertResult,
@@ -205,6 +211,9 @@ async function copyWindow(
       mostVirtualSize: rawLength + (rounded ? LARGEST_CYLINDER : 0n),
     };
     checkResult(result, expected, top.file.path);
+    if (container !== undefined) {
+      await writeHeader(container, { ...output, name: request.outputName }, request.format, layout);
+    }
     // A stream extends itself from what went out; a file is told its length.
     const finalLength = stream && raw ? bytes : (request.outputSize ?? result.output_length);
     const whole = !stream && request.seek === undefined;
@@ -217,6 +226,7 @@ async function copyWindow(
         length,
         virtualSize: size,
         backing,
+        encrypted: container !== undefined,
       };
       const plainInput =
         chains.length === 1 &&
@@ -229,7 +239,14 @@ async function copyWindow(
       ]);
     }
     const checksums =
-      request.checksums && (await sumUp(request, { fd: output.fd, backing }, result, finalLength, context));
+      request.checksums &&
+      (await sumUp(
+        { ...request, passphrase: container?.passphrase },
+        { fd: output.fd, backing },
+        result,
+        finalLength,
+        context,
+      ));
     const length = await output.finish(finalLength);
     return {
       bytes,
@@ -249,14 +266,20 @@ async function copyWindow(
 }
 
 async function sumUp(
-  { checksums = [], format, outputName: name }: CopyRequest,
+  {
+    checksums = [],
+    format,
+    outputName: name,
+    passphrase,
+  }: CopyRequest & { readonly passphrase?: Uint8Array | undefined },
   output: { readonly fd: number; readonly backing: Backing | undefined },
   { output_virtual_size: size }: ValueOf<typeof ConvertResult>,
   length: bigint,
   context: GuestContext,
 ): Promise<Checksums> {
   const onProgress = context.onProgress && ((done: bigint) => context.onProgress?.(size + done, size));
-  return checksumsOf({ ...output, name, format, length }, checksums, { ...context, onProgress });
+  const secrets = passphrase === undefined ? undefined : layOutSecrets([passphrase], context.limits.keyMemory);
+  return checksumsOf({ ...output, name, format, length }, checksums, { ...context, secrets, onProgress });
 }
 
 /** @throws EngineError where there is no such file, or one that is shorter than `bytes` */
@@ -277,9 +300,10 @@ async function allEnded(actions: readonly Promise<void>[]): Promise<void> {
   if (failed !== undefined) throw failed.reason;
 }
 
-function convertFlags({ sparse, output, layout = {} }: CopyRequest): number {
+function convertFlags({ sparse, output, format, empty, layout = {} }: CopyRequest): number {
   const { DD_WINDOW, SKIP_ZEROS } = CONVERT_FLAG.values;
-  const skips = sparse === true && !isAllocated(layout) && !('stream' in output);
+  const locked = format === IMAGE_FORMAT.values.LUKS && empty !== true;
+  const skips = sparse === true && !isAllocated(layout) && !('stream' in output) && !locked;
   return DD_WINDOW + (skips ? SKIP_ZEROS : 0) + layoutFlags(layout);
 }
 

@@ -1,5 +1,6 @@
 import { DD_DEFAULT_BLOCK_SIZE, MAX_SIZE, type DdWindow } from '@instar/operands';
 import { IMAGE_FORMAT } from '@instar/shared-abi';
+import { checkEncryption, type OutputEncryption } from './encryption/output.js';
 import { EngineError } from './errors.js';
 import { escapeText } from '@instar/host-files';
 import { outputFormat } from './formats.js';
@@ -27,6 +28,8 @@ export interface DdOptions {
   readonly blockSize?: bigint | number | undefined;
   /** What the output is made with. */
   readonly layout?: ImageLayout | undefined;
+  /** How the output is encrypted (luks, qcow2). */
+  readonly encryption?: OutputEncryption | undefined;
   /** Blocks of the input that are looked at, counted from its start (default: all). */
   readonly count?: bigint | number | undefined;
   /** Blocks of them that are left out at the start (default 0). */
@@ -94,6 +97,7 @@ export function checkOptions(given: DdOptions): DdRequest {
   const raw = format === IMAGE_FORMAT.values.RAW;
   const stream = 'stream' in output;
   checkLayout(options.layout ?? {}, format);
+  checkEncryption(options.encryption, format, options.layout ?? {});
   const inOrder = raw || (format === IMAGE_FORMAT.values.VMDK && options.layout?.subformat === 'streamOptimized');
   if (!inOrder && stream) {
     throw invalid(`a stream is raw or a streamOptimized vmdk: ${name} needs a file to write to`);

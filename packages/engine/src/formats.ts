@@ -30,7 +30,18 @@ export const READABLE_FORMATS = [
 /** Formats of files that are a raw disk, packed as a whole. */
 const PACKED_FORMATS: readonly string[] = ['gzip', 'xz', 'zstd', 'bzip2'];
 /** Formats that can be written. */
-export const WRITABLE_FORMATS = ['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx', 'parallels', 'qed', 'qcow'] as const;
+export const WRITABLE_FORMATS = [
+  'raw',
+  'qcow2',
+  'vmdk',
+  'vdi',
+  'vpc',
+  'vhdx',
+  'parallels',
+  'qed',
+  'qcow',
+  'luks',
+] as const;
 /** A format that can be written. */
 export type WritableFormat = (typeof WRITABLE_FORMATS)[number];
 

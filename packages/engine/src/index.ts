@@ -1,6 +1,7 @@
 /** Disk-image operations on images from strangers: every image is parsed inside a sandbox. */
 export { dd } from './dd.js';
 export type { DdOptions, DdResult, Endpoint } from './dd-request.js';
+export type { OutputEncryption } from './encryption/output.js';
 export type { BackingFile } from './output/backing.js';
 export { CHECKSUM_ALGORITHMS } from './output/checksum.js';
 export type { ChecksumAlgorithm, Checksums } from './output/checksum.js';

@@ -39,11 +39,12 @@ export interface OperationControl {
 
 /**
  * How an operation's guests run.
+ * @param outputKey key that the output is encrypted with
  * @throws EngineError `SANDBOX_UNAVAILABLE`
  */
-export function guestContext(control: OperationControl): GuestContext {
+export function guestContext(control: OperationControl, outputKey?: Uint8Array): GuestContext {
   const { signal, limits, dumpOnCrash, dumps, onDump, onWarning, passphrases } = control;
-  const secrets = layOutSecrets(passphrases, limits?.keyMemory);
+  const secrets = layOutSecrets(passphrases, limits?.keyMemory, outputKey);
   const sandbox = new SandboxSelection(control.sandbox ?? 'auto', onWarning);
   const isolation = control.isolation ?? 'pooled';
   return { sandbox, isolation, limits: limits ?? {}, signal, dumpOnCrash, dumps, onDump, onWarning, secrets };

@@ -1,4 +1,4 @@
-import { region, SECRETS_MAX, SECRETS_SIZE, SecretsConfig } from '@instar/shared-abi';
+import { DEVICE_ROLE, region, SECRETS_MAX, SECRETS_SIZE, SecretsConfig } from '@instar/shared-abi';
 import { EngineError } from './errors.js';
 
 /** Memory that making a key may take where nothing else is said (bytes): what cryptsetup uses at most by default. */
@@ -15,21 +15,27 @@ export interface GuestSecrets {
 /**
  * Lays passphrases out for a guest.
  * @param keyMemory most memory that making a key may take (bytes)
+ * @param outputKey key that the output is encrypted with
  * @throws EngineError `INVALID_OPTION` when there are too many, or they are too long
  */
 export function layOutSecrets(
-  passphrases: readonly (string | Uint8Array)[] | undefined,
+  passphrases: readonly (string | Uint8Array)[] = [],
   keyMemory: bigint | number = DEFAULT_KEY_MEMORY,
+  outputKey?: Uint8Array,
 ): GuestSecrets | undefined {
-  if (passphrases === undefined || passphrases.length === 0) return undefined;
-  if (passphrases.length > SECRETS_MAX) {
-    throw new EngineError('INVALID_OPTION', `${passphrases.length} passphrases are more than ${SECRETS_MAX}`);
-  }
   const encoder = new TextEncoder();
-  const all = passphrases.map((item) => (typeof item === 'string' ? encoder.encode(item) : item));
+  const inputs = passphrases.map((item) => ({
+    role: 0,
+    bytes: typeof item === 'string' ? encoder.encode(item) : item,
+  }));
+  const all = [...inputs, ...(outputKey === undefined ? [] : [{ role: DEVICE_ROLE.values.OUTPUT, bytes: outputKey }])];
+  if (all.length === 0) return undefined;
+  if (all.length > SECRETS_MAX) {
+    throw new EngineError('INVALID_OPTION', `${all.length} passphrases are more than ${SECRETS_MAX}`);
+  }
   let offset = SecretsConfig.size;
-  const entries = all.map(({ length }) => {
-    const entry = { role: 0, length, offset, pad: 0 };
+  const entries = all.map(({ role, bytes: { length } }) => {
+    const entry = { role, length, offset, pad: 0 };
     offset += length;
     return entry;
   });
@@ -47,7 +53,7 @@ export function layOutSecrets(
       entries: entries,
     }),
   );
-  all.forEach((bytes, index) => {
+  all.forEach(({ bytes }, index) => {
     secrets.set(bytes, entries[index]?.offset ?? 0);
   });
   return { secrets, keyMemory: memory };

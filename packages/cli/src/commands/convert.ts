@@ -12,7 +12,7 @@ import { EXIT_CODES } from '../exit-codes.js';
 import { toJson } from '../render/json.js';
 import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
-import { inWordsOfCommand, outputOptions, outputOptionsHelp, wholeBacking } from './output-options.js';
+import { inWordsOfCommand, outputOptions, outputOptionsHelp, wholeBacking, wholeEncryption } from './output-options.js';
 import { SNAPSHOT_OPTION, snapshotSelector } from './snapshot-option.js';
 
 interface ConvertFlags {
@@ -101,6 +101,7 @@ async function run(command: CommandRun<ConvertFlags>): Promise<number> {
     noClobber: clobber === false,
     layout: { ...given.layout, ...(packed ? { compress } : {}), compressLevel },
     backing: wholeBacking(given),
+    encryption: wholeEncryption(given, command.passphrase),
     sparse: flags.sparseSize !== 0n,
     sparseSize: flags.sparseSize,
     existing,

@@ -2,7 +2,7 @@ import { create, EngineError, escapeText, WRITABLE_FORMATS } from '@instar/engin
 import { parseSize, roundUpToSector } from '@instar/operands';
 import { EXIT_CODES } from '../exit-codes.js';
 import { toJson } from '../render/json.js';
-import { inWordsOfCommand, outputOptions, outputOptionsHelp, wholeBacking } from './output-options.js';
+import { inWordsOfCommand, outputOptions, outputOptionsHelp, wholeBacking, wholeEncryption } from './output-options.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 
 interface CreateFlags {
@@ -14,7 +14,7 @@ interface CreateFlags {
   readonly unsafe?: boolean;
 }
 
-async function run({ files, flags, json, control, say }: CommandRun<CreateFlags>): Promise<number> {
+async function run({ files, flags, json, control, say, passphrase }: CommandRun<CreateFlags>): Promise<number> {
   const { format, clobber } = flags;
   const help = outputOptionsHelp(flags.options, format);
   if (help !== undefined) {
@@ -31,7 +31,13 @@ async function run({ files, flags, json, control, say }: CommandRun<CreateFlags>
     throw new EngineError('INVALID_OPTION', 'needs a name and a size, as in create -f qcow2 disk.qcow2 10G');
   }
   const bytes = size === undefined ? given.size : parseSize(size);
-  const options = { format, noClobber: clobber === false, layout: given.layout, backing };
+  const options = {
+    format,
+    noClobber: clobber === false,
+    layout: given.layout,
+    backing,
+    encryption: wholeEncryption(given, passphrase),
+  };
   const checked = { ...options, checkBacking: flags.unsafe !== true };
   const result = await inWordsOfCommand(async () => create(output, bytes, checked, control));
   const [before, behind] = given.words;

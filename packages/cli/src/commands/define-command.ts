@@ -13,7 +13,7 @@ import { allowedByEnvironment } from './allowed-paths.js';
 import { describeImage, withoutProtocol } from './image-opts.js';
 import { limitsOf } from './limits.js';
 import { requireOpen } from './require-open.js';
-import { passphrasesOf, takeSecrets, type Secrets } from './secrets.js';
+import { outputPassphrase, passphrasesOf, takeSecrets, type Secrets } from './secrets.js';
 import type { Voice } from '../voice.js';
 
 /** Flags that every command on images has. */
@@ -53,6 +53,8 @@ export interface CommandRun<F> {
   readonly pathPolicy: PathPolicy;
   /** Whether what qemu-img does not print is printed. */
   readonly additions: boolean;
+  /** The passphrase of an output, by the id of its secret. */
+  readonly passphrase: (id: string | undefined) => Uint8Array;
   /** Refuses a standard stream that is closed. */
   readonly requireOpen: (fd: 0 | 1) => void;
   /** Prints a line for people, unless --quiet. */
@@ -254,6 +256,7 @@ export function defineCommand<F>(
         signal: habits.interrupt.signal,
         pathPolicy: { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: [...flags.allowPath, ...allowedByEnvironment()] },
         additions: voice === undefined,
+        passphrase: (id) => outputPassphrase(secrets, id),
         requireOpen: (fd) => {
           requireOpen(habits, fd);
         },

@@ -1,4 +1,4 @@
-import { EngineError, escapeText, type BackingFile, type ImageLayout } from '@instar/engine';
+import { EngineError, escapeText, type BackingFile, type ImageLayout, type OutputEncryption } from '@instar/engine';
 import { OperandError, parseSize } from '@instar/operands';
 import { splitOptions } from './option-list.js';
 
@@ -9,6 +9,8 @@ export interface OutputOptions {
   readonly backing: Partial<BackingFile> | undefined;
   /** Bytes of the disk. */
   readonly size: bigint | undefined;
+  /** How the output is encrypted, without its passphrase. */
+  readonly encryption: EncryptionOptions | undefined;
   /** What `create` says of them: in front of the size, and behind it. */
   readonly words: readonly [before: string, behind: string];
 }
@@ -19,6 +21,7 @@ interface OptionValue {
   readonly layout?: ImageLayout;
   readonly backing?: Partial<BackingFile>;
   readonly size?: bigint;
+  readonly encryption?: EncryptionOptions;
 }
 
 /** An option of an output, by the name that qemu-img has for it. */
@@ -28,6 +31,14 @@ interface OutputOption {
   /** What `create` shows of it where it is not given. */
   readonly shown?: string;
   readonly parse: (value: string) => OptionValue;
+}
+
+/** What `-o` says of an encryption. */
+export interface EncryptionOptions extends Partial<Omit<OutputEncryption, 'passphrase'>> {
+  /** Id of the secret that opens the output. */
+  readonly secret?: string;
+  /** The method of a qcow2 output. */
+  readonly method?: 'luks';
 }
 
 function invalid(what: string): EngineError {
@@ -147,6 +158,60 @@ const BACKING: readonly OutputOption[] = [
   },
 ];
 
+/** An option of encryption, one of some words. */
+function encryptionOption(
+  name: string,
+  about: string,
+  words: Readonly<Record<string, EncryptionOptions>>,
+): OutputOption {
+  return {
+    name,
+    about,
+    parse: (value) => {
+      const encryption = Object.entries(words).find(([word]) => word === value)?.[1];
+      if (encryption === undefined) throw invalid(`${name}=${value}: expected ${Object.keys(words).join(', ')}`);
+      return { shown: value, encryption };
+    },
+  };
+}
+
+/** Options of LUKS, whose names may have something in front. */
+function luksOptions(prefix: string): readonly OutputOption[] {
+  return [
+    {
+      name: `${prefix}key-secret`,
+      about: 'id of the secret that opens it; may be left out where there is just one',
+      parse: (secret) => ({ shown: escapeText(secret), encryption: { secret } }),
+    },
+    encryptionOption(`${prefix}cipher-alg`, 'aes-128 or aes-256 (aes-256)', {
+      'aes-128': { keyBits: 128 },
+      'aes-256': { keyBits: 256 },
+    }),
+    encryptionOption(`${prefix}cipher-mode`, 'xts or cbc (xts)', { xts: { mode: 'xts' }, cbc: { mode: 'cbc' } }),
+    encryptionOption(`${prefix}ivgen-alg`, 'plain, plain64 or essiv (plain64)', {
+      plain: { ivGenerator: 'plain' },
+      plain64: { ivGenerator: 'plain64' },
+      essiv: { ivGenerator: 'essiv' },
+    }),
+    encryptionOption(`${prefix}ivgen-hash-alg`, 'sha256, for essiv (sha256)', { sha256: { ivHash: 'sha256' } }),
+    encryptionOption(`${prefix}hash-alg`, 'sha1, sha224, sha256, sha384 or sha512 (sha256)', {
+      sha1: { hash: 'sha1' },
+      sha224: { hash: 'sha224' },
+      sha256: { hash: 'sha256' },
+      sha384: { hash: 'sha384' },
+      sha512: { hash: 'sha512' },
+    }),
+    {
+      name: `${prefix}iter-time`,
+      about: 'milliseconds that trying a passphrase takes (2000)',
+      parse: (value) => {
+        if (!/^[1-9]\d{0,8}$/.test(value)) throw invalid(`${prefix}iter-time=${value}: expected a number from 1`);
+        return { shown: value, encryption: { iterTimeMs: Number(value) } };
+      },
+    },
+  ];
+}
+
 const SIZE: OutputOption = {
   name: 'size',
   about: 'bytes of the disk',
@@ -168,7 +233,10 @@ const OPTIONS: Readonly<Record<string, readonly OutputOption[]>> = {
       full: { preallocation: 'full' },
     }),
   ],
+  luks: [SIZE, ...luksOptions('')],
   qcow2: [
+    encryptionOption('encrypt.format', 'luks, for an image that is encrypted', { luks: { method: 'luks' } }),
+    ...luksOptions('encrypt.'),
     sizeOption('cluster_size', 'clusterSize', 'bytes of a cluster, 512 to 2M (65536)', '65536'),
     switchOption('extended_l2', 'entries for subclusters (off)', (extendedL2) => ({ extendedL2 }), 'off'),
     wordOption('preallocation', 'off, metadata, falloc or full (off)', {
@@ -266,7 +334,8 @@ export function outputOptions(
 ): OutputOptions {
   const known = optionsOf(format);
   // That there is no such format is said where it is looked for.
-  if (known === undefined) return { layout: {}, backing: undefined, size: undefined, words: ['', ''] };
+  if (known === undefined)
+    return { layout: {}, backing: undefined, size: undefined, encryption: undefined, words: ['', ''] };
   const values = new Map<OutputOption, OptionValue>();
   const listed = given.flatMap(splitOptions).map(({ key, value = 'on' }) => ({ key, value }));
   const lettered = Object.entries(more).flatMap(([key, value]) => (value === undefined ? [] : [{ key, value }]));
@@ -288,8 +357,28 @@ export function outputOptions(
     layout: Object.assign({}, ...found.map(({ layout }) => layout)) as ImageLayout,
     backing: parts.length === 0 ? undefined : (Object.assign({}, ...parts) as Partial<BackingFile>),
     size: values.get(SIZE)?.size,
+    encryption: encryptionOf(format, found),
     words: words(known, values),
   };
+}
+
+function encryptionOf(format: string, found: readonly OptionValue[]): EncryptionOptions | undefined {
+  const parts = found.flatMap(({ encryption }) => (encryption === undefined ? [] : [encryption]));
+  const all = Object.assign({}, ...parts) as EncryptionOptions;
+  if (format === 'luks') return all;
+  if (parts.length > 0 && all.method === undefined)
+    throw invalid('encrypt.format: needed by the other options of encrypt');
+  return all.method === undefined ? undefined : all;
+}
+
+/** The encryption of an output with its passphrase. */
+export function wholeEncryption(
+  { encryption }: OutputOptions,
+  passphrase: (id: string | undefined) => Uint8Array,
+): OutputEncryption | undefined {
+  if (encryption === undefined) return undefined;
+  const { secret, method: _, ...rest } = encryption;
+  return { ...rest, passphrase: passphrase(secret) };
 }
 
 function words(known: readonly OutputOption[], values: ReadonlyMap<OutputOption, OptionValue>): [string, string] {

@@ -124,6 +124,30 @@ function readSize(flag: string, value: string): bigint {
 }
 
 /**
+ * The passphrase of an output.
+ * @param id that of a secret; without one, there must be just one
+ * @throws EngineError `INVALID_OPTION`
+ */
+export function outputPassphrase({ named, files }: Secrets, id: string | undefined): Uint8Array {
+  if (id !== undefined) {
+    const bytes = named.get(id);
+    if (bytes === undefined) throw noSecret(id);
+    return bytes;
+  }
+  const [only, ...others] = [...named.values(), ...files];
+  if (only !== undefined && others.length === 0) return only;
+  throw invalid(
+    only === undefined
+      ? 'an encrypted output needs --passphrase-file FILE, or --object secret,id=NAME,file=FILE and -o key-secret=NAME'
+      : 'which of the passphrases is that of the output: name it with -o key-secret=NAME (qcow2: encrypt.key-secret)',
+  );
+}
+
+function noSecret(id: string): EngineError {
+  return invalid(`No secret with id ${quoteName(id)}: define it with --object secret,id=…`);
+}
+
+/**
  * What an operation gets of them.
  * @param wanted ids of the secrets that the images name; undefined for all
  * @throws EngineError `INVALID_OPTION` when there is none of that id
@@ -134,7 +158,7 @@ export function passphrasesOf(
 ): Pick<OperationControl, 'passphrases'> {
   const chosen = (wanted ?? [...named.keys()]).map((id) => {
     const bytes = named.get(id);
-    if (bytes === undefined) throw invalid(`No secret with id ${quoteName(id)}: define it with --object secret,id=…`);
+    if (bytes === undefined) throw noSecret(id);
     return bytes;
   });
   return { passphrases: [...chosen, ...files] };

@@ -1,6 +1,7 @@
 import { ownStream } from '@instar/host-files';
 import { copy, type CopyResult } from '../copy.js';
 import { checkOptions, type Endpoint } from '../dd-request.js';
+import type { OutputEncryption } from '../encryption/output.js';
 import { EngineError } from '../errors.js';
 import type { OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
@@ -16,6 +17,8 @@ export interface ConvertOptions extends ReadOptions {
   readonly outputFormat?: string | undefined;
   /** What the output is made with. */
   readonly layout?: ImageLayout | undefined;
+  /** How the output is encrypted (luks, qcow2). */
+  readonly encryption?: OutputEncryption | undefined;
   /** The image below the output, which then holds only what differs from it (qcow2, qcow, qed). */
   readonly backing?: BackingFile | undefined;
   /** Leave out what holds zeros (default true). */

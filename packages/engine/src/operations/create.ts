@@ -2,6 +2,7 @@ import { closeFile } from '@instar/host-files';
 import { MAX_SIZE } from '@instar/operands';
 import { copy } from '../copy.js';
 import { checkOptions } from '../dd-request.js';
+import type { OutputEncryption } from '../encryption/output.js';
 import { EngineError } from '../errors.js';
 import { info } from '../info.js';
 import type { OperationControl } from '../operation.js';
@@ -17,6 +18,8 @@ export interface CreateOptions {
   readonly format?: string | undefined;
   /** What the image is made with. */
   readonly layout?: Omit<ImageLayout, 'compress' | 'compressLevel'> | undefined;
+  /** How the output is encrypted (luks, qcow2). */
+  readonly encryption?: OutputEncryption | undefined;
   /** The image below it, whose disk it shows until something is written (qcow2, qcow, qed). */
   readonly backing?: BackingFile | undefined;
   /** Whether the backing file must be there and in its format (default true); else a size is needed. */
@@ -79,7 +82,7 @@ export async function create(
     const disk = { input: { path: input }, inputFormat: 'raw', inputSize: whole, forceShare: true };
     const request = checkOptions({ ...described, ...disk });
     const named = backing === undefined ? undefined : { name: backing.file, format: backing.format };
-    const done = await copy({ ...request, named }, { path: input }, control, started);
+    const done = await copy({ ...request, named, empty: true }, { path: input }, control, started);
     return { format, virtualSize: done.outputVirtualSize, fileLength: done.outputLength };
   } catch (error) {
     throw aboutOutput(error, output);

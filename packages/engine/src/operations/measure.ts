@@ -50,6 +50,9 @@ export interface Measurement {
 /** Entries of the largest L1 table that QEMU opens (32 MiB). */
 const MOST_L1_ENTRIES = 4_194_304n;
 
+/** Bytes in front of the disk in a container of the usual key length. */
+const LUKS_HEADER = 2_068_480;
+
 function invalid(what: string): EngineError {
   return new EngineError('INVALID_OPTION', what);
 }
@@ -67,7 +70,7 @@ function checkedTarget({ format = 'raw', allocated, ...layout }: MeasureTarget):
   return { format: number, layout, allocated: allocated === true || isAllocated(layout) };
 }
 
-const { RAW, QCOW2 } = IMAGE_FORMAT.values;
+const { RAW, QCOW2, LUKS } = IMAGE_FORMAT.values;
 
 /** The shape of a qcow2 target; undefined for others. */
 function shapeOf({ format, layout }: CheckedTarget): Qcow2Shape | undefined {
@@ -138,6 +141,7 @@ async function measureLayout(chain: Chain, size: bigint, target: CheckedTarget):
   const { MEASURE, MEASURE_ALL, DD_WINDOW } = CONVERT_FLAG.values;
   const { format, layout } = target;
   const { path } = chain.layers[0].file;
+  const container = format === LUKS ? { mode: '', length: LUKS_HEADER } : undefined;
   const [required = 0n, fullyAllocated = 0n] = await inTurn([MEASURE, MEASURE + MEASURE_ALL], async (flags, last) => {
     const result = await perform(chain.session, {
       config: Buffer.concat([
@@ -147,7 +151,7 @@ async function measureLayout(chain: Chain, size: bigint, target: CheckedTarget):
           output_block_size: layout.blockSize ?? 0,
           window_end: size,
         }),
-        outputConfig('output', { format, layout, sparseSize: 0n, backing: undefined }),
+        outputConfig('output', { format, layout, sparseSize: 0n, backing: undefined, container }),
       ]),
       result: ConvertResult,
       magic: CONVERT_RESULT_MAGIC,

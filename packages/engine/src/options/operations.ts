@@ -1,6 +1,7 @@
 import { DD_MAX_BLOCK_SIZE } from '@instar/operands';
 import * as v from 'valibot';
 import type { DdOptions } from '../dd-request.js';
+import type { OutputEncryption } from '../encryption/output.js';
 import type { BackingFile } from '../output/backing.js';
 import { CHECKSUM_ALGORITHMS } from '../output/checksum.js';
 import type { ImageLayout } from '../output/layout.js';
@@ -41,6 +42,8 @@ const pathPolicy = options({
 } satisfies Fields<PathPolicy>);
 
 const MOST_UINT32 = 0xffff_ffff;
+/** Ten minutes (milliseconds). */
+const MOST_ITER_TIME = 600_000;
 
 /** A whole number from 1. */
 function count(most: number): v.GenericSchema<number> {
@@ -68,6 +71,16 @@ const layout = options(layoutFields);
 
 const backing = options({ file: fileName, format: formatName } satisfies Fields<BackingFile>);
 
+const encryption = options({
+  passphrase: v.union([v.string(), v.instance(Uint8Array)], 'a passphrase: text or bytes'),
+  keyBits: v.optional(v.picklist([128, 256], '128 or 256')),
+  mode: v.optional(oneOf('xts', 'cbc')),
+  ivGenerator: v.optional(oneOf('plain', 'plain64', 'essiv')),
+  ivHash: v.optional(oneOf('sha256')),
+  hash: v.optional(oneOf('sha1', 'sha224', 'sha256', 'sha384', 'sha512')),
+  iterTimeMs: v.optional(count(MOST_ITER_TIME)),
+} satisfies Fields<OutputEncryption>);
+
 const snapshot = v.union(
   [v.string(), options({ id: v.optional(v.string()), name: v.optional(v.string()) })],
   'the id or name of a snapshot, or { id: …, name: … }',
@@ -80,6 +93,7 @@ const dd = options({
   inputFormat: v.optional(formatName),
   outputFormat: v.optional(formatName),
   layout: v.optional(layout),
+  encryption: v.optional(encryption),
   blockSize: v.optional(size(1n, DD_MAX_BLOCK_SIZE)),
   count: v.optional(size()),
   skip: v.optional(size()),
@@ -119,6 +133,7 @@ const convert = options({
   ...reading,
   outputFormat: v.optional(formatName),
   layout: v.optional(layout),
+  encryption: v.optional(encryption),
   backing: v.optional(backing),
   sparse: v.optional(yesNo),
   sparseSize: v.optional(size()),
@@ -133,6 +148,7 @@ const create = options({
   size: v.optional(size()),
   format: v.optional(formatName),
   layout: v.optional(layout),
+  encryption: v.optional(encryption),
   backing: v.optional(backing),
   checkBacking: v.optional(yesNo),
   noClobber: v.optional(yesNo),

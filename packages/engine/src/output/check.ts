@@ -21,6 +21,8 @@ export interface FinishedOutput {
   readonly virtualSize: bigint;
   /** The image that it was to have below it. */
   readonly backing?: Backing | undefined;
+  /** It was to be encrypted. */
+  readonly encrypted?: boolean | undefined;
   /** Its input was taken for a raw disk from its first byte on, so that it cannot begin like an image. */
   readonly plainInput: boolean;
 }
@@ -84,7 +86,8 @@ async function check(output: FinishedOutput, context: GuestContext): Promise<voi
     if (has(BACKING_FILE) || has(DATA_FILE) || extentsInFiles(info).length > 0) throw mistakable(output);
     return;
   }
-  const strange = [DATA_FILE, BEYOND_FILE, TABLE_FAULT, ENCRYPTED, CORRUPT].some(has) || !isAbove(output.backing, info);
+  const mistaken = has(ENCRYPTED) !== (output.encrypted === true) || !isAbove(output.backing, info);
+  const strange = [DATA_FILE, BEYOND_FILE, TABLE_FAULT, CORRUPT].some(has) || mistaken;
   const plain = info.virtual_size === output.virtualSize && info.snapshot_count === 0 && info.bitmap_count === 0;
   if (strange || !plain) throw notAsAsked(output);
 }

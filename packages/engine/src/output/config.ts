@@ -5,10 +5,12 @@ import {
   OUTPUT_LAYOUT_FLAG,
   OUTPUT_SUBFORMAT,
   OutputConfig,
+  OutputData,
   OutputLayout,
 } from '@instar/shared-abi';
 import { fullQcow2Length } from '../operations/qcow2-size.js';
 import { randomBytes } from '@instar/vmm-native';
+import type { NewContainer } from '../encryption/luks1.js';
 import type { Backing } from './backing.js';
 import type { ImageLayout } from './layout.js';
 
@@ -19,6 +21,7 @@ const RANDOM_BYTES = 64;
 const MOST_NAME_BYTES = 256;
 const MOST_BACKING_NAME_BYTES = 1024;
 const MOST_WORD_BYTES = 16;
+const MOST_CIPHER_BYTES = 32;
 const DEFAULT_CLUSTER = 65536;
 const DEFAULT_REFCOUNT_BITS = 16;
 
@@ -49,6 +52,8 @@ export interface OutputPlan {
   /** Least zeros that are left out (bytes); 0 is the default. */
   readonly sparseSize: bigint;
   readonly backing: Backing | undefined;
+  /** What the output is encrypted with. */
+  readonly container?: Pick<NewContainer, 'mode' | 'length'> | undefined;
 }
 
 /** Flags of a ConvertConfig that say how an output is made. */
@@ -60,7 +65,7 @@ export function layoutFlags({ compress, compressionType }: ImageLayout): number 
 /**
  * What follows the config of the operation: what makes an output one of its own (random numbers, the time, its name), and
  * how it is laid out.
- * @returns an encoded OutputConfig and OutputLayout
+ * @returns an encoded OutputConfig, OutputLayout and OutputData
  */
 export function outputConfig(name: string, plan: OutputPlan): Uint8Array {
   const [leaf, nameLength] = padded(nameBytes(leafOf(name)), MOST_NAME_BYTES);
@@ -70,7 +75,7 @@ export function outputConfig(name: string, plan: OutputPlan): Uint8Array {
     name_len: nameLength,
     name: leaf,
   });
-  return Buffer.concat([identity, encodedLayout(plan)]);
+  return Buffer.concat([identity, encodedLayout(plan), encodedData(plan)]);
 }
 
 function encodedLayout({ format, layout, sparseSize, backing }: OutputPlan): Uint8Array {
@@ -90,6 +95,18 @@ function encodedLayout({ format, layout, sparseSize, backing }: OutputPlan): Uin
     backing_name_len: backingLength,
     backing_name: backingName,
     backing_depth: backing?.depth ?? 0,
+  });
+}
+
+function encodedData({ container }: OutputPlan): Uint8Array {
+  const [cipher, cipherLength] = padded(Buffer.from(container === undefined ? '' : 'aes'), MOST_CIPHER_BYTES);
+  const [mode, modeLength] = padded(Buffer.from(container?.mode ?? ''), MOST_CIPHER_BYTES);
+  return OutputData.encode({
+    cipher_len: cipherLength,
+    mode_len: modeLength,
+    cipher,
+    mode,
+    header_length: BigInt(container?.length ?? 0),
   });
 }
 

@@ -67,6 +67,7 @@ export const OUTPUT_SUBFORMAT = defineEnum('OutputSubformat', 'Which kind of ima
   DEFAULT: [0, 'the one that grows, where the format has one'],
   FIXED: [1, 'every block has a place from the start (vpc, vdi, vhdx)'],
   STREAM_OPTIMIZED: [2, 'compressed grains one behind the other (vmdk)'],
+  EXTENT: [3, 'a part of a disk that another file describes (vmdk)'],
 });
 
 /** Flags of OutputLayout. */
@@ -78,6 +79,7 @@ export const OUTPUT_LAYOUT_FLAG = defineFlags('OutputLayoutFlag', 'Flags of Outp
   GEOMETRY: [1 << 4, 'vpc: readers take the size from the geometry'],
   BEST_COMPRESSION: [1 << 5, 'compressed clusters are made as small as they can be'],
   FAST_COMPRESSION: [1 << 6, 'compressed clusters are made as fast as they can be'],
+  DATA_FILE_RAW: [1 << 7, 'qcow2: the data file alone is the disk'],
 });
 
 /** How an output is laid out. It follows OutputConfig in the config page. */
@@ -95,6 +97,27 @@ export const OutputLayout = deferStruct('OutputLayout', 1096, 'How an output is 
   backing_depth: field(u32, 68, 'layers of the input above the backing file, where no device is COMPARED'),
   backing_name: field(bytes(1024), 72, 'qcow2: name of the backing file, UTF-8'),
 });
+
+/** Where the data of an output goes, and how it is encrypted. It follows OutputLayout in the config page. */
+export const OutputData = deferStruct(
+  'OutputData',
+  1112,
+  'Where the data of an output goes, and how it is encrypted; follows OutputLayout.',
+  {
+    cipher_len: field(u32, 0, 'bytes of `cipher`, 0 for an output that is not encrypted'),
+    mode_len: field(u32, 4, 'bytes of `mode`'),
+    cipher: field(bytes(32), 8, 'block cipher as LUKS names it; its key is the secret of the role OUTPUT'),
+    mode: field(bytes(32), 40, 'mode and generator of initialization vectors as LUKS names them'),
+    header_length: field(
+      u64,
+      72,
+      'bytes of the encryption header, which the host writes (luks: at 0; qcow2: in cluster 1)',
+    ),
+    data_file_len: field(u32, 80, 'bytes of `data_file`, 0 for none'),
+    table_size: field(u32, 84, 'qed: clusters of a table, 0 for the default'),
+    data_file: field(bytes(1024), 88, 'qcow2: name of the external data file, UTF-8; none of its data is written'),
+  },
+);
 
 /** Config of the info operation. */
 export const InfoConfig = deferStruct('InfoConfig', 24, 'Config of the info operation.', {

@@ -12,7 +12,11 @@ export const SECRETS_SIZE = 0x1_0000;
 
 /** One passphrase. */
 export const SecretEntry = deferStruct('SecretEntry', 16, 'One passphrase.', {
-  role: field(named(u32, DEVICE_ROLE), 0, 'DeviceRole of the image whose chain it is for, 0 for any'),
+  role: field(
+    named(u32, DEVICE_ROLE),
+    0,
+    'DeviceRole of the image whose chain it is for, 0 for any; OUTPUT: it is the key of the output',
+  ),
   length: field(u32, 4, 'bytes'),
   offset: field(u32, 8, 'where its bytes lie (byte offset from the beginning of SecretsConfig)'),
   pad: field(u32, 12, 'zero', 0),

@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '32350a951ecf36dc3bb3dddc8c0eda32491f5608f2459b832c85d1e28a0fd257';
+export const FINGERPRINT_HEX = '085b8cab000bedb7f41a5f5f67936e3f99b41c60f1a19faec656b3eec667dfae';

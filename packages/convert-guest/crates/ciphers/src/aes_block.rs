@@ -48,6 +48,14 @@ impl AesKey {
         }
     }
 
+    pub(crate) fn encrypt_all(&self, blocks: &mut [Block]) {
+        match self {
+            Self::Aes128(key) => key.encrypt_blocks(blocks),
+            Self::Aes192(key) => key.encrypt_blocks(blocks),
+            Self::Aes256(key) => key.encrypt_blocks(blocks),
+        }
+    }
+
     pub(crate) fn decrypt(&self, blocks: &mut [Block]) {
         match self {
             Self::Aes128(key) => key.decrypt_blocks(blocks),

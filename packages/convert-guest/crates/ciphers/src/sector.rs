@@ -1,4 +1,4 @@
-//! Decryption of sectors: XTS (IEEE 1619) and CBC, with the initialization vectors of dm-crypt.
+//! Encryption and decryption of sectors: XTS (IEEE 1619) and CBC, with the initialization vectors of dm-crypt.
 
 use alloc::boxed::Box;
 
@@ -11,7 +11,7 @@ use crate::hash::Hash;
 /// Unit in which initialization vectors count (bytes), however large the sectors are.
 const IV_UNIT: u64 = 512;
 const BLOCK: usize = 16;
-/// Blocks that are decrypted together: those of the smallest sector.
+/// Blocks that are worked on together: those of the smallest sector.
 const GROUP: usize = 32;
 /// x^128 + x^7 + x^2 + x + 1, without its highest power.
 const POLYNOMIAL: u128 = 0x87;
@@ -36,7 +36,7 @@ pub enum IvGenerator {
     Essiv(Hash),
 }
 
-/// A key with all that decrypting sectors needs; it is erased when it is dropped.
+/// A key with all that encrypting and decrypting sectors needs; it is erased when it is dropped.
 #[derive(Clone, Debug)]
 pub struct SectorCipher {
     data: AesKey,
@@ -100,15 +100,27 @@ impl SectorCipher {
     /// Decrypts whole sectors in place; `position` is where the first of them lies (bytes, counted as its
     /// initialization vector counts them). A part of a sector at the end is left as it is.
     pub fn decrypt(&self, position: u64, bytes: &mut [u8]) {
+        self.each_sector(position, bytes, |iv, blocks| match &self.tweak {
+            Some(key) => with_tweaks(key, iv, blocks, |group| self.data.decrypt(group)),
+            None => decrypt_cbc(&self.data, iv, blocks),
+        });
+    }
+
+    /// Encrypts whole sectors in place, as [`decrypt`](Self::decrypt) decrypts them.
+    pub fn encrypt(&self, position: u64, bytes: &mut [u8]) {
+        self.each_sector(position, bytes, |iv, blocks| match &self.tweak {
+            Some(key) => with_tweaks(key, iv, blocks, |group| self.data.encrypt_all(group)),
+            None => encrypt_cbc(&self.data, iv, blocks),
+        });
+    }
+
+    fn each_sector(&self, position: u64, bytes: &mut [u8], work: impl Fn(Block, &mut [Block])) {
         let units = (self.sector_size as u64).wrapping_div(IV_UNIT);
         let mut number = position.wrapping_div(IV_UNIT);
         for sector in bytes.chunks_exact_mut(self.sector_size) {
             let iv = self.iv(number);
             let (blocks, _) = Block::slice_as_chunks_mut(sector);
-            match &self.tweak {
-                Some(key) => decrypt_xts(&self.data, key, iv, blocks),
-                None => decrypt_cbc(&self.data, iv, blocks),
-            }
+            work(iv, blocks);
             number = number.wrapping_add(units);
         }
     }
@@ -126,7 +138,13 @@ impl SectorCipher {
     }
 }
 
-fn decrypt_xts(data: &AesKey, tweak_key: &AesKey, mut iv: Block, blocks: &mut [Block]) {
+/// XTS is the same in both directions, but for what is done to the blocks between their tweaks.
+fn with_tweaks(
+    tweak_key: &AesKey,
+    mut iv: Block,
+    blocks: &mut [Block],
+    work: impl Fn(&mut [Block]),
+) {
     tweak_key.encrypt(&mut iv);
     let mut tweak = u128::from_le_bytes(iv.0);
     let mut tweaks = [0_u128; GROUP];
@@ -137,7 +155,7 @@ fn decrypt_xts(data: &AesKey, tweak_key: &AesKey, mut iv: Block, blocks: &mut [B
             let carry = tweak >> 127;
             tweak = (tweak << 1) ^ (carry * POLYNOMIAL);
         }
-        data.decrypt(group);
+        work(group);
         for (kept, block) in tweaks.iter().zip(group.iter_mut()) {
             xor(block, kept.to_le_bytes());
         }
@@ -155,6 +173,14 @@ fn decrypt_cbc(data: &AesKey, mut iv: Block, blocks: &mut [Block]) {
             xor(block, iv.0);
             iv = *kept;
         }
+    }
+}
+
+fn encrypt_cbc(data: &AesKey, mut iv: Block, blocks: &mut [Block]) {
+    for block in blocks {
+        xor(block, iv.0);
+        data.encrypt(block);
+        iv = *block;
     }
 }
 

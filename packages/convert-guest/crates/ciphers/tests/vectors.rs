@@ -14,7 +14,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 /// IEEE 1619-2007, annex B, vector 4.
 #[test]
-fn xts_decrypts_the_vector_of_its_standard() {
+fn xts_has_the_vector_of_its_standard() {
     let key = bytes("2718281828459045235360287471352631415926535897932384626433832795");
     let cipher = SectorCipher::new(Mode::Xts, IvGenerator::Plain64, &key, 512).unwrap();
     let mut sector = bytes(
@@ -34,6 +34,8 @@ fn xts_decrypts_the_vector_of_its_standard() {
     cipher.decrypt(0, &mut sector);
     let plain: Vec<_> = (0..=255).chain(0..=255).collect();
     assert_eq!(sector, plain);
+    cipher.encrypt(0, &mut sector);
+    assert_eq!(sector, kept);
     let mut elsewhere = kept;
     cipher.decrypt(512, &mut elsewhere);
     assert_ne!(elsewhere, plain);
@@ -69,4 +71,25 @@ fn keys_of_other_lengths_are_refused() {
     }
     let essiv = IvGenerator::Essiv(Hash::Sha1);
     assert!(SectorCipher::new(Mode::Cbc, essiv, &[1; 16], 512).is_err());
+}
+
+#[test]
+fn what_is_encrypted_in_any_mode_is_decrypted_again() {
+    let plain: Vec<u8> = (0..=255).cycle().take(3 * 512).collect();
+    let generators = [
+        IvGenerator::Plain,
+        IvGenerator::Plain64,
+        IvGenerator::Essiv(Hash::Sha256),
+    ];
+    for (mode, length) in [(Mode::Xts, 64), (Mode::Cbc, 16)] {
+        for iv in generators {
+            let key: Vec<u8> = (0..length).collect();
+            let cipher = SectorCipher::new(mode, iv, &key, 512).unwrap();
+            let mut bytes = plain.clone();
+            cipher.encrypt(1 << 41, &mut bytes);
+            assert_ne!(bytes[..512], bytes[512..1024]);
+            cipher.decrypt(1 << 41, &mut bytes);
+            assert_eq!(bytes, plain);
+        }
+    }
 }

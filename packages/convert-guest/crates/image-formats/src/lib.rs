@@ -73,6 +73,7 @@ pub use facts::{
     LuksSlot, Snapshot,
 };
 pub use keys::{KeyIndex, KeyRing, Unlocking};
+pub use luks::sector_cipher;
 pub use packed::PackedStream;
 pub use probe::{Format, Probe, probe};
 pub use qcow2::Qcow2Image;

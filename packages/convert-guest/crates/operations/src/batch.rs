@@ -379,7 +379,7 @@ impl<'a> Pipeline<'a> {
             } else if !zeros {
                 let placed = self
                     .output
-                    .place_growing(self.commands, place, run_length as u64)?;
+                    .place_bytes(self.commands, place, run_length as u64)?;
                 for piece in placed {
                     let address = address.saturating_add(piece.from);
                     let write = self.output.write_at(address, piece.offset, piece.length);

@@ -13,6 +13,7 @@ use crate::error::OperationError;
 use instar_image_formats::growing::Packing;
 
 use crate::output::Output;
+use crate::output_cipher::OutputCipher;
 use crate::setup::internal;
 use crate::zeros::is_zero;
 
@@ -36,8 +37,8 @@ pub struct Clusters {
     pub size: u64,
     /// Compress what becomes smaller by it, or all where the format has nothing else.
     pub compress: Option<Effort>,
-    /// An image lies below the output: zeros must be said.
-    pub over_backing: bool,
+    /// What is not written does not read as zeros: they must be said.
+    pub says_zeros: bool,
 }
 
 /// Takes the bytes of a disk in order and writes its clusters.
@@ -45,7 +46,8 @@ pub struct ClusterWriter<'a> {
     commands: &'a SharedCommands,
     output: &'a Output,
     compressor: Option<(Compressor, Packing)>,
-    over_backing: bool,
+    says_zeros: bool,
+    cipher: Option<OutputCipher>,
     cluster_size: usize,
     /// Bytes of the disk that were taken.
     position: u64,
@@ -66,6 +68,7 @@ impl<'a> ClusterWriter<'a> {
         output: &'a Output,
         windows: &mut WindowPool,
         clusters: Clusters,
+        cipher: Option<OutputCipher>,
     ) -> Result<Self, OperationError> {
         let mut take = || {
             windows
@@ -95,7 +98,8 @@ impl<'a> ClusterWriter<'a> {
             commands,
             output,
             compressor,
-            over_backing: clusters.over_backing,
+            says_zeros: clusters.says_zeros,
+            cipher,
             cluster_size,
             position: 0,
             partial: Vec::with_capacity(cluster_size),
@@ -240,7 +244,7 @@ impl<'a> ClusterWriter<'a> {
         let mut offset = self.position;
         self.position = offset.saturating_add(length);
         let end = self.position.min(self.output.virtual_size());
-        if !self.over_backing {
+        if !self.says_zeros {
             return Ok(());
         }
         while offset < end {
@@ -260,15 +264,41 @@ impl<'a> ClusterWriter<'a> {
     fn put_plain(&mut self, offset: u64, cluster: &[u8]) -> Result<(), OperationError> {
         let left = self.output.virtual_size().saturating_sub(offset);
         let length = left.min(cluster.len() as u64);
-        for placed in self.output.place_growing(self.commands, offset, length)? {
+        let ends = self
+            .cipher
+            .as_ref()
+            .is_some_and(OutputCipher::ends_with_disk);
+        for placed in self.output.place_bytes(self.commands, offset, length)? {
             let from = usize::try_from(placed.from).unwrap_or(usize::MAX);
-            // The cluster counts in full, whatever part of it the disk reaches.
+            // The cluster counts in full, whatever part of it the disk reaches, but where the file ends with the disk.
+            let end = if ends {
+                usize::try_from(length).unwrap_or(usize::MAX)
+            } else {
+                cluster.len()
+            };
             let bytes = cluster
-                .get(from..)
+                .get(from..end)
                 .ok_or_else(|| internal("a cluster lies outside itself"))?;
             self.gather(placed.offset, bytes)?;
+            self.encrypt(
+                placed.offset,
+                offset.saturating_add(placed.from),
+                bytes.len(),
+            );
         }
         Ok(())
+    }
+
+    /// Encrypts the last bytes that were gathered.
+    fn encrypt(&mut self, host: u64, disk: u64, length: usize) {
+        let (Some(cipher), Some(gathered)) = (&self.cipher, &self.gathered) else {
+            return;
+        };
+        let [filling, _] = &mut self.windows;
+        let start = gathered.length.saturating_sub(length);
+        if let Some(bytes) = filling.bytes_mut().get_mut(start..gathered.length) {
+            cipher.encrypt(host, disk, bytes);
+        }
     }
 
     /// Takes bytes for a place in the device.

@@ -5,8 +5,8 @@ use core::cell::RefCell;
 
 use instar_abi::{
     CONVERT_RESULT_MAGIC, ChainConfig, ConvertConfig, ConvertResult, Descriptor, OutputConfig,
-    OutputLayout, convert_flag, device_flag, device_role, error_kind, image_format, opcode,
-    output_layout_flag, output_subformat,
+    OutputData, OutputLayout, convert_flag, device_flag, device_role, error_kind, image_format,
+    opcode, output_layout_flag, output_subformat,
 };
 use instar_codecs::{Codec, Effort};
 use instar_guest_runtime::{WindowPool, put_result};
@@ -24,6 +24,7 @@ use crate::holes::Holes;
 use crate::measure::{self, Counted};
 use crate::open_chain::{Opener, output};
 use crate::output::{Output, grown};
+use crate::output_cipher::OutputCipher;
 use crate::overlay::{Below, Overlay, copy_extent};
 use crate::setup::internal;
 use crate::transform::SharedKeys;
@@ -71,10 +72,12 @@ fn convert(
     let too_short = || internal("the config page is too short");
     let (config, rest) = config.split_first_chunk().ok_or_else(too_short)?;
     let (identity, rest) = rest.split_first_chunk().ok_or_else(too_short)?;
-    let layout = rest.first_chunk().ok_or_else(too_short)?;
+    let (layout, rest) = rest.split_first_chunk().ok_or_else(too_short)?;
+    let data = rest.first_chunk().ok_or_else(too_short)?;
     let config = ConvertConfig::from_bytes(config);
     let identity = OutputConfig::from_bytes(identity);
     let layout = OutputLayout::from_bytes(layout);
+    let data = OutputData::from_bytes(data);
     let window = windows
         .take(METADATA_WINDOW)
         .ok_or_else(|| internal("no window for metadata"))?;
@@ -88,7 +91,7 @@ fn convert(
     };
     let mut disks = Disks::open(&opener, chain_config)?;
     let (start, end) = window_of(&config, disks.size());
-    let options = output_options(&config, &layout);
+    let options = output_options(&config, &layout, &data);
     if config.flags & convert_flag::MEASURE != 0 {
         let counted = if config.flags & convert_flag::MEASURE_ALL == 0 {
             Counted::Data
@@ -120,10 +123,13 @@ fn convert(
         image_format::QCOW2 => options.backing.is_none(),
         _ => false,
     };
-    let skip_zeros = !dense || config.flags & convert_flag::SKIP_ZEROS != 0;
+    let skips = config.flags & convert_flag::SKIP_ZEROS != 0;
+    let skip_zeros = !dense || skips;
+    // Behind a key, what is not written reads as noise; and what somebody else had there may be long.
+    let whole = config.target_format == image_format::LUKS && !skips;
     // What a file held before shows through what is not written.
     let fresh = device.flags & device_flag::FRESH != 0;
-    if !dense && !fresh {
+    if !dense && !whole && !fresh {
         return Err(refused(
             "a file that is written through cannot become an image of this format",
         ));
@@ -149,15 +155,21 @@ fn convert(
 
     let holes = Holes::new(commands, chain_config, &mut windows)
         .ok_or_else(|| internal("no window for the extents of files"))?;
-    let path = if compress || options.backing.is_some() {
+    let cipher = OutputCipher::of(&data, config.target_format, &opener.keys)?;
+    let encrypted = cipher.is_some();
+    if compress && encrypted {
+        return Err(refused("compressed clusters are not encrypted"));
+    }
+    let path = if compress || encrypted || options.backing.is_some() {
+        let over_backing = options.backing.is_some();
         let clusters = Clusters {
             size: 1_u64.checked_shl(options.qcow2.cluster_bits).unwrap_or(0),
             compress: compress.then_some(effort(layout.flags)),
-            over_backing: options.backing.is_some(),
+            says_zeros: over_backing || whole || encrypted && !output.grows(),
         };
         let fetcher = Fetcher::new(commands, &mut windows, &opener.keys)?;
-        let writer = ClusterWriter::new(commands, &output, &mut windows, clusters)?;
-        if options.backing.is_none() {
+        let writer = ClusterWriter::new(commands, &output, &mut windows, clusters, cipher)?;
+        if !over_backing {
             Path::Clusters(fetcher, writer)
         } else {
             let below = match opener.find(device_role::COMPARED) {
@@ -185,7 +197,8 @@ fn convert(
         result: &mut *result,
     }
     .copy_all(&mut disks)?;
-    if let Some(tail) = output.tail(skip_zeros) {
+    // The last cluster is encrypted to its end.
+    if let Some(tail) = output.tail(skip_zeros).filter(|_| !encrypted) {
         commands.borrow_mut().submit(tail)?;
     }
     commands.borrow_mut().drain()?;
@@ -196,7 +209,11 @@ fn convert(
 }
 
 /// What the output is made with.
-fn output_options<'a>(config: &ConvertConfig, layout: &'a OutputLayout) -> Options<'a> {
+fn output_options<'a>(
+    config: &ConvertConfig,
+    layout: &'a OutputLayout,
+    data: &OutputData,
+) -> Options<'a> {
     let has = |flag| layout.flags & flag != 0;
     let text = |bytes: &'a [u8], length: u32| {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
@@ -220,6 +237,7 @@ fn output_options<'a>(config: &ConvertConfig, layout: &'a OutputLayout) -> Optio
         } else {
             Codec::Zstd
         },
+        encryption_header: data.header_length,
         ..default
     };
     let name = text(&layout.backing_name, layout.backing_name_len);
@@ -238,6 +256,7 @@ fn output_options<'a>(config: &ConvertConfig, layout: &'a OutputLayout) -> Optio
         geometry: has(output_layout_flag::GEOMETRY),
         adapter: text(&layout.adapter, layout.adapter_len),
         hardware_version: layout.hardware_version,
+        header_length: data.header_length,
     }
 }
 

@@ -21,6 +21,7 @@ mod map;
 mod measure;
 mod open_chain;
 mod output;
+mod output_cipher;
 mod overlay;
 mod packed_streams;
 mod record_writer;

@@ -147,9 +147,9 @@ impl Output {
         matches!(self.format, Format::Growing(_))
     }
 
-    /// Places bytes of an output that grows, in pieces that lie together. What is complete of its metadata is written on the
+    /// Places bytes of an output, in pieces that lie together. What is complete of its metadata is written on the
     /// way.
-    pub fn place_growing(
+    pub fn place_bytes(
         &self,
         commands: &SharedCommands,
         offset: u64,
@@ -157,7 +157,12 @@ impl Output {
     ) -> Result<Vec<Placed>, OperationError> {
         let internal = |detail| OperationError::plain(error_kind::INTERNAL, self.device, detail);
         let Format::Growing(growing) = &self.format else {
-            return Err(internal("an output that does not grow"));
+            // Everything has its place from the start.
+            return Ok(alloc::vec![Placed {
+                from: 0,
+                length,
+                offset: self.place(offset),
+            }]);
         };
         let (layout, window) = &mut *growing.borrow_mut();
         let mut placed: Vec<Placed> = Vec::new();
@@ -247,7 +252,7 @@ impl Output {
     ) -> Result<Option<u64>, OperationError> {
         let internal = |detail| OperationError::plain(error_kind::INTERNAL, self.device, detail);
         let Format::Growing(growing) = &self.format else {
-            return Err(internal("an output that does not grow"));
+            return Ok(None);
         };
         let (layout, window) = &mut *growing.borrow_mut();
         let marked = layout

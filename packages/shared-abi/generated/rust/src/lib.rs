@@ -11,8 +11,8 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 /// SHA-256 of the canonical JSON of this ABI (version 1.7).
 pub const FINGERPRINT: [u8; 32] = [
-    0x32, 0x35, 0x0a, 0x95, 0x1e, 0xcf, 0x36, 0xdc, 0x3b, 0xb3, 0xdd, 0xdc, 0x8c, 0x0e, 0xda, 0x32,
-    0x49, 0x1f, 0x56, 0x08, 0xf2, 0x45, 0x9b, 0x83, 0x2c, 0x85, 0xd1, 0xe2, 0x8a, 0x0f, 0xd2, 0x57,
+    0x08, 0x5b, 0x8c, 0xab, 0x00, 0x0b, 0xed, 0xb7, 0xf4, 0x1a, 0x5f, 0x5f, 0x67, 0x93, 0x6e, 0x3f,
+    0x99, 0xb4, 0x1c, 0x60, 0xf1, 0xa1, 0x9f, 0xae, 0xc6, 0x56, 0xb3, 0xee, 0xc6, 0x67, 0xdf, 0xae,
 ];
 
 /// ABI_VERSION_MAJOR.
@@ -717,6 +717,8 @@ pub mod output_layout_flag {
     pub const BEST_COMPRESSION: u32 = 0x20;
     /// compressed clusters are made as fast as they can be.
     pub const FAST_COMPRESSION: u32 = 0x40;
+    /// qcow2: the data file alone is the disk.
+    pub const DATA_FILE_RAW: u32 = 0x80;
 }
 
 /// Which kind of image of its format an output is.
@@ -727,6 +729,8 @@ pub mod output_subformat {
     pub const FIXED: u32 = 1;
     /// compressed grains one behind the other (vmdk).
     pub const STREAM_OPTIMIZED: u32 = 2;
+    /// a part of a disk that another file describes (vmdk).
+    pub const EXTENT: u32 = 3;
 }
 
 /// What a raw file was recognised by.
@@ -3617,6 +3621,101 @@ impl OutputConfig {
     }
 }
 
+/// Where the data of an output goes, and how it is encrypted; follows OutputLayout.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputData {
+    /// Byte 0: bytes of `cipher`, 0 for an output that is not encrypted.
+    pub cipher_len: u32,
+    /// Byte 4: bytes of `mode`.
+    pub mode_len: u32,
+    /// Byte 8: block cipher as LUKS names it; its key is the secret of the role OUTPUT.
+    pub cipher: [u8; 32],
+    /// Byte 40: mode and generator of initialization vectors as LUKS names them.
+    pub mode: [u8; 32],
+    /// Byte 72: bytes of the encryption header, which the host writes (luks: at 0; qcow2: in cluster 1).
+    pub header_length: u64,
+    /// Byte 80: bytes of `data_file`, 0 for none.
+    pub data_file_len: u32,
+    /// Byte 84: qed: clusters of a table, 0 for the default.
+    pub table_size: u32,
+    /// Byte 88: qcow2: name of the external data file, UTF-8; none of its data is written.
+    pub data_file: [u8; 1024],
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<OutputData>() == 1112);
+    assert!(core::mem::align_of::<OutputData>() == 8);
+    assert!(core::mem::offset_of!(OutputData, cipher_len) == 0);
+    assert!(core::mem::offset_of!(OutputData, mode_len) == 4);
+    assert!(core::mem::offset_of!(OutputData, cipher) == 8);
+    assert!(core::mem::offset_of!(OutputData, mode) == 40);
+    assert!(core::mem::offset_of!(OutputData, header_length) == 72);
+    assert!(core::mem::offset_of!(OutputData, data_file_len) == 80);
+    assert!(core::mem::offset_of!(OutputData, table_size) == 84);
+    assert!(core::mem::offset_of!(OutputData, data_file) == 88);
+};
+
+impl OutputData {
+    /// Size in bytes.
+    pub const SIZE: usize = 1112;
+    /// Byte offset of `cipher_len`.
+    pub const OFFSET_CIPHER_LEN: usize = 0;
+    /// Byte offset of `mode_len`.
+    pub const OFFSET_MODE_LEN: usize = 4;
+    /// Byte offset of `cipher`.
+    pub const OFFSET_CIPHER: usize = 8;
+    /// Byte offset of `mode`.
+    pub const OFFSET_MODE: usize = 40;
+    /// Byte offset of `header_length`.
+    pub const OFFSET_HEADER_LENGTH: usize = 72;
+    /// Byte offset of `data_file_len`.
+    pub const OFFSET_DATA_FILE_LEN: usize = 80;
+    /// Byte offset of `table_size`.
+    pub const OFFSET_TABLE_SIZE: usize = 84;
+    /// Byte offset of `data_file`.
+    pub const OFFSET_DATA_FILE: usize = 88;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        cipher_len: 0,
+        mode_len: 0,
+        cipher: [0; 32],
+        mode: [0; 32],
+        header_length: 0,
+        data_file_len: 0,
+        table_size: 0,
+        data_file: [0; 1024],
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 1112]) -> Self {
+        let mut value = Self::ZERO;
+        value.cipher_len = u32::from_le_bytes(take(bytes, 0));
+        value.mode_len = u32::from_le_bytes(take(bytes, 4));
+        value.cipher = take(bytes, 8);
+        value.mode = take(bytes, 40);
+        value.header_length = u64::from_le_bytes(take(bytes, 72));
+        value.data_file_len = u32::from_le_bytes(take(bytes, 80));
+        value.table_size = u32::from_le_bytes(take(bytes, 84));
+        value.data_file = take(bytes, 88);
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 1112] {
+        let mut bytes = [0; 1112];
+        bytes[0..4].copy_from_slice(&self.cipher_len.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.mode_len.to_le_bytes());
+        bytes[8..40].copy_from_slice(&self.cipher);
+        bytes[40..72].copy_from_slice(&self.mode);
+        bytes[72..80].copy_from_slice(&self.header_length.to_le_bytes());
+        bytes[80..84].copy_from_slice(&self.data_file_len.to_le_bytes());
+        bytes[84..88].copy_from_slice(&self.table_size.to_le_bytes());
+        bytes[88..1112].copy_from_slice(&self.data_file);
+        bytes
+    }
+}
+
 /// How an output is laid out; follows OutputConfig.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -4430,7 +4529,7 @@ impl SandboxRegion {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecretEntry {
-    /// Byte 0: DeviceRole of the image whose chain it is for, 0 for any.
+    /// Byte 0: DeviceRole of the image whose chain it is for, 0 for any; OUTPUT: it is the key of the output.
     pub role: u32,
     /// Byte 4: bytes.
     pub length: u32,

@@ -4,6 +4,7 @@
 mod blocks;
 mod fields;
 mod linear;
+mod luks;
 mod options;
 mod parallels;
 mod places;
@@ -173,6 +174,10 @@ pub fn layout(
     Ok(Some(match (format, options.subformat) {
         (Format::Qcow2, Subformat::Default) => {
             Box::new(SparseLayout::new(size, options.qcow2, options.backing)?)
+        }
+        (Format::Luks, Subformat::Default) => {
+            let header = options.header_length;
+            Box::new(Linear::new(size, luks::Luks { header })?)
         }
         (Format::Parallels, Subformat::Default) => {
             Box::new(Blocks::new(size, parallels::Parallels::new(size))?)

@@ -31,4 +31,6 @@ pub struct Options<'a> {
     pub adapter: &'a [u8],
     /// vmdk: version of the virtual hardware, 0 for 4.
     pub hardware_version: u32,
+    /// luks: bytes of the header.
+    pub header_length: u64,
 }

@@ -10,6 +10,9 @@ mod version2;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use cipher_name::CipherName;
+use instar_ciphers::SectorCipher;
+
 use crate::arith::SECTOR;
 use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
@@ -26,6 +29,13 @@ pub(crate) use header::Header;
 
 /// What a container begins with.
 pub(crate) const MAGIC: &[u8; 6] = b"LUKS\xba\xbe";
+
+/// A cipher by its names, with a key, for sectors of 512 bytes; `None` where it is none that is known, or does not take the key.
+pub fn sector_cipher(cipher: &[u8], mode: &[u8], key: &[u8]) -> Option<SectorCipher> {
+    let nowhere = slots::place("cipher name", 0, cipher.len(), DeviceIndex(0));
+    let name = CipherName::new(cipher, mode, nowhere);
+    name.with_key(key, SECTOR.in_memory()).ok()
+}
 
 /// Whether a file begins like a container.
 pub fn probe(ends: &Ends<'_>) -> bool {

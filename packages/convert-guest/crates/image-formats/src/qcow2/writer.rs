@@ -6,7 +6,7 @@
 //! `host offset = data start + virtual offset`.
 //!
 //! ```text
-//! header | refcount table | refcount blocks | L1 table | L2 tables | data
+//! header | encryption header | refcount table | refcount blocks | L1 table | L2 tables | data
 //! ```
 
 mod header;
@@ -75,7 +75,12 @@ impl DenseLayout {
         let data_clusters = cluster.count_for(virtual_size);
         let l1_entries = shape.l2_entries().count_for(data_clusters);
         let l1_clusters = shape.entries().count_for(l1_entries);
-        let others = [1, l1_clusters, l1_entries, data_clusters];
+        let others = [
+            shape.first_clusters(),
+            l1_clusters,
+            l1_entries,
+            data_clusters,
+        ];
         let others = others.into_iter().fold(0_u64, u64::saturating_add);
         let (table_clusters, blocks) = refcount_clusters(shape, others, 0);
 
@@ -88,7 +93,7 @@ impl DenseLayout {
         }
 
         let refcount_table = Region {
-            first: 1,
+            first: shape.first_clusters(),
             count: table_clusters,
         };
         let refcount_blocks = Region {

@@ -11,6 +11,9 @@ use crate::qcow2::header::MAGIC;
 
 const HEADER_LENGTH: u32 = 112;
 
+/// `crypt_method` of an image that is encrypted as LUKS does it.
+const METHOD_LUKS: u32 = 2;
+
 /// Type, bit, name: what a program that does not know a feature shows instead of a number.
 const FEATURE_NAMES: [(u8, u8, &[u8]); 8] = [
     (0, 0, b"dirty bit"),
@@ -48,6 +51,12 @@ impl NewHeader {
         {
             extensions.extension(extensions::BACKING_FORMAT, format);
         }
+        if options.encryption_header > 0 {
+            let mut place = Bytes::default();
+            place.be64(self.shape.cluster.size());
+            place.be64(options.encryption_header);
+            extensions.extension(extensions::ENCRYPTION_HEADER, &place.0);
+        }
         if options.feature_names && !options.version_2 && options.cluster_bits > 9 {
             let mut names = Bytes::default();
             for (kind, bit, name) in FEATURE_NAMES {
@@ -73,7 +82,7 @@ impl NewHeader {
         out.be32(low(to_u64(name.len())));
         out.be32(options.cluster_bits);
         out.be64(self.virtual_size);
-        out.be32(0); // crypt_method
+        out.be32(self.crypt_method());
         out.be32(low(self.l1_entries));
         // An empty disk has no L1 table.
         out.be64(if self.l1_entries == 0 {
@@ -106,6 +115,15 @@ impl NewHeader {
             return Err(LayoutError::NoRoomForName);
         }
         Ok(out.0)
+    }
+}
+
+impl NewHeader {
+    fn crypt_method(&self) -> u32 {
+        match self.shape.options.encryption_header {
+            0 => 0,
+            _ => METHOD_LUKS,
+        }
     }
 }
 

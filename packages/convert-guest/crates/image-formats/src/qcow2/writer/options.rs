@@ -28,6 +28,9 @@ pub struct LayoutOptions {
     pub feature_names: bool,
     /// What compressed clusters are encoded with: DEFLATE or Zstandard.
     pub codec: Codec,
+    /// Bytes of a LUKS header, which gets the clusters behind the first and is written by somebody else; 0 for an image that
+    /// is not encrypted.
+    pub encryption_header: u64,
 }
 
 impl Default for LayoutOptions {
@@ -40,6 +43,7 @@ impl Default for LayoutOptions {
             lazy_refcounts: false,
             feature_names: true,
             codec: Codec::Deflate,
+            encryption_header: 0,
         }
     }
 }
@@ -166,6 +170,12 @@ impl Shape {
         let by_l1 = by_l1.times(MAX_L1_BYTES >> 3).unwrap_or(u64::MAX);
         let by_refcounts = by_refcounts.times(MAX_REFCOUNT_TABLE_BYTES >> 4);
         by_l1.min(by_refcounts.unwrap_or(u64::MAX))
+    }
+
+    /// Clusters at the beginning of the file: the header, and the encryption header behind it.
+    pub fn first_clusters(self) -> u64 {
+        let encryption = self.cluster.count_for(self.options.encryption_header);
+        encryption.saturating_add(1)
     }
 
     /// Byte offset of a cluster of the file.

@@ -2,7 +2,7 @@
 //! data comes, in the order of the disk, each L2 table in front of the first cluster that it describes.
 //!
 //! ```text
-//! header | L1 table | L2 table, data … | L2 table, data … | refcount blocks | refcount table
+//! header | encryption header | L1 table | L2 table, data … | L2 table, data … | refcount blocks | refcount table
 //! ```
 //!
 //! Of all tables, one L2 table and the L1 table are in memory. Compressed clusters have refcounts of their own, whose blocks
@@ -77,7 +77,7 @@ impl SparseLayout {
             backing_format: backing.map_or_else(Vec::new, |backing| backing.format.to_vec()),
             l1,
             table: None,
-            next: dense.l1_table.count.saturating_add(1),
+            next: dense.l1_table.count.saturating_add(shape.first_clusters()),
             shared: SharedClusters::new(shape.refcounts(), shape.most_references()),
             refcount_blocks: Vec::new(),
         };
@@ -94,7 +94,7 @@ impl SparseLayout {
             shape: self.shape,
             virtual_size: self.virtual_size,
             l1_entries: crate::arith::to_u64(self.l1.len()),
-            l1_offset: self.shape.offset_of(1),
+            l1_offset: self.shape.offset_of(self.shape.first_clusters()),
             refcount_table_offset: table_offset,
             refcount_table_clusters: table_clusters,
         }
@@ -337,7 +337,10 @@ impl Growing for SparseLayout {
         let open: Vec<Vec<u16>> = self.shared.take_open();
         let this = &*self;
 
-        let l1 = this.l1.chunks(to_usize(shape.entries().size())).zip(1..);
+        let l1 = this
+            .l1
+            .chunks(to_usize(shape.entries().size()))
+            .zip(shape.first_clusters()..);
         let l1 = l1.map(move |(words, cluster)| this.table_part(shape.offset_of(cluster), words));
         let blocks_of_file = (0..blocks).map(move |index| {
             let before = taken
