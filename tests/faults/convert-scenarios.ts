@@ -28,11 +28,20 @@ const OTHERS: readonly { readonly format: string; readonly words: readonly strin
   { format: 'qcow2', words: ['-B', '../in/base.qcow2', '-F', 'qcow2'] },
   { format: 'qcow2', words: ['-o', 'extended_l2=on,preallocation=metadata'] },
   { format: 'vhdx', words: ['-o', 'subformat=fixed'] },
+  // Several files, the last of which names the others.
+  { format: 'vmdk', words: ['-o', 'subformat=monolithicFlat'] },
+  { format: 'vmdk', words: ['-o', 'subformat=twoGbMaxExtentSparse'] },
   // The host writes a header of its own.
   { format: 'qcow2', words: [...OPENED, '-o', 'encrypt.format=luks,encrypt.iter-time=10'] },
   // The output is read back.
   { format: 'qcow2', words: ['-c', '--checksum=sha256'] },
 ];
+
+/** Names of the files beside an output. */
+const EXTENTS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['-o,subformat=monolithicFlat', ['out-flat']],
+  ['-o,subformat=twoGbMaxExtentSparse', ['out-s001']],
+]);
 
 /** Whether an output is whole, and holds the disk that was converted. */
 function holdsTheDisk(directory: Workdir, file: string, format: string, encrypted: boolean): string | undefined {
@@ -67,7 +76,8 @@ export function convertScenarios(sandbox: Sandbox): Scenario[] {
           if (old !== undefined) directory.write(`${output}/out`, old);
         },
         judgeSuccess: (directory, output) =>
-          onlyOutput(directory, output) ?? holdsTheDisk(directory, `${output}/out`, format, words.includes('--object')),
+          onlyOutput(directory, output, EXTENTS.get(words.join())) ??
+          holdsTheDisk(directory, `${output}/out`, format, words.includes('--object')),
         judgeFailure: untouched(old),
       })),
     ),

@@ -37,10 +37,10 @@ export function untouched(old: Buffer | undefined): Scenario['judgeFailure'] {
   };
 }
 
-/** What is wrong where the output's directory must hold the output and nothing else. */
-export function onlyOutput(directory: Workdir, output: string): string | undefined {
+/** What is wrong where the output's directory must hold the output, these other files of it, and nothing else. */
+export function onlyOutput(directory: Workdir, output: string, others: readonly string[] = []): string | undefined {
   const names = directory.names(output);
-  return names.join() === 'out' ? undefined : `the directory holds ${names.join(', ')}`;
+  return names.join() === ['out', ...others].join() ? undefined : `the directory holds ${names.join(', ')}`;
 }
 
 function raw(old: Buffer | undefined, ...more: readonly string[]): Target {

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { ddWindow, roundUpToSector } from '@instar/operands';
-import { type OutputFile } from '@instar/host-files';
+import type { OutputFile, OutputRequest } from '@instar/host-files';
 import {
   CONVERT_FLAG,
   CONVERT_RESULT_MAGIC,
@@ -51,8 +51,19 @@ export interface CopyRequest extends DdRequest {
   readonly targetIsZero?: boolean | undefined;
   /** There is nothing on the disk: behind a key it need not even read as zeros. */
   readonly empty?: boolean | undefined;
+  /** Takes the output before it has its name, which it then gets from there: it is a part of a disk in several files. */
+  readonly hold?: ((held: HeldOutput) => void) | undefined;
   /** What the disk of the output is summed up with. */
   readonly checksums?: readonly ChecksumAlgorithm[] | undefined;
+}
+
+/** An output that is complete but for its name. */
+export interface HeldOutput {
+  readonly output: OutputFile;
+  /** Bytes that it has. */
+  readonly length: bigint;
+  /** What was read for it, and must not be written. */
+  readonly inputs: OutputRequest['inputs'];
 }
 
 /** What a copy did. */
@@ -155,7 +166,8 @@ async function copyWindow(
   const sizes = chains.map(({ layers: [{ info }] }) => info.virtual_size);
   const virtualSize = request.inputSize ?? sizes.reduce((sum, size) => sum + size, 0n);
   const window = ddWindow({ virtualSize, bs: request.blockSize, count: request.count, skip: request.skip });
-  warnOfSkip(request, window, control, top.file.path);
+  const { hold } = request;
+  if (hold === undefined) warnOfSkip(request, window, control, top.file.path);
 
   const raw = request.format === IMAGE_FORMAT.values.RAW;
   const bytes =
@@ -217,7 +229,8 @@ async function copyWindow(
     // A stream extends itself from what went out; a file is told its length.
     const finalLength = stream && raw ? bytes : (request.outputSize ?? result.output_length);
     const whole = !stream && request.seek === undefined;
-    if (whole && (!raw || request.inputFormat === undefined)) {
+    // A flat part of a disk is nothing that anybody would guess about.
+    if (whole && (!raw || (request.inputFormat === undefined && hold === undefined))) {
       const { output_length: length, output_virtual_size: size } = result;
       const written = {
         fd: output.fd,
@@ -247,7 +260,11 @@ async function copyWindow(
         finalLength,
         context,
       ));
-    const length = await output.finish(finalLength);
+    if (hold !== undefined) {
+      await output.sync(finalLength);
+      hold({ output, length: finalLength, inputs: identities(files) });
+    }
+    const length = hold === undefined ? await output.finish(finalLength) : finalLength;
     return {
       bytes,
       inputVirtualSize: virtualSize,
@@ -357,10 +374,14 @@ async function openOutput(
       inPlaceAt: seekOffset(request),
       forceShare: request.forceShare === true,
       force: request.force === true,
-      inputs: files.map((file) => ({ identity: file.identity, path: file.path })),
+      inputs: identities(files),
     },
     control,
   );
+}
+
+function identities(files: readonly InputFile[]): OutputRequest['inputs'] {
+  return files.map(({ identity, path }) => ({ identity, path }));
 }
 
 /** Whether the output may take less room than the disk. */

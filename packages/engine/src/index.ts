@@ -5,6 +5,7 @@ export type { OutputEncryption } from './encryption/output.js';
 export type { BackingFile } from './output/backing.js';
 export { CHECKSUM_ALGORITHMS } from './output/checksum.js';
 export type { ChecksumAlgorithm, Checksums } from './output/checksum.js';
+export { VMDK_SUBFORMATS } from './output/layout.js';
 export type { ImageLayout } from './output/layout.js';
 export { DumpRequests } from './dump-requests.js';
 export type { DumpTarget, WrittenDump } from './dump-target.js';

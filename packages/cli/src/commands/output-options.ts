@@ -1,4 +1,11 @@
-import { EngineError, escapeText, type BackingFile, type ImageLayout, type OutputEncryption } from '@instar/engine';
+import {
+  EngineError,
+  escapeText,
+  VMDK_SUBFORMATS,
+  type BackingFile,
+  type ImageLayout,
+  type OutputEncryption,
+} from '@instar/engine';
 import { OperandError, parseSize } from '@instar/operands';
 import { splitOptions } from './option-list.js';
 
@@ -223,6 +230,8 @@ const GROWS_OR_NOT = wordOption('subformat', 'dynamic or fixed (dynamic)', {
   fixed: { subformat: 'fixed' },
 });
 
+const VMDK_LAYOUTS = Object.fromEntries(VMDK_SUBFORMATS.map((subformat) => [subformat, { subformat }]));
+
 /** Options of each format, in the order in which `create` shows them. */
 const OPTIONS: Readonly<Record<string, readonly OutputOption[]>> = {
   raw: [
@@ -279,10 +288,7 @@ const OPTIONS: Readonly<Record<string, readonly OutputOption[]>> = {
     }),
     switchOption('compat6', 'virtual hardware of version 6 (off)', (on) => (on ? { hardwareVersion: 6 } : {}), 'off'),
     numberOption('hwversion', 'hardwareVersion', 'version of the virtual hardware (4)', 'undefined'),
-    wordOption('subformat', 'monolithicSparse or streamOptimized (monolithicSparse)', {
-      monolithicSparse: { subformat: 'monolithicSparse' },
-      streamOptimized: { subformat: 'streamOptimized' },
-    }),
+    wordOption('subformat', `${VMDK_SUBFORMATS.join(', ')} (monolithicSparse)`, VMDK_LAYOUTS),
     onlyOption('zeroed_grain', ['off']),
   ],
   vdi: [

@@ -1,5 +1,6 @@
 import { ownStream } from '@instar/host-files';
 import { copy, type CopyResult } from '../copy.js';
+import { copyParts } from '../copy-parts.js';
 import { checkOptions, type Endpoint } from '../dd-request.js';
 import type { OutputEncryption } from '../encryption/output.js';
 import { EngineError } from '../errors.js';
@@ -8,6 +9,7 @@ import { checkControl } from '../options/control.js';
 import { checkConvertOptions, checkEndpoint, checkFileName } from '../options/operations.js';
 import { checkBacking, type BackingFile } from '../output/backing.js';
 import type { ImageLayout } from '../output/layout.js';
+import { isSplit } from '../output/split-vmdk.js';
 import type { ChecksumAlgorithm } from '../output/checksum.js';
 import type { ReadOptions } from './reading.js';
 
@@ -104,7 +106,8 @@ export async function convert(
   }
   const checksums = wanted.length > 0 ? wanted : undefined;
   const more = { further, sparseSize, mustExist: existing, targetIsZero, backing, checksums };
-  return copy({ ...request, ...more }, first, control, started);
+  const act = isSplit(request.layout ?? {}) ? copyParts : copy;
+  return act({ ...request, ...more }, first, control, started);
 }
 
 /** What an argument names. A name that leads to a stream which this process has open (`/dev/stdin`) means that stream. */

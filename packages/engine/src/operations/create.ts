@@ -1,6 +1,7 @@
 import { closeFile } from '@instar/host-files';
 import { MAX_SIZE } from '@instar/operands';
 import { copy } from '../copy.js';
+import { copyParts } from '../copy-parts.js';
 import { checkOptions } from '../dd-request.js';
 import type { OutputEncryption } from '../encryption/output.js';
 import { EngineError } from '../errors.js';
@@ -10,6 +11,7 @@ import { checkControl } from '../options/control.js';
 import { checkCreateOptions, checkFileName } from '../options/operations.js';
 import { backingPath, checkBacking, refuseItself, type BackingFile } from '../output/backing.js';
 import type { ImageLayout } from '../output/layout.js';
+import { isSplit } from '../output/split-vmdk.js';
 import { openTemporary } from '../temporary.js';
 
 /** How an empty disk is created. */
@@ -82,7 +84,8 @@ export async function create(
     const disk = { input: { path: input }, inputFormat: 'raw', inputSize: whole, forceShare: true };
     const request = checkOptions({ ...described, ...disk });
     const named = backing === undefined ? undefined : { name: backing.file, format: backing.format };
-    const done = await copy({ ...request, named, empty: true }, { path: input }, control, started);
+    const act = isSplit(request.layout ?? {}) ? copyParts : copy;
+    const done = await act({ ...request, named, empty: true }, { path: input }, control, started);
     return { format, virtualSize: done.outputVirtualSize, fileLength: done.outputLength };
   } catch (error) {
     throw aboutOutput(error, output);

@@ -4,7 +4,7 @@ import type { DdOptions } from '../dd-request.js';
 import type { OutputEncryption } from '../encryption/output.js';
 import type { BackingFile } from '../output/backing.js';
 import { CHECKSUM_ALGORITHMS } from '../output/checksum.js';
-import type { ImageLayout } from '../output/layout.js';
+import { VMDK_SUBFORMATS, type ImageLayout } from '../output/layout.js';
 import type { InfoOptions, ManyOptions } from '../info.js';
 import type { CheckOptions } from '../operations/check.js';
 import type { CompareOptions } from '../operations/compare.js';
@@ -61,7 +61,7 @@ const layoutFields = {
   lazyRefcounts: v.optional(yesNo),
   extendedL2: v.optional(yesNo),
   preallocation: v.optional(oneOf('off', 'metadata', 'falloc', 'full')),
-  subformat: v.optional(oneOf('dynamic', 'fixed', 'monolithicSparse', 'streamOptimized')),
+  subformat: v.optional(oneOf('dynamic', 'fixed', ...VMDK_SUBFORMATS)),
   forceSize: v.optional(yesNo),
   blockSize: v.optional(count(MOST_UINT32)),
   adapterType: v.optional(oneOf('ide', 'buslogic', 'lsilogic', 'legacyESX')),

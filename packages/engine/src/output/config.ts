@@ -125,8 +125,9 @@ function flagsOf(format: number, layout: ImageLayout): number {
 }
 
 function subformatOf({ subformat }: ImageLayout): number {
-  const { DEFAULT, FIXED, STREAM_OPTIMIZED } = OUTPUT_SUBFORMAT.values;
+  const { DEFAULT, FIXED, STREAM_OPTIMIZED, EXTENT } = OUTPUT_SUBFORMAT.values;
   if (subformat === 'fixed') return FIXED;
+  if (subformat === 'twoGbMaxExtentSparse') return EXTENT;
   return subformat === 'streamOptimized' ? STREAM_OPTIMIZED : DEFAULT;
 }
 

@@ -2,6 +2,15 @@ import { IMAGE_FORMAT } from '@instar/shared-abi';
 import { EngineError } from '../errors.js';
 import { formatName } from '../format-names.js';
 
+/** Kinds of vmdk, by the names in their descriptors. */
+export const VMDK_SUBFORMATS = [
+  'monolithicSparse',
+  'streamOptimized',
+  'monolithicFlat',
+  'twoGbMaxExtentFlat',
+  'twoGbMaxExtentSparse',
+] as const;
+
 /**
  * What an output is made with. Each format takes the options that it has; the defaults are those of qemu-img. Sizes are
  * bytes.
@@ -28,8 +37,11 @@ export interface ImageLayout {
    * (default `off`).
    */
   readonly preallocation?: 'off' | 'metadata' | 'falloc' | 'full' | undefined;
-  /** vpc, vdi, vhdx: `dynamic` or `fixed`; vmdk: `monolithicSparse` or `streamOptimized` (default: the first). */
-  readonly subformat?: 'dynamic' | 'fixed' | 'monolithicSparse' | 'streamOptimized' | undefined;
+  /**
+   * vpc, vdi, vhdx: `dynamic` or `fixed`; vmdk: `monolithicSparse` or the others, of which flat and split ones are several files
+   * (default: the first).
+   */
+  readonly subformat?: 'dynamic' | 'fixed' | (typeof VMDK_SUBFORMATS)[number] | undefined;
   /** vpc: keep the size as it is, as Azure wants it, and not round it up to what a geometry comes to (default false). */
   readonly forceSize?: boolean | undefined;
   /** vhdx: bytes of a block, a power of two from 1 MiB to 256 MiB (default: by the size of the disk). */
@@ -68,8 +80,8 @@ const OPTIONS: ReadonlyMap<number, readonly Option[]> = new Map<number, readonly
 ]);
 
 const GROWS_OR_NOT = ['dynamic', 'fixed'];
-const SUBFORMATS: ReadonlyMap<number, readonly string[]> = new Map([
-  [VMDK, ['monolithicSparse', 'streamOptimized']],
+const SUBFORMATS: ReadonlyMap<number, readonly string[]> = new Map<number, readonly string[]>([
+  [VMDK, VMDK_SUBFORMATS],
   [VPC, GROWS_OR_NOT],
   [VDI, GROWS_OR_NOT],
   [VHDX, GROWS_OR_NOT],

@@ -250,6 +250,7 @@ fn output_options<'a>(
         subformat: match layout.subformat {
             output_subformat::FIXED => Subformat::Fixed,
             output_subformat::STREAM_OPTIMIZED => Subformat::StreamOptimized,
+            output_subformat::EXTENT => Subformat::Extent,
             _ => Subformat::Default,
         },
         block_size: config.output_block_size,

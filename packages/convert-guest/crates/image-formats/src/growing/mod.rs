@@ -196,7 +196,7 @@ pub fn layout(
         (Format::Vhdx, Subformat::Fixed) => {
             Box::new(Linear::new(size, vhdx::Vhdx::new(size, given, options)?)?)
         }
-        (Format::Vmdk, Subformat::Default) => {
+        (Format::Vmdk, Subformat::Default | Subformat::Extent) => {
             Box::new(Blocks::new(size, vmdk::Vmdk::new(size, given, options))?)
         }
         (Format::Vmdk, Subformat::StreamOptimized) => {

@@ -12,6 +12,8 @@ pub enum Subformat {
     Fixed,
     /// Compressed blocks one behind the other (vmdk).
     StreamOptimized,
+    /// A part of a disk that another file describes (vmdk).
+    Extent,
 }
 
 /// Options of a new image; each format takes those that it has.

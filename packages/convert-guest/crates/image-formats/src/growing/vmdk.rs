@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::blocks::{Allocated, Table};
 use super::fields::{Fields, small};
-use super::{Given, Options, Part};
+use super::{Given, Options, Part, Subformat};
 use crate::arith::{SECTOR, to_usize};
 
 pub(super) const GRAIN: u64 = 64 << 10;
@@ -25,7 +25,8 @@ pub(super) struct Vmdk {
     /// Sectors of one grain directory.
     directory: u64,
     data: u64,
-    descriptor: Descriptor,
+    /// None for a part of a disk that another file describes.
+    descriptor: Option<Descriptor>,
 }
 
 impl Vmdk {
@@ -43,7 +44,8 @@ impl Vmdk {
             tables,
             directory,
             data: data.div_ceil(GRAIN).saturating_mul(GRAIN),
-            descriptor: Descriptor::new(size, given, options, Kind::Sparse),
+            descriptor: (options.subformat != Subformat::Extent)
+                .then(|| Descriptor::new(size, given, options, Kind::Sparse)),
         }
     }
 
@@ -58,6 +60,10 @@ impl Vmdk {
     }
 
     fn header(&self) -> Vec<u8> {
+        let (descriptor, length) = match &self.descriptor {
+            Some(_) => (DESCRIPTOR, DESCRIPTOR_LENGTH),
+            None => (0, 0),
+        };
         Fields::default()
             .bytes(b"KDMV")
             .le32(1)
@@ -65,8 +71,8 @@ impl Vmdk {
             .le32(3)
             .le64(SECTOR.index_of(self.size))
             .le64(SECTOR.index_of(GRAIN))
-            .le64(DESCRIPTOR)
-            .le64(DESCRIPTOR_LENGTH)
+            .le64(descriptor)
+            .le64(length)
             .le32(small(ENTRIES_OF_TABLE))
             .le64(self.copy(0))
             .le64(self.copy(1))
@@ -198,9 +204,9 @@ impl Table for Vmdk {
                 }
             }))
         });
-        let descriptor = core::iter::once_with(|| Part {
+        let descriptor = self.descriptor.iter().map(|descriptor| Part {
             offset: SECTOR.times(DESCRIPTOR).unwrap_or(u64::MAX),
-            bytes: self.descriptor.bytes(DESCRIPTOR_LENGTH),
+            bytes: descriptor.bytes(DESCRIPTOR_LENGTH),
         });
         let header = core::iter::once_with(|| Part {
             offset: 0,

@@ -1,0 +1,148 @@
+import { roundUpToSector } from '@instar/operands';
+import { IMAGE_FORMAT } from '@instar/shared-abi';
+import { write } from 'node:fs';
+import { stat, unlink } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { copy, type CopyRequest, type CopyResult, type HeldOutput } from './copy.js';
+import type { Endpoint } from './dd-request.js';
+import { EngineError, fileError } from './errors.js';
+import { info } from './info.js';
+import type { OperationControl } from './operation.js';
+import { abandonQuietly, openOutputFile } from './output/file.js';
+import { descriptorOf, extentsOf, isFlat, type DiskPart } from './output/split-vmdk.js';
+
+const writeAt = promisify(write);
+/** Unit in which windows of the disk are told (bytes); extents begin at multiples. */
+const MIB = 1n << 20n;
+
+/** An output that is complete, and the name that it is to get. */
+type NamedOutput = HeldOutput & { readonly path: string };
+
+/**
+ * Copies disks into a disk that lies in several files: each is a window of it. They get their names when all of them are
+ * complete, and what names the others gets its own last.
+ * @throws EngineError; what was there is as it was before
+ */
+export async function copyParts(
+  request: CopyRequest,
+  input: Endpoint,
+  control: OperationControl,
+  started: number,
+): Promise<CopyResult> {
+  const { layout = {}, further = [], output } = request;
+  const inputs = [input, ...further];
+  if ('stream' in output) throw new EngineError('INVALID_OPTION', 'a disk in several files is no stream');
+  if (inputs.some((endpoint) => 'stream' in endpoint)) {
+    throw new EngineError('INVALID_OPTION', 'a disk in several files is not read from a stream: save it first');
+  }
+  if (request.checksums !== undefined) {
+    throw new EngineError('INVALID_OPTION', 'checksums: are those of outputs of one file');
+  }
+  const size = roundUpToSector(request.inputSize ?? (await sizeOf(inputs, request, control)));
+  const parts = extentsOf(output.path, size, layout);
+  const held: NamedOutput[] = [];
+  try {
+    let last: CopyResult | undefined;
+    for (const part of parts) {
+      last = await copy(partOf(request, part, size, held), input, partControl(control, part, size), started);
+    }
+    if (last === undefined) throw new RangeError('a disk without parts');
+    const read = held.flatMap((part) => part.inputs);
+    const descriptor = await writeDescriptor(request, output.path, descriptorOf(parts, layout), read, control);
+    held.push({ ...descriptor, path: output.path });
+    await publish(held);
+    control.onProgress?.(size, size);
+    const outputLength = held.reduce((sum, { length }) => sum + length, 0n);
+    return { ...last, bytes: size, outputVirtualSize: size, outputLength, elapsedMs: performance.now() - started };
+  } catch (error) {
+    for (const { output: file } of held) await abandonQuietly(file);
+    throw error;
+  }
+}
+
+/** Bytes of all disks together. */
+async function sizeOf(inputs: readonly Endpoint[], request: CopyRequest, control: OperationControl): Promise<bigint> {
+  let size = 0n;
+  for (const endpoint of inputs) {
+    if (!('path' in endpoint)) continue;
+    const { inputFormat: format, forceShare } = request;
+    const [{ virtualSize }] = await info(endpoint.path, { format, forceShare }, { ...control, onProgress: undefined });
+    size += virtualSize;
+  }
+  return size;
+}
+
+function partOf(
+  request: CopyRequest,
+  { path, start, length }: DiskPart,
+  size: bigint,
+  held: NamedOutput[],
+): CopyRequest {
+  const { layout = {} } = request;
+  const flat = isFlat(layout);
+  const { RAW, VMDK } = IMAGE_FORMAT.values;
+  const end = start + length;
+  return {
+    ...request,
+    output: { path },
+    outputName: path,
+    format: flat ? RAW : VMDK,
+    layout: flat ? {} : { subformat: layout.subformat },
+    // Up to its own end, wherever that is, the last one takes all that there is.
+    blockSize: MIB,
+    skip: start / MIB,
+    count: end === size ? undefined : end / MIB,
+    hold: (output) => {
+      held.push({ ...output, path });
+    },
+  };
+}
+
+function partControl(control: OperationControl, { start }: DiskPart, size: bigint): OperationControl {
+  const { onProgress } = control;
+  return { ...control, onProgress: onProgress && ((done) => { onProgress(start + done, size); }) };
+}
+
+async function writeDescriptor(
+  { noClobber, forceShare }: CopyRequest,
+  path: string,
+  bytes: Uint8Array,
+  inputs: HeldOutput['inputs'],
+  control: OperationControl,
+): Promise<HeldOutput> {
+  const length = BigInt(bytes.length);
+  const request = { path, limit: length, sparse: false, inputs };
+  const output = await openOutputFile(
+    { ...request, noClobber: noClobber === true, forceShare: forceShare === true, force: false },
+    control,
+  );
+  try {
+    for (let done = 0; done < bytes.length;) {
+      done += (await writeAt(output.fd, bytes, done, bytes.length - done, done)).bytesWritten;
+    }
+    await output.sync(length);
+    return { output, length, inputs };
+  } catch (error) {
+    await abandonQuietly(output);
+    throw fileError('WRITE_FAILED', path, 'cannot be written', error);
+  }
+}
+
+/** Gives all outputs their names. Where that fails, those that had none before lose them again. */
+async function publish(held: readonly NamedOutput[]): Promise<void> {
+  // Those that there were none of before.
+  const named: string[] = [];
+  try {
+    for (const { output, length, path } of held) {
+      const existed = await stat(path).then(
+        () => true,
+        () => false,
+      );
+      if (!existed) named.push(path);
+      await output.finish(length);
+    }
+  } catch (error) {
+    for (const path of named) await unlink(path).catch(() => undefined);
+    throw error;
+  }
+}
