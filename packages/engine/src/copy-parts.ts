@@ -100,7 +100,14 @@ function partOf(
 
 function partControl(control: OperationControl, { start }: DiskPart, size: bigint): OperationControl {
   const { onProgress } = control;
-  return { ...control, onProgress: onProgress && ((done) => { onProgress(start + done, size); }) };
+  return {
+    ...control,
+    onProgress:
+      onProgress &&
+      ((done) => {
+        onProgress(start + done, size);
+      }),
+  };
 }
 
 async function writeDescriptor(

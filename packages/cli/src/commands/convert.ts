@@ -12,6 +12,7 @@ import { EXIT_CODES } from '../exit-codes.js';
 import { toJson } from '../render/json.js';
 import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
+import { parseImageOptions } from './image-opts.js';
 import { inWordsOfCommand, outputOptions, outputOptionsHelp, wholeBacking, wholeEncryption } from './output-options.js';
 import { SNAPSHOT_OPTION, snapshotSelector } from './snapshot-option.js';
 
@@ -30,6 +31,8 @@ interface ConvertFlags {
   readonly create?: boolean;
   readonly targetIsZero?: boolean;
   readonly checksum?: string;
+  readonly targetImageOpts?: boolean;
+  readonly copyRangeOffloading?: boolean;
 }
 
 /** What `-m` of qemu-img takes. */
@@ -45,6 +48,17 @@ function checksumsOf(text: string | undefined): readonly ChecksumAlgorithm[] | u
     'INVALID_OPTION',
     `--checksum: found ${escapeText(unknown)}, expected some of ${CHECKSUM_ALGORITHMS.join(', ')} with commas between`,
   );
+}
+
+/**
+ * The output, and its format, where `--target-image-opts` describes it.
+ * @throws EngineError `INVALID_OPTION`
+ */
+function describedOutput(output: string, flags: ConvertFlags): { readonly output: string; readonly format: string } {
+  if (flags.targetImageOpts !== true) return { output, format: flags.outputFormat };
+  if (flags.create !== false) throw new EngineError('INVALID_OPTION', '--target-image-opts requires use of -n flag');
+  const { file, format = 'raw' } = parseImageOptions(output);
+  return { output: file, format };
 }
 
 /** What the operands name: `-` is a standard stream, but to qemu-img a file of that name. */
@@ -67,15 +81,20 @@ function endpoints(
 
 async function run(command: CommandRun<ConvertFlags>): Promise<number> {
   const { files, flags, json, control, pathPolicy } = command;
-  const { format, outputFormat, forceShare, strict, clobber, compress, compressLevel, targetIsZero, snapshot } = flags;
-  const help = outputOptionsHelp(flags.options, outputFormat);
+  const { format, forceShare, strict, clobber, compress, compressLevel, targetIsZero, snapshot } = flags;
+  const help = outputOptionsHelp(flags.options, flags.outputFormat);
   if (help !== undefined) {
     process.stdout.write(help);
     return EXIT_CODES.OK;
   }
-  const [inputs, [output]] = [files.slice(0, -1), files.slice(-1)];
-  if (inputs.length === 0 || output === undefined) {
+  const [inputs, [named]] = [files.slice(0, -1), files.slice(-1)];
+  if (inputs.length === 0 || named === undefined) {
     throw new EngineError('INVALID_OPTION', 'needs an input and an output');
+  }
+  const { output, format: outputFormat } = describedOutput(named, flags);
+  if (flags.copyRangeOffloading === true && (flags.sparseSize !== undefined || compress === true)) {
+    const other = compress === true ? '-c' : '-S';
+    throw new EngineError('INVALID_OPTION', `Cannot enable copy offloading when ${other} is used`);
   }
   if (compress === true && outputFormat !== 'qcow2' && outputFormat !== 'vmdk') {
     throw new EngineError('INVALID_OPTION', `-c: only qcow2 outputs are compressed, not ${escapeText(outputFormat)}`);
@@ -157,6 +176,8 @@ export const convertCommand = defineCommand<ConvertFlags>({
       .option('-q, --quiet', 'no warnings')
       .option('--strict', 'refuse an image that is not whole')
       .option('--no-clobber', 'refuse an output that exists')
+      .option('--target-image-opts', 'with -n: the output is driver=raw,file.filename=FILE instead of a name')
+      .option('-C, --copy-range-offloading', 'without effect: the kernel copies where it can')
       .option('-m, --parallel <number>', 'without effect', values.oneOf(COROUTINES))
       .option('-W, --out-of-order', 'without effect')
       .option('-t, --target-cache <mode>', 'without effect', values.oneOf(CACHE_MODES))
