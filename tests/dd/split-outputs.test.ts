@@ -127,6 +127,22 @@ describe('what several files cannot be', () => {
     expect(directory.names()).toEqual(['disk.raw']);
   });
 
+  it('measured', () => {
+    const { status, stderr } = instar(
+      'measure',
+      '-O',
+      'vmdk',
+      '-o',
+      'subformat=twoGbMaxExtentFlat',
+      '--size',
+      '3G',
+    ).run();
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringContaining('subformat: disks in several files are not measured'),
+    ]);
+  });
+
   it('an output of dd', async () => {
     const output = { path: 'out' };
     const layout = { subformat: 'monolithicFlat' } as const;

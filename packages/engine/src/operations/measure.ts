@@ -15,6 +15,7 @@ import { guestContext, type OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkFileName, checkMeasureOptions } from '../options/operations.js';
 import { layoutFlags, outputConfig, outputLimit } from '../output/config.js';
+import { isSplit } from '../output/split-vmdk.js';
 import { checkLayout, isAllocated, type ImageLayout } from '../output/layout.js';
 import { perform } from '../session/operation.js';
 import { GuestSession } from '../session/session.js';
@@ -67,6 +68,7 @@ interface CheckedTarget {
 function checkedTarget({ format = 'raw', allocated, ...layout }: MeasureTarget): CheckedTarget {
   const number = outputFormat(format, 'output');
   checkLayout(layout, number);
+  if (isSplit(layout)) throw invalid('subformat: disks in several files are not measured');
   return { format: number, layout, allocated: allocated === true || isAllocated(layout) };
 }
 
