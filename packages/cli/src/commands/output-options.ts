@@ -275,7 +275,7 @@ const OPTIONS: Readonly<Record<string, readonly OutputOption[]>> = {
       (lazyRefcounts) => ({ lazyRefcounts }),
       'off',
     ),
-    onlyOption('nocow', ['off']),
+    switchOption('nocow', 'without effect: files of btrfs are made as their directory says (off)', () => ({})),
     numberOption('refcount_bits', 'refcountBits', 'width of a refcount, 1 to 64 (16)', '16'),
   ],
   vmdk: [
