@@ -275,8 +275,8 @@ const OPTIONS: Readonly<Record<string, readonly OutputOption[]>> = {
       (lazyRefcounts) => ({ lazyRefcounts }),
       'off',
     ),
-    switchOption('nocow', 'without effect: files of btrfs are made as their directory says (off)', () => ({})),
     numberOption('refcount_bits', 'refcountBits', 'width of a refcount, 1 to 64 (16)', '16'),
+    switchOption('nocow', 'without effect: files of btrfs are made as their directory says (off)', () => ({})),
   ],
   vmdk: [
     SIZE,
