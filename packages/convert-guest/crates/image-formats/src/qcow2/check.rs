@@ -369,8 +369,9 @@ impl<S: ByteSource> Qcow2Image<S> {
             None
         };
         if let Some(strange) = strange {
-            let text =
-                format!("ERROR compressed cluster {index} with {strange}, entry=0x{entry:x}");
+            // The flag has been told of.
+            let told = entry & !COPIED;
+            let text = format!("ERROR compressed cluster {index} with {strange}, entry=0x{told:x}");
             return range.corrupt(at, entry, text);
         }
         range.refer(at, stream.offset, stream.max_length)?;
