@@ -1,4 +1,4 @@
-import { check, escapeText, type CheckReport } from '@instar/engine';
+import { check, EngineError, type CheckReport } from '@instar/engine';
 import { toJson } from '../render/json.js';
 import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
@@ -64,7 +64,15 @@ function record(file: string, report: CheckReport): object {
   };
 }
 
-async function run({ files, flags, json, control, pathPolicy, say }: CommandRun<CheckFlags>): Promise<number> {
+async function run({
+  files,
+  flags,
+  json,
+  control,
+  pathPolicy,
+  say,
+  complain,
+}: CommandRun<CheckFlags>): Promise<number> {
   const [file = ''] = files;
   const { format, forceShare } = flags;
   const report = await check(
@@ -80,7 +88,8 @@ async function run({ files, flags, json, control, pathPolicy, say }: CommandRun<
     control,
   );
   if (!report.supported) {
-    process.stderr.write(`instar: check: ${escapeText(file)}: images of format ${report.format} are not checked\n`);
+    const message = `images of format ${report.format} are not checked`;
+    complain(new EngineError('UNSUPPORTED_FORMAT', message, { file }));
     return CODES.UNSUPPORTED;
   }
   if (json) say(toJson(record(file, report)));

@@ -1,5 +1,5 @@
 import { create, EngineError, escapeText, WRITABLE_FORMATS } from '@instar/engine';
-import { parseSize, roundUpToSector } from '@instar/operands';
+import { parseSize } from '@instar/operands';
 import { EXIT_CODES } from '../exit-codes.js';
 import { toJson } from '../render/json.js';
 import { inWordsOfCommand, outputOptions, outputOptionsHelp, wholeBacking, wholeEncryption } from './output-options.js';
@@ -42,10 +42,7 @@ async function run({ files, flags, json, control, say, passphrase }: CommandRun<
   const result = await inWordsOfCommand(async () => create(output, bytes, checked, control));
   const [before, behind] = given.words;
   if (json) process.stdout.write(`${toJson({ result: { filename: output, ...result } })}\n`);
-  else
-    say(
-      `Formatting '${escapeText(output)}', fmt=${format} ${before}size=${bytes === undefined ? result.virtualSize : roundUpToSector(bytes)}${behind}`,
-    );
+  else say(`Formatting '${escapeText(output)}', fmt=${format} ${before}size=${bytes ?? result.virtualSize}${behind}`);
   return EXIT_CODES.OK;
 }
 

@@ -55,6 +55,8 @@ export interface CommandRun<F> {
   readonly additions: boolean;
   /** The passphrase of an output, by the id of its secret. */
   readonly passphrase: (id: string | undefined) => Uint8Array;
+  /** Tells an error on standard error, in JSON mode as well, and goes on. */
+  readonly complain: (error: EngineError) => void;
   /** Refuses a standard stream that is closed. */
   readonly requireOpen: (fd: 0 | 1) => void;
   /** Prints a line for people, unless --quiet. */
@@ -257,6 +259,9 @@ export function defineCommand<F>(
         pathPolicy: { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: [...flags.allowPath, ...allowedByEnvironment()] },
         additions: voice === undefined,
         passphrase: (id) => outputPassphrase(secrets, id),
+        complain: (error) => {
+          printError(name, error, undefined, voice);
+        },
         requireOpen: (fd) => {
           requireOpen(habits, fd);
         },

@@ -28,6 +28,6 @@ export function qemuImgCommand(name: string | undefined, version: string): QemuI
     name === undefined
       ? 'Not enough arguments'
       : `Command ${missing ? 'not written yet' : 'not found'}: ${escapeText(name)}`;
-  process.stderr.write(`qemu-img: ${problem}\nTry 'qemu-img --help' for more information\n`);
+  process.stderr.write(`qemu-img: ${problem}\nTry 'qemu-img --help' for more info\n`);
   return { exitCode: EXIT_CODES.FAILURE };
 }

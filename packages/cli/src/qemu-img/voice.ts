@@ -18,12 +18,43 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   EROFS: 'Read-only file system',
 };
 
+/** What is said of some errors, and what qemu-img says of them. */
+const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
+  [/^images of format \S+ are not checked$/, 'This image format does not support checks'],
+  [/^the file is not in this format \(magic .*, expected 51 46 49 fb\)$/, 'Image is not in qcow2 format'],
+  [/^-o backing_file: no option of (\S+) outputs .*$/, "Backing file not supported for file format '$1'"],
+  [/^-o (\S+): no option of \S+ outputs .*$/, "Invalid parameter '$1'"],
+  [/^-c: only qcow2 outputs are compressed, .*$/, 'Compression not supported for this file format'],
+  [/^'([^']*)' is not a size: .*$/, "Invalid image size specified: '$1'."],
+  [/^needs an input and an output$/, 'Must specify image file name'],
+  [/^needs a name and a size, .*$/, 'Image creation needs a size parameter'],
+  [/^no (?:in|out)put was given: .*$/, 'Must specify both input and output files'],
+  [/^unknown operand '([^'=]*)=?': .*$/, 'unrecognized operand $1'],
+  [/^bs=: the block size is 0: .*$/, 'Invalid bs specified. Must be between 1 and 2147483647.'],
+  [/^either a file or --size is needed$/, 'Either --size N or one filename must be specified.'],
+  [
+    /^option '-m, --parallel <number>' argument .*$/,
+    'Invalid number of coroutines specified. Must be between 1 and 16.',
+  ],
+  [/^option '-t, --\S+ <mode>' argument '(.*)' is invalid\..*$/, 'Invalid cache option: $1'],
+  [/^option '-T, --\S+ <mode>' argument '(.*)' is invalid\..*$/, 'Invalid source cache option: $1'],
+];
+
+/** Its sentence for an error, if it is one of those. */
+function theirSentence(message: string): string | undefined {
+  const [ours, theirs] = SENTENCES.find(([sentence]) => sentence.test(message)) ?? [];
+  return ours === undefined || theirs === undefined ? undefined : message.replace(ours, theirs);
+}
+
 function withoutFile({ message, file }: SpokenError): string {
   return file !== undefined && message.startsWith(`${file}: `) ? message.slice(file.length + 2) : message;
 }
 
 function sentence(error: SpokenError): string {
   const { code, message, file, system } = error;
+  const bare = withoutFile(error);
+  const known = theirSentence(bare);
+  if (known !== undefined && !code.startsWith('IMAGE_')) return known;
   const why = system === undefined ? undefined : SYSTEM_ERRORS[system];
   if (file === undefined) return message;
   switch (code) {
@@ -45,7 +76,7 @@ function sentence(error: SpokenError): string {
     }
     default:
       return code.startsWith('IMAGE_') || code.startsWith('REFERENCE_') || code === 'PATH_REFUSED'
-        ? `Could not open '${file}': ${withoutFile(error)}`
+        ? `Could not open '${file}': ${known ?? bare}`
         : message;
   }
 }
@@ -89,8 +120,12 @@ export const QEMU_IMG_VOICE: Voice = {
     return tokens.map((token, index) => (end !== -1 && index >= end ? token : written(token, options)));
   },
   error(command, error) {
-    const said = `qemu-img: ${error.usage ? error.message.replace(/; see instar .*$/, '') : sentence(error)}`;
-    return error.usage ? `${said}\nTry 'qemu-img ${command} --help' for more information` : said;
+    if (!error.usage) return `qemu-img: ${sentence(error)}`;
+    const message = error.message.replace(/; see instar .*$/, '');
+    const known = theirSentence(message);
+    if (known !== undefined) return `qemu-img: ${known}`;
+    const missing = /^missing required argument 'second'$/.test(message) ? 'Expecting two image file names' : message;
+    return `qemu-img: ${missing}\nTry 'qemu-img ${command} --help' for more info`;
   },
   warning: (text) => `qemu-img: warning: ${text}`,
   progress,

@@ -1,0 +1,63 @@
+// What the program that stands in for qemu-img says of command lines that are wrong, and of files that are not what they
+// were said to be: word for word what qemu-img says, since callers look for it.
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { program } from '../support/command.js';
+import { QEMU_IMG, judgeVersion, requireJudge, skipLoudly } from '../support/judge.js';
+import { qemuImg, qemuMajorVersion } from '../support/qemu-img.js';
+import { Workdir } from '../support/workdir.js';
+
+const OURS = fileURLToPath(new URL('../../packages/qemu-img/bin/qemu-img.js', import.meta.url));
+
+const LINES = [
+  'check disk.raw',
+  'check --output=json -f raw disk.raw',
+  'check -f qcow2 disk.raw',
+  'check missing',
+  'info -f qcow2 disk.raw',
+  'info missing',
+  'map -f qcow2 disk.raw',
+  'convert -f qcow2 disk.raw out',
+  'convert disk.raw',
+  'convert -m 17 disk.raw out',
+  'convert -t sometimes disk.raw out',
+  'convert -T never disk.raw out',
+  'convert -c -O vdi disk.raw out',
+  'convert -B disk.qcow2 -O vhdx disk.raw out',
+  'convert -O qcow3 disk.raw out',
+  'create -f raw out 5000',
+  'create -f qcow2 out 700',
+  'create -f vdi out 12z',
+  'measure -O qcow2',
+  'dd if=disk.raw',
+  'dd of=out',
+  'dd if=disk.raw of=out bs=0',
+  'dd if=disk.raw of=out speed=1',
+];
+
+describe('the stand-in says word for word what qemu-img says', () => {
+  let directory: Workdir;
+
+  beforeAll(() => {
+    directory = new Workdir();
+    if (judgeVersion(QEMU_IMG) === undefined) return;
+    qemuImg('create', '-q', '-f', 'raw', 'disk.raw', '1M').in(directory).must();
+    qemuImg('create', '-q', '-f', 'qcow2', 'disk.qcow2', '1M').in(directory).must();
+  });
+
+  afterAll(() => {
+    directory.remove();
+  });
+
+  it.for(LINES)('%s', (line, context) => {
+    requireJudge(context, QEMU_IMG);
+    if (qemuMajorVersion() < 10) skipLoudly(context, 'sentences are those of qemu-img 10');
+    const words = line.split(' ');
+    const [theirs, ours] = [qemuImg(...words), program(process.execPath, OURS, ...words)].map((command) => {
+      const { status, stdout, stderr } = command.in(directory).run();
+      directory.delete('out');
+      return { status, stdout, stderr };
+    });
+    expect(ours).toEqual(theirs);
+  });
+});
