@@ -113,6 +113,8 @@ const LINES: readonly (readonly [caller: string, words: string, expected: Expect
   ['anybody', 'create -f qcow2 -b none -F raw out', { complains: /Could not open 'none'.*No such file or directory/ }],
   ['anybody', 'info --output=json file:src.qcow2', { json: true }],
   ['anybody', 'convert -O raw src.raw nothing:x', { complains: /Unknown protocol/ }],
+  ['anybody', 'dd if=src.raw of=nothing:x bs=1M', { complains: /Unknown protocol/ }],
+  ['anybody', 'dd -f raw -O raw if=file:src.raw of=out bs=1M', writes('raw')],
   ['anybody', 'nonsense', { complains: /not found: nonsense\nTry 'qemu-img --help' for more info/ }],
   ['anybody', 'info', { complains: /Try 'qemu-img info --help'|filename/ }],
   ['anybody', 'convert --nonsense src.raw out', { complains: /--nonsense/ }],

@@ -18,7 +18,7 @@ import { answerProgressRequests } from '../render/progress-request.js';
 import { humanSize } from '../render/size.js';
 import { listenForDumps, takeDumpFlags, type DumpListener } from './guest-dumps.js';
 import { allowedByEnvironment } from './allowed-paths.js';
-import { parseImageOptions } from './image-opts.js';
+import { parseImageOptions, withoutProtocol } from './image-opts.js';
 import { limitsOf } from './limits.js';
 import { requireOpen } from './require-open.js';
 import { passphrasesOf, takeSecrets } from './secrets.js';
@@ -73,6 +73,12 @@ function describedInput(operands: DdOperands): {
   };
 }
 
+/** The files by themselves where their names are those of qemu-img, in front of which a protocol may stand. */
+function withoutProtocols(operands: DdOperands, described: boolean): DdOperands {
+  const input = described ? operands.if : withoutProtocol(operands.if);
+  return { ...operands, if: input, of: withoutProtocol(operands.of) };
+}
+
 async function display(operands: DdOperands): Promise<ProgressDisplay | undefined> {
   if (operands.progress && process.stderr.isTTY) return progressBar();
   return operands.status === 'progress' ? progressLines() : undefined;
@@ -96,11 +102,12 @@ export async function ddCommand(tokens: readonly string[], habits: Habits): Prom
     const { rest, secrets } = takeSecrets(tokens);
     const described = rest.includes('--image-opts');
     const taken = takeDumpFlags(rest.filter((token) => token !== '--image-opts'));
-    const operands = parseDd(taken.rest);
-    if (operands.kind === 'help') {
+    const parsed = parseDd(taken.rest);
+    if (parsed.kind === 'help') {
       process.stdout.write(DD_HELP);
       return EXIT_CODES.OK;
     }
+    const operands = habits.voice === undefined ? parsed : withoutProtocols(parsed, described);
     json = operands.json ? (operands.of === '-' ? process.stderr : process.stdout) : undefined;
     const image = described ? describedInput(operands) : undefined;
     const options = toOptions(image === undefined ? operands : image.operands, habits);
