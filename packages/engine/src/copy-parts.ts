@@ -47,8 +47,8 @@ export async function copyParts(
       last = await copy(partOf(request, part, size, held), input, partControl(control, part, size), started);
     }
     if (last === undefined) throw new RangeError('a disk without parts');
-    const read = held.flatMap((part) => part.inputs);
-    const descriptor = await writeDescriptor(request, output.path, descriptorOf(parts, layout), read, control);
+    const heldInputs = held.flatMap((part) => part.inputs);
+    const descriptor = await writeDescriptor(request, output.path, descriptorOf(parts, layout), heldInputs, control);
     held.push({ ...descriptor, path: output.path });
     await publish(held);
     control.onProgress?.(size, size);
