@@ -1,3 +1,4 @@
+import { systemErrorName } from '@instar/host-files';
 import { roundUpToSector } from '@instar/operands';
 import { IMAGE_FORMAT } from '@instar/shared-abi';
 import { write } from 'node:fs';
@@ -143,7 +144,8 @@ async function publish(held: readonly NamedOutput[]): Promise<void> {
     for (const { output, length, path } of held) {
       const existed = await stat(path).then(
         () => true,
-        () => false,
+        // Of a name that cannot be looked at nothing is known, so that it is not taken away again.
+        (error: unknown) => systemErrorName(error) !== 'ENOENT',
       );
       if (!existed) named.push(path);
       await output.finish(length);
