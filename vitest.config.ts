@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 import { defineConfig } from 'vitest/config';
 import { pathOfMachine } from './scripts/path-of-machine.mjs';
 
@@ -11,6 +13,15 @@ const BY_OPTION =
     ? []
     : ['tests/vmcore/linux-crash.test.ts', 'tests/vmcore/linux-machines.test.ts'];
 
+/** Tests that measure time, stop programs at a moment, count what is left of a process, or pack what is built. */
+const ALONE = [
+  'tests/{abi,cuts,faults,guest-dump,hostile-guest,interruption,packaging,sandbox-choice,vmcore-cli,workers}/**/*.test.ts',
+  'tests/looking/kept-sandboxes.test.ts',
+  'tests/vmcore/{btf-hostile,kernel-hostile,page-types}.test.ts',
+];
+/** Tests mostly wait for a program, one core each. More workers than these need more memory than they save time. */
+const WORKERS = Math.min(availableParallelism(), 4);
+
 export default defineConfig({
   test: {
     projects: [
@@ -18,6 +29,7 @@ export default defineConfig({
         test: {
           name: 'packages',
           include: ['packages/*/src/**/*.test.ts', 'packages/*/test/**/*.test.ts'],
+          maxWorkers: WORKERS,
           testTimeout: 30 * SECOND,
           hookTimeout: 30 * SECOND,
         },
@@ -27,7 +39,18 @@ export default defineConfig({
         test: {
           name: 'end-to-end',
           include: ['tests/**/*.test.ts'],
-          exclude: BY_OPTION,
+          exclude: [...BY_OPTION, ...ALONE],
+          maxWorkers: WORKERS,
+          testTimeout: 300 * SECOND,
+          hookTimeout: 300 * SECOND,
+        },
+      },
+      {
+        test: {
+          name: 'one at a time',
+          include: ALONE,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
           testTimeout: 300 * SECOND,
           hookTimeout: 300 * SECOND,
         },

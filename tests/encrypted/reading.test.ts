@@ -45,6 +45,7 @@ describe('encrypted images', () => {
     directory.write('source.raw', content).write('passphrase', PASSPHRASE).write('wrong', 'correct horse');
     if (judgeVersion(QEMU_IMG) === undefined) return;
     for (const { file, format, options } of IMAGES) encrypt(directory, 'source.raw', file, format, ...options);
+    directory.settle();
   });
 
   afterAll(() => {
