@@ -24,6 +24,23 @@ describe('options of convert that qemu-img has', () => {
     expect(directory.read('out').equals(content)).toBe(true);
   });
 
+  it.for(['auto', 'process'])('-r holds back what is written, and can be interrupted: %s', (sandbox) => {
+    const content = noise(1536 * KIB, 64);
+    const directory = workdir().write('disk.raw', content);
+    const words = ['convert', `--sandbox=${sandbox}`, '-f', 'raw', '-O', 'qcow2'];
+    const done = instar(...words, '-r', '1M', 'disk.raw', 'out')
+      .in(directory)
+      .must();
+    expect(done.elapsedMs).toBeGreaterThan(1400);
+    instar('compare', '-f', 'raw', '-F', 'qcow2', 'disk.raw', 'out').in(directory).must();
+    // A minute and a half, were it not stopped.
+    const stopped = instar(...words, '-r', '16k', '--limit-time=1s', 'disk.raw', 'never')
+      .in(directory)
+      .run();
+    expect([stopped.status, directory.names()]).toEqual([1, ['disk.raw', 'out']]);
+    expect(stopped.elapsedMs).toBeLessThan(30_000);
+  });
+
   it.for([
     [
       ['--target-image-opts', 'disk.raw', 'driver=raw,file.filename=out'],

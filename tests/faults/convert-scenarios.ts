@@ -31,6 +31,7 @@ const OTHERS: readonly { readonly format: string; readonly words: readonly strin
   // Several files, the last of which names the others.
   { format: 'vmdk', words: ['-o', 'subformat=monolithicFlat'] },
   { format: 'vmdk', words: ['-o', 'subformat=twoGbMaxExtentSparse'] },
+  { format: 'qcow2', words: ['-o', 'data_file=out-data'] },
   // The host writes a header of its own.
   { format: 'qcow2', words: [...OPENED, '-o', 'encrypt.format=luks,encrypt.iter-time=10'] },
   // The output is read back.
@@ -41,22 +42,26 @@ const OTHERS: readonly { readonly format: string; readonly words: readonly strin
 const EXTENTS: ReadonlyMap<string, readonly string[]> = new Map([
   ['-o,subformat=monolithicFlat', ['out-flat']],
   ['-o,subformat=twoGbMaxExtentSparse', ['out-s001']],
+  ['-o,data_file=out-data', ['out-data']],
 ]);
 
 /** Whether an output is whole, and holds the disk that was converted. */
-function holdsTheDisk(directory: Workdir, file: string, format: string, encrypted: boolean): string | undefined {
+function holdsTheDisk(directory: Workdir, output: string, format: string, encrypted: boolean): string | undefined {
+  const file = 'out';
+  // QEMU looks for a data file in the directory in which it is started.
+  const here = `${directory.path}/${output}`;
   if (!UNCHECKED.has(format)) {
     const image = encrypted ? openedBy(file, format) : ['-f', format, file];
     const { status, stdout, stderr } = qemuImg('check', '-q', ...image)
-      .in(directory)
+      .in(here)
       .run();
     if (status !== 0) return `qemu-img check: ${stdout}${stderr}`;
   }
   const images = encrypted
-    ? [...openedBy(file, format), 'driver=raw,file.filename=in/disk.raw']
-    : ['-f', format, '-F', 'raw', file, 'in/disk.raw'];
+    ? [...openedBy(file, format), 'driver=raw,file.filename=../in/disk.raw']
+    : ['-f', format, '-F', 'raw', file, '../in/disk.raw'];
   const compared = qemuImg('compare', ...images)
-    .in(directory)
+    .in(here)
     .run();
   return compared.status === 0 ? undefined : `qemu-img compare: ${compared.stdout}${compared.stderr}`;
 }
@@ -77,7 +82,7 @@ export function convertScenarios(sandbox: Sandbox): Scenario[] {
         },
         judgeSuccess: (directory, output) =>
           onlyOutput(directory, output, EXTENTS.get(words.join())) ??
-          holdsTheDisk(directory, `${output}/out`, format, words.includes('--object')),
+          holdsTheDisk(directory, output, format, words.includes('--object')),
         judgeFailure: untouched(old),
       })),
     ),

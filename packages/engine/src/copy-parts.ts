@@ -1,4 +1,4 @@
-import { systemErrorName } from '@instar/host-files';
+import { directoryOf, identity, leafOf, systemErrorName } from '@instar/host-files';
 import { roundUpToSector } from '@instar/operands';
 import { IMAGE_FORMAT } from '@instar/shared-abi';
 import { write } from 'node:fs';
@@ -10,7 +10,8 @@ import { EngineError, fileError } from './errors.js';
 import { info } from './info.js';
 import type { OperationControl } from './operation.js';
 import { abandonQuietly, openOutputFile } from './output/file.js';
-import { descriptorOf, extentsOf, isFlat, type DiskPart } from './output/split-vmdk.js';
+import { partsOf, type Parts } from './output/parts.js';
+import { descriptorOf, type DiskPart } from './output/split-vmdk.js';
 
 const writeAt = promisify(write);
 /** Unit in which windows of the disk are told (bytes); extents begin at multiples. */
@@ -30,7 +31,19 @@ export async function copyParts(
   control: OperationControl,
   started: number,
 ): Promise<CopyResult> {
-  const { layout = {}, further = [], output } = request;
+  const { layout = {}, further = [], output, encryption, backing } = request;
+  if (layout.dataFile !== undefined && encryption !== undefined) {
+    throw new EngineError('INVALID_OPTION', 'dataFile: is not encrypted; leave the encryption or the data file out');
+  }
+  if (layout.dataFile !== undefined && backing !== undefined) {
+    throw new EngineError('INVALID_OPTION', 'dataFile: holds the whole disk, of which a backing file has no part');
+  }
+  if (layout.dataFileRaw === true && request.named !== undefined) {
+    throw new EngineError(
+      'INVALID_OPTION',
+      'dataFileRaw: Backing file and data-file-raw cannot be used at the same time',
+    );
+  }
   const inputs = [input, ...further];
   if ('stream' in output) throw new EngineError('INVALID_OPTION', 'a disk in several files is no stream');
   if (inputs.some((endpoint) => 'stream' in endpoint)) {
@@ -40,17 +53,32 @@ export async function copyParts(
     throw new EngineError('INVALID_OPTION', 'checksums: are those of outputs of one file');
   }
   const size = roundUpToSector(request.inputSize ?? (await sizeOf(inputs, request, control)));
-  const parts = extentsOf(output.path, size, layout);
+  const parts = partsOf(output.path, size, layout);
+  await requireDistinct(output.path, parts);
   const held: NamedOutput[] = [];
+  const hold = (path: string) => (part: HeldOutput) => {
+    held.push({ ...part, path });
+  };
   try {
     let last: CopyResult | undefined;
-    for (const part of parts) {
-      last = await copy(partOf(request, part, size, held), input, partControl(control, part, size), started);
+    for (const part of parts.files) {
+      last = await copy(
+        { ...partOf(request, part, parts, size), hold: hold(part.path) },
+        input,
+        partControl(control, part, size),
+        started,
+      );
+    }
+    if (layout.dataFile !== undefined) {
+      // It has but tables, and so copies nothing.
+      const quiet = { ...control, onProgress: undefined, onWarning: undefined };
+      last = await copy({ ...request, hold: hold(output.path) }, input, quiet, started);
+    } else {
+      const heldInputs = held.flatMap((part) => part.inputs);
+      const text = descriptorOf(parts.files, layout);
+      held.push({ ...(await writeDescriptor(request, output.path, text, heldInputs, control)), path: output.path });
     }
     if (last === undefined) throw new RangeError('a disk without parts');
-    const heldInputs = held.flatMap((part) => part.inputs);
-    const descriptor = await writeDescriptor(request, output.path, descriptorOf(parts, layout), heldInputs, control);
-    held.push({ ...descriptor, path: output.path });
     await publish(held);
     control.onProgress?.(size, size);
     const outputLength = held.reduce((sum, { length }) => sum + length, 0n);
@@ -73,29 +101,40 @@ async function sizeOf(inputs: readonly Endpoint[], request: CopyRequest, control
   return size;
 }
 
-function partOf(
-  request: CopyRequest,
-  { path, start, length }: DiskPart,
-  size: bigint,
-  held: NamedOutput[],
-): CopyRequest {
+/** What a name leads to: a file, or a place in a directory. */
+async function placeOf(path: string): Promise<string> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined);
+  if (found !== undefined) return identity(found);
+  const directory = directoryOf(path);
+  const below = await stat(directory, { bigint: true }).catch(() => undefined);
+  return `${below === undefined ? directory : identity(below)}/${leafOf(path)}`;
+}
+
+/** @throws EngineError `SAME_FILE` where a part would be the file that names it */
+async function requireDistinct(output: string, { files }: Parts): Promise<void> {
+  const own = await placeOf(output);
+  for (const { path } of files) {
+    if ((await placeOf(path)) !== own) continue;
+    throw new EngineError('SAME_FILE', 'would be its own data file; give that another name', { file: output });
+  }
+}
+
+function partOf(request: CopyRequest, { path, start, length }: DiskPart, { raw }: Parts, size: bigint): CopyRequest {
   const { layout = {} } = request;
-  const flat = isFlat(layout);
   const { RAW, VMDK } = IMAGE_FORMAT.values;
   const end = start + length;
+  // A data file is allocated as its image says.
+  const ofRaw = { preallocation: layout.preallocation === 'metadata' ? 'off' : layout.preallocation } as const;
   return {
     ...request,
     output: { path },
     outputName: path,
-    format: flat ? RAW : VMDK,
-    layout: flat ? {} : { subformat: layout.subformat },
+    format: raw ? RAW : VMDK,
+    layout: raw ? ofRaw : { subformat: layout.subformat },
     // Up to its own end, wherever that is, the last one takes all that there is.
     blockSize: MIB,
     skip: start / MIB,
     count: end === size ? undefined : end / MIB,
-    hold: (output) => {
-      held.push({ ...output, path });
-    },
   };
 }
 

@@ -23,7 +23,7 @@ import { guestContext, type OperationControl } from './operation.js';
 import { openBacking, type Backing, type BackingFile } from './output/backing.js';
 import { checkOutput } from './output/check.js';
 import { checksumsOf, type ChecksumAlgorithm, type Checksums } from './output/checksum.js';
-import { layoutFlags, outputConfig, outputLimit } from './output/config.js';
+import { layoutFlags, outputConfig, outputLimit, unitSizes } from './output/config.js';
 import { abandonQuietly, openOutputFile } from './output/file.js';
 import { isAllocated } from './output/layout.js';
 import type { GuestContext, GuestDevice } from './session/context.js';
@@ -53,6 +53,8 @@ export interface CopyRequest extends DdRequest {
   readonly empty?: boolean | undefined;
   /** Takes the output before it has its name, which it then gets from there: it is a part of a disk in several files. */
   readonly hold?: ((held: HeldOutput) => void) | undefined;
+  /** Most bytes that the output receives in a second. */
+  readonly writeRate?: bigint | undefined;
   /** What the disk of the output is summed up with. */
   readonly checksums?: readonly ChecksumAlgorithm[] | undefined;
 }
@@ -91,7 +93,7 @@ export async function copy(
   started: number,
 ): Promise<CopyResult> {
   const container = request.encryption && (await encryptOutput(request.encryption));
-  const context = guestContext(control, container?.key);
+  const context: GuestContext = { ...guestContext(control, container?.key), writeRate: request.writeRate };
   const { forceShare = false, strict = false, pathPolicy } = request;
   const policy = { references: pathPolicy, forceShare, strict };
   const session = new GuestSession(context, { inOrder: 'stream' in request.output });
@@ -195,8 +197,7 @@ async function copyWindow(
           flags: convertFlags(request),
           input_device_count: inputs,
           target_format: request.format,
-          output_cluster_bits: Math.log2(layout.clusterSize ?? 1),
-          output_block_size: layout.blockSize ?? 0,
+          ...unitSizes(request.format, layout),
           window_start: window.windowStart,
           window_end: window.outVsize === 0n ? 0n : window.windowStart + bytes,
         }),
@@ -239,6 +240,7 @@ async function copyWindow(
         length,
         virtualSize: size,
         backing,
+        dataFile: layout.dataFile,
         encrypted: container !== undefined,
       };
       const plainInput =

@@ -4,7 +4,7 @@ import { copy } from './copy.js';
 import { checkOptions, type DdOptions, type DdRequest, type DdResult, type Endpoint } from './dd-request.js';
 import type { OperationControl } from './operation.js';
 import { checkControl } from './options/control.js';
-import { isSplit } from './output/split-vmdk.js';
+import { isInParts } from './output/parts.js';
 import { ddFromStream } from './stream.js';
 
 /**
@@ -15,8 +15,8 @@ export async function dd(options: DdOptions, givenControl: OperationControl = {}
   const started = performance.now();
   const checked = checkOptions(options);
   const control = checkControl(givenControl);
-  if (isSplit(checked.layout ?? {})) {
-    throw new EngineError('INVALID_OPTION', 'subformat: a disk in several files is written by convert() and create()');
+  if (isInParts(checked.layout ?? {})) {
+    throw new EngineError('INVALID_OPTION', 'layout: a disk in several files is written by convert() and create()');
   }
   const request = await throughOwnStreams(checked, options);
   const { input } = request;

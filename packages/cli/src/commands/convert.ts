@@ -33,6 +33,7 @@ interface ConvertFlags {
   readonly checksum?: string;
   readonly targetImageOpts?: boolean;
   readonly copyRangeOffloading?: boolean;
+  readonly rateLimit?: bigint;
 }
 
 /** What `-m` of qemu-img takes. */
@@ -127,6 +128,8 @@ async function run(command: CommandRun<ConvertFlags>): Promise<number> {
     targetIsZero,
     snapshot,
     checksums: checksumsOf(flags.checksum),
+    // No rate is no bound, as with qemu-img.
+    writeRate: flags.rateLimit === 0n ? undefined : flags.rateLimit,
   };
   const [from, to] = endpoints(inputs, output, command);
   const result = await inWordsOfCommand(async () => convert(from, to, options, control));
@@ -177,6 +180,7 @@ export const convertCommand = defineCommand<ConvertFlags>({
       .option('--strict', 'refuse an image that is not whole')
       .option('--no-clobber', 'refuse an output that exists')
       .option('--target-image-opts', 'with -n: the output is driver=raw,file.filename=FILE instead of a name')
+      .option('-r, --rate-limit <rate>', 'most bytes that are written in a second, such as 50M', values.size)
       .option('-C, --copy-range-offloading', 'without effect: the kernel copies where it can')
       .option('-m, --parallel <number>', 'without effect', values.oneOf(COROUTINES))
       .option('-W, --out-of-order', 'without effect')

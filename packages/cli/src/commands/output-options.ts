@@ -93,7 +93,7 @@ function sizeOption(name: string, key: 'clusterSize' | 'blockSize', about: strin
 
 function numberOption(
   name: string,
-  key: 'refcountBits' | 'hardwareVersion',
+  key: 'refcountBits' | 'hardwareVersion' | 'tableSize',
   about: string,
   shown?: string,
 ): OutputOption {
@@ -269,6 +269,15 @@ const OPTIONS: Readonly<Record<string, readonly OutputOption[]>> = {
     }),
     ...BACKING,
     onlyOption('encryption', ['off']),
+    {
+      name: 'data_file',
+      about: 'name of the file that has the data, from the directory of the output on',
+      parse: (dataFile) => {
+        if (dataFile === '') throw invalid('data_file=: expected the name of a file');
+        return { shown: escapeText(dataFile), layout: { dataFile } };
+      },
+    },
+    switchOption('data_file_raw', 'the data file alone is the disk (off)', (dataFileRaw) => ({ dataFileRaw })),
     switchOption(
       'lazy_refcounts',
       'refcounts may be written late (off)',
@@ -307,12 +316,12 @@ const OPTIONS: Readonly<Record<string, readonly OutputOption[]>> = {
     GROWS_OR_NOT,
     onlyOption('block_state_zero', ['on']),
   ],
-  parallels: [SIZE, onlyOption('cluster_size', ['1048576', '1M'], '1048576')],
+  parallels: [SIZE, sizeOption('cluster_size', 'clusterSize', 'bytes of a cluster, 512 to 64M (1048576)', '1048576')],
   qed: [
     SIZE,
     ...BACKING,
-    onlyOption('cluster_size', ['65536', '64k', '64K'], '65536'),
-    onlyOption('table_size', ['4']),
+    sizeOption('cluster_size', 'clusterSize', 'bytes of a cluster, 4k to 4M (65536)', '65536'),
+    numberOption('table_size', 'tableSize', 'clusters of a table, 2 to 16 (4)'),
   ],
   qcow: [SIZE, ...BACKING, onlyOption('encryption', ['off'])],
 };
@@ -421,6 +430,9 @@ const WORDS: Readonly<Record<string, string>> = {
   clusterSize: '-o cluster_size',
   compressionType: '-o compression_type',
   refcountBits: '-o refcount_bits',
+  tableSize: '-o table_size',
+  dataFile: '-o data_file',
+  dataFileRaw: '-o data_file_raw',
   lazyRefcounts: '-o lazy_refcounts',
   extendedL2: '-o extended_l2',
   blockSize: '-o block_size',

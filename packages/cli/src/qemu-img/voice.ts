@@ -22,6 +22,7 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
 const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
   [/^images of format \S+ are not checked$/, 'This image format does not support checks'],
   [/^the file is not in this format \(magic .*, expected 51 46 49 fb\)$/, 'Image is not in qcow2 format'],
+  [/^-o data_file_raw: needs the name of a data file$/, 'data-file-raw requires data-file'],
   [/^-o backing_file: no option of (\S+) outputs .*$/, "Backing file not supported for file format '$1'"],
   [/^-o (\S+): no option of \S+ outputs .*$/, "Invalid parameter '$1'"],
   [/^-c: only qcow2 outputs are compressed, .*$/, 'Compression not supported for this file format'],
@@ -36,6 +37,7 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
     /^option '-m, --parallel <number>' argument .*$/,
     'Invalid number of coroutines specified. Must be between 1 and 16.',
   ],
+  [/^option '-r, --rate-limit <rate>' argument '([^']*)' .*$/, "Invalid rate limit specified: '$1'."],
   [/^option '-t, --\S+ <mode>' argument '(.*)' is invalid\..*$/, 'Invalid cache option: $1'],
   [/^option '-T, --\S+ <mode>' argument '(.*)' is invalid\..*$/, 'Invalid source cache option: $1'],
 ];

@@ -9,7 +9,7 @@ import { checkControl } from '../options/control.js';
 import { checkConvertOptions, checkEndpoint, checkFileName } from '../options/operations.js';
 import { checkBacking, type BackingFile } from '../output/backing.js';
 import type { ImageLayout } from '../output/layout.js';
-import { isSplit } from '../output/split-vmdk.js';
+import { isInParts } from '../output/parts.js';
 import type { ChecksumAlgorithm } from '../output/checksum.js';
 import type { ReadOptions } from './reading.js';
 
@@ -36,6 +36,8 @@ export interface ConvertOptions extends ReadOptions {
    * included (some GiB a second).
    */
   readonly checksums?: readonly ChecksumAlgorithm[] | undefined;
+  /** Most bytes that the output receives in a second, on average (default: no bound). */
+  readonly writeRate?: bigint | number | undefined;
   /** Refuse an output that exists. */
   readonly noClobber?: boolean | undefined;
   /** Write to a block device that is mounted or otherwise in use. */
@@ -73,7 +75,17 @@ export async function convert(
   const [first, ...further] = await Promise.all(given.map(async (endpoint) => resolved(endpoint, 'input')));
   if (first === undefined) throw invalid('input: expected at least one image');
   const options = checkConvertOptions(givenOptions);
-  const { format, sparse, sparseSize, existing, targetIsZero, backing, checksums: wanted = [], ...rest } = options;
+  const {
+    format,
+    sparse,
+    sparseSize,
+    existing,
+    targetIsZero,
+    backing,
+    checksums: wanted = [],
+    writeRate,
+    ...rest
+  } = options;
   const control = checkControl(givenControl);
   if (existing === true && (rest.outputFormat ?? 'raw') !== 'raw') {
     throw invalid('existing: only raw outputs are written into');
@@ -105,8 +117,8 @@ export async function convert(
     throw invalid('input: only one of the images can come through a stream');
   }
   const checksums = wanted.length > 0 ? wanted : undefined;
-  const more = { further, sparseSize, mustExist: existing, targetIsZero, backing, checksums };
-  const act = isSplit(request.layout ?? {}) ? copyParts : copy;
+  const more = { further, sparseSize, mustExist: existing, targetIsZero, backing, checksums, writeRate };
+  const act = isInParts(request.layout ?? {}) ? copyParts : copy;
   return act({ ...request, ...more }, first, control, started);
 }
 

@@ -11,7 +11,7 @@ import { checkControl } from '../options/control.js';
 import { checkCreateOptions, checkFileName } from '../options/operations.js';
 import { backingPath, checkBacking, refuseItself, type BackingFile } from '../output/backing.js';
 import type { ImageLayout } from '../output/layout.js';
-import { isSplit } from '../output/split-vmdk.js';
+import { isInParts } from '../output/parts.js';
 import { openTemporary } from '../temporary.js';
 
 /** How an empty disk is created. */
@@ -84,7 +84,7 @@ export async function create(
     const disk = { input: { path: input }, inputFormat: 'raw', inputSize: whole, forceShare: true };
     const request = checkOptions({ ...described, ...disk });
     const named = backing === undefined ? undefined : { name: backing.file, format: backing.format };
-    const act = isSplit(request.layout ?? {}) ? copyParts : copy;
+    const act = isInParts(request.layout ?? {}) ? copyParts : copy;
     const done = await act({ ...request, named, empty: true }, { path: input }, control, started);
     return { format, virtualSize: done.outputVirtualSize, fileLength: done.outputLength };
   } catch (error) {

@@ -14,7 +14,7 @@ import { outputFormat } from '../formats.js';
 import { guestContext, type OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkFileName, checkMeasureOptions } from '../options/operations.js';
-import { layoutFlags, outputConfig, outputLimit } from '../output/config.js';
+import { layoutFlags, outputConfig, outputLimit, unitSizes } from '../output/config.js';
 import { isSplit } from '../output/split-vmdk.js';
 import { checkLayout, isAllocated, type ImageLayout } from '../output/layout.js';
 import { perform } from '../session/operation.js';
@@ -65,9 +65,11 @@ interface CheckedTarget {
   readonly allocated: boolean;
 }
 
-function checkedTarget({ format = 'raw', allocated, ...layout }: MeasureTarget): CheckedTarget {
+function checkedTarget({ format = 'raw', allocated, ...given }: MeasureTarget): CheckedTarget {
   const number = outputFormat(format, 'output');
-  checkLayout(layout, number);
+  checkLayout(given, number);
+  // With a data file both files are measured together, as qemu-img does it.
+  const { dataFile: _, dataFileRaw: __, ...layout } = given;
   if (isSplit(layout)) throw invalid('subformat: disks in several files are not measured');
   return { format: number, layout, allocated: allocated === true || isAllocated(layout) };
 }
@@ -150,7 +152,7 @@ async function measureLayout(chain: Chain, size: bigint, target: CheckedTarget):
         ConvertConfig.encode({
           flags: flags + DD_WINDOW + layoutFlags(layout),
           target_format: format,
-          output_block_size: layout.blockSize ?? 0,
+          ...unitSizes(format, layout),
           window_end: size,
         }),
         outputConfig('output', { format, layout, sparseSize: 0n, backing: undefined, container }),

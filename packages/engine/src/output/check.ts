@@ -21,6 +21,8 @@ export interface FinishedOutput {
   readonly virtualSize: bigint;
   /** The image that it was to have below it. */
   readonly backing?: Backing | undefined;
+  /** The file that was to have its data. */
+  readonly dataFile?: string | undefined;
   /** It was to be encrypted. */
   readonly encrypted?: boolean | undefined;
   /** Its input was taken for a raw disk from its first byte on, so that it cannot begin like an image. */
@@ -86,8 +88,11 @@ async function check(output: FinishedOutput, context: GuestContext): Promise<voi
     if (has(BACKING_FILE) || has(DATA_FILE) || extentsInFiles(info).length > 0) throw mistakable(output);
     return;
   }
-  const mistaken = has(ENCRYPTED) !== (output.encrypted === true) || !isAbove(output.backing, info);
-  const strange = [DATA_FILE, BEYOND_FILE, TABLE_FAULT, CORRUPT].some(has) || mistaken;
+  const mistaken =
+    has(ENCRYPTED) !== (output.encrypted === true) ||
+    !isAbove(output.backing, info) ||
+    !keepsData(output.dataFile, info);
+  const strange = [BEYOND_FILE, TABLE_FAULT, CORRUPT].some(has) || mistaken;
   const plain = info.virtual_size === output.virtualSize && info.snapshot_count === 0 && info.bitmap_count === 0;
   if (strange || !plain) throw notAsAsked(output);
 }
@@ -100,6 +105,13 @@ function isAbove(backing: Backing | undefined, info: ImageInfo): boolean {
   const format = Buffer.from(info.backing_format.subarray(0, info.backing_format_len)).toString('latin1');
   // The other formats have no word for it, or one for raw only.
   return name.equals(nameBytes(backing.name)) && (info.format !== QCOW2 || format === backing.format);
+}
+
+/** Whether an image names the data file that it was to have, and none otherwise. */
+function keepsData(dataFile: string | undefined, info: ImageInfo): boolean {
+  const named = (info.flags & DATA_FILE) !== 0;
+  if (dataFile === undefined || !named) return (dataFile !== undefined) === named;
+  return Buffer.from(info.data_file.subarray(0, info.data_file_len)).equals(nameBytes(dataFile));
 }
 
 async function lookAlone(device: GuestDevice, context: GuestContext): Promise<ImageInfo> {

@@ -20,6 +20,7 @@ const LARGEST_BLOCK = 64n * MIB;
 const RANDOM_BYTES = 64;
 const MOST_NAME_BYTES = 256;
 const MOST_BACKING_NAME_BYTES = 1024;
+const MOST_DATA_FILE_BYTES = 1024;
 const MOST_WORD_BYTES = 16;
 const MOST_CIPHER_BYTES = 32;
 const DEFAULT_CLUSTER = 65536;
@@ -38,10 +39,22 @@ function qcow2Limit(bytes: bigint, layout: ImageLayout): bigint {
  */
 export function outputLimit(format: number, bytes: bigint, layout: ImageLayout = {}): bigint {
   if (format === IMAGE_FORMAT.values.QCOW2) return qcow2Limit(bytes, layout);
-  const block = BigInt(layout.blockSize ?? LARGEST_BLOCK);
+  const block = BigInt(layout.clusterSize ?? layout.blockSize ?? LARGEST_BLOCK);
   const blocks = ((bytes + block - 1n) / block) * block;
+  // A header, the first table of each level.
+  const first = BigInt(layout.clusterSize ?? 0) * BigInt(1 + 2 * (layout.tableSize ?? 4));
   // At most 8 bytes of tables for each 512 (qcow over a backing file), and what a file begins with.
-  return blocks + blocks / 32n + 8n * MIB;
+  return blocks + blocks / 32n + first + 8n * MIB;
+}
+
+/** Fields of a ConvertConfig that say how large the units of an output are; 0 is the default. */
+export function unitSizes(
+  format: number,
+  { clusterSize, blockSize = 0 }: ImageLayout,
+): { readonly output_cluster_bits: number; readonly output_block_size: number } {
+  return format === IMAGE_FORMAT.values.QCOW2
+    ? { output_cluster_bits: Math.log2(clusterSize ?? 1), output_block_size: 0 }
+    : { output_cluster_bits: 0, output_block_size: clusterSize ?? blockSize };
 }
 
 /** How an output is converted to. */
@@ -98,7 +111,8 @@ function encodedLayout({ format, layout, sparseSize, backing }: OutputPlan): Uin
   });
 }
 
-function encodedData({ container }: OutputPlan): Uint8Array {
+function encodedData({ container, layout }: OutputPlan): Uint8Array {
+  const [dataFile, dataFileLength] = padded(nameBytes(layout.dataFile ?? ''), MOST_DATA_FILE_BYTES);
   const [cipher, cipherLength] = padded(Buffer.from(container === undefined ? '' : 'aes'), MOST_CIPHER_BYTES);
   const [mode, modeLength] = padded(Buffer.from(container?.mode ?? ''), MOST_CIPHER_BYTES);
   return OutputData.encode({
@@ -107,6 +121,9 @@ function encodedData({ container }: OutputPlan): Uint8Array {
     cipher,
     mode,
     header_length: BigInt(container?.length ?? 0),
+    table_size: layout.tableSize ?? 0,
+    data_file_len: dataFileLength,
+    data_file: dataFile,
   });
 }
 
@@ -118,6 +135,7 @@ function flagsOf(format: number, layout: ImageLayout): number {
     [layout.version === 2, values.VERSION_2],
     [format === IMAGE_FORMAT.values.QCOW2 && (layout.preallocation ?? 'off') !== 'off', values.PREALLOCATED],
     [format === IMAGE_FORMAT.values.VPC && layout.forceSize !== true, values.GEOMETRY],
+    [layout.dataFileRaw === true, values.DATA_FILE_RAW],
     [layout.compressLevel === 'best', values.BEST_COMPRESSION],
     [layout.compressLevel === 'fast', values.FAST_COMPRESSION],
   ];

@@ -1,3 +1,4 @@
+import { nameBytes } from '@instar/host-files';
 import { IMAGE_FORMAT } from '@instar/shared-abi';
 import { EngineError } from '../errors.js';
 import { formatName } from '../format-names.js';
@@ -16,7 +17,10 @@ export const VMDK_SUBFORMATS = [
  * bytes.
  */
 export interface ImageLayout {
-  /** qcow2: a power of two from 512 to 2 MiB (default 65536). */
+  /**
+   * qcow2: a power of two from 512 to 2 MiB (default 65536); qed: from 4 KiB to 64 MiB (default 65536); parallels: from 512 to
+   * 64 MiB (default 1 MiB).
+   */
   readonly clusterSize?: number | undefined;
   /** qcow2: what compressed clusters are encoded with (default `zlib`). */
   readonly compressionType?: 'zlib' | 'zstd' | undefined;
@@ -42,6 +46,17 @@ export interface ImageLayout {
    * (default: the first).
    */
   readonly subformat?: 'dynamic' | 'fixed' | (typeof VMDK_SUBFORMATS)[number] | undefined;
+  /**
+   * qcow2: the file that has the data, absolute or from the output's directory on. It is written as the output is, and the
+   * output has only tables.
+   */
+  readonly dataFile?: string | undefined;
+  /** qcow2: the data file alone is the disk, as a raw image (default false). */
+  readonly dataFileRaw?: boolean | undefined;
+  /**
+   * qed: clusters of a table, 2, 4, 8 or 16 (default 4); QEMU opens no image whose tables have one. A table has at most 8 MiB.
+   */
+  readonly tableSize?: number | undefined;
   /** vpc: keep the size as it is, as Azure wants it, and not round it up to what a geometry comes to (default false). */
   readonly forceSize?: boolean | undefined;
   /** vhdx: bytes of a block, a power of two from 1 MiB to 256 MiB (default: by the size of the disk). */
@@ -54,7 +69,7 @@ export interface ImageLayout {
 
 type Option = keyof ImageLayout;
 
-const { RAW, QCOW2, VMDK, VPC, VDI, VHDX } = IMAGE_FORMAT.values;
+const { RAW, QCOW2, VMDK, VPC, VDI, VHDX, QED, PARALLELS } = IMAGE_FORMAT.values;
 
 /** Options by format. */
 const OPTIONS: ReadonlyMap<number, readonly Option[]> = new Map<number, readonly Option[]>([
@@ -71,12 +86,16 @@ const OPTIONS: ReadonlyMap<number, readonly Option[]> = new Map<number, readonly
       'lazyRefcounts',
       'extendedL2',
       'preallocation',
+      'dataFile',
+      'dataFileRaw',
     ],
   ],
   [VMDK, ['subformat', 'compressLevel', 'adapterType', 'hardwareVersion']],
   [VPC, ['subformat', 'forceSize']],
   [VDI, ['subformat']],
   [VHDX, ['subformat', 'blockSize']],
+  [QED, ['clusterSize', 'tableSize']],
+  [PARALLELS, ['clusterSize']],
 ]);
 
 const GROWS_OR_NOT = ['dynamic', 'fixed'];
@@ -87,9 +106,17 @@ const SUBFORMATS: ReadonlyMap<number, readonly string[]> = new Map<number, reado
   [VHDX, GROWS_OR_NOT],
 ]);
 
-const SMALLEST_CLUSTER = 512;
-const LARGEST_CLUSTER = 2 ** 21;
+/** Bytes of the smallest and the largest cluster of a format. */
+const CLUSTERS: ReadonlyMap<number, readonly [least: number, most: number]> = new Map([
+  [QCOW2, [512, 2 ** 21]],
+  [QED, [4096, 2 ** 26]],
+  [PARALLELS, [512, 2 ** 26]],
+]);
 const SMALLEST_CLUSTER_OF_SUBCLUSTERS = 16384;
+const MOST_TABLE_CLUSTERS = 16;
+/** Bytes of the largest table of qed, which the guest keeps in memory. */
+const LARGEST_TABLE = 2 ** 23;
+const MOST_NAME_BYTES = 1023;
 const SMALLEST_BLOCK = 2 ** 20;
 const LARGEST_BLOCK = 2 ** 28;
 const MOST_REFCOUNT_BITS = 64;
@@ -120,8 +147,10 @@ export function checkLayout(layout: ImageLayout, format: number): void {
     throw invalid(`${name}: outputs of format ${formatName(format)} have no such option`);
   }
   const { clusterSize, extendedL2 = false, subformat, preallocation = 'off', compress = false } = layout;
-  const least = extendedL2 ? SMALLEST_CLUSTER_OF_SUBCLUSTERS : SMALLEST_CLUSTER;
-  requirePowerOfTwo('clusterSize', clusterSize, least, LARGEST_CLUSTER);
+  const [least, most] = CLUSTERS.get(format) ?? [1, 1];
+  requirePowerOfTwo('clusterSize', clusterSize, extendedL2 ? SMALLEST_CLUSTER_OF_SUBCLUSTERS : least, most);
+  requirePowerOfTwo('tableSize', layout.tableSize, 2, MOST_TABLE_CLUSTERS);
+  requireTables(layout, format);
   requirePowerOfTwo('blockSize', layout.blockSize, SMALLEST_BLOCK, LARGEST_BLOCK);
   requirePowerOfTwo('refcountBits', layout.refcountBits, 1, MOST_REFCOUNT_BITS);
   const subformats = SUBFORMATS.get(format) ?? [];
@@ -133,6 +162,24 @@ export function checkLayout(layout: ImageLayout, format: number): void {
   }
   if (compress && preallocation !== 'off') throw invalid('compress and preallocation exclude each other');
   if (layout.version === 2) requireVersion2(layout);
+  requireDataFile(layout);
+}
+
+function requireTables({ clusterSize = 65536, tableSize = 4 }: ImageLayout, format: number): void {
+  if (format !== QED || clusterSize * tableSize <= LARGEST_TABLE) return;
+  throw invalid(
+    `clusterSize of ${clusterSize} with tables of ${tableSize} clusters makes tables of more than ${LARGEST_TABLE} bytes`,
+  );
+}
+
+function requireDataFile({ dataFile, dataFileRaw, compress }: ImageLayout): void {
+  if (dataFileRaw === true && dataFile === undefined) throw invalid('dataFileRaw: needs the name of a data file');
+  if (dataFile === undefined) return;
+  if (dataFile === '') throw invalid('dataFile: expected the name of a file');
+  if (nameBytes(dataFile).length > MOST_NAME_BYTES) {
+    throw invalid(`dataFile: expected a name of at most ${MOST_NAME_BYTES} bytes`);
+  }
+  if (compress === true) throw invalid('compress: a data file has no compressed clusters');
 }
 
 function requireVersion2(layout: ImageLayout): void {
@@ -142,6 +189,7 @@ function requireVersion2(layout: ImageLayout): void {
     compressionType === 'zlib' ? '' : `compressionType ${compressionType}`,
     lazyRefcounts === true ? 'lazyRefcounts' : '',
     extendedL2 === true ? 'extendedL2' : '',
+    layout.dataFile === undefined ? '' : 'dataFile',
   ].find((what) => what !== '');
   if (later !== undefined) throw invalid(`${later} needs version 3 of qcow2`);
 }

@@ -44,6 +44,8 @@ export interface GuestContext {
   readonly dumps?: DumpRequests | undefined;
   readonly onDump?: ((dump: WrittenDump) => void) | undefined;
   readonly onWarning?: ((warning: string) => void) | undefined;
+  /** Most bytes that outputs receive in a second. */
+  readonly writeRate?: bigint | undefined;
   /** Passphrases of encrypted images. */
   readonly secrets?: GuestSecrets | undefined;
 }

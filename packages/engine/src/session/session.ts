@@ -101,8 +101,13 @@ export class GuestSession {
   }
 
   async #start({ config, last, outputBytes, onProgress }: GuestRequest): Promise<GuestAnswer> {
-    const { maxVirtualSize: _, maxOutputSize: __, keyMemory: ___, ...bounds } = this.context.limits;
-    const limits: LimitOptions = { ...bounds, ...(outputBytes === undefined ? {} : { outputBytes }) };
+    const { limits: given, writeRate } = this.context;
+    const { maxVirtualSize: _, maxOutputSize: __, keyMemory: ___, ...bounds } = given;
+    const limits: LimitOptions = {
+      ...bounds,
+      ...(outputBytes === undefined ? {} : { outputBytes }),
+      ...(writeRate === undefined ? {} : { writeRate }),
+    };
     const first = {
       chainConfig: this.#chainConfig(),
       operationConfig: config,

@@ -138,6 +138,8 @@ export interface LimitOptions {
   outputBytes?: bigint
   /** Most bytes of inputs that are read to some use (default: what follows from their sizes). */
   readBytes?: bigint
+  /** Most bytes that outputs receive in a second (default none). */
+  writeRate?: bigint
 }
 
 /** Takes an exclusive lock on a whole file; it ends with the descriptor. False when someone else has one. */

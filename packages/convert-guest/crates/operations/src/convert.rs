@@ -11,7 +11,7 @@ use instar_abi::{
 use instar_codecs::{Codec, Effort};
 use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::growing::{Options, Subformat};
-use instar_image_formats::qcow2::writer::{Backing, LayoutOptions};
+use instar_image_formats::qcow2::writer::{Backing, DataFile, LayoutOptions};
 use instar_image_formats::{Extent, ExtentKind};
 
 use crate::batch::{Pipeline, ZERO_GRAIN};
@@ -136,7 +136,7 @@ fn convert(
     }
     let compress = config.flags & convert_flag::COMPRESS != 0
         || options.subformat == Subformat::StreamOptimized;
-    let grows = !preallocated && (skip_zeros || compress) && fresh;
+    let grows = options.data_file.is_some() || !preallocated && (skip_zeros || compress) && fresh;
     let output = Output::new(
         (index, device),
         config.target_format,
@@ -155,6 +155,14 @@ fn convert(
 
     let holes = Holes::new(commands, chain_config, &mut windows)
         .ok_or_else(|| internal("no window for the extents of files"))?;
+    if let Some(data_file) = options.data_file {
+        let whole = data_file.raw || preallocated;
+        describe(&output, commands, &mut disks, holes, (start, end), whole)?;
+        output.finish(commands)?;
+        result.output_length = output.file_length();
+        result.output_virtual_size = output.virtual_size();
+        return Ok(());
+    }
     let cipher = OutputCipher::of(&data, config.target_format, &opener.keys)?;
     let encrypted = cipher.is_some();
     if compress && encrypted {
@@ -208,11 +216,38 @@ fn convert(
     Ok(())
 }
 
+/// Gives places to what has data, which somebody else copies there.
+fn describe(
+    output: &Output,
+    commands: &SharedCommands,
+    disks: &mut Disks,
+    mut holes: Holes<'_>,
+    (start, end): (u64, u64),
+    whole: bool,
+) -> Result<(), OperationError> {
+    let mut position = start;
+    while position < end {
+        let left = end.saturating_sub(position);
+        let offset = position.saturating_sub(start);
+        if whole {
+            let all = output.virtual_size().saturating_sub(offset);
+            output.place_bytes(commands, offset, all)?;
+            break;
+        }
+        let extent = holes.see(disks.locate(position, left)?.extent)?;
+        if !matches!(extent.kind, ExtentKind::Zero | ExtentKind::Unallocated) {
+            output.place_bytes(commands, offset, extent.length)?;
+        }
+        position = position.saturating_add(extent.length);
+    }
+    commands.borrow_mut().drain()
+}
+
 /// What the output is made with.
 fn output_options<'a>(
     config: &ConvertConfig,
     layout: &'a OutputLayout,
-    data: &OutputData,
+    data: &'a OutputData,
 ) -> Options<'a> {
     let has = |flag| layout.flags & flag != 0;
     let text = |bytes: &'a [u8], length: u32| {
@@ -247,6 +282,10 @@ fn output_options<'a>(
             name,
             format: text(&layout.backing_format, layout.backing_format_len),
         }),
+        data_file: (data.data_file_len > 0).then(|| DataFile {
+            name: text(&data.data_file, data.data_file_len),
+            raw: has(output_layout_flag::DATA_FILE_RAW),
+        }),
         subformat: match layout.subformat {
             output_subformat::FIXED => Subformat::Fixed,
             output_subformat::STREAM_OPTIMIZED => Subformat::StreamOptimized,
@@ -254,6 +293,7 @@ fn output_options<'a>(
             _ => Subformat::Default,
         },
         block_size: config.output_block_size,
+        table_clusters: data.table_size,
         geometry: has(output_layout_flag::GEOMETRY),
         adapter: text(&layout.adapter, layout.adapter_len),
         hardware_version: layout.hardware_version,

@@ -54,6 +54,8 @@ pub struct LimitOptions {
     pub output_bytes: Option<BigInt>,
     /// Most bytes of inputs that are read to some use (default: what follows from their sizes).
     pub read_bytes: Option<BigInt>,
+    /// Most bytes that outputs receive in a second (default none).
+    pub write_rate: Option<BigInt>,
 }
 
 /// Which sandbox runs the guest.
@@ -283,6 +285,7 @@ fn to_limits(options: Option<&LimitOptions>) -> Result<Limits, String> {
         limits.exits = options.max_exits.as_ref().map(|value| to_u64(value, "maxExits")).transpose()?;
         limits.output_bytes = options.output_bytes.as_ref().map(|value| to_u64(value, "outputBytes")).transpose()?;
         limits.read_bytes = options.read_bytes.as_ref().map(|value| to_u64(value, "readBytes")).transpose()?;
+        limits.write_rate = options.write_rate.as_ref().map(|value| to_u64(value, "writeRate")).transpose()?;
     }
     Ok(limits)
 }

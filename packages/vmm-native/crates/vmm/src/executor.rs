@@ -19,6 +19,7 @@ use crate::item_stubs::mailbox;
 use crate::items::ItemStore;
 use crate::ledger::Ledger;
 use crate::memory::GuestMemory;
+use crate::pace::Pace;
 use crate::report::{CommandFailure, Outcome, Statistics};
 use crate::ring::Ring;
 use crate::session::SessionDesk;
@@ -109,6 +110,7 @@ pub struct Executor<'a> {
     /// Most bytes that outputs receive; `u64::MAX` for no bound.
     output_limit: AtomicU64,
     budget: Budget,
+    pace: Option<Pace>,
     ledger: Ledger,
     threads: ThreadClocks,
     output_promised: AtomicU64,
@@ -158,6 +160,7 @@ impl<'a> Executor<'a> {
     ) -> std::io::Result<Self> {
         Ok(Self {
             budget: Budget::new(devices, limits.output_bytes, limits.read_bytes),
+            pace: limits.write_rate.map(Pace::new),
             ledger: Ledger::default(),
             threads: ThreadClocks::default(),
             memory,
@@ -453,6 +456,10 @@ impl<'a> Executor<'a> {
             self.counters.in_flight.fetch_add(1, Ordering::Relaxed);
         }
         let done = self.perform(command, buffer);
+        // While the command still counts as one that goes on: whoever is held back is not idle.
+        if let (Some(pace), Command::Write { target, .. } | Command::Copy { target, .. }) = (&self.pace, &command) {
+            pace.wait(target.length, self.stop_event.fd());
+        }
         self.counters.commands.fetch_add(1, Ordering::Relaxed);
         if useful {
             self.counters.in_flight.fetch_sub(1, Ordering::Relaxed);

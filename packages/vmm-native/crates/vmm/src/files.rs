@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 fn offset_of(value: u64) -> io::Result<libc::off_t> {
     libc::off_t::try_from(value).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))
@@ -313,10 +314,20 @@ pub fn sync_data(fd: RawFd) -> io::Result<()> {
 
 /// Waits until at least one descriptor is readable (or closed at the other end).
 pub fn wait_readable(fds: &[RawFd]) -> io::Result<Vec<bool>> {
+    poll_readable(fds, -1)
+}
+
+/// The same, not much longer than `timeout`.
+pub fn wait_readable_for(fds: &[RawFd], timeout: Duration) -> io::Result<Vec<bool>> {
+    let milliseconds = timeout.as_micros().div_ceil(1000);
+    poll_readable(fds, i32::try_from(milliseconds).unwrap_or(i32::MAX))
+}
+
+fn poll_readable(fds: &[RawFd], milliseconds: i32) -> io::Result<Vec<bool>> {
     let mut polls: Vec<libc::pollfd> =
         fds.iter().map(|fd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 }).collect();
     // SAFETY: the vector holds `polls.len()` valid entries.
-    let ready = unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, -1) };
+    let ready = unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, milliseconds) };
     if ready < 0 {
         retry_interrupted()?;
         return Ok(vec![false; fds.len()]);

@@ -18,6 +18,7 @@ pub mod items;
 pub mod kvm;
 pub mod ledger;
 pub mod memory;
+pub mod pace;
 pub mod pool;
 pub mod process;
 pub mod report;

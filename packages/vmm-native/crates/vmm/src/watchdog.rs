@@ -23,6 +23,8 @@ pub struct Limits {
     pub output_bytes: Option<u64>,
     /// Most bytes of inputs that are read to some use; without it they follow from the sizes of the devices.
     pub read_bytes: Option<u64>,
+    /// Most bytes that outputs receive in a second.
+    pub write_rate: Option<u64>,
 }
 
 impl Default for Limits {
@@ -34,6 +36,7 @@ impl Default for Limits {
             exits: None,
             output_bytes: None,
             read_bytes: None,
+            write_rate: None,
         }
     }
 }

@@ -28,7 +28,7 @@ use stream_optimized::StreamOptimized;
 use crate::arith::SECTOR;
 use crate::extent::Codec;
 use crate::probe::Format;
-use crate::qcow2::writer::{LayoutError, SparseLayout};
+use crate::qcow2::writer::{LayoutError, References, SparseLayout};
 
 /// Bytes of metadata, and where in the file they go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,15 +173,20 @@ pub fn layout(
     }
     Ok(Some(match (format, options.subformat) {
         (Format::Qcow2, Subformat::Default) => {
-            Box::new(SparseLayout::new(size, options.qcow2, options.backing)?)
+            let references = References {
+                backing: options.backing,
+                data_file: options.data_file,
+            };
+            Box::new(SparseLayout::new(size, options.qcow2, references)?)
         }
         (Format::Luks, Subformat::Default) => {
             let header = options.header_length;
             Box::new(Linear::new(size, luks::Luks { header })?)
         }
-        (Format::Parallels, Subformat::Default) => {
-            Box::new(Blocks::new(size, parallels::Parallels::new(size))?)
-        }
+        (Format::Parallels, Subformat::Default) => Box::new(Blocks::new(
+            size,
+            parallels::Parallels::new(size, options.block_size)?,
+        )?),
         (Format::Qcow, Subformat::Default) => Box::new(qcow::layout(size, options.backing)?),
         (Format::Qed, Subformat::Default) => Box::new(qed::layout(size, options)?),
         (Format::Vdi, Subformat::Default) => {

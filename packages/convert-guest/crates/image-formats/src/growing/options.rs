@@ -1,6 +1,6 @@
 //! What images of all formats are made with.
 
-use crate::qcow2::writer::{Backing, LayoutOptions};
+use crate::qcow2::writer::{Backing, DataFile, LayoutOptions};
 
 /// Which kind of image of its format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,10 +23,14 @@ pub struct Options<'a> {
     pub qcow2: LayoutOptions,
     /// qcow2, qed, qcow: the image below.
     pub backing: Option<Backing<'a>>,
+    /// qcow2: the file that has its data.
+    pub data_file: Option<DataFile<'a>>,
     /// All formats.
     pub subformat: Subformat,
-    /// vhdx: bytes of a block, 0 for what suits the disk.
+    /// vhdx: bytes of a block, 0 for what suits the disk; qed, parallels: bytes of a cluster, 0 for the usual ones.
     pub block_size: u32,
+    /// qed: clusters of a table, 0 for the usual ones.
+    pub table_clusters: u32,
     /// vpc: readers take the size from the geometry, which must come to it.
     pub geometry: bool,
     /// vmdk: type of the adapter, empty for `ide`.

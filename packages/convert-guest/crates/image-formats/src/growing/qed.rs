@@ -1,5 +1,5 @@
 //! QEMU enhanced disks (QEMU, docs/interop/qed_spec): header, L1 table, L2 tables in front of the clusters that they
-//! describe, clusters of 64 KiB. Numbers are little-endian.
+//! describe, clusters. Numbers are little-endian.
 
 use alloc::boxed::Box;
 
@@ -9,26 +9,39 @@ use super::{Options, Part};
 use crate::arith::to_usize;
 use crate::qcow2::writer::LayoutError;
 
-const CLUSTER: u64 = 64 << 10;
+/// Bytes of a cluster, and clusters of a table, where nobody chooses.
+const CLUSTER: u32 = 64 << 10;
 const TABLE_CLUSTERS: u32 = 4;
-const TABLE_BYTES: u64 = CLUSTER * 4;
-const ENTRIES: u64 = TABLE_BYTES / 8;
+/// Bytes of the largest table.
+const LARGEST_TABLE: u64 = 8 << 20;
 const HEADER_LENGTH: usize = 64;
-/// 64 TiB: as many L2 tables as the L1 table has entries.
-const MOST_BLOCKS: u64 = ENTRIES * ENTRIES;
 const BACKING_FILE: u64 = 1;
 const BACKING_RAW: u64 = 4;
 
 pub(super) struct Qed {
     size: u64,
+    /// Bytes.
+    cluster: u64,
+    /// Clusters of a table.
+    table_clusters: u32,
     header: Fields,
 }
 
 /// An image for `size` bytes.
 ///
 /// # Errors
-/// `TooBig`, `NoRoomForName`.
+/// `BadClusterSize`, `TooBig`, `NoRoomForName`.
 pub(super) fn layout(size: u64, options: &Options<'_>) -> Result<Blocks<Qed>, LayoutError> {
+    let or_default = |chosen, default| if chosen == 0 { default } else { chosen };
+    let cluster = or_default(options.block_size, CLUSTER);
+    let table_clusters = or_default(options.table_clusters, TABLE_CLUSTERS);
+    if !cluster.is_power_of_two()
+        || !(4096..=64 << 20).contains(&cluster)
+        || !table_clusters.is_power_of_two()
+        || !(2..=16).contains(&table_clusters)
+    {
+        return Err(LayoutError::BadClusterSize);
+    }
     let name = options.backing.map_or(&[][..], |backing| backing.name);
     let mut features = 0;
     if let Some(backing) = options.backing {
@@ -50,51 +63,80 @@ pub(super) fn layout(size: u64, options: &Options<'_>) -> Result<Blocks<Qed>, La
     };
     let header = Fields::default()
         .bytes(b"QED\0")
-        .le32(small(CLUSTER))
-        .le32(TABLE_CLUSTERS)
+        .le32(cluster)
+        .le32(table_clusters)
         // Clusters of the header.
         .le32(1)
         .le64(features)
         .le64(0)
         .le64(0)
-        .le64(CLUSTER)
+        .le64(u64::from(cluster))
         .le64(size)
         .le32(name_offset)
         .le32(name_length)
         .up_to(HEADER_LENGTH)
         .bytes(name);
-    if header.len() > to_usize(CLUSTER) {
+    let cluster = u64::from(cluster);
+    if header.len() > to_usize(cluster) {
         return Err(LayoutError::NoRoomForName);
     }
-    Blocks::new(size, Qed { size, header })
+    let qed = Qed {
+        size,
+        cluster,
+        table_clusters,
+        header,
+    };
+    // A table is in memory as a whole.
+    if qed.table() > LARGEST_TABLE {
+        return Err(LayoutError::BadClusterSize);
+    }
+    // QEMU opens none whose tables could describe more than 2^64 bytes.
+    if qed.most_blocks().checked_mul(cluster).is_none() {
+        return Err(LayoutError::TooBig { safe_size: 0 });
+    }
+    Blocks::new(size, qed)
+}
+
+impl Qed {
+    /// Bytes of a table.
+    fn table(&self) -> u64 {
+        self.cluster.saturating_mul(u64::from(self.table_clusters))
+    }
+
+    /// Entries of a table.
+    fn entries(&self) -> u64 {
+        self.table() / 8
+    }
 }
 
 impl Table for Qed {
     fn block(&self) -> u64 {
-        CLUSTER
+        self.cluster
     }
 
+    /// As many L2 tables as the L1 table has entries.
     fn most_blocks(&self) -> u64 {
-        MOST_BLOCKS
+        self.entries().saturating_mul(self.entries())
     }
 
     fn data(&self) -> u64 {
-        CLUSTER + TABLE_BYTES
+        self.cluster.saturating_add(self.table())
     }
 
     fn group(&self) -> Option<Group> {
         Some(Group {
-            describes: ENTRIES,
-            length: TABLE_CLUSTERS,
+            describes: self.entries(),
+            length: self.table_clusters,
         })
     }
 
     fn parts<'a>(&'a self, blocks: &'a dyn Allocated) -> Box<dyn Iterator<Item = Part> + 'a> {
-        let tables = self.size.div_ceil(CLUSTER).div_ceil(ENTRIES);
+        let entries = self.entries().max(1);
+        let tables = self.size.div_ceil(self.cluster).div_ceil(entries);
         let second = (0..tables).filter_map(move |number| {
             let offset = blocks.group(number)?;
-            let first = number.saturating_mul(ENTRIES);
-            let last = first.saturating_add(ENTRIES);
+            let first = number.saturating_mul(entries);
+            let last = first.saturating_add(entries);
             Some(Part {
                 offset,
                 bytes: (first..last)
@@ -105,12 +147,12 @@ impl Table for Qed {
             })
         });
         let first = core::iter::once_with(move || Part {
-            offset: CLUSTER,
+            offset: self.cluster,
             bytes: (0..tables)
                 .fold(Fields::default(), |table, number| {
                     table.le64(blocks.group(number).unwrap_or(0))
                 })
-                .up_to(to_usize(TABLE_BYTES))
+                .up_to(to_usize(self.table()))
                 .done(),
         });
         let header = core::iter::once_with(|| Part {

@@ -18,7 +18,7 @@ mod sparse;
 
 pub use sparse::SparseLayout;
 
-pub use options::{Backing, LayoutError, LayoutOptions};
+pub use options::{Backing, DataFile, LayoutError, LayoutOptions, References};
 
 use crate::arith::{PowerOfTwo, SECTOR};
 use crate::qcow2::header::{MAX_L1_BYTES, MAX_REFCOUNT_TABLE_BYTES};

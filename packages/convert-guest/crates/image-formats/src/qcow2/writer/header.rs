@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::options::{Backing, LayoutError, Shape};
+use super::options::{Backing, DataFile, LayoutError, References, Shape};
 use crate::arith::{to_u64, to_usize};
 use crate::extent::Codec;
 use crate::qcow2::extensions;
@@ -38,11 +38,12 @@ pub(super) struct NewHeader {
 }
 
 impl NewHeader {
-    /// Its bytes, with the name of the backing file behind them.
+    /// Its bytes, with the names of other files behind them.
     ///
     /// # Errors
     /// `NoRoomForName` where they take more than a cluster.
-    pub fn bytes(&self, backing: Option<Backing<'_>>) -> Result<Vec<u8>, LayoutError> {
+    pub fn bytes(&self, references: References<'_>) -> Result<Vec<u8>, LayoutError> {
+        let References { backing, data_file } = references;
         let options = &self.shape.options;
         let low = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
         let mut extensions = Bytes::default();
@@ -50,6 +51,9 @@ impl NewHeader {
             && !format.is_empty()
         {
             extensions.extension(extensions::BACKING_FORMAT, format);
+        }
+        if let Some(DataFile { name, .. }) = data_file {
+            extensions.extension(extensions::DATA_FILE_NAME, name);
         }
         if options.encryption_header > 0 {
             let mut place = Bytes::default();
@@ -98,13 +102,15 @@ impl NewHeader {
             let kind = compression_type(options.codec);
             let has = |feature, there| if there { feature } else { 0 };
             let incompatible = has(features::INCOMPATIBLE_COMPRESSION, kind != 0)
+                | has(features::INCOMPATIBLE_DATA_FILE, data_file.is_some())
                 | has(features::INCOMPATIBLE_EXTENDED_L2, options.extended_l2);
             out.be64(incompatible);
             out.be64(has(
                 features::COMPATIBLE_LAZY_REFCOUNTS,
                 options.lazy_refcounts,
             ));
-            out.be64(0); // autoclear_features
+            let raw = data_file.is_some_and(|file| file.raw);
+            out.be64(has(features::AUTOCLEAR_DATA_FILE_RAW, raw));
             out.be32(options.refcount_order);
             out.be32(HEADER_LENGTH);
             out.put(&[kind, 0, 0, 0, 0, 0, 0, 0]);

@@ -2,7 +2,7 @@
 
 use super::header::NewHeader;
 use super::refcounts::{fill_block, with_ones};
-use super::{DenseLayout, LayoutError};
+use super::{DenseLayout, LayoutError, References};
 use crate::arith::to_u64;
 
 /// An L1 or L2 entry: what it names has no other user.
@@ -99,8 +99,8 @@ impl DenseLayout {
             refcount_table_offset: self.offset_of(self.refcount_table.first),
             refcount_table_clusters: self.refcount_table.count,
         };
-        // Without a backing file there is room in every cluster.
-        let bytes = header.bytes(None).unwrap_or_default();
+        // Without the names of other files there is room in every cluster.
+        let bytes = header.bytes(References::default()).unwrap_or_default();
         for (place, byte) in buffer.iter_mut().zip(bytes) {
             *place = byte;
         }

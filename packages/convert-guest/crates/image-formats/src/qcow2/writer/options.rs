@@ -57,6 +57,24 @@ pub struct Backing<'a> {
     pub format: &'a [u8],
 }
 
+/// The file that has the data of a new image in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataFile<'a> {
+    /// Its name as the header holds it.
+    pub name: &'a [u8],
+    /// It alone is the disk: whoever reads it needs no tables.
+    pub raw: bool,
+}
+
+/// Files that a new image names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct References<'a> {
+    /// The image below.
+    pub backing: Option<Backing<'a>>,
+    /// The file of its data.
+    pub data_file: Option<DataFile<'a>>,
+}
+
 /// Why an image cannot be laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayoutError {
@@ -66,7 +84,7 @@ pub enum LayoutError {
     BadClusterSize,
     /// Options that do not go together.
     BadOptions,
-    /// The header's cluster has no room for the name of the backing file.
+    /// The header's cluster has no room for the names of other files.
     NoRoomForName,
     /// The virtual size needs larger tables than QEMU opens.
     TooBig {
@@ -86,7 +104,7 @@ impl core::fmt::Display for LayoutError {
             Self::BadClusterSize => f.write_str("the cluster size is not 512 bytes to 2 MiB"),
             Self::BadOptions => f.write_str("options that do not go together"),
             Self::NoRoomForName => {
-                f.write_str("the header has no room for the name of the backing file")
+                f.write_str("the header has no room for the names of other files")
             }
             Self::TooBig { safe_size } => {
                 write!(

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 
 use super::header::NewHeader;
 use super::metadata::COPIED;
-use super::options::{Backing, Shape};
+use super::options::{Backing, DataFile, References, Shape};
 use super::refcounts::{fill_block, refcount_clusters, with_ones};
 use super::shared_clusters::SharedClusters;
 use super::{DenseLayout, LayoutError, LayoutOptions};
@@ -37,12 +37,19 @@ struct Table {
     words: Vec<u64>,
 }
 
+/// Where the data of an image lies that has none itself.
+struct ExternalData {
+    name: Vec<u8>,
+    raw: bool,
+}
+
 /// A new image that grows with its data.
 pub struct SparseLayout {
     virtual_size: u64,
     shape: Shape,
     backing_name: Vec<u8>,
     backing_format: Vec<u8>,
+    data_file: Option<ExternalData>,
     l1: Vec<u64>,
     table: Option<Table>,
     /// The first cluster of the file that nothing has.
@@ -60,7 +67,7 @@ impl SparseLayout {
     pub fn new(
         virtual_size: u64,
         options: LayoutOptions,
-        backing: Option<Backing<'_>>,
+        References { backing, data_file }: References<'_>,
     ) -> Result<Self, LayoutError> {
         let dense = DenseLayout::new(virtual_size, options)?;
         let shape = dense.shape;
@@ -75,6 +82,10 @@ impl SparseLayout {
             shape,
             backing_name: backing.map_or_else(Vec::new, |backing| backing.name.to_vec()),
             backing_format: backing.map_or_else(Vec::new, |backing| backing.format.to_vec()),
+            data_file: data_file.map(|file| ExternalData {
+                name: file.name.to_vec(),
+                raw: file.raw,
+            }),
             l1,
             table: None,
             next: dense.l1_table.count.saturating_add(shape.first_clusters()),
@@ -98,7 +109,13 @@ impl SparseLayout {
             refcount_table_offset: table_offset,
             refcount_table_clusters: table_clusters,
         }
-        .bytes((!backing.name.is_empty()).then_some(backing))
+        .bytes(References {
+            backing: (!backing.name.is_empty()).then_some(backing),
+            data_file: self.data_file.as_ref().map(|file| DataFile {
+                name: &file.name,
+                raw: file.raw,
+            }),
+        })
     }
 
     /// Where a stream of `length` bytes begins: behind the one before where both may share a cluster.
@@ -247,8 +264,14 @@ impl Growing for SparseLayout {
         }
         let cluster = self.shape.cluster;
         let settled = self.reach(offset)?;
-        let next = self.shape.offset_of(self.next);
         let within = cluster.offset_within(offset);
+        let external = self.data_file.is_some();
+        let next = if external {
+            // In the data file every cluster has the place that it has on the disk.
+            offset.saturating_sub(within)
+        } else {
+            self.shape.offset_of(self.next)
+        };
         let length = most.min(cluster.size().saturating_sub(within));
         let (entry, bitmap) = self.entry(offset)?;
         if *entry == 0 {
@@ -258,7 +281,7 @@ impl Growing for SparseLayout {
             *bitmap |= subclusters(cluster, within, length);
         }
         let placed = *entry & !COPIED;
-        if placed == next {
+        if placed == next && !external {
             self.next = self.next.saturating_add(1);
         }
         Ok(Placement {
@@ -269,7 +292,7 @@ impl Growing for SparseLayout {
     }
 
     fn packing(&self) -> Option<Packing> {
-        Some(Packing {
+        self.data_file.is_none().then_some(Packing {
             block: self.shape.cluster.size(),
             codec: self.shape.options.codec,
             plain: true,
@@ -395,7 +418,7 @@ mod tests {
     const CLUSTER: u64 = 65536;
 
     fn layout(size: u64) -> SparseLayout {
-        SparseLayout::new(size, LayoutOptions::default(), None).unwrap()
+        SparseLayout::new(size, LayoutOptions::default(), References::default()).unwrap()
     }
 
     #[test]
@@ -440,7 +463,7 @@ mod tests {
             cluster_bits: 9,
             ..Default::default()
         };
-        let mut layout = SparseLayout::new(64 << 20, options, None).unwrap();
+        let mut layout = SparseLayout::new(64 << 20, options, References::default()).unwrap();
         let per_block = 256;
         let mut settled = 0;
         for cluster in 0..(64 << 20) / 512 {
@@ -454,6 +477,28 @@ mod tests {
     }
 
     #[test]
+    fn data_of_another_file_takes_no_room_and_keeps_its_place() {
+        let data_file = Some(DataFile {
+            name: b"disk.raw",
+            raw: false,
+        });
+        let references = References {
+            backing: None,
+            data_file,
+        };
+        let mut layout = SparseLayout::new(1 << 30, LayoutOptions::default(), references).unwrap();
+        let placed = layout.place(5 * CLUSTER + 512, 1 << 20).unwrap();
+        assert_eq!(
+            (placed.offset, placed.length),
+            (5 * CLUSTER + 512, CLUSTER - 512)
+        );
+        assert_eq!(layout.place(5 * CLUSTER, 1).unwrap().offset, 5 * CLUSTER);
+        // The header, the L1 table, one L2 table.
+        assert_eq!(layout.file_length(), 3 * CLUSTER);
+        assert!(layout.packing().is_none());
+    }
+
+    #[test]
     fn a_name_must_fit_the_header() {
         let options = LayoutOptions {
             cluster_bits: 9,
@@ -464,7 +509,11 @@ mod tests {
             name: &name,
             format: b"raw",
         };
-        let refused = SparseLayout::new(1 << 20, options, Some(backing));
+        let references = References {
+            backing: Some(backing),
+            data_file: None,
+        };
+        let refused = SparseLayout::new(1 << 20, options, references);
         assert!(matches!(refused, Err(LayoutError::NoRoomForName)));
     }
 }
