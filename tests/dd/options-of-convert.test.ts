@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { instar } from '../support/command.js';
+import { described } from '../support/described.js';
+import { QEMU_IMG, requireJudge } from '../support/judge.js';
+import { qemuImg, qemuIo } from '../support/qemu-img.js';
 import { noise } from '../support/random.js';
 import { workdir } from '../support/workdir.js';
 
@@ -49,8 +52,8 @@ describe('options of convert that qemu-img has', () => {
     [['-C', '-S', '8k', 'disk.raw', 'out'], 'Cannot enable copy offloading when -S is used'],
     [['-C', '-c', '-O', 'qcow2', 'disk.raw', 'out'], 'Cannot enable copy offloading when -c is used'],
     [
-      ['-n', '--target-image-opts', 'disk.raw', 'driver=qcow2,file.filename=out'],
-      '-n: only raw outputs are written into',
+      ['-n', '--target-image-opts', 'disk.raw', 'driver=vdi,file.filename=out'],
+      '-n: only raw and qcow2 outputs are written into',
     ],
   ] as const)('%j is refused', ([words, sentence]) => {
     const directory = workdir().write('disk.raw', noise(KIB, 63)).write('out', 'before');
@@ -59,5 +62,94 @@ describe('options of convert that qemu-img has', () => {
       .run();
     expect([status, stderr]).toEqual([1, expect.stringContaining(sentence)]);
     expect(directory.read('out').toString()).toBe('before');
+  });
+});
+
+describe('an empty qcow2 image that exists is filled with -n', () => {
+  it.for([['cluster_size=4k,refcount_bits=8,lazy_refcounts=on'], ['compat=0.10'], ['extended_l2=on']] as const)(
+    'as qemu-img fills one that was made with %j',
+    ([options, ...words], context) => {
+      requireJudge(context, QEMU_IMG);
+      const directory = workdir().write('disk.raw', noise(300 * KIB, 65));
+      for (const name of ['ours', 'theirs']) {
+        qemuImg('create', '-q', '-f', 'qcow2', '-o', options, name, '5M').in(directory).must();
+      }
+      const line = ['convert', '-f', 'raw', '-n', ...words, '-O', 'qcow2', 'disk.raw'];
+      instar(...line, 'ours')
+        .in(directory)
+        .must();
+      qemuImg(...line, 'theirs')
+        .in(directory)
+        .must();
+      qemuImg('compare', '-f', 'qcow2', '-F', 'qcow2', 'ours', 'theirs').in(directory).must();
+      qemuImg('check', '-q', 'ours').in(directory).must();
+      expect(described(directory, 'qcow2', 'ours')).toEqual(described(directory, 'qcow2', 'theirs'));
+    },
+  );
+
+  it('and keeps its backing file', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir().write('disk.raw', Buffer.concat([Buffer.alloc(128 * KIB), noise(300 * KIB, 66)]));
+    qemuImg('create', '-q', '-f', 'qcow2', 'base', '428k').in(directory).must();
+    qemuIo('base', 'write -q -P 3 0 400k').in(directory).must();
+    for (const name of ['ours', 'theirs']) {
+      qemuImg('create', '-q', '-f', 'qcow2', '-b', 'base', '-F', 'qcow2', name).in(directory).must();
+    }
+    const line = ['convert', '-f', 'raw', '-n', '-O', 'qcow2', 'disk.raw'];
+    instar(...line, 'ours')
+      .in(directory)
+      .must();
+    const text = qemuImg('info', 'ours').in(directory).must().stdout;
+    expect(text).toContain('backing file: base');
+    qemuImg(...line, 'theirs')
+      .in(directory)
+      .must();
+    qemuImg('compare', '-f', 'qcow2', '-F', 'qcow2', 'ours', 'theirs').in(directory).must();
+    qemuImg('compare', '-f', 'raw', '-F', 'qcow2', 'disk.raw', 'ours').in(directory).must();
+  });
+
+  it('and left as it is where its backing file would show behind the disk', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir().write('disk.raw', noise(300 * KIB, 69));
+    qemuImg('create', '-q', '-f', 'qcow2', 'base', '2M').in(directory).must();
+    qemuImg('create', '-q', '-f', 'qcow2', '-b', 'base', '-F', 'qcow2', 'out').in(directory).must();
+    const before = directory.digests();
+    const { status, stderr } = instar('convert', '-f', 'raw', '-n', '-O', 'qcow2', 'disk.raw', 'out')
+      .in(directory)
+      .run();
+    expect([status, stderr]).toEqual([1, expect.stringContaining('has a backing file')]);
+    expect(directory.digests()).toEqual(before);
+  });
+
+  it.for([
+    ['data', ['write -q 1M 4k'], 'holds data'],
+    ['a snapshot', undefined, 'holds snapshots'],
+  ] as const)('and left as it is where it holds %s', ([, writes, sentence], context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir().write('disk.raw', noise(300 * KIB, 67));
+    qemuImg('create', '-q', '-f', 'qcow2', 'out', '5M').in(directory).must();
+    if (writes === undefined) qemuImg('snapshot', '-c', 'kept', 'out').in(directory).must();
+    else
+      qemuIo('out', ...writes)
+        .in(directory)
+        .must();
+    const before = directory.digests();
+    const { status, stderr } = instar('convert', '-f', 'raw', '-n', '-O', 'qcow2', 'disk.raw', 'out')
+      .in(directory)
+      .run();
+    expect([status, stderr]).toEqual([1, expect.stringContaining(sentence)]);
+    expect(directory.digests()).toEqual(before);
+  });
+
+  it('and left as it is where it is smaller', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir().write('disk.raw', noise(300 * KIB, 68));
+    qemuImg('create', '-q', '-f', 'qcow2', 'out', '64k').in(directory).must();
+    const before = directory.digests();
+    const { status, stderr } = instar('convert', '-f', 'raw', '-n', '-O', 'qcow2', 'disk.raw', 'out')
+      .in(directory)
+      .run();
+    expect([status, stderr]).toEqual([1, expect.stringContaining('has a disk of 65536 bytes, fewer than the 307200')]);
+    expect(directory.digests()).toEqual(before);
   });
 });

@@ -43,6 +43,8 @@ export interface CopyRequest extends DdRequest {
   readonly backing?: BackingFile | undefined;
   /** The image below an output that holds nothing of its own. */
   readonly named?: { readonly name: string; readonly format: string } | undefined;
+  /** Bytes of the disk of the output, which has that of the input at its beginning. */
+  readonly diskSize?: bigint | undefined;
   /** Least zeros that are left out (bytes). */
   readonly sparseSize?: bigint | undefined;
   /** Write into what is there already, which must have room for the disk. */
@@ -166,7 +168,19 @@ async function copyWindow(
   const { session } = chain;
   const { layout = {}, container } = request;
   const sizes = chains.map(({ layers: [{ info }] }) => info.virtual_size);
-  const virtualSize = request.inputSize ?? sizes.reduce((sum, size) => sum + size, 0n);
+  const inputSize = request.inputSize ?? request.diskSize;
+  const own = sizes.reduce((sum, size) => sum + size, 0n);
+  if (request.diskSize !== undefined && request.diskSize < own) {
+    const problem = `has a disk of ${request.diskSize} bytes, fewer than the ${own} of the input`;
+    throw new EngineError('FILE_NOT_USABLE', problem, { file: request.outputName });
+  }
+  if (request.diskSize !== undefined && request.diskSize > own && backing !== undefined) {
+    const problem =
+      `has a backing file, and a disk of ${request.diskSize} bytes, more than the ${own} of the input; ` +
+      'what shows behind them could not be kept';
+    throw new EngineError('FILE_NOT_USABLE', problem, { file: request.outputName });
+  }
+  const virtualSize = inputSize ?? own;
   const window = ddWindow({ virtualSize, bs: request.blockSize, count: request.count, skip: request.skip });
   const { hold } = request;
   if (hold === undefined) warnOfSkip(request, window, control, top.file.path);
@@ -185,8 +199,8 @@ async function copyWindow(
   try {
     const wanted = output.start + most;
     const limit = output.room === undefined || output.room > wanted ? wanted : output.room;
-    if (request.inputSize !== undefined) {
-      session.describe(top.device, { flags: DEVICE_FLAG.values.FORCE_SIZE, virtual_size: request.inputSize });
+    if (inputSize !== undefined) {
+      session.describe(top.device, { flags: DEVICE_FLAG.values.FORCE_SIZE, virtual_size: inputSize });
     }
     const inputs = session.devices.length;
     const fresh = output.fresh || request.targetIsZero === true;
@@ -269,7 +283,7 @@ async function copyWindow(
     const length = hold === undefined ? await output.finish(finalLength) : finalLength;
     return {
       bytes,
-      inputVirtualSize: virtualSize,
+      inputVirtualSize: request.inputSize ?? own,
       outputVirtualSize: request.outputSize ?? result.output_virtual_size,
       outputLength: length,
       inputFormat: formatName(top.info.format),

@@ -166,7 +166,7 @@ export const convertCommand = defineCommand<ConvertFlags>({
       )
       .option('-B, --backing <file>', 'the output holds only what differs from this image (qcow2, qed, qcow)')
       .option('-F, --backing-format <fmt>', 'format of that image')
-      .option('-n, --no-create', 'write into a raw output that exists; what lies behind the disk stays')
+      .option('-n, --no-create', 'write into an output that exists: a raw one, or a qcow2 image that is empty')
       .option('--target-is-zero', 'with -n: the output reads as zeros, which need not be written')
       .option(
         '-o, --options <options>',

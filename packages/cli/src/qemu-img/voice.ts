@@ -22,6 +22,10 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
 const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
   [/^images of format \S+ are not checked$/, 'This image format does not support checks'],
   [/^the file is not in this format \(magic .*, expected 51 46 49 fb\)$/, 'Image is not in qcow2 format'],
+  [
+    /^has (?:a disk of )?\d+ bytes, fewer than the \d+ of the (?:disk|input)$/,
+    'output file is smaller than input file',
+  ],
   [/^-o data_file_raw: needs the name of a data file$/, 'data-file-raw requires data-file'],
   [/^-o backing_file: no option of (\S+) outputs .*$/, "Backing file not supported for file format '$1'"],
   [/^-o (\S+): no option of \S+ outputs .*$/, "Invalid parameter '$1'"],

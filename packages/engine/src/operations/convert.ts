@@ -8,6 +8,7 @@ import type { OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkConvertOptions, checkEndpoint, checkFileName } from '../options/operations.js';
 import { checkBacking, type BackingFile } from '../output/backing.js';
+import { emptyImage } from '../output/empty-image.js';
 import type { ImageLayout } from '../output/layout.js';
 import { isInParts } from '../output/parts.js';
 import type { ChecksumAlgorithm } from '../output/checksum.js';
@@ -27,7 +28,10 @@ export interface ConvertOptions extends ReadOptions {
   readonly sparse?: boolean | undefined;
   /** Least zeros that are left out: bytes, a multiple of 512 up to 16 MiB (default 4096). */
   readonly sparseSize?: bigint | number | undefined;
-  /** Write into a raw output that exists and has room; what lies behind the disk stays (default false). */
+  /**
+   * Write into an output that exists and has room (default false): a raw one, in which what lies behind the disk stays, or a
+   * qcow2 image that is empty, which keeps its size, its backing file and what it was made with.
+   */
   readonly existing?: boolean | undefined;
   /** An existing output reads as zeros, so that zeros need not be written (default false). */
   readonly targetIsZero?: boolean | undefined;
@@ -75,6 +79,48 @@ export async function convert(
   const [first, ...further] = await Promise.all(given.map(async (endpoint) => resolved(endpoint, 'input')));
   if (first === undefined) throw invalid('input: expected at least one image');
   const options = checkConvertOptions(givenOptions);
+  const control = checkControl(givenControl);
+  const target = await resolved(output, 'output');
+  if (options.existing !== true || (options.outputFormat ?? 'raw') === 'raw') {
+    return convertTo(target, [first, ...further], options, control, started);
+  }
+  if (options.outputFormat !== 'qcow2') throw invalid('existing: only raw and qcow2 outputs are written into');
+  if (!('path' in target)) throw invalid('existing: a stream holds no image; name a file');
+  if (further.length > 0) throw invalid('existing: a qcow2 output takes one input');
+  return convertTo(target, [first], await filling(target.path, options, control), control, started);
+}
+
+/** What the schema leaves of the options. */
+type CheckedOptions = ReturnType<typeof checkConvertOptions>;
+
+/** How an image is made that takes the place of an empty one, as if that had been written into. */
+async function filling(
+  path: string,
+  options: CheckedOptions,
+  control: OperationControl,
+): Promise<CheckedOptions & { readonly diskSize: bigint }> {
+  const { layout, backing, virtualSize } = await emptyImage(path, options, control);
+  const { compress, compressLevel } = options.layout ?? {};
+  if (options.backing !== undefined && options.backing.file !== backing?.file) {
+    throw invalid('backing: is not the backing file that the output has');
+  }
+  return {
+    ...options,
+    existing: undefined,
+    targetIsZero: undefined,
+    layout: { ...layout, ...(compress === true ? { compress } : {}), compressLevel },
+    backing,
+    diskSize: virtualSize,
+  };
+}
+
+async function convertTo(
+  target: Endpoint,
+  [first, ...further]: readonly [Endpoint, ...Endpoint[]],
+  options: CheckedOptions & { readonly diskSize?: bigint },
+  control: OperationControl,
+  started: number,
+): Promise<ConvertResult> {
   const {
     format,
     sparse,
@@ -84,13 +130,9 @@ export async function convert(
     backing,
     checksums: wanted = [],
     writeRate,
-    ...rest
+    ...others
   } = options;
-  const control = checkControl(givenControl);
-  if (existing === true && (rest.outputFormat ?? 'raw') !== 'raw') {
-    throw invalid('existing: only raw outputs are written into');
-  }
-  const target = await resolved(output, 'output');
+  const { diskSize, ...rest } = others;
   const stream = 'stream' in target;
   const inputFormat = format;
   const request = checkOptions({
@@ -117,7 +159,7 @@ export async function convert(
     throw invalid('input: only one of the images can come through a stream');
   }
   const checksums = wanted.length > 0 ? wanted : undefined;
-  const more = { further, sparseSize, mustExist: existing, targetIsZero, backing, checksums, writeRate };
+  const more = { further, sparseSize, mustExist: existing, targetIsZero, backing, checksums, writeRate, diskSize };
   const act = isInParts(request.layout ?? {}) ? copyParts : copy;
   return act({ ...request, ...more }, first, control, started);
 }

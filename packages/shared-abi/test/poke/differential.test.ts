@@ -4,7 +4,7 @@ import { bitStruct, codec, pokeEmitter, s390x, x86_64, type Struct } from '../..
 import { POKE, printed, runPoke } from '../support/poke.js';
 import { RandomTypes } from '../support/random-types.js';
 
-const CASES = Number(process.env['INSTAR_CASES'] ?? 3000);
+const CASES = Number(process.env['INSTAR_CASES'] ?? 1000);
 const SEED = Number(process.env['INSTAR_SEED'] ?? 7_000_000);
 /** Cases for one run of poke; a run compiles their types together. */
 const BATCH = 30;
