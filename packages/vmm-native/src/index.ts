@@ -7,6 +7,7 @@ import type {
   RunOptions,
   RunReport,
   SandboxPool,
+  SettledEdit,
   StreamOptions,
   StreamReport,
 } from './generated/native.js';
@@ -65,6 +66,7 @@ export type {
   RunStatistics,
   SandboxKind,
   SandboxPool,
+  SettledEdit,
   StreamOptions,
   SegmentReport,
   StreamReport,
@@ -181,4 +183,30 @@ export function lockForReading(fd: number): boolean {
 /** Takes the image locks of a writer, as QEMU does; they end with the descriptor. False: another process uses it. */
 export function lockForWriting(fd: number): boolean {
   return guarded(() => binding().lockForWriting(fd));
+}
+
+/**
+ * Writes the head of an undo log for a file that is about to be edited, and brings it to the disk.
+ * @param log an empty file, open for reading and writing
+ */
+export function beginUndoLog(fd: number, log: number): void {
+  guarded(() => {
+    binding().beginUndoLog(fd, log);
+  });
+}
+
+/**
+ * Brings an edited file to the disk, and cuts it to `length` bytes where it is longer. Then its log may be removed.
+ * @param log undefined where none was written
+ */
+export async function completeEdit(fd: number, log: number | undefined, length: bigint): Promise<void> {
+  await settled(() => binding().completeEdit(fd, log, length));
+}
+
+/**
+ * Brings a file whose edit was interrupted to what it was before, or to what it was to become where that had been reached.
+ * The caller holds its lock, and removes the log where that was done.
+ */
+export async function settleEdit(fd: number, log: number): Promise<SettledEdit> {
+  return settled(() => binding().settleEdit(fd, log));
 }

@@ -18,6 +18,7 @@ export const DEVICE_FLAG = defineFlags('DeviceFlag', 'Flags of a device.', {
   EXACT: [1 << 3, 'a raw output that is not padded to whole sectors'],
   FRESH: [1 << 2, 'an output that reads as zeros wherever it was not written'],
   HOLES: [1 << 4, 'an input that may have holes: EXTENT tells where'],
+  EDITED: [1 << 5, 'an image that is written in place: it is read from and written to'],
 });
 
 /** One host file of the chain. */

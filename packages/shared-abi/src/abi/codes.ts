@@ -110,4 +110,8 @@ export const ERROR_KIND = defineEnum('ErrorKind', 'Why a guest refused an image 
   PACKED_CONTENT: [68, 'a packed file holds what is read only when it is unpacked'],
   UNPACKED_TOO_BIG: [69, 'a packed file unpacks to more than is allowed'],
   SNAPSHOT_MISSING: [70, 'the image has no such snapshot'],
+  UNSUPPORTED_EDIT: [71, 'the image cannot be edited so'],
+  REPAIR_FIRST: [72, 'the metadata contradicts itself: it is repaired before it is edited'],
+  BITMAP_MISSING: [73, 'the image has no such bitmap'],
+  BITMAP_EXISTS: [74, 'the image has a bitmap of that name'],
 });

@@ -30,6 +30,7 @@ export const OPCODE = defineEnum('Opcode', 'Commands of the ring.', {
     9,
     'the result is there: done with 0 once the config pages hold another request, with ECANCELED if none comes',
   ],
+  PRESERVE: [10, 'target_device[target_offset, +length) is overwritten soon: its old content goes to the undo log'],
 });
 
 /** Flags of a descriptor. */

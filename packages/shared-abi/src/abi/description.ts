@@ -6,6 +6,7 @@ import * as chain from './chain-config.js';
 import * as codes from './codes.js';
 import * as ring from './command-ring.js';
 import * as convert from './convert-config.js';
+import * as edits from './edits.js';
 import * as image from './guest-image.js';
 import * as items from './items.js';
 import * as map from './memory-map.js';
@@ -27,6 +28,7 @@ export function describeAbi(): Interface {
     ring,
     results,
     operations,
+    edits,
     image,
     items,
     sandbox,

@@ -3,6 +3,7 @@ export * from './chain-config.js';
 export * from './codes.js';
 export * from './command-ring.js';
 export * from './convert-config.js';
+export * from './edits.js';
 export * from './guest-image.js';
 export * from './items.js';
 export * from './memory-map.js';

@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '085b8cab000bedb7f41a5f5f67936e3f99b41c60f1a19faec656b3eec667dfae';
+export const FINGERPRINT_HEX = '014ea40dfa887fd05302999ae082504263eec5ce33d4e0ae1d8b732b35fa7577';

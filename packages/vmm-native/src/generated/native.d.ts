@@ -40,6 +40,9 @@ export declare class SandboxPool {
 /** Allocates what a range of a file has of holes. False where the file system cannot. */
 export declare function allocateFileRange(fd: number, offset: bigint, length: bigint): boolean
 
+/** Writes the head of an undo log for a file that is about to be edited, and brings it to the disk. */
+export declare function beginUndoLog(fd: number, log: number): void
+
 /** A command that the host could not carry out. */
 export interface CommandFailure {
   /** Index of the device that failed. */
@@ -52,11 +55,14 @@ export interface CommandFailure {
   write: boolean
 }
 
+/** Brings an edited file to the disk, and cuts it to `length` bytes where it is longer. Then its log may be removed. */
+export declare function completeEdit(fd: number, log: number | undefined | null, length: bigint): Promise<null>
+
 /** Copies raw bytes from a stream on a thread of its own. */
 export declare function copyStream(options: StreamOptions, control: RunControl): Promise<StreamReport>
 
 /** What may be done with a device. */
-export type DeviceAccess = 'input' | 'output' | 'stream-output'
+export type DeviceAccess = 'input' | 'output' | 'stream-output' | 'edited'
 
 /** One host file of a run. The descriptor stays the caller's and must stay open until the run has ended. */
 export interface DeviceOptions {
@@ -64,10 +70,12 @@ export interface DeviceOptions {
   fd: number
   /** What may be done with it. */
   access: DeviceAccess
-  /** Bytes: the length of an input, the limit of an output. */
+  /** Bytes: the length of an input, the limit of an output and of an edited file. */
   size: bigint
   /** The output reads as zeros wherever it was not written (default false). */
   fresh?: boolean
+  /** Open undo log of an edited file, which `beginUndoLog` began (default: none is written). */
+  log?: number
 }
 
 /** Bytes of a file or block device. */
@@ -339,6 +347,12 @@ export interface SegmentReport {
   /** Base address. */
   gsBase: bigint
 }
+
+/** What came of an edit that was interrupted. */
+export type SettledEdit = 'rolled-back' | 'completed' | 'not-its-log' | 'damaged'
+
+/** Brings a file whose edit was interrupted to what it was before, or to what it was to become. The caller holds its lock. */
+export declare function settleEdit(fd: number, log: number): Promise<SettledEdit>
 
 /** A copy between streams. */
 export interface StreamOptions {

@@ -9,16 +9,16 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// SHA-256 of the canonical JSON of this ABI (version 1.7).
+/// SHA-256 of the canonical JSON of this ABI (version 1.8).
 pub const FINGERPRINT: [u8; 32] = [
-    0x08, 0x5b, 0x8c, 0xab, 0x00, 0x0b, 0xed, 0xb7, 0xf4, 0x1a, 0x5f, 0x5f, 0x67, 0x93, 0x6e, 0x3f,
-    0x99, 0xb4, 0x1c, 0x60, 0xf1, 0xa1, 0x9f, 0xae, 0xc6, 0x56, 0xb3, 0xee, 0xc6, 0x67, 0xdf, 0xae,
+    0x01, 0x4e, 0xa4, 0x0d, 0xfa, 0x88, 0x7f, 0xd0, 0x53, 0x02, 0x99, 0x9a, 0xe0, 0x82, 0x50, 0x42,
+    0x63, 0xee, 0xc5, 0xce, 0x33, 0xd4, 0xe0, 0xae, 0x1d, 0x8b, 0x73, 0x2b, 0x35, 0xfa, 0x75, 0x77,
 ];
 
 /// ABI_VERSION_MAJOR.
 pub const ABI_VERSION_MAJOR: u32 = 0x1;
 /// ABI_VERSION_MINOR.
-pub const ABI_VERSION_MINOR: u32 = 0x7;
+pub const ABI_VERSION_MINOR: u32 = 0x8;
 /// CALL_TABLE_ENTRIES.
 pub const CALL_TABLE_ENTRIES: u32 = 0x3;
 /// CALL_TABLE_ENTRIES_1_1.
@@ -43,6 +43,10 @@ pub const COMPARE_RESULT_MAGIC: u32 = 0x434d5021;
 pub const CONVERT_CONFIG_MAGIC: u32 = 0x434f4e56;
 /// CONVERT_RESULT_MAGIC.
 pub const CONVERT_RESULT_MAGIC: u32 = 0x434f4e52;
+/// EDIT_CONFIG_MAGIC.
+pub const EDIT_CONFIG_MAGIC: u32 = 0x4544543f;
+/// EDIT_RESULT_MAGIC.
+pub const EDIT_RESULT_MAGIC: u32 = 0x45445421;
 /// EXIT_ERROR.
 pub const EXIT_ERROR: u32 = 0x1;
 /// EXIT_NO_MEMORY.
@@ -415,6 +419,8 @@ pub mod device_flag {
     pub const FRESH: u32 = 0x4;
     /// an input that may have holes: EXTENT tells where.
     pub const HOLES: u32 = 0x10;
+    /// an image that is written in place: it is read from and written to.
+    pub const EDITED: u32 = 0x20;
 }
 
 /// What a device of the chain is.
@@ -431,6 +437,60 @@ pub mod device_role {
     pub const OUTPUT: u32 = 5;
     /// a second image, which the first is compared with.
     pub const COMPARED: u32 = 6;
+}
+
+/// What an edit does to an image.
+pub mod edit_action {
+    /// takes the snapshot `name`.
+    pub const SNAPSHOT_CREATE: u32 = 1;
+    /// goes back to the snapshot whose id or else name is `name`.
+    pub const SNAPSHOT_APPLY: u32 = 2;
+    /// removes the first snapshot that is called `name`.
+    pub const SNAPSHOT_DELETE: u32 = 3;
+    /// gives the disk `size` bytes.
+    pub const RESIZE: u32 = 4;
+    /// makes the metadata agree with itself.
+    pub const REPAIR: u32 = 5;
+    /// adds the bitmap `name`, one bit for 2^`number` bytes.
+    pub const BITMAP_ADD: u32 = 6;
+    /// removes the bitmap `name`.
+    pub const BITMAP_REMOVE: u32 = 7;
+    /// clears all bits of the bitmap `name`.
+    pub const BITMAP_CLEAR: u32 = 8;
+    /// has the bitmap `name` record writes.
+    pub const BITMAP_ENABLE: u32 = 9;
+    /// has it record none.
+    pub const BITMAP_DISABLE: u32 = 10;
+    /// adds the bits of the bitmap `other` of the image COMPARED to the bitmap `name`.
+    pub const BITMAP_MERGE: u32 = 11;
+    /// names `name` as the backing file and `other` as its format.
+    pub const SET_BACKING: u32 = 12;
+    /// the same, after what reads differently through the images BACKING and COMPARED was copied.
+    pub const REBASE: u32 = 13;
+    /// copies what the images above the edited one hold into it.
+    pub const COMMIT: u32 = 14;
+    /// gives all that the image holds back to its backing file.
+    pub const EMPTY: u32 = 15;
+    /// gives it the options of `flags` and `number`.
+    pub const AMEND: u32 = 16;
+}
+
+/// Flags of an edit.
+pub mod edit_flag {
+    /// RESIZE may cut data off.
+    pub const SHRINK: u32 = 0x1;
+    /// REPAIR frees what nothing uses, and touches nothing else.
+    pub const LEAKS_ONLY: u32 = 0x2;
+    /// RESIZE allocates all that is added.
+    pub const PREALLOCATE: u32 = 0x4;
+    /// AMEND makes it version 2.
+    pub const VERSION_2: u32 = 0x8;
+    /// AMEND makes it version 3.
+    pub const VERSION_3: u32 = 0x10;
+    /// AMEND has refcounts updated late.
+    pub const LAZY_ON: u32 = 0x20;
+    /// AMEND has refcounts updated at once.
+    pub const LAZY_OFF: u32 = 0x40;
 }
 
 /// Why a guest refused an image or an operation.
@@ -529,6 +589,14 @@ pub mod error_kind {
     pub const UNPACKED_TOO_BIG: u32 = 69;
     /// the image has no such snapshot.
     pub const SNAPSHOT_MISSING: u32 = 70;
+    /// the image cannot be edited so.
+    pub const UNSUPPORTED_EDIT: u32 = 71;
+    /// the metadata contradicts itself: it is repaired before it is edited.
+    pub const REPAIR_FIRST: u32 = 72;
+    /// the image has no such bitmap.
+    pub const BITMAP_MISSING: u32 = 73;
+    /// the image has a bitmap of that name.
+    pub const BITMAP_EXISTS: u32 = 74;
 }
 
 /// How an extent file stores its part of the disk.
@@ -699,6 +767,8 @@ pub mod opcode {
     pub const EXTENT: u32 = 8;
     /// the result is there: done with 0 once the config pages hold another request, with ECANCELED if none comes.
     pub const NEXT: u32 = 9;
+    /// target_device[target_offset, +length) is overwritten soon: its old content goes to the undo log.
+    pub const PRESERVE: u32 = 10;
 }
 
 /// Flags of OutputLayout.
@@ -1977,6 +2047,228 @@ impl Descriptor {
         bytes[40..48].copy_from_slice(&self.length.to_le_bytes());
         bytes[48..56].copy_from_slice(&self.window.to_le_bytes());
         bytes[56..64].copy_from_slice(&self.reserved.to_le_bytes());
+        bytes
+    }
+}
+
+/// Config of the edit operation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EditConfig {
+    /// Byte 0: EDIT_CONFIG_MAGIC.
+    pub magic: u32,
+    /// Byte 4: EditAction.
+    pub action: u32,
+    /// Byte 8: EditFlag.
+    pub flags: u32,
+    /// Byte 12: see EditAction.
+    pub number: u32,
+    /// Byte 16: bytes of the disk afterwards.
+    pub size: u64,
+    /// Byte 24: seconds since 1970, for what says when it was made.
+    pub time: u64,
+    /// Byte 32: nanoseconds within the second.
+    pub time_nsec: u32,
+    /// Byte 36: bytes of `name`.
+    pub name_len: u32,
+    /// Byte 40: bytes of `other`.
+    pub other_len: u32,
+    /// Byte 44: zero.
+    pub reserved: u32,
+    /// Byte 48: UTF-8.
+    pub name: [u8; 1024],
+    /// Byte 1072: UTF-8.
+    pub other: [u8; 1024],
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<EditConfig>() == 2096);
+    assert!(core::mem::align_of::<EditConfig>() == 8);
+    assert!(core::mem::offset_of!(EditConfig, magic) == 0);
+    assert!(core::mem::offset_of!(EditConfig, action) == 4);
+    assert!(core::mem::offset_of!(EditConfig, flags) == 8);
+    assert!(core::mem::offset_of!(EditConfig, number) == 12);
+    assert!(core::mem::offset_of!(EditConfig, size) == 16);
+    assert!(core::mem::offset_of!(EditConfig, time) == 24);
+    assert!(core::mem::offset_of!(EditConfig, time_nsec) == 32);
+    assert!(core::mem::offset_of!(EditConfig, name_len) == 36);
+    assert!(core::mem::offset_of!(EditConfig, other_len) == 40);
+    assert!(core::mem::offset_of!(EditConfig, reserved) == 44);
+    assert!(core::mem::offset_of!(EditConfig, name) == 48);
+    assert!(core::mem::offset_of!(EditConfig, other) == 1072);
+};
+
+impl EditConfig {
+    /// Size in bytes.
+    pub const SIZE: usize = 2096;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `action`.
+    pub const OFFSET_ACTION: usize = 4;
+    /// Byte offset of `flags`.
+    pub const OFFSET_FLAGS: usize = 8;
+    /// Byte offset of `number`.
+    pub const OFFSET_NUMBER: usize = 12;
+    /// Byte offset of `size`.
+    pub const OFFSET_SIZE: usize = 16;
+    /// Byte offset of `time`.
+    pub const OFFSET_TIME: usize = 24;
+    /// Byte offset of `time_nsec`.
+    pub const OFFSET_TIME_NSEC: usize = 32;
+    /// Byte offset of `name_len`.
+    pub const OFFSET_NAME_LEN: usize = 36;
+    /// Byte offset of `other_len`.
+    pub const OFFSET_OTHER_LEN: usize = 40;
+    /// Byte offset of `reserved`.
+    pub const OFFSET_RESERVED: usize = 44;
+    /// Byte offset of `name`.
+    pub const OFFSET_NAME: usize = 48;
+    /// Byte offset of `other`.
+    pub const OFFSET_OTHER: usize = 1072;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        action: 0,
+        flags: 0,
+        number: 0,
+        size: 0,
+        time: 0,
+        time_nsec: 0,
+        name_len: 0,
+        other_len: 0,
+        reserved: 0,
+        name: [0; 1024],
+        other: [0; 1024],
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 2096]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.action = u32::from_le_bytes(take(bytes, 4));
+        value.flags = u32::from_le_bytes(take(bytes, 8));
+        value.number = u32::from_le_bytes(take(bytes, 12));
+        value.size = u64::from_le_bytes(take(bytes, 16));
+        value.time = u64::from_le_bytes(take(bytes, 24));
+        value.time_nsec = u32::from_le_bytes(take(bytes, 32));
+        value.name_len = u32::from_le_bytes(take(bytes, 36));
+        value.other_len = u32::from_le_bytes(take(bytes, 40));
+        value.reserved = u32::from_le_bytes(take(bytes, 44));
+        value.name = take(bytes, 48);
+        value.other = take(bytes, 1072);
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 2096] {
+        let mut bytes = [0; 2096];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.action.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.number.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.size.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.time.to_le_bytes());
+        bytes[32..36].copy_from_slice(&self.time_nsec.to_le_bytes());
+        bytes[36..40].copy_from_slice(&self.name_len.to_le_bytes());
+        bytes[40..44].copy_from_slice(&self.other_len.to_le_bytes());
+        bytes[44..48].copy_from_slice(&self.reserved.to_le_bytes());
+        bytes[48..1072].copy_from_slice(&self.name);
+        bytes[1072..2096].copy_from_slice(&self.other);
+        bytes
+    }
+}
+
+/// Outcome of an edit operation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EditResult {
+    /// Byte 0: EDIT_RESULT_MAGIC.
+    pub magic: u32,
+    /// Byte 4: ResultStatus.
+    pub status: u32,
+    /// Byte 8: set when status is ERROR.
+    pub error: ErrorRecord,
+    /// Byte 456: bytes that the file is to have; what lies behind them is cut off.
+    pub file_length: u64,
+    /// Byte 464: bytes of the disk afterwards.
+    pub virtual_size: u64,
+    /// Byte 472: REPAIR: what was mended.
+    pub corruptions_fixed: u64,
+    /// Byte 480: REPAIR: clusters that were freed.
+    pub leaks_fixed: u64,
+    /// Byte 488: zero.
+    pub reserved: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<EditResult>() == 496);
+    assert!(core::mem::align_of::<EditResult>() == 8);
+    assert!(core::mem::offset_of!(EditResult, magic) == 0);
+    assert!(core::mem::offset_of!(EditResult, status) == 4);
+    assert!(core::mem::offset_of!(EditResult, error) == 8);
+    assert!(core::mem::offset_of!(EditResult, file_length) == 456);
+    assert!(core::mem::offset_of!(EditResult, virtual_size) == 464);
+    assert!(core::mem::offset_of!(EditResult, corruptions_fixed) == 472);
+    assert!(core::mem::offset_of!(EditResult, leaks_fixed) == 480);
+    assert!(core::mem::offset_of!(EditResult, reserved) == 488);
+};
+
+impl EditResult {
+    /// Size in bytes.
+    pub const SIZE: usize = 496;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `status`.
+    pub const OFFSET_STATUS: usize = 4;
+    /// Byte offset of `error`.
+    pub const OFFSET_ERROR: usize = 8;
+    /// Byte offset of `file_length`.
+    pub const OFFSET_FILE_LENGTH: usize = 456;
+    /// Byte offset of `virtual_size`.
+    pub const OFFSET_VIRTUAL_SIZE: usize = 464;
+    /// Byte offset of `corruptions_fixed`.
+    pub const OFFSET_CORRUPTIONS_FIXED: usize = 472;
+    /// Byte offset of `leaks_fixed`.
+    pub const OFFSET_LEAKS_FIXED: usize = 480;
+    /// Byte offset of `reserved`.
+    pub const OFFSET_RESERVED: usize = 488;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        status: 0,
+        error: ErrorRecord::ZERO,
+        file_length: 0,
+        virtual_size: 0,
+        corruptions_fixed: 0,
+        leaks_fixed: 0,
+        reserved: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 496]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.status = u32::from_le_bytes(take(bytes, 4));
+        value.error = ErrorRecord::from_bytes(&take(bytes, 8));
+        value.file_length = u64::from_le_bytes(take(bytes, 456));
+        value.virtual_size = u64::from_le_bytes(take(bytes, 464));
+        value.corruptions_fixed = u64::from_le_bytes(take(bytes, 472));
+        value.leaks_fixed = u64::from_le_bytes(take(bytes, 480));
+        value.reserved = u64::from_le_bytes(take(bytes, 488));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 496] {
+        let mut bytes = [0; 496];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.status.to_le_bytes());
+        bytes[8..456].copy_from_slice(&self.error.to_bytes());
+        bytes[456..464].copy_from_slice(&self.file_length.to_le_bytes());
+        bytes[464..472].copy_from_slice(&self.virtual_size.to_le_bytes());
+        bytes[472..480].copy_from_slice(&self.corruptions_fixed.to_le_bytes());
+        bytes[480..488].copy_from_slice(&self.leaks_fixed.to_le_bytes());
+        bytes[488..496].copy_from_slice(&self.reserved.to_le_bytes());
         bytes
     }
 }
@@ -4858,7 +5150,7 @@ impl SnapshotRecord {
 }
 
 /// Fingerprints of the older minor versions of this major one.
-pub const OLDER_FINGERPRINTS: [[u8; 32]; 7] = [
+pub const OLDER_FINGERPRINTS: [[u8; 32]; 8] = [
     [
         250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238,
         95, 1, 238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
@@ -4886,5 +5178,9 @@ pub const OLDER_FINGERPRINTS: [[u8; 32]; 7] = [
     [
         138, 62, 250, 148, 190, 42, 57, 156, 90, 214, 91, 207, 246, 150, 169, 168, 154, 13, 157,
         207, 136, 122, 8, 41, 138, 48, 220, 205, 153, 81, 198, 79,
+    ],
+    [
+        8, 91, 140, 171, 0, 11, 237, 183, 244, 26, 95, 95, 103, 147, 110, 63, 153, 180, 28, 96,
+        241, 161, 159, 174, 198, 86, 179, 238, 198, 103, 223, 174,
     ],
 ];

@@ -4,6 +4,7 @@ mod dump;
 mod options;
 mod pool;
 mod teardown;
+pub mod undo;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;

@@ -24,6 +24,8 @@ pub enum DeviceAccess {
     Output,
     /// Written at consecutive offsets only.
     StreamOutput,
+    /// Read, and written at any offset within `size`.
+    Edited,
 }
 
 /// One host file of a run. The descriptor stays the caller's and must stay open until the run has ended.
@@ -33,10 +35,12 @@ pub struct DeviceOptions {
     pub fd: i32,
     /// What may be done with it.
     pub access: DeviceAccess,
-    /// Bytes: the length of an input, the limit of an output.
+    /// Bytes: the length of an input, the limit of an output and of an edited file.
     pub size: BigInt,
     /// The output reads as zeros wherever it was not written (default false).
     pub fresh: Option<bool>,
+    /// Open undo log of an edited file, which `beginUndoLog` began (default: none is written).
+    pub log: Option<i32>,
 }
 
 /// Bounds of a run; 0 or absent means the default.
@@ -356,9 +360,11 @@ fn to_devices(devices: &[DeviceOptions]) -> Result<Vec<Device>, String> {
                     DeviceAccess::Input => Access::Input,
                     DeviceAccess::Output => Access::Output,
                     DeviceAccess::StreamOutput => Access::StreamOutput,
+                    DeviceAccess::Edited => Access::Edited,
                 },
                 size: to_u64(&device.size, "device size")?,
                 fresh: device.fresh.unwrap_or(false),
+                log: device.log,
             })
         })
         .collect()

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::descriptor::Command;
-use crate::device::{Access, DeviceTable};
+use crate::device::DeviceTable;
 use crate::files;
 
 /// What one command costs at least (bytes): it takes the host's time even if it moves one byte.
@@ -53,10 +53,10 @@ impl Budget {
         let devices = devices.all();
         let inputs = devices
             .iter()
-            .filter(|device| device.access == Access::Input)
+            .filter(|device| device.access.reads())
             .fold(0_u64, |sum, device| sum.saturating_add(weight(device.fd, device.size)));
         let output = output.unwrap_or_else(|| {
-            let outputs = devices.iter().filter(|device| device.access != Access::Input);
+            let outputs = devices.iter().filter(|device| device.access.writes());
             outputs.fold(0_u64, |sum, device| sum.saturating_add(device.size))
         });
         let twice = output.saturating_mul(2);
@@ -83,7 +83,10 @@ impl Budget {
         match command {
             Command::Read { source, .. } => taken(&self.reads, source.length),
             Command::Extent { .. } => taken(&self.reads, LEAST_COST),
-            Command::Write { target, .. } | Command::Copy { target, .. } | Command::Zero { target, .. } => {
+            Command::Write { target, .. }
+            | Command::Copy { target, .. }
+            | Command::Zero { target, .. }
+            | Command::Preserve { target } => {
                 self.unsynced.store(true, Ordering::Relaxed);
                 taken(&self.writes, target.length)
             }

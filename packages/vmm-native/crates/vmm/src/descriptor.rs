@@ -32,6 +32,8 @@ pub enum Command {
     Log { window: u64, length: u64 },
     /// How far the guest is.
     Progress { done: u64, total: u64 },
+    /// The old content of a range to the undo log of its device.
+    Preserve { target: DeviceRange },
     /// Whether a range of a device begins with data or with a hole, to window.
     Extent { source: DeviceRange, window: u64 },
     /// The guest has left a result and asks for another request.
@@ -91,7 +93,7 @@ impl Checker<'_> {
     fn source(&self, length: u64) -> Result<DeviceRange, String> {
         let Descriptor { device, offset, .. } = *self.descriptor;
         match self.devices.get(device) {
-            Some(found) if found.access == Access::Input => {
+            Some(found) if found.access.reads() => {
                 if offset.checked_add(length).is_none_or(|end| end > found.size) {
                     return self.fail(
                         "offset",
@@ -109,7 +111,7 @@ impl Checker<'_> {
     fn target(&self, length: u64) -> Result<DeviceRange, String> {
         let Descriptor { target_device: device, target_offset: offset, .. } = *self.descriptor;
         match self.devices.get(device) {
-            Some(found) if found.access != Access::Input => {
+            Some(found) if found.access.writes() => {
                 if offset.checked_add(length).is_none_or(|end| end > found.size) {
                     return self.fail(
                         "target_offset",
@@ -136,6 +138,7 @@ fn opcode_name(value: u32) -> &'static str {
         opcode::PROGRESS => "PROGRESS",
         opcode::EXTENT => "EXTENT",
         opcode::NEXT => "NEXT",
+        opcode::PRESERVE => "PRESERVE",
         _ => "command",
     }
 }
@@ -203,6 +206,16 @@ pub fn validate(descriptor: &Descriptor, devices: &DeviceTable) -> Result<Comman
             checker.unused(&[device, target_device, offset, target_offset, window, ("length", d.length)])?;
             Ok(Command::Next)
         }
-        other => checker.fail("opcode", u64::from(other), "1 to 9"),
+        opcode::PRESERVE => {
+            checker.flags(0)?;
+            checker.unused(&[device, offset, window])?;
+            let length = checker.length(u64::from(COMMAND_MAX_LENGTH))?;
+            let target = checker.target(length)?;
+            match devices.get(target.device) {
+                Some(found) if found.access == Access::Edited => Ok(Command::Preserve { target }),
+                _ => checker.fail("target_device", u64::from(target.device), "an edited device"),
+            }
+        }
+        other => checker.fail("opcode", u64::from(other), "1 to 10"),
     }
 }

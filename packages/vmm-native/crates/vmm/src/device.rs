@@ -12,6 +12,20 @@ pub enum Access {
     Output,
     /// Written at consecutive offsets only (a pipe).
     StreamOutput,
+    /// Read, and written at any offset within the limit.
+    Edited,
+}
+
+impl Access {
+    /// Whether a device may be read.
+    pub fn reads(self) -> bool {
+        matches!(self, Access::Input | Access::Edited)
+    }
+
+    /// Whether it may be written.
+    pub fn writes(self) -> bool {
+        self != Access::Input
+    }
 }
 
 /// One host file. The descriptor belongs to the caller and stays open for the whole run.
@@ -21,10 +35,12 @@ pub struct Device {
     pub fd: RawFd,
     /// What may be done with it.
     pub access: Access,
-    /// Bytes: readable bytes of an input, the limit of an output.
+    /// Bytes: readable bytes of an input, the limit of an output and of an edited device.
     pub size: u64,
     /// An output whose unwritten bytes are allocated and read as zeros.
     pub fresh: bool,
+    /// Undo log of an edited device, which was begun for it.
+    pub log: Option<RawFd>,
 }
 
 /// The devices of a run, by the index that descriptors use.

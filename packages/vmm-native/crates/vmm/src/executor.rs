@@ -2,6 +2,7 @@
 
 mod perform;
 
+use std::collections::BTreeMap;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,7 @@ use crate::pace::Pace;
 use crate::report::{CommandFailure, Outcome, Statistics};
 use crate::ring::Ring;
 use crate::session::SessionDesk;
+use crate::undo::UndoLog;
 use crate::watchdog::Limits;
 use perform::Failure;
 pub(crate) use perform::MoveBuffer;
@@ -124,6 +126,8 @@ pub struct Executor<'a> {
     copies_by_hand: AtomicBool,
     log: Mutex<Log>,
     items: Mutex<ItemStore>,
+    /// Logs of edited devices, by their index; opened with the first write.
+    undo: Mutex<BTreeMap<u32, UndoLog>>,
     /// Where more requests come from, in a run that takes more than one.
     session: Option<&'a SessionDesk>,
     /// One thread executes all commands, in the order of the ring.
@@ -177,6 +181,7 @@ impl<'a> Executor<'a> {
             copies_by_hand: AtomicBool::new(false),
             log: Mutex::default(),
             items: Mutex::default(),
+            undo: Mutex::default(),
             session: None,
             in_order: false,
             in_guest_thread: false,
@@ -501,9 +506,10 @@ fn place_of_failure(command: &Command, source_failed: bool) -> Option<(u32, u64,
     match command {
         Command::Read { source, .. } | Command::Extent { source, .. } => Some((source.device, source.offset, false)),
         Command::Copy { source, .. } if source_failed => Some((source.device, source.offset, false)),
-        Command::Copy { target, .. } | Command::Write { target, .. } | Command::Zero { target, .. } => {
-            Some((target.device, target.offset, true))
-        }
+        Command::Copy { target, .. }
+        | Command::Write { target, .. }
+        | Command::Zero { target, .. }
+        | Command::Preserve { target } => Some((target.device, target.offset, true)),
         Command::Flush { device } => Some((*device, 0, true)),
         Command::Log { .. } | Command::Progress { .. } | Command::Next => None,
     }

@@ -231,6 +231,15 @@ pub fn allocated(fd: RawFd) -> Option<u64> {
     (known && stat.st_mode & libc::S_IFMT == libc::S_IFREG).then(|| blocks.saturating_mul(512))
 }
 
+/// Device and inode of a file: the same for all its names.
+pub fn identity(fd: RawFd) -> io::Result<(u64, u64)> {
+    // SAFETY: stat is plain data for which zero is a valid value.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: a valid stat that the kernel may write to.
+    check(unsafe { libc::fstat(fd, &mut stat) })?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
 /// What a file holds from `offset` on: whether it is data, and for how many of `most` bytes that is so (the position of
 /// the descriptor moves). Where the system cannot say, all of it is data.
 pub fn extent(fd: RawFd, offset: u64, most: u64) -> (bool, u64) {

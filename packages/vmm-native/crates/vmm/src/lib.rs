@@ -27,4 +27,5 @@ pub mod run;
 pub mod session;
 pub mod startup;
 pub mod stream;
+pub mod undo;
 pub mod watchdog;

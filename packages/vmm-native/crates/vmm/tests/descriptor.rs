@@ -10,9 +10,10 @@ const INPUT_SIZE: u64 = 10_000;
 const OUTPUT_LIMIT: u64 = 20_000;
 const OUTPUT: u32 = 1;
 const STREAM: u32 = 2;
+const EDITED: u32 = 3;
 
 fn device(access: Access, size: u64) -> Device {
-    Device { fd: -1, access, size, fresh: false }
+    Device { fd: -1, access, size, fresh: false, log: None }
 }
 
 fn devices() -> DeviceTable {
@@ -20,6 +21,7 @@ fn devices() -> DeviceTable {
         device(Access::Input, INPUT_SIZE),
         device(Access::Output, OUTPUT_LIMIT),
         device(Access::StreamOutput, u64::MAX),
+        device(Access::Edited, OUTPUT_LIMIT),
     ])
 }
 
@@ -41,6 +43,10 @@ fn copy() -> Descriptor {
 
 fn zero() -> Descriptor {
     Descriptor { target_device: OUTPUT, length: 512, ..base(opcode::ZERO) }
+}
+
+fn preserve() -> Descriptor {
+    Descriptor { target_device: EDITED, length: 512, ..base(opcode::PRESERVE) }
 }
 
 fn flush() -> Descriptor {
@@ -82,7 +88,7 @@ fn accepts_each_command_and_carries_its_fields_over() {
 
 #[test]
 fn refuses_unknown_opcodes() {
-    for code in [0, 10, 255, u32::MAX] {
+    for code in [0, 11, 255, u32::MAX] {
         refused(Descriptor { opcode: code, ..read() }, "opcode");
     }
 }
@@ -100,7 +106,8 @@ fn refuses_what_a_command_does_not_use() {
         ("length", |d| d.length = 1),
         ("window", |d| d.window = REGION_WINDOWS.start),
     ];
-    let used: [(Descriptor, &[&str]); 7] = [
+    let used: [(Descriptor, &[&str]); 8] = [
+        (preserve(), &["target_device", "target_offset", "length"]),
         (read(), &["device is", "offset is", "length", "window"]),
         (write(), &["target_device", "target_offset", "length", "window"]),
         (copy(), &["device is", "target_device", "offset is", "target_offset", "length"]),
@@ -123,14 +130,34 @@ fn refuses_the_wrong_direction() {
     for descriptor in [read(), copy()] {
         refused(Descriptor { device: OUTPUT, ..descriptor }, "expected an input");
         refused(Descriptor { device: STREAM, ..descriptor }, "expected an input");
-        refused(Descriptor { device: 3, ..descriptor }, "a device of the table");
+        refused(Descriptor { device: 4, ..descriptor }, "a device of the table");
         refused(Descriptor { device: u32::MAX, ..descriptor }, "a device of the table");
     }
     for descriptor in [write(), copy(), zero(), flush()] {
         refused(Descriptor { target_device: 0, ..descriptor }, "inputs are never written");
-        refused(Descriptor { target_device: 3, ..descriptor }, "a device of the table");
+        refused(Descriptor { target_device: 4, ..descriptor }, "a device of the table");
         refused(Descriptor { target_device: u32::MAX, ..descriptor }, "a device of the table");
     }
+    for device in [0, OUTPUT, STREAM] {
+        refused(
+            Descriptor { target_device: device, ..preserve() },
+            if device == 0 { "never written" } else { "edited" },
+        );
+    }
+}
+
+#[test]
+fn reads_and_writes_an_edited_device() {
+    let range = DeviceRange { device: EDITED, offset: 0, length: 512 };
+    let window = REGION_WINDOWS.start;
+    for (descriptor, command) in [
+        (Descriptor { device: EDITED, ..read() }, Command::Read { source: range, window }),
+        (Descriptor { target_device: EDITED, ..write() }, Command::Write { target: range, window }),
+        (preserve(), Command::Preserve { target: range }),
+    ] {
+        assert_eq!(validate(&descriptor, &devices()), Ok(command));
+    }
+    refused(Descriptor { target_offset: OUTPUT_LIMIT, ..preserve() }, "within the output limit");
 }
 
 #[test]
@@ -236,7 +263,7 @@ proptest! {
 
     #[test]
     fn accepts_only_what_lies_within_devices_and_limits(descriptor in descriptor()) {
-        let readable = |access| access == Access::Input;
+        let readable = |access| matches!(access, Access::Input | Access::Edited);
         let writable = |access| access != Access::Input;
         let good = match validate(&descriptor, &devices()) {
             Err(text) => !text.is_empty(),
@@ -249,6 +276,7 @@ proptest! {
             }
             Ok(Command::Extent { source, window }) => lies_within(source, readable) && is_window(window, 16),
             Ok(Command::Zero { target, .. }) => lies_within(target, writable) && target.length > 0,
+            Ok(Command::Preserve { target }) => lies_within(target, |access| access == Access::Edited),
             Ok(Command::Flush { device }) => writable(devices().get(device).unwrap().access),
             Ok(Command::Log { window, length }) => is_window(window, length) && (1..=1024).contains(&length),
             Ok(Command::Progress { done, total }) => done == descriptor.offset && total == descriptor.length,

@@ -121,11 +121,11 @@ fn remains(devices: Vec<Device>, threads: usize, play: impl FnOnce(&mut Guest<'_
 }
 
 fn input(file: &File, size: u64) -> Device {
-    Device { fd: file.as_raw_fd(), access: Access::Input, size, fresh: false }
+    Device { fd: file.as_raw_fd(), access: Access::Input, size, fresh: false, log: None }
 }
 
 fn output(file: &File, size: u64) -> Device {
-    Device { fd: file.as_raw_fd(), access: Access::Output, size, fresh: false }
+    Device { fd: file.as_raw_fd(), access: Access::Output, size, fresh: false, log: None }
 }
 
 fn open(path: &Path) -> File {

@@ -1,5 +1,6 @@
 //! Carries one checked command out.
 
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use instar_abi::{FileExtent, REGION_CHAIN_CONFIG, REGION_OPERATION_CONFIG, REGION_RESULT};
@@ -11,6 +12,7 @@ use crate::files;
 use crate::report::{LimitKind, Outcome};
 use crate::run::put_config;
 use crate::session::Answer;
+use crate::undo::UndoLog;
 
 /// Bytes of the buffer through which COPY and dense ZERO move data; fits a second-level cache.
 const BUFFER_SIZE: usize = 1 << 20;
@@ -52,6 +54,7 @@ impl Executor<'_> {
                 let from = self.memory.range(window, target.length).map_err(|_| Failure::Errno(libc::EFAULT))?;
                 self.promise_output(target.length)?;
                 self.advance_stream(&device, &target)?;
+                self.preserve(&device, &target, true)?;
                 // SAFETY: the window was checked to lie in guest memory, which outlives this call.
                 unsafe { put(&device, from, target.length, target.offset, &|| self.stopped()) }?;
                 add(&self.counters.bytes_written, target.length);
@@ -62,17 +65,19 @@ impl Executor<'_> {
                 let device = self.device(target.device)?;
                 self.promise_output(target.length)?;
                 self.advance_stream(&device, &target)?;
+                self.preserve(&device, &target, true)?;
                 zero(&device, &target, hole, buffer, &|| self.stopped())?;
                 add(&self.counters.bytes_zeroed, target.length);
                 Ok(())
             }
             Command::Flush { device } => {
                 let device = self.device(device)?;
-                if device.access == Access::Output {
+                if matches!(device.access, Access::Output | Access::Edited) {
                     files::sync_data(device.fd)?;
                 }
                 Ok(())
             }
+            Command::Preserve { target } => self.preserve(&self.device(target.device)?, &target, false),
             Command::Extent { source, window } => {
                 let (data, length) = files::extent(self.device(source.device)?.fd, source.offset, source.length);
                 let answer = FileExtent { data: u32::from(data), pad: 0, length };
@@ -88,12 +93,29 @@ impl Executor<'_> {
         }
     }
 
+    /// Puts the old content of a range of an edited device into its log. With `overwrites` it is on the disk afterwards.
+    fn preserve(&self, device: &Device, range: &DeviceRange, overwrites: bool) -> Result<(), Failure> {
+        let Some(log) = device.log.filter(|_| device.access == Access::Edited) else { return Ok(()) };
+        // Held while it is saved: who writes to the same range has to wait for that.
+        let mut logs = lock(&self.undo);
+        let log = match logs.entry(range.device) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(UndoLog::open(log)?),
+        };
+        log.save(device.fd, range.offset, range.length)?;
+        if overwrites {
+            log.sync()?;
+        }
+        Ok(())
+    }
+
     fn copy(&self, source: DeviceRange, target: DeviceRange, buffer: &mut MoveBuffer) -> Result<(), Failure> {
         let from = self.device(source.device)?;
         let to = self.device(target.device)?;
         self.promise_output(target.length)?;
         self.advance_stream(&to, &target)?;
-        if to.access == Access::Output && !self.copies_by_hand.load(Ordering::Relaxed) {
+        self.preserve(&to, &target, true)?;
+        if to.access != Access::StreamOutput && !self.copies_by_hand.load(Ordering::Relaxed) {
             if self.copy_in_kernel(&from, &to, source, target)? {
                 return Ok(());
             }
@@ -275,7 +297,9 @@ fn zero(
     buffer: &mut MoveBuffer,
     stopped: &dyn Fn() -> bool,
 ) -> Result<(), Failure> {
-    if device.access == Access::Output {
+    if device.access != Access::StreamOutput {
+        // What the log may put back must find its room.
+        let hole = hole && device.log.is_none();
         let DeviceRange { offset, length, .. } = *target;
         let done = match (device.fresh, hole) {
             (true, true) => Ok(true),
