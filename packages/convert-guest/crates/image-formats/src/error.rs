@@ -129,6 +129,15 @@ error_kinds! {
     /// A packed file that unpacks to more than is allowed.
     UnpackedTooBig = UNPACKED_TOO_BIG, "unpacked-too-big", "the file unpacks to more than is allowed; --limit-virtual-size raises that if you trust it";
 
+    /// An edit that the format, or this image of it, does not allow.
+    UnsupportedEdit = UNSUPPORTED_EDIT, "unsupported-edit", "the image cannot be edited so";
+    /// Metadata that cannot be relied on by an edit.
+    RepairFirst = REPAIR_FIRST, "repair-first", "the metadata contradicts itself, and has to be repaired first";
+    /// The image has no bitmap that is named so.
+    BitmapMissing = BITMAP_MISSING, "bitmap-missing", "the image has no such bitmap";
+    /// The image has a bitmap that is named so.
+    BitmapExists = BITMAP_EXISTS, "bitmap-exists", "the image has a bitmap of that name";
+
     /// More images in the chain than the limit allows.
     ChainTooDeep = CHAIN_TOO_DEEP, "chain-too-deep", "the backing chain is too deep";
 }

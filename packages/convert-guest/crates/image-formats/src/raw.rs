@@ -1,5 +1,7 @@
 //! Raw images: the file's bytes are the disk's bytes.
 
+mod edit;
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -13,6 +15,8 @@ use crate::facts::{Facts, ListLimits};
 use crate::probe::Ends;
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::Within;
+
+pub use edit::edit;
 
 /// A raw file is what no format claims.
 pub fn probe(_: &Ends<'_>) -> bool {

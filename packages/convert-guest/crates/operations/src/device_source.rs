@@ -75,7 +75,8 @@ impl ByteSource for DeviceSource {
     }
 }
 
-fn failed(error: &OperationError) -> SourceError {
+/// A failed command as readers know it.
+pub fn failed(error: &OperationError) -> SourceError {
     match error {
         OperationError::Command { errno, .. } => SourceError::Failed { code: *errno },
         _ => SourceError::Failed { code: 0 },

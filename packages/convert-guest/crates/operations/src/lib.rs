@@ -1,4 +1,4 @@
-//! What a guest does with images: *info*, *convert* (with the dd window), *map*, *check* and *compare*, over the formats of
+//! What a guest does with images: *info*, *convert* (with the dd window), *map*, *check*, *compare* and *edit*, over the formats of
 //! `instar-image-formats` and the ring of `instar-guest-runtime`.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -13,6 +13,8 @@ mod compare;
 mod convert;
 mod device_source;
 mod disks;
+mod edit;
+mod edited_file;
 mod error;
 mod fetch;
 mod holes;
@@ -32,8 +34,8 @@ mod unlock;
 mod zeros;
 
 use instar_abi::{
-    CHECK_CONFIG_MAGIC, COMPARE_CONFIG_MAGIC, CONVERT_CONFIG_MAGIC, EXIT_ERROR, INFO_CONFIG_MAGIC,
-    MAP_CONFIG_MAGIC,
+    CHECK_CONFIG_MAGIC, COMPARE_CONFIG_MAGIC, CONVERT_CONFIG_MAGIC, EDIT_CONFIG_MAGIC, EXIT_ERROR,
+    INFO_CONFIG_MAGIC, MAP_CONFIG_MAGIC,
 };
 use instar_guest_runtime::{Ring, WindowPool, chain_config, operation_config};
 
@@ -65,6 +67,7 @@ fn operate(commands: &SharedCommands, windows: WindowPool) -> u32 {
         CONVERT_CONFIG_MAGIC => convert::run(&config, &chain, commands, windows),
         CHECK_CONFIG_MAGIC => check::run(&chain, commands, windows),
         COMPARE_CONFIG_MAGIC => compare::run(&config, &chain, commands, windows),
+        EDIT_CONFIG_MAGIC => edit::run(&config, &chain, commands, windows),
         MAP_CONFIG_MAGIC => map::run(&config, &chain, commands, windows),
         INFO_CONFIG_MAGIC => info::run(&config, &chain, commands, windows),
         _ => EXIT_ERROR,

@@ -4,7 +4,7 @@ use alloc::rc::Rc;
 use core::cell::RefCell;
 
 use instar_abi::{ChainConfig, error_kind};
-use instar_guest_runtime::WindowPool;
+use instar_guest_runtime::{Window, WindowPool};
 use instar_image_formats::Chain;
 
 use crate::commands::SharedCommands;
@@ -54,6 +54,11 @@ impl<'a> Setup<'a> {
             most_unpacked: u64::MAX,
         };
         Ok(Self { opener, holes })
+    }
+
+    /// The window that metadata is read through.
+    pub fn metadata_window(&self) -> &Rc<RefCell<Window>> {
+        &self.opener.metadata_window
     }
 
     /// Keys of the images that were opened.

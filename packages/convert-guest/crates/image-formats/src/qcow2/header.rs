@@ -23,7 +23,7 @@ const KNOWN_LENGTH: usize = 112;
 // Limits that QEMU keeps, so that a file which it accepts is accepted here and the other way round.
 pub(super) const MAX_L1_BYTES: u64 = 32 << 20;
 pub(super) const MAX_REFCOUNT_TABLE_BYTES: u64 = 8 << 20;
-const MAX_SNAPSHOTS: u64 = 65536;
+pub(super) const MAX_SNAPSHOTS: u64 = 65536;
 const MAX_BACKING_NAME: u64 = 1023;
 
 const L1_ENTRY_BYTES: u64 = 8;

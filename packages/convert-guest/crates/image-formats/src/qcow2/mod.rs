@@ -3,6 +3,7 @@
 pub mod bitmap;
 mod check;
 mod compressed;
+mod edit;
 mod encryption;
 pub mod extensions;
 mod facts;
@@ -27,6 +28,7 @@ use crate::metadata_cache::MetadataCache;
 use crate::source::{ByteSource, DeviceIndex};
 
 pub use bitmap::Bitmap;
+pub use edit::edit;
 pub use extensions::Extensions;
 pub use facts::{open, probe};
 pub use header::{Encryption, Header};

@@ -12,7 +12,7 @@ pub(super) const BLOCK: u64 = !0x1ff;
 pub(super) const TABLE_ENTRY: u64 = 8;
 
 /// Clusters whose refcounts lie in one block.
-fn per_block(header: &Header) -> PowerOfTwo {
+pub(super) fn per_block(header: &Header) -> PowerOfTwo {
     let width = header.refcount_bits.trailing_zeros();
     PowerOfTwo::from_bits(
         header

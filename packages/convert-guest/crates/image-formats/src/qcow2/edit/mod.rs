@@ -1,0 +1,193 @@
+//! Edits of qcow2 images, in phases: what is new is written where nothing was, counted, and on the disk before the header or a
+//! table names it; what is not needed any more is freed last. A program that knows nothing of undo logs sees leaks at most.
+
+mod allocate;
+mod references;
+mod resize;
+mod snapshots;
+
+use alloc::vec::Vec;
+
+use crate::arith::SECTOR;
+use crate::edit::{Edit, EditTarget, Edited};
+use crate::error::{ErrorKind, Expected, FormatError};
+use crate::qcow2::{Extensions, Header, Qcow2Image, features, l1};
+use crate::source::{ByteSource, DeviceIndex, SourceError};
+use crate::staged_file::StagedFile;
+
+/// Bit 63 of L1 and L2 entries: the refcount is exactly one.
+const COPIED: u64 = 1 << 63;
+/// Bit 62 of an L2 entry: the cluster is compressed.
+const COMPRESSED: u64 = 1 << 62;
+/// Bits 9 to 55 of an entry: an offset.
+const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
+
+// Places of the header's fields (qcow2.txt "Header").
+const AT_SIZE: u64 = 24;
+const AT_L1_ENTRIES: u64 = 36;
+const AT_L1_OFFSET: u64 = 40;
+const AT_REFCOUNT_TABLE: u64 = 48;
+const AT_SNAPSHOT_COUNT: u64 = 60;
+const AT_AUTOCLEAR: u64 = 88;
+
+/// Edits the image in `target`.
+///
+/// # Errors
+/// What [`Qcow2Image::open`] refuses, `RepairFirst` where the metadata contradicts itself, `UnsupportedEdit`.
+pub fn edit<T: EditTarget>(
+    mut target: T,
+    device: DeviceIndex,
+    edit: &Edit<'_>,
+) -> Result<Edited, FormatError> {
+    let image = Qcow2Image::open(Borrowed(&mut target), device, 4)?;
+    let (header, extensions) = (image.header, image.extensions);
+    let mut editor = Editor::new(StagedFile::new(target, device), header, extensions)?;
+    match *edit {
+        Edit::CreateSnapshot { name, time } => editor.create_snapshot(name, time)?,
+        Edit::ApplySnapshot(name) => editor.apply_snapshot(name)?,
+        Edit::DeleteSnapshot(name) => editor.delete_snapshot(name)?,
+        Edit::Resize { size, shrink } => editor.resize(size, shrink)?,
+    }
+    editor.file.flush()?;
+    Ok(Edited {
+        file_length: editor.keep.unwrap_or(u64::MAX),
+        virtual_size: SECTOR.round_down(editor.header.size),
+    })
+}
+
+/// Reads of a target that is somebody else's.
+struct Borrowed<'a, T>(&'a mut T);
+
+impl<T: EditTarget> ByteSource for Borrowed<'_, T> {
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn read_exact_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
+        self.0.read_exact_at(offset, buffer)
+    }
+}
+
+/// An image that is edited.
+struct Editor<T> {
+    file: StagedFile<T>,
+    header: Header,
+    extensions: Extensions,
+    /// Number of the first cluster that may be free.
+    first_free: u64,
+    /// Number of the first cluster behind all that is used.
+    end: u64,
+    /// Where the file is to be cut.
+    keep: Option<u64>,
+}
+
+impl<T: EditTarget> Editor<T> {
+    fn new(
+        file: StagedFile<T>,
+        header: Header,
+        extensions: Extensions,
+    ) -> Result<Self, FormatError> {
+        let end = header.cluster.count_for(file.size());
+        let mut editor = Self {
+            file,
+            header,
+            extensions,
+            first_free: 0,
+            end,
+            keep: None,
+        };
+        let stale = features::INCOMPATIBLE_CORRUPT | features::INCOMPATIBLE_DIRTY;
+        if editor.header.incompatible & stale != 0 {
+            let found = editor.header.incompatible;
+            return Err(editor.repair_first("incompatible_features", 72, found));
+        }
+        // What we do not know would not be true any more.
+        let known = features::AUTOCLEAR_BITMAPS | features::AUTOCLEAR_DATA_FILE_RAW;
+        let autoclear = editor.header.autoclear.value;
+        if autoclear & !known != 0 {
+            editor.header.autoclear.value = autoclear & known;
+            editor.put_be64(AT_AUTOCLEAR, autoclear & known)?;
+        }
+        Ok(editor)
+    }
+
+    fn put_be32(&mut self, at: u64, value: u32) -> Result<(), FormatError> {
+        self.file.write(at, &value.to_be_bytes())
+    }
+
+    fn put_be64(&mut self, at: u64, value: u64) -> Result<(), FormatError> {
+        self.file.write(at, &value.to_be_bytes())
+    }
+
+    fn error(&self, kind: ErrorKind, field: &'static str, at: u64, value: u64) -> FormatError {
+        let expected = Expected::Sentence(match kind {
+            ErrorKind::RepairFirst => "an image that check finds nothing wrong with",
+            _ => "something else",
+        });
+        FormatError::new(kind, self.file.device(), field, at, value, expected)
+    }
+
+    fn repair_first(&self, field: &'static str, at: u64, value: u64) -> FormatError {
+        self.error(ErrorKind::RepairFirst, field, at, value)
+    }
+
+    fn unsupported(&self, what: &str) -> FormatError {
+        self.error(ErrorKind::UnsupportedEdit, "", 0, 0)
+            .with_text(what.as_bytes())
+    }
+
+    /// The entries of an L1 table.
+    fn read_l1(&mut self, offset: u64, entries: u64) -> Result<Vec<u64>, FormatError> {
+        let bytes = entries.saturating_mul(l1::ENTRY_BYTES);
+        let bytes = self.file.read_vec(offset, bytes)?;
+        let (entries, _) = bytes.as_chunks::<8>();
+        Ok(entries
+            .iter()
+            .map(|entry| u64::from_be_bytes(*entry))
+            .collect())
+    }
+
+    /// Writes an L1 table to a new place, which is counted. Returns its offset; that of no entries is 0.
+    fn new_l1(&mut self, entries: &[u64]) -> Result<u64, FormatError> {
+        let bytes: Vec<u8> = entries
+            .iter()
+            .flat_map(|entry| entry.to_be_bytes())
+            .collect();
+        self.new_table(&bytes)
+    }
+
+    /// Writes a table to a new place, which is counted. Returns its offset; that of an empty one is 0.
+    fn new_table(&mut self, bytes: &[u8]) -> Result<u64, FormatError> {
+        let length = crate::arith::to_u64(bytes.len());
+        let clusters = self.header.cluster.count_for(length);
+        if clusters == 0 {
+            return Ok(0);
+        }
+        let offset = self.allocate(clusters)?;
+        // What lay there before is not to be read behind the table.
+        let room = self.header.cluster.times(clusters).unwrap_or(u64::MAX);
+        let mut whole = crate::staged_file::zeros(self.file.device(), offset, room)?;
+        if let Some(head) = whole.get_mut(..bytes.len()) {
+            head.copy_from_slice(bytes);
+        }
+        self.file.write(offset, &whole)?;
+        Ok(offset)
+    }
+
+    /// Has the header name another active L1 table.
+    fn put_active_l1(&mut self, offset: u64, entries: u64) -> Result<(), FormatError> {
+        let count = u32::try_from(entries)
+            .map_err(|_| self.unsupported("its L1 table would be too large"))?;
+        self.put_be32(AT_L1_ENTRIES, count)?;
+        self.put_be64(AT_L1_OFFSET, offset)?;
+        self.header.l1_entries = entries;
+        self.header.l1_table_offset = offset;
+        Ok(())
+    }
+
+    fn put_size(&mut self, size: u64) -> Result<(), FormatError> {
+        self.put_be64(AT_SIZE, size)?;
+        self.header.size = size;
+        Ok(())
+    }
+}

@@ -1,0 +1,242 @@
+//! A file whose changes are kept in memory until they are written out together: in phases, of which each is on the disk before
+//! the next begins.
+
+use alloc::vec::Vec;
+
+use crate::arith::{PowerOfTwo, to_u64, to_usize};
+use crate::edit::EditTarget;
+use crate::error::FormatError;
+use crate::source::DeviceIndex;
+
+/// Size and alignment of a block that is kept.
+const BLOCK: PowerOfTwo = PowerOfTwo::from_bits(16);
+/// Blocks that are kept: 8 MiB.
+const MOST_BLOCKS: usize = 128;
+
+#[derive(Debug)]
+struct Block {
+    number: u64,
+    last_use: u64,
+    bytes: Vec<u8>,
+    /// Bytes that differ from the file.
+    dirty: Option<(usize, usize)>,
+}
+
+/// The file.
+#[derive(Debug)]
+pub struct StagedFile<T> {
+    target: T,
+    device: DeviceIndex,
+    size: u64,
+    blocks: Vec<Block>,
+    tick: u64,
+    recent: usize,
+}
+
+impl<T: EditTarget> StagedFile<T> {
+    /// Nothing is changed yet.
+    pub fn new(target: T, device: DeviceIndex) -> Self {
+        let size = target.size();
+        Self {
+            target,
+            device,
+            size,
+            blocks: Vec::new(),
+            tick: 0,
+            recent: 0,
+        }
+    }
+
+    /// The file's number.
+    pub fn device(&self) -> DeviceIndex {
+        self.device
+    }
+
+    /// Bytes of the file, with what will be written.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Fills `buffer` from `offset`; what lies behind the end of the file reads as zeros.
+    ///
+    /// # Errors
+    /// What the host reports, or no memory; so for all the others.
+    pub fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), FormatError> {
+        self.each_part(offset, buffer.len(), |block, start, done, length| {
+            let from = block.bytes.get(start..start.saturating_add(length));
+            let to = buffer.get_mut(done..done.saturating_add(length));
+            if let (Some(from), Some(to)) = (from, to) {
+                to.copy_from_slice(from);
+            }
+        })
+    }
+
+    /// `length` bytes from `offset`.
+    ///
+    /// # Errors
+    /// See [`read`](Self::read).
+    pub fn read_vec(&mut self, offset: u64, length: u64) -> Result<Vec<u8>, FormatError> {
+        let mut bytes = zeros(self.device, offset, length)?;
+        self.read(offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The big-endian number at `offset`.
+    ///
+    /// # Errors
+    /// See [`read`](Self::read).
+    pub fn be64(&mut self, offset: u64) -> Result<u64, FormatError> {
+        let mut bytes = [0; 8];
+        self.read(offset, &mut bytes)?;
+        Ok(u64::from_be_bytes(bytes))
+    }
+
+    /// Changes bytes; the file grows where they end behind its end.
+    ///
+    /// # Errors
+    /// See [`read`](Self::read).
+    pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FormatError> {
+        self.each_part(offset, bytes.len(), |block, start, done, length| {
+            let end = start.saturating_add(length);
+            let from = bytes.get(done..done.saturating_add(length));
+            let to = block.bytes.get_mut(start..end);
+            if let (Some(from), Some(to)) = (from, to)
+                && from != to
+            {
+                to.copy_from_slice(from);
+                let (low, high) = block.dirty.unwrap_or((start, end));
+                block.dirty = Some((low.min(start), high.max(end)));
+            }
+        })?;
+        self.size = self.size.max(offset.saturating_add(to_u64(bytes.len())));
+        Ok(())
+    }
+
+    /// Writes out what was changed, in no particular order, and brings it to the disk.
+    ///
+    /// # Errors
+    /// See [`read`](Self::read).
+    pub fn flush(&mut self) -> Result<(), FormatError> {
+        self.write_out()?;
+        let device = self.device;
+        let failed = |error| FormatError::of_source(device, 0, error);
+        // Zeros at the end were never written.
+        if self.target.size() < self.size {
+            let last = self.size.saturating_sub(1);
+            self.target.write_at(last, &[0]).map_err(failed)?;
+        }
+        self.target.flush().map_err(failed)
+    }
+
+    fn write_out(&mut self) -> Result<(), FormatError> {
+        let device = self.device;
+        let place = |block: &Block| {
+            let (low, high) = block.dirty?;
+            let start = BLOCK.times(block.number)?.checked_add(to_u64(low))?;
+            Some((start, low, high))
+        };
+        for block in &self.blocks {
+            if let Some((start, low, high)) = place(block) {
+                let length = to_u64(high.saturating_sub(low));
+                let failed = |error| FormatError::of_source(device, start, error);
+                self.target.preserve(start, length).map_err(failed)?;
+            }
+        }
+        for block in &mut self.blocks {
+            if let Some((start, low, high)) = place(block) {
+                let bytes = block.bytes.get(low..high).unwrap_or_default();
+                let failed = |error| FormatError::of_source(device, start, error);
+                self.target.write_at(start, bytes).map_err(failed)?;
+                block.dirty = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `each` for the parts of a range that lie in one block: with where the part begins in the block, how many bytes
+    /// went before, and how many it has.
+    fn each_part(
+        &mut self,
+        offset: u64,
+        length: usize,
+        mut each: impl FnMut(&mut Block, usize, usize, usize),
+    ) -> Result<(), FormatError> {
+        let mut done = 0;
+        while done < length {
+            let position = offset.saturating_add(to_u64(done));
+            let start = to_usize(BLOCK.offset_within(position));
+            let room = BLOCK.in_memory().saturating_sub(start);
+            let part = room.min(length.saturating_sub(done));
+            let slot = self.slot_of(BLOCK.index_of(position))?;
+            if let Some(block) = self.blocks.get_mut(slot) {
+                each(block, start, done, part);
+            }
+            done = done.saturating_add(part);
+        }
+        Ok(())
+    }
+
+    fn slot_of(&mut self, number: u64) -> Result<usize, FormatError> {
+        self.tick = self.tick.wrapping_add(1);
+        let tick = self.tick;
+        let known = |block: &Block| block.number == number;
+        let slot = if self.blocks.get(self.recent).is_some_and(known) {
+            self.recent
+        } else if let Some(slot) = self.blocks.iter().position(known) {
+            slot
+        } else {
+            self.load(number)?
+        };
+        if let Some(block) = self.blocks.get_mut(slot) {
+            block.last_use = tick;
+        }
+        self.recent = slot;
+        Ok(slot)
+    }
+
+    fn load(&mut self, number: u64) -> Result<usize, FormatError> {
+        let start = BLOCK.times(number).unwrap_or(u64::MAX);
+        let mut bytes = zeros(self.device, start, BLOCK.size())?;
+        let inside = to_usize(self.target.size().saturating_sub(start)).min(bytes.len());
+        if let Some(inside) = bytes.get_mut(..inside)
+            && !inside.is_empty()
+        {
+            let device = self.device;
+            let failed = |error| FormatError::of_source(device, start, error);
+            self.target.read_exact_at(start, inside).map_err(failed)?;
+        }
+        if self.blocks.len() >= MOST_BLOCKS {
+            self.make_room()?;
+        }
+        self.blocks.push(Block {
+            number,
+            last_use: self.tick,
+            bytes,
+            dirty: None,
+        });
+        Ok(self.blocks.len().saturating_sub(1))
+    }
+
+    /// Forgets the block whose last use is the oldest, of those that are as the file has them where there are any.
+    fn make_room(&mut self) -> Result<(), FormatError> {
+        if self.blocks.iter().all(|block| block.dirty.is_some()) {
+            self.write_out()?;
+        }
+        let clean = self.blocks.iter().enumerate();
+        let clean = clean.filter(|(_, block)| block.dirty.is_none());
+        if let Some((slot, _)) = clean.min_by_key(|(_, block)| block.last_use) {
+            self.blocks.swap_remove(slot);
+        }
+        Ok(())
+    }
+}
+
+/// A buffer of zeros.
+pub(crate) fn zeros(device: DeviceIndex, offset: u64, length: u64) -> Result<Vec<u8>, FormatError> {
+    let mut bytes = Vec::new();
+    bytes
+        .try_reserve_exact(to_usize(length))
+        .map_err(|_| FormatError::out_of_memory(device, offset, length))?;
+    bytes.resize(to_usize(length), 0);
+    Ok(bytes)
+}
