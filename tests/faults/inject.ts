@@ -9,7 +9,8 @@ const SOURCE = fileURLToPath(new URL('injector.c', import.meta.url));
 /** What the injector exits with when the kernel has no seccomp listeners. */
 const NO_LISTENER = 126;
 
-export type ErrorName = 'EIO' | 'ENOSPC' | 'EDQUOT';
+/** What a call fails with; `KILL`: the process is killed in it. */
+export type ErrorName = 'EIO' | 'ENOSPC' | 'EDQUOT' | 'KILL';
 
 /** Calls `from` to `from + times − 1` of `call`, counted from 1, fail with `error`. */
 export interface Fault {
@@ -63,7 +64,7 @@ export async function inject(
 ): Promise<Injected> {
   const report = `${ground.output}.report`;
   const { call, from, times, error } = fault ?? { call: 'none', from: 1, times: 0, error: 'EIO' };
-  const numbers = [String(from), String(times), String(constants.errno[error])];
+  const numbers = [String(from), String(times), String(error === 'KILL' ? 0 : constants.errno[error])];
   const files = [ground.output, ground.input, ground.device ?? '/nowhere'];
   const finished = await command.under(directory.file('injector'), report, ...files, call, ...numbers, '--').start();
   const words = new Map<string, number>();

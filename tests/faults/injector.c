@@ -5,7 +5,7 @@
  *   injector REPORT OUTPUT INPUT DEVICE CALL FROM TIMES ERRNO -- program argument…
  *
  * OUTPUT and INPUT are directories whose files count, DEVICE is one more output ("-": the standard output). Calls FROM to
- * FROM + TIMES - 1 of CALL (from 1) fail with ERRNO. REPORT gets lines of a word and a number: how often each call was
+ * FROM + TIMES - 1 of CALL (from 1) fail with ERRNO; with 0 the process is killed in the first of them. REPORT gets lines of a word and a number: how often each call was
  * made; `injected`; `signal` where one ended the command; `left` 1 where a process outlived it. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -228,7 +228,8 @@ int main(int argc, char **argv) {
       call->count++;
       if (strcmp(call->name, wanted) == 0 && call->count >= from && call->count - from < times) {
         answer.flags = 0;
-        answer.error = -error;
+        answer.error = error == 0 ? -EIO : -error;
+        if (error == 0) kill((pid_t)asked.pid, SIGKILL);
         injected++;
       }
     }

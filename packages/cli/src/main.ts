@@ -21,6 +21,8 @@ Commands:
   measure say how long an output becomes
   convert copy a disk into an image of another format
   create  create an image of an empty disk
+  resize  give the disk of an image another size
+  snapshot list, take, apply or delete internal snapshots
   doctor  say which sandbox works on this machine
   abi     show, write, compare, extract and decode binary layouts
   vmcore  read, check, convert, filter and split guest memory dumps

@@ -25,6 +25,7 @@ export type EngineErrorCode =
   | 'ABORTED'
   | 'CHAIN_LOOP'
   | 'CHAIN_TOO_DEEP'
+  | 'EDIT_INTERRUPTED'
   | 'FILE_NOT_USABLE'
   | 'GUEST_FAILED'
   | 'GUEST_LIMIT'

@@ -1,4 +1,4 @@
-import { closeFile, identity, kindInWords, lockInput, openFile, statFile } from '@instar/host-files';
+import { closeFile, identity, kindInWords, lockInput, openFile, settleForReading, statFile } from '@instar/host-files';
 import { deviceSize, hasBytes } from '@instar/vmm-native';
 import { constants } from 'node:fs';
 import { EngineError, fileError, withEngineErrors } from './errors.js';
@@ -27,17 +27,21 @@ export async function openInput(path: string, forceShare: boolean): Promise<Inpu
   } catch (error) {
     throw fileError('READ_FAILED', path, 'cannot be opened', error);
   }
-  return adoptInput(fd, path, forceShare);
+  return adoptInput(fd, path, forceShare, true);
 }
 
-/** Takes over a descriptor that was opened; closes it when the file cannot be used. */
-export async function adoptInput(fd: number, path: string, forceShare: boolean): Promise<InputFile> {
+/**
+ * Takes over a descriptor that was opened; closes it when the file cannot be used.
+ * @param named the user named it: what an interrupted edit has left of it is put back
+ */
+export async function adoptInput(fd: number, path: string, forceShare: boolean, named = false): Promise<InputFile> {
   try {
-    const stats = await statFile(fd);
+    let stats = await statFile(fd);
     if (!stats.isFile() && !stats.isBlockDevice()) {
       const hint = stats.isFIFO() || stats.isCharacterDevice() ? '; a stream is read by dd with if=-' : '';
       throw new EngineError('FILE_NOT_USABLE', `is ${kindInWords(stats)}, not an image file${hint}`, { file: path });
     }
+    if (await withEngineErrors(async () => settleForReading(fd, path, named))) stats = await statFile(fd);
     if (!forceShare) {
       await withEngineErrors(() => {
         lockInput(fd, path);

@@ -2,6 +2,8 @@ import { describeSystemError, systemErrorName } from './system-errors.js';
 
 /** What went wrong with a file of the host. */
 export type HostFileErrorCode =
+  /** An edit was interrupted, and what it has overwritten cannot be put back here. */
+  | 'EDIT_INTERRUPTED'
   /** It is no file that can be used so: a directory, a stream, a name that names none. */
   | 'FILE_NOT_USABLE'
   /** Another process uses it. */

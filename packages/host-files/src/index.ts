@@ -11,6 +11,7 @@ export {
   type FileKind,
 } from './descriptors.js';
 export { HostFileError, hostFileError, reasonOf, type HostFileErrorCode } from './errors.js';
+export { openEdited, type EditedFile } from './edited-file.js';
 export { escapeText, quoteName } from './escape.js';
 export { lockInput } from './locks.js';
 export { createNamelessFile } from './nameless-file.js';
@@ -21,3 +22,4 @@ export { openReference, type OpenedReference } from './reference.js';
 export type { AllowedDirectory } from './allowed-directories.js';
 export { ownStream } from './resolve.js';
 export { describeSystemError, systemErrorName } from './system-errors.js';
+export { settleForReading } from './undo-log.js';

@@ -8,6 +8,8 @@ export const COMMANDS = [
   'measure',
   'convert',
   'create',
+  'resize',
+  'snapshot',
   'doctor',
   'abi',
   'vmcore',

@@ -11,12 +11,15 @@ export const QEMU_IMG_COMMANDS = {
   dd: '[--image-opts] [-U] [-f fmt] [-O output_fmt] [bs=block_size] [count=blocks] [skip=blocks] if=input of=output',
   info: '[--object objectdef] [--image-opts] [-f fmt] [--output=ofmt] [--backing-chain] [-U] filename',
   map: '[--object objectdef] [--image-opts] [-f fmt] [--start-offset=offset] [--max-length=len] [--output=ofmt] [-U] filename',
+  resize:
+    '[--object objectdef] [--image-opts] [-f fmt] [--preallocation=prealloc] [-q] [--shrink] filename [+ | -]size',
+  snapshot: '[--object objectdef] [--image-opts] [-U] [-q] [-l | -a snapshot | -c snapshot | -d snapshot] filename',
   measure:
     '[--object objectdef] [--image-opts] [-U] [--output=ofmt] [-O output_fmt] [-o options] [--size N | [-f fmt] [-l snapshot_param] filename]',
 } as const;
 
 /** Commands of qemu-img that are not. */
-export const MISSING_COMMANDS = ['amend', 'bench', 'bitmap', 'commit', 'rebase', 'resize', 'snapshot'] as const;
+export const MISSING_COMMANDS = ['amend', 'bench', 'bitmap', 'commit', 'rebase'] as const;
 
 /** What `qemu-img --help` prints. */
 export function qemuImgHelp(version: string): string {

@@ -36,6 +36,21 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
   [/^no (?:in|out)put was given: .*$/, 'Must specify both input and output files'],
   [/^unknown operand '([^'=]*)=?': .*$/, 'unrecognized operand $1'],
   [/^bs=: the block size is 0: .*$/, 'Invalid bs specified. Must be between 1 and 2147483647.'],
+  [
+    /^would become smaller, .*$/,
+    'Use the --shrink option to perform a shrink operation.\n' +
+      "qemu-img: warning: Shrinking an image will delete all data beyond the shrunken image's end. " +
+      'Before performing such an operation, make sure there is no important data there.',
+  ],
+  [/^would have \S+ bytes, expected a multiple of 512$/, 'The new size must be a multiple of 512'],
+  [/^would have \S+ bytes, expected a size that is positive$/, 'New image size must be positive'],
+  [/^needs an image and a size, .*$/, 'Expecting image file name and size'],
+  [/^found several of '-l', .*$/, "Cannot mix '-l', '-a', '-c', '-d'"],
+  [
+    /^could not apply the snapshot: it has none .* '(.*)'$/,
+    "Could not apply snapshot '$1': Failed to load snapshot: No such file or directory",
+  ],
+  [/^could not delete the snapshot: it has none .* '(.*)'$/, "Could not delete snapshot '$1': snapshot not found"],
   [/^either a file or --size is needed$/, 'Either --size N or one filename must be specified.'],
   [
     /^option '-m, --parallel <number>' argument .*$/,
@@ -60,7 +75,7 @@ function sentence(error: SpokenError): string {
   const { code, message, file, system } = error;
   const bare = withoutFile(error);
   const known = theirSentence(bare);
-  if (known !== undefined && !code.startsWith('IMAGE_')) return known;
+  if (known !== undefined && (code === 'IMAGE_SNAPSHOT_MISSING' || !code.startsWith('IMAGE_'))) return known;
   const why = system === undefined ? undefined : SYSTEM_ERRORS[system];
   if (file === undefined) return message;
   switch (code) {

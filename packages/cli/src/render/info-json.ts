@@ -1,4 +1,4 @@
-import type { ImageDescription } from '@instar/engine';
+import type { ImageDescription, Snapshot } from '@instar/engine';
 import { roundUpToSector } from '@instar/operands';
 import { luksRecord } from './info-luks.js';
 import { openedExtents, ownSize } from './info-extents.js';
@@ -18,6 +18,20 @@ function child(name: string, filename: string, length: bigint, actualSize: bigin
   };
 }
 
+/** A snapshot with the field names of `qemu-img info --output=json`. */
+export function snapshotRecord(item: Snapshot): object {
+  return {
+    ...(item.instructionCount === undefined ? {} : { icount: item.instructionCount }),
+    'vm-clock-nsec': item.vmClockNanoseconds % 1_000_000_000n,
+    name: item.name,
+    'date-sec': item.dateSeconds,
+    'date-nsec': item.dateNanoseconds,
+    'vm-clock-sec': item.vmClockNanoseconds / 1_000_000_000n,
+    id: item.id,
+    'vm-state-size': item.vmStateSize,
+  };
+}
+
 /** An image with the field names of `qemu-img info --output=json`, and what is ours under `instar`. */
 export function infoRecord(image: ImageDescription): object {
   const { qcow2, vmdk, luks } = image;
@@ -27,20 +41,7 @@ export function infoRecord(image: ImageDescription): object {
       ...extentFiles.map(({ number, file }) => child(`extents.${number}`, file.path, file.length, file.actualSize)),
       child('file', image.filename, image.fileLength, ownSize(image)),
     ],
-    ...(image.snapshots.length === 0
-      ? {}
-      : {
-          snapshots: image.snapshots.map((item) => ({
-            ...(item.instructionCount === undefined ? {} : { icount: item.instructionCount }),
-            'vm-clock-nsec': item.vmClockNanoseconds % 1_000_000_000n,
-            name: item.name,
-            'date-sec': item.dateSeconds,
-            'date-nsec': item.dateNanoseconds,
-            'vm-clock-sec': item.vmClockNanoseconds / 1_000_000_000n,
-            id: item.id,
-            'vm-state-size': item.vmStateSize,
-          })),
-        }),
+    ...(image.snapshots.length === 0 ? {} : { snapshots: image.snapshots.map(snapshotRecord) }),
     ...(image.backingFormat === undefined ? {} : { 'backing-filename-format': image.backingFormat }),
     'virtual-size': image.virtualSize,
     filename: image.filename,

@@ -15,6 +15,13 @@ function two(value: number | bigint): string {
   return value.toString().padStart(2, '0');
 }
 
+const SNAPSHOT_HEAD = 'ID      TAG               VM_SIZE                DATE        VM_CLOCK     ICOUNT';
+
+/** The list of an image's snapshots, as `qemu-img` shows it; nothing where there are none. */
+export function snapshotLines(snapshots: readonly Snapshot[]): readonly string[] {
+  return snapshots.length === 0 ? [] : ['Snapshot list:', SNAPSHOT_HEAD, ...snapshots.map(snapshotLine)];
+}
+
 function snapshotLine(item: Snapshot): string {
   const date = new Date(item.dateSeconds * 1000);
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
@@ -104,10 +111,7 @@ export function infoText(image: ImageDescription, { additions }: { readonly addi
     lines.push(`backing file: ${escapeText(image.backingFilename)}${note}`);
     if (image.backingFormat !== undefined) lines.push(`backing file format: ${escapeText(image.backingFormat)}`);
   }
-  if (image.snapshots.length > 0) {
-    lines.push('Snapshot list:', 'ID      TAG               VM_SIZE                DATE        VM_CLOCK     ICOUNT');
-    lines.push(...image.snapshots.map(snapshotLine));
-  }
+  lines.push(...snapshotLines(image.snapshots));
   if (qcow2 !== undefined) {
     lines.push('Format specific information:', `    compat: ${qcow2.compat}`);
     lines.push(`    compression type: ${qcow2.compressionType}`);

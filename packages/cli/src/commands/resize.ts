@@ -1,0 +1,50 @@
+import { EngineError, resize, type NewSize } from '@instar/engine';
+import { parseSize } from '@instar/operands';
+import { EXIT_CODES } from '../exit-codes.js';
+import type { Habits } from '../process/habits.js';
+import { toJson } from '../render/json.js';
+import { defineCommand, type CommandRun } from './define-command.js';
+import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
+
+interface ResizeFlags extends EditFlags {
+  readonly shrink?: boolean;
+}
+
+/** `10G`, or `+10G` and `-10G` by what it is now. */
+function newSize(text: string): NewSize {
+  const [, sign = '', amount = ''] = /^([+-]?)(.*)$/s.exec(text) ?? [];
+  const bytes = parseSize(amount);
+  if (sign === '') return bytes;
+  return (before) => (sign === '+' ? before + bytes : before - bytes);
+}
+
+async function run({ files, flags, json, control, say }: CommandRun<ResizeFlags>): Promise<number> {
+  const [file = '', size] = files;
+  if (size === undefined) {
+    throw new EngineError('INVALID_OPTION', 'needs an image and a size, as in resize disk.qcow2 +10G');
+  }
+  const options = { ...editOptions(flags), shrink: flags.shrink };
+  const result = await resize(file, newSize(size), options, control);
+  if (json) process.stdout.write(`${toJson({ result: { filename: file, ...result } })}\n`);
+  else say('Image resized.');
+  return EXIT_CODES.OK;
+}
+
+const command = defineCommand<ResizeFlags>({
+  name: 'resize',
+  about: 'Gives the disk of an image another size (raw, qcow2).',
+  operands: [
+    ['<file>', 'the image'],
+    ['[size]', 'bytes, such as 10G; +10G and -10G add to what it has and take from it'],
+  ],
+  options: (command) => editing(command.option('--shrink', 'allow that data is cut off')),
+  notes: EDIT_NOTES,
+  run,
+});
+
+/** `instar resize`. The last word is the size: `-1G` is no option. */
+export async function resizeCommand(tokens: readonly string[], habits: Habits): Promise<number> {
+  const size = tokens.at(-1);
+  const isRelative = size !== undefined && /^-\d/.test(size) && !tokens.includes('--');
+  return command(isRelative ? [...tokens.slice(0, -1), '--', size] : tokens, habits);
+}

@@ -1,0 +1,67 @@
+import { EDIT_ACTION } from '@instar/shared-abi';
+import type { OperationControl } from '../operation.js';
+import { checkControl } from '../options/control.js';
+import { checkEditOptions } from '../options/edits.js';
+import { checkFileName } from '../options/operations.js';
+import { editImage, editName, type EditedImage, type EditOptions } from './edit.js';
+
+const NANOSECONDS = 1_000_000n;
+
+async function editSnapshots(
+  file: string,
+  action: number,
+  name: string,
+  givenOptions: EditOptions,
+  givenControl: OperationControl,
+): Promise<EditedImage> {
+  checkFileName(file);
+  const options = checkEditOptions(givenOptions);
+  const now = BigInt(Date.now());
+  return editImage(file, options, checkControl(givenControl), () => ({
+    action,
+    time: now / 1000n,
+    time_nsec: Number((now % 1000n) * NANOSECONDS),
+    ...editName(name),
+  }));
+}
+
+/**
+ * Takes an internal snapshot of an image's disk (qcow2).
+ * @param name of at most 255 bytes, what is longer is cut; several snapshots may have one name
+ * @throws EngineError `IMAGE_UNSUPPORTED_EDIT` where the image can have none, `IMAGE_REPAIR_FIRST`; it is then as it was
+ */
+export async function createSnapshot(
+  file: string,
+  name: string,
+  options: EditOptions = {},
+  control: OperationControl = {},
+): Promise<EditedImage> {
+  return editSnapshots(file, EDIT_ACTION.values.SNAPSHOT_CREATE, name, options, control);
+}
+
+/**
+ * Makes the disk of an image what it was when a snapshot was taken, its size included. All snapshots stay.
+ * @param name id of the snapshot, or else its name
+ * @throws EngineError `IMAGE_SNAPSHOT_MISSING`, `IMAGE_UNSUPPORTED_EDIT`, `IMAGE_REPAIR_FIRST`; it is then as it was
+ */
+export async function applySnapshot(
+  file: string,
+  name: string,
+  options: EditOptions = {},
+  control: OperationControl = {},
+): Promise<EditedImage> {
+  return editSnapshots(file, EDIT_ACTION.values.SNAPSHOT_APPLY, name, options, control);
+}
+
+/**
+ * Removes an internal snapshot: the first that has this name.
+ * @throws EngineError `IMAGE_SNAPSHOT_MISSING`, `IMAGE_UNSUPPORTED_EDIT`, `IMAGE_REPAIR_FIRST`; it is then as it was
+ */
+export async function deleteSnapshot(
+  file: string,
+  name: string,
+  options: EditOptions = {},
+  control: OperationControl = {},
+): Promise<EditedImage> {
+  return editSnapshots(file, EDIT_ACTION.values.SNAPSHOT_DELETE, name, options, control);
+}

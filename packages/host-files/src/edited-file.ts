@@ -1,0 +1,85 @@
+import { completeEdit, deviceSize, settleEdit } from '@instar/vmm-native';
+import { constants } from 'node:fs';
+import { closeFile, kindInWords, openFile, statFile } from './descriptors.js';
+import { HostFileError, hostFileError, reasonOf } from './errors.js';
+import { lockOutput } from './locks.js';
+import { createUndoLog, settleLocked } from './undo-log.js';
+
+const { O_NONBLOCK, O_RDWR } = constants;
+
+/** A file that is edited in place, locked for that: in the end it is as it was, or as it was to become. */
+export interface EditedFile {
+  /** Open for reading and writing. */
+  readonly fd: number;
+  /** As it was named. */
+  readonly path: string;
+  /** Bytes that it has. */
+  readonly size: bigint;
+  /** Bytes that it takes on its file system. */
+  readonly allocated: bigint;
+  /** It has a length that can be changed. */
+  readonly resizable: boolean;
+  /** Descriptor of the undo log; undefined where none is written. */
+  readonly log: number | undefined;
+  /** What was edited stays. @param length bytes that the file is to have at most */
+  complete(length: bigint): Promise<void>;
+  /** What was edited is undone. Where there is no log, it stays as far as it came. */
+  abandon(): Promise<void>;
+}
+
+/**
+ * Opens a file that is to be edited. What an earlier edit that was interrupted has left is put back first.
+ * @param undo whether an undo log is written, beside the file
+ * @throws HostFileError
+ */
+export async function openEdited(path: string, undo: boolean): Promise<EditedFile> {
+  let fd: number;
+  try {
+    fd = await openFile(path, O_RDWR | O_NONBLOCK);
+  } catch (error) {
+    throw hostFileError('WRITE_FAILED', path, 'cannot be opened for writing', error);
+  }
+  try {
+    const status = await statFile(fd);
+    if (!status.isFile() && !status.isBlockDevice()) {
+      throw new HostFileError('FILE_NOT_USABLE', `is ${kindInWords(status)}, not an image file`, path);
+    }
+    lockOutput(fd, path);
+    await settleLocked(fd, path);
+    const { size, blocks } = await statFile(fd);
+    const log = undo ? await createUndoLog(fd, path) : undefined;
+    return {
+      fd,
+      path,
+      size: status.isFile() ? size : deviceSize(fd),
+      allocated: blocks * 512n,
+      resizable: status.isFile(),
+      log: log?.fd,
+      async complete(length) {
+        try {
+          await completeEdit(fd, log?.fd, length);
+          await log?.remove();
+        } catch (error) {
+          throw hostFileError('WRITE_FAILED', path, 'the edit cannot be completed', error);
+        }
+        await closeFile(fd);
+      },
+      async abandon() {
+        try {
+          if (log === undefined) return;
+          await settleEdit(fd, log.fd);
+          await log.remove();
+        } catch (error) {
+          await log?.leave();
+          const problem = `what was edited could not be undone yet: ${reasonOf(error)}; whoever opens it next tries again`;
+          throw new HostFileError('EDIT_INTERRUPTED', problem, path, error);
+        } finally {
+          await closeFile(fd);
+        }
+      },
+    };
+  } catch (error) {
+    await closeFile(fd);
+    throw error;
+  }
+}

@@ -1,0 +1,185 @@
+import { beginUndoLog, CURRENT_DIRECTORY, lockForWriting, settleEdit, unlinkAt } from '@instar/vmm-native';
+import { constants, lstatSync, readlinkSync, type BigIntStats } from 'node:fs';
+import { closeFile, fchmod, fsync, hasProc, openIn, statFile } from './descriptors.js';
+import { HostFileError, hostFileError } from './errors.js';
+import { quoteName } from './escape.js';
+import { nameBytes, nameText, splitName } from './names.js';
+import { systemErrorName } from './system-errors.js';
+
+// A file that is edited in place has its undo log beside it, named after it. Whoever holds the file's lock as a writer owns
+// the log; a log that nobody owns is what an interrupted edit has left.
+
+/** What the name of a log ends in, behind the name of the file. */
+const SUFFIX = Buffer.from('.instar-undo');
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
+/** The log holds what the file held: who may read and write the one may do so with the other. */
+const PERMISSIONS = 0o666;
+const OWNER_ONLY = 0o600;
+
+/** Where the log of an open file stands. The name is the file's own: links to it do not matter. */
+function logOf(fd: number, path: string, { nlink }: BigIntStats): Buffer | undefined {
+  if (nlink === 0n) return undefined;
+  const name = hasProc() ? readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' }) : nameBytes(path);
+  return hasProc() && name[0] !== 0x2f ? undefined : Buffer.concat([name, SUFFIX]);
+}
+
+async function openExisting(name: Buffer): Promise<number | undefined> {
+  try {
+    return await openIn(CURRENT_DIRECTORY, name, O_RDWR | O_NONBLOCK | O_NOFOLLOW);
+  } catch (error) {
+    const code = systemErrorName(error);
+    if (code === 'ENOENT' || code === 'ENAMETOOLONG' || code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+/** Brings to the disk which names a directory has. */
+async function syncDirectoryOf(name: Buffer): Promise<void> {
+  const directory = await openIn(CURRENT_DIRECTORY, splitName(name).directory, O_RDONLY | O_DIRECTORY);
+  try {
+    await fsync(directory);
+  } finally {
+    await closeFile(directory);
+  }
+}
+
+async function remove(name: Buffer): Promise<void> {
+  unlinkAt(CURRENT_DIRECTORY, name);
+  await syncDirectoryOf(name);
+}
+
+/** An undo log that is being written. */
+export interface UndoLog {
+  readonly fd: number;
+  /** Takes it away, once the edit is complete or undone, and closes it. */
+  remove(): Promise<void>;
+  /** Leaves it to whoever opens the file next. */
+  leave(): Promise<void>;
+}
+
+/**
+ * Begins the undo log of a file that is open and locked for writing.
+ * @throws HostFileError
+ */
+export async function createUndoLog(fd: number, path: string): Promise<UndoLog> {
+  const status = await statFile(fd);
+  const name = logOf(fd, path, status);
+  if (name === undefined || !status.isFile()) {
+    const problem =
+      'is no file in a directory, so that no undo log can stand beside it; without one an edit that is interrupted leaves ' +
+      'it damaged: choose that with --no-undo';
+    throw new HostFileError('FILE_NOT_USABLE', problem, path);
+  }
+  let log: number;
+  try {
+    log = await openIn(CURRENT_DIRECTORY, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, OWNER_ONLY);
+  } catch (error) {
+    const doing = `its undo log ${quoteName(nameText(name))} cannot be created`;
+    throw hostFileError('WRITE_FAILED', path, doing, error);
+  }
+  try {
+    await fchmod(log, Number(status.mode) & PERMISSIONS).catch(() => undefined);
+    beginUndoLog(fd, log);
+    await syncDirectoryOf(name);
+  } catch (error) {
+    unlinkAt(CURRENT_DIRECTORY, name);
+    await closeFile(log);
+    throw hostFileError('WRITE_FAILED', path, 'its undo log cannot be written', error);
+  }
+  return {
+    fd: log,
+    async remove() {
+      await remove(name);
+      await closeFile(log);
+    },
+    async leave() {
+      await closeFile(log);
+    },
+  };
+}
+
+function refusal(path: string, log: Buffer, why: string): HostFileError {
+  const problem = `an edit of this image was interrupted, and ${quoteName(nameText(log))} holds what it was before; ${why}`;
+  return new HostFileError('EDIT_INTERRUPTED', problem, path);
+}
+
+const BY_WHOM = 'it is put back by whoever opens the image and may write both of them';
+
+/**
+ * Puts back what a file was before an edit that was interrupted, where there was one.
+ * @param writable descriptor of the file, locked for writing
+ * @returns whether there was one
+ * @throws HostFileError where that cannot be done: the file is half edited then
+ */
+export async function settleLocked(writable: number, path: string): Promise<boolean> {
+  const name = logOf(writable, path, await statFile(writable));
+  if (name === undefined) return false;
+  let log: number | undefined;
+  try {
+    log = await openExisting(name);
+  } catch (error) {
+    const code = systemErrorName(error);
+    throw refusal(path, name, `${BY_WHOM} (${code ?? 'it cannot be opened'})`);
+  }
+  if (log === undefined) return false;
+  try {
+    const settled = await settleEdit(writable, log).catch((error: unknown) => {
+      throw hostFileError('WRITE_FAILED', path, `what ${quoteName(nameText(name))} holds cannot be put back`, error);
+    });
+    if (settled === 'not-its-log') {
+      const why = 'but of another file of this name; put the two together again, or remove that log';
+      throw refusal(path, name, why);
+    }
+    if (settled === 'damaged') throw refusal(path, name, 'but is damaged; restore the image from a copy');
+    await remove(name);
+    return true;
+  } finally {
+    await closeFile(log);
+  }
+}
+
+/**
+ * Sees to it that a file which is about to be read is no half of an edit: puts back what it was before an edit that was
+ * interrupted, where there was one.
+ * @param fd the file, open for reading and not locked
+ * @param putsBack false: it is only refused, because nobody but an image has named it
+ * @returns whether something was put back
+ * @throws HostFileError `INPUT_IN_USE` where it is being edited, `EDIT_INTERRUPTED` where that cannot be done
+ */
+export async function settleForReading(fd: number, path: string, putsBack: boolean): Promise<boolean> {
+  const name = logOf(fd, path, await statFile(fd));
+  if (name === undefined || !exists(name)) return false;
+  if (!putsBack) throw refusal(path, name, `${BY_WHOM}, by its own name`);
+  const own = hasProc() ? Buffer.from(`/proc/self/fd/${fd}`) : nameBytes(path);
+  let writable: number;
+  try {
+    writable = await openIn(CURRENT_DIRECTORY, own, O_RDWR | O_NONBLOCK);
+  } catch (error) {
+    throw refusal(path, name, `${BY_WHOM} (${systemErrorName(error) ?? 'it cannot be opened'})`);
+  }
+  try {
+    if (!isOurs(writable, path, name)) {
+      // Its owner may have been done just now.
+      if (!exists(name)) return false;
+      throw new HostFileError('INPUT_IN_USE', 'another process is editing this image; wait until it is done', path);
+    }
+    return await settleLocked(writable, path);
+  } finally {
+    await closeFile(writable);
+  }
+}
+
+/** Whether nobody else uses the file; who cannot tell must not touch it. */
+function isOurs(writable: number, path: string, log: Buffer): boolean {
+  try {
+    return lockForWriting(writable);
+  } catch (error) {
+    const code = systemErrorName(error);
+    if (code === 'EAGAIN' || code === 'EACCES') return false;
+    throw refusal(path, log, `whether its editor still runs cannot be told, for lack of locks (${code ?? 'unknown'})`);
+  }
+}
+
+function exists(name: Buffer): boolean {
+  return lstatSync(name, { throwIfNoEntry: false }) !== undefined;
+}

@@ -1,0 +1,132 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import type { CommandLine, Finished } from '../support/command.js';
+import type { Random } from '../support/random.js';
+import type { Workdir } from '../support/workdir.js';
+
+/** What an edit did to one of its files, or to the directory that names them. */
+export type Event =
+  | { readonly file: FileName; readonly kind: 'write'; readonly offset: number; readonly bytes: Buffer }
+  | { readonly file: FileName; readonly kind: 'truncate'; readonly length: number }
+  | { readonly file: FileName | 'directory'; readonly kind: 'sync' }
+  | { readonly file: 'log'; readonly kind: 'create' | 'remove' };
+
+export type FileName = 'image' | 'log';
+
+/** A file system's content: undefined for a file that is not there. */
+export type Files = Readonly<Record<FileName, Buffer | undefined>>;
+
+const CALLS =
+  'pwrite64,pwritev,pwritev2,write,fallocate,ftruncate,copy_file_range,fsync,fdatasync,unlink,unlinkat,openat';
+const SECTOR = 512;
+
+/** A string as strace prints it with -xx. */
+function bytesOf(text: string): Buffer {
+  return Buffer.from(text.replaceAll('\\x', ''), 'hex');
+}
+
+function fileOf(path: string, image: string): FileName | undefined {
+  if (path === image) return 'image';
+  return path === `${image}.instar-undo` ? 'log' : undefined;
+}
+
+function eventOf(line: string, image: string): Event | undefined {
+  const [, call = '', rest = ''] = /^\d+ +(\w+)\((.*)$/s.exec(line) ?? [];
+  const directory = image.slice(0, image.lastIndexOf('/'));
+  if (call === 'openat' || call.startsWith('unlink')) {
+    const name = bytesOf(/"((?:\\x[0-9a-f]{2})*)"/.exec(rest)?.[1] ?? '').toString();
+    if (fileOf(name, image) !== 'log') return undefined;
+    if (call !== 'openat') return { file: 'log', kind: 'remove' };
+    return rest.includes('O_CREAT') ? { file: 'log', kind: 'create' } : undefined;
+  }
+  const path = bytesOf(/^\d+<((?:\\x[0-9a-f]{2})*)>/.exec(rest)?.[1] ?? '').toString();
+  if (path === directory && (call === 'fsync' || call === 'fdatasync')) return { file: 'directory', kind: 'sync' };
+  const file = fileOf(path, image);
+  if (file === undefined) return undefined;
+  if (call === 'fsync' || call === 'fdatasync') return { file, kind: 'sync' };
+  if (call === 'ftruncate') return { file, kind: 'truncate', length: Number(/, (\d+)/.exec(rest)?.[1]) };
+  const [, data, offset] = /^[^"]*"((?:\\x[0-9a-f]{2})*)", \d+, (\d+)/.exec(rest) ?? [];
+  if (call !== 'pwrite64' || data === undefined) throw new Error(`not recorded: ${line.slice(0, 200)}`);
+  return { file, kind: 'write', offset: Number(offset), bytes: bytesOf(data) };
+}
+
+/** Runs an edit of `image` and tells in which order it did what. */
+export function record(directory: Workdir, command: CommandLine): { finished: Finished; events: readonly Event[] } {
+  const trace = `${directory.path}.strace`;
+  const strace = ['strace', '-f', '--seccomp-bpf', '-qq', '-y', '-xx', '-s', '4194304', '-e', `trace=${CALLS}`];
+  const finished = command
+    .under(...strace, '-o', trace)
+    .in(directory)
+    .run();
+  const lines = directory.readOutside(trace).split('\n');
+  const events = lines.flatMap((line) => eventOf(line, directory.file('image')) ?? []);
+  return { finished, events };
+}
+
+function put(content: Buffer | undefined, event: Event): Buffer {
+  const before = content ?? Buffer.alloc(0);
+  if (event.kind === 'truncate') {
+    return Buffer.concat([before.subarray(0, event.length), Buffer.alloc(Math.max(0, event.length - before.length))]);
+  }
+  if (event.kind !== 'write') return before;
+  const after = Buffer.alloc(Math.max(before.length, event.offset + event.bytes.length));
+  before.copy(after);
+  event.bytes.copy(after, event.offset);
+  return after;
+}
+
+/** What files hold after a process was killed behind the `count`th event. */
+export function afterKill(before: Buffer, events: readonly Event[], count: number): Files {
+  const files: Record<FileName, Buffer | undefined> = { image: before, log: undefined };
+  for (const event of events.slice(0, count)) {
+    if (event.file === 'directory') continue;
+    if (event.kind === 'create') files.log = Buffer.alloc(0);
+    else if (event.kind === 'remove') files.log = undefined;
+    else files[event.file] = put(files[event.file], event);
+  }
+  return files;
+}
+
+/** A part of a write that reached the disk: some of its sectors. */
+function torn(event: Event, random: Random): Event {
+  if (event.kind !== 'write' || !random.chance(3)) return event;
+  const sectors = Math.ceil(event.bytes.length / SECTOR);
+  const kept = random.below(sectors + 1) * SECTOR;
+  return { ...event, bytes: event.bytes.subarray(0, kept) };
+}
+
+/**
+ * What a disk holds after the power went behind the `count`th event: all that was synced, and of the rest whatever the disk
+ * had got to, in any order.
+ */
+export function afterPowerCut(before: Buffer, events: readonly Event[], count: number, random: Random): Files {
+  const files: Record<FileName, Buffer | undefined> = { image: before, log: undefined };
+  const pending: Record<FileName, Event[]> = { image: [], log: [] };
+  let [named, namePending] = [false, false];
+  for (const event of events.slice(0, count)) {
+    if (event.file === 'directory') {
+      namePending = false;
+    } else if (event.kind === 'create' || event.kind === 'remove') {
+      named = event.kind === 'create';
+      namePending = true;
+      if (named) [files.log, pending.log] = [Buffer.alloc(0), []];
+    } else if (event.kind === 'sync') {
+      for (const done of pending[event.file]) files[event.file] = put(files[event.file], done);
+      pending[event.file] = [];
+    } else pending[event.file].push(event);
+  }
+  for (const file of ['image', 'log'] as const) {
+    const reached = pending[file].filter(() => random.chance(2));
+    if (random.chance(4)) reached.reverse();
+    for (const event of reached) files[file] = put(files[file], torn(event, random));
+  }
+  if (namePending && random.chance(2)) named = !named;
+  return named ? files : { ...files, log: undefined };
+}
+
+/** Puts files into a directory, the image into the file that it is already: its log knows it by that. */
+export function lay(directory: Workdir, files: Files): void {
+  mkdirSync(directory.path, { recursive: true });
+  rmSync(directory.file('image.instar-undo'), { force: true });
+  if (files.image !== undefined) directory.write('image', files.image);
+  if (files.log !== undefined) directory.write('image.instar-undo', files.log);
+}
