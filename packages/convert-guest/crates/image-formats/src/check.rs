@@ -13,6 +13,20 @@ pub enum FindingKind {
     Leak,
 }
 
+/// What mends a finding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Remedy {
+    /// Nothing that is known.
+    #[default]
+    None,
+    /// The cluster at its offset gets the refcount that is expected.
+    Refcount,
+    /// Entries are marked as their refcounts are.
+    Copied,
+    /// All refcounts are counted anew.
+    Recount,
+}
+
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -26,6 +40,8 @@ pub struct Finding {
     pub expected: u64,
     /// One sentence.
     pub text: String,
+    /// What mends it.
+    pub remedy: Remedy,
 }
 
 /// Takes findings as they come, so that lists without an end pass through.
@@ -85,6 +101,7 @@ impl<'a> Teller<'a> {
             value,
             expected,
             text,
+            remedy: Remedy::None,
         })
     }
 
@@ -97,6 +114,7 @@ impl<'a> Teller<'a> {
             value: clusters,
             expected: 0,
             text,
+            remedy: Remedy::None,
         })
     }
 

@@ -1,5 +1,7 @@
 //! Edits of images: what may be asked, and which driver does it.
 
+use alloc::boxed::Box;
+
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::probe::Format;
 use crate::source::{ByteSource, DeviceIndex, SourceError};
@@ -32,6 +34,24 @@ pub trait EditTarget: ByteSource {
     fn flush(&mut self) -> Result<(), SourceError>;
 }
 
+impl<T: EditTarget + ?Sized> EditTarget for &mut T {
+    fn preserve(&mut self, offset: u64, length: u64) -> Result<(), SourceError> {
+        (**self).preserve(offset, length)
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SourceError> {
+        (**self).write_at(offset, bytes)
+    }
+
+    fn zero_at(&mut self, offset: u64, length: u64) -> Result<(), SourceError> {
+        (**self).zero_at(offset, length)
+    }
+
+    fn flush(&mut self) -> Result<(), SourceError> {
+        (**self).flush()
+    }
+}
+
 /// When something is done, as the host says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Time {
@@ -55,6 +75,29 @@ pub enum Edit<'a> {
     ApplySnapshot(&'a [u8]),
     /// Removes the first snapshot of this name.
     DeleteSnapshot(&'a [u8]),
+    /// Makes the metadata agree with itself.
+    Repair {
+        /// What nothing uses is freed, and all else left alone.
+        leaks_only: bool,
+    },
+    /// Changes a bitmap.
+    Bitmap {
+        /// Its name.
+        name: &'a [u8],
+        /// How.
+        edit: BitmapEdit<'a>,
+    },
+    /// Names another backing file, whatever that holds; none where the name is empty.
+    SetBacking {
+        /// Its name.
+        name: &'a [u8],
+        /// Its format.
+        format: &'a [u8],
+    },
+    /// Gives all that the image holds back to its backing file.
+    Empty,
+    /// Changes options.
+    Amend(Amendment),
     /// Gives the disk another size.
     Resize {
         /// Bytes of the disk.
@@ -64,6 +107,90 @@ pub enum Edit<'a> {
     },
 }
 
+/// What is done to a bitmap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BitmapEdit<'a> {
+    /// It is made, empty and recording.
+    Add {
+        /// A bit stands for 2 to this many bytes.
+        granularity_bits: Option<u8>,
+    },
+    /// It goes.
+    Remove,
+    /// No bit is set any more.
+    Clear,
+    /// Whether it records writes.
+    Record(bool),
+    /// It gets the bits of the bitmap of this name as well.
+    Merge(&'a [u8]),
+}
+
+/// Options that are changed; `None` stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amendment {
+    /// Version of the format.
+    pub version: Option<u32>,
+    /// Whether refcounts are updated late.
+    pub lazy_refcounts: Option<bool>,
+    /// Width of a refcount.
+    pub refcount_bits: Option<u32>,
+}
+
+/// Writes to the disk of an image that is edited.
+pub trait DiskWriter {
+    /// Bytes of the unit in which it is written: whole ones, at multiples of it, but for the end of the disk.
+    fn unit(&self) -> u64;
+
+    /// Bytes of the disk.
+    fn virtual_size(&self) -> u64;
+
+    /// Writes the content of one unit.
+    ///
+    /// # Errors
+    /// As for [`edit`]; so for all the others.
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FormatError>;
+
+    /// Makes one unit read as zeros.
+    ///
+    /// # Errors
+    /// See [`write`](Self::write).
+    fn zero(&mut self, offset: u64, length: u64) -> Result<(), FormatError>;
+
+    /// Names another backing file.
+    ///
+    /// # Errors
+    /// See [`write`](Self::write).
+    fn set_backing(&mut self, name: &[u8], format: &[u8]) -> Result<(), FormatError>;
+
+    /// Gives the disk more bytes.
+    ///
+    /// # Errors
+    /// See [`write`](Self::write).
+    fn grow(&mut self, size: u64) -> Result<(), FormatError>;
+
+    /// Brings everything to the disk.
+    ///
+    /// # Errors
+    /// See [`write`](Self::write).
+    fn finish(&mut self) -> Result<Edited, FormatError>;
+}
+
+/// Opens the image in `target` for writing its disk.
+///
+/// # Errors
+/// As for [`edit`].
+pub fn open_writer<'a, T: EditTarget + 'a>(
+    format: Format,
+    target: T,
+    device: DeviceIndex,
+) -> Result<Box<dyn DiskWriter + 'a>, FormatError> {
+    match format {
+        Format::Raw => Ok(raw::open_writer(target, device)),
+        Format::Qcow2 => qcow2::open_writer(target, device),
+        other => Err(unsupported(device, other.name())),
+    }
+}
+
 /// What came of an edit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Edited {
@@ -71,6 +198,10 @@ pub struct Edited {
     pub file_length: u64,
     /// Bytes of the disk.
     pub virtual_size: u64,
+    /// Contradictions that were mended.
+    pub corruptions_fixed: u64,
+    /// Leaks that were freed.
+    pub leaks_fixed: u64,
 }
 
 /// Edits the image in `target`. Everything has reached the disk when this returns; the order of the writes is such that an

@@ -64,11 +64,13 @@ mod windows_name;
 pub mod within;
 
 pub use chain::{Chain, Located};
-pub use check::{CheckCounts, Finding, FindingKind, Findings};
+pub use check::{CheckCounts, Finding, FindingKind, Findings, Remedy};
 pub use content::{Content, Recognised, recognise};
 pub use disk_image::{DiskImage, OpenOptions};
 pub use driver::FormatImage;
-pub use edit::{Edit, EditTarget, Edited, Time, edit};
+pub use edit::{
+    Amendment, BitmapEdit, DiskWriter, Edit, EditTarget, Edited, Time, edit, open_writer,
+};
 pub use error::{ErrorKind, Expected, FormatError};
 pub use extent::{Codec, Extent, ExtentKind, Image};
 pub use facts::{

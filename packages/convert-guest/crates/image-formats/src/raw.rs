@@ -16,7 +16,7 @@ use crate::probe::Ends;
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::Within;
 
-pub use edit::edit;
+pub use edit::{edit, open_writer};
 
 /// A raw file is what no format claims.
 pub fn probe(_: &Ends<'_>) -> bool {

@@ -112,6 +112,27 @@ impl<T: EditTarget> StagedFile<T> {
         Ok(())
     }
 
+    /// Writes content that is not read again through here: at once, and not kept.
+    ///
+    /// # Errors
+    /// See [`read`](Self::read).
+    pub fn write_through(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FormatError> {
+        let end = offset.saturating_add(to_u64(bytes.len()));
+        let (first, last) = (
+            BLOCK.index_of(offset),
+            BLOCK.index_of(end.saturating_sub(1)),
+        );
+        let inside = |block: &Block| (first..=last).contains(&block.number);
+        if self.blocks.iter().any(inside) {
+            // A block of metadata may share its bytes with it.
+            return self.write(offset, bytes);
+        }
+        let failed = |error| FormatError::of_source(self.device, offset, error);
+        self.target.write_at(offset, bytes).map_err(failed)?;
+        self.size = self.size.max(end);
+        Ok(())
+    }
+
     /// Writes out what was changed, in no particular order, and brings it to the disk.
     ///
     /// # Errors

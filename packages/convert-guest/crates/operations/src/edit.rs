@@ -1,13 +1,14 @@
 //! The edit operation: an image is changed in place.
 
 use instar_abi::{
-    ChainConfig, EDIT_RESULT_MAGIC, EditConfig, EditResult, device_flag, device_role, edit_action,
-    edit_flag, error_kind,
+    ChainConfig, ChainDevice, EDIT_RESULT_MAGIC, EditConfig, EditResult, device_flag, device_role,
+    edit_action, edit_flag, error_kind,
 };
 use instar_guest_runtime::{WindowPool, put_result};
-use instar_image_formats::{DeviceIndex, Edit, Time, edit as edit_image};
+use instar_image_formats::{Amendment, BitmapEdit, DeviceIndex, Edit, Time, edit as edit_image};
 
 use crate::commands::SharedCommands;
+use crate::edit_content;
 use crate::edited_file::EditedFile;
 use crate::error::{OperationError, ending};
 use crate::open_chain::devices;
@@ -29,7 +30,7 @@ pub fn run(
     code
 }
 
-fn bad_config(detail: &'static str) -> OperationError {
+pub fn bad_config(detail: &'static str) -> OperationError {
     OperationError::plain(error_kind::BAD_CONFIG, 0, detail)
 }
 
@@ -41,24 +42,38 @@ fn edit(
     result: &mut EditResult,
 ) -> Result<(), OperationError> {
     let config = EditConfig::from_bytes(config_bytes(config)?);
+    if matches!(config.action, edit_action::COMMIT | edit_action::REBASE) {
+        return edit_content::edit(&config, chain, commands, &mut windows, result);
+    }
     let request = request_of(&config)?;
-    let (index, device) = devices(chain)
-        .find(|(_, device)| device.role == device_role::IMAGE)
-        .filter(|(_, device)| device.flags & device_flag::EDITED != 0)
-        .ok_or_else(|| bad_config("no device is an image that is edited"))?;
+    let (index, device) = edited_device(chain)?;
     let setup = Setup::new(chain, commands, &mut windows)?;
     let format = setup.open_one(device_role::IMAGE)?.format();
     let file = EditedFile::new(commands, setup.metadata_window(), index, device.file_size);
     let edited = edit_image(format, file, DeviceIndex(index), &request)?;
     result.file_length = edited.file_length;
     result.virtual_size = edited.virtual_size;
+    result.corruptions_fixed = edited.corruptions_fixed;
+    result.leaks_fixed = edited.leaks_fixed;
     Ok(())
+}
+
+/// The device that is edited.
+pub fn edited_device(chain: &ChainConfig) -> Result<(u32, &ChainDevice), OperationError> {
+    devices(chain)
+        .find(|(_, device)| device.role == device_role::IMAGE)
+        .filter(|(_, device)| device.flags & device_flag::EDITED != 0)
+        .ok_or_else(|| bad_config("no device is an image that is edited"))
 }
 
 fn request_of(config: &EditConfig) -> Result<Edit<'_>, OperationError> {
     let length = usize::try_from(config.name_len).unwrap_or(usize::MAX);
     let name = config.name.get(..length);
     let name = name.ok_or_else(|| bad_config("the name is longer than its place"))?;
+    let length = usize::try_from(config.other_len).unwrap_or(usize::MAX);
+    let other = config.other.get(..length);
+    let other = other.ok_or_else(|| bad_config("the other name is longer than its place"))?;
+    let bitmap = |edit| Ok(Edit::Bitmap { name, edit });
     let has = |flag: u32| config.flags & flag != 0;
     match config.action {
         edit_action::SNAPSHOT_CREATE => Ok(Edit::CreateSnapshot {
@@ -74,6 +89,35 @@ fn request_of(config: &EditConfig) -> Result<Edit<'_>, OperationError> {
             size: config.size,
             shrink: has(edit_flag::SHRINK),
         }),
+        edit_action::REPAIR => Ok(Edit::Repair {
+            leaks_only: has(edit_flag::LEAKS_ONLY),
+        }),
+        edit_action::BITMAP_ADD => bitmap(BitmapEdit::Add {
+            granularity_bits: u8::try_from(config.number).ok().filter(|bits| *bits > 0),
+        }),
+        edit_action::BITMAP_REMOVE => bitmap(BitmapEdit::Remove),
+        edit_action::BITMAP_CLEAR => bitmap(BitmapEdit::Clear),
+        edit_action::BITMAP_ENABLE => bitmap(BitmapEdit::Record(true)),
+        edit_action::BITMAP_DISABLE => bitmap(BitmapEdit::Record(false)),
+        edit_action::BITMAP_MERGE => bitmap(BitmapEdit::Merge(other)),
+        edit_action::SET_BACKING => Ok(Edit::SetBacking {
+            name,
+            format: other,
+        }),
+        edit_action::EMPTY => Ok(Edit::Empty),
+        edit_action::AMEND => Ok(Edit::Amend(Amendment {
+            version: match (has(edit_flag::VERSION_2), has(edit_flag::VERSION_3)) {
+                (true, _) => Some(2),
+                (_, true) => Some(3),
+                _ => None,
+            },
+            lazy_refcounts: match (has(edit_flag::LAZY_ON), has(edit_flag::LAZY_OFF)) {
+                (true, _) => Some(true),
+                (_, true) => Some(false),
+                _ => None,
+            },
+            refcount_bits: (config.number > 0).then_some(config.number),
+        })),
         _ => Err(bad_config("the edit has an unknown number")),
     }
 }

@@ -14,6 +14,7 @@ mod convert;
 mod device_source;
 mod disks;
 mod edit;
+mod edit_content;
 mod edited_file;
 mod error;
 mod fetch;

@@ -78,6 +78,11 @@ impl<'a> Setup<'a> {
         unlock(image, index, self.opener.chain, &self.opener.keys)
     }
 
+    /// Opens the image in a device with everything below it.
+    pub fn open_from(&self, index: u32) -> Result<Chain<GuestImage>, OperationError> {
+        self.opener.open_from(index)
+    }
+
     /// Opens the image of a role with everything below it.
     pub fn open(&self, role: u32) -> Result<Chain<GuestImage>, OperationError> {
         self.opener.open_all(role)

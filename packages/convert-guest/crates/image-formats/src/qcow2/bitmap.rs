@@ -45,6 +45,11 @@ impl Walk {
         }
     }
 
+    /// Where the next entry begins (byte offset in the file).
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
     /// The next bitmap. With `names` false its name stays empty, which is enough to check the list.
     pub fn next<S: ByteSource>(
         &mut self,

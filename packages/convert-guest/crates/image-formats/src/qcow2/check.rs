@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::arith::{to_u64, to_usize};
-use crate::check::{CheckCounts, Finding, FindingKind, Findings};
+use crate::check::{CheckCounts, Finding, FindingKind, Findings, Remedy};
 use crate::error::FormatError;
 use crate::qcow2::{Qcow2Image, bitmap, compressed, l1, refcounts, snapshot};
 use crate::source::ByteSource;
@@ -52,6 +52,7 @@ impl Range<'_> {
         value: u64,
         expected: u64,
         text: String,
+        remedy: Remedy,
     ) -> Result<(), FormatError> {
         let count = match kind {
             FindingKind::Corruption => &mut self.counts.corruptions,
@@ -64,14 +65,25 @@ impl Range<'_> {
             value,
             expected,
             text,
+            remedy,
         })
     }
 
     fn corrupt(&mut self, at: u64, value: u64, text: String) -> Result<(), FormatError> {
+        self.mendable(at, value, text, Remedy::None)
+    }
+
+    fn mendable(
+        &mut self,
+        at: u64,
+        value: u64,
+        text: String,
+        remedy: Remedy,
+    ) -> Result<(), FormatError> {
         if !self.tells {
             return Ok(());
         }
-        self.tell(FindingKind::Corruption, at, value, 0, text)
+        self.tell(FindingKind::Corruption, at, value, 0, text, remedy)
     }
 
     /// References to a cluster so far; `None` outside the range.
@@ -105,7 +117,7 @@ impl Range<'_> {
                 _ => {
                     let offset = number.wrapping_shl(self.cluster_bits);
                     let text = format!("ERROR: overflow cluster offset={offset:#x}");
-                    self.tell(FindingKind::Corruption, at, offset, 0, text)?;
+                    self.tell(FindingKind::Corruption, at, offset, 0, text, Remedy::None)?;
                 }
             }
             number = number.saturating_add(1);
@@ -235,16 +247,18 @@ impl<S: ByteSource> Qcow2Image<S> {
                 let text = format!(
                     "ERROR refcount block {index} is not cluster aligned; refcount table entry corrupted"
                 );
-                range.corrupt(at, block, text)?;
+                range.mendable(at, block, text, Remedy::Recount)?;
             } else if block >= cluster.round_up(range.file_size).unwrap_or(u64::MAX) {
                 let text = format!("ERROR refcount block {index} is outside image");
-                range.corrupt(at, block, text)?;
+                range.mendable(at, block, text, Remedy::Recount)?;
             } else if block != 0 {
                 range.refer(at, block, cluster.size())?;
                 let references = range.references_to(cluster.index_of(block)).unwrap_or(1);
                 if references != 1 {
                     let text = format!("ERROR refcount block {index} refcount={references}");
-                    range.tell(FindingKind::Corruption, at, references.into(), 1, text)?;
+                    let found = references.into();
+                    let remedy = Remedy::Recount;
+                    range.tell(FindingKind::Corruption, at, found, 1, text, remedy)?;
                 }
             }
         }
@@ -403,10 +417,19 @@ impl<S: ByteSource> Qcow2Image<S> {
             }
             if stored < counted {
                 let text = format!("ERROR cluster {number} refcount={stored} reference={counted}");
-                range.tell(FindingKind::Corruption, offset, stored, counted, text)?;
+                let remedy = Remedy::Refcount;
+                range.tell(
+                    FindingKind::Corruption,
+                    offset,
+                    stored,
+                    counted,
+                    text,
+                    remedy,
+                )?;
             } else if stored > counted {
                 let text = format!("Leaked cluster {number} refcount={stored} reference={counted}");
-                range.tell(FindingKind::Leak, offset, stored, counted, text)?;
+                let remedy = Remedy::Refcount;
+                range.tell(FindingKind::Leak, offset, stored, counted, text, remedy)?;
             }
         }
         Ok(())
@@ -428,7 +451,7 @@ impl<S: ByteSource> Qcow2Image<S> {
                 let text = format!(
                     "ERROR OFLAG_COPIED L2 cluster: l1_index={index} l1_entry={entry:x} refcount={count}"
                 );
-                range.corrupt(at, entry, text)?;
+                range.mendable(at, entry, text, Remedy::Copied)?;
             }
             let entries = cluster.size().wrapping_shr(entry_size.bits());
             for index in 0..entries {
@@ -443,7 +466,7 @@ impl<S: ByteSource> Qcow2Image<S> {
                     let text = format!(
                         "ERROR OFLAG_COPIED data cluster: l2_entry={entry:x} refcount={count}"
                     );
-                    range.corrupt(at, entry, text)?;
+                    range.mendable(at, entry, text, Remedy::Copied)?;
                 }
             }
         }

@@ -28,7 +28,7 @@ use crate::metadata_cache::MetadataCache;
 use crate::source::{ByteSource, DeviceIndex};
 
 pub use bitmap::Bitmap;
-pub use edit::edit;
+pub use edit::{edit, open_writer};
 pub use extensions::Extensions;
 pub use facts::{open, probe};
 pub use header::{Encryption, Header};

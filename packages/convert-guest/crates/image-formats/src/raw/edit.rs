@@ -1,7 +1,9 @@
 //! A raw image has one thing that can be changed: its length.
 
+use alloc::boxed::Box;
+
 use crate::arith::SECTOR;
-use crate::edit::{Edit, EditTarget, Edited, unsupported};
+use crate::edit::{DiskWriter, Edit, EditTarget, Edited, unsupported};
 use crate::error::FormatError;
 use crate::source::DeviceIndex;
 
@@ -31,5 +33,62 @@ pub fn edit<T: EditTarget>(
     Ok(Edited {
         file_length: size,
         virtual_size: SECTOR.round_up(size).unwrap_or(size),
+        ..Edited::default()
     })
+}
+
+/// Bytes that are written at a time.
+const UNIT: u64 = 1 << 16;
+
+/// Opens the image in `target` for writing its disk.
+pub fn open_writer<'a, T: EditTarget + 'a>(
+    target: T,
+    device: DeviceIndex,
+) -> Box<dyn DiskWriter + 'a> {
+    Box::new(Writer { target, device })
+}
+
+struct Writer<T> {
+    target: T,
+    device: DeviceIndex,
+}
+
+impl<T: EditTarget> DiskWriter for Writer<T> {
+    fn unit(&self) -> u64 {
+        UNIT
+    }
+
+    fn virtual_size(&self) -> u64 {
+        SECTOR.round_up(self.target.size()).unwrap_or(u64::MAX)
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FormatError> {
+        let failed = |error| FormatError::of_source(self.device, offset, error);
+        self.target.write_at(offset, bytes).map_err(failed)
+    }
+
+    fn zero(&mut self, offset: u64, length: u64) -> Result<(), FormatError> {
+        let failed = |error| FormatError::of_source(self.device, offset, error);
+        self.target.zero_at(offset, length).map_err(failed)
+    }
+
+    fn set_backing(&mut self, _: &[u8], _: &[u8]) -> Result<(), FormatError> {
+        Err(unsupported(self.device, "raw images have no backing file"))
+    }
+
+    fn grow(&mut self, size: u64) -> Result<(), FormatError> {
+        let failed = |error| FormatError::of_source(self.device, size, error);
+        let last = size.saturating_sub(1);
+        self.target.write_at(last, &[0]).map_err(failed)
+    }
+
+    fn finish(&mut self) -> Result<Edited, FormatError> {
+        let failed = |error| FormatError::of_source(self.device, 0, error);
+        self.target.flush().map_err(failed)?;
+        Ok(Edited {
+            file_length: u64::MAX,
+            virtual_size: self.virtual_size(),
+            ..Edited::default()
+        })
+    }
 }

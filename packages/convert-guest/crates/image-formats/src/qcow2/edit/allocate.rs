@@ -1,5 +1,7 @@
 //! Refcounts that change, and clusters that are taken and freed (qcow2.txt "Host cluster management").
 
+use alloc::vec::Vec;
+
 use super::{AT_REFCOUNT_TABLE, Editor};
 use crate::edit::EditTarget;
 use crate::error::{ErrorKind, FormatError};
@@ -158,14 +160,27 @@ impl<T: EditTarget> Editor<T> {
         }
         // All that it names is on the disk before the header names it.
         self.file.flush()?;
-        self.put_be64(AT_REFCOUNT_TABLE, offset)?;
-        let count = u32::try_from(clusters).unwrap_or(u32::MAX);
-        self.put_be32(AT_REFCOUNT_TABLE.saturating_add(8), count)?;
+        self.put_refcount_table(offset, clusters)?;
         self.file.flush()?;
         let old = cluster.index_of(old_offset);
         for number in old..old.saturating_add(old_clusters) {
             self.set_refcount(number, 0)?;
         }
+        Ok(())
+    }
+
+    /// Has the header name another refcount table.
+    pub(super) fn put_refcount_table(
+        &mut self,
+        offset: u64,
+        clusters: u64,
+    ) -> Result<(), FormatError> {
+        let count = u32::try_from(clusters).unwrap_or(u32::MAX);
+        let mut fields = Vec::from(offset.to_be_bytes());
+        fields.extend_from_slice(&count.to_be_bytes());
+        self.file.write(AT_REFCOUNT_TABLE, &fields)?;
+        self.header.refcount_table_offset = offset;
+        self.header.refcount_table_clusters = clusters;
         Ok(())
     }
 

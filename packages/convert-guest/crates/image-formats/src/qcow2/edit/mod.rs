@@ -2,18 +2,26 @@
 //! table names it; what is not needed any more is freed last. A program that knows nothing of undo logs sees leaks at most.
 
 mod allocate;
+mod amend;
+mod bitmaps;
+mod header_cluster;
 mod references;
+mod repair;
 mod resize;
 mod snapshots;
+mod write;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::arith::SECTOR;
-use crate::edit::{Edit, EditTarget, Edited};
+use crate::edit::{DiskWriter, Edit, EditTarget, Edited, unsupported};
 use crate::error::{ErrorKind, Expected, FormatError};
-use crate::qcow2::{Extensions, Header, Qcow2Image, features, l1};
+use crate::qcow2::{Encryption, Extensions, Header, Qcow2Image, features, l1};
 use crate::source::{ByteSource, DeviceIndex, SourceError};
 use crate::staged_file::StagedFile;
+use repair::{Repaired, repair};
+use write::Writer;
 
 /// Bit 63 of L1 and L2 entries: the refcount is exactly one.
 const COPIED: u64 = 1 << 63;
@@ -28,7 +36,10 @@ const AT_L1_ENTRIES: u64 = 36;
 const AT_L1_OFFSET: u64 = 40;
 const AT_REFCOUNT_TABLE: u64 = 48;
 const AT_SNAPSHOT_COUNT: u64 = 60;
+const AT_INCOMPATIBLE: u64 = 72;
+const AT_COMPATIBLE: u64 = 80;
 const AT_AUTOCLEAR: u64 = 88;
+const AT_REFCOUNT_ORDER: u64 = 96;
 
 /// Edits the image in `target`.
 ///
@@ -39,20 +50,89 @@ pub fn edit<T: EditTarget>(
     device: DeviceIndex,
     edit: &Edit<'_>,
 ) -> Result<Edited, FormatError> {
-    let image = Qcow2Image::open(Borrowed(&mut target), device, 4)?;
-    let (header, extensions) = (image.header, image.extensions);
-    let mut editor = Editor::new(StagedFile::new(target, device), header, extensions)?;
+    let mut repaired = Repaired::default();
+    if let Edit::Repair { leaks_only } = *edit {
+        repaired = repair(&mut target, device, leaks_only)?;
+    }
+    let mut editor = open(&mut target, device)?;
+    if editor.header.incompatible & features::INCOMPATIBLE_DIRTY != 0 && !is_repair(edit) {
+        // Refcounts that were to be updated late, and were not.
+        repair(&mut target, device, false)?;
+        editor = open(&mut target, device)?;
+    }
+    if !is_repair(edit) {
+        editor.begin()?;
+    }
+    let mut recount = false;
     match *edit {
         Edit::CreateSnapshot { name, time } => editor.create_snapshot(name, time)?,
         Edit::ApplySnapshot(name) => editor.apply_snapshot(name)?,
         Edit::DeleteSnapshot(name) => editor.delete_snapshot(name)?,
         Edit::Resize { size, shrink } => editor.resize(size, shrink)?,
+        Edit::Repair { .. } => {}
+        Edit::Bitmap { name, edit } => editor.edit_bitmap(name, edit)?,
+        Edit::SetBacking { name, format } => editor.set_backing(name, format)?,
+        Edit::Empty => editor.empty()?,
+        Edit::Amend(wish) => recount = editor.amend(wish)?,
     }
     editor.file.flush()?;
+    let keep = keep_of(&editor);
+    let virtual_size = SECTOR.round_down(editor.header.size);
+    if recount {
+        let counted = repair(&mut target, device, false)?;
+        if counted.left > 0 {
+            let what = "a cluster has more references than refcounts of this width can count";
+            return Err(unsupported(device, what));
+        }
+    }
     Ok(Edited {
-        file_length: editor.keep.unwrap_or(u64::MAX),
-        virtual_size: SECTOR.round_down(editor.header.size),
+        file_length: keep,
+        virtual_size,
+        corruptions_fixed: repaired.corruptions,
+        leaks_fixed: repaired.leaks,
     })
+}
+
+/// Opens the image in `target` for writing its disk.
+///
+/// # Errors
+/// As for [`edit`].
+pub fn open_writer<'a, T: EditTarget + 'a>(
+    mut target: T,
+    device: DeviceIndex,
+) -> Result<Box<dyn DiskWriter + 'a>, FormatError> {
+    let image = Qcow2Image::open(Borrowed(&mut target), device, 4)?;
+    let (header, extensions) = (image.header, image.extensions);
+    if header.incompatible & features::INCOMPATIBLE_DIRTY != 0 {
+        repair(&mut target, device, false)?;
+        return open_writer(target, device);
+    }
+    let mut editor = Editor::of(StagedFile::new(target, device), header, extensions);
+    editor.begin()?;
+    if editor.header.has_data_file() || editor.header.encryption != Encryption::None {
+        let what = "encrypted images and those with an external data file are not written to";
+        return Err(editor.unsupported(what));
+    }
+    Ok(Box::new(Writer { editor }))
+}
+
+/// Where the file is to be cut.
+fn keep_of<T>(editor: &Editor<T>) -> u64 {
+    editor.keep.unwrap_or(u64::MAX)
+}
+
+fn is_repair(edit: &Edit<'_>) -> bool {
+    matches!(edit, Edit::Repair { .. })
+}
+
+fn open<T: EditTarget>(target: &mut T, device: DeviceIndex) -> Result<Editor<&mut T>, FormatError> {
+    let image = Qcow2Image::open(Borrowed(&mut *target), device, 4)?;
+    let (header, extensions) = (image.header, image.extensions);
+    Ok(Editor::of(
+        StagedFile::new(target, device),
+        header,
+        extensions,
+    ))
 }
 
 /// Reads of a target that is somebody else's.
@@ -82,33 +162,31 @@ struct Editor<T> {
 }
 
 impl<T: EditTarget> Editor<T> {
-    fn new(
-        file: StagedFile<T>,
-        header: Header,
-        extensions: Extensions,
-    ) -> Result<Self, FormatError> {
+    fn of(file: StagedFile<T>, header: Header, extensions: Extensions) -> Self {
         let end = header.cluster.count_for(file.size());
-        let mut editor = Self {
+        Self {
             file,
             header,
             extensions,
             first_free: 0,
             end,
             keep: None,
-        };
-        let stale = features::INCOMPATIBLE_CORRUPT | features::INCOMPATIBLE_DIRTY;
-        if editor.header.incompatible & stale != 0 {
-            let found = editor.header.incompatible;
-            return Err(editor.repair_first("incompatible_features", 72, found));
         }
-        // What we do not know would not be true any more.
+    }
+
+    /// Refuses an image that cannot be relied on, and takes back what will not be true any more.
+    fn begin(&mut self) -> Result<(), FormatError> {
+        if self.header.incompatible & features::INCOMPATIBLE_CORRUPT != 0 {
+            let found = self.header.incompatible;
+            return Err(self.repair_first("incompatible_features", AT_INCOMPATIBLE, found));
+        }
         let known = features::AUTOCLEAR_BITMAPS | features::AUTOCLEAR_DATA_FILE_RAW;
-        let autoclear = editor.header.autoclear.value;
+        let autoclear = self.header.autoclear.value;
         if autoclear & !known != 0 {
-            editor.header.autoclear.value = autoclear & known;
-            editor.put_be64(AT_AUTOCLEAR, autoclear & known)?;
+            self.header.autoclear.value = autoclear & known;
+            self.put_be64(AT_AUTOCLEAR, autoclear & known)?;
         }
-        Ok(editor)
+        Ok(())
     }
 
     fn put_be32(&mut self, at: u64, value: u32) -> Result<(), FormatError> {

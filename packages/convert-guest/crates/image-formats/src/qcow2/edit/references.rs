@@ -72,7 +72,8 @@ impl<T: EditTarget> Editor<T> {
         for (index, entry) in (0_u64..).zip(l1) {
             let offset = index.saturating_mul(l1::ENTRY_BYTES);
             let at = self.header.l1_table_offset.saturating_add(offset);
-            let Some(table) = self.table_in(at, entry)? else {
+            // What cannot be a table is nothing that marks help.
+            let Ok(Some(table)) = self.table_in(at, entry) else {
                 continue;
             };
             let marked = self.marked(entry, table)?;

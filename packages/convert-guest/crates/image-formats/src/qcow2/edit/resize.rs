@@ -25,11 +25,6 @@ impl<T: EditTarget> Editor<T> {
                 "an image of version 2 that has snapshots is not resized; make it version 3 first";
             return Err(self.unsupported(what));
         }
-        if self.extensions.bitmaps.is_some() {
-            return Err(
-                self.unsupported("it has bitmaps, which are not resized yet; remove them first")
-            );
-        }
         if self.header.has_data_file() {
             let what = "an image with an external data file is not resized yet";
             return Err(self.unsupported(what));
@@ -44,8 +39,10 @@ impl<T: EditTarget> Editor<T> {
     }
 
     fn grow(&mut self, size: u64) -> Result<(), FormatError> {
-        if self.header.backing_name_offset.value != 0 {
-            let what = "an image with a backing file does not grow yet; rebase it first";
+        let before = self.header.size;
+        let has_backing = self.header.backing_name_offset.value != 0;
+        if has_backing && (self.header.version < 3 || !self.header.cluster.is_aligned(before)) {
+            let what = "an image of version 2 with a backing file, or one that ends within a cluster, does not grow";
             return Err(self.unsupported(what));
         }
         let needed = self.header.l1_span().count_for(size);
@@ -59,9 +56,16 @@ impl<T: EditTarget> Editor<T> {
             let offset = self.new_l1(&l1)?;
             self.file.flush()?;
             self.put_active_l1(offset, needed)?;
-            self.put_size(size)?;
             self.file.flush()?;
-            return self.free(old_offset, old_entries.saturating_mul(l1::ENTRY_BYTES));
+            self.free(old_offset, old_entries.saturating_mul(l1::ENTRY_BYTES))?;
+        }
+        self.resize_bitmaps(size)?;
+        if has_backing {
+            // What the backing file may have there is not to show.
+            let cluster = self.header.cluster;
+            for number in cluster.index_of(before)..cluster.count_for(size) {
+                self.zero_cluster(number)?;
+            }
         }
         self.file.flush()?;
         self.put_size(size)
@@ -117,13 +121,15 @@ impl<T: EditTarget> Editor<T> {
             to_u64(old.len()).saturating_mul(l1::ENTRY_BYTES),
         )?;
         self.file.flush()?;
+        self.resize_bitmaps(size)?;
         self.mark_copied()?;
+        self.file.flush()?;
         self.keep = Some(self.used_length()?);
         Ok(())
     }
 
     /// End of the last cluster that is used (byte offset in the file).
-    fn used_length(&mut self) -> Result<u64, FormatError> {
+    pub(super) fn used_length(&mut self) -> Result<u64, FormatError> {
         let mut end = self.end;
         while let Some(last) = end.checked_sub(1) {
             if self.refcount(last)? != 0 {

@@ -21,13 +21,13 @@ const MAX_NAME: usize = 255;
 const EXTRA_BYTES: u32 = 24;
 
 /// A snapshot with the bytes of its entry.
-struct Entry {
+pub(super) struct Entry {
     snapshot: Snapshot,
     bytes: Vec<u8>,
 }
 
 /// Reads of a file with changes.
-struct Reads<'a, T>(&'a mut StagedFile<T>);
+pub(super) struct Reads<'a, T>(pub &'a mut StagedFile<T>);
 
 impl<T: EditTarget> ByteSource for Reads<'_, T> {
     fn size(&self) -> u64 {
@@ -43,7 +43,7 @@ impl<T: EditTarget> ByteSource for Reads<'_, T> {
 
 impl<T: EditTarget> Editor<T> {
     /// All snapshots, in the order of the table.
-    fn entries(&mut self) -> Result<Vec<Entry>, FormatError> {
+    pub(super) fn entries(&mut self) -> Result<Vec<Entry>, FormatError> {
         let device = self.file.device();
         let mut cache = MetadataCache::new(Reads(&mut self.file), device, 4);
         let mut walk = snapshot::Walk::new(&self.header, SECTOR.round_down(self.header.size));
@@ -129,7 +129,7 @@ impl<T: EditTarget> Editor<T> {
         put(&EXTRA_BYTES.to_be_bytes());
         put(&0_u64.to_be_bytes());
         put(&size.to_be_bytes());
-        put(&u64::MAX.to_be_bytes());
+        put(&0_u64.to_be_bytes());
         put(id.as_bytes());
         put(name);
         let mut table: Vec<&[u8]> = entries.iter().map(|known| &known.bytes[..]).collect();
@@ -197,7 +197,7 @@ impl<T: EditTarget> Editor<T> {
     }
 
     /// Where the L1 table of a snapshot lies, and its entries.
-    fn l1_of(&mut self, entry: Option<&Entry>) -> Result<(u64, Vec<u64>), FormatError> {
+    pub(super) fn l1_of(&mut self, entry: Option<&Entry>) -> Result<(u64, Vec<u64>), FormatError> {
         let found = entry.map(|entry| (entry.snapshot.l1_table_offset, entry.snapshot.l1_entries));
         let (offset, entries) = found.unwrap_or_default();
         let entries = u64::from(entries);

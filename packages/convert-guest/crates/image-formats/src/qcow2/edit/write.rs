@@ -1,0 +1,186 @@
+//! Content of the disk that is written, a cluster at a time.
+
+use super::allocate::Change;
+use super::references::descriptor;
+use super::{COMPRESSED, COPIED, Editor, OFFSET, keep_of};
+use crate::arith::{SECTOR, to_u64, to_usize};
+use crate::edit::{DiskWriter, EditTarget, Edited};
+use crate::error::FormatError;
+use crate::qcow2::l1;
+
+/// Bit 0 of a standard L2 entry: the cluster reads as zeros.
+const ZERO: u64 = 1;
+/// Subclusters of an extended L2 entry that are all in the file, and that all read as zeros.
+const ALL_ALLOCATED: u64 = 0x0000_0000_ffff_ffff;
+const ALL_ZERO: u64 = 0xffff_ffff_0000_0000;
+
+impl<T: EditTarget> Editor<T> {
+    /// The L2 table of a cluster of the disk, of which nothing but the active state knows.
+    fn own_table(&mut self, number: u64) -> Result<u64, FormatError> {
+        let cluster = self.header.cluster;
+        let start = cluster.times(number).unwrap_or(u64::MAX);
+        let index = self.header.l1_span().index_of(start);
+        if index >= self.header.l1_entries {
+            return Err(self.repair_first("l1_size", 36, self.header.l1_entries));
+        }
+        let at = index.saturating_mul(l1::ENTRY_BYTES);
+        let at = self.header.l1_table_offset.saturating_add(at);
+        let entry = self.file.be64(at)?;
+        let old = self.table_in(at, entry)?;
+        if let Some(table) = old
+            && self.refcount(cluster.index_of(table))? == 1
+        {
+            return Ok(table);
+        }
+        let bytes = match old {
+            Some(table) => self.file.read_vec(table, cluster.size())?,
+            None => crate::staged_file::zeros(self.file.device(), at, cluster.size())?,
+        };
+        let mut bytes = bytes;
+        // What both tables name from now on is nobody's own.
+        for chunk in bytes.chunks_exact_mut(self.header.l2_entry().in_memory()) {
+            let entry = descriptor(chunk);
+            if entry & COMPRESSED == 0
+                && let Some(place) = chunk.first_chunk_mut()
+            {
+                *place = (entry & !COPIED).to_be_bytes();
+            }
+        }
+        let table = self.new_table(&bytes)?;
+        if let Some(old) = old {
+            // The reference of the active state to what is named goes from the old table to the new one.
+            self.free(old, cluster.size())?;
+        }
+        self.put_be64(at, table | COPIED)?;
+        Ok(table)
+    }
+
+    /// Where the entry of a cluster stands, and what it is.
+    fn own_entry(&mut self, number: u64) -> Result<(u64, u64), FormatError> {
+        let table = self.own_table(number)?;
+        let size = to_u64(self.entry_size());
+        let per_table = self
+            .header
+            .cluster
+            .size()
+            .wrapping_shr(self.header.l2_entry().bits());
+        let within = number.checked_rem(per_table).unwrap_or(0);
+        let at = table.saturating_add(within.saturating_mul(size));
+        Ok((at, self.file.be64(at)?))
+    }
+
+    fn put_entry(&mut self, at: u64, entry: u64, bitmap: u64) -> Result<(), FormatError> {
+        self.put_be64(at, entry)?;
+        if self.header.has_extended_l2() {
+            self.put_be64(at.saturating_add(8), bitmap)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the content of a cluster of the disk.
+    fn write_cluster(&mut self, number: u64, bytes: &[u8]) -> Result<(), FormatError> {
+        let cluster = self.header.cluster;
+        let (at, entry) = self.own_entry(number)?;
+        let host = entry & OFFSET;
+        let is_own = entry & COMPRESSED == 0
+            && host != 0
+            && cluster.is_aligned(host)
+            && self.refcount(cluster.index_of(host))? == 1;
+        if is_own {
+            self.file.write_through(host, bytes)?;
+            return self.put_entry(at, host | COPIED, ALL_ALLOCATED);
+        }
+        let place = self.allocate(1)?;
+        self.file.write_through(place, bytes)?;
+        self.put_entry(at, place | COPIED, ALL_ALLOCATED)?;
+        self.count_entry(at, entry, Change::Less)
+    }
+
+    /// Makes a cluster of the disk read as zeros.
+    pub(super) fn zero_cluster(&mut self, number: u64) -> Result<(), FormatError> {
+        let has_backing = self.header.backing_name_offset.value != 0;
+        if self.header.version < 3 && has_backing {
+            let size = self.header.cluster.size();
+            let zeros = crate::staged_file::zeros(self.file.device(), 0, size)?;
+            return self.write_cluster(number, &zeros);
+        }
+        let (at, entry) = self.own_entry(number)?;
+        let zero = match (self.header.version, self.header.has_extended_l2()) {
+            (3, false) => ZERO,
+            _ => 0,
+        };
+        self.put_entry(at, zero, ALL_ZERO)?;
+        self.count_entry(at, entry, Change::Less)
+    }
+}
+
+/// Writes the disk of a qcow2 image.
+pub(super) struct Writer<T> {
+    pub editor: Editor<T>,
+}
+
+impl<T: EditTarget> DiskWriter for Writer<T> {
+    fn unit(&self) -> u64 {
+        self.editor.header.cluster.size()
+    }
+
+    fn virtual_size(&self) -> u64 {
+        SECTOR.round_down(self.editor.header.size)
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FormatError> {
+        let cluster = self.editor.header.cluster;
+        let number = cluster.index_of(offset);
+        if bytes.len() == cluster.in_memory() {
+            return self.editor.write_cluster(number, bytes);
+        }
+        // The disk ends within its last cluster.
+        let size = cluster.size();
+        let mut whole = crate::staged_file::zeros(self.editor.file.device(), offset, size)?;
+        if let Some(head) = whole.get_mut(..bytes.len()) {
+            head.copy_from_slice(bytes);
+        }
+        self.editor.write_cluster(number, &whole)
+    }
+
+    fn zero(&mut self, offset: u64, _: u64) -> Result<(), FormatError> {
+        let number = self.editor.header.cluster.index_of(offset);
+        self.editor.zero_cluster(number)
+    }
+
+    fn set_backing(&mut self, name: &[u8], format: &[u8]) -> Result<(), FormatError> {
+        self.editor.file.flush()?;
+        self.editor.set_backing(name, format)
+    }
+
+    fn grow(&mut self, size: u64) -> Result<(), FormatError> {
+        self.editor.resize(size, false)
+    }
+
+    fn finish(&mut self) -> Result<Edited, FormatError> {
+        self.editor.file.flush()?;
+        Ok(Edited {
+            file_length: keep_of(&self.editor),
+            virtual_size: self.virtual_size(),
+            ..Edited::default()
+        })
+    }
+}
+
+impl<T: EditTarget> Editor<T> {
+    /// Gives all that the active state holds back to the backing file.
+    pub(super) fn empty(&mut self) -> Result<(), FormatError> {
+        let (old_offset, entries) = (self.header.l1_table_offset, self.header.l1_entries);
+        let old = self.read_l1(old_offset, entries)?;
+        let empty = alloc::vec![0; to_usize(entries)];
+        let offset = self.new_l1(&empty)?;
+        self.file.flush()?;
+        self.put_active_l1(offset, entries)?;
+        self.file.flush()?;
+        self.count_l1(&old, Change::Less)?;
+        self.free(old_offset, entries.saturating_mul(l1::ENTRY_BYTES))?;
+        self.file.flush()?;
+        self.keep = Some(self.used_length()?);
+        Ok(())
+    }
+}

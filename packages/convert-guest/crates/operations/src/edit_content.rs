@@ -1,0 +1,269 @@
+//! Edits that move content from image to image: what stands above an image is committed into it, or an image gets another
+//! backing file and keeps what it shows.
+
+use alloc::vec::Vec;
+
+use instar_abi::{
+    ChainConfig, Descriptor, EditConfig, EditResult, NO_PARENT, device_role, edit_action, opcode,
+};
+use instar_guest_runtime::WindowPool;
+use instar_image_formats::{Chain, DeviceIndex, DiskWriter, Image, open_writer};
+
+use crate::commands::{SharedCommands, descriptor};
+use crate::edit::{bad_config, edited_device};
+use crate::edited_file::EditedFile;
+use crate::error::OperationError;
+use crate::fetch::{Fetched, Fetcher};
+use crate::open_chain::{GuestImage, devices};
+use crate::setup::{Setup, internal};
+
+/// Bytes between two PROGRESS commands.
+const PROGRESS_STEP: u64 = 16 << 20;
+
+/// What is needed to read disks.
+struct Reader<'a> {
+    setup: Setup<'a>,
+    fetcher: Fetcher<'a>,
+}
+
+impl Reader<'_> {
+    /// Fills a buffer from a disk, whose end is followed by zeros. Returns whether all of it is zeros.
+    fn read(
+        &mut self,
+        chain: &mut Chain<GuestImage>,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> Result<bool, OperationError> {
+        buffer.fill(0);
+        let mut all_zero = true;
+        let mut done = 0_usize;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let at = offset.saturating_add(done as u64);
+            let left = chain.virtual_size().saturating_sub(at);
+            if left == 0 {
+                break;
+            }
+            let extent = chain.map(at, left.min(rest.len() as u64))?;
+            let mut extent = self.setup.holes.see(extent)?;
+            let length = self.fetcher.length(&extent).min(extent.length);
+            extent.length = length;
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            let fetched = self.fetcher.fetch(&[extent])?;
+            if let [Fetched::Bytes(bytes)] = &fetched[..]
+                && let (Some(to), Some(from)) = (rest.get_mut(..length), bytes.get(..length))
+            {
+                to.copy_from_slice(from);
+                all_zero &= from.iter().all(|byte| *byte == 0);
+            }
+            done = done.saturating_add(length);
+        }
+        Ok(all_zero)
+    }
+}
+
+fn buffer_of(unit: u64) -> Result<Vec<u8>, OperationError> {
+    let length = usize::try_from(unit).unwrap_or(usize::MAX);
+    let mut buffer = Vec::new();
+    buffer
+        .try_reserve_exact(length)
+        .map_err(|_| internal("no memory for a unit of the image"))?;
+    buffer.resize(length, 0);
+    Ok(buffer)
+}
+
+/// Tells how far an edit is.
+struct Progress<'a> {
+    commands: &'a SharedCommands,
+    told: u64,
+    total: u64,
+}
+
+impl Progress<'_> {
+    fn reach(&mut self, done: u64) -> Result<(), OperationError> {
+        if done.saturating_sub(self.told) < PROGRESS_STEP {
+            return Ok(());
+        }
+        self.told = done;
+        self.commands.borrow_mut().submit(Descriptor {
+            offset: done,
+            length: self.total,
+            ..descriptor(opcode::PROGRESS)
+        })
+    }
+}
+
+/// Carries out COMMIT or REBASE.
+pub fn edit(
+    config: &EditConfig,
+    chain: &ChainConfig,
+    commands: &SharedCommands,
+    windows: &mut WindowPool,
+    result: &mut EditResult,
+) -> Result<(), OperationError> {
+    let (index, device) = edited_device(chain)?;
+    let setup = Setup::new(chain, commands, windows)?;
+    let fetcher = Fetcher::new(commands, windows, setup.keys())?;
+    let format = setup.open_one(device_role::IMAGE)?.format();
+    let file = EditedFile::new(commands, setup.metadata_window(), index, device.file_size);
+    let mut writer = open_writer(format, file, DeviceIndex(index))?;
+    let mut reader = Reader { setup, fetcher };
+    let progress = Progress {
+        commands,
+        told: 0,
+        total: 0,
+    };
+    match config.action {
+        edit_action::COMMIT => commit(config, &mut *writer, &mut reader, progress)?,
+        _ => rebase(config, chain, &mut *writer, &mut reader, progress)?,
+    }
+    let edited = writer.finish()?;
+    result.file_length = edited.file_length;
+    result.virtual_size = edited.virtual_size;
+    Ok(())
+}
+
+/// Copies into the edited image what the layers above it hold: those of the chain COMPARED down to the depth `number`.
+fn commit(
+    config: &EditConfig,
+    writer: &mut dyn DiskWriter,
+    reader: &mut Reader<'_>,
+    mut progress: Progress<'_>,
+) -> Result<(), OperationError> {
+    let depth = usize::try_from(config.number).unwrap_or(usize::MAX);
+    let mut above = reader.setup.open(device_role::COMPARED)?;
+    let below = above.layers().get(depth).map(GuestImage::device);
+    let below = below.ok_or_else(|| bad_config("the chain is not as deep as the base"))?;
+    let mut base = reader.setup.open_from(below.0)?;
+    let size = above.virtual_size();
+    if size > writer.virtual_size() {
+        writer.grow(size)?;
+    }
+    let (unit, end) = (writer.unit(), writer.virtual_size());
+    let mut buffer = buffer_of(unit)?;
+    progress.total = size;
+    let mut offset = 0_u64;
+    while offset < size {
+        let located = above.locate(offset, size.saturating_sub(offset))?;
+        let behind = offset.saturating_add(located.extent.length);
+        if !located.present || located.depth >= depth {
+            offset = behind;
+            continue;
+        }
+        let start = offset.saturating_sub(offset.checked_rem(unit).unwrap_or(0));
+        let length = unit.min(end.saturating_sub(start));
+        let held = usize::try_from(length.min(size.saturating_sub(start))).unwrap_or(0);
+        let length = usize::try_from(length).unwrap_or(0);
+        let piece = buffer
+            .get_mut(..length)
+            .ok_or_else(|| internal("a unit is longer than its buffer"))?;
+        let (top, rest) = piece.split_at_mut(held);
+        let mut zero = reader.read(&mut above, start, top)?;
+        if !rest.is_empty() {
+            // Behind the end of what is above, the base stays as it is.
+            zero &= reader.read(&mut base, start.saturating_add(held as u64), rest)?;
+        }
+        if zero {
+            writer.zero(start, length as u64)?;
+        } else {
+            writer.write(start, piece)?;
+        }
+        offset = start.saturating_add(unit);
+        progress.reach(offset)?;
+    }
+    Ok(())
+}
+
+/// Copies into the edited image what it does not hold and what reads differently through the new backing file, and names that.
+fn rebase(
+    config: &EditConfig,
+    chain: &ChainConfig,
+    writer: &mut dyn DiskWriter,
+    reader: &mut Reader<'_>,
+    mut progress: Progress<'_>,
+) -> Result<(), OperationError> {
+    let mut old = reader.setup.open(device_role::COMPARED)?;
+    // The new backing file is a backing file of nothing that there is.
+    let new = devices(chain)
+        .find(|(_, device)| device.role == device_role::BACKING && device.parent == NO_PARENT)
+        .map(|(index, _)| reader.setup.open_from(index))
+        .transpose()?;
+    let mut new = match new {
+        Some(new) => new,
+        None => Chain::new(1),
+    };
+    let (unit, size) = (writer.unit(), writer.virtual_size());
+    let (mut before, mut after) = (buffer_of(unit)?, buffer_of(unit)?);
+    progress.total = size;
+    let mut offset = 0_u64;
+    while offset < size {
+        let length = unit.min(size.saturating_sub(offset));
+        let next = offset.saturating_add(length);
+        if is_held(&mut old, offset, next)? {
+            offset = next;
+            continue;
+        }
+        let part = usize::try_from(length).unwrap_or(0);
+        let (Some(before), Some(after)) = (before.get_mut(..part), after.get_mut(..part)) else {
+            return Err(internal("a unit is longer than its buffer"));
+        };
+        let zero = reader.read(&mut old, offset, before)?;
+        reader.read(&mut new, offset, after)?;
+        if differs(&mut old, offset, before, after)? {
+            if zero {
+                writer.zero(offset, length)?;
+            } else {
+                writer.write(offset, before)?;
+            }
+        }
+        offset = next;
+        progress.reach(offset)?;
+    }
+    let name = text(&config.name, config.name_len)?;
+    let format = text(&config.other, config.other_len)?;
+    writer.set_backing(name, format)?;
+    Ok(())
+}
+
+/// Whether the top image of a chain holds all of a range.
+fn is_held(chain: &mut Chain<GuestImage>, start: u64, end: u64) -> Result<bool, OperationError> {
+    let mut offset = start;
+    while offset < end {
+        let located = chain.locate(offset, end.saturating_sub(offset))?;
+        if !located.present || located.depth > 0 {
+            return Ok(false);
+        }
+        offset = offset.saturating_add(located.extent.length);
+    }
+    Ok(true)
+}
+
+/// Whether two contents of a range differ where the top image of a chain does not say what is there.
+fn differs(
+    chain: &mut Chain<GuestImage>,
+    start: u64,
+    before: &[u8],
+    after: &[u8],
+) -> Result<bool, OperationError> {
+    let end = start.saturating_add(before.len() as u64);
+    let mut offset = start;
+    while offset < end {
+        let located = chain.locate(offset, end.saturating_sub(offset))?;
+        let next = offset.saturating_add(located.extent.length);
+        if !located.present || located.depth > 0 {
+            let place = |at: u64| usize::try_from(at.saturating_sub(start)).unwrap_or(usize::MAX);
+            let range = place(offset)..place(next);
+            if before.get(range.clone()) != after.get(range) {
+                return Ok(true);
+            }
+        }
+        offset = next;
+    }
+    Ok(false)
+}
+
+fn text(bytes: &[u8], length: u32) -> Result<&[u8], OperationError> {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    bytes
+        .get(..length)
+        .ok_or_else(|| bad_config("a name is longer than its place"))
+}
