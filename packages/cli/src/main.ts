@@ -21,6 +21,10 @@ Commands:
   measure say how long an output becomes
   convert copy a disk into an image of another format
   create  create an image of an empty disk
+  amend   change options of an image
+  bitmap  add, remove, clear, enable, disable or merge bitmaps
+  commit  copy what an image holds into the image below it
+  rebase  give an image another backing file
   resize  give the disk of an image another size
   snapshot list, take, apply or delete internal snapshots
   doctor  say which sandbox works on this machine

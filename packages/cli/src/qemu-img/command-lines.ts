@@ -1,6 +1,11 @@
 /** Commands of qemu-img that are there, with their command lines. */
 export const QEMU_IMG_COMMANDS = {
-  check: '[--object objectdef] [--image-opts] [-q] [-f fmt] [--output=ofmt] [-T src_cache] [-U] filename',
+  amend: '[--object objectdef] [--image-opts] [-p] [-q] [-f fmt] [-t cache] [--force] -o options filename',
+  bitmap:
+    '(--merge SOURCE | --add | --remove | --clear | --enable | --disable)... [-g granularity] [--object objectdef] [--image-opts | -f fmt] filename bitmap',
+  check:
+    '[--object objectdef] [--image-opts] [-q] [-f fmt] [--output=ofmt] [-r [leaks | all]] [-T src_cache] [-U] filename',
+  commit: '[--object objectdef] [--image-opts] [-q] [-f fmt] [-t cache] [-b base] [-d] [-p] filename',
   compare:
     '[--object objectdef] [--image-opts] [-f fmt] [-F fmt] [-T src_cache] [-p] [-q] [-s] [-U] filename1 filename2',
   convert:
@@ -11,6 +16,8 @@ export const QEMU_IMG_COMMANDS = {
   dd: '[--image-opts] [-U] [-f fmt] [-O output_fmt] [bs=block_size] [count=blocks] [skip=blocks] if=input of=output',
   info: '[--object objectdef] [--image-opts] [-f fmt] [--output=ofmt] [--backing-chain] [-U] filename',
   map: '[--object objectdef] [--image-opts] [-f fmt] [--start-offset=offset] [--max-length=len] [--output=ofmt] [-U] filename',
+  rebase:
+    '[--object objectdef] [--image-opts] [-U] [-q] [-f fmt] [-t cache] [-T src_cache] [-p] [-u] -b backing_file [-F backing_fmt] filename',
   resize:
     '[--object objectdef] [--image-opts] [-f fmt] [--preallocation=prealloc] [-q] [--shrink] filename [+ | -]size',
   snapshot: '[--object objectdef] [--image-opts] [-U] [-q] [-l | -a snapshot | -c snapshot | -d snapshot] filename',
@@ -19,7 +26,7 @@ export const QEMU_IMG_COMMANDS = {
 } as const;
 
 /** Commands of qemu-img that are not. */
-export const MISSING_COMMANDS = ['amend', 'bench', 'bitmap', 'commit', 'rebase'] as const;
+export const MISSING_COMMANDS = ['bench'] as const;
 
 /** What `qemu-img --help` prints. */
 export function qemuImgHelp(version: string): string {

@@ -44,6 +44,27 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
   ],
   [/^would have \S+ bytes, expected a multiple of 512$/, 'The new size must be a multiple of 512'],
   [/^would have \S+ bytes, expected a size that is positive$/, 'New image size must be positive'],
+  [/^needs an image and the name of a bitmap, .*$/, 'Expecting filename and bitmap name'],
+  [/^needs one of --add, .*$/, 'Need at least one of --add, --remove, --clear, --enable, --disable, or --merge'],
+  [/^the image has no backing file$/, 'Image does not have a backing file'],
+  [/^needs a backing file \(-b\), .*$/, 'Must specify backing file (-b) or use unsafe mode (-u)'],
+  [
+    /^-b needs the format of '(.*)' \(-F\): .*$/,
+    "Could not change the backing file to '$1': backing format must be specified",
+  ],
+  [/^needs options, as in amend .*$/, 'Must specify options (-o)'],
+  [
+    /^-o backing_\S+: the backing file is not amended; .*$/,
+    "Cannot amend the backing file\nYou can use 'qemu-img rebase' instead.",
+  ],
+  [
+    /^-o (\S+): can only be chosen when .*$/,
+    "Invalid parameter '$1'\nThis option is only supported for image creation",
+  ],
+  [/^-o (\S+): no option that is amended; .*$/, "Invalid parameter '$1'"],
+  [/^-o lazy_refcounts: found .*$/, "Parameter 'lazy_refcounts' expects 'on' or 'off'"],
+  [/^the refcount width is .*$/, 'Refcount width must be a power of two and may not exceed 64 bits'],
+  [/^images of format (\S+) have no options to amend$/, "Format driver '$1' does not support option amendment"],
   [/^needs an image and a size, .*$/, 'Expecting image file name and size'],
   [/^found several of '-l', .*$/, "Cannot mix '-l', '-a', '-c', '-d'"],
   [

@@ -1,4 +1,4 @@
-import { openEdited, type EditedFile } from '@instar/host-files';
+import { identity, openEdited, statFile, type EditedFile } from '@instar/host-files';
 import {
   DEVICE_FLAG,
   DEVICE_ROLE,
@@ -9,7 +9,7 @@ import {
   NO_PARENT,
   type ValueOf,
 } from '@instar/shared-abi';
-import { withEngineErrors } from '../errors.js';
+import { EngineError, withEngineErrors } from '../errors.js';
 import { formatName } from '../format-names.js';
 import { forcedFormat } from '../formats.js';
 import { guestContext, type OperationControl } from '../operation.js';
@@ -37,8 +37,19 @@ export interface EditedImage {
   readonly virtualSize: bigint;
 }
 
-/** What an edit asks of the guest. */
+/** What is asked of the guest. */
 export type EditRequest = Partial<ValueOf<typeof EditConfig>>;
+
+/** An image that is being edited. */
+export interface Editing {
+  /** The guest. Its first device is the image. */
+  readonly session: GuestSession;
+  readonly file: EditedFile;
+  readonly info: ImageInfo;
+  readonly isRaw: boolean;
+  /** Has the guest edit the image. @param last no other request follows */
+  readonly edit: (request: EditRequest, last?: boolean) => Promise<ValueOf<typeof EditResult>>;
+}
 
 /** Longest file that there can be (bytes). */
 const MOST_LENGTH = (1n << 63n) - 1n;
@@ -47,66 +58,129 @@ const ROOM = 1n << 30n;
 
 const encoder = new TextEncoder();
 
-/** A name for the config of an edit. */
-export function editName(name: string): Pick<ValueOf<typeof EditConfig>, 'name' | 'name_len'> {
+/** A name in the place of a config that it has. */
+function inPlace(name: string, what: string): Uint8Array<ArrayBuffer> {
   const most = EditConfig.zero().name.length;
-  const bytes = encoder.encode(name).subarray(0, most);
+  const bytes = encoder.encode(name);
+  if (bytes.length > most) {
+    throw new EngineError('INVALID_OPTION', `the ${what} has ${bytes.length} bytes, expected at most ${most}`);
+  }
   const padded = new Uint8Array(most);
   padded.set(bytes);
-  return { name: padded, name_len: bytes.length };
+  return padded;
+}
+
+/** The name that an edit is about. @throws EngineError `INVALID_OPTION` */
+export function editName(name: string): Pick<ValueOf<typeof EditConfig>, 'name' | 'name_len'> {
+  return { name: inPlace(name, 'name'), name_len: encoder.encode(name).length };
+}
+
+/** The other name that an edit is about. @throws EngineError `INVALID_OPTION` */
+export function otherName(name: string): Pick<ValueOf<typeof EditConfig>, 'other' | 'other_len'> {
+  return { other: inPlace(name, 'name'), other_len: encoder.encode(name).length };
+}
+
+/** What is edited in a session. */
+interface Edited {
+  readonly path: string;
+  /** What the file must be, where it is open already. */
+  readonly identity?: string;
+  /** Number of its format, PROBE to find out. */
+  readonly format: number;
+  readonly undo: boolean | undefined;
+  /** Bytes that are written beside what the file has. */
+  readonly room?: bigint;
+  readonly onProgress?: OperationControl['onProgress'];
 }
 
 /**
  * Edits an image in place. In the end it is as it was or as it was to become: also where the process is killed, once it is
  * opened again.
- * @param requestOf what is asked of the guest
+ * @param work what is done; the guest has ended when its file is completed
+ * @throws EngineError; the image is then as it was
+ */
+export async function editing<T>(
+  path: string,
+  { format, undo }: EditOptions,
+  control: OperationControl,
+  work: (editing: Editing) => Promise<T>,
+): Promise<T> {
+  const context = guestContext(control);
+  const forced = forcedFormat(format, path);
+  // One command after the other: what is overwritten is in the log by then.
+  const session = new GuestSession(context, { inOrder: true });
+  return withEngineErrors(async () => editInSession(session, { path, format: forced, undo }, work));
+}
+
+/**
+ * The same in a session that has other files already. It is closed in the end.
+ * @throws EngineError, HostFileError; the image is then as it was
+ */
+export async function editInSession<T>(
+  session: GuestSession,
+  { path, identity: known, format, undo = true, room = 0n, onProgress }: Edited,
+  work: (editing: Editing) => Promise<T>,
+): Promise<T> {
+  const { limits } = session.context;
+  const file = await openEdited(path, undo);
+  let kept = MOST_LENGTH;
+  let result: T;
+  try {
+    try {
+      if (known !== undefined && identity(await statFile(file.fd)) !== known) {
+        throw new EngineError('INPUT_IN_USE', 'was exchanged for another file meanwhile', { file: path });
+      }
+      // What a disk may become is bounded where it is asked for; a raw image is as long as its disk.
+      const device = session.add(editedDevice(file, format, file.resizable ? MOST_LENGTH : file.size));
+      const info = await look(session, device);
+      requireVirtualSize(info.virtual_size, limits, path);
+      session.describe(device, { format: info.format });
+      const refresh = async (): Promise<bigint> => {
+        const { size } = file.resizable ? await statFile(file.fd) : file;
+        session.describe(device, { file_size: size });
+        return size;
+      };
+      const edit = async (request: EditRequest, last = false): Promise<ValueOf<typeof EditResult>> => {
+        const size = await refresh();
+        const edited = await perform(session, {
+          config: EditConfig.encode(request),
+          result: EditResult,
+          magic: EDIT_RESULT_MAGIC,
+          outputBytes: (size + room) * 2n + ROOM,
+          subject: path,
+          last,
+          ...(onProgress === undefined ? {} : { onProgress }),
+        });
+        if (!file.resizable && edited.file_length < file.size) throw impossibleResult(path);
+        if (edited.file_length < kept) kept = edited.file_length;
+        await refresh();
+        return edited;
+      };
+      result = await work({ session, file, info, isRaw: info.format === IMAGE_FORMAT.values.RAW, edit });
+    } finally {
+      await session.close();
+    }
+    await file.complete(kept);
+  } catch (error) {
+    await file.abandon();
+    throw error;
+  }
+  return result;
+}
+
+/**
+ * Edits an image by one request.
  * @throws EngineError; the image is then as it was
  */
 export async function editImage(
   path: string,
-  { format, undo = true }: EditOptions,
+  options: EditOptions,
   control: OperationControl,
   requestOf: (info: ImageInfo, isRaw: boolean) => EditRequest,
 ): Promise<EditedImage> {
-  const context = guestContext(control);
-  const forced = forcedFormat(format, path);
-  return withEngineErrors(async () => {
-    const file = await openEdited(path, undo);
-    const session = new GuestSession(context);
-    let result: ValueOf<typeof EditResult>;
-    let info: ImageInfo;
-    try {
-      try {
-        // What a disk may become is bounded where it is asked for; a raw image is as long as its disk.
-        const limit = file.resizable ? MOST_LENGTH : file.size;
-        const device = session.add(editedDevice(file, forced, limit));
-        info = await look(session, device);
-        requireVirtualSize(info.virtual_size, context.limits, path);
-        session.describe(device, { format: info.format });
-        const isRaw = info.format === IMAGE_FORMAT.values.RAW;
-        result = await perform(session, {
-          config: EditConfig.encode(requestOf(info, isRaw)),
-          result: EditResult,
-          magic: EDIT_RESULT_MAGIC,
-          outputBytes: file.size * 2n + ROOM,
-          subject: path,
-          last: true,
-        });
-        if (!file.resizable && result.file_length < file.size) throw impossibleResult(path);
-      } finally {
-        await session.close();
-      }
-    } catch (error) {
-      await file.abandon();
-      throw error;
-    }
-    try {
-      await file.complete(result.file_length);
-    } catch (error) {
-      await file.abandon();
-      throw error;
-    }
-    return { format: formatName(info.format), virtualSize: result.virtual_size };
+  return editing(path, options, control, async ({ info, isRaw, edit }) => {
+    const { virtual_size: virtualSize } = await edit(requestOf(info, isRaw), true);
+    return { format: formatName(info.format), virtualSize };
   });
 }
 

@@ -25,6 +25,16 @@ async function editSnapshots(
   }));
 }
 
+/** Bytes of a name that an image keeps. */
+const MOST_NAME = 255;
+
+/** As much of a name as an image keeps; a character that it has no room for goes as a whole. */
+function cutName(name: string): string {
+  const bytes = Buffer.from(name);
+  if (bytes.length <= MOST_NAME) return name;
+  return new TextDecoder().decode(bytes.subarray(0, MOST_NAME)).replace(/\uFFFD$/u, '');
+}
+
 /**
  * Takes an internal snapshot of an image's disk (qcow2).
  * @param name of at most 255 bytes, what is longer is cut; several snapshots may have one name
@@ -36,7 +46,7 @@ export async function createSnapshot(
   options: EditOptions = {},
   control: OperationControl = {},
 ): Promise<EditedImage> {
-  return editSnapshots(file, EDIT_ACTION.values.SNAPSHOT_CREATE, name, options, control);
+  return editSnapshots(file, EDIT_ACTION.values.SNAPSHOT_CREATE, cutName(name), options, control);
 }
 
 /**

@@ -1,8 +1,15 @@
 import * as v from 'valibot';
+import type { Amendment } from '../operations/amend.js';
+import type { BitmapAction } from '../operations/bitmaps.js';
+import type { CommitOptions } from '../operations/commit.js';
 import type { EditOptions } from '../operations/edit.js';
+import type { RebaseOptions } from '../operations/rebase.js';
+import type { RepairOptions } from '../operations/repair.js';
 import type { NewSize, ResizeOptions } from '../operations/resize.js';
+import type { BackingFile } from '../output/backing.js';
 import { checked } from './check.js';
-import { callback, options, size, yesNo, type Fields } from './kinds.js';
+import { pathPolicy } from './operations.js';
+import { callback, fileName, options, size, yesNo, type Fields } from './kinds.js';
 
 const formatName = v.string('the name of a format, such as raw or qcow2');
 
@@ -15,6 +22,70 @@ const resize = options({
   size: v.union([size(), callback], 'a number of bytes, or a function of what it is now'),
   shrink: v.optional(yesNo),
 } satisfies Fields<ResizeOptions & { readonly size: NewSize }>);
+
+const commit = options({
+  ...editing,
+  base: v.optional(fileName),
+  keep: v.optional(yesNo),
+  pathPolicy: v.optional(pathPolicy),
+} satisfies Fields<CommitOptions>);
+
+const rebase = options({
+  ...editing,
+  unsafe: v.optional(yesNo),
+  pathPolicy: v.optional(pathPolicy),
+  backing: v.optional(options({ file: fileName, format: formatName } satisfies Fields<BackingFile>)),
+} satisfies Fields<RebaseOptions & { readonly backing: BackingFile | undefined }>);
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkCommitOptions(value: CommitOptions): v.InferOutput<typeof commit> {
+  return checked(commit, 'options', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkRebaseOptions(
+  value: RebaseOptions & { readonly backing: BackingFile | undefined },
+): v.InferOutput<typeof rebase> {
+  return checked(rebase, 'options', value);
+}
+
+const repair = options({
+  ...editing,
+  leaksOnly: v.optional(yesNo),
+  onFinding: v.optional(callback),
+  onRest: v.optional(callback),
+} satisfies Fields<RepairOptions>);
+
+const amendment = options({
+  version: v.optional(v.picklist([2, 3], '2 or 3')),
+  lazyRefcounts: v.optional(yesNo),
+  refcountBits: v.optional(v.number('a number of bits')),
+  size: v.optional(size()),
+} satisfies Fields<Amendment>);
+
+const bitmapActions = v.array(
+  v.variant('action', [
+    v.object({ action: v.literal('add'), granularity: v.optional(size()) }),
+    v.object({ action: v.literal('merge'), source: v.string() }),
+    ...(['remove', 'clear', 'enable', 'disable'] as const).map((action) => v.object({ action: v.literal(action) })),
+  ]),
+  'an array of actions, such as { action: add }',
+);
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkRepairOptions(value: RepairOptions): RepairOptions {
+  return checked(repair, 'options', value) as RepairOptions;
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkAmendment(value: Amendment): v.InferOutput<typeof amendment> {
+  return checked(amendment, 'amendment', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkBitmapActions(value: readonly BitmapAction[]): readonly BitmapAction[] {
+  return checked(bitmapActions, 'actions', value);
+}
 
 /** @throws EngineError `INVALID_OPTION` */
 export function checkEditOptions(value: EditOptions): v.InferOutput<typeof edit> {

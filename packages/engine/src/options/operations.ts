@@ -36,7 +36,8 @@ const endpoint = v.union(
   'either { path: … } for a file, or { stream: … } for a descriptor',
 );
 
-const pathPolicy = options({
+/** Which files an image may draw in. */
+export const pathPolicy = options({
   references: oneOf('refuse', 'within-directories'),
   allowedDirectories: v.array(fileName, 'an array of directories'),
 } satisfies Fields<PathPolicy>);

@@ -1,0 +1,79 @@
+import { editBitmap, EngineError, type BitmapAction } from '@instar/engine';
+import { parseSize } from '@instar/operands';
+import type { Command } from 'commander';
+import { EXIT_CODES } from '../exit-codes.js';
+import { toJson } from '../render/json.js';
+import { defineCommand, type CommandRun } from './define-command.js';
+import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
+
+interface BitmapFlags extends EditFlags {
+  readonly granularity?: string;
+  /** Actions in the order of the command line; commander keeps none. */
+  readonly actions?: readonly BitmapAction[];
+}
+
+const PLAIN = ['remove', 'clear', 'enable', 'disable'] as const;
+
+/** Options that ask for actions, each of which is put behind those before it. */
+function actionOptions(command: Command): Command {
+  const actions: BitmapAction[] = [];
+  const take = (action: BitmapAction): void => {
+    actions.push(action);
+    command.setOptionValue('actions', actions);
+  };
+  command.option('--add', 'make the bitmap').on('option:add', () => {
+    take({ action: 'add' });
+  });
+  const about = {
+    remove: 'remove it',
+    clear: 'clear all its bits',
+    enable: 'have it record writes',
+    disable: 'have it record none',
+  } as const;
+  for (const action of PLAIN) {
+    command.option(`--${action}`, about[action]).on(`option:${action}`, () => {
+      take({ action });
+    });
+  }
+  return command
+    .option('--merge <bitmap>', 'add the bits of another bitmap of the image')
+    .on('option:merge', (source: string) => {
+      take({ action: 'merge', source });
+    });
+}
+
+async function run({ files, flags, json, control }: CommandRun<BitmapFlags>): Promise<number> {
+  const [file, name] = files;
+  if (file === undefined || name === undefined) {
+    throw new EngineError(
+      'INVALID_OPTION',
+      'needs an image and the name of a bitmap, as in bitmap --add disk.qcow2 b0',
+    );
+  }
+  const granularity = flags.granularity === undefined ? undefined : parseSize(flags.granularity);
+  const actions = (flags.actions ?? []).map((wish) => (wish.action === 'add' ? { ...wish, granularity } : wish));
+  if (actions.length === 0) {
+    throw new EngineError('INVALID_OPTION', 'needs one of --add, --remove, --clear, --enable, --disable and --merge');
+  }
+  if (granularity !== undefined && !actions.some(({ action }) => action === 'add')) {
+    throw new EngineError('INVALID_OPTION', '-g is of use with --add only');
+  }
+  const result = await editBitmap(file, name, actions, editOptions(flags), control);
+  if (json) process.stdout.write(`${toJson({ result: { filename: file, bitmap: name, ...result } })}\n`);
+  return EXIT_CODES.OK;
+}
+
+/** `instar bitmap` */
+export const bitmapCommand = defineCommand<BitmapFlags>({
+  name: 'bitmap',
+  about:
+    'Changes a persistent bitmap of an image (qcow2). Several actions are done in the order in which they are given.',
+  operands: [
+    ['[file]', 'the image'],
+    ['[bitmap]', 'name of the bitmap'],
+  ],
+  options: (command) =>
+    editing(actionOptions(command).option('-g, --granularity <size>', 'bytes that a bit of a new bitmap stands for')),
+  notes: EDIT_NOTES,
+  run,
+});

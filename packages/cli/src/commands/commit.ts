@@ -1,0 +1,38 @@
+import { commit } from '@instar/engine';
+import { EXIT_CODES } from '../exit-codes.js';
+import { toJson } from '../render/json.js';
+import { CACHE_MODES } from './cache-modes.js';
+import { defineCommand, type CommandRun } from './define-command.js';
+import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
+
+interface CommitFlags extends EditFlags {
+  readonly base?: string;
+  readonly drop?: boolean;
+}
+
+async function run({ files, flags, json, control, pathPolicy, say }: CommandRun<CommitFlags>): Promise<number> {
+  const [file = ''] = files;
+  const { base, drop } = flags;
+  // `-d` says that the image is not worth emptying, because it is deleted next.
+  const options = { ...editOptions(flags), base, pathPolicy, ...(drop === true ? { keep: true } : {}) };
+  const result = await commit(file, options, control);
+  if (json) process.stdout.write(`${toJson({ result: { filename: file, ...result } })}\n`);
+  else say('Image committed.');
+  return EXIT_CODES.OK;
+}
+
+/** `instar commit` */
+export const commitCommand = defineCommand<CommitFlags>({
+  name: 'commit',
+  about: 'Copies what an image holds into an image below it (into raw and qcow2), and empties it.',
+  operands: [['<file>', 'the image']],
+  options: (command, values) =>
+    editing(command)
+      .option('-b, --base <name>', 'the image of its chain that gets the content; the image is then not emptied')
+      .option('-d, --drop', 'do not empty the image')
+      .option('-p, --progress', 'show progress')
+      .option('-t, --cache <mode>', 'without effect', values.oneOf(CACHE_MODES)),
+  showsProgress: true,
+  notes: EDIT_NOTES,
+  run,
+});

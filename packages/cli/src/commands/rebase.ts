@@ -1,0 +1,46 @@
+import { EngineError, rebase } from '@instar/engine';
+import { EXIT_CODES } from '../exit-codes.js';
+import { toJson } from '../render/json.js';
+import { CACHE_MODES } from './cache-modes.js';
+import { defineCommand, type CommandRun } from './define-command.js';
+import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
+
+interface RebaseFlags extends EditFlags {
+  readonly backing?: string;
+  readonly backingFormat?: string;
+  readonly backingUnsafe?: boolean;
+}
+
+async function run({ files, flags, json, control, pathPolicy }: CommandRun<RebaseFlags>): Promise<number> {
+  const [file = ''] = files;
+  const { backing, backingFormat: format, backingUnsafe: unsafe } = flags;
+  if (backing === undefined && unsafe !== true) {
+    throw new EngineError('INVALID_OPTION', 'needs a backing file (-b), or -u for none');
+  }
+  const named = backing === undefined || backing === '' ? undefined : backing;
+  if (named !== undefined && format === undefined) {
+    throw new EngineError('INVALID_OPTION', `-b needs the format of '${named}' (-F): nobody is to guess it later`);
+  }
+  const below = named === undefined || format === undefined ? undefined : { file: named, format };
+  const result = await rebase(file, below, { ...editOptions(flags), unsafe, pathPolicy }, control);
+  if (json) process.stdout.write(`${toJson({ result: { filename: file, ...result } })}\n`);
+  return EXIT_CODES.OK;
+}
+
+/** `instar rebase` */
+export const rebaseCommand = defineCommand<RebaseFlags>({
+  name: 'rebase',
+  about: 'Gives an image another backing file (qcow2). What its disk shows stays, without -u.',
+  operands: [['<file>', 'the image']],
+  options: (command, values) =>
+    editing(command)
+      .option('-b, --backing <file>', "the new backing file, as the image is to name it; '' for none")
+      .option('-F, --backing-format <fmt>', 'its format')
+      .option('-u, --backing-unsafe', 'only change the name: the disk shows what the new backing file holds')
+      .option('-p, --progress', 'show progress')
+      .option('-t, --cache <mode>', 'without effect', values.oneOf(CACHE_MODES))
+      .option('-T, --backing-cache <mode>', 'without effect', values.oneOf(CACHE_MODES)),
+  showsProgress: true,
+  notes: EDIT_NOTES,
+  run,
+});

@@ -1,0 +1,93 @@
+import { lockInput } from '@instar/host-files';
+import { DEVICE_ROLE, EDIT_ACTION } from '@instar/shared-abi';
+import { openChain, type Chain, type Layer } from '../chain.js';
+import { EngineError, withEngineErrors } from '../errors.js';
+import { formatName } from '../format-names.js';
+import { forcedFormat } from '../formats.js';
+import { openInput } from '../input-file.js';
+import { guestContext, type OperationControl } from '../operation.js';
+import { checkControl } from '../options/control.js';
+import { checkCommitOptions } from '../options/edits.js';
+import { checkFileName } from '../options/operations.js';
+import { combinePath, IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
+import { GuestSession } from '../session/session.js';
+import { editImage, editInSession, type EditOptions } from './edit.js';
+
+/** How an image is committed. */
+export interface CommitOptions extends EditOptions {
+  /** Name of the image of its chain that gets the content, as the image above it names it (default: the one directly below). */
+  readonly base?: string | undefined;
+  /** Whether the image keeps its content (default: only with a `base`). */
+  readonly keep?: boolean | undefined;
+  /** Which files the image may draw in (default: those of its own directory). */
+  readonly pathPolicy?: PathPolicy | undefined;
+}
+
+/** What a commit came to. */
+export interface CommittedImage {
+  /** Name of the image that got the content. */
+  readonly base: string;
+  /** Format of that. */
+  readonly format: string;
+  /** Bytes of its disk. */
+  readonly virtualSize: bigint;
+}
+
+/** How deep in a chain the image lies that gets the content. */
+function depthOf({ layers }: Chain, file: string, base: string | undefined): number {
+  if (layers.length === 1) throw new EngineError('INVALID_OPTION', 'the image has no backing file', { file });
+  if (base === undefined) return 1;
+  const found = layers.findIndex((layer, depth) => {
+    const above = layers[depth - 1];
+    return above !== undefined && (layer.file.path === combinePath(above.file.path, base) || layer.file.path === base);
+  });
+  if (found === -1) throw new EngineError('INVALID_OPTION', `did not find '${base}' in the backing chain`, { file });
+  return found;
+}
+
+function layerAt({ layers }: Chain, depth: number): Layer {
+  const layer = layers[depth];
+  if (layer === undefined) throw new RangeError(`no layer ${depth}`);
+  return layer;
+}
+
+/**
+ * Copies what an image holds into an image below it, as `qemu-img commit` does. The image is emptied afterwards, unless it
+ * is to keep its content; first the one below is complete.
+ * @throws EngineError; both images are then as they were
+ */
+export async function commit(
+  file: string,
+  givenOptions: CommitOptions = {},
+  givenControl: OperationControl = {},
+): Promise<CommittedImage> {
+  checkFileName(file);
+  const { base, keep = base !== undefined, pathPolicy, ...options } = checkCommitOptions(givenOptions);
+  const control = checkControl(givenControl);
+  const context = guestContext(control);
+  const forced = forcedFormat(options.format, file);
+  const policy = { references: pathPolicy ?? IMAGE_DIRECTORY_ONLY, forceShare: true, strict: false };
+  const result = await withEngineErrors(async () => {
+    const session = new GuestSession(context, { inOrder: true });
+    // Without locks of its own: what is edited is locked when it is, the others here.
+    const top = await openInput(file, true);
+    const chain = await openChain(top, forced, policy, session, DEVICE_ROLE.values.COMPARED);
+    try {
+      const depth = depthOf(chain, file, base);
+      const target = layerAt(chain, depth);
+      for (const layer of chain.layers) if (layer !== target) lockInput(layer.file.fd, layer.file.path);
+      const { path, size, identity } = target.file;
+      const room = chain.layers.slice(0, depth).reduce((sum, layer) => sum + layer.file.size * 2n, size);
+      const format = target.info.format;
+      const about = { path, identity, format, undo: options.undo, room, onProgress: control.onProgress };
+      return await editInSession(session, about, async ({ edit }) => {
+        const edited = await edit({ action: EDIT_ACTION.values.COMMIT, number: depth }, true);
+        return { base: path, format: formatName(format), virtualSize: edited.virtual_size };
+      });
+    } finally {
+      await chain.close();
+    }
+  });
+  if (!keep) await editImage(file, options, control, () => ({ action: EDIT_ACTION.values.EMPTY }));
+  return result;
+}
