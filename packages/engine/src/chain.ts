@@ -184,6 +184,13 @@ export async function openChain(
     const hasDataFile = !alone && (info.flags & INFO_FLAG.values.DATA_FILE) !== 0;
     const dataFile = hasDataFile ? await addDataFile(file, info, device) : undefined;
     const isDeclared = declared !== IMAGE_FORMAT.values.PROBE;
+    session.context.onDetail?.({
+      kind: 'image',
+      path: file.path,
+      format: formatName(info.format),
+      declared: isDeclared,
+      virtualSize: info.virtual_size,
+    });
     doubts.push(...doubtsOf(file, info, isDeclared, strict));
     return { file, info, device, declared: isDeclared, dataFile, extentFiles };
   };

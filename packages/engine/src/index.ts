@@ -15,7 +15,7 @@ export { describeSystemError, EngineError, systemErrorName } from './errors.js';
 export type { EngineErrorCode, EngineErrorDetails, ErrorLocation } from './errors.js';
 export { escapeText, quoteName } from '@instar/host-files';
 export { READABLE_FORMATS, WRITABLE_FORMATS } from './formats.js';
-export type { GuestLimits, Isolation } from './session/context.js';
+export type { GuestLimits, Isolation, OperationDetail } from './session/context.js';
 export { closePool } from './session/pool.js';
 export { checkSafety, info, infoOfEach, inspect, inspectEach } from './info.js';
 export { check } from './operations/check.js';

@@ -242,6 +242,8 @@ export async function info(
       const found = await look(session, device, true);
       requireVirtualSize(found.virtual_size, context.limits, file);
       const declared = format !== IMAGE_FORMAT.values.PROBE;
+      const image = { path: file, format: formatName(found.format), declared, virtualSize: found.virtual_size };
+      control.onDetail?.({ kind: 'image', ...image });
       doubtsOf(input, found, declared, options.strict === true).forEach((doubt) => control.onWarning?.(doubt));
       return [describeLayer({ file: input, info: found, declared, extentFiles: [] }, context.sandbox.kind)];
     } finally {

@@ -1,6 +1,6 @@
 import type { DumpRequests } from './dump-requests.js';
 import type { DumpTarget, WrittenDump } from './dump-target.js';
-import type { GuestContext, GuestLimits, Isolation } from './session/context.js';
+import type { GuestContext, GuestLimits, Isolation, OperationDetail } from './session/context.js';
 import { SandboxSelection, type SandboxChoice } from './sandbox.js';
 import { layOutSecrets } from './secrets.js';
 
@@ -12,6 +12,8 @@ export interface OperationControl {
   readonly onProgress?: ((done: bigint, total: bigint) => void) | undefined;
   /** Called with sentences that a user should see. */
   readonly onWarning?: ((warning: string) => void) | undefined;
+  /** Called with each image of a chain and each guest that ended: what an operation was made of, for logs. */
+  readonly onDetail?: ((detail: OperationDetail) => void) | undefined;
   /** Which sandbox (default `auto`: KVM where it works). */
   readonly sandbox?: SandboxChoice | undefined;
   /**
@@ -43,9 +45,9 @@ export interface OperationControl {
  * @throws EngineError `SANDBOX_UNAVAILABLE`
  */
 export function guestContext(control: OperationControl, outputKey?: Uint8Array): GuestContext {
-  const { signal, limits, dumpOnCrash, dumps, onDump, onWarning, passphrases } = control;
+  const { signal, limits, dumpOnCrash, dumps, onDump, onWarning, onDetail, passphrases } = control;
   const secrets = layOutSecrets(passphrases, limits?.keyMemory, outputKey);
   const sandbox = new SandboxSelection(control.sandbox ?? 'auto', onWarning);
   const isolation = control.isolation ?? 'pooled';
-  return { sandbox, isolation, limits: limits ?? {}, signal, dumpOnCrash, dumps, onDump, onWarning, secrets };
+  return { sandbox, isolation, limits: limits ?? {}, signal, dumpOnCrash, dumps, onDump, onWarning, onDetail, secrets };
 }

@@ -57,6 +57,10 @@ export interface DdOperands {
   readonly force: boolean;
   /** `-p`: show a progress bar. */
   readonly progress: boolean;
+  /** `-q`: no warnings. */
+  readonly quiet: boolean;
+  /** `-v`: tell on standard error what is done, and how long it takes. */
+  readonly verbose: boolean;
   /** `--json`: print the result as a JSON record. */
   readonly json: boolean;
   /** `--no-clobber`: refuse an output that exists. */
@@ -92,6 +96,8 @@ const OPTIONS = [
   { name: 'forceShare', long: 'force-share', short: 'U' },
   { name: 'force', long: 'force' },
   { name: 'progress', long: 'progress', short: 'p' },
+  { name: 'quiet', long: 'quiet', short: 'q' },
+  { name: 'verbose', long: 'verbose', short: 'v' },
   { name: 'json', long: 'json' },
   { name: 'noClobber', long: 'no-clobber' },
   { name: 'strict', long: 'strict' },
@@ -162,6 +168,8 @@ export function parseDd(tokens: readonly string[]): DdOperands | DdHelp {
     forceShare: false,
     force: false,
     progress: false,
+    quiet: false,
+    verbose: false,
     json: false,
     noClobber: false,
     strict: false,
@@ -211,6 +219,12 @@ function applyOption(draft: Draft, name: Exclude<OptionName, 'help'>, value: str
       return;
     case 'progress':
       draft.progress = true;
+      return;
+    case 'quiet':
+      draft.quiet = true;
+      return;
+    case 'verbose':
+      draft.verbose = true;
       return;
     case 'json':
       draft.json = true;

@@ -1,3 +1,4 @@
+export { CONVERSIONS as CONVERSION_WORDS } from './coreutils-words.js';
 export { parseDuration } from './duration.js';
 export { OperandError, type OperandErrorCode, type TokenPosition, type TokenReference } from './errors.js';
 export { MAX_SIZE, parseSize } from './size.js';

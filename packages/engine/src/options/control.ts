@@ -27,6 +27,7 @@ const control = options({
   signal: v.optional(abortSignal),
   onProgress: v.optional(callback),
   onWarning: v.optional(callback),
+  onDetail: v.optional(callback),
   sandbox: v.optional(oneOf('kvm', 'process', 'auto')),
   isolation: v.optional(oneOf('fresh', 'pooled')),
   limits: v.optional(limits),

@@ -2,7 +2,7 @@ import type { ChainDevice, ValueOf } from '@instar/shared-abi';
 import type { DeviceOptions } from '@instar/vmm-native';
 import type { DumpRequests } from '../dump-requests.js';
 import type { DumpTarget, WrittenDump } from '../dump-target.js';
-import type { SandboxSelection } from '../sandbox.js';
+import type { Sandbox, SandboxSelection } from '../sandbox.js';
 import type { GuestSecrets } from '../secrets.js';
 
 /** Bounds of an operation. Times in milliseconds, of each request to a guest; 0 means the default. Sizes in bytes. */
@@ -32,6 +32,31 @@ export interface GuestDevice {
 /** Whether a guest may run where another ran before: see `OperationControl`. */
 export type Isolation = 'fresh' | 'pooled';
 
+/** Something that an operation is made of. */
+export type OperationDetail =
+  | {
+      /** An image of the chain was looked at; the named one comes first. */
+      readonly kind: 'image';
+      /** Path, as the user or the image above named it; may hold control characters. */
+      readonly path: string;
+      readonly format: string;
+      /** Nothing was guessed: the caller or the image above said what format it has. */
+      readonly declared: boolean;
+      /** Bytes. */
+      readonly virtualSize: bigint;
+    }
+  | {
+      /** A guest ended. */
+      readonly kind: 'guest';
+      readonly sandbox: Sandbox;
+      /** How it ended: `exit` where it ended by itself. */
+      readonly outcome: string;
+      /** From its start to its end, milliseconds. */
+      readonly elapsedMs: number;
+      /** Commands that the host carried out for it. */
+      readonly commands: bigint;
+    };
+
 /** How guests run. */
 export interface GuestContext {
   readonly sandbox: SandboxSelection;
@@ -46,6 +71,7 @@ export interface GuestContext {
   readonly onWarning?: ((warning: string) => void) | undefined;
   /** Most bytes that outputs receive in a second. */
   readonly writeRate?: bigint | undefined;
+  readonly onDetail?: ((detail: OperationDetail) => void) | undefined;
   /** Passphrases of encrypted images. */
   readonly secrets?: GuestSecrets | undefined;
 }

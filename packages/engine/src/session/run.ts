@@ -122,6 +122,7 @@ async function keepingDumps(
   // It may have come while the memory for a dump was made, and comes but once.
   if (signal?.aborted === true) control.cancel();
   const detach = attach(dumps, control);
+  const started = performance.now();
   try {
     const kept = context.isolation === 'pooled' && context.secrets === undefined && !memory && dumps === undefined;
     const report = kept
@@ -138,6 +139,13 @@ async function keepingDumps(
           },
           control,
         );
+    context.onDetail?.({
+      kind: 'guest',
+      sandbox: context.sandbox.kind,
+      outcome: report.outcome,
+      elapsedMs: performance.now() - started,
+      commands: report.statistics.commands,
+    });
     if (memory !== undefined && report.dump !== undefined) await keepDump(report.dump, memory, context);
     return report;
   } finally {
