@@ -12,6 +12,7 @@ export default defineConfig({
       main: 'src/main.ts',
       'progress-bar': 'src/render/progress-bar.ts',
       'qemu-img': 'src/qemu-img/main.ts',
+      manual: 'src/completion/manual.ts',
       ...Object.fromEntries(COMMANDS.map((name) => [`commands/${name}`, `src/commands/${name}.ts`])),
     },
     platform: 'node',

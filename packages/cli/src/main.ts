@@ -1,4 +1,6 @@
 import { escapeText } from '@instar/host-files/text';
+import type { Command } from './commands/description.js';
+import { loadCommand } from './commands/load.js';
 import { COMMANDS, type CommandName } from './commands/names.js';
 import { exactArguments } from './exact-arguments.js';
 import { EXIT_CODES } from './exit-codes.js';
@@ -7,6 +9,7 @@ import { dieOf, endAsInterrupted, handleSignals } from './process/signals.js';
 import { finishStandardStreams, watchStandardStreams } from './process/standard-streams.js';
 import { startOf, type Start } from './process/start.js';
 import type * as QemuImgModule from './qemu-img/main.js';
+import { adviceOnCommand, adviceOnOption } from './words/advice.js';
 
 const HELP = `Usage: instar COMMAND [ARGUMENT]...
 
@@ -28,22 +31,15 @@ Commands:
   resize  give the disk of an image another size
   snapshot list, take, apply or delete internal snapshots
   doctor  say which sandbox works on this machine
+  completion  complete command lines in bash, zsh or fish
   abi     show, write, compare, extract and decode binary layouts
   vmcore  read, check, convert, filter and split guest memory dumps
 
-instar COMMAND --help tells more of a command; instar --version prints the version.
+instar help COMMAND tells more of a command; instar --version prints the version.
 `;
 
-type CommandFunction = (tokens: readonly string[], habits: Habits) => Promise<number> | number;
-
-type CommandModule = Readonly<Record<string, CommandFunction>>;
-
-/** Each command is loaded when it is called, from a file of its own: starting is part of what users wait for. */
-async function load(name: CommandName): Promise<CommandFunction> {
-  const path = new URL(`./commands/${name}.js`, import.meta.url).href;
-  const command = ((await import(path)) as CommandModule)[`${name}Command`];
-  if (command === undefined) throw new Error(`${name}.js has no command`);
-  return command;
+async function load(name: CommandName): Promise<Command> {
+  return loadCommand(name, new URL('./commands/', import.meta.url));
 }
 
 function isCommand(name: string): name is CommandName {
@@ -58,7 +54,18 @@ async function version(): Promise<string> {
   return String(found);
 }
 
+function unknown(name: string): string {
+  const option = name.startsWith('-');
+  const known = option ? ['--help', '--version'] : [...COMMANDS, 'help'];
+  const advice = option ? adviceOnOption('', name, known) : adviceOnCommand(name, known);
+  return `unknown ${option ? 'option' : 'command'} '${escapeText(name)}'${advice}`;
+}
+
 async function dispatch([name, ...tokens]: readonly string[], habits: Habits): Promise<number> {
+  const [topic] = tokens;
+  if (name === 'help' && topic !== undefined && !topic.startsWith('-')) {
+    return dispatch([...tokens, '--help'], habits);
+  }
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     (name === undefined ? process.stderr : process.stdout).write(HELP);
     return name === undefined ? EXIT_CODES.FAILURE : EXIT_CODES.OK;
@@ -68,7 +75,7 @@ async function dispatch([name, ...tokens]: readonly string[], habits: Habits): P
     return EXIT_CODES.OK;
   }
   if (!isCommand(name)) {
-    process.stderr.write(`instar: unknown command '${escapeText(name)}'; see instar --help\n`);
+    process.stderr.write(`instar: ${unknown(name)}; see instar --help\n`);
     return EXIT_CODES.FAILURE;
   }
   return (await load(name))(tokens, habits);

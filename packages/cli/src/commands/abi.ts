@@ -3,6 +3,7 @@ import type * as CommanderModule from 'commander';
 import type { Command } from 'commander';
 import { EXIT_CODES } from '../exit-codes.js';
 import type { Habits } from '../process/habits.js';
+import { asCommand, descriptionOf } from './description.js';
 import { decode } from './abi/decode.js';
 import { diff } from './abi/diff.js';
 import { emit, EMITTERS } from './abi/emit.js';
@@ -145,8 +146,7 @@ async function perform(
   return EXIT_CODES.OK;
 }
 
-/** `instar abi`: returns the exit code. */
-export async function abiCommand(tokens: readonly string[], habits: Habits): Promise<number> {
+async function abi(tokens: readonly string[], habits: Habits): Promise<number> {
   // `instar abi extract x.h T -- FLAGS`: the compiler's own, which no parser here knows.
   const end = tokens.includes('extract') ? tokens.indexOf('--') : -1;
   // `-@OFFSET` is standard input behind an offset, and no option.
@@ -155,3 +155,16 @@ export async function abiCommand(tokens: readonly string[], habits: Habits): Pro
   const run: Perform<Flags> = (name, words, flags, ours) => perform(name, words, flags, ours, compilerFlags);
   return runProgram('abi', own, parser, run, habits);
 }
+
+/** `instar abi`: returns the exit code. */
+export const abiCommand = asCommand(abi, async () =>
+  descriptionOf(
+    parser(await import('commander'), async () => Promise.resolve()),
+    '',
+    {
+      '--endian': ['little', 'big'],
+      '--at-most': ['none', 'minor', 'major'],
+      '--to': EMITTERS.map(({ name }) => name),
+    },
+  ),
+);

@@ -7,22 +7,26 @@ import {
   type DdResult,
   type PathPolicy,
 } from '@instar/engine';
-import { parseDd, type DdOperands } from '@instar/operands';
+import { OperandError, parseDd, type DdOperands } from '@instar/operands';
 import { EXIT_CODES } from '../exit-codes.js';
 import type { Habits } from '../process/habits.js';
 import { isLostReader } from '../process/lost-reader.js';
+import { detailTeller } from '../render/details.js';
 import { printError } from '../render/errors.js';
 import { toJson } from '../render/json.js';
 import { progressBar, progressLines, type ProgressDisplay } from '../render/progress.js';
 import { answerProgressRequests } from '../render/progress-request.js';
 import { humanSize } from '../render/size.js';
+import { adviceOnOperand, adviceOnOption } from '../words/advice.js';
 import { listenForDumps, takeDumpFlags, type DumpListener } from './guest-dumps.js';
 import { allowedByEnvironment } from './allowed-paths.js';
 import { parseImageOptions, withoutProtocol } from './image-opts.js';
 import { limitsOf } from './limits.js';
 import { requireOpen } from './require-open.js';
 import { passphrasesOf, takeSecrets } from './secrets.js';
-import { DD_HELP } from './dd-help.js';
+import { DD_DESCRIPTION, ddHelp } from './dd-help.js';
+import { asCommand } from './description.js';
+import { sandboxOfEnvironment } from './sandbox-of-environment.js';
 
 const STANDARD_INPUT = 0;
 const STANDARD_OUTPUT = 1;
@@ -90,8 +94,24 @@ function transferLine(result: DdResult): string {
   return `${result.bytes} bytes (${humanSize(result.bytes)}) copied, ${seconds.toFixed(3)} s, ${rate}/s\n`;
 }
 
-/** `instar dd`: returns the exit code. */
-export async function ddCommand(tokens: readonly string[], habits: Habits): Promise<number> {
+const OPERAND_NAMES = DD_DESCRIPTION.operands.map(({ name }) => name.slice(0, -1));
+const OPTION_NAMES = DD_DESCRIPTION.options.flatMap(({ long }) => (long === undefined ? [] : [long]));
+
+/** An error with what was probably meant. */
+function withAdvice(error: unknown): unknown {
+  if (!(error instanceof OperandError) || error.token === undefined) return error;
+  const { code, message, token, position } = error;
+  let advice = '';
+  if (code === 'UNKNOWN_OPERAND' || code === 'NOT_AN_OPERAND') advice = adviceOnOperand(token, OPERAND_NAMES);
+  else if (code === 'UNKNOWN_OPTION') {
+    const [option = ''] = token.split('=');
+    advice = adviceOnOption('dd', option, OPTION_NAMES);
+  }
+  if (advice === '') return error;
+  return new OperandError(code, `${message}${advice}`, position === undefined ? undefined : { token, position });
+}
+
+async function runDd(tokens: readonly string[], habits: Habits): Promise<number> {
   // Where the error of a command line that cannot be parsed goes is not known yet; the flag itself is plain to see.
   let json: NodeJS.WriteStream | undefined = tokens.includes('--json') ? process.stdout : undefined;
   const { interrupt } = habits;
@@ -99,12 +119,12 @@ export async function ddCommand(tokens: readonly string[], habits: Habits): Prom
   let dumps: DumpListener | undefined;
   const warnings: string[] = [];
   try {
-    const { rest, secrets } = takeSecrets(tokens);
+    const { rest, secrets } = takeSecrets([...sandboxOfEnvironment(), ...tokens]);
     const described = rest.includes('--image-opts');
     const taken = takeDumpFlags(rest.filter((token) => token !== '--image-opts'));
     const parsed = parseDd(taken.rest);
     if (parsed.kind === 'help') {
-      process.stdout.write(DD_HELP);
+      process.stdout.write(ddHelp());
       return EXIT_CODES.OK;
     }
     const operands = habits.voice === undefined ? parsed : withoutProtocols(parsed, described);
@@ -113,21 +133,24 @@ export async function ddCommand(tokens: readonly string[], habits: Habits): Prom
     const options = toOptions(image === undefined ? operands : image.operands, habits);
     progress = answerProgressRequests(await display(operands));
     dumps = listenForDumps('dd', taken.dumps, habits);
+    const details = detailTeller('dd', operands.verbose);
     const result = await dd(options, {
       ...dumps.control,
       ...passphrasesOf(secrets, image?.wanted),
       signal: interrupt.signal,
+      ...details.control,
       sandbox: operands.sandbox,
       isolation: 'fresh',
       limits: limitsOf(operands.limits, secrets.keyMemory),
       onProgress: progress.update.bind(progress),
       onWarning: (warning) => {
         warnings.push(warning);
-        if (json !== undefined) return;
+        if (json !== undefined || operands.quiet) return;
         process.stderr.write(`${habits.voice?.warning(warning) ?? `instar: dd: warning: ${warning}`}\n`);
       },
     });
     progress.close();
+    details.end();
     if (json !== undefined) json.write(`${toJson({ result: { ...result, warnings } })}\n`);
     else if (operands.status === 'progress') process.stderr.write(transferLine(result));
     return EXIT_CODES.OK;
@@ -136,9 +159,12 @@ export async function ddCommand(tokens: readonly string[], habits: Habits): Prom
     const interrupted = interrupt.exitCode();
     if (interrupted !== undefined) return interrupted;
     if (isLostReader(error)) return EXIT_CODES.LOST_READER;
-    printError('dd', error, json, habits.voice);
+    printError('dd', habits.voice === undefined ? withAdvice(error) : error, json, habits.voice);
     return EXIT_CODES.FAILURE;
   } finally {
     await dumps?.dispose();
   }
 }
+
+/** `instar dd`: returns the exit code. */
+export const ddCommand = asCommand(runDd, () => DD_DESCRIPTION);

@@ -1,20 +1,32 @@
-import { EngineError, escapeText, IMAGE_DIRECTORY_ONLY, type OperationControl, type PathPolicy } from '@instar/engine';
+import {
+  EngineError,
+  escapeText,
+  IMAGE_DIRECTORY_ONLY,
+  READABLE_FORMATS,
+  WRITABLE_FORMATS,
+  type OperationControl,
+  type PathPolicy,
+} from '@instar/engine';
 import { OperandError, parseDuration, parseSize } from '@instar/operands';
 import type * as CommanderModule from 'commander';
 import type { Command, CommanderError } from 'commander';
 import { EXIT_CODES } from '../exit-codes.js';
 import type { Habits } from '../process/habits.js';
 import { isLostReader } from '../process/lost-reader.js';
+import { detailTeller, type DetailTeller } from '../render/details.js';
 import { printError } from '../render/errors.js';
 import { progressBar, progressLines, type ProgressDisplay } from '../render/progress.js';
 import { answerProgressRequests } from '../render/progress-request.js';
 import { listenForDumps, type DumpFlags, type DumpListener } from './guest-dumps.js';
 import { allowedByEnvironment } from './allowed-paths.js';
+import { asCommand, descriptionOf, type Command as OurCommand, type ReaderOfChoices } from './description.js';
 import { describeImage, withoutProtocol } from './image-opts.js';
 import { limitsOf } from './limits.js';
 import { requireOpen } from './require-open.js';
+import { sandboxOfEnvironment } from './sandbox-of-environment.js';
 import { outputPassphrase, passphrasesOf, takeSecrets, type Secrets } from './secrets.js';
 import type { Voice } from '../voice.js';
+import { adviceOnOption } from '../words/advice.js';
 
 /** Flags that every command on images has. */
 export interface ImageFlags extends DumpFlags {
@@ -25,6 +37,7 @@ export interface ImageFlags extends DumpFlags {
   readonly allowPath: readonly string[];
   readonly sandbox: 'kvm' | 'process' | 'auto';
   readonly quiet?: boolean;
+  readonly verbose?: boolean;
   readonly progress?: boolean;
   readonly limitVirtualSize?: bigint;
   readonly limitTime?: number;
@@ -39,7 +52,7 @@ export interface ImageFlags extends DumpFlags {
 export interface ValueReaders {
   /** A size or an offset, as dd reads it. */
   readonly size: (value: string) => bigint;
-  oneOf<const T extends readonly string[]>(choices: T): (value: string) => T[number];
+  oneOf<const T extends readonly string[]>(choices: T): ReaderOfChoices<T[number]>;
 }
 
 /** What a running command has. */
@@ -100,10 +113,11 @@ function readers(commander: Commander): ValueReaders & { readonly time: (value: 
     size: checked(parseSize),
     time: checked((value) => parseDuration(value)),
     oneOf(choices) {
-      return (value) => {
+      const reader = (value: string): (typeof choices)[number] => {
         if (!choices.includes(value)) throw new commander.InvalidArgumentError(`expected ${choices.join(' or ')}`);
         return value;
       };
+      return Object.assign(reader, { choices });
     },
   };
 }
@@ -112,8 +126,10 @@ function parser<F>(commander: Commander, definition: ImageCommand<F>): Command {
   const values = readers(commander);
   const command = new commander.Command(`instar ${definition.name}`).description(definition.about);
   for (const [name, about] of definition.operands) command.argument(name, about);
-  definition
-    .options(command, values)
+  definition.options(command, values);
+  if (!command.options.some(({ long }) => long === '--quiet')) command.option('-q, --quiet', 'no warnings');
+  command
+    .option('-v, --verbose', 'tell on standard error what is read, in which sandbox, and how long it takes')
     .option('--output <kind>', 'human or json', values.oneOf(['human', 'json'] as const), 'human')
     .option('--json', 'the same as --output=json')
     .option('-U, --force-share', 'read images that another process has locked')
@@ -149,8 +165,17 @@ function wordsOf(tokens: readonly string[], command: Command, voice: Voice | und
 }
 
 /** What is wrong with the command line. The value of an option that is unknown may be a secret (`--passphrase=…`). */
-function usage({ message }: CommanderError): string {
-  return escapeText(message.replace(/^error: /, '').replace(/^(unknown option '--[^=']*)=.*'$/s, "$1'"));
+function usage({ message }: CommanderError, name: string, known: readonly string[] | undefined): string {
+  const text = message.replace(/^error: /, '').replace(/^(unknown option '--[^=']*)=.*'$/s, "$1'");
+  const [, unknown] = /^unknown option '(.*)'$/s.exec(text) ?? [];
+  const advice = unknown === undefined || known === undefined ? '' : adviceOnOption(name, unknown, known);
+  return `${escapeText(text)}${advice}`;
+}
+
+/** Names of the options that a parser knows and shows. */
+function namesOfOptions(parser: Command): readonly string[] {
+  const shown = parser.options.filter(({ description }) => description !== '');
+  return [...shown.flatMap(({ long }) => (typeof long === 'string' ? [long] : [])), '--help'];
 }
 
 /** The files of a command, with their formats and secrets where `--image-opts` describes them. */
@@ -184,6 +209,7 @@ function controlOf(
   json: boolean,
   { interrupt, voice }: Habits,
   dumps: DumpListener,
+  details: DetailTeller,
   progress: ProgressDisplay | undefined,
   secrets: Secrets,
   wanted: readonly string[] | undefined,
@@ -191,6 +217,7 @@ function controlOf(
   const { limitVirtualSize: virtualSize, limitTime: timeMs, limitCpu: cpuMs, limitIdle: idleMs } = flags;
   return {
     ...dumps.control,
+    ...details.control,
     ...passphrasesOf(secrets, wanted),
     signal: interrupt.signal,
     // A command has one guest, or few: nothing would be kept for long enough to gain.
@@ -225,20 +252,20 @@ async function display(
 }
 
 /** A command from its definition: options, signals, progress, dumps, limits and errors are the same for all. */
-export function defineCommand<F>(
-  definition: ImageCommand<F>,
-): (tokens: readonly string[], habits: Habits) => Promise<number> {
+export function defineCommand<F>(definition: ImageCommand<F>): OurCommand {
   const { name } = definition;
-  return async (tokens, habits) => {
+  const run = async (tokens: readonly string[], habits: Habits): Promise<number> => {
     const { voice } = habits;
     let dumps: DumpListener | undefined;
     let progress: ProgressDisplay | undefined;
     // Loaded here, so that the other commands do not wait for it.
     const commander = await import('commander');
     let json = tokens.includes('--json') || tokens.includes('--output=json');
+    let known: readonly string[] | undefined;
     try {
-      const { rest, secrets } = takeSecrets(tokens);
+      const { rest, secrets } = takeSecrets([...sandboxOfEnvironment(), ...tokens]);
       const command = parser(commander, definition);
+      if (voice === undefined) known = namesOfOptions(command);
       command.parse([...wordsOf(rest, command, voice)], { from: 'user' });
       const given = command.opts<F & ImageFlags>();
       const { files, flags, wanted } = describedImages(
@@ -250,11 +277,12 @@ export function defineCommand<F>(
       json = flags.json === true || flags.output === 'json';
       dumps = listenForDumps(name, flags, habits);
       progress = await display(flags, definition.showsProgress === true, voice);
-      return await definition.run({
+      const details = detailTeller(name, flags.verbose === true);
+      const exitCode = await definition.run({
         files,
         flags,
         json,
-        control: controlOf(name, flags, json, habits, dumps, progress, secrets, wanted),
+        control: controlOf(name, flags, json, habits, dumps, details, progress, secrets, wanted),
         signal: habits.interrupt.signal,
         pathPolicy: { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: [...flags.allowPath, ...allowedByEnvironment()] },
         additions: voice === undefined,
@@ -269,6 +297,8 @@ export function defineCommand<F>(
           if (flags.quiet !== true) process.stdout.write(`${line}\n`);
         },
       });
+      details.end();
+      return exitCode;
     } catch (error) {
       if (error instanceof commander.CommanderError && error.exitCode === 0) return EXIT_CODES.OK;
       progress?.close();
@@ -276,7 +306,9 @@ export function defineCommand<F>(
       if (interrupted !== undefined) return interrupted;
       if (isLostReader(error)) return EXIT_CODES.LOST_READER;
       const isUsage = error instanceof commander.CommanderError;
-      const shown = isUsage ? new EngineError('INVALID_OPTION', `${usage(error)}; see instar ${name} --help`) : error;
+      const shown = isUsage
+        ? new EngineError('INVALID_OPTION', `${usage(error, name, known)}; see instar ${name} --help`)
+        : error;
       printError(name, shown, json ? process.stdout : undefined, voice);
       return isUsage ? EXIT_CODES.FAILURE : (definition.failure?.(error) ?? EXIT_CODES.FAILURE);
     } finally {
@@ -284,4 +316,12 @@ export function defineCommand<F>(
       await dumps?.dispose();
     }
   };
+  return asCommand(run, async () =>
+    descriptionOf(parser(await import('commander'), definition), definition.notes, {
+      '--format': READABLE_FORMATS,
+      '--second-format': READABLE_FORMATS,
+      '--backing-format': READABLE_FORMATS,
+      '--output-format': WRITABLE_FORMATS,
+    }),
+  );
 }

@@ -1,8 +1,10 @@
-import { checkSandboxes, EngineError } from '@instar/engine';
+import { checkSandboxes, EngineError, escapeText } from '@instar/engine';
+import { adviceOnOption } from '../words/advice.js';
 import { EXIT_CODES } from '../exit-codes.js';
 import { coloursOf } from '../render/colours.js';
 import { printError } from '../render/errors.js';
 import { toJson } from '../render/json.js';
+import { asCommand } from './description.js';
 
 const HELP = `Usage: instar doctor [--json]
 
@@ -11,8 +13,7 @@ Says which sandbox works on this machine, and if one does not, why and what woul
 Exit codes: 0 a sandbox works, 1 none does.
 `;
 
-/** `instar doctor`: returns the exit code. */
-export async function doctorCommand(tokens: readonly string[]): Promise<number> {
+async function doctor(tokens: readonly string[]): Promise<number> {
   const json = tokens.includes('--json');
   if (tokens.includes('--help') || tokens.includes('-h')) {
     process.stdout.write(HELP);
@@ -20,7 +21,14 @@ export async function doctorCommand(tokens: readonly string[]): Promise<number> 
   }
   const unknown = tokens.find((token) => token !== '--json');
   if (unknown !== undefined) {
-    printError('doctor', new EngineError('INVALID_OPTION', `takes --json only; see instar doctor --help`), undefined);
+    printError(
+      'doctor',
+      new EngineError(
+        'INVALID_OPTION',
+        `found '${escapeText(unknown)}'${adviceOnOption('doctor', unknown, ['--json', '--help'])}, but takes --json only; see instar doctor --help`,
+      ),
+      undefined,
+    );
     return EXIT_CODES.FAILURE;
   }
   try {
@@ -42,3 +50,17 @@ export async function doctorCommand(tokens: readonly string[]): Promise<number> 
     return EXIT_CODES.FAILURE;
   }
 }
+
+/** `instar doctor`: returns the exit code. */
+export const doctorCommand = asCommand(doctor, () => ({
+  name: 'doctor',
+  about: 'Says which sandbox works on this machine, and if one does not, why and what would help.',
+  usage: '[--json]',
+  operands: [],
+  options: [
+    { short: undefined, long: '--json', value: undefined, choices: [], about: 'as JSON' },
+    { short: '-h', long: '--help', value: undefined, choices: [], about: 'how the command is called' },
+  ],
+  subcommands: [],
+  notes: 'Exit codes: 0 a sandbox works, 1 none does.',
+}));

@@ -10,9 +10,10 @@ import {
   type SafetyVerdict,
 } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
+import { coloursOf } from '../render/colours.js';
 import { errorRecord, printError } from '../render/errors.js';
 import { infoRecord } from '../render/info-json.js';
-import { infoText } from '../render/info-text.js';
+import { infoText, type PaintVerdict } from '../render/info-text.js';
 import { toJson, toJsonLine } from '../render/json.js';
 import { namesOf } from '../names-in-stream.js';
 import { defineCommand, type CommandRun } from './define-command.js';
@@ -33,6 +34,7 @@ interface Style {
   readonly among: boolean;
   /** Whether the verdict is shown, and what was recognised. */
   readonly additions: boolean;
+  readonly paint: PaintVerdict;
 }
 
 function printJson(value: unknown, { among }: Style): void {
@@ -93,6 +95,13 @@ function show(found: Exclude<Found, { error: EngineError }>, style: Style): numb
   return EXIT_CODES.OK;
 }
 
+const plainly: PaintVerdict = (_safe, text) => text;
+
+async function painter(): Promise<PaintVerdict> {
+  const colours = await coloursOf(process.stdout);
+  return (safe, text) => (safe ? colours.green(text) : colours.red(text));
+}
+
 async function run({
   files,
   flags,
@@ -110,7 +119,8 @@ async function run({
   const chain = flags.backingChain === true;
   const backingChain = chain ? pathPolicy : undefined;
   const options = { format, forceShare, strict, backingChain, requireSafe };
-  const style = { json, chain, among: stdin0 || files.length > 1, additions };
+  const paint = additions && !json ? await painter() : plainly;
+  const style = { json, chain, among: stdin0 || files.length > 1, additions, paint };
   // Of several, one follows the other in the same sandboxes.
   const how: OperationControl = style.among ? { ...control, isolation: flags.isolation } : control;
   let code: number = EXIT_CODES.OK;

@@ -15,6 +15,7 @@ export const COMMANDS = [
   'resize',
   'snapshot',
   'doctor',
+  'completion',
   'abi',
   'vmcore',
 ] as const;

@@ -1,6 +1,7 @@
 import { EngineError, escapeText } from '@instar/engine';
 import type * as CommanderModule from 'commander';
 import type { Command } from 'commander';
+import { adviceOnCommand, adviceOnOption } from '../words/advice.js';
 import { EXIT_CODES } from '../exit-codes.js';
 import type { Habits } from '../process/habits.js';
 import { isLostReader } from '../process/lost-reader.js';
@@ -15,6 +16,22 @@ export type MakeParser<F> = (
   run: (name: string, words: readonly string[], flags: F) => Promise<void>,
 ) => Command;
 
+/** What is wrong with the command line, and what was probably meant. */
+function usage(message: string, subcommands: readonly Command[], tokens: readonly string[]): string {
+  const text = message.replace(/^error: /, '');
+  const [, kind, word = ''] = /^unknown (command|option) '(.*)'$/s.exec(text) ?? [];
+  const names = subcommands.map((each) => each.name());
+  const chosen = subcommands.find((each) => tokens.includes(each.name()));
+  const options = (chosen?.options ?? []).flatMap(({ long }) => (typeof long === 'string' ? [long] : []));
+  const advice =
+    kind === 'command'
+      ? adviceOnCommand(word, names)
+      : kind === 'option'
+        ? adviceOnOption('', word, [...options, '--help'])
+        : '';
+  return `${escapeText(text)}${advice}`;
+}
+
 /** Runs a command that has subcommands: help, errors in one line or as JSON, Ctrl-C. Returns the exit code. */
 export async function runProgram<F>(
   command: string,
@@ -24,9 +41,10 @@ export async function runProgram<F>(
   habits: Habits,
 ): Promise<number> {
   const commander = await import('commander');
+  let program: Command | undefined;
   let exitCode: number = EXIT_CODES.OK;
   try {
-    const program = makeParser(commander, async (name, words, flags) => {
+    program = makeParser(commander, async (name, words, flags) => {
       exitCode = await perform(name, words, flags, habits);
     });
     if (tokens.length === 0) {
@@ -44,7 +62,7 @@ export async function runProgram<F>(
       error instanceof commander.CommanderError
         ? new EngineError(
             'INVALID_OPTION',
-            `${escapeText(error.message.replace(/^error: /, ''))}; see instar ${command} --help`,
+            `${usage(error.message, program?.commands ?? [], tokens)}; see instar ${command} --help`,
           )
         : error;
     printError(command, shown, tokens.includes('--json') ? process.stdout : undefined);

@@ -1,6 +1,7 @@
 import type * as CommanderModule from 'commander';
 import type { Command } from 'commander';
 import type { Habits } from '../process/habits.js';
+import { asCommand, descriptionOf } from './description.js';
 import { runProgram } from './run-program.js';
 import { dmesg } from './vmcore/dmesg.js';
 import { info } from './vmcore/info.js';
@@ -166,8 +167,7 @@ function parser(
   return program;
 }
 
-/** `instar vmcore`: returns the exit code. */
-export async function vmcoreCommand(tokens: readonly string[], habits: Habits): Promise<number> {
+async function vmcore(tokens: readonly string[], habits: Habits): Promise<number> {
   return runProgram(
     'vmcore',
     tokens,
@@ -180,3 +180,12 @@ export async function vmcoreCommand(tokens: readonly string[], habits: Habits): 
     habits,
   );
 }
+
+/** `instar vmcore`: returns the exit code. */
+export const vmcoreCommand = asCommand(vmcore, async () =>
+  descriptionOf(
+    parser(await import('commander'), async () => Promise.resolve()),
+    LATER,
+    { '--compress': ['none', 'zlib', 'lzo', 'snappy', 'zstd'] },
+  ),
+);

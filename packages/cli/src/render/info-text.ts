@@ -43,10 +43,17 @@ function snapshotLine(item: Snapshot): string {
 
 const WORDS: Readonly<Record<SafetyStatus, string>> = { pass: 'pass', fail: 'FAIL', unknown: '?   ' };
 
-/** The verdict as lines: a word for each check, and its ground. */
-export function safetyText(verdict: SafetyVerdict): string {
-  const lines = verdict.checks.map((check) => `    ${WORDS[check.status]}  ${check.name}: ${check.evidence}`);
-  return [`safety: ${verdict.safe ? 'safe' : 'NOT safe'}`, ...lines].join('\n');
+/** The verdict on one line: what somebody wants to know before all else. */
+export function verdictLine({ safe, checks }: SafetyVerdict): string {
+  if (safe) return 'safety: safe';
+  const words = checks.filter(({ status }) => status !== 'pass').map(({ name, status }) => `${name} ${status}`);
+  return `safety: NOT safe (${words.join(', ')})`;
+}
+
+/** Each check as a line: a word, and its ground. */
+function checkLines({ checks }: SafetyVerdict): readonly string[] {
+  const lines = checks.map((check) => `    ${WORDS[check.status]}  ${check.name}: ${check.evidence}`);
+  return ['safety checks:', ...lines];
 }
 
 /** A file that the image lies in; its length counts whole sectors, as qemu-img counts it. */
@@ -91,10 +98,17 @@ function vmdkLines({ contentId, parentContentId, createType, extents }: VmdkDeta
 /** Formats of which qemu-img does not tell the size of their clusters. */
 const WITHOUT_CLUSTER_LINE: ReadonlySet<string> = new Set(['parallels']);
 
+/** Colours a verdict. */
+export type PaintVerdict = (safe: boolean, text: string) => string;
+
 /** An image for people, in the order and wording of `qemu-img info`. Text of the image is escaped. */
-export function infoText(image: ImageDescription, { additions }: { readonly additions: boolean }): string {
+export function infoText(
+  image: ImageDescription,
+  { additions, paint = (_safe, text) => text }: { readonly additions: boolean; readonly paint?: PaintVerdict },
+): string {
   const { qcow2, luks } = image;
   const lines = [
+    ...(additions ? [paint(image.safety.safe, verdictLine(image.safety))] : []),
     `image: ${escapeText(image.filename)}`,
     `file format: ${image.format}`,
     `virtual size: ${humanSize(image.virtualSize)} (${image.virtualSize} bytes)`,
@@ -137,6 +151,6 @@ export function infoText(image: ImageDescription, { additions }: { readonly addi
   }
   if (image.vmdk !== undefined) lines.push(...vmdkLines(image.vmdk));
   lines.push(...fileLines(image));
-  if (additions) lines.push(safetyText(image.safety));
+  if (additions) lines.push(...checkLines(image.safety));
   return `${lines.join('\n')}\n`;
 }

@@ -1,0 +1,13 @@
+import type { Command } from './description.js';
+import type { CommandName } from './names.js';
+
+/**
+ * Loads a command when it is called, from a file of its own: starting is part of what users wait for.
+ * @param directory where the files of the commands are, as a URL that ends in `/`
+ */
+export async function loadCommand(name: CommandName, directory: URL): Promise<Command> {
+  const path = new URL(`${name}.js`, directory).href;
+  const command = ((await import(path)) as Readonly<Record<string, Command>>)[`${name}Command`];
+  if (command === undefined) throw new Error(`${name}.js has no command`);
+  return command;
+}
