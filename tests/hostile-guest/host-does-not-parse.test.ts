@@ -34,6 +34,7 @@ const READERS = new Set([
 /** Modules that could bring bytes of files in another way are not among these. */
 const MODULES = new Set([
   ...['node:events', 'node:fs', 'node:fs/promises', 'node:module', 'node:os', 'node:path', 'node:util', 'node:stream'],
+  'node:url',
   ...['@instar/convert-guest', '@instar/engine', '@instar/operands', '@instar/shared-abi', '@instar/vmm-native'],
   ...['@instar/host-files', '@instar/host-files/text', '@instar/vmm-native/errno', 'valibot'],
   ...['commander', 'picocolors', 'cli-progress'],

@@ -69,7 +69,7 @@ const WRONG: readonly (readonly [option: string, call: () => unknown])[] = [
   ],
   ['options.policy', () => dd({ ...COPY, policy: POLICY })],
   ['options.bs', () => dd({ ...COPY, bs: 512 })],
-  ['options.sandbox', () => dd({ ...COPY, sandbox: 'kvm' })],
+  ['control.sandbox', () => dd({ ...COPY, sandbox: 'vm' })],
   ['options["\\u001b[2J"]', () => dd({ ...COPY, '\u001b[2J': 1 })],
   ['options.inputFormat', () => dd({ ...COPY, inputFormat: 2 })],
   ['options.outputFormat', () => dd({ ...COPY, outputFormat: null })],

@@ -6,6 +6,8 @@ import {
   type HostFileErrorCode,
   systemErrorName,
 } from '@instar/host-files';
+import type { EngineErrorCode } from './error-codes.js';
+import { InstarError } from './instar-error.js';
 
 /** Where in a file an error was met. */
 export interface ErrorLocation {
@@ -19,32 +21,6 @@ export interface ErrorLocation {
   readonly expected?: string;
 }
 
-/** Codes of errors that do not come from an image's content. Codes of refused images begin with `IMAGE_`. */
-export type EngineErrorCode =
-  | `IMAGE_${string}`
-  | 'ABORTED'
-  | 'CHAIN_LOOP'
-  | 'CHAIN_TOO_DEEP'
-  | 'EDIT_INTERRUPTED'
-  | 'FILE_NOT_USABLE'
-  | 'GUEST_FAILED'
-  | 'GUEST_LIMIT'
-  | 'GUEST_NOT_RUNNING'
-  | 'INPUT_IN_USE'
-  | 'INVALID_OPTION'
-  | 'LIMIT_EXCEEDED'
-  | 'NO_SPACE'
-  | 'OUTPUT_EXISTS'
-  | 'OUTPUT_MISTAKABLE'
-  | 'PATH_REFUSED'
-  | 'READ_FAILED'
-  | 'REFERENCE_MISSING'
-  | 'SAME_FILE'
-  | 'SANDBOX_UNAVAILABLE'
-  | 'UNSUPPORTED_FORMAT'
-  | 'UNSUPPORTED_PLATFORM'
-  | 'WRITE_FAILED';
-
 /** What is known of an error besides its message. */
 export interface EngineErrorDetails {
   /** Path of the file, as the user or the image named it. */
@@ -57,19 +33,21 @@ export interface EngineErrorDetails {
  * An operation that was refused or failed. `message` is one line that may be shown as it is: control characters of
  * names are escaped. `code` is stable.
  */
-export class EngineError extends Error {
-  override readonly name = 'EngineError';
+export class EngineError extends InstarError {
+  /** `AbortError` where the signal of the call was aborted, as of functions of Node.js; else `EngineError`. */
+  override readonly name: 'EngineError' | 'AbortError';
   readonly code: EngineErrorCode;
+  readonly reason: string;
   readonly file: string | undefined;
   readonly location: ErrorLocation | undefined;
 
   constructor(code: EngineErrorCode, what: string, details: EngineErrorDetails = {}) {
     const { file, location, cause } = details;
-    super(
-      `${file === undefined ? '' : `${escapeText(file)}: `}${what}${location === undefined ? '' : place(location)}`,
-      cause === undefined ? undefined : { cause },
-    );
+    const reason = `${what}${location === undefined ? '' : place(location)}`;
+    super(`${file === undefined ? '' : `${escapeText(file)}: `}${reason}`, cause === undefined ? undefined : { cause });
+    this.name = code === 'ABORTED' ? 'AbortError' : 'EngineError';
     this.code = code;
+    this.reason = reason;
     this.file = file;
     this.location = location;
   }

@@ -1,5 +1,21 @@
 /** Disk-image operations on images from strangers: every image is parsed inside a sandbox. */
-export { dd } from './dd.js';
+export {
+  check,
+  checkSafety,
+  compare,
+  convert,
+  create,
+  dd,
+  info,
+  infoOfEach,
+  inspect,
+  inspectEach,
+  map,
+  measure,
+  measureSize,
+  openImage,
+} from './api.js';
+export type { FileEndpoint, FileName } from './api.js';
 export type { DdOptions, DdResult, Endpoint } from './dd-request.js';
 export type { OutputEncryption } from './encryption/output.js';
 export type { BackingFile } from './output/backing.js';
@@ -12,17 +28,19 @@ export type { DumpTarget, WrittenDump } from './dump-target.js';
 export type { DumpWriteControl } from './dump-write.js';
 export type { OperationControl } from './operation.js';
 export { describeSystemError, EngineError, systemErrorName } from './errors.js';
-export type { EngineErrorCode, EngineErrorDetails, ErrorLocation } from './errors.js';
+export type { EngineErrorDetails, ErrorLocation } from './errors.js';
+export { errorCodes } from './error-codes.js';
+export type { EngineErrorCode, ErrorCodeHelp, ErrorFault, ImageErrorCode } from './error-codes.js';
+export { InstarError, isInstarError } from './instar-error.js';
+export type { AnyInstarError } from './instar-error.js';
+export { jsonOf } from './json.js';
+export type { Json } from './json.js';
 export { escapeText, quoteName } from '@instar/host-files';
 export { READABLE_FORMATS, WRITABLE_FORMATS } from './formats.js';
 export type { GuestLimits, Isolation, OperationDetail } from './session/context.js';
 export { closePool } from './session/pool.js';
-export { checkSafety, info, infoOfEach, inspect, inspectEach } from './info.js';
-export { check } from './operations/check.js';
 export type { CheckFinding, CheckOptions, CheckReport } from './operations/check.js';
-export { convert } from './operations/convert.js';
 export type { ConvertEndpoint, ConvertOptions, ConvertResult } from './operations/convert.js';
-export { create } from './operations/create.js';
 export type { CreatedImage, CreateOptions } from './operations/create.js';
 export type { EditedImage, EditOptions } from './operations/edit.js';
 export { applySnapshot, createSnapshot, deleteSnapshot } from './operations/snapshots.js';
@@ -39,13 +57,10 @@ export type { RepairOptions, RepairReport } from './operations/repair.js';
 export { resize } from './operations/resize.js';
 export type { NewSize, ResizeOptions } from './operations/resize.js';
 export type { SnapshotSelector } from './snapshot.js';
-export { compare } from './operations/compare.js';
 export type { CompareOptions, Comparison } from './operations/compare.js';
-export { map } from './operations/map.js';
 export type { MapOptions, MappedExtent } from './operations/map.js';
-export { measure, measureSize } from './operations/measure.js';
 export type { MeasureOptions, Measurement, MeasureTarget } from './operations/measure.js';
-export { Image, openImage } from './operations/open-image.js';
+export { Image } from './operations/open-image.js';
 export type { DiskRange, StreamRange } from './operations/open-image.js';
 export type { ReadOptions } from './operations/reading.js';
 export type { LuksDetails, LuksSlot } from './luks-details.js';

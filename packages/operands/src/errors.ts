@@ -50,12 +50,16 @@ export interface TokenReference {
   readonly position: TokenPosition;
 }
 
+/** What errors of this project carry: `isInstarError()` of the engine looks for it. */
+const MARK: unique symbol = Symbol.for('instar.error');
+
 /**
  * A mistake in what the user typed. The message is one line without control characters, and says what was found, what
  * was expected and what to do; `token` is the text as it was given, and may hold anything.
  */
 export class OperandError extends Error {
   override readonly name = 'OperandError';
+  readonly [MARK] = true;
   readonly code: OperandErrorCode;
   /** The token at fault; undefined when the fault is that a token is missing. */
   readonly token: string | undefined;
@@ -67,5 +71,10 @@ export class OperandError extends Error {
     this.code = code;
     this.token = at?.token;
     this.position = at?.position;
+  }
+
+  toJSON(): { readonly name: string; readonly code: string; readonly message: string; readonly token?: string } {
+    const { name, code, message, token } = this;
+    return { name, code, message, ...(token === undefined ? {} : { token }) };
   }
 }

@@ -60,9 +60,13 @@ export function hex(value: bigint | number): string {
   return value < 0 ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`;
 }
 
+/** What errors of this project carry: `isInstarError()` of the engine looks for it. */
+const MARK: unique symbol = Symbol.for('instar.error');
+
 /** Every error of this package. Texts out of a dump are not in it. */
 export class VmcoreError extends Error {
   override readonly name = 'VmcoreError';
+  readonly [MARK] = true;
   readonly code: VmcoreErrorCode;
   /** The problem without its place. */
   readonly problem: string;
@@ -81,6 +85,17 @@ export class VmcoreError extends Error {
     this.offset = details.offset;
     this.found = details.found ?? details.option?.found;
     this.expected = details.expected ?? details.option?.expected;
+  }
+
+  /** Fields that are undefined are left out; the offset is a number where that is safe, else a string. */
+  toJSON(): Readonly<Record<string, string | number>> {
+    const { name, code, message, problem, file, field, offset, found, expected } = this;
+    const number = offset === undefined ? undefined : Number(offset);
+    const place = number === undefined || Number.isSafeInteger(number) ? number : String(offset);
+    const all = { name, code, message, problem, file, field, offset: place, found, expected };
+    return Object.fromEntries(
+      Object.entries(all).filter((entry): entry is [string, string | number] => entry[1] !== undefined),
+    );
   }
 }
 

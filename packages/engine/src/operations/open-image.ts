@@ -132,6 +132,11 @@ export class Image implements AsyncDisposable {
     return Readable.from(pieces.call(this), { objectMode: false });
   }
 
+  /** The same as a stream of the Web, as `Response` takes it. */
+  createWebStream(range: StreamRange = {}): ReadableStream<Uint8Array> {
+    return Readable.toWeb(this.createReadStream(range)) as ReadableStream<Uint8Array>;
+  }
+
   /**
    * Says whether the image's own metadata agrees with itself.
    * @param onFinding called with each finding

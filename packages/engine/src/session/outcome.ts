@@ -1,7 +1,8 @@
 import { escapeText } from '@instar/host-files';
 import { ERROR_KIND, nameOf, type ErrorRecord, type ValueOf } from '@instar/shared-abi';
 import { errnoName, type CommandFailure, type RunReport } from '@instar/vmm-native';
-import { describeSystemError, EngineError, isNoSpace, systemError, type EngineErrorCode } from '../errors.js';
+import { describeSystemError, EngineError, isNoSpace, systemError } from '../errors.js';
+import type { EngineErrorCode } from '../error-codes.js';
 import type { GuestDevice } from './context.js';
 
 /** Turns an outcome that is not a finished guest into an error about the image that was being read. */
