@@ -27,7 +27,7 @@ describe('man pages', () => {
     for (const page of manifest.man) expect(existsSync(join(CLI, page))).toBe(true);
   });
 
-  it.for(COMMANDS.map((name) => [name]))(
+  it.for(COMMANDS.map((name) => [name] as const))(
     'of %s: man finds no fault in it, and it has every option of the help',
     ([name], context) => {
       requireJudge(context, MAN);

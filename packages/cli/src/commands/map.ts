@@ -1,11 +1,15 @@
 import { EngineError, escapeText, map, type MappedExtent } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
+import { drawMap } from '../map-page/draw.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 
 interface MapFlags {
   readonly format?: string;
   readonly startOffset?: bigint;
   readonly maxLength?: bigint;
+  readonly html?: string;
+  readonly svg?: string;
+  readonly plot?: boolean;
 }
 
 /** Text that is gathered before it is written (characters). */
@@ -92,6 +96,17 @@ async function printHuman(extents: AsyncIterable<MappedExtent>, file: string): P
 async function run({ files, flags, json, control, pathPolicy }: CommandRun<MapFlags>): Promise<number> {
   const [file = ''] = files;
   const { format, startOffset: start, maxLength: length, forceShare } = flags;
+  const { html, svg, plot } = flags;
+  if (html !== undefined || svg !== undefined || plot === true) {
+    if (start !== undefined || length !== undefined || json) {
+      throw new EngineError(
+        'INVALID_OPTION',
+        '--html, --svg and --plot draw the whole disk: leave -s, -l and --json out',
+      );
+    }
+    await drawMap(file, { html, svg, plot }, { format, forceShare, pathPolicy }, control);
+    return EXIT_CODES.OK;
+  }
   const extents = map(file, { format, start, length, forceShare, pathPolicy }, control);
   await (json ? printJson(extents, start ?? 0n) : printHuman(extents, file));
   return EXIT_CODES.OK;
@@ -106,7 +121,10 @@ export const mapCommand = defineCommand<MapFlags>({
     command
       .option('-f, --format <fmt>', 'format of the image; it is then not probed')
       .option('-s, --start-offset <offset>', 'first byte of the disk that is mapped', values.size)
-      .option('-l, --max-length <size>', 'bytes that are mapped', values.size),
+      .option('-l, --max-length <size>', 'bytes that are mapped', values.size)
+      .option('--html <file>', 'draw the map as a page that needs nothing else; - is standard output')
+      .option('--svg <file>', 'draw it as a picture; - is standard output')
+      .option('--plot', 'draw the disk as a line for a terminal'),
   notes: 'Exit codes: 0 done, 1 refused or failed, 130 interrupted.',
   run,
 });

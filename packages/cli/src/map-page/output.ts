@@ -1,0 +1,59 @@
+import { EngineError } from '@instar/engine';
+import { closeFile, createOutput, HostFileError, identity, openFile, statFile } from '@instar/host-files';
+import { constants, write } from 'node:fs';
+import { promisify } from 'node:util';
+
+const writeAt = promisify(write);
+
+async function identityOf(file: string): Promise<{ readonly identity: string; readonly path: string }> {
+  const fd = await openFile(file, constants.O_RDONLY);
+  try {
+    return { identity: identity(await statFile(fd)), path: file };
+  } finally {
+    await closeFile(fd);
+  }
+}
+
+/**
+ * Writes a text to a file that appears when it is complete; `-` is standard output.
+ * @param input a file that must not be replaced
+ * @throws EngineError
+ */
+export async function writeText(path: string, text: string, input: string): Promise<void> {
+  if (path === '-') {
+    process.stdout.write(text);
+    return;
+  }
+  const bytes = Buffer.from(text);
+  try {
+    const request = {
+      path,
+      limit: BigInt(bytes.length),
+      sparse: false,
+      noClobber: false,
+      forceShare: false,
+      force: false,
+    };
+    const output = await createOutput({ ...request, filesOnly: true, inputs: [await identityOf(input)] });
+    try {
+      let done = 0;
+      while (done < bytes.length) {
+        const { bytesWritten } = await writeAt(
+          output.fd,
+          bytes,
+          done,
+          bytes.length - done,
+          Number(output.start) + done,
+        );
+        done += bytesWritten;
+      }
+      await output.finish(BigInt(bytes.length));
+    } catch (error) {
+      await output.abandon();
+      throw error;
+    }
+  } catch (error) {
+    if (!(error instanceof HostFileError)) throw error;
+    throw new EngineError(error.code, error.problem, { file: error.file, cause: error.cause ?? error });
+  }
+}

@@ -1,0 +1,115 @@
+// The page and the picture of a map, in a browser: what it shows is what qemu-img says, names are text, nothing leaves it.
+import { readFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { instar, program, type Finished } from '../support/command.js';
+import { QEMU_IMG, requireJudge, type Judge } from '../support/judge.js';
+import { qemuImg, qemuIo } from '../support/qemu-img.js';
+import { workdir, type Workdir } from '../support/workdir.js';
+
+const CHROMIUM: Judge = { program: 'chromium', probe: ['--version'], package: 'chromium' };
+/** A name that would be markup if it were not escaped. */
+const TOP = `top <img src=x onerror=alert(1)>&"'.qcow2`;
+
+function chain(): Workdir {
+  const directory = workdir();
+  qemuImg('create', '-q', '-f', 'qcow2', 'base.qcow2', '64M').in(directory).must();
+  qemuIo('base.qcow2', 'write 0 5M', 'write -z 16M 4M').in(directory).must();
+  qemuImg('create', '-q', '-f', 'qcow2', '-b', 'base.qcow2', '-F', 'qcow2', TOP).in(directory).must();
+  qemuIo(TOP, 'write 1M 1M', 'write 40M 3M').in(directory).must();
+  return directory;
+}
+
+/** What a browser makes of a file, and what it says of it. */
+function shown(directory: Workdir, name: string): Finished {
+  return program(
+    'chromium',
+    ...['--headless=new', '--no-sandbox', '--disable-gpu'],
+    ...['--enable-logging=stderr', `--user-data-dir=${directory.file('profile')}`],
+    ...[`--log-net-log=${directory.file('net.json')}`, '--dump-dom'],
+    pathToFileURL(directory.file(name)).href,
+  ).must();
+}
+
+interface Extent {
+  readonly length: number;
+  readonly data: boolean;
+  readonly zero: boolean;
+  readonly present: boolean;
+}
+
+function bytesOf(extents: readonly Extent[], has: (extent: Extent) => boolean): number {
+  return extents.filter(has).reduce((sum, { length }) => sum + length, 0);
+}
+
+describe('instar map --html', () => {
+  it(
+    'is one page that says what qemu-img says, with names as text, and asks for nothing',
+    { timeout: 90_000 },
+    (context) => {
+      requireJudge(context, QEMU_IMG);
+      requireJudge(context, CHROMIUM);
+      const directory = chain();
+      instar('map', '--html', 'map.html', TOP).in(directory).must();
+      const { stdout: dom, stderr } = shown(directory, 'map.html');
+
+      const map = JSON.parse(qemuImg('map', '--output=json', TOP).in(directory).must().stdout) as readonly Extent[];
+      const row = (name: string): number =>
+        Number(new RegExp(`<th scope="row">${name}</th><td[^>]*>[^<]*</td><td[^>]*>(\\d+)</td>`).exec(dom)?.[1]);
+      expect(row('data')).toBe(bytesOf(map, ({ data, zero }) => data && !zero));
+      expect(row('zeros')).toBe(bytesOf(map, ({ zero, present }) => zero && present));
+      expect(row('not allocated')).toBe(bytesOf(map, ({ present }) => !present));
+      expect(row('disk')).toBe(64 << 20);
+
+      expect(dom).not.toMatch(/<(?:img|script|link|iframe|object)\b/);
+      expect(dom).toContain('<h1>top &lt;img src=x onerror=alert(1)&gt;&amp;');
+      expect(dom).toContain('backing-file: fail');
+      // Its policy lets its own style in, and nothing is asked of anybody.
+      expect(stderr).not.toContain('Content Security Policy');
+      const requests = readFileSync(directory.file('net.json'), 'utf8').match(/"url":"https?:[^"]*map[^"]*"/g);
+      expect(requests).toBeNull();
+      expect(readFileSync(directory.file('map.html'), 'utf8')).not.toMatch(/(?:https?:)?\/\/\w/);
+    },
+  );
+
+  it('forbids every style but its own', { timeout: 90_000 }, (context) => {
+    requireJudge(context, CHROMIUM);
+    const directory = workdir().write('disk.raw', Buffer.alloc(65536, 1));
+    const page = instar('map', '--html', '-', 'disk.raw').in(directory).must().stdout;
+    directory.write('changed.html', page.replace('<style>', '<style>body{display:none}'));
+    expect(shown(directory, 'changed.html').stderr).toContain('Content Security Policy');
+  });
+
+  it('leaves an output as it was when the image is refused, and never replaces the image', () => {
+    const directory = workdir().write('disk.raw', Buffer.alloc(512, 1)).write('map.html', 'before');
+    const missing = instar('map', '--html', 'map.html', 'missing').in(directory).run();
+    expect(missing).toMatchObject({ status: 1, stdout: '' });
+    expect(directory.read('map.html').toString()).toBe('before');
+    const own = instar('map', '--svg', 'disk.raw', 'disk.raw').in(directory).run();
+    expect(own.status).toBe(1);
+    expect(own.stderr).toMatch(/^instar: map: [^\n]+\n$/);
+    expect(directory.read('disk.raw').equals(Buffer.alloc(512, 1))).toBe(true);
+    const range = instar('map', '--html', 'x.html', '-s', '512', 'disk.raw').in(directory).run();
+    expect(range.stderr).toContain('leave -s, -l and --json out');
+  });
+});
+
+it('instar map --svg is a picture that a browser takes', { timeout: 90_000 }, (context) => {
+  requireJudge(context, QEMU_IMG);
+  requireJudge(context, CHROMIUM);
+  const directory = chain();
+  instar('map', '--svg', 'map.svg', TOP).in(directory).must();
+  const { stdout: dom } = shown(directory, 'map.svg');
+  expect(dom).not.toContain('parsererror');
+  expect(dom.match(/<rect /g)?.length).toBeGreaterThan(1500);
+});
+
+it('instar map --plot draws the disk as one line', (context) => {
+  requireJudge(context, QEMU_IMG);
+  const directory = workdir();
+  qemuImg('create', '-q', '-f', 'qcow2', 'disk.qcow2', '78M').in(directory).must();
+  qemuIo('disk.qcow2', 'write 0 10M', 'write -z 20M 10M').in(directory).must();
+  const [line = '', , key] = instar('map', '--plot', 'disk.qcow2').in(directory).must().stdout.split('\n');
+  expect(line).toBe(`[${'█'.repeat(10)}${'·'.repeat(10)}${'░'.repeat(10)}${'·'.repeat(48)}]`);
+  expect(key).toBe('█ data 10 MiB   ░ zero 10 MiB   · unallocated 58 MiB');
+});
