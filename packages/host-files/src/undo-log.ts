@@ -123,6 +123,7 @@ export async function settleLocked(writable: number, path: string): Promise<bool
   }
   if (log === undefined) return false;
   try {
+    await requireTrusted(writable, log, path, name);
     const settled = await settleEdit(writable, log).catch((error: unknown) => {
       throw hostFileError('WRITE_FAILED', path, `what ${quoteName(nameText(name))} holds cannot be put back`, error);
     });
@@ -136,6 +137,21 @@ export async function settleLocked(writable: number, path: string): Promise<bool
   } finally {
     await closeFile(log);
   }
+}
+
+/**
+ * Refuses the log of somebody who could not have edited the file: in a directory that others may write to, it would have us write
+ * what they chose.
+ */
+async function requireTrusted(file: number, log: number, path: string, name: Buffer): Promise<void> {
+  const [image, found] = await Promise.all([statFile(file), statFile(log)]);
+  const own = BigInt(process.geteuid?.() ?? 0);
+  if (found.isFile() && (found.uid === image.uid || found.uid === own || found.uid === 0n)) return;
+  throw refusal(
+    path,
+    name,
+    `but belongs to user ${found.uid}, who may have made it up; remove it, or let its owner open the image`,
+  );
 }
 
 /**
