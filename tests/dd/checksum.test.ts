@@ -101,4 +101,23 @@ describe('--checksum sums up the disk of the output', () => {
     await expect(convert('disk.raw', 'out', { checksums: odd })).rejects.toThrow(EngineError);
     expect(directory.names()).toEqual(['disk.raw']);
   });
+
+  it('are refused before anything is opened where the system has no such function', () => {
+    // As where OpenSSL is held to what FIPS allows.
+    const hook = `
+      const crypto = require('node:crypto');
+      const { createHash } = crypto;
+      crypto.createHash = (name, ...rest) => {
+        if (name === 'md5') throw new Error('unsupported');
+        return createHash(name, ...rest);
+      };
+      require('node:module').syncBuiltinESMExports();
+    `;
+    const directory = workdir().write('hook.cjs', hook);
+    const { status, stderr } = instar('convert', '--checksum', 'sha256,md5', 'not-there.raw', 'out')
+      .in(directory)
+      .environment({ NODE_OPTIONS: `--require=${directory.file('hook.cjs')}` })
+      .run();
+    expect([status, stderr]).toEqual([1, 'instar: convert: checksums: md5 is not to be had here\n']);
+  });
 });

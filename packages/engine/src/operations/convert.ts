@@ -11,7 +11,7 @@ import { checkBacking, type BackingFile } from '../output/backing.js';
 import { emptyImage } from '../output/empty-image.js';
 import type { ImageLayout } from '../output/layout.js';
 import { isInParts } from '../output/parts.js';
-import type { ChecksumAlgorithm } from '../output/checksum.js';
+import { requireHashes, type ChecksumAlgorithm } from '../output/checksum.js';
 import type { ReadOptions } from './reading.js';
 
 /** How a disk is converted. */
@@ -159,6 +159,7 @@ async function convertTo(
     throw invalid('input: only one of the images can come through a stream');
   }
   const checksums = wanted.length > 0 ? wanted : undefined;
+  requireHashes(wanted);
   const more = { further, sparseSize, mustExist: existing, targetIsZero, backing, checksums, writeRate, diskSize };
   const act = isInParts(request.layout ?? {}) ? copyParts : copy;
   return act({ ...request, ...more }, first, control, started);

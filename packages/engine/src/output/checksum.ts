@@ -57,6 +57,14 @@ export async function checksumsOf(
   return Object.fromEntries(hashes.map(([name, hash]) => [name, hash.digest('hex')]));
 }
 
+/**
+ * Refuses what cannot be computed here, before anything is copied for it.
+ * @throws EngineError `INVALID_OPTION`
+ */
+export function requireHashes(algorithms: readonly ChecksumAlgorithm[]): void {
+  algorithms.forEach(hashOf);
+}
+
 /** The disk, piece by piece. A piece holds until the one after the next is asked for. */
 async function* piecesOf(output: WrittenDisk, image: Image): AsyncGenerator<Uint8Array> {
   const buffers = [new Uint8Array(PIECE), new Uint8Array(PIECE)] as const;
