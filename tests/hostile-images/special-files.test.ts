@@ -23,10 +23,13 @@ async function kinds(): Promise<Workdir> {
 
 describe('a file that is no image file is refused by name, without waiting for anything', () => {
   it.for<[file: string, said: RegExp]>([
-    ['/dev/zero', /\/dev\/zero: is a character device, not an image file; a stream is read by dd with if=-/],
+    [
+      '/dev/zero',
+      /\/dev\/zero: is a character device, not an image file; a stream is read by dd with if=-, by convert with -/,
+    ],
     ['/dev/null', /\/dev\/null: is a character device, not an image file/],
     ['directory', /directory: is a directory, not an image file/],
-    ['fifo', /fifo: is a FIFO, not an image file; a stream is read by dd with if=-/],
+    ['fifo', /fifo: is a FIFO, not an image file; a stream is read by dd with if=-, by convert with -/],
     ['socket', /socket: cannot be opened: no such device \(ENXIO\)|socket: is a socket, not an image file/],
     ['/proc/self/mem', /\/proc\/self\/mem: /],
   ])('%s as an input', async ([file, said]) => {
@@ -45,9 +48,12 @@ describe('a file that is no image file is refused by name, without waiting for a
   });
 
   it.for<[file: string, said: RegExp]>([
-    ['/dev/full', /is a character device, not a file that can be written; a stream is written by dd with of=-/],
+    [
+      '/dev/full',
+      /is a character device, not a file that can be written; a stream is written by dd with of=-, by convert with -/,
+    ],
     ['directory', /is a directory, not a file that can be written/],
-    ['fifo', /is a FIFO, not a file that can be written; a stream is written by dd with of=-/],
+    ['fifo', /is a FIFO, not a file that can be written; a stream is written by dd with of=-, by convert with -/],
     ['socket', /is a socket, not a file that can be written/],
   ])('%s as an output', async ([file, said]) => {
     const directory = await kinds();

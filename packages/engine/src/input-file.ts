@@ -38,7 +38,8 @@ export async function adoptInput(fd: number, path: string, forceShare: boolean, 
   try {
     let stats = await statFile(fd);
     if (!stats.isFile() && !stats.isBlockDevice()) {
-      const hint = stats.isFIFO() || stats.isCharacterDevice() ? '; a stream is read by dd with if=-' : '';
+      const hint =
+        stats.isFIFO() || stats.isCharacterDevice() ? '; a stream is read by dd with if=-, by convert with -' : '';
       throw new EngineError('FILE_NOT_USABLE', `is ${kindInWords(stats)}, not an image file${hint}`, { file: path });
     }
     if (await withEngineErrors(async () => settleForReading(fd, path, named))) stats = await statFile(fd);
