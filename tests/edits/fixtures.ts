@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { instar, type CommandLine } from '../support/command.js';
 import { qemuImg, qemuIo } from '../support/qemu-img.js';
 import { lines, noise } from '../support/random.js';
@@ -12,6 +13,8 @@ export interface EditCase {
   readonly prepare: (directory: Workdir) => void;
   /** @param image its name in the current directory */
   readonly command: (image: string) => CommandLine;
+  /** It says on standard error what it does. */
+  readonly complains?: boolean;
 }
 
 const KIB = 1024;
@@ -29,6 +32,25 @@ export function withSnapshots(directory: Workdir, ...options: readonly string[])
     qemuImg('snapshot', '-c', name, image).must();
     qemuIo(image, `write -P ${pattern} ${pattern * 90}k 100k`, `write -z ${pattern * 7}k 64k`).must();
   }
+}
+
+/** Miscounts the clusters of an image: one that is used is free, one that is free is used, and entries are marked wrongly. */
+export function miscount(directory: Workdir): void {
+  const bytes = directory.read('image');
+  const block = Number(bytes.readBigUInt64BE(Number(bytes.readBigUInt64BE(48))));
+  bytes.writeUInt16BE(0, block + 2 * 5);
+  bytes.writeUInt16BE(2, block + 2 * 40);
+  const l1 = Number(bytes.readBigUInt64BE(40));
+  bytes.writeUInt8(bytes.readUInt8(l1) & 0x7f, l1);
+  directory.write('image', bytes);
+}
+
+/** An image over another, with data of its own and data below. */
+function withBacking(directory: Workdir, overlay: string, below: string): void {
+  directory.write(below, Buffer.concat([noise(60 * KIB), Buffer.alloc(100 * KIB), lines(96 * KIB)]));
+  const [top, base] = [directory.file(overlay), directory.file(below)];
+  qemuImg('create', '-q', '-f', 'qcow2', '-o', 'cluster_size=4k', '-b', base, '-F', 'raw', top).must();
+  qemuIo(top, 'write -P 3 50k 30k', 'write -z 90k 20k', 'write -P 4 200k 5k').must();
 }
 
 /** One case for each edit, over images that differ in what edits have to count and copy. */
@@ -49,7 +71,6 @@ export const EDIT_CASES: readonly EditCase[] = [
   },
   {
     name: 'snapshot -d',
-    ordinary: true,
     prepare: (directory) => {
       withSnapshots(directory, 'cluster_size=2k', 'refcount_bits=64');
     },
@@ -69,6 +90,49 @@ export const EDIT_CASES: readonly EditCase[] = [
       withSnapshots(directory, 'cluster_size=1k');
     },
     command: (image) => instar('resize', '--shrink', image, '200k'),
+  },
+  {
+    name: 'check -r all',
+    prepare: (directory) => {
+      withSnapshots(directory, 'cluster_size=2k');
+      miscount(directory);
+    },
+    command: (image) => instar('check', '-r', 'all', image),
+    complains: true,
+  },
+  {
+    name: 'bitmap',
+    prepare: (directory) => {
+      withSnapshots(directory, 'cluster_size=1k');
+      qemuImg('bitmap', '--add', '-g', '512', directory.file('image'), 'old').must();
+      qemuIo(directory.file('image'), 'write -P 5 10k 30k').must();
+    },
+    command: (image) => instar('bitmap', '--add', '--merge', 'old', '--disable', image, 'new'),
+  },
+  {
+    name: 'amend',
+    prepare: (directory) => {
+      withSnapshots(directory, 'cluster_size=1k');
+    },
+    command: (image) => instar('amend', '-o', 'refcount_bits=64,lazy_refcounts=on', image),
+  },
+  {
+    name: 'rebase',
+    prepare: (directory) => {
+      withBacking(directory, 'image', 'below');
+    },
+    command: (image) => instar('rebase', '-b', '', image),
+  },
+  {
+    name: 'commit',
+    ordinary: true,
+    prepare: (directory) => {
+      withBacking(directory, 'image', 'below');
+      const above = directory.file('above');
+      qemuImg('create', '-q', '-f', 'qcow2', '-b', 'image', '-F', 'qcow2', above).must();
+      qemuIo(above, 'write -P 6 40k 50k', 'write -z 200k 20k').must();
+    },
+    command: (image) => instar('commit', '-d', `${dirname(image)}/above`),
   },
   {
     name: 'resize --shrink of a raw image',

@@ -48,7 +48,7 @@ describe('an edit that is stopped leaves the image as it was or as it was to bec
       edit.prepare(directory);
       const before = directory.read('image');
       const { finished, events } = record(directory, edit.command(directory.file('image')));
-      expect(finished.stderr).toBe('');
+      if (edit.complains !== true) expect(finished.stderr).toBe('');
       expect(finished.status).toBe(0);
       const after = directory.read('image');
       expect(after.equals(before)).toBe(false);
@@ -119,7 +119,7 @@ describe('an edit that is stopped leaves the image as it was or as it was to bec
       await info(place.file('image'), isRaw(edit) ? { format: 'raw' } : {});
       const problem = problemOf(place, { before, after: edit.name.includes('-c') ? place.read('image') : after });
       if (problem !== undefined) problems.push(`${told}: ${problem}`);
-      if (!isRaw(edit)) qemuImg('check', place.file('image')).must();
+      if (!isRaw(edit) && !place.read('image').equals(before)) qemuImg('check', place.file('image')).must();
     }
     expect(problems).toEqual([]);
   });

@@ -21,7 +21,10 @@ export interface EditedFile {
   readonly resizable: boolean;
   /** Descriptor of the undo log; undefined where none is written. */
   readonly log: number | undefined;
-  /** What was edited stays. @param length bytes that the file is to have at most */
+  /**
+   * What was edited stays; where that fails, it is undone.
+   * @param length bytes that the file is to have at most
+   */
   complete(length: bigint): Promise<void>;
   /** What was edited is undone. Where there is no log, it stays as far as it came. */
   abandon(): Promise<void>;
@@ -48,6 +51,20 @@ export async function openEdited(path: string, undo: boolean): Promise<EditedFil
     await settleLocked(fd, path);
     const { size, blocks } = await statFile(fd);
     const log = undo ? await createUndoLog(fd, path) : undefined;
+    const abandon = async (): Promise<boolean> => {
+      try {
+        if (log === undefined) return false;
+        const settled = await settleEdit(fd, log.fd);
+        await log.remove();
+        return settled === 'completed';
+      } catch (error) {
+        await log?.leave();
+        const problem = `what was edited could not be undone yet: ${reasonOf(error)}; whoever opens it next tries again`;
+        throw new HostFileError('EDIT_INTERRUPTED', problem, path, error);
+      } finally {
+        await closeFile(fd);
+      }
+    };
     return {
       fd,
       path,
@@ -60,22 +77,14 @@ export async function openEdited(path: string, undo: boolean): Promise<EditedFil
           await completeEdit(fd, log?.fd, length);
           await log?.remove();
         } catch (error) {
+          // What the log says to be complete stays so.
+          if (await abandon()) return;
           throw hostFileError('WRITE_FAILED', path, 'the edit cannot be completed', error);
         }
         await closeFile(fd);
       },
       async abandon() {
-        try {
-          if (log === undefined) return;
-          await settleEdit(fd, log.fd);
-          await log.remove();
-        } catch (error) {
-          await log?.leave();
-          const problem = `what was edited could not be undone yet: ${reasonOf(error)}; whoever opens it next tries again`;
-          throw new HostFileError('EDIT_INTERRUPTED', problem, path, error);
-        } finally {
-          await closeFile(fd);
-        }
+        await abandon();
       },
     };
   } catch (error) {

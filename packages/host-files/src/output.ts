@@ -15,6 +15,7 @@ import {
   type ResolvedOutput,
 } from './output-request.js';
 import { resolveName, statOrUndefined, type ResolvedName } from './resolve.js';
+import { settleLocked } from './undo-log.js';
 
 const { O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDWR, O_WRONLY } = constants;
 const STICKY = 0o1000;
@@ -119,6 +120,8 @@ async function writeExisting(output: ResolvedOutput, existing: ExistingFile): Pr
   const replaced = output.inPlaceAt === undefined && kindOf(status) === 'file';
   if (!output.forceShare) lockOutput(fd, output.path, replaced ? ', or replace it all the same with -U' : '');
   if (kindOf(status) === 'block device') return writeDevice(output, existing);
+  // The log of an edit that was interrupted goes with what it belongs to.
+  if (!output.forceShare) await settleLocked(fd, output.path);
   if (output.inPlaceAt !== undefined) return writeWindow(output, existing, undefined);
   const reason = whyNotReplaced(output.name, status);
   if (reason !== undefined) return rewrite(output, existing, reason);

@@ -44,7 +44,12 @@ async function syncDirectoryOf(name: Buffer): Promise<void> {
 }
 
 async function remove(name: Buffer): Promise<void> {
-  unlinkAt(CURRENT_DIRECTORY, name);
+  try {
+    unlinkAt(CURRENT_DIRECTORY, name);
+  } catch (error) {
+    // An earlier attempt came so far.
+    if (systemErrorName(error) !== 'ENOENT') throw error;
+  }
   await syncDirectoryOf(name);
 }
 

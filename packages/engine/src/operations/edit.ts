@@ -160,11 +160,11 @@ export async function editInSession<T>(
     } finally {
       await session.close();
     }
-    await file.complete(kept);
   } catch (error) {
     await file.abandon();
     throw error;
   }
+  await file.complete(kept);
   return result;
 }
 

@@ -1,0 +1,103 @@
+// What an edit that was interrupted has left: who opens the image next, and for what.
+import { chmodSync, copyFileSync, renameSync, symlinkSync } from 'node:fs';
+import { closePool, convert, createSnapshot, EngineError, info } from '@instar/engine';
+import { afterAll, describe, expect, it, type TestContext } from 'vitest';
+import { instar } from '../support/command.js';
+import { QEMU_IMG, requireJudge, STRACE } from '../support/judge.js';
+import { qemuImg } from '../support/qemu-img.js';
+import { noise } from '../support/random.js';
+import { workdir, type Workdir } from '../support/workdir.js';
+import { afterKill, lay, record } from './recording.js';
+
+const LOG = 'image.instar-undo';
+
+afterAll(closePool);
+
+/** An image in the middle of an edit, and what it was before. */
+function interrupted(context: TestContext): { readonly directory: Workdir; readonly before: Buffer } {
+  requireJudge(context, QEMU_IMG);
+  requireJudge(context, STRACE);
+  const directory = workdir();
+  const image = directory.file('image');
+  directory.write('content', noise(200_000));
+  qemuImg('convert', '-O', 'qcow2', '-o', 'cluster_size=2k', directory.file('content'), image).must();
+  const before = directory.read('image');
+  const { events } = record(directory, instar('snapshot', '-c', 'one', image));
+  // Behind the last write to the image, where the log still is.
+  const last = events.map(({ file, kind }) => `${kind} ${file}`).lastIndexOf('write image');
+  lay(directory, afterKill(before, events, last + 1));
+  expect(directory.read('image').equals(before)).toBe(false);
+  return { directory, before };
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (caught: unknown) => caught,
+  );
+  return error instanceof EngineError ? error.code : String(error);
+}
+
+describe('an image whose edit was interrupted', () => {
+  it('is put back by who reads it, whatever name that has', async (context) => {
+    const { directory, before } = interrupted(context);
+    symlinkSync('image', directory.file('link'));
+    const [found] = await info(directory.file('link'));
+    expect(found.snapshots).toEqual([]);
+    expect(directory.read('image').equals(before)).toBe(true);
+    expect(directory.names()).not.toContain(LOG);
+  });
+
+  it('is put back by who edits it next', async (context) => {
+    const { directory } = interrupted(context);
+    await createSnapshot(directory.file('image'), 'two');
+    const [found] = await info(directory.file('image'));
+    expect(found.snapshots.map(({ id, name }) => [id, name])).toEqual([['1', 'two']]);
+    expect(directory.names()).not.toContain(LOG);
+  });
+
+  it('takes its log along when it is written anew', async (context) => {
+    const { directory } = interrupted(context);
+    await convert([directory.file('content')], directory.file('image'), { format: 'raw', outputFormat: 'qcow2' });
+    expect(directory.names()).not.toContain(LOG);
+    qemuImg('compare', '-f', 'raw', '-F', 'qcow2', directory.file('content'), directory.file('image')).must();
+  });
+
+  it('is refused where only an image names it', async (context) => {
+    const { directory } = interrupted(context);
+    const above = ['create', '-q', '-u', '-f', 'qcow2', '-b', 'image', '-F', 'qcow2', directory.file('above'), '1M'];
+    qemuImg(...above).must();
+    const half = directory.read('image');
+    const chain = { backingChain: { references: 'within-directories', allowedDirectories: [] } } as const;
+    expect(await codeOf(info(directory.file('above'), chain))).toBe('EDIT_INTERRUPTED');
+    expect(directory.read('image').equals(half)).toBe(true);
+    expect(directory.names()).toContain(LOG);
+  });
+
+  it('is refused where its log is that of another file, or damaged', async (context) => {
+    const { directory } = interrupted(context);
+    copyFileSync(directory.file('image'), directory.file('copy'));
+    renameSync(directory.file('copy'), directory.file('image'));
+    expect(await codeOf(info(directory.file('image')))).toBe('EDIT_INTERRUPTED');
+    const damaged = interrupted(context).directory;
+    damaged.write(LOG, Buffer.concat([Buffer.alloc(64), damaged.read(LOG).subarray(64)]));
+    const half = damaged.read('image');
+    expect(await codeOf(info(damaged.file('image')))).toBe('EDIT_INTERRUPTED');
+    expect(damaged.read('image').equals(half)).toBe(true);
+  });
+
+  it('is refused by name where it may not be written', (context) => {
+    const { directory } = interrupted(context);
+    chmodSync(directory.path, 0o755);
+    chmodSync(directory.file('image'), 0o444);
+    const reader = instar('info', '--sandbox=process', directory.file('image')).under(
+      'setpriv',
+      '--reuid=65534',
+      '--clear-groups',
+    );
+    const { status, stderr } = process.geteuid?.() === 0 ? reader.run() : instar('info', directory.file('image')).run();
+    expect(status).toBe(1);
+    expect(stderr).toContain(LOG);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+  });
+});
