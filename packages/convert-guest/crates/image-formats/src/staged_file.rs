@@ -261,3 +261,124 @@ pub(crate) fn zeros(device: DeviceIndex, offset: u64, length: u64) -> Result<Vec
     bytes.resize(to_usize(length), 0);
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{ByteSource, SourceError};
+    use alloc::vec;
+
+    /// What was asked of a target, and its bytes.
+    #[derive(Default)]
+    struct Recorder {
+        bytes: Vec<u8>,
+        asked: Vec<(&'static str, u64, u64)>,
+    }
+
+    impl ByteSource for Recorder {
+        fn size(&self) -> u64 {
+            self.bytes.len() as u64
+        }
+
+        fn read_exact_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
+            self.bytes.read_exact_at(offset, buffer)
+        }
+    }
+
+    impl EditTarget for Recorder {
+        fn preserve(&mut self, offset: u64, length: u64) -> Result<(), SourceError> {
+            self.asked.push(("preserve", offset, length));
+            Ok(())
+        }
+
+        fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SourceError> {
+            self.asked.push(("write", offset, bytes.len() as u64));
+            let end = offset as usize + bytes.len();
+            if self.bytes.len() < end {
+                self.bytes.resize(end, 0);
+            }
+            self.bytes[offset as usize..end].copy_from_slice(bytes);
+            Ok(())
+        }
+
+        fn zero_at(&mut self, _: u64, _: u64) -> Result<(), SourceError> {
+            unreachable!("zeros are written")
+        }
+
+        fn flush(&mut self) -> Result<(), SourceError> {
+            self.asked.push(("flush", 0, 0));
+            Ok(())
+        }
+    }
+
+    fn staged(length: usize) -> StagedFile<Recorder> {
+        let bytes = (0..length).map(|index| (index % 251) as u8).collect();
+        let target = Recorder {
+            bytes,
+            asked: Vec::new(),
+        };
+        StagedFile::new(target, DeviceIndex(0))
+    }
+
+    #[test]
+    fn nothing_is_written_before_a_flush_and_all_is_preserved_before_the_first_write() {
+        let mut file = staged(200_000);
+        file.write(10, &[1, 2, 3]).unwrap();
+        file.write(65_530, &[9; 20]).unwrap();
+        assert!(file.target.asked.is_empty());
+        assert_eq!(file.read_vec(65_528, 4).unwrap(), [19, 20, 9, 9]);
+        file.flush().unwrap();
+        let kinds: Vec<_> = file.target.asked.iter().map(|(kind, ..)| *kind).collect();
+        assert_eq!(kinds, ["preserve", "preserve", "write", "write", "flush"]);
+        assert_eq!(file.target.bytes[10..13], [1, 2, 3]);
+        assert_eq!(file.target.bytes[65_530..65_550], [9; 20]);
+        assert_eq!(file.target.bytes.len(), 200_000);
+    }
+
+    #[test]
+    fn what_was_there_already_is_not_written() {
+        let mut file = staged(1000);
+        let same = file.read_vec(100, 50).unwrap();
+        file.write(100, &same).unwrap();
+        file.flush().unwrap();
+        assert_eq!(file.target.asked, [("flush", 0, 0)]);
+    }
+
+    #[test]
+    fn zeros_behind_the_end_make_the_file_as_long_as_they_are() {
+        let mut file = staged(1000);
+        file.write(5000, &[0; 100]).unwrap();
+        file.flush().unwrap();
+        assert_eq!(file.target.bytes.len(), 5100);
+        assert!(file.target.bytes[1000..].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn more_changes_than_are_kept_are_written_and_read_again() {
+        let blocks = MOST_BLOCKS as u64 * 2;
+        let mut file = staged(0);
+        for number in 0..blocks {
+            file.write(number * 65_536 + 7, &number.to_be_bytes())
+                .unwrap();
+        }
+        for number in 0..blocks {
+            assert_eq!(file.be64(number * 65_536 + 7).unwrap(), number);
+        }
+        assert!(file.blocks.len() <= MOST_BLOCKS);
+        file.flush().unwrap();
+        let last = (blocks - 1) * 65_536 + 7;
+        assert_eq!(file.target.bytes.len() as u64, last + 8);
+    }
+
+    #[test]
+    fn content_that_shares_a_block_with_changes_does_not_lose_them() {
+        let mut file = staged(200_000);
+        file.write(70_000, &[5; 8]).unwrap();
+        file.write_through(65_536, &vec![1; 4096]).unwrap();
+        file.write_through(150_000, &[2; 16]).unwrap();
+        file.flush().unwrap();
+        assert_eq!(file.target.bytes[65_536..69_632], [1; 4096]);
+        assert_eq!(file.target.bytes[70_000..70_008], [5; 8]);
+        assert_eq!(file.target.bytes[150_000..150_016], [2; 16]);
+    }
+}

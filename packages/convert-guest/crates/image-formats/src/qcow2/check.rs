@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use crate::arith::{to_u64, to_usize};
 use crate::check::{CheckCounts, Finding, FindingKind, Findings, Remedy};
 use crate::error::FormatError;
+use crate::qcow2::header::MAX_L1_BYTES;
 use crate::qcow2::{Qcow2Image, bitmap, compressed, l1, refcounts, snapshot};
 use crate::source::ByteSource;
 
@@ -190,7 +191,16 @@ impl<S: ByteSource> Qcow2Image<S> {
         self.count_l1(range, &active)?;
         let mut snapshots = snapshot::Walk::new(&self.header, self.virtual_size);
         let table = snapshots.position();
-        while let Some(snapshot) = snapshots.next(&mut self.cache, false)? {
+        while let Some(snapshot) = snapshots.next(&mut self.cache, true)? {
+            let entries = u64::from(snapshot.l1_entries);
+            if entries.saturating_mul(l1::ENTRY_BYTES) > MAX_L1_BYTES {
+                let (id, name) = (snapshot.id.escape_ascii(), snapshot.name.escape_ascii());
+                let text = format!(
+                    "ERROR snapshot {id} ({name}) l1_size={entries:#x}: L1 table is too large; snapshot table entry corrupted"
+                );
+                range.corrupt(table, entries, text)?;
+                continue;
+            }
             let l1 = L1 {
                 offset: snapshot.l1_table_offset,
                 entries: u64::from(snapshot.l1_entries),

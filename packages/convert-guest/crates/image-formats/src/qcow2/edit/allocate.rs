@@ -1,11 +1,13 @@
 //! Refcounts that change, and clusters that are taken and freed (qcow2.txt "Host cluster management").
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::{AT_REFCOUNT_TABLE, Editor};
 use crate::edit::EditTarget;
 use crate::error::{ErrorKind, FormatError};
 use crate::qcow2::header::MAX_REFCOUNT_TABLE_BYTES;
+use crate::qcow2::l1;
 use crate::qcow2::refcounts::{self, BLOCK, TABLE_ENTRY};
 
 impl<T: EditTarget> Editor<T> {
@@ -90,6 +92,9 @@ impl<T: EditTarget> Editor<T> {
         self.store(block, number, count)?;
         if count == 0 {
             self.first_free = self.first_free.min(number);
+            if let Some(known) = &mut self.metadata {
+                known.remove(&number);
+            }
         } else {
             self.end = self.end.max(number.saturating_add(1));
         }
@@ -198,11 +203,58 @@ impl<T: EditTarget> Editor<T> {
             number = number.saturating_add(1);
         }
         self.end = self.end.max(number);
+        for number in first..first.saturating_add(count) {
+            self.refuse_metadata(number)?;
+        }
         let offset = self.offset_of(first)?;
         for number in first..first.saturating_add(count) {
             self.set_refcount(number, 1)?;
         }
         Ok(offset)
+    }
+
+    /// Refuses to take a cluster that holds metadata though its refcount says that it is free.
+    fn refuse_metadata(&mut self, number: u64) -> Result<(), FormatError> {
+        let known = match self.metadata.take() {
+            Some(known) => known,
+            None => self.find_metadata()?,
+        };
+        let is_metadata = known.contains(&number);
+        self.metadata = Some(known);
+        if is_metadata {
+            return Err(self.repair_first("refcount of metadata", 0, 0));
+        }
+        Ok(())
+    }
+
+    /// Clusters of the header, the refcounts, and the active tables, before anything is changed.
+    fn find_metadata(&mut self) -> Result<BTreeSet<u64>, FormatError> {
+        let cluster = self.header.cluster;
+        let mut found = BTreeSet::from([0]);
+        let first = cluster.index_of(self.header.refcount_table_offset);
+        let clusters = self.header.refcount_table_clusters;
+        found.extend(first..first.saturating_add(clusters));
+        let (l1, entries) = (self.header.l1_table_offset, self.header.l1_entries);
+        let length = entries.saturating_mul(l1::ENTRY_BYTES);
+        let first = cluster.index_of(l1);
+        if length > 0 {
+            found.extend(first..first.saturating_add(cluster.count_for(length)));
+        }
+        if self.header.snapshot_count.value > 0 {
+            found.insert(cluster.index_of(self.header.snapshot_table_offset));
+        }
+        let table = self.header.refcount_table_offset;
+        let length = cluster.times(clusters).unwrap_or(u64::MAX);
+        let blocks = self.file.read_vec(table, length)?;
+        let tables = self.read_l1(l1, entries)?;
+        let (blocks, _) = blocks.as_chunks::<8>();
+        let blocks = blocks
+            .iter()
+            .map(|entry| u64::from_be_bytes(*entry) & BLOCK);
+        let tables = tables.iter().map(|entry| entry & super::OFFSET);
+        let named = blocks.chain(tables).filter(|offset| *offset != 0);
+        found.extend(named.map(|offset| cluster.index_of(offset)));
+        Ok(found)
     }
 
     /// Takes a reference from every cluster of a range.

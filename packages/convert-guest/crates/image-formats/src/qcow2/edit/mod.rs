@@ -12,6 +12,7 @@ mod snapshots;
 mod write;
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::arith::SECTOR;
@@ -159,6 +160,8 @@ struct Editor<T> {
     end: u64,
     /// Where the file is to be cut.
     keep: Option<u64>,
+    /// Numbers of clusters that hold metadata, whatever their refcounts say.
+    metadata: Option<BTreeSet<u64>>,
 }
 
 impl<T: EditTarget> Editor<T> {
@@ -171,6 +174,7 @@ impl<T: EditTarget> Editor<T> {
             first_free: 0,
             end,
             keep: None,
+            metadata: None,
         }
     }
 
