@@ -30,19 +30,19 @@ afterAll(closePool);
 
 const CONTROL: OperationControl = { limits: { cpuMs: 20_000 } };
 const EDITS: Readonly<Record<string, (file: string) => Promise<unknown>>> = {
-  'snapshot -c': async (file) => createSnapshot(file, 'new', {}, CONTROL),
-  'snapshot -a': async (file) => applySnapshot(file, 'first', {}, CONTROL),
-  'snapshot -d': async (file) => deleteSnapshot(file, 'second', {}, CONTROL),
-  'resize +': async (file) => resize(file, 40_000_000n - (40_000_000n % 512n), {}, CONTROL),
-  'resize -': async (file) => resize(file, 100_352n, { shrink: true }, CONTROL),
-  'check -r all': async (file) => repair(file, {}, CONTROL),
-  'check -r leaks': async (file) => repair(file, { leaksOnly: true }, CONTROL),
-  'bitmap --add': async (file) => editBitmap(file, 'more', [{ action: 'add' }], {}, CONTROL),
-  'bitmap --merge': async (file) => editBitmap(file, 'b0', [{ action: 'merge', source: 'b1' }], {}, CONTROL),
-  'bitmap --remove': async (file) => editBitmap(file, 'b0', [{ action: 'remove' }], {}, CONTROL),
-  'amend refcount_bits': async (file) => amend(file, { refcountBits: 32 }, {}, CONTROL),
-  'amend compat': async (file) => amend(file, { version: 2 }, {}, CONTROL),
-  rebase: async (file) => rebase(file, undefined, {}, CONTROL),
+  'snapshot -c': async (file) => createSnapshot(file, 'new', CONTROL),
+  'snapshot -a': async (file) => applySnapshot(file, 'first', CONTROL),
+  'snapshot -d': async (file) => deleteSnapshot(file, 'second', CONTROL),
+  'resize +': async (file) => resize(file, 40_000_000n - (40_000_000n % 512n), CONTROL),
+  'resize -': async (file) => resize(file, 100_352n, { shrink: true, ...CONTROL }),
+  'check -r all': async (file) => repair(file, CONTROL),
+  'check -r leaks': async (file) => repair(file, { leaksOnly: true, ...CONTROL }),
+  'bitmap --add': async (file) => editBitmap(file, 'more', [{ action: 'add' }], CONTROL),
+  'bitmap --merge': async (file) => editBitmap(file, 'b0', [{ action: 'merge', source: 'b1' }], CONTROL),
+  'bitmap --remove': async (file) => editBitmap(file, 'b0', [{ action: 'remove' }], CONTROL),
+  'amend refcount_bits': async (file) => amend(file, { refcountBits: 32 }, CONTROL),
+  'amend compat': async (file) => amend(file, { version: 2 }, CONTROL),
+  rebase: async (file) => rebase(file, undefined, CONTROL),
 };
 
 /** Offsets of what an edit reads first: the header, the tables that it names, and what those name. */

@@ -57,7 +57,7 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 /** What is done and how it runs, apart. */
-function apart<O extends object>(
+export function apart<O extends object>(
   given: O & OperationControl,
   control: OperationControl,
 ): readonly [O, OperationControl] {
@@ -71,7 +71,7 @@ function apart<O extends object>(
 }
 
 /** @throws EngineError `INVALID_OPTION` */
-function pathOf(file: FileName): string {
+export function pathOf(file: FileName): string {
   if (!(file instanceof URL)) return file;
   try {
     return fileURLToPath(file);

@@ -16,6 +16,17 @@ export {
   openImage,
 } from './api.js';
 export type { FileEndpoint, FileName } from './api.js';
+export {
+  amend,
+  applySnapshot,
+  commit,
+  createSnapshot,
+  deleteSnapshot,
+  editBitmap,
+  rebase,
+  repair,
+  resize,
+} from './api-edits.js';
 export type { DdOptions, DdResult, Endpoint } from './dd-request.js';
 export type { OutputEncryption } from './encryption/output.js';
 export type { BackingFile } from './output/backing.js';
@@ -43,18 +54,11 @@ export type { CheckFinding, CheckOptions, CheckReport } from './operations/check
 export type { ConvertEndpoint, ConvertOptions, ConvertResult } from './operations/convert.js';
 export type { CreatedImage, CreateOptions } from './operations/create.js';
 export type { EditedImage, EditOptions } from './operations/edit.js';
-export { applySnapshot, createSnapshot, deleteSnapshot } from './operations/snapshots.js';
-export { commit } from './operations/commit.js';
 export type { CommitOptions, CommittedImage } from './operations/commit.js';
-export { rebase } from './operations/rebase.js';
 export type { RebaseOptions } from './operations/rebase.js';
-export { amend } from './operations/amend.js';
 export type { Amendment } from './operations/amend.js';
-export { editBitmap } from './operations/bitmaps.js';
 export type { BitmapAction } from './operations/bitmaps.js';
-export { repair } from './operations/repair.js';
 export type { RepairOptions, RepairReport } from './operations/repair.js';
-export { resize } from './operations/resize.js';
 export type { NewSize, ResizeOptions } from './operations/resize.js';
 export type { SnapshotSelector } from './snapshot.js';
 export type { CompareOptions, Comparison } from './operations/compare.js';

@@ -40,7 +40,7 @@ export async function openEdited(path: string, undo: boolean): Promise<EditedFil
   try {
     fd = await openFile(path, O_RDWR | O_NONBLOCK);
   } catch (error) {
-    throw hostFileError('WRITE_FAILED', path, 'cannot be opened for writing', error);
+    throw hostFileError('READ_FAILED', path, 'cannot be opened for reading and writing', error);
   }
   try {
     const status = await statFile(fd);

@@ -58,7 +58,7 @@ async function run({ files, flags, json, control }: CommandRun<AmendFlags>): Pro
   if (text === '') throw invalid('needs options, as in amend -o compat=1.1 disk.qcow2');
   const [file] = files;
   if (file === undefined) throw invalid('needs an image, as in amend -o compat=1.1 disk.qcow2');
-  const result = await amend(file, amendmentOf(text), editOptions(flags), control);
+  const result = await amend(file, amendmentOf(text), { ...editOptions(flags), ...control });
   if (json) process.stdout.write(`${toJson({ result: { filename: file, ...result } })}\n`);
   return EXIT_CODES.OK;
 }

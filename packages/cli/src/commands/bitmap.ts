@@ -1,4 +1,4 @@
-import { editBitmap, EngineError, type BitmapAction } from '@instar/engine';
+import { editBitmap, EngineError, escapeText, type BitmapAction } from '@instar/engine';
 import { parseSize } from '@instar/operands';
 import type { Command } from 'commander';
 import { EXIT_CODES } from '../exit-codes.js';
@@ -42,6 +42,28 @@ function actionOptions(command: Command): Command {
     });
 }
 
+/** An error about bitmaps, with the action that failed. */
+function inWordsOfBitmaps(
+  error: EngineError,
+  file: string,
+  name: string,
+  actions: readonly BitmapAction[],
+): EngineError {
+  const failed = (action: string, why: string): EngineError =>
+    new EngineError(error.code, `operation ${action} on bitmap '${escapeText(name)}' failed: ${why}`, {
+      file,
+      cause: error,
+    });
+  if (error.message.startsWith('the granularity is ')) return failed('add', error.message);
+  if (error.code === 'IMAGE_BITMAP_EXISTS') return failed('add', 'it exists already');
+  if (error.code !== 'IMAGE_BITMAP_MISSING') return error;
+  const merged = actions.flatMap((wish) => (wish.action === 'merge' ? [wish.source] : []));
+  const missing = merged.find((source) => error.message.endsWith(`: ${source}`));
+  if (missing !== undefined) return failed('merge', `there is no bitmap '${escapeText(missing)}'`);
+  const first = actions.find(({ action }) => action !== 'add')?.action ?? 'add';
+  return failed(first, `there is no bitmap '${escapeText(name)}'`);
+}
+
 async function run({ files, flags, json, control }: CommandRun<BitmapFlags>): Promise<number> {
   const [file, name] = files;
   if (file === undefined || name === undefined) {
@@ -58,7 +80,11 @@ async function run({ files, flags, json, control }: CommandRun<BitmapFlags>): Pr
   if (granularity !== undefined && !actions.some(({ action }) => action === 'add')) {
     throw new EngineError('INVALID_OPTION', '-g is of use with --add only');
   }
-  const result = await editBitmap(file, name, actions, editOptions(flags), control);
+  const result = await editBitmap(file, name, actions, { ...editOptions(flags), ...control }).catch(
+    (error: unknown) => {
+      throw error instanceof EngineError ? inWordsOfBitmaps(error, file, name, actions) : error;
+    },
+  );
   if (json) process.stdout.write(`${toJson({ result: { filename: file, bitmap: name, ...result } })}\n`);
   return EXIT_CODES.OK;
 }

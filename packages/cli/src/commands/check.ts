@@ -96,7 +96,7 @@ async function mend(
   { files: [file = ''], flags, json, control, say }: CommandRun<CheckFlags>,
 ): Promise<Fixed & { readonly report: CheckReport }> {
   const options = { ...editOptions(flags), leaksOnly: what === 'leaks', onFinding: mending(what), onRest: complainOf };
-  const done = await repair(file, options, control);
+  const done = await repair(file, { ...options, ...control });
   const { corruptionsFixed, leaksFixed } = done;
   if (!json && corruptionsFixed + leaksFixed > 0n) {
     say('The following inconsistencies were found and repaired:\n');

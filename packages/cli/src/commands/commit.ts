@@ -15,7 +15,7 @@ async function run({ files, flags, json, control, pathPolicy, say }: CommandRun<
   const { base, drop } = flags;
   // `-d` says that the image is not worth emptying, because it is deleted next.
   const options = { ...editOptions(flags), base, pathPolicy, ...(drop === true ? { keep: true } : {}) };
-  const result = await commit(file, options, control);
+  const result = await commit(file, { ...options, ...control });
   if (json) process.stdout.write(`${toJson({ result: { filename: file, ...result } })}\n`);
   else say('Image committed.');
   return EXIT_CODES.OK;

@@ -22,7 +22,7 @@ async function run({ files, flags, json, control, pathPolicy }: CommandRun<Rebas
     throw new EngineError('INVALID_OPTION', `-b needs the format of '${named}' (-F): nobody is to guess it later`);
   }
   const below = named === undefined || format === undefined ? undefined : { file: named, format };
-  const result = await rebase(file, below, { ...editOptions(flags), unsafe, pathPolicy }, control);
+  const result = await rebase(file, below, { ...editOptions(flags), unsafe, pathPolicy, ...control });
   if (json) process.stdout.write(`${toJson({ result: { filename: file, ...result } })}\n`);
   return EXIT_CODES.OK;
 }

@@ -1,9 +1,9 @@
 import { EngineError, resize, type NewSize } from '@instar/engine';
 import { parseSize } from '@instar/operands';
 import { EXIT_CODES } from '../exit-codes.js';
-import type { Habits } from '../process/habits.js';
 import { toJson } from '../render/json.js';
 import { defineCommand, type CommandRun } from './define-command.js';
+import { asCommand } from './description.js';
 import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
 
 interface ResizeFlags extends EditFlags {
@@ -24,7 +24,7 @@ async function run({ files, flags, json, control, say }: CommandRun<ResizeFlags>
     throw new EngineError('INVALID_OPTION', 'needs an image and a size, as in resize disk.qcow2 +10G');
   }
   const options = { ...editOptions(flags), shrink: flags.shrink };
-  const result = await resize(file, newSize(size), options, control);
+  const result = await resize(file, newSize(size), { ...options, ...control });
   if (json) process.stdout.write(`${toJson({ result: { filename: file, ...result } })}\n`);
   else say('Image resized.');
   return EXIT_CODES.OK;
@@ -43,8 +43,11 @@ const command = defineCommand<ResizeFlags>({
 });
 
 /** `instar resize`. The last word is the size: `-1G` is no option. */
-export async function resizeCommand(tokens: readonly string[], habits: Habits): Promise<number> {
-  const size = tokens.at(-1);
-  const isRelative = size !== undefined && /^-\d/.test(size) && !tokens.includes('--');
-  return command(isRelative ? [...tokens.slice(0, -1), '--', size] : tokens, habits);
-}
+export const resizeCommand = asCommand(
+  (tokens, habits) => {
+    const size = tokens.at(-1);
+    const isRelative = size !== undefined && /^-\d/.test(size) && !tokens.includes('--');
+    return command(isRelative ? [...tokens.slice(0, -1), '--', size] : tokens, habits);
+  },
+  () => command.describe(),
+);

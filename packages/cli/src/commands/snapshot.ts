@@ -42,7 +42,7 @@ async function run({ files, flags, json, control, say }: CommandRun<SnapshotFlag
   }
   const { action, name } = chosen;
   try {
-    const result = await ACTIONS[action](file, name, editOptions(flags), control);
+    const result = await ACTIONS[action](file, name, { ...editOptions(flags), ...control });
     if (json) process.stdout.write(`${toJson({ result: { filename: file, ...result } })}\n`);
   } catch (error) {
     if (!(error instanceof EngineError) || error.code !== 'IMAGE_SNAPSHOT_MISSING') throw error;

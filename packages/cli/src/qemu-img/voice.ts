@@ -47,12 +47,31 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
   [/^needs an image and the name of a bitmap, .*$/, 'Expecting filename and bitmap name'],
   [/^needs one of --add, .*$/, 'Need at least one of --add, --remove, --clear, --enable, --disable, or --merge'],
   [/^the image has no backing file$/, 'Image does not have a backing file'],
-  [/^needs a backing file \(-b\), .*$/, 'Must specify backing file (-b) or use unsafe mode (-u)'],
+  [
+    /^needs a backing file \(-b\), .*$/,
+    "Must specify backing file (-b) or use unsafe mode (-u)\nTry 'qemu-img rebase --help' for more info",
+  ],
   [
     /^-b needs the format of '(.*)' \(-F\): .*$/,
     "Could not change the backing file to '$1': backing format must be specified",
   ],
-  [/^needs options, as in amend .*$/, 'Must specify options (-o)'],
+  [
+    /^operation (\S+) on bitmap '(.*)' failed: it exists already$/,
+    'Operation $1 on bitmap $2 failed: Bitmap already exists: $2',
+  ],
+  [
+    /^operation (\S+) on bitmap '(.*)' failed: there is no bitmap '(.*)'$/,
+    "Operation $1 on bitmap $2 failed: Dirty bitmap '$3' not found",
+  ],
+  [
+    /^operation add on bitmap '(.*)' failed: the granularity is .*$/,
+    'Operation add on bitmap $1 failed: Granularity must be power of 2 and at least 512',
+  ],
+  [
+    /^option '-r, --repair <what>' argument '(.*)' is invalid\..*$/,
+    "--repair (-r) expects 'leaks' or 'all' not '$1'\nTry 'qemu-img check --help' for more info",
+  ],
+  [/^needs options, as in amend .*$/, "Must specify options (-o)\nTry 'qemu-img amend --help' for more info"],
   [
     /^-o backing_\S+: the backing file is not amended; .*$/,
     "Cannot amend the backing file\nYou can use 'qemu-img rebase' instead.",
@@ -65,8 +84,8 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
   [/^-o lazy_refcounts: found .*$/, "Parameter 'lazy_refcounts' expects 'on' or 'off'"],
   [/^the refcount width is .*$/, 'Refcount width must be a power of two and may not exceed 64 bits'],
   [/^images of format (\S+) have no options to amend$/, "Format driver '$1' does not support option amendment"],
-  [/^needs an image and a size, .*$/, 'Expecting image file name and size'],
-  [/^found several of '-l', .*$/, "Cannot mix '-l', '-a', '-c', '-d'"],
+  [/^needs an image and a size, .*$/, "Expecting image file name and size\nTry 'qemu-img resize --help' for more info"],
+  [/^found several of '-l', .*$/, "Cannot mix '-l', '-a', '-c', '-d'\nTry 'qemu-img snapshot --help' for more info"],
   [
     /^could not apply the snapshot: it has none .* '(.*)'$/,
     "Could not apply snapshot '$1': Failed to load snapshot: No such file or directory",
@@ -82,6 +101,13 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
   [/^option '-T, --\S+ <mode>' argument '(.*)' is invalid\..*$/, 'Invalid source cache option: $1'],
 ];
 
+/** Codes of images whose sentences are not those of an image that cannot be opened. */
+const SAID_OF_IMAGES: ReadonlySet<string> = new Set([
+  'IMAGE_BITMAP_EXISTS',
+  'IMAGE_BITMAP_MISSING',
+  'IMAGE_SNAPSHOT_MISSING',
+]);
+
 /** Its sentence for an error, if it is one of those. */
 function theirSentence(message: string): string | undefined {
   const [ours, theirs] = SENTENCES.find(([sentence]) => sentence.test(message)) ?? [];
@@ -96,7 +122,7 @@ function sentence(error: SpokenError): string {
   const { code, message, file, system } = error;
   const bare = withoutFile(error);
   const known = theirSentence(bare);
-  if (known !== undefined && (code === 'IMAGE_SNAPSHOT_MISSING' || !code.startsWith('IMAGE_'))) return known;
+  if (known !== undefined && (SAID_OF_IMAGES.has(code) || !code.startsWith('IMAGE_'))) return known;
   const why = system === undefined ? undefined : SYSTEM_ERRORS[system];
   if (file === undefined) return message;
   switch (code) {

@@ -34,12 +34,12 @@ export async function resize(
     const bytes = typeof given === 'bigint' ? given : given(before);
     const refuse = (what: string): EngineError => new EngineError('INVALID_OPTION', what, { file });
     if (bytes <= 0n) throw refuse(`would have ${bytes} bytes, expected a size that is positive`);
-    if (!isRaw && bytes % SECTOR !== 0n) throw refuse(`would have ${bytes} bytes, expected a multiple of ${SECTOR}`);
     if (bytes < before && !shrink) {
       throw refuse(
         `would become smaller, from ${before} to ${bytes} bytes, which takes data away; allow that with --shrink`,
       );
     }
+    if (!isRaw && bytes % SECTOR !== 0n) throw refuse(`would have ${bytes} bytes, expected a multiple of ${SECTOR}`);
     return { action: EDIT_ACTION.values.RESIZE, size: bytes, flags: shrink ? EDIT_FLAG.values.SHRINK : 0 };
   });
 }

@@ -1,0 +1,123 @@
+import { apart, pathOf, type FileName } from './api.js';
+import { withJson } from './json.js';
+import type { OperationControl } from './operation.js';
+import { amend as amendPlain, type Amendment } from './operations/amend.js';
+import { editBitmap as editBitmapPlain, type BitmapAction } from './operations/bitmaps.js';
+import { commit as commitPlain, type CommitOptions, type CommittedImage } from './operations/commit.js';
+import type { EditedImage, EditOptions } from './operations/edit.js';
+import { rebase as rebasePlain, type RebaseOptions } from './operations/rebase.js';
+import { repair as repairPlain, type RepairOptions, type RepairReport } from './operations/repair.js';
+import { resize as resizePlain, type NewSize, type ResizeOptions } from './operations/resize.js';
+import * as snapshots from './operations/snapshots.js';
+import type { BackingFile } from './output/backing.js';
+
+// Edits of images, in the shape of the other functions. Each is a transaction: the image is in the end what it was, or what it was
+// to become, also where the process is killed. Whoever opens it next puts back what it was, where that is needed.
+
+/**
+ * Takes an internal snapshot of an image's disk (qcow2).
+ * @param name of at most 255 bytes, what is longer is cut; several snapshots may have one name
+ * @throws EngineError `IMAGE_UNSUPPORTED_EDIT` where the image can have none, `IMAGE_REPAIR_FIRST`; it is then as it was
+ */
+export async function createSnapshot(
+  file: FileName,
+  name: string,
+  options: EditOptions & OperationControl = {},
+): Promise<EditedImage> {
+  return withJson(await snapshots.createSnapshot(pathOf(file), name, ...apart<EditOptions>(options, {})));
+}
+
+/**
+ * Makes the disk of an image what it was when a snapshot was taken, its size included. All snapshots stay.
+ * @param name id of the snapshot, or else its name
+ * @throws EngineError `IMAGE_SNAPSHOT_MISSING`, `IMAGE_UNSUPPORTED_EDIT`, `IMAGE_REPAIR_FIRST`; it is then as it was
+ */
+export async function applySnapshot(
+  file: FileName,
+  name: string,
+  options: EditOptions & OperationControl = {},
+): Promise<EditedImage> {
+  return withJson(await snapshots.applySnapshot(pathOf(file), name, ...apart<EditOptions>(options, {})));
+}
+
+/**
+ * Removes an internal snapshot: the first that has this name.
+ * @throws EngineError `IMAGE_SNAPSHOT_MISSING`, `IMAGE_UNSUPPORTED_EDIT`, `IMAGE_REPAIR_FIRST`; it is then as it was
+ */
+export async function deleteSnapshot(
+  file: FileName,
+  name: string,
+  options: EditOptions & OperationControl = {},
+): Promise<EditedImage> {
+  return withJson(await snapshots.deleteSnapshot(pathOf(file), name, ...apart<EditOptions>(options, {})));
+}
+
+/**
+ * Gives the disk of an image another size (raw, qcow2).
+ * @param size bytes, or a function of what it has; of qcow2 whole sectors of 512
+ * @throws EngineError `INVALID_OPTION`, `IMAGE_UNSUPPORTED_EDIT`, `IMAGE_REPAIR_FIRST`; it is then as it was
+ */
+export async function resize(
+  file: FileName,
+  size: NewSize,
+  options: ResizeOptions & OperationControl = {},
+): Promise<EditedImage> {
+  return withJson(await resizePlain(pathOf(file), size, ...apart<ResizeOptions>(options, {})));
+}
+
+/**
+ * Checks an image's metadata, and makes it agree with itself, as `qemu-img check -r` does (qcow2). Where nothing is wrong,
+ * nothing is changed.
+ * @throws EngineError `UNSUPPORTED_FORMAT` for formats that are not repaired; the image is then as it was
+ */
+export async function repair(file: FileName, options: RepairOptions & OperationControl = {}): Promise<RepairReport> {
+  return withJson(await repairPlain(pathOf(file), ...apart<RepairOptions>(options, {})));
+}
+
+/**
+ * Changes a persistent bitmap of an image (qcow2): all that is asked, in the order in which it is asked, or nothing.
+ * @throws EngineError `IMAGE_BITMAP_MISSING`, `IMAGE_BITMAP_EXISTS`, `IMAGE_UNSUPPORTED_EDIT`; the image is then as it was
+ */
+export async function editBitmap(
+  file: FileName,
+  name: string,
+  actions: readonly BitmapAction[],
+  options: EditOptions & OperationControl = {},
+): Promise<EditedImage> {
+  return withJson(await editBitmapPlain(pathOf(file), name, actions, ...apart<EditOptions>(options, {})));
+}
+
+/**
+ * Changes options of an image that it was created with (qcow2).
+ * @throws EngineError `INVALID_OPTION`, `IMAGE_UNSUPPORTED_EDIT`; the image is then as it was
+ */
+export async function amend(
+  file: FileName,
+  amendment: Amendment,
+  options: EditOptions & OperationControl = {},
+): Promise<EditedImage> {
+  return withJson(await amendPlain(pathOf(file), amendment, ...apart<EditOptions>(options, {})));
+}
+
+/**
+ * Gives an image another backing file, or none, as `qemu-img rebase` does (qcow2). What the disk shows stays: what reads
+ * differently through the new one is copied into the image first.
+ * @param backing name as the image is to hold it, relative to the image, and format; undefined for none
+ * @throws EngineError; the image is then as it was
+ */
+export async function rebase(
+  file: FileName,
+  backing: BackingFile | undefined,
+  options: RebaseOptions & OperationControl = {},
+): Promise<EditedImage> {
+  return withJson(await rebasePlain(pathOf(file), backing, ...apart<RebaseOptions>(options, {})));
+}
+
+/**
+ * Copies what an image holds into an image below it, as `qemu-img commit` does (into raw and qcow2). The image is emptied
+ * afterwards, unless it is to keep its content; first the one below is complete.
+ * @throws EngineError; both images are then as they were
+ */
+export async function commit(file: FileName, options: CommitOptions & OperationControl = {}): Promise<CommittedImage> {
+  return withJson(await commitPlain(pathOf(file), ...apart<CommitOptions>(options, {})));
+}
