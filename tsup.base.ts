@@ -1,4 +1,5 @@
 import type { Options } from 'tsup';
+import { thirdPartyNotices } from './tsup.notices.js';
 
 /**
  * The build that every TypeScript library of this workspace shares: ES modules, CommonJS and type declarations
@@ -14,6 +15,7 @@ export function library(options: Options & { entry: NonNullable<Options['entry']
     sourcemap: true,
     treeshake: true,
     splitting: false,
+    esbuildPlugins: [thirdPartyNotices],
     ...options,
   };
 }

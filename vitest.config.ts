@@ -8,10 +8,12 @@ process.env['PATH'] = pathOfMachine(process.env['PATH']);
 
 const SECOND = 1000;
 /** Long campaigns that run by option only. */
-const BY_OPTION =
-  process.env['INSTAR_LINUX'] === 'all'
+const BY_OPTION = [
+  ...(process.env['INSTAR_LINUX'] === 'all'
     ? []
-    : ['tests/vmcore/linux-crash.test.ts', 'tests/vmcore/linux-machines.test.ts'];
+    : ['tests/vmcore/linux-crash.test.ts', 'tests/vmcore/linux-machines.test.ts']),
+  ...(process.env['INSTAR_REHEARSAL'] === '1' ? [] : ['tests/packaging/registry-rehearsal.test.ts']),
+];
 
 /** Tests that measure time, stop programs at a moment, count what is left of a process, or pack what is built. */
 const ALONE = [

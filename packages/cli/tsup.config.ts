@@ -1,6 +1,7 @@
 import { defineConfig } from 'tsup';
 import { library } from '../../tsup.base.js';
-import { thirdPartyNotices, withoutChildProcess } from './scripts/bundle-plugins.js';
+import { thirdPartyNotices } from '../../tsup.notices.js';
+import { withoutChildProcess } from './scripts/bundle-plugins.js';
 import { COMMANDS } from './src/commands/names.js';
 
 // A program, not a library: one module format, and one minified file a command with all that it needs in it, because

@@ -4,6 +4,7 @@ import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, writeFile
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { rustNotices } from '../../../scripts/rust-notices.mjs';
 import { makeGuestImage, withBuildId } from '../dist/mkimage.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -55,3 +56,6 @@ const helper = join(root, 'guests', 'sandbox-helper');
 copyFileSync(join(target, 'release', 'instar-sandbox-helper'), `${helper}.new`);
 chmodSync(`${helper}.new`, 0o755);
 renameSync(`${helper}.new`, helper);
+
+const notices = rustNotices(root, ['instar-guest', 'instar-sandbox-helper']);
+writeFileSync(join(root, 'dist', 'THIRD_PARTY_NOTICES.txt'), notices);

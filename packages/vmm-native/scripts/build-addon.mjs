@@ -1,7 +1,9 @@
 // Builds the addons into the package of this platform, and their type declarations beside the TypeScript face.
 import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { rustNotices } from '../../../scripts/rust-notices.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const platform = join(root, 'npm', 'linux-x64-gnu');
@@ -18,3 +20,6 @@ function build(crate, declarations, more = []) {
 build('instar-addon', '../../src/generated/native.d.ts');
 build('instar-pages-addon', '../../src/generated/pages.d.ts', ['--config-path', 'napi-pages.json']);
 build('instar-files-addon', '../../src/generated/files.d.ts', ['--config-path', 'napi-files.json']);
+
+const notices = rustNotices(root, ['instar-addon', 'instar-pages-addon', 'instar-files-addon']);
+writeFileSync(join(platform, 'THIRD_PARTY_NOTICES.txt'), notices);

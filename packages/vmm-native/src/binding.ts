@@ -8,7 +8,16 @@ const SUPPORTED = 'Linux on x86-64 with glibc 2.34 or later';
 
 const PLATFORM_PACKAGE = '@instar/vmm-native-linux-x64-gnu';
 
-const loaded = new Map<string, unknown>();
+const require = createRequire(import.meta.url);
+
+/** Each with its whole name, so that what traces files for a deployment finds it. */
+const ADDONS = {
+  vmm: (): unknown => require('@instar/vmm-native-linux-x64-gnu/instar-vmm.linux-x64-gnu.node'),
+  pages: (): unknown => require('@instar/vmm-native-linux-x64-gnu/instar-pages.linux-x64-gnu.node'),
+  files: (): unknown => require('@instar/vmm-native-linux-x64-gnu/instar-files.linux-x64-gnu.node'),
+} as const;
+
+const loaded = new Map<keyof typeof ADDONS, unknown>();
 
 function isMusl(): boolean {
   const report = process.report.getReport();
@@ -17,17 +26,16 @@ function isMusl(): boolean {
 }
 
 /** Loads a file of the platform's package, once. */
-function load(file: string): unknown {
-  const known = loaded.get(file);
+function load(name: keyof typeof ADDONS): unknown {
+  const known = loaded.get(name);
   if (known !== undefined) return known;
   const found = `${process.platform}-${process.arch}`;
   if (found !== 'linux-x64') {
     throw new VmmError('UNSUPPORTED_PLATFORM', `no native part for ${found}; it exists for ${SUPPORTED}`);
   }
-  const require = createRequire(import.meta.url);
   try {
-    const addon: unknown = require(`${PLATFORM_PACKAGE}/${file}`);
-    loaded.set(file, addon);
+    const addon = ADDONS[name]();
+    loaded.set(name, addon);
     return addon;
   } catch (error) {
     const libc = isMusl() ? ' (this system uses musl)' : '';
@@ -46,7 +54,7 @@ function load(file: string): unknown {
  * @throws VmmError `UNSUPPORTED_PLATFORM` where there is none, naming what was found and what is supported.
  */
 export function binding(): typeof Native {
-  return load('instar-vmm.linux-x64-gnu.node') as typeof Native;
+  return load('vmm') as typeof Native;
 }
 
 /**
@@ -54,7 +62,7 @@ export function binding(): typeof Native {
  * @throws VmmError `UNSUPPORTED_PLATFORM` as {@link binding} does.
  */
 export function pagesBinding(): typeof Pages {
-  return load('instar-pages.linux-x64-gnu.node') as typeof Pages;
+  return load('pages') as typeof Pages;
 }
 
 /**
@@ -62,5 +70,5 @@ export function pagesBinding(): typeof Pages {
  * @throws VmmError `UNSUPPORTED_PLATFORM` as {@link binding} does.
  */
 export function filesBinding(): typeof Files {
-  return load('instar-files.linux-x64-gnu.node') as typeof Files;
+  return load('files') as typeof Files;
 }
