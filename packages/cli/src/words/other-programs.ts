@@ -3,9 +3,7 @@
 
 /** Commands. */
 export const OTHER_COMMANDS: Readonly<Record<string, string>> = {
-  amend: 'an image is not changed in place: write a new one with instar convert -o',
   bench: 'nothing here measures speed',
-  bitmap: 'bitmaps are shown by instar info, and not edited',
   cat: 'write instar dd if=FILE of=-',
   copy: 'write instar dd if=INPUT of=OUTPUT, or instar convert INPUT OUTPUT',
   cp: 'write instar dd if=INPUT of=OUTPUT, or instar convert INPUT OUTPUT',
@@ -62,6 +60,7 @@ export const OTHER_OPTIONS: Readonly<Record<string, Readonly<Record<string, stri
     '--no-sandbox': 'there is no way around the sandbox; --sandbox=process needs no /dev/kvm',
     '--version': 'write instar --version',
   },
+  check: { '--fix': 'write -r all' },
   convert: {
     '-e': 'write -o encrypt.format=luks with --passphrase-file FILE',
     '-6': 'write -o compat=…',
