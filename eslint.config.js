@@ -1,7 +1,7 @@
 import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
-const CONFIG_FILES = ['**/*.config.{js,ts,mjs}'];
+const CONFIG_FILES = ['**/*.config.{js,ts,mjs}', 'docs/.vitepress/config.ts'];
 
 const noDefaultExport = {
   selector: 'ExportDefaultDeclaration',
@@ -10,7 +10,15 @@ const noDefaultExport = {
 
 export default tseslint.config(
   {
-    ignores: ['**/node_modules/**', '**/dist/**', '**/target/**', '**/generated/**', '**/.turbo/**', '**/coverage/**'],
+    ignores: [
+      '**/node_modules/**',
+      '**/dist/**',
+      '**/target/**',
+      '**/generated/**',
+      '**/.turbo/**',
+      '**/coverage/**',
+      '**/.vitepress/cache/**',
+    ],
   },
   eslint.configs.recommended,
   {

@@ -12,6 +12,7 @@ const BY_OPTION = [
   ...(process.env['INSTAR_LINUX'] === 'all'
     ? []
     : ['tests/vmcore/linux-crash.test.ts', 'tests/vmcore/linux-machines.test.ts']),
+  ...(process.env['INSTAR_DOCS'] === '1' ? [] : ['tests/workspace/docs-site.test.ts']),
   ...(process.env['INSTAR_REHEARSAL'] === '1' ? [] : ['tests/packaging/registry-rehearsal.test.ts']),
 ];
 
