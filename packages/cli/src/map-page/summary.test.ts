@@ -41,21 +41,17 @@ describe('the summary of a map', () => {
 
   it('counts jumps in the file, and says which layer holds what', async () => {
     const part = 1n << 20n;
-    const size = part * 4n;
-    const extents = [
-      extent(0n, part, { data: true, offset: 2n * part, filename: FILE }),
-      extent(part, part, { data: true, offset: 3n * part, filename: FILE }),
-      extent(2n * part, part, { data: true, offset: 0n, filename: FILE }),
-      extent(3n * part, part, { data: true, offset: 0n, filename: 'base.raw', depth: 1 }),
-    ];
-    const summary = await summarize(each(extents), { file: FILE, virtualSize: size, fileLength: size });
+    const own = (at: bigint, offset: bigint): MappedExtent =>
+      extent(at * part, part, { data: true, offset: offset * part, filename: FILE });
+    const below = extent(4n * part, part, { data: true, offset: 0n, filename: 'base.raw', depth: 1 });
+    const extents = [own(0n, 1n), own(1n, 2n), own(2n, 3n), own(3n, 0n), below];
+    const sizes = { file: FILE, virtualSize: part * 5n, fileLength: part * 8n };
+    const summary = await summarize(each(extents), sizes);
     expect(summary.jumps).toBe(1);
-    expect(summary.plainBytes).toBe(3n * part);
-    expect(summary.layerBytes).toEqual([3n * part, part]);
-    expect(
-      mainKind(summary.cells[0] ?? { bytes: { data: 0, compressed: 0, zero: 0, unallocated: 0 }, layers: new Map() }),
-    ).toBe('data');
-    expect(summary.fileCells.filter((bytes) => bytes > 0)).toHaveLength((summary.fileCells.length * 3) / 4);
+    expect(summary.plainBytes).toBe(4n * part);
+    expect(summary.layerBytes).toEqual([4n * part, part]);
+    expect(summary.cells.map(mainKind)).toEqual(summary.cells.map(() => 'data'));
+    expect(summary.fileCells.filter((bytes) => bytes > 0)).toHaveLength(summary.fileCells.length / 2);
   });
 
   it('of a disk of fewer bytes than cells leaves cells empty', async () => {
