@@ -141,7 +141,8 @@ function randomStep(random: Random, { below }: Ground): Step {
       return bitmapStep(random);
     case 5:
       return random.chance(3)
-        ? { words: ['check', '-r', 'all', 'image'], ours: async (file) => repair(file) }
+        ? // There is nothing to repair. qemu-img 10.0.2 loses the snapshots of images that have bitmaps when it repairs them.
+          { words: ['info', 'image'], ours: async (file) => repair(file) }
         : amendStep(random);
     case 6:
     case 7:
