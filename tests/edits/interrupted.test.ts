@@ -1,9 +1,9 @@
 // What an edit that was interrupted has left: who opens the image next, and for what.
-import { chmodSync, copyFileSync, renameSync, symlinkSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, renameSync, symlinkSync } from 'node:fs';
 import { closePool, convert, createSnapshot, EngineError, info } from '@instar/engine';
 import { afterAll, describe, expect, it, type TestContext } from 'vitest';
 import { instar } from '../support/command.js';
-import { QEMU_IMG, requireJudge, STRACE } from '../support/judge.js';
+import { QEMU_IMG, requireJudge, skipWithoutRight, STRACE } from '../support/judge.js';
 import { qemuImg } from '../support/qemu-img.js';
 import { noise } from '../support/random.js';
 import { workdir, type Workdir } from '../support/workdir.js';
@@ -84,6 +84,20 @@ describe('an image whose edit was interrupted', () => {
     const half = damaged.read('image');
     expect(await codeOf(info(damaged.file('image')))).toBe('EDIT_INTERRUPTED');
     expect(damaged.read('image').equals(half)).toBe(true);
+  });
+
+  it('is refused where its log is that of another user, who could have made it up', async (context) => {
+    if (process.geteuid?.() !== 0) skipWithoutRight(context, 'giving a file to another user needs root');
+    const { directory } = interrupted(context);
+    chownSync(directory.file(LOG), 12_345, 12_345);
+    const half = directory.read('image');
+    expect(await codeOf(info(directory.file('image')))).toBe('EDIT_INTERRUPTED');
+    expect(await codeOf(createSnapshot(directory.file('image'), 'two'))).toBe('EDIT_INTERRUPTED');
+    expect(directory.read('image').equals(half)).toBe(true);
+    // That of the image's own user is believed.
+    chownSync(directory.file('image'), 12_345, 12_345);
+    await info(directory.file('image'));
+    expect(directory.names()).not.toContain(LOG);
   });
 
   it('is refused by name where it may not be written', (context) => {
