@@ -81,7 +81,8 @@ describe('encrypted images', () => {
     const { instar: _, ...record } = JSON.parse(ours.stdout) as { readonly instar: unknown };
     expect(record).toEqual(JSON.parse(theirs.stdout));
     const text = qemuImg('info', file).in(directory).must().stdout;
-    expect(instar('info', file).in(directory).must().stdout.startsWith(text)).toBe(true);
+    // The verdict stands around it.
+    expect(instar('info', file).in(directory).must().stdout).toContain(text);
 
     const options = openedBy(file, format);
     const map = qemuImg('map', '--output=json', ...options)
