@@ -94,14 +94,7 @@ impl<T: EditTarget> Editor<T> {
             // A new table, whoever else uses the old one: until the header names it, nothing has changed.
             let offset = self.new_table(&bytes)?;
             *last = offset | COPIED;
-            let stays = bytes
-                .chunks_exact(self.entry_size())
-                .map(descriptor)
-                .collect::<Vec<_>>();
-            for entry in &stays {
-                self.count_entry(table, *entry, Change::More)?;
-            }
-            cut.extend(stays);
+            // What stays is counted as before: the new table names it in the place of the old one.
             cut.push(table);
         }
         let new_offset = self.new_l1(&l1)?;
