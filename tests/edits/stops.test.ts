@@ -106,7 +106,7 @@ describe('an edit that is stopped leaves the image as it was or as it was to bec
       lay(place, { image: before, log: undefined });
       const { finished, injected } = await inject(directory, command, ground, { call, from, times: 1, error });
       const told = `${edit.name}: ${error} in ${call} ${from}`;
-      if (injected !== 1) problems.push(`${told}: was not met`);
+      if (injected !== 1) problems.push(`${told}: was not met (exit ${finished.status}: ${finished.stderr.trim()})`);
       // Who was told of a failure has the image as it was, at once.
       if (
         error !== 'KILL' &&
