@@ -116,7 +116,7 @@ export async function rebase(
 /**
  * Copies what an image holds into an image below it, as `qemu-img commit` does (into raw and qcow2). The image is emptied
  * afterwards, unless it is to keep its content; first the one below is complete.
- * @throws EngineError; both images are then as they were
+ * @throws EngineError; both images are then as they were, or the one below has the content and the image has kept it as well
  */
 export async function commit(file: FileName, options: CommitOptions & OperationControl = {}): Promise<CommittedImage> {
   return withJson(await commitPlain(pathOf(file), ...apart<CommitOptions>(options, {})));

@@ -1,4 +1,4 @@
-import { lockInput } from '@instar/host-files';
+import { lockInput, quoteName } from '@instar/host-files';
 import { DEVICE_ROLE, EDIT_ACTION } from '@instar/shared-abi';
 import { openChain, type Chain, type Layer } from '../chain.js';
 import { EngineError, withEngineErrors } from '../errors.js';
@@ -54,7 +54,7 @@ function layerAt({ layers }: Chain, depth: number): Layer {
 /**
  * Copies what an image holds into an image below it, as `qemu-img commit` does. The image is emptied afterwards, unless it
  * is to keep its content; first the one below is complete.
- * @throws EngineError; both images are then as they were
+ * @throws EngineError; both images are then as they were, or the one below has the content and the image has kept it as well
  */
 export async function commit(
   file: string,
@@ -88,6 +88,22 @@ export async function commit(
       await chain.close();
     }
   });
-  if (!keep) await editImage(file, options, control, () => ({ action: EDIT_ACTION.values.EMPTY }));
+  if (!keep) {
+    try {
+      await editImage(file, options, control, () => ({ action: EDIT_ACTION.values.EMPTY }));
+    } catch (error) {
+      throw notEmptied(file, result.base, error);
+    }
+  }
   return result;
+}
+
+/** Why an image could not be emptied whose content the one below has got: nothing is lost, and that is to be known. */
+function notEmptied(file: string, base: string, error: unknown): unknown {
+  if (!(error instanceof EngineError)) return error;
+  const why = error.message.startsWith(`${file}: `) ? error.message.slice(file.length + 2) : error.message;
+  return new EngineError(error.code, `was committed into ${quoteName(base)}, but not emptied: ${why}`, {
+    file,
+    cause: error,
+  });
 }
