@@ -38,7 +38,9 @@ describe('info of every image of the zoo says what qemu-img info says', () => {
       .in(zoo)
       .must();
     expect(missing(JSON.parse(ours.stdout) as Json, JSON.parse(theirs.stdout) as Json)).toEqual([]);
-    expect(ours.stderr).toBe('');
+    // What the record has no place for is told beside it.
+    const warned = file === 'cut.qcow2' ? /^instar: info: warning: cut\.qcow2: is .*\n$/ : /^$/;
+    expect(ours.stderr).toMatch(warned);
 
     const chain = ['info', '--backing-chain', '-f', format, file];
     // A raw backing file of an odd size is not read unless its directory is allowed.

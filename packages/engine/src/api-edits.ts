@@ -2,7 +2,7 @@ import { apart, pathOf, type FileName } from './api.js';
 import { withJson } from './json.js';
 import type { OperationControl } from './operation.js';
 import { amend as amendPlain, type Amendment } from './operations/amend.js';
-import { editBitmap as editBitmapPlain, type BitmapAction } from './operations/bitmaps.js';
+import { editBitmap as editBitmapPlain, type BitmapAction, type BitmapOptions } from './operations/bitmaps.js';
 import { commit as commitPlain, type CommitOptions, type CommittedImage } from './operations/commit.js';
 import type { EditedImage, EditOptions } from './operations/edit.js';
 import { rebase as rebasePlain, type RebaseOptions } from './operations/rebase.js';
@@ -82,9 +82,9 @@ export async function editBitmap(
   file: FileName,
   name: string,
   actions: readonly BitmapAction[],
-  options: EditOptions & OperationControl = {},
+  options: BitmapOptions & OperationControl = {},
 ): Promise<EditedImage> {
-  return withJson(await editBitmapPlain(pathOf(file), name, actions, ...apart<EditOptions>(options, {})));
+  return withJson(await editBitmapPlain(pathOf(file), name, actions, ...apart<BitmapOptions>(options, {})));
 }
 
 /**

@@ -52,6 +52,12 @@ export async function copyParts(
   if (request.checksums !== undefined) {
     throw new EngineError('INVALID_OPTION', 'checksums: are those of outputs of one file');
   }
+  if (request.bitmaps !== undefined) {
+    throw new EngineError('INVALID_OPTION', 'bitmaps: are for outputs of one file');
+  }
+  if (request.salvage === true) {
+    throw new EngineError('INVALID_OPTION', 'salvage: is for outputs of one file; convert that again afterwards');
+  }
   const size = roundUpToSector(request.inputSize ?? (await sizeOf(inputs, request, control)));
   const parts = partsOf(output.path, size, layout);
   await requireDistinct(output.path, parts);

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { escapeText } from '@instar/host-files';
 import { ddWindow, roundUpToSector } from '@instar/operands';
 import type { OutputFile, OutputRequest } from '@instar/host-files';
 import {
@@ -21,11 +22,13 @@ import { forcedFormat } from './formats.js';
 import { openInput, type InputFile } from './input-file.js';
 import { guestContext, type OperationControl } from './operation.js';
 import { openBacking, type Backing, type BackingFile } from './output/backing.js';
+import { checkBitmaps, copyBitmaps, type BrokenBitmaps } from './output/bitmaps.js';
 import { checkOutput } from './output/check.js';
 import { checksumsOf, type ChecksumAlgorithm, type Checksums } from './output/checksum.js';
 import { layoutFlags, outputConfig, outputLimit, unitSizes } from './output/config.js';
 import { abandonQuietly, openOutputFile } from './output/file.js';
 import { isAllocated } from './output/layout.js';
+import { lostOf, lostSentences, type Lost } from './output/lost.js';
 import type { GuestContext, GuestDevice } from './session/context.js';
 import { spool } from './operations/spool.js';
 import { NO_REFERENCES } from './path-policy.js';
@@ -57,6 +60,10 @@ export interface CopyRequest extends DdRequest {
   readonly hold?: ((held: HeldOutput) => void) | undefined;
   /** Most bytes that the output receives in a second. */
   readonly writeRate?: bigint | undefined;
+  /** Copy the bitmaps of the input, which is one image. */
+  readonly bitmaps?: BrokenBitmaps | undefined;
+  /** Go on where the input cannot be read. */
+  readonly salvage?: boolean | undefined;
   /** What the disk of the output is summed up with. */
   readonly checksums?: readonly ChecksumAlgorithm[] | undefined;
 }
@@ -74,6 +81,8 @@ export interface HeldOutput {
 export interface CopyResult extends DdResult {
   /** Of the disk of the output, where they were asked for. */
   readonly checksums?: Checksums;
+  /** What of the input could not be read, where the copy went on. */
+  readonly lost?: Lost;
 }
 
 /** All images of a copy, in one session. */
@@ -108,7 +117,8 @@ export async function copy(
     const result = await copyWindow({ ...request, container }, images, { ...context, onProgress }, control, started);
     control.onProgress?.(steps * result.bytes, steps * result.bytes);
     // Only now: an image that is refused for it has its one line already.
-    images.all.flatMap((chain) => chain.doubts).forEach((doubt) => control.onWarning?.(doubt));
+    const losses = result.lost === undefined ? [] : lostSentences(result.lost, images.inputs[0].layers[0].file.path);
+    [...images.all.flatMap((chain) => chain.doubts), ...losses].forEach((warning) => control.onWarning?.(warning));
     return result;
   } finally {
     await closeAll(images.all);
@@ -182,7 +192,10 @@ async function copyWindow(
   }
   const virtualSize = inputSize ?? own;
   const window = ddWindow({ virtualSize, bs: request.blockSize, count: request.count, skip: request.skip });
-  const { hold } = request;
+  const { hold, bitmaps } = request;
+  if (bitmaps !== undefined) {
+    checkBitmaps(top, request.format, bitmaps).forEach((warning) => control.onWarning?.(escapeText(warning)));
+  }
   if (hold === undefined) warnOfSkip(request, window, control, top.file.path);
 
   const raw = request.format === IMAGE_FORMAT.values.RAW;
@@ -229,7 +242,9 @@ async function copyWindow(
       last: true,
       outputBytes: limit + limit,
       onProgress: context.onProgress,
+      accountsForReads: ({ lost_count: count }) => request.salvage === true && count > 0n,
     });
+    const lost = lostOf(result, virtualSize, top.file.path);
     const rounded = request.format === IMAGE_FORMAT.values.VPC && layout.forceSize !== true;
     const expected = {
       length: raw ? rawLength : undefined,
@@ -241,21 +256,26 @@ async function copyWindow(
     if (container !== undefined) {
       await writeHeader(container, { ...output, name: request.outputName }, request.format, layout);
     }
+    let written = result.output_length;
+    if (bitmaps !== undefined) {
+      await output.sync(written);
+      written = await copyBitmaps({ fd: output.fd, name: request.outputName, length: written }, top, bitmaps, context);
+    }
     // A stream extends itself from what went out; a file is told its length.
-    const finalLength = stream && raw ? bytes : (request.outputSize ?? result.output_length);
+    const finalLength = stream && raw ? bytes : (request.outputSize ?? written);
     const whole = !stream && request.seek === undefined;
     // A flat part of a disk is nothing that anybody would guess about.
     if (whole && (!raw || (request.inputFormat === undefined && hold === undefined))) {
-      const { output_length: length, output_virtual_size: size } = result;
-      const written = {
+      const complete = {
         fd: output.fd,
         name: request.outputName,
         format: request.format,
-        length,
-        virtualSize: size,
+        length: written,
+        virtualSize: result.output_virtual_size,
         backing,
         dataFile: layout.dataFile,
         encrypted: container !== undefined,
+        bitmaps: bitmaps !== undefined,
       };
       const plainInput =
         chains.length === 1 &&
@@ -263,7 +283,7 @@ async function copyWindow(
         !top.declared &&
         top.info.format === IMAGE_FORMAT.values.RAW;
       await allEnded([
-        checkOutput({ ...written, plainInput: plainInput && window.windowStart === 0n }, context),
+        checkOutput({ ...complete, plainInput: plainInput && window.windowStart === 0n }, context),
         output.sync(finalLength),
       ]);
     }
@@ -291,6 +311,7 @@ async function copyWindow(
       sandbox: context.sandbox.kind,
       elapsedMs: performance.now() - started,
       ...(checksums === undefined ? {} : { checksums }),
+      ...(lost === undefined ? {} : { lost }),
     };
   } catch (error) {
     await abandonQuietly(output);
@@ -333,11 +354,11 @@ async function allEnded(actions: readonly Promise<void>[]): Promise<void> {
   if (failed !== undefined) throw failed.reason;
 }
 
-function convertFlags({ sparse, output, format, empty, layout = {} }: CopyRequest): number {
-  const { DD_WINDOW, SKIP_ZEROS } = CONVERT_FLAG.values;
+function convertFlags({ sparse, output, format, empty, salvage, layout = {} }: CopyRequest): number {
+  const { DD_WINDOW, SKIP_ZEROS, SALVAGE } = CONVERT_FLAG.values;
   const locked = format === IMAGE_FORMAT.values.LUKS && empty !== true;
   const skips = sparse === true && !isAllocated(layout) && !('stream' in output) && !locked;
-  return DD_WINDOW + (skips ? SKIP_ZEROS : 0) + layoutFlags(layout);
+  return DD_WINDOW + (skips ? SKIP_ZEROS : 0) + (salvage === true ? SALVAGE : 0) + layoutFlags(layout);
 }
 
 /** What a VHD of a geometry may be longer than was asked for: 16 heads, 255 sectors of 512 bytes. */

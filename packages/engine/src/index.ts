@@ -52,12 +52,13 @@ export type { GuestLimits, Isolation, OperationDetail } from './session/context.
 export { closePool } from './session/pool.js';
 export type { CheckFinding, CheckOptions, CheckReport } from './operations/check.js';
 export type { ConvertEndpoint, ConvertOptions, ConvertResult } from './operations/convert.js';
+export type { Lost, LostRange } from './output/lost.js';
 export type { CreatedImage, CreateOptions } from './operations/create.js';
 export type { EditedImage, EditOptions } from './operations/edit.js';
 export type { CommitOptions, CommittedImage } from './operations/commit.js';
 export type { RebaseOptions } from './operations/rebase.js';
 export type { Amendment } from './operations/amend.js';
-export type { BitmapAction } from './operations/bitmaps.js';
+export type { BitmapAction, BitmapOptions } from './operations/bitmaps.js';
 export type { RepairOptions, RepairReport } from './operations/repair.js';
 export type { NewSize, ResizeOptions } from './operations/resize.js';
 export type { SnapshotSelector } from './snapshot.js';

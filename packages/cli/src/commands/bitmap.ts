@@ -8,6 +8,8 @@ import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options
 
 interface BitmapFlags extends EditFlags {
   readonly granularity?: string;
+  readonly sourceFile?: string;
+  readonly sourceFormat?: string;
   /** Actions in the order of the command line; commander keeps none. */
   readonly actions?: readonly BitmapAction[];
 }
@@ -80,7 +82,15 @@ async function run({ files, flags, json, control }: CommandRun<BitmapFlags>): Pr
   if (granularity !== undefined && !actions.some(({ action }) => action === 'add')) {
     throw new EngineError('INVALID_OPTION', '-g is of use with --add only');
   }
-  const result = await editBitmap(file, name, actions, { ...editOptions(flags), ...control }).catch(
+  const { sourceFile, sourceFormat } = flags;
+  if (sourceFile !== undefined && !actions.some(({ action }) => action === 'merge')) {
+    throw new EngineError('INVALID_OPTION', 'Merge bitmap source file only supported with --merge');
+  }
+  if (sourceFile === undefined && sourceFormat !== undefined) {
+    throw new EngineError('INVALID_OPTION', '-F only supported with -b');
+  }
+  const from = sourceFile === undefined ? undefined : { file: sourceFile, format: sourceFormat };
+  const result = await editBitmap(file, name, actions, { ...editOptions(flags), from, ...control }).catch(
     (error: unknown) => {
       throw error instanceof EngineError ? inWordsOfBitmaps(error, file, name, actions) : error;
     },
@@ -99,7 +109,12 @@ export const bitmapCommand = defineCommand<BitmapFlags>({
     ['[bitmap]', 'name of the bitmap'],
   ],
   options: (command) =>
-    editing(actionOptions(command).option('-g, --granularity <size>', 'bytes that a bit of a new bitmap stands for')),
+    editing(
+      actionOptions(command)
+        .option('-g, --granularity <size>', 'bytes that a bit of a new bitmap stands for')
+        .option('-b, --source-file <file>', 'with --merge: the other bitmap is in this image')
+        .option('-F, --source-format <fmt>', 'format of that image'),
+    ),
   notes: EDIT_NOTES,
   run,
 });

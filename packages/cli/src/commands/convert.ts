@@ -34,6 +34,9 @@ interface ConvertFlags {
   readonly targetImageOpts?: boolean;
   readonly copyRangeOffloading?: boolean;
   readonly rateLimit?: bigint;
+  readonly salvage?: boolean;
+  readonly bitmaps?: boolean;
+  readonly skipBrokenBitmaps?: boolean;
 }
 
 /** What `-m` of qemu-img takes. */
@@ -60,6 +63,17 @@ function describedOutput(output: string, flags: ConvertFlags): { readonly output
   if (flags.create !== false) throw new EngineError('INVALID_OPTION', '--target-image-opts requires use of -n flag');
   const { file, format = 'raw' } = parseImageOptions(output);
   return { output: file, format };
+}
+
+/** Whether bitmaps are copied. @throws EngineError `INVALID_OPTION` in the words of qemu-img */
+function bitmapsOf({ bitmaps, skipBrokenBitmaps }: ConvertFlags, inputs: number): boolean | 'skipBroken' | undefined {
+  if (skipBrokenBitmaps === true && bitmaps !== true) {
+    throw new EngineError('INVALID_OPTION', 'Use of --skip-broken-bitmaps requires --bitmaps');
+  }
+  if (bitmaps === true && inputs > 1) {
+    throw new EngineError('INVALID_OPTION', 'Copying bitmaps only possible with single source');
+  }
+  return bitmaps === true && skipBrokenBitmaps === true ? 'skipBroken' : bitmaps;
 }
 
 /** What the operands name: `-` is a standard stream, but to qemu-img a file of that name. */
@@ -97,6 +111,9 @@ async function run(command: CommandRun<ConvertFlags>): Promise<number> {
     const other = compress === true ? '-c' : '-S';
     throw new EngineError('INVALID_OPTION', `Cannot enable copy offloading when ${other} is used`);
   }
+  if (flags.copyRangeOffloading === true && flags.salvage === true) {
+    throw new EngineError('INVALID_OPTION', 'Cannot use copy offloading in salvaging mode');
+  }
   if (compress === true && outputFormat !== 'qcow2' && outputFormat !== 'vmdk') {
     throw new EngineError('INVALID_OPTION', `-c: only qcow2 outputs are compressed, not ${escapeText(outputFormat)}`);
   }
@@ -128,12 +145,18 @@ async function run(command: CommandRun<ConvertFlags>): Promise<number> {
     targetIsZero,
     snapshot,
     checksums: checksumsOf(flags.checksum),
+    salvage: flags.salvage,
+    bitmaps: bitmapsOf(flags, inputs.length),
     // No rate is no bound, as with qemu-img.
     writeRate: flags.rateLimit === 0n ? undefined : flags.rateLimit,
   };
   const [from, to] = endpoints(inputs, output, command);
   const result = await inWordsOfCommand(async () => convert(from, to, options, control));
-  if (json) (typeof to === 'string' ? process.stdout : process.stderr).write(`${toJson({ result })}\n`);
+  const { warnings } = command;
+  if (json)
+    (typeof to === 'string' ? process.stdout : process.stderr).write(
+      `${toJson({ result: { ...result, warnings } })}\n`,
+    );
   else Object.entries(result.checksums ?? {}).forEach(([name, sum]) => process.stdout.write(`${name}: ${sum}\n`));
   return EXIT_CODES.OK;
 }
@@ -181,12 +204,16 @@ export const convertCommand = defineCommand<ConvertFlags>({
       .option('--no-clobber', 'refuse an output that exists')
       .option('--target-image-opts', 'with -n: the output is driver=raw,file.filename=FILE instead of a name')
       .option('-r, --rate-limit <rate>', 'most bytes that are written in a second, such as 50M', values.size)
+      .option('--bitmaps', 'copy the persistent bitmaps of the image as well (qcow2)')
+      .option('--skip-broken-bitmaps', 'with --bitmaps: warn of those that were not saved properly')
+      .option('--salvage', 'go on where the input cannot be read: the output has zeros there, and warnings say where')
       .option('-C, --copy-range-offloading', 'without effect: the kernel copies where it can')
       .option('-m, --parallel <number>', 'without effect', values.oneOf(COROUTINES))
       .option('-W, --out-of-order', 'without effect')
       .option('-t, --target-cache <mode>', 'without effect', values.oneOf(CACHE_MODES))
       .option('-T, --source-cache <mode>', 'without effect', values.oneOf(CACHE_MODES)),
   showsProgress: true,
+  recordsWarnings: true,
   endsWithOutput: true,
   notes: `The output appears under its name when it is complete. Exit codes: 0 done, 1 refused or failed, 130 interrupted.`,
   run,

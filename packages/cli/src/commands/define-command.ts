@@ -74,6 +74,8 @@ export interface CommandRun<F> {
   readonly requireOpen: (fd: 0 | 1) => void;
   /** Prints a line for people, unless --quiet. */
   readonly say: (line: string) => void;
+  /** What was warned of so far. */
+  readonly warnings: readonly string[];
 }
 
 /** One command on images: what it is called, what it takes, and what it does. */
@@ -90,6 +92,8 @@ export interface ImageCommand<F> {
   failure?(error: unknown): number;
   /** Whether `-p` shows progress. */
   readonly showsProgress?: boolean;
+  /** Its JSON has the warnings, which are then not told on standard error. */
+  readonly recordsWarnings?: boolean;
   /** The last operand is an output, which no option describes. */
   readonly endsWithOutput?: boolean;
   /** Returns the exit code. */
@@ -204,10 +208,9 @@ function describedImages<F extends ImageFlags>(
 }
 
 function controlOf(
-  name: string,
   flags: ImageFlags,
-  json: boolean,
-  { interrupt, voice }: Habits,
+  onWarning: (warning: string) => void,
+  interrupt: Habits['interrupt'],
   dumps: DumpListener,
   details: DetailTeller,
   progress: ProgressDisplay | undefined,
@@ -233,10 +236,7 @@ function controlOf(
       secrets.keyMemory,
     ),
     onProgress: progress?.update.bind(progress),
-    onWarning: (warning) => {
-      if (json || flags.quiet === true) return;
-      process.stderr.write(`${voice?.warning(warning) ?? `instar: ${name}: warning: ${warning}`}\n`);
-    },
+    onWarning,
   };
 }
 
@@ -278,11 +278,19 @@ export function defineCommand<F>(definition: ImageCommand<F>): OurCommand {
       dumps = listenForDumps(name, flags, habits);
       progress = await display(flags, definition.showsProgress === true, voice);
       const details = detailTeller(name, flags.verbose === true);
+      const warnings: string[] = [];
+      const recorded = json && definition.recordsWarnings === true;
+      const warn = (warning: string): void => {
+        warnings.push(warning);
+        if (recorded || flags.quiet === true) return;
+        process.stderr.write(`${voice?.warning(warning) ?? `instar: ${name}: warning: ${warning}`}\n`);
+      };
       const exitCode = await definition.run({
         files,
         flags,
         json,
-        control: controlOf(name, flags, json, habits, dumps, details, progress, secrets, wanted),
+        control: controlOf(flags, warn, habits.interrupt, dumps, details, progress, secrets, wanted),
+        warnings,
         signal: habits.interrupt.signal,
         pathPolicy: { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: [...flags.allowPath, ...allowedByEnvironment()] },
         additions: voice === undefined,

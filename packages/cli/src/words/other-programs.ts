@@ -64,10 +64,6 @@ export const OTHER_OPTIONS: Readonly<Record<string, Readonly<Record<string, stri
   convert: {
     '-e': 'write -o encrypt.format=luks with --passphrase-file FILE',
     '-6': 'write -o compat=…',
-    '-r': 'reads are not limited in their rate',
-    '--bitmaps': 'bitmaps are not copied',
-    '--salvage': 'a copy that goes on after an error is no copy: instar dd skip= count= takes the good parts',
-    '--skip-broken-bitmaps': 'bitmaps are not copied',
     '-s': 'write -l NAME',
     '--snapshot': 'write -l NAME',
   },

@@ -1,9 +1,15 @@
-import { EDIT_ACTION } from '@instar/shared-abi';
+import { closeFile, identity, lockInput, statFile, type EditedFile } from '@instar/host-files';
+import { DEVICE_ROLE, EDIT_ACTION, EDIT_FLAG } from '@instar/shared-abi';
+import { openChain, type Chain } from '../chain.js';
 import { EngineError } from '../errors.js';
 import { formatName } from '../format-names.js';
+import { forcedFormat } from '../formats.js';
+import { openInput } from '../input-file.js';
 import type { OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
-import { checkBitmapActions, checkEditOptions } from '../options/edits.js';
+import { checkBitmapActions, checkBitmapOptions } from '../options/edits.js';
+import { NO_REFERENCES } from '../path-policy.js';
+import type { GuestSession } from '../session/session.js';
 import { checkFileName } from '../options/operations.js';
 import { editing, editName, otherName, type EditedImage, type EditOptions, type EditRequest } from './edit.js';
 
@@ -20,6 +26,12 @@ export type BitmapAction =
       /** Name of the bitmap whose bits are added. */
       readonly source: string;
     };
+
+/** How bitmaps are changed. */
+export interface BitmapOptions extends EditOptions {
+  /** The image whose bitmaps `merge` names (default: the edited one). */
+  readonly from?: { readonly file: string; readonly format?: string | undefined } | undefined;
+}
 
 const NUMBERS = {
   add: EDIT_ACTION.values.BITMAP_ADD,
@@ -61,14 +73,48 @@ export async function editBitmap(
   file: string,
   name: string,
   givenActions: readonly BitmapAction[],
-  givenOptions: EditOptions = {},
+  givenOptions: BitmapOptions = {},
   givenControl: OperationControl = {},
 ): Promise<EditedImage> {
   checkFileName(file);
   const requests = checkBitmapActions(givenActions).map((action) => requestOf(name, action));
-  const options = checkEditOptions(givenOptions);
-  return editing(file, options, checkControl(givenControl), async ({ info, edit }) => {
-    for (const request of requests) await edit(request);
+  const { from, ...options } = checkBitmapOptions(givenOptions);
+  return editing(file, options, checkControl(givenControl), async ({ session, file: edited, info, edit }) => {
+    const other = from && (await openOther(from, edited, session));
+    const { BITMAP_MERGE } = EDIT_ACTION.values;
+    try {
+      for (const request of requests) {
+        const merges = other !== undefined && request.action === BITMAP_MERGE;
+        await edit(merges ? { ...request, flags: EDIT_FLAG.values.OTHER_IMAGE } : request);
+      }
+    } finally {
+      await other?.close();
+    }
     return { format: formatName(info.format), virtualSize: info.virtual_size };
   });
+}
+
+/** Opens the image whose bitmaps are taken; none where it is the edited one itself. */
+async function openOther(
+  { file, format }: NonNullable<ReturnType<typeof checkBitmapOptions>['from']>,
+  edited: EditedFile,
+  session: GuestSession,
+): Promise<Chain | undefined> {
+  const own = identity(await statFile(edited.fd));
+  // Nobody else has the edited one, which would stand in the way of its own lock.
+  const opened = await openInput(file, true);
+  if (opened.identity === own) {
+    await closeFile(opened.fd);
+    return undefined;
+  }
+  const policy = { references: NO_REFERENCES, forceShare: false, strict: false, alone: true };
+  // The chain closes it where it fails.
+  const chain = await openChain(opened, forcedFormat(format, file), policy, session, DEVICE_ROLE.values.COMPARED);
+  try {
+    lockInput(opened.fd, file);
+    return chain;
+  } catch (error) {
+    await chain.close();
+    throw error;
+  }
 }

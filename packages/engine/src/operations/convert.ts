@@ -40,6 +40,16 @@ export interface ConvertOptions extends ReadOptions {
    * included (some GiB a second).
    */
   readonly checksums?: readonly ChecksumAlgorithm[] | undefined;
+  /**
+   * Copy the persistent bitmaps of the input as well (qcow2 to qcow2): all, or an error where one was not saved properly; with
+   * `skipBroken` a warning.
+   */
+  readonly bitmaps?: boolean | 'skipBroken' | undefined;
+  /**
+   * Go on where the input cannot be read, be it that its file fails or that the image is damaged: the output has zeros there
+   * (default false). `lost` of the result and warnings say where.
+   */
+  readonly salvage?: boolean | undefined;
   /** Most bytes that the output receives in a second, on average (default: no bound). */
   readonly writeRate?: bigint | number | undefined;
   /** Refuse an output that exists. */
@@ -130,6 +140,8 @@ async function convertTo(
     backing,
     checksums: wanted = [],
     writeRate,
+    salvage,
+    bitmaps,
     ...others
   } = options;
   const { diskSize, ...rest } = others;
@@ -145,6 +157,10 @@ async function convertTo(
     ...(existing === true ? { seek: 0n } : {}),
   });
   if (backing !== undefined) checkBacking(backing, request.format);
+  if (bitmaps !== undefined && bitmaps !== false) {
+    if (further.length > 0) throw invalid('bitmaps: need one input, found several');
+    if (stream || 'stream' in first) throw invalid('bitmaps: a stream has none; name files');
+  }
   if (backing !== undefined && further.length > 0) throw invalid('backing: several inputs have no backing file');
   if (rest.snapshot !== undefined && further.length > 0) throw invalid('snapshot: needs one input, found several');
   if (backing !== undefined && (rest.layout?.preallocation ?? 'off') !== 'off') {
@@ -160,7 +176,19 @@ async function convertTo(
   }
   const checksums = wanted.length > 0 ? wanted : undefined;
   requireHashes(wanted);
-  const more = { further, sparseSize, mustExist: existing, targetIsZero, backing, checksums, writeRate, diskSize };
+  const copied = bitmaps === 'skipBroken' ? ('skip' as const) : bitmaps === true ? ('refuse' as const) : undefined;
+  const more = {
+    further,
+    sparseSize,
+    mustExist: existing,
+    targetIsZero,
+    backing,
+    checksums,
+    writeRate,
+    salvage,
+    bitmaps: copied,
+    diskSize,
+  };
   const act = isInParts(request.layout ?? {}) ? copyParts : copy;
   return act({ ...request, ...more }, first, control, started);
 }

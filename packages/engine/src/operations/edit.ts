@@ -13,6 +13,7 @@ import { EngineError, withEngineErrors } from '../errors.js';
 import { formatName } from '../format-names.js';
 import { forcedFormat } from '../formats.js';
 import { guestContext, type OperationControl } from '../operation.js';
+import type { GuestDevice } from '../session/context.js';
 import { look, type ImageInfo } from '../session/look.js';
 import { perform } from '../session/operation.js';
 import { impossibleResult } from '../session/outcome.js';
@@ -52,7 +53,7 @@ export interface Editing {
 }
 
 /** Longest file that there can be (bytes). */
-const MOST_LENGTH = (1n << 63n) - 1n;
+export const MOST_LENGTH = (1n << 63n) - 1n;
 /** What an edit may write beside what the file has: tables, and what counts them (bytes). */
 const ROOM = 1n << 30n;
 
@@ -184,7 +185,12 @@ export async function editImage(
   });
 }
 
-function editedDevice(file: EditedFile, format: number, limit: bigint): Parameters<GuestSession['add']>[0] {
+/** A file that is edited, for a session. */
+export function editedDevice(
+  file: Pick<EditedFile, 'fd' | 'path' | 'size' | 'log'>,
+  format: number,
+  limit: bigint,
+): GuestDevice {
   const { fd, log } = file;
   return {
     path: file.path,

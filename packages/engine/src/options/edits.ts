@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import type { Amendment } from '../operations/amend.js';
-import type { BitmapAction } from '../operations/bitmaps.js';
+import type { BitmapAction, BitmapOptions } from '../operations/bitmaps.js';
 import type { CommitOptions } from '../operations/commit.js';
 import type { EditOptions } from '../operations/edit.js';
 import type { RebaseOptions } from '../operations/rebase.js';
@@ -62,6 +62,16 @@ const amendment = options({
   refcountBits: v.optional(v.number('a number of bits')),
   size: v.optional(size()),
 } satisfies Fields<Amendment>);
+
+const bitmaps = options({
+  ...editing,
+  from: v.optional(options({ file: fileName, format: v.optional(formatName) })),
+} satisfies Fields<BitmapOptions>);
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkBitmapOptions(value: BitmapOptions): v.InferOutput<typeof bitmaps> {
+  return checked(bitmaps, 'options', value);
+}
 
 const bitmapActions = v.array(
   v.variant('action', [

@@ -144,6 +144,8 @@ const convert = options({
   existing: v.optional(yesNo),
   targetIsZero: v.optional(yesNo),
   writeRate: v.optional(size(1n)),
+  salvage: v.optional(yesNo),
+  bitmaps: v.optional(v.union([yesNo, v.literal('skipBroken')], 'true, false or skipBroken')),
   checksums: v.optional(v.array(oneOf(...CHECKSUM_ALGORITHMS), 'an array of algorithms')),
   noClobber: v.optional(yesNo),
   force: v.optional(yesNo),

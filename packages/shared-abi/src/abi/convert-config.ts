@@ -20,6 +20,7 @@ export const CONVERT_FLAG = defineFlags('ConvertFlag', 'Flags of ConvertConfig.'
   ZSTD: [1 << 6, 'compressed clusters are Zstandard; DEFLATE without it'],
   MEASURE: [1 << 7, 'write nothing, and say how long the output would be'],
   MEASURE_ALL: [1 << 8, 'with MEASURE: as if nothing of the disk were zeros'],
+  SALVAGE: [1 << 9, 'go on where the input cannot be read; the output has zeros there'],
   VERBOSE: [0x8000_0000, 'log what is done'],
 });
 

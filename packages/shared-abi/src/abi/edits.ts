@@ -22,12 +22,13 @@ export const EDIT_ACTION = defineEnum('EditAction', 'What an edit does to an ima
   BITMAP_CLEAR: [8, 'clears all bits of the bitmap `name`'],
   BITMAP_ENABLE: [9, 'has the bitmap `name` record writes'],
   BITMAP_DISABLE: [10, 'has it record none'],
-  BITMAP_MERGE: [11, 'adds the bits of the bitmap `other` of the image COMPARED to the bitmap `name`'],
+  BITMAP_MERGE: [11, 'adds the bits of the bitmap `other` to the bitmap `name`'],
   SET_BACKING: [12, 'names `name` as the backing file and `other` as its format'],
   REBASE: [13, 'the same, after what reads differently through the images BACKING and COMPARED was copied'],
   COMMIT: [14, 'copies what the images above the edited one hold into it'],
   EMPTY: [15, 'gives all that the image holds back to its backing file'],
   AMEND: [16, 'gives it the options of `flags` and `number`'],
+  BITMAPS_COPY: [17, 'adds all bitmaps of the image COMPARED'],
 });
 
 /** Flags of an edit. */
@@ -39,6 +40,8 @@ export const EDIT_FLAG = defineFlags('EditFlag', 'Flags of an edit.', {
   VERSION_3: [1 << 4, 'AMEND makes it version 3'],
   LAZY_ON: [1 << 5, 'AMEND has refcounts updated late'],
   LAZY_OFF: [1 << 6, 'AMEND has refcounts updated at once'],
+  OTHER_IMAGE: [1 << 7, 'BITMAP_MERGE takes the other bitmap from the image COMPARED'],
+  SKIP_BROKEN: [1 << 8, 'BITMAPS_COPY leaves out what was not saved properly'],
 });
 
 /** Config of the edit operation, which works on the device of role IMAGE that is EDITED. */

@@ -24,8 +24,16 @@ export const ErrorRecord = deferStruct('ErrorRecord', 448, 'Why an operation fai
 export const CONVERT_RESULT_MAGIC = 0x434f_4e52;
 export const INFO_RESULT_MAGIC = 0x494e_4652;
 
+/** A range of a disk that could not be read. */
+export const LostRange = deferStruct('LostRange', 16, 'A range of a disk that could not be read.', {
+  start: field(u64, 0, 'first virtual byte'),
+  length: field(u64, 8, 'bytes'),
+});
+/** Ranges that a result has place for. */
+export const LOST_RANGES_MAX = 64;
+
 /** What a convert operation did. */
-export const ConvertResult = deferStruct('ConvertResult', 496, 'Outcome of a convert operation.', {
+export const ConvertResult = deferStruct('ConvertResult', 1536, 'Outcome of a convert operation.', {
   magic: field(u32, 0, 'CONVERT_RESULT_MAGIC'),
   status: field(named(u32, RESULT_STATUS), 4, 'ResultStatus'),
   error: field(ErrorRecord, 8, 'set when status is ERROR'),
@@ -34,6 +42,9 @@ export const ConvertResult = deferStruct('ConvertResult', 496, 'Outcome of a con
   compressed_bytes: field(u64, 472, 'bytes that came out of compressed clusters'),
   output_length: field(u64, 480, 'length that the output file must get (bytes)'),
   output_virtual_size: field(u64, 488, 'virtual size declared by the output (bytes)'),
+  lost_bytes: field(u64, 496, 'SALVAGE: bytes that could not be read, and are zeros in the output'),
+  lost_count: field(u64, 504, 'SALVAGE: ranges of them; the first are in `lost`'),
+  lost: field(fixedArray(LostRange, LOST_RANGES_MAX), 512, 'SALVAGE: the first of them, in their order'),
 });
 
 /** Facts of an image that are yes or no. */

@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '014ea40dfa887fd05302999ae082504263eec5ce33d4e0ae1d8b732b35fa7577';
+export const FINGERPRINT_HEX = '382edc63f502eeb42de784e2681a75aedab19183729fdce801ebc00aa4c7b8b2';

@@ -1,8 +1,10 @@
 //! Edits of images: what may be asked, and which driver does it.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::facts::Bitmap;
 use crate::probe::Format;
 use crate::source::{ByteSource, DeviceIndex, SourceError};
 use crate::{qcow2, raw};
@@ -123,6 +125,74 @@ pub enum BitmapEdit<'a> {
     Record(bool),
     /// It gets the bits of the bitmap of this name as well.
     Merge(&'a [u8]),
+}
+
+/// Bitmaps of another image, which is not edited.
+pub trait OtherBitmaps {
+    /// All of them: name, bytes that a bit stands for, whether it records, and whether it was saved properly.
+    ///
+    /// # Errors
+    /// As for [`edit`]; so for the other.
+    fn list(&mut self) -> Result<Vec<Bitmap>, FormatError>;
+
+    /// Tells the ranges of the disk (start and end in bytes) whose bits are set in a bitmap of the list.
+    ///
+    /// # Errors
+    /// See [`list`](Self::list), and what `take` refuses.
+    fn each_range(
+        &mut self,
+        bitmap: &Bitmap,
+        take: &mut dyn FnMut(u64, u64) -> Result<(), FormatError>,
+    ) -> Result<(), FormatError>;
+}
+
+/// What is taken of the bitmaps of another image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take<'a> {
+    /// The bits of one, into one that there is.
+    Bits {
+        /// Name of the other image's.
+        from: &'a [u8],
+        /// Name of the one that gets them.
+        to: &'a [u8],
+    },
+    /// All of them, as they are.
+    All {
+        /// Those that were not saved properly are left out, rather than refused.
+        skip_broken: bool,
+    },
+}
+
+/// Takes bitmaps of another image into the image in `target`.
+///
+/// # Errors
+/// As for [`edit`].
+pub fn take_bitmaps<T: EditTarget>(
+    format: Format,
+    target: T,
+    device: DeviceIndex,
+    other: &mut dyn OtherBitmaps,
+    take: Take<'_>,
+) -> Result<Edited, FormatError> {
+    match format {
+        Format::Qcow2 => qcow2::take_bitmaps(target, device, other, take),
+        format => Err(unsupported(device, format.name())),
+    }
+}
+
+/// The bitmaps of an image that is not edited.
+///
+/// # Errors
+/// As for [`edit`].
+pub fn bitmaps_of<'a, S: ByteSource + 'a>(
+    format: Format,
+    source: S,
+    device: DeviceIndex,
+) -> Result<Box<dyn OtherBitmaps + 'a>, FormatError> {
+    match format {
+        Format::Qcow2 => qcow2::bitmaps_of(source, device),
+        format => Err(unsupported(device, format.name())),
+    }
 }
 
 /// Options that are changed; `None` stays as it is.

@@ -69,7 +69,8 @@ pub use content::{Content, Recognised, recognise};
 pub use disk_image::{DiskImage, OpenOptions};
 pub use driver::FormatImage;
 pub use edit::{
-    Amendment, BitmapEdit, DiskWriter, Edit, EditTarget, Edited, Time, edit, open_writer,
+    Amendment, BitmapEdit, DiskWriter, Edit, EditTarget, Edited, OtherBitmaps, Take, Time,
+    bitmaps_of, edit, open_writer, take_bitmaps,
 };
 pub use error::{ErrorKind, Expected, FormatError};
 pub use extent::{Codec, Extent, ExtentKind, Image};

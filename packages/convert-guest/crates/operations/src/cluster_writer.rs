@@ -39,6 +39,8 @@ pub struct Clusters {
     pub compress: Option<Effort>,
     /// What is not written does not read as zeros: they must be said.
     pub says_zeros: bool,
+    /// Nothing is written behind the end of the disk, be that within a cluster.
+    pub ends_with_disk: bool,
 }
 
 /// Takes the bytes of a disk in order and writes its clusters.
@@ -47,6 +49,7 @@ pub struct ClusterWriter<'a> {
     output: &'a Output,
     compressor: Option<(Compressor, Packing)>,
     says_zeros: bool,
+    ends_with_disk: bool,
     cipher: Option<OutputCipher>,
     cluster_size: usize,
     /// Bytes of the disk that were taken.
@@ -99,6 +102,9 @@ impl<'a> ClusterWriter<'a> {
             output,
             compressor,
             says_zeros: clusters.says_zeros,
+            ends_with_disk: cipher
+                .as_ref()
+                .map_or(clusters.ends_with_disk, OutputCipher::ends_with_disk),
             cipher,
             cluster_size,
             position: 0,
@@ -264,14 +270,10 @@ impl<'a> ClusterWriter<'a> {
     fn put_plain(&mut self, offset: u64, cluster: &[u8]) -> Result<(), OperationError> {
         let left = self.output.virtual_size().saturating_sub(offset);
         let length = left.min(cluster.len() as u64);
-        let ends = self
-            .cipher
-            .as_ref()
-            .is_some_and(OutputCipher::ends_with_disk);
         for placed in self.output.place_bytes(self.commands, offset, length)? {
             let from = usize::try_from(placed.from).unwrap_or(usize::MAX);
             // The cluster counts in full, whatever part of it the disk reaches, but where the file ends with the disk.
-            let end = if ends {
+            let end = if self.ends_with_disk {
                 usize::try_from(length).unwrap_or(usize::MAX)
             } else {
                 cluster.len()

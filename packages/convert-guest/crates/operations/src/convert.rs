@@ -21,6 +21,7 @@ use crate::disks::Disks;
 use crate::error::{OperationError, ending};
 use crate::fetch::Fetcher;
 use crate::holes::Holes;
+use crate::lost::SharedLost;
 use crate::measure::{self, Counted};
 use crate::open_chain::{Opener, output};
 use crate::output::{Output, grown};
@@ -35,6 +36,8 @@ pub const METADATA_WINDOW: usize = 1 << 20;
 const SECTOR: u64 = 512;
 /// Most bytes of one COPY: large enough that a command's cost does not count, small enough that two threads share work.
 const COPY_PIECE: u64 = 4 << 20;
+/// Most bytes of a disk of which one is left out or written, where its image is not made of clusters.
+const LARGEST_PIECE: u64 = 2 << 20;
 /// Bytes between two PROGRESS commands.
 const PROGRESS_STEP: u64 = 16 << 20;
 
@@ -89,7 +92,9 @@ fn convert(
         keys: SharedKeys::default(),
         most_unpacked: u64::MAX,
     };
-    let mut disks = Disks::open(&opener, chain_config)?;
+    let salvages = config.flags & convert_flag::SALVAGE != 0;
+    let lost = salvages.then(SharedLost::default);
+    let mut disks = Disks::open(&opener, chain_config, lost.clone())?;
     let (start, end) = window_of(&config, disks.size());
     let options = output_options(&config, &layout, &data);
     if config.flags & convert_flag::MEASURE != 0 {
@@ -168,14 +173,26 @@ fn convert(
     if compress && encrypted {
         return Err(refused("compressed clusters are not encrypted"));
     }
-    let path = if compress || encrypted || options.backing.is_some() {
-        let over_backing = options.backing.is_some();
+    let least_zeros = match layout.sparse_size {
+        0 => ZERO_GRAIN,
+        size => usize::try_from(size).unwrap_or(usize::MAX),
+    };
+    let over_backing = options.backing.is_some();
+    let in_clusters = compress || encrypted || over_backing;
+    // What cannot be read must be known before anything is written in its place.
+    let path = if in_clusters || salvages {
+        let shown = !fresh || !skip_zeros;
         let clusters = Clusters {
-            size: 1_u64.checked_shl(options.qcow2.cluster_bits).unwrap_or(0),
+            size: if in_clusters {
+                1_u64.checked_shl(options.qcow2.cluster_bits).unwrap_or(0)
+            } else {
+                (least_zeros as u64).min(LARGEST_PIECE)
+            },
             compress: compress.then_some(effort(layout.flags)),
-            says_zeros: over_backing || whole || encrypted && !output.grows(),
+            says_zeros: over_backing || whole || (encrypted || shown) && !output.grows(),
+            ends_with_disk: !in_clusters,
         };
-        let fetcher = Fetcher::new(commands, &mut windows, &opener.keys)?;
+        let fetcher = Fetcher::new(commands, &mut windows, &opener.keys)?.salvaging(lost.clone());
         let writer = ClusterWriter::new(commands, &output, &mut windows, clusters, cipher)?;
         if !over_backing {
             Path::Clusters(fetcher, writer)
@@ -187,10 +204,7 @@ fn convert(
             Path::Over(Overlay::new(fetcher, writer, below))
         }
     } else {
-        let least = skip_zeros.then_some(match layout.sparse_size {
-            0 => ZERO_GRAIN,
-            size => usize::try_from(size).unwrap_or(usize::MAX),
-        });
+        let least = skip_zeros.then_some(least_zeros);
         let pipeline = Pipeline::new(commands, &output, &mut windows, &opener.keys, least)?;
         Path::Plain(pipeline)
     };
@@ -213,6 +227,9 @@ fn convert(
     output.finish(commands)?;
     result.output_length = output.file_length();
     result.output_virtual_size = output.virtual_size();
+    if let Some(lost) = lost {
+        lost.borrow().tell(result);
+    }
     Ok(())
 }
 

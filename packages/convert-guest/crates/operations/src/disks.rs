@@ -6,6 +6,7 @@ use instar_abi::{ChainConfig, device_role};
 use instar_image_formats::{Chain, Extent, ExtentKind, Image, Located};
 
 use crate::error::OperationError;
+use crate::lost::{SharedLost, can_be_left, to_next_sector};
 use crate::open_chain::{GuestImage, Opener, virtual_size};
 use crate::setup::internal;
 
@@ -20,11 +21,17 @@ struct Disk {
 pub struct Disks {
     disks: Vec<Disk>,
     size: u64,
+    /// Takes what cannot be read, in a copy that goes on.
+    lost: Option<SharedLost>,
 }
 
 impl Disks {
     /// Opens every device that is an image of its own, in their order.
-    pub fn open(opener: &Opener<'_>, config: &ChainConfig) -> Result<Self, OperationError> {
+    pub fn open(
+        opener: &Opener<'_>,
+        config: &ChainConfig,
+        lost: Option<SharedLost>,
+    ) -> Result<Self, OperationError> {
         let mut disks = Vec::new();
         let mut start = 0_u64;
         for index in opener.all_of(device_role::IMAGE)? {
@@ -35,7 +42,11 @@ impl Disks {
                 .checked_add(size)
                 .ok_or_else(|| internal("the disks are larger than 2^64 bytes"))?;
         }
-        Ok(Self { disks, size: start })
+        Ok(Self {
+            disks,
+            size: start,
+            lost,
+        })
     }
 
     /// Bytes of all of them.
@@ -44,8 +55,33 @@ impl Disks {
     }
 
     /// What lies at `position`, at most `most` bytes of it, with the layer that says so; beyond the end of an image (a forced
-    /// size) there are zeros.
+    /// size) there are zeros, as there are where a copy goes on that cannot read what an image says.
     pub fn locate(&mut self, position: u64, most: u64) -> Result<Located, OperationError> {
+        let located = self.locate_strictly(position, most);
+        let Some(lost) = self.lost.clone() else {
+            return located;
+        };
+        let least = to_next_sector(position, most);
+        match located {
+            Err(error) if can_be_left(&error) => {}
+            other => return other,
+        }
+        if let Ok(located) = self.locate_strictly(position, least) {
+            return Ok(located);
+        }
+        lost.borrow_mut().note(position, least);
+        Ok(Located {
+            extent: Extent {
+                start: position,
+                length: least,
+                kind: ExtentKind::Zero,
+            },
+            depth: 0,
+            present: true,
+        })
+    }
+
+    fn locate_strictly(&mut self, position: u64, most: u64) -> Result<Located, OperationError> {
         let behind = self.disks.partition_point(|disk| disk.start <= position);
         let disk = behind
             .checked_sub(1)

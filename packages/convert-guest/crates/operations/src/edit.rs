@@ -5,7 +5,10 @@ use instar_abi::{
     edit_action, edit_flag, error_kind,
 };
 use instar_guest_runtime::{WindowPool, put_result};
-use instar_image_formats::{Amendment, BitmapEdit, DeviceIndex, Edit, Time, edit as edit_image};
+use instar_image_formats::{
+    Amendment, BitmapEdit, DeviceIndex, Edit, Take, Time, bitmaps_of, edit as edit_image,
+    take_bitmaps,
+};
 
 use crate::commands::SharedCommands;
 use crate::edit_content;
@@ -45,12 +48,19 @@ fn edit(
     if matches!(config.action, edit_action::COMMIT | edit_action::REBASE) {
         return edit_content::edit(&config, chain, commands, &mut windows, result);
     }
-    let request = request_of(&config)?;
     let (index, device) = edited_device(chain)?;
     let setup = Setup::new(chain, commands, &mut windows)?;
     let format = setup.open_one(device_role::IMAGE)?.format();
     let file = EditedFile::new(commands, setup.metadata_window(), index, device.file_size);
-    let edited = edit_image(format, file, DeviceIndex(index), &request)?;
+    let target = DeviceIndex(index);
+    let edited = match taken_bitmaps(&config)? {
+        Some(take) => {
+            let (other_format, source, other) = setup.file_of(device_role::COMPARED)?;
+            let mut other = bitmaps_of(other_format, source, DeviceIndex(other))?;
+            take_bitmaps(format, file, target, &mut *other, take)?
+        }
+        None => edit_image(format, file, target, &request_of(&config)?)?,
+    };
     result.file_length = edited.file_length;
     result.virtual_size = edited.virtual_size;
     result.corruptions_fixed = edited.corruptions_fixed;
@@ -66,13 +76,35 @@ pub fn edited_device(chain: &ChainConfig) -> Result<(u32, &ChainDevice), Operati
         .ok_or_else(|| bad_config("no device is an image that is edited"))
 }
 
-fn request_of(config: &EditConfig) -> Result<Edit<'_>, OperationError> {
+/// The names that an edit is about.
+fn names(config: &EditConfig) -> Result<(&[u8], &[u8]), OperationError> {
     let length = usize::try_from(config.name_len).unwrap_or(usize::MAX);
     let name = config.name.get(..length);
     let name = name.ok_or_else(|| bad_config("the name is longer than its place"))?;
     let length = usize::try_from(config.other_len).unwrap_or(usize::MAX);
     let other = config.other.get(..length);
     let other = other.ok_or_else(|| bad_config("the other name is longer than its place"))?;
+    Ok((name, other))
+}
+
+/// What is taken of another image's bitmaps, where the edit is that.
+fn taken_bitmaps(config: &EditConfig) -> Result<Option<Take<'_>>, OperationError> {
+    let (name, other) = names(config)?;
+    let has = |flag: u32| config.flags & flag != 0;
+    Ok(match config.action {
+        edit_action::BITMAPS_COPY => Some(Take::All {
+            skip_broken: has(edit_flag::SKIP_BROKEN),
+        }),
+        edit_action::BITMAP_MERGE if has(edit_flag::OTHER_IMAGE) => Some(Take::Bits {
+            from: other,
+            to: name,
+        }),
+        _ => None,
+    })
+}
+
+fn request_of(config: &EditConfig) -> Result<Edit<'_>, OperationError> {
+    let (name, other) = names(config)?;
     let bitmap = |edit| Ok(Edit::Bitmap { name, edit });
     let has = |flag: u32| config.flags & flag != 0;
     match config.action {

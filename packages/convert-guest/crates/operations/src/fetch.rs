@@ -9,6 +9,7 @@ use instar_image_formats::{DeviceIndex, Extent, ExtentKind};
 
 use crate::commands::{SharedCommands, Ticket, descriptor};
 use crate::error::OperationError;
+use crate::lost::{SharedLost, can_be_left, to_next_sector};
 use crate::setup::internal;
 use crate::transform::{SharedKeys, Transform, Transformer};
 
@@ -32,7 +33,11 @@ pub struct Fetcher<'a> {
     commands: &'a SharedCommands,
     windows: [Window; SIDES],
     decoded: [Vec<u8>; SIDES],
+    /// What has come in pieces lies where others lie decoded.
+    in_pieces: [bool; SIDES],
     transformer: Transformer,
+    /// Takes what cannot be read, in a copy that goes on.
+    lost: Option<SharedLost>,
 }
 
 impl<'a> Fetcher<'a> {
@@ -51,8 +56,16 @@ impl<'a> Fetcher<'a> {
             commands,
             windows: [take()?, take()?],
             decoded: [vec![], vec![]],
+            in_pieces: [false; SIDES],
             transformer: Transformer::new(keys),
+            lost: None,
         })
+    }
+
+    /// Has zeros in the place of what cannot be read, and notes where.
+    pub fn salvaging(mut self, lost: Option<SharedLost>) -> Self {
+        self.lost = lost;
+        self
     }
 
     /// How much of an extent is fetched at once (bytes).
@@ -87,8 +100,103 @@ impl<'a> Fetcher<'a> {
         })
     }
 
-    /// Fetches the beginning of each extent, at most two: as many bytes as [`length`](Self::length) says.
+    /// Fetches the beginning of each extent of a disk, at most two: as many bytes as [`length`](Self::length) says.
     pub fn fetch(&mut self, extents: &[Extent]) -> Result<Vec<Fetched<'_>>, OperationError> {
+        match (self.bring(extents), self.lost.clone()) {
+            (Err(error), Some(lost)) if can_be_left(&error) => {
+                for (side, extent) in extents.iter().enumerate() {
+                    self.bring_in_pieces(side, extent, &lost)?;
+                }
+            }
+            (brought, _) => brought?,
+        }
+        self.fetched(extents)
+    }
+
+    /// The same where nothing may be left out.
+    pub fn fetch_strictly(
+        &mut self,
+        extents: &[Extent],
+    ) -> Result<Vec<Fetched<'_>>, OperationError> {
+        self.bring(extents)?;
+        self.fetched(extents)
+    }
+
+    /// Brings the beginning of an extent sector by sector, and zeros in the place of those that cannot be read.
+    fn bring_in_pieces(
+        &mut self,
+        side: usize,
+        extent: &Extent,
+        lost: &SharedLost,
+    ) -> Result<(), OperationError> {
+        if matches!(extent.kind, ExtentKind::Zero | ExtentKind::Unallocated) {
+            return Ok(());
+        }
+        let length = self.length(extent);
+        let mut bytes = Vec::new();
+        make_room(&mut bytes, length)?;
+        let mut done = 0_u64;
+        while done < length {
+            let at = extent.start.saturating_add(done);
+            let left = length.saturating_sub(done);
+            let part = self.part(extent, done, to_next_sector(at, left))?;
+            let brought = self.bring(core::slice::from_ref(&part));
+            match brought.and_then(|()| self.fetched(core::slice::from_ref(&part))) {
+                Ok(fetched) => {
+                    let from = usize::try_from(done).unwrap_or(usize::MAX);
+                    let room = bytes.get_mut(from..).unwrap_or_default();
+                    if let [Fetched::Bytes(piece)] = fetched[..]
+                        && let Some(room) = room.get_mut(..piece.len())
+                    {
+                        room.copy_from_slice(piece);
+                    }
+                }
+                Err(error) if can_be_left(&error) => lost.borrow_mut().note(at, part.length),
+                Err(error) => return Err(error),
+            }
+            done = done.saturating_add(part.length);
+        }
+        if let (Some(decoded), Some(in_pieces)) =
+            (self.decoded.get_mut(side), self.in_pieces.get_mut(side))
+        {
+            (*decoded, *in_pieces) = (bytes, true);
+        }
+        Ok(())
+    }
+
+    /// `most` bytes of an extent from `skipped` on. What stands in one stream is left as a whole.
+    fn part(&self, extent: &Extent, skipped: u64, most: u64) -> Result<Extent, OperationError> {
+        let mut part = *extent;
+        part.start = extent.start.saturating_add(skipped);
+        part.length = most;
+        match &mut part.kind {
+            ExtentKind::Data { offset, .. } => *offset = offset.saturating_add(skipped),
+            ExtentKind::Encrypted {
+                key,
+                offset,
+                position,
+                skip,
+                ..
+            } => {
+                let behind = skip.saturating_add(skipped);
+                let sector = self.transformer.sectors(*key, 0, 1);
+                let sector = sector.ok_or_else(|| broken(extent))?;
+                *skip = behind.checked_rem(sector).unwrap_or(0);
+                let whole = behind.saturating_sub(*skip);
+                *offset = offset.saturating_add(whole);
+                *position = position.saturating_add(whole);
+            }
+            ExtentKind::Packed { .. } => {
+                part.length = self.length(extent).saturating_sub(skipped);
+            }
+            _ => {}
+        }
+        Ok(part)
+    }
+
+    /// Has the beginning of each extent lie in a window, or decoded.
+    fn bring(&mut self, extents: &[Extent]) -> Result<(), OperationError> {
+        self.in_pieces = [false; SIDES];
         let mut tickets: Vec<Option<Ticket>> = Vec::new();
         let mut lengths = [0_usize; SIDES];
         for ((extent, window), read_length) in extents.iter().zip(&self.windows).zip(&mut lengths) {
@@ -161,19 +269,26 @@ impl<'a> Fetcher<'a> {
                 .apply(transform, input, part, decoded)
                 .map_err(|_| broken(extent))?;
         }
+        Ok(())
+    }
+
+    /// What was brought.
+    fn fetched(&self, extents: &[Extent]) -> Result<Vec<Fetched<'_>>, OperationError> {
         let mut fetched = Vec::new();
         for (index, extent) in extents.iter().enumerate() {
+            let in_pieces = self.in_pieces.get(index).copied().unwrap_or(false);
             let length = usize::try_from(self.length(extent)).unwrap_or(usize::MAX);
             let bytes = match extent.kind {
                 ExtentKind::Zero | ExtentKind::Unallocated => {
                     fetched.push(Fetched::Zero);
                     continue;
                 }
-                ExtentKind::Data { .. } => self
+                ExtentKind::Data { .. } if !in_pieces => self
                     .windows
                     .get(index)
                     .and_then(|window| window.bytes().get(..length)),
-                ExtentKind::Compressed { .. }
+                ExtentKind::Data { .. }
+                | ExtentKind::Compressed { .. }
                 | ExtentKind::Encrypted { .. }
                 | ExtentKind::Packed { .. } => self
                     .decoded

@@ -20,6 +20,7 @@ mod error;
 mod fetch;
 mod holes;
 mod info;
+mod lost;
 mod map;
 mod measure;
 mod open_chain;

@@ -85,21 +85,32 @@ fn forced_format(index: u32, device: &ChainDevice) -> Result<Option<Format>, Ope
 }
 
 impl Opener<'_> {
-    /// Opens one device as an image, whatever snapshot of it was chosen.
-    pub fn open_itself(&self, index: u32) -> Result<GuestImage, OperationError> {
-        let (_, device) = devices(self.chain)
+    fn device(&self, index: u32) -> Result<&ChainDevice, OperationError> {
+        devices(self.chain)
             .find(|(found, _)| *found == index)
+            .map(|(_, device)| device)
             .ok_or(OperationError::plain(
                 error_kind::BAD_CONFIG,
                 index,
                 "there is no such device",
-            ))?;
-        let source = DeviceSource::new(
+            ))
+    }
+
+    /// The bytes of one device.
+    pub fn source_of(&self, index: u32) -> Result<DeviceSource, OperationError> {
+        let size = self.device(index)?.file_size;
+        Ok(DeviceSource::new(
             self.commands,
             &self.metadata_window,
             index,
-            device.file_size,
-        );
+            size,
+        ))
+    }
+
+    /// Opens one device as an image, whatever snapshot of it was chosen.
+    pub fn open_itself(&self, index: u32) -> Result<GuestImage, OperationError> {
+        let device = self.device(index)?;
+        let source = self.source_of(index)?;
         let format = forced_format(index, device)?;
         let streams = self.commands.borrow().streams();
         streams.borrow_mut().begin(&self.metadata_window);
@@ -117,14 +128,9 @@ impl Opener<'_> {
         }
         let extents = devices(self.chain)
             .filter(|(_, device)| device.role == device_role::EXTENT && device.parent == index);
-        for (number, (extent, device)) in extents.enumerate() {
-            let source = DeviceSource::new(
-                self.commands,
-                &self.metadata_window,
-                extent,
-                device.file_size,
-            );
-            image.attach_extent(number, DeviceIndex(extent), Box::new(source))?;
+        for (number, (extent, _)) in extents.enumerate() {
+            let source = Box::new(self.source_of(extent)?);
+            image.attach_extent(number, DeviceIndex(extent), source)?;
         }
         Ok(image)
     }

@@ -141,12 +141,20 @@ impl<'a> Overlay<'a> {
         let length = whole.max(cluster).min(left);
         let [of_disk, of_image] = &mut self.pieces;
         let fetcher = &mut self.fetcher;
-        read(fetcher, of_disk, position, length, |at, most| {
-            holes.see(disks.locate(at, most)?.extent)
-        })?;
-        read(fetcher, of_image, position, length, |at, most| {
-            holes.see(locate_below(image, at, most)?)
-        })?;
+        read(
+            fetcher,
+            Of::Disk,
+            of_disk,
+            (position, length),
+            |at, most| holes.see(disks.locate(at, most)?.extent),
+        )?;
+        read(
+            fetcher,
+            Of::ImageBelow,
+            of_image,
+            (position, length),
+            |at, most| holes.see(locate_below(image, at, most)?),
+        )?;
         let in_memory = usize::try_from(cluster).unwrap_or(usize::MAX);
         for (own, below) in of_disk.chunks(in_memory).zip(of_image.chunks(in_memory)) {
             if own == below {
@@ -195,12 +203,19 @@ fn locate_below(
     Ok(image.map(position, most)?)
 }
 
+/// What is read.
+enum Of {
+    Disk,
+    /// What is compared with it must be known.
+    ImageBelow,
+}
+
 /// Reads a range into memory.
 fn read(
     fetcher: &mut Fetcher<'_>,
+    of: Of,
     into: &mut Vec<u8>,
-    position: u64,
-    length: u64,
+    (position, length): (u64, u64),
     mut locate: impl FnMut(u64, u64) -> Result<Extent, OperationError>,
 ) -> Result<(), OperationError> {
     into.clear();
@@ -211,7 +226,12 @@ fn read(
         let done = into.len() as u64;
         let extent = locate(position.saturating_add(done), length.saturating_sub(done))?;
         let count = fetcher.length(&extent);
-        for fetched in fetcher.fetch(core::slice::from_ref(&extent))? {
+        let extents = core::slice::from_ref(&extent);
+        let fetched = match of {
+            Of::Disk => fetcher.fetch(extents)?,
+            Of::ImageBelow => fetcher.fetch_strictly(extents)?,
+        };
+        for fetched in fetched {
             match fetched {
                 Fetched::Bytes(bytes) => into.extend_from_slice(bytes),
                 Fetched::Zero => {

@@ -5,10 +5,11 @@ use core::cell::RefCell;
 
 use instar_abi::{ChainConfig, error_kind};
 use instar_guest_runtime::{Window, WindowPool};
-use instar_image_formats::Chain;
+use instar_image_formats::{Chain, Format};
 
 use crate::commands::SharedCommands;
 use crate::convert::METADATA_WINDOW;
+use crate::device_source::DeviceSource;
 use crate::error::OperationError;
 use crate::holes::Holes;
 use crate::open_chain::{GuestImage, Opener};
@@ -70,6 +71,13 @@ impl<'a> Setup<'a> {
     pub fn open_one(&self, role: u32) -> Result<GuestImage, OperationError> {
         let index = self.opener.index_of(role)?;
         self.opener.open_itself(index)
+    }
+
+    /// The format of the image of a role, its file, and the index of that.
+    pub fn file_of(&self, role: u32) -> Result<(Format, DeviceSource, u32), OperationError> {
+        let index = self.opener.index_of(role)?;
+        let format = self.opener.open_itself(index)?.format();
+        Ok((format, self.opener.source_of(index)?, index))
     }
 
     /// Tries the passphrases of the run on an image that was opened alone.

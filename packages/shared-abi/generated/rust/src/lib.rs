@@ -9,16 +9,16 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// SHA-256 of the canonical JSON of this ABI (version 1.8).
+/// SHA-256 of the canonical JSON of this ABI (version 1.9).
 pub const FINGERPRINT: [u8; 32] = [
-    0x01, 0x4e, 0xa4, 0x0d, 0xfa, 0x88, 0x7f, 0xd0, 0x53, 0x02, 0x99, 0x9a, 0xe0, 0x82, 0x50, 0x42,
-    0x63, 0xee, 0xc5, 0xce, 0x33, 0xd4, 0xe0, 0xae, 0x1d, 0x8b, 0x73, 0x2b, 0x35, 0xfa, 0x75, 0x77,
+    0x38, 0x2e, 0xdc, 0x63, 0xf5, 0x02, 0xee, 0xb4, 0x2d, 0xe7, 0x84, 0xe2, 0x68, 0x1a, 0x75, 0xae,
+    0xda, 0xb1, 0x91, 0x83, 0x72, 0x9f, 0xdc, 0xe8, 0x01, 0xeb, 0xc0, 0x0a, 0xa4, 0xc7, 0xb8, 0xb2,
 ];
 
 /// ABI_VERSION_MAJOR.
 pub const ABI_VERSION_MAJOR: u32 = 0x1;
 /// ABI_VERSION_MINOR.
-pub const ABI_VERSION_MINOR: u32 = 0x8;
+pub const ABI_VERSION_MINOR: u32 = 0x9;
 /// CALL_TABLE_ENTRIES.
 pub const CALL_TABLE_ENTRIES: u32 = 0x3;
 /// CALL_TABLE_ENTRIES_1_1.
@@ -83,6 +83,8 @@ pub const ITEM_MAX_LENGTH: u32 = 0x100;
 pub const LARGE_PAGE_SIZE: u32 = 0x200000;
 /// LOG_MAX_LENGTH.
 pub const LOG_MAX_LENGTH: u32 = 0x400;
+/// LOST_RANGES_MAX.
+pub const LOST_RANGES_MAX: u32 = 0x40;
 /// LUKS_MAX_SLOTS.
 pub const LUKS_MAX_SLOTS: u32 = 0x20;
 /// MAP_CONFIG_MAGIC.
@@ -403,6 +405,8 @@ pub mod convert_flag {
     pub const MEASURE: u32 = 0x80;
     /// with MEASURE: as if nothing of the disk were zeros.
     pub const MEASURE_ALL: u32 = 0x100;
+    /// go on where the input cannot be read; the output has zeros there.
+    pub const SALVAGE: u32 = 0x200;
     /// log what is done.
     pub const VERBOSE: u32 = 0x80000000;
 }
@@ -461,7 +465,7 @@ pub mod edit_action {
     pub const BITMAP_ENABLE: u32 = 9;
     /// has it record none.
     pub const BITMAP_DISABLE: u32 = 10;
-    /// adds the bits of the bitmap `other` of the image COMPARED to the bitmap `name`.
+    /// adds the bits of the bitmap `other` to the bitmap `name`.
     pub const BITMAP_MERGE: u32 = 11;
     /// names `name` as the backing file and `other` as its format.
     pub const SET_BACKING: u32 = 12;
@@ -473,6 +477,8 @@ pub mod edit_action {
     pub const EMPTY: u32 = 15;
     /// gives it the options of `flags` and `number`.
     pub const AMEND: u32 = 16;
+    /// adds all bitmaps of the image COMPARED.
+    pub const BITMAPS_COPY: u32 = 17;
 }
 
 /// Flags of an edit.
@@ -491,6 +497,10 @@ pub mod edit_flag {
     pub const LAZY_ON: u32 = 0x20;
     /// AMEND has refcounts updated at once.
     pub const LAZY_OFF: u32 = 0x40;
+    /// BITMAP_MERGE takes the other bitmap from the image COMPARED.
+    pub const OTHER_IMAGE: u32 = 0x80;
+    /// BITMAPS_COPY leaves out what was not saved properly.
+    pub const SKIP_BROKEN: u32 = 0x100;
 }
 
 /// Why a guest refused an image or an operation.
@@ -1865,10 +1875,16 @@ pub struct ConvertResult {
     pub output_length: u64,
     /// Byte 488: virtual size declared by the output (bytes).
     pub output_virtual_size: u64,
+    /// Byte 496: SALVAGE: bytes that could not be read, and are zeros in the output.
+    pub lost_bytes: u64,
+    /// Byte 504: SALVAGE: ranges of them; the first are in `lost`.
+    pub lost_count: u64,
+    /// Byte 512: SALVAGE: the first of them, in their order.
+    pub lost: [LostRange; 64],
 }
 
 const _: () = {
-    assert!(core::mem::size_of::<ConvertResult>() == 496);
+    assert!(core::mem::size_of::<ConvertResult>() == 1536);
     assert!(core::mem::align_of::<ConvertResult>() == 8);
     assert!(core::mem::offset_of!(ConvertResult, magic) == 0);
     assert!(core::mem::offset_of!(ConvertResult, status) == 4);
@@ -1878,11 +1894,14 @@ const _: () = {
     assert!(core::mem::offset_of!(ConvertResult, compressed_bytes) == 472);
     assert!(core::mem::offset_of!(ConvertResult, output_length) == 480);
     assert!(core::mem::offset_of!(ConvertResult, output_virtual_size) == 488);
+    assert!(core::mem::offset_of!(ConvertResult, lost_bytes) == 496);
+    assert!(core::mem::offset_of!(ConvertResult, lost_count) == 504);
+    assert!(core::mem::offset_of!(ConvertResult, lost) == 512);
 };
 
 impl ConvertResult {
     /// Size in bytes.
-    pub const SIZE: usize = 496;
+    pub const SIZE: usize = 1536;
     /// Byte offset of `magic`.
     pub const OFFSET_MAGIC: usize = 0;
     /// Byte offset of `status`.
@@ -1899,6 +1918,12 @@ impl ConvertResult {
     pub const OFFSET_OUTPUT_LENGTH: usize = 480;
     /// Byte offset of `output_virtual_size`.
     pub const OFFSET_OUTPUT_VIRTUAL_SIZE: usize = 488;
+    /// Byte offset of `lost_bytes`.
+    pub const OFFSET_LOST_BYTES: usize = 496;
+    /// Byte offset of `lost_count`.
+    pub const OFFSET_LOST_COUNT: usize = 504;
+    /// Byte offset of `lost`.
+    pub const OFFSET_LOST: usize = 512;
     /// All fields zero.
     pub const ZERO: Self = Self {
         magic: 0,
@@ -1909,10 +1934,13 @@ impl ConvertResult {
         compressed_bytes: 0,
         output_length: 0,
         output_virtual_size: 0,
+        lost_bytes: 0,
+        lost_count: 0,
+        lost: [LostRange::ZERO; 64],
     };
 
     /// Reads the struct from its bytes (little endian).
-    pub fn from_bytes(bytes: &[u8; 496]) -> Self {
+    pub fn from_bytes(bytes: &[u8; 1536]) -> Self {
         let mut value = Self::ZERO;
         value.magic = u32::from_le_bytes(take(bytes, 0));
         value.status = u32::from_le_bytes(take(bytes, 4));
@@ -1922,12 +1950,19 @@ impl ConvertResult {
         value.compressed_bytes = u64::from_le_bytes(take(bytes, 472));
         value.output_length = u64::from_le_bytes(take(bytes, 480));
         value.output_virtual_size = u64::from_le_bytes(take(bytes, 488));
+        value.lost_bytes = u64::from_le_bytes(take(bytes, 496));
+        value.lost_count = u64::from_le_bytes(take(bytes, 504));
+        let mut at = 512;
+        for item in &mut value.lost {
+            *item = LostRange::from_bytes(&take(bytes, at));
+            at += 16;
+        }
         value
     }
 
     /// The bytes of the struct (little endian).
-    pub fn to_bytes(&self) -> [u8; 496] {
-        let mut bytes = [0; 496];
+    pub fn to_bytes(&self) -> [u8; 1536] {
+        let mut bytes = [0; 1536];
         bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.status.to_le_bytes());
         bytes[8..456].copy_from_slice(&self.error.to_bytes());
@@ -1936,6 +1971,13 @@ impl ConvertResult {
         bytes[472..480].copy_from_slice(&self.compressed_bytes.to_le_bytes());
         bytes[480..488].copy_from_slice(&self.output_length.to_le_bytes());
         bytes[488..496].copy_from_slice(&self.output_virtual_size.to_le_bytes());
+        bytes[496..504].copy_from_slice(&self.lost_bytes.to_le_bytes());
+        bytes[504..512].copy_from_slice(&self.lost_count.to_le_bytes());
+        let mut at = 512;
+        for item in &self.lost {
+            bytes[at..at + 16].copy_from_slice(&item.to_bytes());
+            at += 16;
+        }
         bytes
     }
 }
@@ -3419,6 +3461,53 @@ impl ItemMailbox {
         bytes[16..20].copy_from_slice(&self.status.to_le_bytes());
         bytes[20..32].copy_from_slice(&self.pad);
         bytes[32..288].copy_from_slice(&self.data);
+        bytes
+    }
+}
+
+/// A range of a disk that could not be read.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostRange {
+    /// Byte 0: first virtual byte.
+    pub start: u64,
+    /// Byte 8: bytes.
+    pub length: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<LostRange>() == 16);
+    assert!(core::mem::align_of::<LostRange>() == 8);
+    assert!(core::mem::offset_of!(LostRange, start) == 0);
+    assert!(core::mem::offset_of!(LostRange, length) == 8);
+};
+
+impl LostRange {
+    /// Size in bytes.
+    pub const SIZE: usize = 16;
+    /// Byte offset of `start`.
+    pub const OFFSET_START: usize = 0;
+    /// Byte offset of `length`.
+    pub const OFFSET_LENGTH: usize = 8;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        start: 0,
+        length: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 16]) -> Self {
+        let mut value = Self::ZERO;
+        value.start = u64::from_le_bytes(take(bytes, 0));
+        value.length = u64::from_le_bytes(take(bytes, 8));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[0..8].copy_from_slice(&self.start.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.length.to_le_bytes());
         bytes
     }
 }
@@ -5150,7 +5239,7 @@ impl SnapshotRecord {
 }
 
 /// Fingerprints of the older minor versions of this major one.
-pub const OLDER_FINGERPRINTS: [[u8; 32]; 8] = [
+pub const OLDER_FINGERPRINTS: [[u8; 32]; 9] = [
     [
         250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238,
         95, 1, 238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
@@ -5182,5 +5271,9 @@ pub const OLDER_FINGERPRINTS: [[u8; 32]; 8] = [
     [
         8, 91, 140, 171, 0, 11, 237, 183, 244, 26, 95, 95, 103, 147, 110, 63, 153, 180, 28, 96,
         241, 161, 159, 174, 198, 86, 179, 238, 198, 103, 223, 174,
+    ],
+    [
+        1, 78, 164, 13, 250, 136, 127, 208, 83, 2, 153, 154, 224, 130, 80, 66, 99, 238, 197, 206,
+        51, 212, 224, 174, 29, 139, 115, 43, 53, 250, 117, 119,
     ],
 ];

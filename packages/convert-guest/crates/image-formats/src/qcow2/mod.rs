@@ -12,6 +12,7 @@ pub mod header;
 mod l1;
 mod l2;
 mod map;
+mod other_bitmaps;
 mod refcounts;
 pub mod snapshot;
 mod within;
@@ -28,10 +29,11 @@ use crate::metadata_cache::MetadataCache;
 use crate::source::{ByteSource, DeviceIndex};
 
 pub use bitmap::Bitmap;
-pub use edit::{edit, open_writer};
+pub use edit::{edit, open_writer, take_bitmaps};
 pub use extensions::Extensions;
 pub use facts::{open, probe};
 pub use header::{Encryption, Header};
+pub use other_bitmaps::bitmaps_of;
 pub use snapshot::Snapshot;
 pub use writer::{DenseLayout, LayoutError, LayoutOptions};
 

@@ -5,10 +5,11 @@ use alloc::vec::Vec;
 use super::snapshots::Reads;
 use super::{AT_AUTOCLEAR, Editor};
 use crate::arith::{PowerOfTwo, SECTOR, to_u64, to_usize};
-use crate::edit::{BitmapEdit, EditTarget};
+use crate::edit::{BitmapEdit, EditTarget, OtherBitmaps, Take};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::metadata_cache::MetadataCache;
 use crate::qcow2::{Bitmap, bitmap, extensions, features};
+use crate::source::{ByteSource, DeviceIndex};
 
 const ALIGNMENT: PowerOfTwo = PowerOfTwo::from_bits(3);
 const ENTRY_BYTES: u64 = 8;
@@ -24,6 +25,8 @@ const GRANULARITIES: (u32, u32) = (12, 16);
 pub(super) const CLUSTER: u64 = 0x00ff_ffff_ffff_fe00;
 /// Bit 0 of an entry without a cluster: all bits are set.
 pub(super) const ALL_ONES: u64 = 1;
+
+const NOT_SAVED: &str = "the bitmap was not saved properly, and can only be removed";
 
 /// A bitmap with the bytes of its entry.
 pub(super) struct Entry {
@@ -80,8 +83,7 @@ impl<T: EditTarget> Editor<T> {
             return Err(self.bitmap_error(ErrorKind::BitmapMissing, name));
         };
         if bitmap.in_use && edit != BitmapEdit::Remove {
-            let what = "the bitmap was not saved properly, and can only be removed";
-            return Err(self.unsupported(what));
+            return Err(self.unsupported(NOT_SAVED));
         }
         match edit {
             BitmapEdit::Remove => {
@@ -113,8 +115,7 @@ impl<T: EditTarget> Editor<T> {
                 };
                 let source = source.bitmap.clone();
                 if source.in_use {
-                    let what = "the bitmap was not saved properly, and can only be removed";
-                    return Err(self.unsupported(what));
+                    return Err(self.unsupported(NOT_SAVED));
                 }
                 self.merge_bits(&bitmap, &source)
             }
@@ -308,38 +309,74 @@ impl<T: EditTarget> Editor<T> {
 
     /// Sets the bits of `target` that stand for what a bit of `source` stands for.
     fn merge_bits(&mut self, target: &Bitmap, source: &Bitmap) -> Result<(), FormatError> {
-        let cluster = self.header.cluster;
-        let size = SECTOR.round_down(self.header.size);
-        let from = PowerOfTwo::from_bits(source.granularity.trailing_zeros());
+        let layout = BitLayout {
+            cluster: self.header.cluster,
+            size: SECTOR.round_down(self.header.size),
+            device: self.file.device(),
+        };
         for index in 0..u64::from(source.table_entries) {
-            let at = source
-                .table_offset
-                .saturating_add(index.saturating_mul(ENTRY_BYTES));
-            let entry = self.file.be64(at)?;
-            let offset = entry & CLUSTER;
-            let bits = if offset != 0 {
-                self.file.read_vec(offset, cluster.size())?
-            } else if entry & ALL_ONES != 0 {
-                let mut ones = crate::staged_file::zeros(self.file.device(), 0, cluster.size())?;
-                ones.fill(u8::MAX);
-                ones
-            } else {
+            let Some(bits) = layout.bits(&mut Reads(&mut self.file), source, index)? else {
                 continue;
             };
-            let first = index.saturating_mul(cluster.size()).saturating_mul(8);
-            let mut runs = Runs::of(&bits);
-            while let Some((start, length)) = runs.next() {
-                let begin = from.times(first.saturating_add(start)).unwrap_or(u64::MAX);
-                let end = from
-                    .times(first.saturating_add(start).saturating_add(length))
-                    .unwrap_or(u64::MAX)
-                    .min(size);
-                if begin < end {
-                    self.set_bits(target, begin, end)?;
-                }
-            }
+            layout.each_range(source, index, &bits, &mut |begin, end| {
+                self.set_bits(target, begin, end)
+            })?;
         }
         Ok(())
+    }
+
+    /// Takes what is wished of the bitmaps of another image.
+    pub(super) fn take_bitmaps(
+        &mut self,
+        other: &mut dyn OtherBitmaps,
+        take: Take<'_>,
+    ) -> Result<(), FormatError> {
+        if self.header.version < 3 {
+            return Err(self.unsupported("images of version 2 have no bitmaps"));
+        }
+        let size = SECTOR.round_down(self.header.size);
+        let theirs = other.list()?;
+        match take {
+            Take::Bits { from, to } => {
+                let Some(source) = theirs.iter().find(|bitmap| bitmap.name == from) else {
+                    return Err(self.bitmap_error(ErrorKind::BitmapMissing, from));
+                };
+                let own = self.bitmap_entries()?;
+                let Some(target) = own.iter().find(|entry| entry.bitmap.name == to) else {
+                    return Err(self.bitmap_error(ErrorKind::BitmapMissing, to));
+                };
+                if source.in_use || target.bitmap.in_use {
+                    return Err(self.unsupported(NOT_SAVED));
+                }
+                let target = target.bitmap.clone();
+                other.each_range(source, &mut |begin, end| {
+                    self.set_bits(&target, begin, end.min(size))
+                })
+            }
+            Take::All { skip_broken } => {
+                let mut entries = self.bitmap_entries()?;
+                for source in &theirs {
+                    if source.in_use && skip_broken {
+                        continue;
+                    }
+                    if source.in_use {
+                        return Err(self.unsupported(NOT_SAVED));
+                    }
+                    if entries.iter().any(|entry| entry.bitmap.name == source.name) {
+                        return Err(self.bitmap_error(ErrorKind::BitmapExists, &source.name));
+                    }
+                    let bits = u8::try_from(source.granularity.trailing_zeros()).ok();
+                    let mut entry = self.new_bitmap(&source.name, bits)?;
+                    set_auto(&mut entry.bytes, source.auto);
+                    let target = entry.bitmap.clone();
+                    other.each_range(source, &mut |begin, end| {
+                        self.set_bits(&target, begin, end.min(size))
+                    })?;
+                    entries.push(entry);
+                }
+                self.put_directory(&entries)
+            }
+        }
     }
 
     /// Sets the bits of a bitmap for a range of the disk.
@@ -381,6 +418,70 @@ impl<T: EditTarget> Editor<T> {
             }
             self.file.write(place, &bits)?;
             bit = until;
+        }
+        Ok(())
+    }
+}
+
+/// Where the bits of bitmaps stand for what.
+pub(in crate::qcow2) struct BitLayout {
+    pub cluster: PowerOfTwo,
+    /// Bytes of the disk.
+    pub size: u64,
+    pub device: DeviceIndex,
+}
+
+impl BitLayout {
+    /// The bits that the entry `index` of a bitmap's table stands for; `None` where none is set.
+    pub fn bits<S: ByteSource>(
+        &self,
+        source: &mut S,
+        bitmap: &Bitmap,
+        index: u64,
+    ) -> Result<Option<Vec<u8>>, FormatError> {
+        let failed = |at| move |error| FormatError::of_source(self.device, at, error);
+        let at = bitmap
+            .table_offset
+            .saturating_add(index.saturating_mul(ENTRY_BYTES));
+        let mut entry = [0; 8];
+        source.read_exact_at(at, &mut entry).map_err(failed(at))?;
+        let entry = u64::from_be_bytes(entry);
+        let offset = entry & CLUSTER;
+        if offset == 0 && entry & ALL_ONES == 0 {
+            return Ok(None);
+        }
+        let mut bits = crate::staged_file::zeros(self.device, 0, self.cluster.size())?;
+        if offset == 0 {
+            bits.fill(u8::MAX);
+        } else {
+            source
+                .read_exact_at(offset, &mut bits)
+                .map_err(failed(offset))?;
+        }
+        Ok(Some(bits))
+    }
+
+    /// Tells the ranges of the disk that the bits of an entry stand for.
+    pub fn each_range(
+        &self,
+        bitmap: &Bitmap,
+        index: u64,
+        bits: &[u8],
+        take: &mut dyn FnMut(u64, u64) -> Result<(), FormatError>,
+    ) -> Result<(), FormatError> {
+        let unit = PowerOfTwo::from_bits(bitmap.granularity.trailing_zeros());
+        let first = index.saturating_mul(self.cluster.size()).saturating_mul(8);
+        let mut runs = Runs::of(bits);
+        while let Some((start, length)) = runs.next() {
+            let start = first.saturating_add(start);
+            let begin = unit.times(start).unwrap_or(u64::MAX);
+            let end = unit
+                .times(start.saturating_add(length))
+                .unwrap_or(u64::MAX)
+                .min(self.size);
+            if begin < end {
+                take(begin, end)?;
+            }
         }
         Ok(())
     }

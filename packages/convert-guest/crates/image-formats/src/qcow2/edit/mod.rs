@@ -16,11 +16,12 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::arith::SECTOR;
-use crate::edit::{DiskWriter, Edit, EditTarget, Edited, unsupported};
+use crate::edit::{DiskWriter, Edit, EditTarget, Edited, OtherBitmaps, Take, unsupported};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::qcow2::{Encryption, Extensions, Header, Qcow2Image, features, l1};
 use crate::source::{ByteSource, DeviceIndex, SourceError};
 use crate::staged_file::StagedFile;
+pub(super) use bitmaps::BitLayout;
 use repair::{Repaired, repair};
 use write::Writer;
 
@@ -91,6 +92,31 @@ pub fn edit<T: EditTarget>(
         virtual_size,
         corruptions_fixed: repaired.corruptions,
         leaks_fixed: repaired.leaks,
+    })
+}
+
+/// Takes bitmaps of another image into the image in `target`.
+///
+/// # Errors
+/// As for [`edit`].
+pub fn take_bitmaps<T: EditTarget>(
+    mut target: T,
+    device: DeviceIndex,
+    other: &mut dyn OtherBitmaps,
+    take: Take<'_>,
+) -> Result<Edited, FormatError> {
+    let mut editor = open(&mut target, device)?;
+    if editor.header.incompatible & features::INCOMPATIBLE_DIRTY != 0 {
+        repair(&mut target, device, false)?;
+        editor = open(&mut target, device)?;
+    }
+    editor.begin()?;
+    editor.take_bitmaps(other, take)?;
+    editor.file.flush()?;
+    Ok(Edited {
+        file_length: keep_of(&editor),
+        virtual_size: SECTOR.round_down(editor.header.size),
+        ..Edited::default()
     })
 }
 
