@@ -7,6 +7,7 @@ import { LEAVINGS } from './outcomes/leaving.js';
 import { MEMORY } from './outcomes/memory.js';
 import { PROCESSOR } from './outcomes/processor.js';
 import { ENDLESS, RING } from './outcomes/ring.js';
+import { SECOND } from './outcomes/second.js';
 import { ENDINGS, systemCalls } from './outcomes/system-calls.js';
 import { listAttacks, NO_PROGRESS_MS, requireSandbox, SANDBOXES, Scene } from './scene.js';
 
@@ -20,6 +21,7 @@ const table: readonly Row[] = [
   ...RING,
   ...systemCalls(scene.canaryPath, process.pid),
   ...ENDINGS,
+  ...SECOND,
 ];
 
 function title({ attack, about }: Row): string {
@@ -69,7 +71,7 @@ describe.each(SANDBOXES)('a hostile guest under %s', (sandbox) => {
     let ticks = 0;
     const timer = setInterval(() => (ticks += 1), TICK_MS);
     const start = performance.now();
-    const report = await scene.attack(sandbox, row.attack, row.arguments);
+    const report = await scene.attack(sandbox, row.attack, row.arguments, { secondProcessor: row.secondProcessor });
     clearInterval(timer);
     expect(complaint(report, row[sandbox])).toBeUndefined();
     // A blocked event loop would have had no tick at all in a run that ends by standing still.

@@ -30,6 +30,8 @@ export interface Row {
   readonly process: readonly Expectation[];
   /** Why the sandboxes differ, or why there are alternatives. */
   readonly why?: string;
+  /** The guest has a second processor. */
+  readonly secondProcessor?: boolean;
   /** The attack also uses the output as it may: within its limit. */
   readonly writes?: boolean;
 }

@@ -66,6 +66,8 @@ export interface AttackOptions {
   readonly devices?: DeviceOptions[];
   /** More requests come through `control`. */
   readonly session?: boolean;
+  /** The guest has a second processor. */
+  readonly secondProcessor?: boolean | undefined;
   /** Replaces the attack guest. */
   readonly image?: Uint8Array;
   /** Threads that execute commands. */
@@ -86,6 +88,7 @@ async function attackWith(
       operationConfig: configPage(number, args),
       devices,
       session: options.session ?? false,
+      secondProcessor: options.secondProcessor ?? false,
       sandbox,
       helper: sandboxHelperPath(),
       ...(options.ioThreads === undefined ? {} : { ioThreads: options.ioThreads }),

@@ -107,7 +107,10 @@ export async function copy(
   const context: GuestContext = { ...guestContext(control, container?.key), writeRate: request.writeRate };
   const { forceShare = false, strict = false, pathPolicy } = request;
   const policy = { references: pathPolicy, forceShare, strict };
-  const session = new GuestSession(context, { inOrder: 'stream' in request.output });
+  const session = new GuestSession(context, {
+    inOrder: 'stream' in request.output,
+    secondProcessor: isPacked(request),
+  });
   const images = await openImages(request, input, session, policy);
   try {
     // Summing up takes about as long as writing.
@@ -123,6 +126,11 @@ export async function copy(
   } finally {
     await closeAll(images.all);
   }
+}
+
+/** Whether the output is compressed, which two processors share. */
+function isPacked({ layout = {} }: CopyRequest): boolean {
+  return layout.compress === true || layout.subformat === 'streamOptimized';
 }
 
 async function openImages(

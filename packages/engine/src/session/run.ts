@@ -48,11 +48,12 @@ export class GuestRun {
   /**
    * Starts a guest in the sandbox of the operation, or in another where the environment refuses this one, and waits for
    * its first answer.
-   * @param goesOn whether more requests may follow
+   * @param options.goesOn whether more requests may follow
+   * @param options.secondProcessor whether the guest has work that two processors share
    */
   static async start(
     request: FirstRequest,
-    goesOn: boolean,
+    { goesOn, secondProcessor }: { readonly goesOn: boolean; readonly secondProcessor: boolean },
     context: GuestContext,
     onProgress?: GuestContext['onProgress'],
   ): Promise<{ readonly run: GuestRun; readonly answer: GuestAnswer }> {
@@ -60,7 +61,10 @@ export class GuestRun {
     for (;;) {
       try {
         const control = createControl();
-        const run = new GuestRun(control, keepingDumps(request, goesOn, control, context));
+        const run = new GuestRun(
+          control,
+          keepingDumps({ ...request, secondProcessor, session: goesOn }, control, context),
+        );
         const answer = await run.telling(onProgress, async () => (goesOn ? run.answer() : run.end()));
         if (!isEnd(answer) || answer.outcome !== 'sandbox-error') return { run, answer };
         // Whoever can make a guest fail so must not get another one in a weaker sandbox: first ours has to fail, too.
@@ -108,8 +112,7 @@ export class GuestRun {
 
 /** A run whose memory is dumped when it crashes and that was wanted. */
 async function keepingDumps(
-  request: FirstRequest,
-  session: boolean,
+  request: FirstRequest & { readonly session: boolean; readonly secondProcessor: boolean },
   control: RunControl,
   context: GuestContext,
 ): Promise<RunReport> {
@@ -124,21 +127,22 @@ async function keepingDumps(
   const detach = attach(dumps, control);
   const started = performance.now();
   try {
-    const kept = context.isolation === 'pooled' && context.secrets === undefined && !memory && dumps === undefined;
-    const report = kept
-      ? await runInPool(poolOf(context.sandbox.kind), { ...request, session }, control)
-      : await runGuest(
-          {
-            ...request,
-            ...context.secrets,
-            session,
-            image: guestImage(),
-            helper: sandboxHelperPath(),
-            sandbox: context.sandbox.kind,
-            ...(memory === undefined && dumps === undefined ? {} : { dump: memory ? { fd: memory.fd } : {} }),
-          },
-          control,
-        );
+    const { secondProcessor, ...shared } = request;
+    const plain = context.secrets === undefined && !memory && dumps === undefined && !secondProcessor;
+    const report =
+      plain && context.isolation === 'pooled'
+        ? await runInPool(poolOf(context.sandbox.kind), shared, control)
+        : await runGuest(
+            {
+              ...request,
+              ...context.secrets,
+              image: guestImage(),
+              helper: sandboxHelperPath(),
+              sandbox: context.sandbox.kind,
+              ...(memory === undefined && dumps === undefined ? {} : { dump: memory ? { fd: memory.fd } : {} }),
+            },
+            control,
+          );
     context.onDetail?.({
       kind: 'guest',
       sandbox: context.sandbox.kind,

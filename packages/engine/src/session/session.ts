@@ -20,6 +20,12 @@ export interface GuestRequest {
   readonly onProgress?: GuestContext['onProgress'];
 }
 
+/** How a session runs. */
+export interface SessionOptions {
+  readonly inOrder?: boolean;
+  readonly secondProcessor?: boolean;
+}
+
 /** What came of a request. */
 export interface SessionAnswer {
   /** The result region as the guest left it. */
@@ -35,16 +41,21 @@ export interface SessionAnswer {
 export class GuestSession {
   readonly context: GuestContext;
   readonly #inOrder: boolean;
+  readonly #secondProcessor: boolean;
   readonly #devices: GuestDevice[] = [];
   /** How many of the devices the guest has. */
   #attached = 0;
   #run: GuestRun | undefined;
   #snapshot = SnapshotChoice.zero();
 
-  /** @param options.inOrder an output is a stream, whose bytes must come one after the other */
-  constructor(context: GuestContext, { inOrder = false }: { readonly inOrder?: boolean } = {}) {
+  /**
+   * @param options.inOrder an output is a stream, whose bytes must come one after the other
+   * @param options.secondProcessor the guest has work that two processors share
+   */
+  constructor(context: GuestContext, { inOrder = false, secondProcessor = false }: SessionOptions = {}) {
     this.context = context;
     this.#inOrder = inOrder;
+    this.#secondProcessor = secondProcessor;
   }
 
   /** By the index that requests and results use. */
@@ -116,7 +127,8 @@ export class GuestSession {
       // A guest that answers once only looks at metadata, piece by piece: there is nothing to do at the same time.
       ...(last ? { ioThreads: 0 } : this.#inOrder ? { ioThreads: 1 } : {}),
     };
-    const { run, answer } = await GuestRun.start(first, !last, this.context, onProgress);
+    const options = { goesOn: !last, secondProcessor: this.#secondProcessor };
+    const { run, answer } = await GuestRun.start(first, options, this.context, onProgress);
     this.#attached = this.#devices.length;
     this.#run = run;
     return answer;

@@ -49,6 +49,8 @@ export const MEMORY_MAP: readonly Region[] = chain([
   guard('result_guard'),
   { name: 'stack', size: 0x4_0000, protection: 'rw', doc: 'stack, grows down' },
   guard('stack_guard'),
+  { name: 'worker_stack', size: 0x4_0000, protection: 'rw', doc: 'stack of a second processor, grows down' },
+  guard('worker_stack_guard'),
   {
     name: 'image',
     size: 0x40_0000,

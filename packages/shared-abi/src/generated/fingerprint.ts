@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '382edc63f502eeb42de784e2681a75aedab19183729fdce801ebc00aa4c7b8b2';
+export const FINGERPRINT_HEX = '669552b3b8154165108e34a0fe1ba188c22a79dab416594c68c0bdd82c8af3b5';

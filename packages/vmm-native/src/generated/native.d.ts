@@ -269,6 +269,8 @@ export interface RunOptions {
   limits?: LimitOptions
   /** Threads that execute commands (default 2). */
   ioThreads?: number
+  /** A second processor takes tasks of the guest, where it can be had (default false). There is none where dumps may be taken. */
+  secondProcessor?: boolean
   /** More requests come through `RunControl.request` until it is closed (default false). */
   session?: boolean
   /** Which dumps may be taken; absent for none. */

@@ -78,6 +78,7 @@ global_asm!(
 );
 
 extern "C" fn guest_start() -> ! {
+    instar_guest_runtime::serve_on_second_processor();
     // SAFETY: the first thing that runs.
     unsafe { instar_guest_runtime::register_note() };
     instar_guest_runtime::exit(crate::main())

@@ -20,6 +20,7 @@ mod privileged;
 mod raw_ring;
 mod results;
 mod ring;
+mod second;
 mod syscalls;
 mod table;
 mod unprivileged;

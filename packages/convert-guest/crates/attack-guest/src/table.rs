@@ -7,7 +7,7 @@ use instar_guest_runtime::put_result;
 
 use crate::config::Config;
 use crate::{
-    control_flow, items, leave, limits, memory, ports, privileged, results, ring, syscalls,
+    control_flow, items, leave, limits, memory, ports, privileged, results, ring, second, syscalls,
     unprivileged,
 };
 
@@ -50,6 +50,7 @@ attacks! {
         answer_twice, answer_without_rest, answer_and_go_on,
     }
     results { fill, forge_fault }
+    second { exit, read_null, halt, system_call, allocate, spin, wait_storm }
     syscalls { native, legacy, virtual_call }
     items { describe_note, describe_partly, read_back }
     leave {

@@ -4,11 +4,13 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr;
 use core::sync::atomic::{Ordering, compiler_fence};
 
-use instar_abi::REGION_HEAP;
+use instar_abi::{EXIT_PANIC, REGION_HEAP};
 use talc::locking::AssumeUnlockable;
 use talc::{ClaimOnOom, OomHandler, Span, Talc, Talck};
 
+use crate::call_table::exit;
 use crate::keys::{ALLOCATES, HEAP_START, key_memory};
+use crate::worker::is_worker;
 
 const START: *mut u8 = ptr::without_provenance_mut(REGION_HEAP.start as usize);
 
@@ -37,7 +39,7 @@ struct Heaps {
 
 #[global_allocator]
 static HEAPS: Heaps = Heaps {
-    // SAFETY: the region is mapped read-write for the guest's whole life and nothing else uses it; a guest has one thread.
+    // SAFETY: the region is mapped read-write for the guest's whole life and nothing else uses it; one processor allocates.
     heap: Talc::new(unsafe {
         ClaimOnOom::new(Span::from_base_size(START, REGION_HEAP.size as usize))
     })
@@ -45,9 +47,17 @@ static HEAPS: Heaps = Heaps {
     keys: Talc::new(ClaimKeys { claimed: false }).lock(),
 };
 
+/// Ends the guest where the second processor comes here: there is no lock.
+fn first_processor_only() {
+    if is_worker() {
+        exit(EXIT_PANIC);
+    }
+}
+
 // SAFETY: each block comes from one of two allocators and goes back to it: their ranges of addresses are apart.
 unsafe impl GlobalAlloc for Heaps {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        first_processor_only();
         if ALLOCATES.is_on() {
             // SAFETY: the caller's promise.
             unsafe { self.keys.alloc(layout) }
@@ -58,6 +68,7 @@ unsafe impl GlobalAlloc for Heaps {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        first_processor_only();
         if block.addr() as u64 >= HEAP_START {
             // SAFETY: the block is still the caller's.
             unsafe { ptr::write_bytes(block, 0, layout.size()) };

@@ -4,6 +4,8 @@
 //! call table and the command ring; there is nothing else.
 #![no_std]
 
+extern crate alloc;
+
 mod c_allocator;
 mod call_table;
 mod config;
@@ -13,6 +15,7 @@ mod panic;
 mod ring;
 mod vmcoreinfo;
 mod window;
+mod worker;
 
 pub use instar_freestanding as freestanding;
 
@@ -22,6 +25,7 @@ pub use keys::{Secret, key_memory, secrets, with_key_memory, with_key_stack};
 pub use ring::Ring;
 pub use vmcoreinfo::register as register_note;
 pub use window::{Window, WindowPool};
+pub use worker::{has_second_processor, serve_on_second_processor, share};
 
 /// Defines the entry point of a guest: `main` gets the ring and returns the exit code.
 #[macro_export]
@@ -30,6 +34,7 @@ macro_rules! entry {
         $crate::freestanding::start!(__guest_start);
 
         extern "C" fn __guest_start() -> ! {
+            $crate::serve_on_second_processor();
             // SAFETY: the first thing that runs.
             unsafe { $crate::register_note() };
             $crate::exit($main())

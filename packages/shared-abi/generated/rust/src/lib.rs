@@ -11,8 +11,8 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 /// SHA-256 of the canonical JSON of this ABI (version 1.9).
 pub const FINGERPRINT: [u8; 32] = [
-    0x38, 0x2e, 0xdc, 0x63, 0xf5, 0x02, 0xee, 0xb4, 0x2d, 0xe7, 0x84, 0xe2, 0x68, 0x1a, 0x75, 0xae,
-    0xda, 0xb1, 0x91, 0x83, 0x72, 0x9f, 0xdc, 0xe8, 0x01, 0xeb, 0xc0, 0x0a, 0xa4, 0xc7, 0xb8, 0xb2,
+    0x66, 0x95, 0x52, 0xb3, 0xb8, 0x15, 0x41, 0x65, 0x10, 0x8e, 0x34, 0xa0, 0xfe, 0x1b, 0xa1, 0x88,
+    0xc2, 0x2a, 0x79, 0xda, 0xb4, 0x16, 0x59, 0x4c, 0x68, 0xc0, 0xbd, 0xd8, 0x2c, 0x8a, 0xf3, 0xb5,
 ];
 
 /// ABI_VERSION_MAJOR.
@@ -282,6 +282,20 @@ pub const REGION_STACK_GUARD: Region = Region {
     size: 0x1000,
     protection: Protection::None,
 };
+/// stack of a second processor, grows down.
+pub const REGION_WORKER_STACK: Region = Region {
+    name: "worker_stack",
+    start: 0xdb000,
+    size: 0x40000,
+    protection: Protection::ReadWrite,
+};
+/// guard: unmapped.
+pub const REGION_WORKER_STACK_GUARD: Region = Region {
+    name: "worker_stack_guard",
+    start: 0x11b000,
+    size: 0x1000,
+    protection: Protection::None,
+};
 /// segments of the guest image, each with its own protection.
 pub const REGION_IMAGE: Region = Region {
     name: "image",
@@ -333,7 +347,7 @@ pub const REGION_KEYS: Region = Region {
 };
 
 /// The memory map, lowest address first.
-pub const MEMORY_MAP: [Region; 23] = [
+pub const MEMORY_MAP: [Region; 25] = [
     REGION_NULL_PAGE,
     REGION_SYSTEM,
     REGION_SYSTEM_GUARD,
@@ -350,6 +364,8 @@ pub const MEMORY_MAP: [Region; 23] = [
     REGION_RESULT_GUARD,
     REGION_STACK,
     REGION_STACK_GUARD,
+    REGION_WORKER_STACK,
+    REGION_WORKER_STACK_GUARD,
     REGION_IMAGE,
     REGION_IMAGE_GUARD,
     REGION_HEAP,

@@ -206,6 +206,7 @@ pub fn run_guest<'env>(env: &'env Env, options: RunOptions, control: &RunControl
             sandbox: owned.sandbox,
             helper: &owned.helper,
             io_threads: owned.io_threads,
+            second: owned.second_processor,
             session: owned.session,
             dump: owned.dump,
         };

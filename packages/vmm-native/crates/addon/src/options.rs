@@ -94,6 +94,8 @@ pub struct RunOptions {
     pub limits: Option<LimitOptions>,
     /// Threads that execute commands (default 2).
     pub io_threads: Option<u32>,
+    /// A second processor takes tasks of the guest, where it can be had (default false). There is none where dumps may be taken.
+    pub second_processor: Option<bool>,
     /// More requests come through `RunControl.request` until it is closed (default false).
     pub session: Option<bool>,
     /// Which dumps may be taken; absent for none.
@@ -262,6 +264,7 @@ pub struct OwnedOptions {
     pub helper: PathBuf,
     pub limits: Limits,
     pub io_threads: usize,
+    pub second_processor: bool,
     pub session: bool,
     pub dump: Option<instar_vmm::dump::DumpOptions>,
 }
@@ -411,6 +414,7 @@ impl OwnedOptions {
             helper: PathBuf::from(&options.helper),
             limits: to_limits(options.limits.as_ref())?,
             io_threads: to_io_threads(options.io_threads)?,
+            second_processor: options.second_processor.unwrap_or(false),
             session: options.session.unwrap_or(false),
             dump: options
                 .dump

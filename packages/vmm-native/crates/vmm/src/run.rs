@@ -18,10 +18,10 @@ use crate::gate::Gate;
 use crate::guest_image::{GuestImage, ImageError};
 use crate::kvm::{Doorbell, KvmBackend};
 use crate::memory::GuestMemory;
-use crate::process::ProcessBackend;
+use crate::process::{ProcessBackend, ProcessKind};
 use crate::report::{Outcome, Report};
 use crate::session::{EndsSession, SessionDesk};
-use crate::watchdog::{Dumps, Limits, Stop, Watchdog};
+use crate::watchdog::{Dumps, Limits, Stop, Watchdog, KICK};
 
 /// Most bytes of the region `keys`: below the addresses that PCs keep for devices.
 pub const MOST_KEY_MEMORY: u64 = 2 << 30;
@@ -57,6 +57,8 @@ pub struct RunOptions<'a> {
     pub helper: &'a Path,
     /// Threads that execute commands. Without any, a kept sandbox executes them in the thread of its guest; others have one.
     pub io_threads: usize,
+    /// A second processor takes tasks of the guest, where it can be had. There is none where dumps may be taken.
+    pub second: bool,
     /// More requests come through [`Control::session`], until it is closed.
     pub session: bool,
     /// Which dumps may be taken; `None` costs nothing.
@@ -114,6 +116,8 @@ impl std::error::Error for StartError {}
 pub trait Backend: Wake + Stop {
     /// Runs the guest on the calling thread until it ends or is stopped.
     fn run_guest(&self, executor: &Executor<'_>) -> Outcome;
+    /// The same for a second processor, which the host does nothing for. It ends with the run.
+    fn run_second(&self, executor: &Executor<'_>) -> Outcome;
     /// State of the CPU after the end.
     fn final_state(&self, outcome: &Outcome) -> CpuState;
 }
@@ -151,12 +155,28 @@ pub fn run<T>(options: &RunOptions<'_>, control: &Control, deliver: impl FnOnce(
         Ok(executor) => executor,
         Err(error) => return deliver(Err(error)),
     };
-    let backend = match start(options, &memory) {
+    let second = start_second(options, &memory);
+    let backend = match start(options, &memory, second.is_some()) {
         Ok(backend) => backend,
         Err(error) => return deliver(Err(error)),
     };
-    let (report, _) = conduct(executor, &*backend, &memory, options, control);
+    let processors = Processors { first: &*backend, second: second.as_deref() };
+    let (report, _) = conduct(executor, processors, &memory, options, control);
     deliver(Ok(report))
+}
+
+/// What a guest runs on.
+#[derive(Clone, Copy)]
+pub(crate) struct Processors<'a> {
+    /// The processor of the operation.
+    pub first: &'a dyn Backend,
+    /// One that takes tasks of the first.
+    pub second: Option<&'a dyn Backend>,
+}
+
+/// The outcome of a second processor that ends by itself.
+pub(crate) fn left() -> Outcome {
+    Outcome::Violation("the second processor left the guest".into())
 }
 
 /// An executor for a run on memory in which everything is loaded.
@@ -177,12 +197,13 @@ pub(crate) fn executor<'a>(
 /// that working guests have, and left neither commands nor anything secret.
 pub(crate) fn conduct(
     executor: Executor<'_>,
-    backend: &dyn Backend,
+    processors: Processors<'_>,
     memory: &GuestMemory,
     options: &RunOptions<'_>,
     control: &Control,
 ) -> (Report, bool) {
-    drive(&executor, backend, memory, options, control);
+    drive(&executor, processors, memory, options, control);
+    let backend = processors.first;
     control.dumps.close();
     let (items, secret, drained) = (executor.items(), executor.secret(), executor.is_drained());
     let Remains { outcome, log, log_dropped, failures } = executor.into_parts();
@@ -237,20 +258,32 @@ fn load(options: &RunOptions<'_>) -> Result<Arc<GuestMemory>, StartError> {
     Ok(Arc::new(memory))
 }
 
-fn start(options: &RunOptions<'_>, memory: &Arc<GuestMemory>) -> Result<Box<dyn Backend>, StartError> {
+/// A second processor; `None` where none is wanted or can be had, which the guest sees.
+fn start_second(options: &RunOptions<'_>, memory: &Arc<GuestMemory>) -> Option<Box<dyn Backend>> {
+    if !options.second || options.dump.is_some() {
+        return None;
+    }
+    let image = GuestImage::parse(options.image).ok()?;
+    Some(match options.sandbox {
+        Sandbox::Kvm => Box::new(KvmBackend::second(memory, &image).ok()?),
+        Sandbox::Process => Box::new(ProcessBackend::second(memory, &image, options.helper, options.limits.cpu).ok()?),
+    })
+}
+
+fn start(options: &RunOptions<'_>, memory: &Arc<GuestMemory>, paired: bool) -> Result<Box<dyn Backend>, StartError> {
     let image = GuestImage::parse(options.image).map_err(StartError::Image)?;
     Ok(match options.sandbox {
         Sandbox::Kvm => Box::new(KvmBackend::new(memory, &image, Doorbell::Event)?),
         Sandbox::Process => {
-            let dumps = options.dump.is_some();
-            Box::new(ProcessBackend::new(memory, &image, options.helper, options.limits.cpu, dumps)?)
+            let kind = ProcessKind::alone(options.limits.cpu, options.dump.is_some());
+            Box::new(ProcessBackend::new(memory, &image, options.helper, ProcessKind { paired, ..kind })?)
         }
     })
 }
 
 fn drive(
     executor: &Executor<'_>,
-    backend: &dyn Backend,
+    Processors { first: backend, second }: Processors<'_>,
     memory: &GuestMemory,
     options: &RunOptions<'_>,
     control: &Control,
@@ -269,17 +302,30 @@ fn drive(
             let watchdog = Watchdog {
                 executor,
                 backend,
+                second: second.map(|second| second as &dyn Stop),
                 limits: &options.limits,
                 dumps: options.dump.map(|_| Dumps { desk: &control.dumps, memory }),
             };
             let guest_left = &guest_left;
             Builder::new().spawn_scoped(scope, move || watchdog.watch(guest_left)).map(drop)
         };
-        let outcome = match start() {
-            Ok(()) => backend.run_guest(executor),
-            Err(error) => Outcome::HostError(format!("no thread could be started: {error}")),
+        let run_second = |second: &dyn Backend| {
+            let outcome = second.run_second(executor);
+            // The first outcome stays: where the run is over, it ends with that.
+            executor.finish(outcome);
+        };
+        let start_second = || second.map(|second| Builder::new().spawn_scoped(scope, move || run_second(second)));
+        let (outcome, running) = match start().and_then(|()| start_second().transpose()) {
+            Ok(running) => (backend.run_guest(executor), running),
+            Err(error) => (Outcome::HostError(format!("no thread could be started: {error}")), None),
         };
         guest_left.store(true, Ordering::Release);
         executor.finish(outcome);
+        if let (Some(second), Some(running)) = (second, running) {
+            while !running.is_finished() {
+                second.stop_guest();
+                std::thread::sleep(KICK);
+            }
+        }
     });
 }

@@ -1,8 +1,11 @@
 //! What both backends prepare before the guest's first instruction.
 
+use std::time::{Duration, Instant};
+
 use instar_abi::{
     fault_code, CallTable, ProcessRecord, RegistersX86_64, ABI_VERSION_MAJOR, ABI_VERSION_MINOR,
     CALL_TABLE_ENTRIES_1_1, CALL_TABLE_MAGIC, REGION_CALL_TABLE, REGION_PROCESS_RECORD, REGION_STACK, REGION_STUBS,
+    REGION_WORKER_STACK,
 };
 
 use crate::kvm::PAGE_TABLES;
@@ -47,9 +50,52 @@ pub fn install_call_table(memory: &GuestMemory, stubs: &Stubs) -> Result<(), Str
     memory.write(REGION_CALL_TABLE.start, &table.to_bytes()).map_err(outside)
 }
 
-/// Initial stack pointer: the end of the stack region.
-pub fn initial_stack() -> u64 {
-    REGION_STACK.start.saturating_add(REGION_STACK.size)
+/// Which processor of a guest. They share all memory but for their stacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Processor {
+    /// The one that runs the operation.
+    First,
+    /// One that waits for tasks of the first.
+    Second,
+}
+
+impl Processor {
+    /// Initial stack pointer: the end of its stack region.
+    pub fn initial_stack(self) -> u64 {
+        let region = match self {
+            Self::First => REGION_STACK,
+            Self::Second => REGION_WORKER_STACK,
+        };
+        region.start.saturating_add(region.size)
+    }
+}
+
+/// How long a second processor sleeps that has found no task; longer each time that it does nothing in between.
+#[derive(Debug)]
+pub struct Nap {
+    length: Duration,
+    woken: Option<Instant>,
+}
+
+impl Default for Nap {
+    fn default() -> Self {
+        Self { length: Self::SHORTEST, woken: None }
+    }
+}
+
+impl Nap {
+    const SHORTEST: Duration = Duration::from_micros(250);
+    const LONGEST: Duration = Duration::from_millis(4);
+    /// What looking for a task takes.
+    const LOOK: Duration = Duration::from_millis(1);
+
+    /// Sleeps.
+    pub fn take(&mut self) {
+        let idle = self.woken.is_some_and(|woken| woken.elapsed() < Self::LOOK);
+        self.length = if idle { self.length.saturating_mul(2).min(Self::LONGEST) } else { Self::SHORTEST };
+        std::thread::sleep(self.length);
+        self.woken = Some(Instant::now());
+    }
 }
 
 /// Answers the startup fault: puts the registers behind the head of the process record and marks it as running.

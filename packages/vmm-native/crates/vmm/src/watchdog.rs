@@ -65,6 +65,8 @@ pub struct Watchdog<'a> {
     pub executor: &'a Executor<'a>,
     /// The guest.
     pub backend: &'a dyn Stop,
+    /// A second processor of it.
+    pub second: Option<&'a dyn Stop>,
     /// Bounds.
     pub limits: &'a Limits,
     /// Dumps on request, where they are allowed.
@@ -72,7 +74,8 @@ pub struct Watchdog<'a> {
 }
 
 const TICK: Duration = Duration::from_millis(20);
-const KICK: Duration = Duration::from_millis(1);
+/// Time between two attempts to end a guest.
+pub(crate) const KICK: Duration = Duration::from_millis(1);
 /// The longest part of a tick that counts: a job that was stopped (SIGSTOP), or a laptop that slept, loses no time.
 const LONGEST_TICK: Duration = Duration::from_millis(500);
 /// Useful bytes that a guest must move for each second in which it lets the host wait. The slowest decoder gives a
@@ -194,7 +197,9 @@ impl Watchdog<'_> {
         if let Some(limit) = passed(wall_clock, elapsed.total) {
             return Some((LimitKind::WallClock, format!("took longer than {} ms", limit.as_millis())));
         }
-        let used = || self.backend.cpu_time().saturating_add(self.executor.cpu_time());
+        let second = || self.second.map_or(Duration::ZERO, Stop::cpu_time);
+        let guest = || self.backend.cpu_time().saturating_add(second());
+        let used = || guest().saturating_add(self.executor.cpu_time());
         if let Some(limit) = cpu.filter(|limit| used() >= *limit) {
             return Some((LimitKind::Cpu, format!("used more than {} ms of CPU time", limit.as_millis())));
         }

@@ -58,6 +58,7 @@ fn run_without_threads() {
         operation_config: &[],
         devices: &DeviceTable::default(),
         session: false,
+        second: false,
         limits: Limits::default(),
         sandbox: Sandbox::Kvm,
         helper: Path::new("/nonexistent"),

@@ -132,7 +132,7 @@ mod tests {
         };
         let vm = kvm.create_vm().unwrap();
         let mut vcpu = vm.create_vcpu(0).unwrap();
-        set_up(&kvm, &vcpu, 0x6000, 0x20_0000).unwrap();
+        set_up(&kvm, &vcpu, 0x6000, 0x20_0000, crate::startup::Processor::First).unwrap();
         let template = CpuTemplate::take(&vcpu).unwrap();
         let indices: Vec<kvm_msr_entry> = template
             .model_specific

@@ -6,7 +6,7 @@ use kvm_ioctls::{Kvm, VcpuFd};
 use super::exceptions::{tss_address, GDT_SIZE, TASK, TSS_LIMIT, USER_CODE, USER_DATA};
 use super::layout::{DESCRIPTORS, IDT, VECTORS};
 use super::refusal::refused;
-use crate::startup::initial_stack;
+use crate::startup::Processor;
 
 const CR0_PE_MP_ET_NE_WP_AM_PG: u64 = 0x8005_0033;
 const CR4_PAE: u64 = 1 << 5;
@@ -47,7 +47,13 @@ fn segment(selector: u16, kind: u8, long: u8) -> kvm_segment {
 }
 
 /// Sets CPUID, control registers, segments, extended state and general registers.
-pub fn set_up(kvm: &Kvm, vcpu: &VcpuFd, page_tables: u64, entry: u64) -> Result<kvm_regs, String> {
+pub fn set_up(
+    kvm: &Kvm,
+    vcpu: &VcpuFd,
+    page_tables: u64,
+    entry: u64,
+    processor: Processor,
+) -> Result<kvm_regs, String> {
     let say = |what: &'static str| move |error: kvm_ioctls::Error| refused(what, &error);
     let cpuid = kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).map_err(say("KVM_GET_SUPPORTED_CPUID"))?;
     vcpu.set_cpuid2(&cpuid).map_err(say("KVM_SET_CPUID2"))?;
@@ -108,7 +114,7 @@ pub fn set_up(kvm: &Kvm, vcpu: &VcpuFd, page_tables: u64, entry: u64) -> Result<
         vcpu.set_xcrs(&xcrs).map_err(say("KVM_SET_XCRS"))?;
     }
 
-    let regs = kvm_regs { rip: entry, rsp: initial_stack(), rflags: RFLAGS_FIXED, ..kvm_regs::default() };
+    let regs = kvm_regs { rip: entry, rsp: processor.initial_stack(), rflags: RFLAGS_FIXED, ..kvm_regs::default() };
     vcpu.set_regs(&regs).map_err(say("KVM_SET_REGS"))?;
     Ok(regs)
 }

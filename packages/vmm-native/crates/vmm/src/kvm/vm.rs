@@ -22,8 +22,8 @@ use crate::guest_image::{startup_entry, GuestImage};
 use crate::item_stubs;
 use crate::memory::GuestMemory;
 use crate::report::{Outcome, Registers};
-use crate::run::{Backend, StartError};
-use crate::startup::{install_call_table, save_registers, Stubs};
+use crate::run::{left, Backend, StartError};
+use crate::startup::{install_call_table, save_registers, Nap, Processor, Stubs};
 use crate::watchdog::Stop;
 
 const API_VERSION: i32 = 12;
@@ -115,10 +115,22 @@ impl KvmBackend {
     /// Builds the VM around loaded memory and takes the startup fault of the image.
     pub fn new(memory: &Arc<GuestMemory>, image: &GuestImage<'_>, doorbell: Doorbell) -> Result<Self, StartError> {
         let entry = startup_entry(memory, image).map_err(StartError::Image)?;
-        Self::build(memory, image, entry, doorbell).map_err(StartError::Sandbox)
+        Self::build(memory, image, entry, doorbell, Processor::First).map_err(StartError::Sandbox)
     }
 
-    fn build(memory: &Arc<GuestMemory>, image: &GuestImage<'_>, entry: u64, kind: Doorbell) -> Result<Self, String> {
+    /// A VM of its own over the same memory, as a second processor; to be made before the first.
+    pub fn second(memory: &Arc<GuestMemory>, image: &GuestImage<'_>) -> Result<Self, StartError> {
+        let entry = startup_entry(memory, image).map_err(StartError::Image)?;
+        Self::build(memory, image, entry, Doorbell::Exit, Processor::Second).map_err(StartError::Sandbox)
+    }
+
+    fn build(
+        memory: &Arc<GuestMemory>,
+        image: &GuestImage<'_>,
+        entry: u64,
+        kind: Doorbell,
+        processor: Processor,
+    ) -> Result<Self, String> {
         install_kick_handler();
         let kvm = open_kvm()?;
         let vm = create_vm(&kvm)?;
@@ -147,8 +159,10 @@ impl KvmBackend {
                 .map_err(|error| refused("KVM_IOEVENTFD", &error))?;
         }
         let fd = vm.create_vcpu(0).map_err(|error| refused("KVM_CREATE_VCPU", &error))?;
-        let regs = vcpu::set_up(&kvm, &fd, page_tables, entry)?;
-        save_registers(memory, &Registers::from_kvm(&regs))?;
+        let regs = vcpu::set_up(&kvm, &fd, page_tables, entry, processor)?;
+        if processor == Processor::First {
+            save_registers(memory, &Registers::from_kvm(&regs))?;
+        }
         Ok(Self {
             memory: Arc::clone(memory),
             vcpu: Mutex::new(fd),
@@ -307,6 +321,33 @@ impl Backend for KvmBackend {
                 // No guest can make this call fail: what it does wrong comes back as an exit.
                 Err(error) => return Outcome::SandboxError(refused("KVM_RUN", &error)),
             }
+        }
+        Outcome::HostError("stopped".into())
+    }
+
+    fn run_second(&self, executor: &Executor<'_>) -> Outcome {
+        // SAFETY: pthread_self has no preconditions.
+        self.thread.store(unsafe { libc::pthread_self() }, Ordering::Release);
+        self.clock.enter();
+        let mut vcpu = lock(&self.vcpu);
+        let mut nap = Nap::default();
+        while !executor.stopped() {
+            let exit = vcpu.run();
+            match exit {
+                Ok(VcpuExit::IoOut(port, _)) if u32::from(port) == PORT_WAIT => {
+                    nap.take();
+                    continue;
+                }
+                Ok(VcpuExit::IoOut(port, _)) if u32::from(port) == PORT_DOORBELL => continue,
+                Ok(VcpuExit::IoOut(..) | VcpuExit::IoIn(..)) => return left(),
+                Ok(VcpuExit::Hlt) => return self.fault(&vcpu),
+                Ok(VcpuExit::Shutdown) => return shutdown(&vcpu),
+                Ok(VcpuExit::Intr) => {}
+                Ok(other) => return Outcome::Violation(format!("unexpected exit {other:?}")),
+                Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => {}
+                Err(error) => return Outcome::SandboxError(refused("KVM_RUN", &error)),
+            }
+            executor.counters().exits.fetch_add(1, Ordering::Relaxed);
         }
         Outcome::HostError("stopped".into())
     }

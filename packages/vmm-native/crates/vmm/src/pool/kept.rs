@@ -9,9 +9,9 @@ use super::template::Template;
 use crate::guest_image::{startup_entry, GuestImage};
 use crate::kvm::{CpuTemplate, Doorbell, KvmBackend};
 use crate::memory::GuestMemory;
-use crate::process::{cpu_seconds, prepare, put_boot_page, Nursery, ProcessBackend};
+use crate::process::{cpu_seconds, prepare, put_boot_page, Nursery, ProcessBackend, ProcessKind};
 use crate::report::Report;
-use crate::run::{conduct, executor, put_config, Control, RunOptions, Sandbox, StartError};
+use crate::run::{conduct, executor, put_config, Control, Processors, RunOptions, Sandbox, StartError};
 
 /// A sandbox between two runs.
 pub struct Kept {
@@ -46,7 +46,8 @@ impl Kept {
             }
             Sandbox::Process => {
                 let entry = startup_entry(&memory, &image).map_err(StartError::Image)?;
-                let boot = prepare(&memory, &image, entry, None, false).map_err(StartError::Sandbox)?;
+                let boot =
+                    prepare(&memory, &image, entry, ProcessKind::alone(None, false)).map_err(StartError::Sandbox)?;
                 let nursery = Nursery::start(helper).map_err(StartError::Sandbox)?;
                 Cell::Process { nursery, boot: Box::new(boot), next: None }
             }
@@ -65,7 +66,9 @@ impl Kept {
         let executor = executor(options, control, &self.memory)?;
         let executor = if options.io_threads == 0 { executor.in_guest_thread() } else { executor };
         match &mut self.cell {
-            Cell::Vm { backend, .. } => Ok(conduct(executor, &**backend, &self.memory, options, control)),
+            Cell::Vm { backend, .. } => {
+                Ok(conduct(executor, Processors { first: &**backend, second: None }, &self.memory, options, control))
+            }
             Cell::Process { nursery, boot, next } => {
                 let seconds = cpu_seconds(options.limits.cpu);
                 // What was made ahead has no limit of its own.
@@ -80,7 +83,7 @@ impl Kept {
                     }
                 };
                 backend.release();
-                Ok(conduct(executor, &backend, &self.memory, options, control))
+                Ok(conduct(executor, Processors { first: &backend, second: None }, &self.memory, options, control))
             }
         }
     }

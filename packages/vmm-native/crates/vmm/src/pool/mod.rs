@@ -259,6 +259,7 @@ impl Worker<'_> {
             helper,
             io_threads,
             session,
+            second: false,
             dump: None,
         };
         let ends = EndsSession(&control.session);

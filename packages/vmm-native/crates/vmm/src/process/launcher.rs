@@ -29,8 +29,8 @@ use crate::item_stubs;
 use crate::kvm::build_page_tables;
 use crate::memory::GuestMemory;
 use crate::report::{Fault, Outcome, Registers};
-use crate::run::{Backend, StartError};
-use crate::startup::{initial_stack, install_call_table, save_registers, Stubs, STUB_STRIDE};
+use crate::run::{left, Backend, StartError};
+use crate::startup::{install_call_table, save_registers, Nap, Processor, Stubs, STUB_STRIDE};
 use crate::watchdog::Stop;
 
 /// Looks whether the process backend can be used here: the helper must exist and be executable.
@@ -47,6 +47,9 @@ pub fn probe(helper: &Path) -> Result<(), String> {
 const POLITE_STOPS: u32 = 50;
 /// Looks for the report of a paused process, a millisecond apart.
 const PAUSE_LOOKS: u32 = 1000;
+/// Looks for the first ring of a second process: two seconds.
+const BOOT_LOOKS: u32 = 8000;
+const BOOT_LOOK: Duration = Duration::from_micros(250);
 /// Which of the call table's functions ends the guest.
 const EXIT_STUB: u64 = 2;
 /// Where a socket stub has moved the stack pointer, and by how much.
@@ -87,16 +90,35 @@ fn reporting_exit_stub() -> Vec<u8> {
     code
 }
 
-fn regions(memory: &GuestMemory, image: &GuestImage<'_>, dumps: bool) -> Vec<SandboxRegion> {
+/// How a process is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessKind {
+    /// CPU time after which the kernel ends it.
+    pub cpu: Option<Duration>,
+    /// It can be paused, and shares all memory with its parent.
+    pub dumps: bool,
+    /// There are two processes, which share the heap.
+    pub paired: bool,
+    /// Which of them it is.
+    pub processor: Processor,
+}
+
+impl ProcessKind {
+    /// The only process of a guest.
+    pub fn alone(cpu: Option<Duration>, dumps: bool) -> Self {
+        Self { cpu, dumps, paired: false, processor: Processor::First }
+    }
+}
+
+fn regions(memory: &GuestMemory, image: &GuestImage<'_>, kind: ProcessKind) -> Vec<SandboxRegion> {
     use sandbox_region_flag::{EXECUTE, PRIVATE, READ, WRITE};
     let mut regions = Vec::new();
     for region in &MEMORY_MAP {
         let flags = match region.protection {
             Protection::Read => READ,
-            // The parent can only dump what it shares.
-            Protection::ReadWrite if !dumps && (*region == REGION_HEAP || *region == REGION_STACK) => {
-                READ | WRITE | PRIVATE
-            }
+            // The parent can only dump what it shares, and a second process only use that.
+            Protection::ReadWrite if *region == REGION_HEAP && !kind.dumps && !kind.paired => READ | WRITE | PRIVATE,
+            Protection::ReadWrite if *region == REGION_STACK && !kind.dumps => READ | WRITE | PRIVATE,
             Protection::ReadWrite => READ | WRITE,
             Protection::ReadExecute => READ | EXECUTE,
             Protection::None | Protection::Supervisor | Protection::Image => continue,
@@ -120,19 +142,18 @@ fn boot_page(
     memory: &GuestMemory,
     image: &GuestImage<'_>,
     entry: u64,
-    cpu: Option<Duration>,
-    dumps: bool,
+    kind: ProcessKind,
 ) -> Result<SandboxBoot, String> {
     let mut boot = SandboxBoot::ZERO;
-    let regions = regions(memory, image, dumps);
-    let filter = seccomp::filter(dumps)?;
+    let regions = regions(memory, image, kind);
+    let filter = seccomp::filter(kind.dumps)?;
     boot.magic = SANDBOX_BOOT_MAGIC;
     boot.region_count = u32::try_from(regions.len()).map_err(|error| error.to_string())?;
     boot.filter_count = u32::try_from(filter.len()).map_err(|error| error.to_string())?;
     boot.entry = entry;
-    boot.stack_top = initial_stack();
+    boot.stack_top = kind.processor.initial_stack();
     boot.fault_addr = REGION_RING.start.saturating_add(u64::from(SANDBOX_FAULT_OFFSET));
-    boot.cpu_seconds = cpu_seconds(cpu);
+    boot.cpu_seconds = cpu_seconds(kind.cpu);
     boot.regions.get_mut(..regions.len()).ok_or("too many regions for the boot page")?.copy_from_slice(&regions);
     boot.filter
         .get_mut(..filter.len())
@@ -146,21 +167,22 @@ pub(crate) fn prepare(
     memory: &GuestMemory,
     image: &GuestImage<'_>,
     entry: u64,
-    cpu: Option<Duration>,
-    dumps: bool,
+    kind: ProcessKind,
 ) -> Result<SandboxBoot, String> {
     let stubs = Stubs {
         doorbell: socket_stub(SYS_WRITE),
         wait: socket_stub(SYS_READ),
-        exit: if dumps { reporting_exit_stub() } else { exit_stub() },
+        exit: if kind.dumps { reporting_exit_stub() } else { exit_stub() },
         items: item_stubs::by_socket(),
     };
     install_call_table(memory, &stubs)?;
-    let boot = boot_page(memory, image, entry, cpu, dumps)?;
+    let boot = boot_page(memory, image, entry, kind)?;
     let mut registers = Registers::default();
     registers.values[16] = entry;
     registers.values[7] = boot.stack_top;
-    save_registers(memory, &registers)?;
+    if kind.processor == Processor::First {
+        save_registers(memory, &registers)?;
+    }
     Ok(boot)
 }
 
@@ -186,25 +208,53 @@ impl ProcessBackend {
         memory: &Arc<GuestMemory>,
         image: &GuestImage<'_>,
         helper: &Path,
-        cpu: Option<Duration>,
-        dumps: bool,
+        kind: ProcessKind,
     ) -> Result<Self, StartError> {
         let entry = startup_entry(memory, image).map_err(StartError::Image)?;
-        Self::spawn(memory, image, helper, (entry, cpu), dumps).map_err(StartError::Sandbox)
+        Self::spawn(memory, image, helper, entry, kind).map_err(StartError::Sandbox)
+    }
+
+    /// A process of its own over the same memory, as a second processor; to be made before the first, whose boot page comes
+    /// into the place of this one's.
+    pub fn second(
+        memory: &Arc<GuestMemory>,
+        image: &GuestImage<'_>,
+        helper: &Path,
+        cpu: Option<Duration>,
+    ) -> Result<Self, StartError> {
+        let kind = ProcessKind { cpu, dumps: false, paired: true, processor: Processor::Second };
+        let second = Self::new(memory, image, helper, kind)?;
+        second.wait_for_ring().map_err(StartError::Sandbox)?;
+        Ok(second)
+    }
+
+    /// Waits until the guest has come so far that it rings.
+    fn wait_for_ring(&self) -> Result<(), String> {
+        use std::io::Read;
+        for _ in 0..BOOT_LOOKS {
+            match (&self.doorbell).read(&mut [0; 4]) {
+                Ok(0) => return Err("the second guest process ended before it began".into()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(BOOT_LOOK),
+                // It waits for an answer, which comes with the first task.
+                Ok(_) => return Ok(()),
+                Err(error) => return Err(format!("doorbell socket: {error}")),
+            }
+        }
+        Err("the second guest process does not begin".into())
     }
 
     fn spawn(
         memory: &Arc<GuestMemory>,
         image: &GuestImage<'_>,
         helper: &Path,
-        (entry, cpu): (u64, Option<Duration>),
-        dumps: bool,
+        entry: u64,
+        kind: ProcessKind,
     ) -> Result<Self, String> {
-        if dumps {
+        if kind.dumps {
             // The processor does not use them here; readers of the dump do.
             build_page_tables(memory, image)?;
         }
-        let boot = prepare(memory, image, entry, cpu, dumps)?;
+        let boot = prepare(memory, image, entry, kind)?;
         put_boot_page(memory, &boot)?;
         let (ours, theirs) = doorbell_sockets()?;
         let file = memory.file().ok_or("the process backend needs a memory file")?;
@@ -220,7 +270,7 @@ impl ProcessBackend {
             .spawn()
             .map_err(|error| format!("the sandbox helper {} cannot be started: {error}", helper.display()))?;
         let pid = libc::pid_t::try_from(child.id()).map_err(|error| error.to_string())?;
-        Ok(Self::of(memory, GuestProcess::new(pid), ours, dumps))
+        Ok(Self::of(memory, GuestProcess::new(pid), ours, kind.dumps))
     }
 
     fn of(memory: &Arc<GuestMemory>, child: GuestProcess, doorbell: UnixStream, dumps: bool) -> Self {
@@ -432,6 +482,36 @@ impl Backend for ProcessBackend {
         }
         match self.child.wait() {
             Ok(status) => self.outcome(status),
+            Err(error) => Outcome::HostError(format!("waiting for the guest process failed: {error}")),
+        }
+    }
+
+    fn run_second(&self, executor: &Executor<'_>) -> Outcome {
+        use std::io::Read;
+        let mut nap = Nap::default();
+        self.wake_guest();
+        while !executor.stopped() {
+            match files::wait_readable(&[self.doorbell(), executor.stop_fd()]) {
+                Ok(ready) if ready.first() == Some(&true) => {}
+                Ok(_) => continue,
+                Err(error) => return Outcome::HostError(format!("waiting for the guest failed: {error}")),
+            }
+            match (&self.doorbell).read(&mut [0; 256]) {
+                Ok(0) => break,
+                Ok(_) => nap.take(),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                Err(_) => break,
+            }
+            self.wake_guest();
+        }
+        if executor.stopped() {
+            self.stop_guest();
+        }
+        match self.child.wait() {
+            Ok(status) => match self.outcome(status) {
+                Outcome::Exit(_) => left(),
+                other => other,
+            },
             Err(error) => Outcome::HostError(format!("waiting for the guest process failed: {error}")),
         }
     }

@@ -6,5 +6,5 @@ mod nursery;
 mod seccomp;
 
 pub(crate) use launcher::{cpu_seconds, prepare, put_boot_page};
-pub use launcher::{probe, ProcessBackend};
+pub use launcher::{probe, ProcessBackend, ProcessKind};
 pub use nursery::Nursery;
