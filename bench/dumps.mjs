@@ -110,9 +110,9 @@ function rowsOf(file, large) {
     ...packing,
     {
       name: 'elf → kdump zstd, threads: 1',
-      peer: 'our zlib',
+      peer: 'makedumpfile -c',
       mine: convert('zstd', 1, 'ours'),
-      theirs: convert('zlib', 1, 'peer'),
+      theirs: makedumpfile('-c', 0),
       target: 2,
     },
     {

@@ -218,4 +218,50 @@ proptest! {
             prop_assert!(back == page);
         }
     }
+
+    /// Read by libdeflate, which wrote none of it. Bytes of any skew make codes of up to 15 bits.
+    #[test]
+    fn any_pages_come_back_from_zlib(
+        unit in proptest::collection::vec(any::<u8>(), 1..700),
+        spread in 1_usize..5000,
+        skew in 0_u32..30,
+        size in prop::sample::select(vec![512_usize, 4096, 65_536]),
+        seed in any::<u64>(),
+    ) {
+        let mut state = seed | 1;
+        let mut noise = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        let mut pages = Vec::new();
+        for kind in 0..7 {
+            for at in 0..size {
+                pages.push(match kind {
+                    _ if at % spread == 0 => at.to_le_bytes()[0],
+                    0..3 => unit[at % unit.len()],
+                    // The lower numbers are far more frequent.
+                    3..5 => u8::try_from((noise() | (1 << skew)).trailing_zeros()).unwrap(),
+                    5 => (noise() & noise() & noise()).to_le_bytes()[0],
+                    _ => noise().to_le_bytes()[0],
+                });
+            }
+        }
+        let mut output = vec![0; pages.len()];
+        let mut sizes = [0; 7];
+        let batch = PackedPages { pages: &pages, output: &mut output, sizes: &mut sizes };
+        compress_pages(batch, size, PageCodec::Zlib, 1).unwrap();
+        let mut at = 0;
+        for (page, stored) in pages.chunks(size).zip(sizes.map(|stored| stored as usize)) {
+            let mut back = vec![0; size];
+            if stored == size {
+                back.copy_from_slice(&output[at..at + size]);
+            } else if stored > 0 {
+                Decompressor::default().decompress(PageCodec::Zlib, &output[at..at + stored], &mut back).unwrap();
+            }
+            prop_assert!(back == page);
+            at += stored;
+        }
+    }
 }
