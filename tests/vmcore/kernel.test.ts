@@ -136,10 +136,15 @@ describe('virtual addresses', () => {
     expect(raw.in(directory).must().stdout).toContain('scattered 1');
   });
 
-  it('are those that gdb finds in an ELF file that was a kdump', async (context) => {
+  it.for([
+    { how: 'was a kdump', words: ['convert'] },
+    { how: 'lacks pages of the image', words: ['filter', '--exclude', 'zero'] },
+  ])('are those that gdb finds in an ELF file that $how', async ({ words: command }, context) => {
     requireJudge(context, GDB);
     const directory = await withDump(newKernel(LINES), 'kdump');
-    instar('vmcore', 'convert', '--to', 'elf', 'dump', 'elf').in(directory).must();
+    instar('vmcore', ...command, '--to', 'elf', 'dump', 'elf')
+      .in(directory)
+      .must();
     const dump = await openDump(directory.file('dump'));
     const ring = dump.vmcoreinfo?.symbol('prb') ?? 0n;
     const words = [`x/gx 0x${ring.toString(16)}`, `x/s 0x${(DIRECT + BigInt(LOG_DATA + 8)).toString(16)}`];

@@ -10,6 +10,8 @@ export interface KernelAddresses {
   readonly length: bigint;
   /** Virtual address of the image. */
   readonly virtual: bigint;
+  /** Physical address behind the last page that page tables map as part of the image; `start` where they do not tell. */
+  readonly end: bigint;
   /** Virtual address of physical address 0 in the mapping of all memory; undefined where the dump does not tell. */
   readonly direct: bigint | undefined;
   /** Whether the image has virtual addresses of its own. */
@@ -23,6 +25,8 @@ const IMAGE_SIZE = 1n << 30n;
 const [PAGE_OFFSET, PAGE_OFFSET_5] = [0xffff_8880_0000_0000n, 0xff11_0000_0000_0000n];
 /** Mappings that are looked at: that of all memory is the first one, or follows a few of the local descriptor table. */
 const MOST_MAPPINGS = 4096;
+/** Mappings of the image that are looked at: as many as it would have of 4 KiB, if it had 256 MiB. */
+const MOST_IMAGE_MAPPINGS = 1 << 16;
 /** Alignment of the image, and of a mapping that KASLR moved (bytes). */
 const [IMAGE_ALIGN, DIRECT_ALIGN] = [2n << 20n, 1n << 30n];
 
@@ -42,6 +46,17 @@ async function pageOffsetBase(image: MemoryImage, info: VmcoreInfo, physBase: bi
     : undefined;
 }
 
+/** @throws VmcoreError where there are none that can be read */
+async function tablesOf(image: MemoryImage, info: VmcoreInfo, physBase: bigint): Promise<PageTables> {
+  const readInto = image.readInto.bind(image);
+  return PageTables.of({ ...image, readInto, physBase, vmcoreinfo: info, cpus: [] });
+}
+
+/** Tables that were left out, or are broken, tell nothing. @throws whatever else went wrong */
+function mustBeTables(error: unknown): void {
+  if (!(error instanceof VmcoreError) || error.code === 'ABORTED') throw error;
+}
+
 /**
  * Where page tables map all memory: the lowest part of the kernel's half in which the image, too, lies as far from its
  * physical address as the first page does.
@@ -55,13 +70,7 @@ async function directByTables(
   const from = (info.number('pgtable_l5_enabled') === 1n ? PAGE_OFFSET_5 : PAGE_OFFSET) - DIRECT_ALIGN;
   const probe = text - START_KERNEL_MAP + physBase;
   try {
-    const tables = await PageTables.of({
-      ...image,
-      readInto: image.readInto.bind(image),
-      physBase,
-      vmcoreinfo: info,
-      cpus: [],
-    });
+    const tables = await tablesOf(image, info, physBase);
     let seen = 0;
     for await (const { virtual, physical } of tables.mappings(from)) {
       const base = virtual - physical;
@@ -72,10 +81,29 @@ async function directByTables(
       if (there?.physical === probe) return base;
     }
   } catch (error) {
-    // Tables that were left out, or are broken: KASLR may have moved the mapping anywhere.
-    if (!(error instanceof VmcoreError) || error.code === 'ABORTED') throw error;
+    // KASLR may have moved the mapping anywhere.
+    mustBeTables(error);
   }
   return undefined;
+}
+
+/** The end of the image: the kernel unmaps what it has freed of it, and modules follow behind. */
+async function imageEnd(image: MemoryImage, info: VmcoreInfo, physBase: bigint, virtual: bigint): Promise<bigint> {
+  const most = info.number('KERNEL_IMAGE_SIZE') ?? IMAGE_SIZE;
+  const limit = START_KERNEL_MAP + (most < IMAGE_SIZE ? most : IMAGE_SIZE);
+  const offset = START_KERNEL_MAP - physBase;
+  let end = virtual - offset;
+  try {
+    let seen = 0;
+    for await (const mapping of (await tablesOf(image, info, physBase)).mappings(virtual)) {
+      if (mapping.virtual >= limit || seen === MOST_IMAGE_MAPPINGS) break;
+      seen += 1;
+      if (mapping.virtual - mapping.physical === offset) end = mapping.physical + mapping.pageSize;
+    }
+  } catch (error) {
+    mustBeTables(error);
+  }
+  return end;
 }
 
 async function directMapping(
@@ -116,5 +144,6 @@ export async function kernelAddresses(image: MemoryImage): Promise<KernelAddress
   const start = virtual - START_KERNEL_MAP + physBase;
   if (start < 0n || virtual >= end) return undefined;
   const direct = await directMapping(image, info, physBase, text);
-  return { start, length: end - virtual, virtual, direct, known: await hasVirtual(image) };
+  const last = await imageEnd(image, info, physBase, virtual);
+  return { start, length: end - virtual, virtual, end: last, direct, known: await hasVirtual(image) };
 }

@@ -64,15 +64,33 @@ export class StoredRanges implements Iterable<PlacedSegment> {
     }
   }
 
-  /** What is stored from a physical address on, at most so many bytes. */
-  from(start: bigint, most: bigint): { readonly stored: bigint; readonly place: bigint } {
-    const address = Number(start);
+  /** The first extent that ends behind an address. */
+  #at(address: number): number {
     let [low, high] = [0, this.count];
     while (low < high) {
       const middle = (low + high) >>> 1;
       if ((this.#starts[middle] ?? 0) + (this.#lengths[middle] ?? 0) <= address) low = middle + 1;
       else high = middle;
     }
+    return low;
+  }
+
+  /** What is stored between two physical addresses. */
+  *storedWithin(start: bigint, end: bigint): Generator<PlacedSegment> {
+    for (let index = this.#at(Number(start)); index < this.count; index += 1) {
+      const [first = 0, length = 0] = [this.#starts[index], this.#lengths[index]];
+      const from = first > Number(start) ? BigInt(first) : start;
+      if (from >= end) return;
+      const until = BigInt(first + length) < end ? BigInt(first + length) : end;
+      const { stored, place } = this.from(from, until - from);
+      if (stored > 0n) yield { start: from, length: stored, stored, place, virtual: 0n };
+    }
+  }
+
+  /** What is stored from a physical address on, at most so many bytes. */
+  from(start: bigint, most: bigint): { readonly stored: bigint; readonly place: bigint } {
+    const address = Number(start);
+    const low = this.#at(address);
     const [first = Infinity, length = 0, place = -1] = [this.#starts[low], this.#lengths[low], this.#places[low]];
     if (low >= this.count || first > address || place < 0) return { stored: 0n, place: 0n };
     const room = BigInt(first + length - address);
@@ -102,9 +120,13 @@ export function segmentsOf(
   }
   if (kernel === undefined || kernel.known) return () => ranges;
   return function* mapped() {
-    const { start, length, virtual, direct } = kernel;
+    const { start, length, virtual, end, direct } = kernel;
     const { stored } = ranges.from(start, length);
     if (stored > 0n) yield placed({ start, length: stored, stored, virtual });
+    // Where pages of the image were left out it goes on behind them, up to its end.
+    for (const part of ranges.storedWithin(start + stored, end)) {
+      yield { ...part, virtual: virtual + (part.start - start) };
+    }
     for (const range of ranges) yield direct === undefined ? range : { ...range, virtual: direct + range.start };
   };
 }
