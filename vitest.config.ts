@@ -9,9 +9,7 @@ process.env['PATH'] = pathOfMachine(process.env['PATH']);
 const SECOND = 1000;
 /** Long campaigns that run by option only. */
 const BY_OPTION = [
-  ...(process.env['INSTAR_LINUX'] === 'all'
-    ? []
-    : ['tests/vmcore/linux-crash.test.ts', 'tests/vmcore/linux-machines.test.ts']),
+  ...(process.env['INSTAR_LINUX'] === 'all' ? [] : ['tests/vmcore/linux-{crash,machines,vmlinux}.test.ts']),
   ...(process.env['INSTAR_DOCS'] === '1' ? [] : ['tests/workspace/docs-site.test.ts']),
   ...(process.env['INSTAR_REHEARSAL'] === '1' ? [] : ['tests/packaging/registry-rehearsal.test.ts']),
 ];

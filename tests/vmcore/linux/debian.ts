@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statfsSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Workdir } from '../../support/workdir.js';
 
@@ -41,6 +41,28 @@ export function debianKernel(directory: Workdir): KernelFiles {
     fwCfg: join(folder, 'lib/modules', release, 'kernel/drivers/firmware/qemu_fw_cfg.ko'),
     busybox: join(folder, 'bin/busybox'),
   };
+}
+
+/** Bytes that a package of debugging information and what is taken out of it need. */
+const DEBUG_ROOM = 3 * 2 ** 30;
+
+/**
+ * Fetches the kernel with its debugging information: some 300 MB, a file of its own of 400 MB.
+ * @returns the name of the file
+ * @throws Error that says why there is none here
+ */
+export function debianVmlinux(directory: Workdir, release: string): string {
+  const { bavail, bsize } = statfsSync(directory.path);
+  if (bavail * bsize < DEBUG_ROOM) throw new Error(`${directory.path} has less than ${DEBUG_ROOM} bytes left`);
+  const folder = directory.file('debug');
+  mkdirSync(folder);
+  chmodSync(folder, 0o755);
+  run('apt-get', ['download', `linux-image-${release}-dbg`], folder);
+  const [name = ''] = readdirSync(folder).filter((file) => file.endsWith('.deb'));
+  const path = `./usr/lib/debug/boot/vmlinux-${release}`;
+  run('sh', ['-c', `dpkg-deb --fsys-tarfile "$1" | tar --extract "$2"`, 'sh', name, path], folder);
+  unlinkSync(join(folder, name));
+  return join(folder, path);
 }
 
 /** The bytes of what an initramfs needs of it. */
