@@ -1,10 +1,25 @@
+import { writeDump, type MemoryImage } from '@instar/vmcore';
 import { instar } from '../support/command.js';
 import type { Workdir } from '../support/workdir.js';
-import { withDumps } from '../vmcore-cli/dump-files.js';
+import { machine, memoryContent, MEMORY_SIZE, withDumps } from '../vmcore-cli/dump-files.js';
 import { sameBytes } from './dd-scenarios.js';
 import type { Scenario } from './scenario.js';
 
 const OLD = Buffer.from('dumps that were there before\n'.repeat(999));
+
+/** A machine in which Windows runs, whose driver has left the header of a crash dump (QEMU, include/qemu/win_dump_defs.h). */
+function windows(): MemoryImage {
+  const descriptor = Buffer.alloc(8192, 'PAGE');
+  descriptor.write('DU64', 4);
+  descriptor.writeUInt32LE(15, 8);
+  descriptor.writeUInt32LE(0x8664, 48);
+  descriptor.writeUInt32LE(1, 52);
+  descriptor.writeUInt32LE(1, 0x88);
+  // Its memory begins at 1 MiB.
+  descriptor.writeBigUInt64LE(256n, 0x88 + 16);
+  descriptor.writeBigUInt64LE(BigInt(MEMORY_SIZE / 4096 - 4), 0x88 + 24);
+  return { ...machine(), notes: [{ name: 'VMCOREINFO', type: 0, descriptor }] };
+}
 
 /** The writers of dumps: options, inputs, and the names of the outputs. */
 const WRITERS: readonly (readonly [words: readonly string[], input: string, outputs: readonly string[]])[] = [
@@ -16,6 +31,10 @@ const WRITERS: readonly (readonly [words: readonly string[], input: string, outp
   [['split', '--compress', 'zlib'], 'dump.elf', ['out', 'out2', 'out3']],
   [['flatten'], 'dump.kdump', ['out']],
   [['unflatten'], 'dump.flat', ['out']],
+  [['repair'], 'damaged.kdump', ['out']],
+  [['convert', '--to', 'dmp'], 'windows.elf', ['out']],
+  [['filter', '--begin', '1M', '--length', '100K', '--to', 'raw'], 'dump.kdump', ['out']],
+  [['wrap', '--machine', 'x86_64'], 'memory.raw@0x100000', ['out']],
 ];
 
 /** Where a kdump file, flattened or not, has its time (struct disk_dump_header, bytes 408 to 423). */
@@ -29,11 +48,17 @@ function timeless(dump: Buffer): Buffer {
   return copy;
 }
 
-/** Makes `in/dump.elf`, `in/dump.kdump`, `in/dump.flat`, and what each writer makes of them undisturbed in `expected/`. */
+/** Makes the inputs in `in/`, and what each writer makes of them undisturbed in `expected/`. */
 export async function withDumpInputs(directory: Workdir): Promise<void> {
   directory.write('in/.keep', '').write('expected/.keep', '');
   await withDumps(directory, 'in/');
   instar('vmcore', 'flatten', 'in/dump.kdump', 'in/dump.flat').in(directory).must();
+  await writeDump(windows(), { file: directory.file('in/windows.elf') }, { format: 'elf' });
+  directory.write('in/memory.raw', memoryContent());
+  // Its second bitmap is lost (struct disk_dump_header: sub_hdr_size and bitmap_blocks).
+  const damaged = directory.read('in/dump.kdump');
+  const [sub, bitmaps] = [damaged.readUInt32LE(432), damaged.readUInt32LE(436)];
+  directory.write('in/damaged.kdump', damaged.fill(0, (1 + sub + bitmaps / 2) * 4096, (1 + sub + bitmaps) * 4096));
   for (const [index, [words, input, outputs]] of WRITERS.entries()) {
     const names = outputs.map((name) => `expected/${index}-${name}`);
     instar('vmcore', ...words, `in/${input}`, ...names)

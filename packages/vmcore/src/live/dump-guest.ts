@@ -70,7 +70,10 @@ export async function dumpGuest(
       const state = await monitor.execute('query-dump');
       const sizes = { totalSize: sizeOf(state, 'total'), writtenSize: sizeOf(state, 'completed') };
       const status = member(state, 'status');
-      if (status === 'failed') throw new VmcoreError('WRITE_FAILED', 'QEMU could not write the dump', { file });
+      if (status === 'failed')
+        throw new VmcoreError('WRITE_FAILED', 'QEMU could not write the dump; what it has written is not complete', {
+          file,
+        });
       onProgress?.(sizes);
       if (status === 'completed' || detach) return sizes;
       checkAborted(signal);
