@@ -6,6 +6,7 @@ export default defineConfig(
     entry: {
       index: 'src/index.ts',
       extract: 'src/extract/index.ts',
+      kaitai: 'src/kaitai/index.ts',
       layout: 'src/language.ts',
       releases: 'src/versions/releases.ts',
     },

@@ -8,6 +8,7 @@ export { asciiEmitter } from './emit/ascii.js';
 export { svgEmitter } from './emit/svg.js';
 export { canonicalAbi, canonicalText, jsonEmitter } from './emit/json.js';
 export { jsonSchemaEmitter } from './emit/json-schema.js';
+export { ksyEmitter } from './emit/ksy.js';
 export { markdownEmitter } from './emit/markdown.js';
 export { pokeEmitter, pokeName } from './emit/poke.js';
 export { rustEmitter } from './emit/rust.js';

@@ -196,7 +196,7 @@ export type VariablePart =
   | {
       readonly form: 'run';
       readonly encoding: TextEncoding | undefined;
-      readonly length: string | undefined;
+      readonly length: string | number | undefined;
       readonly terminator?: number;
     }
   | {
@@ -205,8 +205,8 @@ export type VariablePart =
       readonly isThere: (fields: Readonly<Record<string, unknown>>) => boolean;
     }
   | { readonly form: 'variant'; readonly by: string; readonly arms: readonly VariantArm[] }
-  | { readonly form: 'pointed'; readonly at: string; readonly type: Type }
-  | { readonly form: 'sized'; readonly length: string; readonly type: Type }
+  | { readonly form: 'pointed'; readonly at: string | number; readonly type: Type }
+  | { readonly form: 'sized'; readonly length: string | number; readonly type: Type }
   | { readonly form: 'align'; readonly to: number }
   | { readonly form: 'magic'; readonly expected: Uint8Array }
   | {

@@ -27,6 +27,13 @@ function pathOf(path: string, what: string): string {
   );
 }
 
+/** The path of an earlier field, or a number of bytes. */
+function lengthOf(length: string | number, what: string): string | number {
+  if (typeof length === 'string') return pathOf(length, what);
+  if (Number.isSafeInteger(length) && length >= 0) return length;
+  throw layoutError('LAYOUT_WIDTH', `found ${length}, expected a number of bytes`, what, 0, length);
+}
+
 /** A list with a count from an earlier field, or up to the end of what is there; `array` makes it. */
 export function variableList<T>(element: Type<T>, count: string | number | undefined): Variable<readonly T[]> {
   if (element.kind === 'bitField') {
@@ -44,15 +51,19 @@ export function arrayUntil<T>(element: Type<T>, isLast: (value: T) => boolean): 
 }
 
 /** Bytes of which an earlier field says how many, or all up to the end. Encoding writes the count. */
-export function bytesOf(length?: string): Variable<Uint8Array> {
-  return make({ form: 'run', encoding: undefined, length: length === undefined ? undefined : pathOf(length, 'bytes') });
+export function bytesOf(length?: string | number): Variable<Uint8Array> {
+  return make({
+    form: 'run',
+    encoding: undefined,
+    length: length === undefined ? undefined : lengthOf(length, 'bytes'),
+  });
 }
 
 /** Text in bytes of which an earlier field says how many, or in all up to the end; nothing ends it before. */
-export function textOf(length?: string, options: { readonly encoding?: TextEncoding } = {}): Variable<string> {
+export function textOf(length?: string | number, options: { readonly encoding?: TextEncoding } = {}): Variable<string> {
   const { encoding = 'utf8' } = options;
   text(0, options);
-  return make({ form: 'run', encoding, length: length === undefined ? undefined : pathOf(length, 'text') });
+  return make({ form: 'run', encoding, length: length === undefined ? undefined : lengthOf(length, 'text') });
 }
 
 /** Bytes up to a byte that ends them, and that is no part of the value. */
@@ -119,14 +130,14 @@ export function variant<const A extends Arms>(name: string, by: string, arms: A)
   return { ...make<VariantValue<A>>({ form: 'variant', by: pathOf(by, name), arms: list }), name };
 }
 
-/** A value elsewhere: at the byte, counted from the start of what is decoded, that an earlier field holds. */
-export function pointedTo<T>(at: string, type: Type<T>): Variable<T> {
-  return make({ form: 'pointed', at: pathOf(at, 'pointedTo'), type });
+/** A value elsewhere: at the byte, counted from the start of what is decoded, that an earlier field holds, or at that one. */
+export function pointedTo<T>(at: string | number, type: Type<T>): Variable<T> {
+  return make({ form: 'pointed', at: lengthOf(at, 'pointedTo'), type });
 }
 
-/** A part of as many bytes as an earlier field says; what is inside cannot leave it, and `array(T)` ends with it. */
-export function sized<T>(length: string, type: Type<T>): Variable<T> {
-  return make({ form: 'sized', length: pathOf(length, 'sized'), type });
+/** A part of as many bytes as an earlier field or a number says; what is inside cannot leave it, and `array(T)` ends with it. */
+export function sized<T>(length: string | number, type: Type<T>): Variable<T> {
+  return make({ form: 'sized', length: lengthOf(length, 'sized'), type });
 }
 
 /** Zeros up to the next multiple of `to` bytes, counted from the start of what is decoded. It has no value. */

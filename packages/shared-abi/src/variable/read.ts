@@ -119,7 +119,8 @@ export class VariableReader {
         throw failure('LAYOUT_VALUE', `found ${String(found)}, expected ${item.value}`, inner, at, found);
       }
       places.set(item.name, [at, next]);
-      if (item.type.kind !== 'variable' || item.type.part.form !== 'align') value[item.name] = found;
+      if (item.anonymous === true) Object.assign(value, found);
+      else if (item.type.kind !== 'variable' || item.type.part.form !== 'align') value[item.name] = found;
       at = next;
     }
     for (const item of type.fields) {
@@ -236,7 +237,7 @@ export class VariableReader {
     scopes: Scopes,
   ): Found {
     const { element, until } = part;
-    const count = typeof part.count === 'string' ? this.#number(part.count, scopes, path, start) : part.count;
+    const count = part.count === undefined ? undefined : this.#number(part.count, scopes, path, start);
     const values: unknown[] = [];
     let at = start;
     while (count === undefined ? at < end || until !== undefined : values.length < count) {
@@ -252,7 +253,8 @@ export class VariableReader {
   }
 
   /** A count, a length or an offset. */
-  #number(path: string, scopes: Scopes, owner: string, at: number): number {
+  #number(path: string | number, scopes: Scopes, owner: string, at: number): number {
+    if (typeof path === 'number') return path;
     const found = lookUp(scopes, path);
     const number = typeof found === 'bigint' ? Number(found) : found;
     if (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0) return number;

@@ -73,12 +73,13 @@ export class VariableWriter {
 
   #struct(type: StructDescription, value: unknown, path: string, around: readonly Scope[]): void {
     const given = checkObject(value ?? {}, path, this.#length);
-    checkKeys(type.fields.map(knownKey), given, path, this.#length);
+    checkKeys(type.fields.flatMap(knownKeys), given, path, this.#length);
     const scope: Scope = { type, path, values: { ...given }, places: new Map() };
     const scopes = [...around, scope];
     for (const item of type.fields) {
       const from = this.#length;
-      const chosen = scope.values[item.name] ?? item.value;
+      const chosen =
+        item.anonymous === true ? partOf(item.type, scope.values) : (scope.values[item.name] ?? item.value);
       if (item.value !== undefined && chosen !== item.value) {
         throw failure(
           'LAYOUT_VALUE',
@@ -150,6 +151,26 @@ export class VariableWriter {
     writeValue(layout, this.#view(), place[0] * 8, scope.values[first], `${scope.path}.${first}`, scope.values);
   }
 
+  /** Whether a value of a fixed size lies in what is written already, as it would be written. */
+  #isThere(type: Type, at: number, value: unknown, path: string, scopes: readonly Scope[]): boolean {
+    if (type.kind === 'variable' || (type.kind === 'struct' && type.variable === true) || at < 0) return false;
+    const length = this.#length;
+    this.#write(type, value, path, scopes);
+    const written = this.#bytes.slice(length, this.#length);
+    this.#bytes.fill(0, length, this.#length);
+    this.#length = length;
+    return at + written.length <= length && written.every((byte, index) => byte === this.#bytes[at + index]);
+  }
+
+  /** Says what a field before must be, or sees that a number is as it was described. */
+  #agree(scopes: readonly Scope[], by: string | number, number: number, path: string): void {
+    if (typeof by === 'string') {
+      this.#claim(scopes, by, number, path);
+    } else if (by !== number) {
+      throw failure('LAYOUT_RANGE', `found ${number} bytes, expected ${by}`, path, this.#length, number);
+    }
+  }
+
   #part({ part }: VariableDescription, value: unknown, path: string, scopes: readonly Scope[]): void {
     switch (part.form) {
       case 'list': {
@@ -190,7 +211,7 @@ export class VariableWriter {
         }
         this.#put(bytes);
         if (part.terminator !== undefined) this.#put(Uint8Array.of(part.terminator));
-        if (part.length !== undefined) this.#claim(scopes, part.length, bytes.length, path);
+        if (part.length !== undefined) this.#agree(scopes, part.length, bytes.length, path);
         return;
       }
       case 'optional':
@@ -210,11 +231,15 @@ export class VariableWriter {
       }
       case 'pointed':
         this.#elsewhere.push(() => {
-          const wanted = lookUp(
-            scopes.map((item) => item.values),
-            part.at,
-          );
+          const wanted =
+            typeof part.at === 'number'
+              ? part.at
+              : lookUp(
+                  scopes.map((item) => item.values),
+                  part.at,
+                );
           const at = wanted === undefined ? this.#length : Number(wanted);
+          if (at < this.#length && this.#isThere(part.type, at, value, path, scopes)) return;
           if (!Number.isSafeInteger(at) || at < this.#length || at > this.#length + 2 ** 30) {
             throw failure(
               'LAYOUT_OFFSET',
@@ -225,13 +250,13 @@ export class VariableWriter {
           }
           this.#grow(at - this.#length);
           this.#write(part.type, value, path, scopes);
-          this.#claim(scopes, part.at, at, path);
+          this.#agree(scopes, part.at, at, path);
         });
         return;
       case 'sized': {
         const from = this.#length;
         this.#write(part.type, value, path, scopes);
-        this.#claim(scopes, part.length, this.#length - from, path);
+        this.#agree(scopes, part.length, this.#length - from, path);
         return;
       }
       case 'align':
@@ -287,10 +312,22 @@ export class VariableWriter {
 }
 
 /** A field as the check for misspelt keys sees it: what is worked out may be left out. */
-function knownKey(item: FieldDescription): { readonly name: string; readonly unnamed?: boolean } {
+function knownKeys(item: FieldDescription): readonly { readonly name: string; readonly unnamed?: boolean }[] {
+  if (item.anonymous === true) return membersOf(item.type).flatMap(knownKeys);
   return item.type.kind === 'variable' && item.type.part.form === 'align'
-    ? { name: item.name, unnamed: true }
-    : { name: item.name };
+    ? [{ name: item.name, unnamed: true }]
+    : [{ name: item.name }];
+}
+
+function membersOf(type: Type): readonly FieldDescription[] {
+  if (type.kind === 'struct') return type.fields;
+  return type.kind === 'union' ? type.arms : [];
+}
+
+/** Those of the values that are an anonymous member's. */
+function partOf(type: Type, values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const names = membersOf(type).flatMap(knownKeys);
+  return Object.fromEntries(names.flatMap(({ name }) => (values[name] === undefined ? [] : [[name, values[name]]])));
 }
 
 /** A value with the number that a path leads to, in the type that the field has there. */
