@@ -1,6 +1,17 @@
 // What an edit that was interrupted has left: who opens the image next, and for what.
-import { chmodSync, chownSync, copyFileSync, renameSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  symlinkSync,
+} from 'node:fs';
 import { closePool, convert, createSnapshot, EngineError, info } from '@instar/engine';
+import { listAttributes, setAttribute } from '@instar/vmm-native';
 import { afterAll, describe, expect, it, type TestContext } from 'vitest';
 import { instar } from '../support/command.js';
 import { QEMU_IMG, requireJudge, skipWithoutRight, STRACE } from '../support/judge.js';
@@ -28,6 +39,20 @@ function interrupted(context: TestContext): { readonly directory: Workdir; reado
   lay(directory, afterKill(before, events, last + 1));
   expect(directory.read('image').equals(before)).toBe(false);
   return { directory, before };
+}
+
+/** Gives a file an extended attribute: where its log is, unless another is named. */
+function mark(file: string, value: string, name = 'user.instar.undo'): void {
+  const fd = openSync(file, 'r+');
+  setAttribute(fd, Buffer.from(name), Buffer.from(value));
+  closeSync(fd);
+}
+
+function attributesOf(file: string): string[] {
+  const fd = openSync(file, 'r');
+  const names = listAttributes(fd).map(({ name }) => name.toString());
+  closeSync(fd);
+  return names.filter((name) => name.startsWith('user.'));
 }
 
 async function codeOf(promise: Promise<unknown>): Promise<string> {
@@ -62,6 +87,60 @@ describe('an image whose edit was interrupted', () => {
     expect(directory.names()).not.toContain(LOG);
     qemuImg('compare', '-f', 'raw', '-F', 'qcow2', directory.file('content'), directory.file('image')).must();
   });
+
+  it.for(['a hard link', 'the name that it was given afterwards'])(
+    'is put back by who knows %s',
+    async (name, context) => {
+      requireJudge(context, QEMU_IMG);
+      requireJudge(context, STRACE);
+      const directory = workdir();
+      mkdirSync(directory.file('elsewhere'));
+      const [image, other] = ['image', 'elsewhere/other'].map((file) => directory.file(file)) as [string, string];
+      directory.write('content', noise(200_000));
+      qemuImg('convert', '-O', 'qcow2', '-o', 'cluster_size=2k', directory.file('content'), image).must();
+      const before = directory.read('image');
+      const isLink = name === 'a hard link';
+      if (isLink) linkSync(image, other);
+      // Killed in the place of the removal of the log.
+      const killed = ['-f', '-qq', '-o', directory.file('calls'), '-e', 'inject=unlinkat:error=EIO:signal=SIGKILL'];
+      instar('snapshot', '-c', 'one', image)
+        .under('strace', ...killed)
+        .run();
+      expect(directory.names()).toContain(LOG);
+      expect(directory.read('image').equals(before)).toBe(false);
+      if (!isLink) renameSync(image, other);
+      await createSnapshot(other, 'two');
+      const [found] = await info(other);
+      expect(found.snapshots.map((snapshot) => snapshot.name)).toEqual(['two']);
+      expect(directory.names()).not.toContain(LOG);
+      qemuImg('check', other).must();
+      if (isLink) expect((await info(image))[0].snapshots).toEqual(found.snapshots);
+    },
+  );
+
+  it('bears no mark once the edit is complete, and no copy of a file bears one', async (context) => {
+    const { directory } = interrupted(context);
+    const image = directory.file('image');
+    await createSnapshot(image, 'two');
+    expect(attributesOf(image)).toEqual([]);
+    mark(image, directory.file('x.instar-undo'));
+    mark(image, 'yes', 'user.kept');
+    await convert([directory.file('content')], image, { format: 'raw', outputFormat: 'qcow2' });
+    expect(attributesOf(image)).toEqual(['user.kept']);
+  });
+
+  it.for(['/etc/passwd', '/dev/full', 'image.instar-undo', '/dev/shm/../..'])(
+    'is read where its mark names %s, which is no log',
+    async (named, context) => {
+      requireJudge(context, QEMU_IMG);
+      const directory = workdir();
+      const image = directory.file('image');
+      qemuImg('create', '-q', '-f', 'qcow2', image, '1M').must();
+      mark(image, named);
+      const [found] = await info(image);
+      expect(found.virtualSize).toBe(1n << 20n);
+    },
+  );
 
   it('is refused where only an image names it', async (context) => {
     const { directory } = interrupted(context);

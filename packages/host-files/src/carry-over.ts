@@ -2,6 +2,7 @@ import { listAttributes, removeAttribute, setAttribute, statAt, type FileStatus 
 import { readFileSync } from 'node:fs';
 import { fchmod, fchown } from './descriptors.js';
 import { systemErrorName } from './system-errors.js';
+import { isUndoMark } from './undo-mark.js';
 
 const PERMISSIONS = 0o777;
 const NONE = Buffer.alloc(0);
@@ -45,7 +46,7 @@ function carryAttributes(from: number, to: number): string | undefined {
       if (!kept && name.toString('latin1') === ACCESS_LIST) removeAttribute(to, name);
     }
     for (const { name, value } of wanted) {
-      if (NOT_CARRIED.has(name.toString('latin1'))) continue;
+      if (NOT_CARRIED.has(name.toString('latin1')) || isUndoMark(name)) continue;
       const same = present.find((attribute) => attribute.name.equals(name));
       if (same?.value.equals(value) !== true) setAttribute(to, name, value);
     }

@@ -5,22 +5,28 @@ import { HostFileError, hostFileError } from './errors.js';
 import { quoteName } from './escape.js';
 import { nameBytes, nameText, splitName } from './names.js';
 import { systemErrorName } from './system-errors.js';
+import { LOG_SUFFIX, markEdited, markedLog, unmark } from './undo-mark.js';
 
 // A file that is edited in place has its undo log beside it, named after it. Whoever holds the file's lock as a writer owns
 // the log; a log that nobody owns is what an interrupted edit has left.
 
-/** What the name of a log ends in, behind the name of the file. */
-const SUFFIX = Buffer.from('.instar-undo');
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 /** The log holds what the file held: who may read and write the one may do so with the other. */
 const PERMISSIONS = 0o666;
 const OWNER_ONLY = 0o600;
 
-/** Where the log of an open file stands. The name is the file's own: links to it do not matter. */
+/** Where the log of an open file is to stand. The name is the file's own: symbolic links to it do not matter. */
 function logOf(fd: number, path: string, { nlink }: BigIntStats): Buffer | undefined {
   if (nlink === 0n) return undefined;
   const name = hasProc() ? readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' }) : nameBytes(path);
-  return hasProc() && name[0] !== 0x2f ? undefined : Buffer.concat([name, SUFFIX]);
+  return hasProc() && name[0] !== 0x2f ? undefined : Buffer.concat([name, LOG_SUFFIX]);
+}
+
+/** Where the log of an open file may stand: beside the name by which it was opened, or where its mark says. */
+async function logsOf(fd: number, path: string): Promise<Buffer[]> {
+  const [beside, marked] = [logOf(fd, path, await statFile(fd)), markedLog(fd)];
+  const elsewhere = marked === undefined || beside?.equals(marked) === true ? [] : [marked];
+  return beside === undefined ? elsewhere : [beside, ...elsewhere];
 }
 
 async function openExisting(name: Buffer): Promise<number | undefined> {
@@ -75,10 +81,12 @@ export async function createUndoLog(fd: number, path: string): Promise<UndoLog> 
       'it damaged: choose that with --no-undo';
     throw new HostFileError('FILE_NOT_USABLE', problem, path);
   }
+  await markEdited(fd, name, path, status.nlink);
   let log: number;
   try {
     log = await openIn(CURRENT_DIRECTORY, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, OWNER_ONLY);
   } catch (error) {
+    unmark(fd);
     const doing = `its undo log ${quoteName(nameText(name))} cannot be created`;
     throw hostFileError('WRITE_FAILED', path, doing, error);
   }
@@ -88,6 +96,7 @@ export async function createUndoLog(fd: number, path: string): Promise<UndoLog> 
     await syncDirectoryOf(name);
   } catch (error) {
     unlinkAt(CURRENT_DIRECTORY, name);
+    unmark(fd);
     await closeFile(log);
     throw hostFileError('WRITE_FAILED', path, 'its undo log cannot be written', error);
   }
@@ -95,6 +104,7 @@ export async function createUndoLog(fd: number, path: string): Promise<UndoLog> 
     fd: log,
     async remove() {
       await remove(name);
+      unmark(fd);
       await closeFile(log);
     },
     async leave() {
@@ -117,8 +127,17 @@ const BY_WHOM = 'it is put back by whoever opens the image and may write both of
  * @throws HostFileError where that cannot be done: the file is half edited then
  */
 export async function settleLocked(writable: number, path: string): Promise<boolean> {
-  const name = logOf(writable, path, await statFile(writable));
-  if (name === undefined) return false;
+  let isSettled = false;
+  for (const [index, name] of (await logsOf(writable, path)).entries()) {
+    // What a mark names may have become the log of another file.
+    if (await settleBy(name, writable, path, index > 0)) isSettled = true;
+  }
+  if (isSettled) unmark(writable);
+  return isSettled;
+}
+
+/** @param elsewhere it is no log of this name of the file: that of another file does not matter */
+async function settleBy(name: Buffer, writable: number, path: string, elsewhere: boolean): Promise<boolean> {
   let log: number | undefined;
   try {
     log = await openExisting(name);
@@ -132,6 +151,7 @@ export async function settleLocked(writable: number, path: string): Promise<bool
     const settled = await settleEdit(writable, log).catch((error: unknown) => {
       throw hostFileError('WRITE_FAILED', path, `what ${quoteName(nameText(name))} holds cannot be put back`, error);
     });
+    if (settled === 'not-its-log' && elsewhere) return false;
     if (settled === 'not-its-log') {
       const why = 'but of another file of this name; put the two together again, or remove that log';
       throw refusal(path, name, why);
@@ -168,8 +188,8 @@ async function requireTrusted(file: number, log: number, path: string, name: Buf
  * @throws HostFileError `INPUT_IN_USE` where it is being edited, `EDIT_INTERRUPTED` where that cannot be done
  */
 export async function settleForReading(fd: number, path: string, putsBack: boolean): Promise<boolean> {
-  const name = logOf(fd, path, await statFile(fd));
-  if (name === undefined || !exists(name)) return false;
+  const name = (await logsOf(fd, path)).find(exists);
+  if (name === undefined) return false;
   if (!putsBack) throw refusal(path, name, `${BY_WHOM}, by its own name`);
   const own = hasProc() ? Buffer.from(`/proc/self/fd/${fd}`) : nameBytes(path);
   let writable: number;

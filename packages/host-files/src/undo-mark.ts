@@ -1,0 +1,66 @@
+import { listAttributes, removeAttribute, setAttribute } from '@instar/vmm-native';
+import { lstatSync } from 'node:fs';
+import { fsync } from './descriptors.js';
+import { HostFileError } from './errors.js';
+import { systemErrorName } from './system-errors.js';
+
+// A file that is edited bears a mark: where its undo log stands. Only by it is a log found from another name of the file, a hard
+// link or one that it was given after the edit was interrupted. A mark without a log says nothing: the log goes first.
+
+/** What an undo log is called: the name of its file, and this. */
+export const LOG_SUFFIX = Buffer.from('.instar-undo');
+/** Extended attribute that holds the name of the log. */
+const MARK = Buffer.from('user.instar.undo');
+const SLASH = 0x2f;
+
+/** Whether an attribute is the mark: it speaks of one file, and of no copy of that. */
+export function isUndoMark(name: Buffer): boolean {
+  return name.equals(MARK);
+}
+
+/**
+ * Marks a file that is about to be edited, and brings the mark to the disk.
+ * @param log name of its log, from the root on
+ * @throws HostFileError `FILE_NOT_USABLE` for a file with several names where there are no marks
+ */
+export async function markEdited(fd: number, log: Buffer, path: string, nlink: bigint): Promise<void> {
+  try {
+    setAttribute(fd, MARK, log);
+  } catch (error) {
+    if (nlink === 1n) return;
+    const problem =
+      `has ${nlink} names (hard links), and cannot be marked (${systemErrorName(error) ?? 'unknown'}), so that who opens ` +
+      'it by another one would not find its undo log; without a log an edit that is interrupted leaves it damaged: ' +
+      'choose that with --no-undo';
+    throw new HostFileError('FILE_NOT_USABLE', problem, path, error);
+  }
+  await fsync(fd);
+}
+
+/** Takes the mark away, once the log is gone. It says nothing then, so that nothing depends on it. */
+export function unmark(fd: number): void {
+  try {
+    removeAttribute(fd, MARK);
+  } catch {
+    // There is none, or it stays.
+  }
+}
+
+/**
+ * The log that a file's mark names. Whoever gave the file chose that name: no name that no log has is looked at, and only
+ * a regular file counts.
+ */
+export function markedLog(fd: number): Buffer | undefined {
+  let log: Buffer | undefined;
+  try {
+    log = listAttributes(fd).find(({ name }) => isUndoMark(name))?.value;
+  } catch {
+    return undefined;
+  }
+  if (log?.[0] !== SLASH || log.includes(0) || !log.subarray(-LOG_SUFFIX.length).equals(LOG_SUFFIX)) return undefined;
+  try {
+    return lstatSync(log, { throwIfNoEntry: false })?.isFile() === true ? log : undefined;
+  } catch {
+    return undefined;
+  }
+}
