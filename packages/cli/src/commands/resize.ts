@@ -42,12 +42,13 @@ const command = defineCommand<ResizeFlags>({
   run,
 });
 
-/** `instar resize`. The last word is the size: `-1G` is no option. */
+/** `instar resize`. `-1G` is a size wherever it stands: no option begins with a digit. */
 export const resizeCommand = asCommand(
   (tokens, habits) => {
-    const size = tokens.at(-1);
-    const isRelative = size !== undefined && /^-\d/.test(size) && !tokens.includes('--');
-    return command(isRelative ? [...tokens.slice(0, -1), '--', size] : tokens, habits);
+    const at = tokens.includes('--') ? -1 : tokens.findIndex((token) => /^-\d/.test(token));
+    const [size] = tokens.slice(at);
+    if (at === -1 || size === undefined) return command(tokens, habits);
+    return command([...tokens.slice(0, at), ...tokens.slice(at + 1), '--', size], habits);
   },
   () => command.describe(),
 );

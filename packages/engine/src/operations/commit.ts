@@ -1,5 +1,6 @@
-import { lockInput, quoteName } from '@instar/host-files';
+import { identity, lockInput, nameBytes, quoteName } from '@instar/host-files';
 import { DEVICE_ROLE, EDIT_ACTION } from '@instar/shared-abi';
+import { statSync } from 'node:fs';
 import { openChain, type Chain, type Layer } from '../chain.js';
 import { EngineError, withEngineErrors } from '../errors.js';
 import { formatName } from '../format-names.js';
@@ -15,7 +16,7 @@ import { editImage, editInSession, type EditOptions } from './edit.js';
 
 /** How an image is committed. */
 export interface CommitOptions extends EditOptions {
-  /** Name of the image of its chain that gets the content, as the image above it names it (default: the one directly below). */
+  /** Name of the image of its chain that gets the content, from the image above it or from here (default: the one directly below). */
   readonly base?: string | undefined;
   /** Whether the image keeps its content (default: only with a `base`). */
   readonly keep?: boolean | undefined;
@@ -33,13 +34,24 @@ export interface CommittedImage {
   readonly virtualSize: bigint;
 }
 
+/** What a name leads to; undefined where there is nothing. */
+function identityOf(name: string): string | undefined {
+  try {
+    const status = statSync(nameBytes(name), { bigint: true, throwIfNoEntry: false });
+    return status === undefined ? undefined : identity(status);
+  } catch {
+    return undefined;
+  }
+}
+
 /** How deep in a chain the image lies that gets the content. */
 function depthOf({ layers }: Chain, file: string, base: string | undefined): number {
   if (layers.length === 1) throw new EngineError('INVALID_OPTION', 'the image has no backing file', { file });
   if (base === undefined) return 1;
-  const found = layers.findIndex((layer, depth) => {
+  // By what it names: ./base and base are one file.
+  const found = layers.findIndex(({ file: { identity: own } }, depth) => {
     const above = layers[depth - 1];
-    return above !== undefined && (layer.file.path === combinePath(above.file.path, base) || layer.file.path === base);
+    return above !== undefined && [combinePath(above.file.path, base), base].some((name) => identityOf(name) === own);
   });
   if (found === -1) throw new EngineError('INVALID_OPTION', `did not find '${base}' in the backing chain`, { file });
   return found;

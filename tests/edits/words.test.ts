@@ -1,0 +1,58 @@
+// Command lines of edits that qemu-img takes, beside it.
+import { mkdirSync, symlinkSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { instar } from '../support/command.js';
+import { QEMU_IMG, requireJudge } from '../support/judge.js';
+import { qemuImg, qemuIo } from '../support/qemu-img.js';
+import { workdir, type Workdir } from '../support/workdir.js';
+
+function sizeOf(directory: Workdir, image: string): unknown {
+  const text = qemuImg('info', '--output=json', image).in(directory).must().stdout;
+  return (JSON.parse(text) as Record<string, unknown>)['virtual-size'];
+}
+
+describe('command lines of edits', () => {
+  it.for([
+    ['--shrink', 'image', '-1M'],
+    ['image', '-1M', '--shrink'],
+    ['image', '-1M', '-q', '--shrink', '-f', 'qcow2'],
+    ['--shrink', 'image', '--', '-1M'],
+  ])('resize %s %s %s', (words, context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    for (const [name, does] of [
+      ['theirs', qemuImg],
+      ['ours', instar],
+    ] as const) {
+      qemuImg('create', '-q', '-f', 'qcow2', name, '4M').in(directory).must();
+      const own = words.map((word) => (word === 'image' ? name : word));
+      does('resize', ...own)
+        .in(directory)
+        .must();
+    }
+    expect(sizeOf(directory, 'ours')).toBe(3 << 20);
+    expect(sizeOf(directory, 'theirs')).toBe(3 << 20);
+  });
+
+  it.for(['base', './base', 'link', 'sub/../base'])(
+    'commit -b %s finds the image that is named ./base',
+    (name, context) => {
+      requireJudge(context, QEMU_IMG);
+      const directory = workdir();
+      const prepare = (): void => {
+        qemuImg('create', '-q', '-f', 'qcow2', 'base', '1M').in(directory).must();
+        qemuImg('create', '-q', '-f', 'qcow2', '-b', './base', '-F', 'qcow2', 'mid').in(directory).must();
+        qemuImg('create', '-q', '-f', 'qcow2', '-b', 'mid', '-F', 'qcow2', 'top').in(directory).must();
+        qemuIo('top', 'write -q -P 7 64k 64k').in(directory).must();
+      };
+      mkdirSync(directory.file('sub'));
+      symlinkSync('base', directory.file('link'));
+      prepare();
+      qemuImg('commit', '-q', '-b', name, 'top').in(directory).must();
+      qemuIo('base', 'read -q -P 7 64k 64k').in(directory).must();
+      prepare();
+      instar('commit', '-q', '-b', name, 'top').in(directory).must();
+      qemuIo('base', 'read -q -P 7 64k 64k').in(directory).must();
+    },
+  );
+});
