@@ -55,4 +55,18 @@ describe('command lines of edits', () => {
       qemuIo('base', 'read -q -P 7 64k 64k').in(directory).must();
     },
   );
+
+  it('create of a vdi takes the one preallocation that it has', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    const words = ['create', '-f', 'vdi', '-o', 'preallocation=off'];
+    const theirs = qemuImg(...words, 'theirs', '4M')
+      .in(directory)
+      .must();
+    const ours = instar(...words, 'ours', '4M')
+      .in(directory)
+      .must();
+    expect(ours.stdout).toBe(theirs.stdout.replace('theirs', 'ours'));
+    qemuImg('compare', 'ours', 'theirs').in(directory).must();
+  });
 });

@@ -44,7 +44,8 @@ function lines(report: CheckReport): readonly string[] {
             `${percent(report.compressedClusters, allocated)}% compressed clusters`,
         ];
   const verdict = found.length === 0 ? ['No errors were found on the image.'] : found;
-  return [...verdict, ...clusters, `Image end offset: ${report.imageEnd}`];
+  const end = report.imageEnd === 0n ? [] : [`Image end offset: ${report.imageEnd}`];
+  return [...verdict, ...clusters, ...end];
 }
 
 /** What was repaired. */

@@ -303,6 +303,7 @@ const OPTIONS: Readonly<Record<string, readonly OutputOption[]>> = {
   vdi: [
     SIZE,
     switchOption('static', 'every block has a place (off)', (on) => ({ subformat: on ? 'fixed' : 'dynamic' }), 'off'),
+    onlyOption('preallocation', ['off']),
   ],
   vpc: [
     SIZE,
