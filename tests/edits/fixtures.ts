@@ -101,6 +101,22 @@ export const EDIT_CASES: readonly EditCase[] = [
     complains: true,
   },
   {
+    name: 'check -r all of a parallels disk',
+    prepare: (directory) => {
+      directory.write('content.raw', Buffer.concat([noise(900 * KIB), Buffer.alloc(200 * KIB), lines(900 * KIB)]));
+      const options = ['-O', 'parallels', '-o', 'cluster_size=64k'];
+      qemuImg('convert', '-f', 'raw', ...options, directory.file('content.raw'), directory.file('image')).must();
+      const bytes = directory.read('image');
+      // Two entries that name one cluster, one that names none of the file, a mark, and a tail.
+      bytes.writeUInt32LE(bytes.readUInt32LE(64), 64 + 4 * 3);
+      bytes.writeUInt32LE(0x7fff_ff00, 64 + 4 * 5);
+      bytes.writeUInt32LE(0x746f_6e59, 44);
+      directory.write('image', Buffer.concat([bytes, noise(150 * KIB)]));
+    },
+    command: (image) => instar('check', '-r', 'all', image),
+    complains: true,
+  },
+  {
     name: 'bitmap',
     prepare: (directory) => {
       withSnapshots(directory, 'cluster_size=1k');

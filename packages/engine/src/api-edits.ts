@@ -66,8 +66,8 @@ export async function resize(
 }
 
 /**
- * Checks an image's metadata, and makes it agree with itself, as `qemu-img check -r` does (qcow2). Where nothing is wrong,
- * nothing is changed.
+ * Checks an image's metadata, and makes it agree with itself, as `qemu-img check -r` does (qcow2, qed, parallels, vhdx, and
+ * vdi). Where nothing is wrong, nothing is changed.
  * @throws EngineError `UNSUPPORTED_FORMAT` for formats that are not repaired; the image is then as it was
  */
 export async function repair(file: FileName, options: RepairOptions & OperationControl = {}): Promise<RepairReport> {

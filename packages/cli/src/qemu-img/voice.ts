@@ -20,7 +20,7 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
 
 /** What is said of some errors, and what qemu-img says of them. */
 const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
-  [/^images of format \S+ are not checked$/, 'This image format does not support checks'],
+  [/^images of format \S+ are not (?:checked|repaired)$/, 'This image format does not support checks'],
   [/^the file is not in this format \(magic .*, expected 51 46 49 fb\)$/, 'Image is not in qcow2 format'],
   [
     /^has (?:a disk of )?\d+ bytes, fewer than the \d+ of the (?:disk|input)$/,

@@ -154,7 +154,9 @@ export async function editInSession<T>(
         });
         if (!file.resizable && edited.file_length < file.size) throw impossibleResult(path);
         if (edited.file_length < kept) kept = edited.file_length;
-        await refresh();
+        // What will be cut off is not looked at any more.
+        const length = await refresh();
+        session.describe(device, { file_size: kept < length ? kept : length });
         return edited;
       };
       result = await work({ session, file, info, isRaw: info.format === IMAGE_FORMAT.values.RAW, edit });

@@ -1,5 +1,6 @@
-import { EDIT_ACTION, EDIT_FLAG } from '@instar/shared-abi';
+import { EDIT_ACTION, EDIT_FLAG, IMAGE_FORMAT } from '@instar/shared-abi';
 import { EngineError } from '../errors.js';
+import { formatName } from '../format-names.js';
 import type { OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkRepairOptions } from '../options/edits.js';
@@ -26,9 +27,12 @@ export interface RepairReport {
   readonly leaksFixed: bigint;
 }
 
+const { PARALLELS, QCOW2, QED, VDI, VHDX } = IMAGE_FORMAT.values;
+const REPAIRED: readonly number[] = [PARALLELS, QCOW2, QED, VDI, VHDX];
+
 /**
- * Checks an image's metadata, and makes it agree with itself, as `qemu-img check -r` does (qcow2). Where nothing is wrong,
- * nothing is changed.
+ * Checks an image's metadata, and makes it agree with itself, as `qemu-img check -r` does (qcow2, qed, parallels, vhdx, and
+ * vdi). Where nothing is wrong, nothing is changed.
  * @throws EngineError `UNSUPPORTED_FORMAT` for formats that are not repaired; the image is then as it was
  */
 export async function repair(
@@ -39,14 +43,15 @@ export async function repair(
   checkFileName(file);
   const { leaksOnly = false, onFinding, onRest, ...options } = checkRepairOptions(givenOptions);
   return editing(file, options, checkControl(givenControl), async ({ session, info, edit }) => {
+    if (!REPAIRED.includes(info.format)) {
+      const problem = `images of format ${formatName(info.format)} are not repaired`;
+      throw new EngineError('UNSUPPORTED_FORMAT', problem, { file });
+    }
     const scratch = await ScratchFile.create();
     try {
       session.add(scratch.device);
       const about = { file, format: info.format };
-      const first = await checkImage(session, scratch, { ...about, last: false, onFinding });
-      if (!first.supported) {
-        throw new EngineError('UNSUPPORTED_FORMAT', `images of format ${first.format} are not checked`, { file });
-      }
+      await checkImage(session, scratch, { ...about, last: false, onFinding });
       const fixed = await edit({
         action: EDIT_ACTION.values.REPAIR,
         flags: leaksOnly ? EDIT_FLAG.values.LEAKS_ONLY : 0,

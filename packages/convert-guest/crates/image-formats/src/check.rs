@@ -25,6 +25,14 @@ pub enum Remedy {
     Copied,
     /// All refcounts are counted anew.
     Recount,
+    /// The entry at its offset comes to name no block.
+    Unallocate,
+    /// The block that the entry at its offset shares, which its value names, is copied for it.
+    Separate,
+    /// The field at its offset gets the value that is expected.
+    Replace,
+    /// The file ends at its offset.
+    Cut,
 }
 
 /// One finding.
@@ -94,6 +102,16 @@ impl<'a> Teller<'a> {
         expected: u64,
         text: String,
     ) -> Result<(), FormatError> {
+        self.mendable(Remedy::None, (offset, value, expected), text)
+    }
+
+    /// Tells of a contradiction that can be mended: how, and as for [`corrupt`](Self::corrupt).
+    pub fn mendable(
+        &mut self,
+        remedy: Remedy,
+        (offset, value, expected): (u64, u64, u64),
+        text: String,
+    ) -> Result<(), FormatError> {
         self.counts.corruptions = self.counts.corruptions.saturating_add(1);
         self.findings.take(&Finding {
             kind: FindingKind::Corruption,
@@ -101,12 +119,22 @@ impl<'a> Teller<'a> {
             value,
             expected,
             text,
-            remedy: Remedy::None,
+            remedy,
         })
     }
 
     /// Tells of `clusters` neighbours that nothing uses.
     pub fn leak(&mut self, offset: u64, clusters: u64, text: String) -> Result<(), FormatError> {
+        self.mendable_leak(Remedy::None, (offset, clusters), text)
+    }
+
+    /// The same, of those that can be given back.
+    pub fn mendable_leak(
+        &mut self,
+        remedy: Remedy,
+        (offset, clusters): (u64, u64),
+        text: String,
+    ) -> Result<(), FormatError> {
         self.counts.leaks = self.counts.leaks.saturating_add(clusters);
         self.findings.take(&Finding {
             kind: FindingKind::Leak,
@@ -114,7 +142,7 @@ impl<'a> Teller<'a> {
             value: clusters,
             expected: 0,
             text,
-            remedy: Remedy::None,
+            remedy,
         })
     }
 

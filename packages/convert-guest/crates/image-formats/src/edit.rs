@@ -7,7 +7,7 @@ use crate::error::{ErrorKind, Expected, FormatError};
 use crate::facts::Bitmap;
 use crate::probe::Format;
 use crate::source::{ByteSource, DeviceIndex, SourceError};
-use crate::{qcow2, raw};
+use crate::{parallels, qcow2, qed, raw, vdi, vhdx};
 
 /// A file that is edited: what was written is read again.
 pub trait EditTarget: ByteSource {
@@ -51,6 +51,19 @@ impl<T: EditTarget + ?Sized> EditTarget for &mut T {
 
     fn flush(&mut self) -> Result<(), SourceError> {
         (**self).flush()
+    }
+}
+
+/// Reads of a target that is somebody else's.
+pub(crate) struct Borrowed<'a, T>(pub &'a mut T);
+
+impl<T: EditTarget> ByteSource for Borrowed<'_, T> {
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn read_exact_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
+        self.0.read_exact_at(offset, buffer)
     }
 }
 
@@ -288,6 +301,10 @@ pub fn edit<T: EditTarget>(
     match format {
         Format::Raw => raw::edit(target, device, edit),
         Format::Qcow2 => qcow2::edit(target, device, edit),
+        Format::Parallels => parallels::edit(target, device, edit),
+        Format::Qed => qed::edit(target, device, edit),
+        Format::Vdi => vdi::edit(target, device, edit),
+        Format::Vhdx => vhdx::edit(target, device, edit),
         other => Err(unsupported(device, other.name())),
     }
 }

@@ -4,6 +4,7 @@
 //! file and the look at everything that must lie inside the file are here.
 
 mod check;
+mod mend;
 mod table;
 mod table_disk;
 mod within_file;
@@ -20,6 +21,7 @@ use crate::source::{ByteSource, DeviceIndex};
 use crate::within::Beyond;
 
 pub(crate) use check::{Blocks, check_blocks, tables_end};
+pub(crate) use mend::{Mender, mend};
 pub(crate) use table::{Entry, Table, Width, scan};
 pub(crate) use table_disk::{Check, Layout, Place, TableDisk, one_table};
 pub(crate) use within_file::within_file;

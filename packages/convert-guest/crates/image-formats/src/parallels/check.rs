@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use crate::arith::SECTOR;
 use crate::blocks::{BlockSize, Check, Entry, TableDisk, tables_end};
-use crate::check::Teller;
+use crate::check::{Remedy, Teller};
 use crate::error::FormatError;
 use crate::source::ByteSource;
 use crate::used_units::UsedUnits;
@@ -23,7 +23,7 @@ impl Check for Header {
         let file_size = SECTOR.round_up(file_size).unwrap_or(file_size);
         if header.in_use {
             let text = String::from("ERROR image was not closed correctly");
-            teller.corrupt(super::header::IN_USE_FIELD, 1, 0, text)?;
+            teller.mendable(Remedy::Replace, (super::header::IN_USE_FIELD, 1, 0), text)?;
         }
         if tables_end(disk, teller)? > file_size {
             return Ok(());
@@ -43,7 +43,7 @@ impl Check for Header {
                 last = last.max(Some(offset));
             } else {
                 let text = format!("ERROR cluster {index} is outside image");
-                teller.corrupt(entry.at, offset, file_size, text)?;
+                teller.mendable(Remedy::Unallocate, (entry.at, offset, file_size), text)?;
             }
         }
         let image_end = match last {
@@ -56,7 +56,7 @@ impl Check for Header {
             .filter(|leaked| *leaked > 0)
         {
             let text = format!("ERROR space leaked at the end of the image {leaked}");
-            teller.leak(image_end, cluster.count_for(leaked), text)?;
+            teller.mendable_leak(Remedy::Cut, (image_end, cluster.count_for(leaked)), text)?;
         }
         check_twice(disk, data_start, image_end, teller)?;
         count(disk, image_end, teller)
@@ -90,7 +90,8 @@ fn check_data_offset(
         least
     } else if stated < least || stated > SECTOR.count_for(file_size) {
         let text = String::from("ERROR data_off field has incorrect value");
-        teller.corrupt(header.data_offset.offset, stated, least, text)?;
+        let field = header.data_offset.offset;
+        teller.mendable(Remedy::Replace, (field, stated, least), text)?;
         least
     } else {
         stated
@@ -133,7 +134,7 @@ fn check_twice<S: ByteSource>(
             };
             if used.mark(cluster.index_of(from_start), 1) {
                 let text = format!("ERROR duplicate offset in BAT entry {index}");
-                teller.corrupt(entry.at, offset, 0, text)?;
+                teller.mendable(Remedy::Separate, (entry.at, offset, 0), text)?;
             }
         }
         if !used.advance() {

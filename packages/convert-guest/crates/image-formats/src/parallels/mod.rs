@@ -2,6 +2,7 @@
 //! reader of the disk needs.
 
 mod check;
+mod edit;
 mod header;
 
 use alloc::boxed::Box;
@@ -19,6 +20,7 @@ use crate::probe::{Ends, has};
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::Beyond;
 
+pub use edit::edit;
 use header::Header;
 
 /// Whether a file begins with one of the two magics and the one version.

@@ -5,7 +5,7 @@ use alloc::format;
 use crate::arith::SECTOR;
 use crate::blocks::Check;
 use crate::blocks::TableDisk;
-use crate::check::Teller;
+use crate::check::{Remedy, Teller};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::source::ByteSource;
 use crate::used_units::{MOST_UNITS, UsedUnits};
@@ -101,7 +101,8 @@ impl<S: ByteSource> Walk<'_, '_, S> {
             if !self.is_place(offset, table_bytes) {
                 let text =
                     format!("ERROR L1 table entry {index} is {offset:#x}, where no table can be");
-                self.teller.corrupt(entry.at, offset, 0, text)?;
+                let found = (entry.at, offset, 0);
+                self.teller.mendable(Remedy::Unallocate, found, text)?;
                 continue;
             }
             // A table that shares clusters with something is none.
@@ -135,7 +136,8 @@ impl<S: ByteSource> Walk<'_, '_, S> {
                 let text = format!(
                     "ERROR L2 table entry {index} of the table at {table:#x} is {offset:#x}, where no cluster can be"
                 );
-                self.teller.corrupt(entry.at, offset, 0, text)?;
+                let found = (entry.at, offset, 0);
+                self.teller.mendable(Remedy::Unallocate, found, text)?;
             }
         }
         Ok(())

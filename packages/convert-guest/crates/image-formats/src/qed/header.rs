@@ -10,6 +10,8 @@ use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
 
 pub(super) const MAGIC: [u8; 4] = *b"QED\0";
+/// Where the features stand.
+pub(super) const FEATURES_FIELD: u64 = 16;
 /// Where the offset of the L1 table stands.
 pub(super) const L1_FIELD: u64 = 40;
 
@@ -117,6 +119,11 @@ impl Header {
     /// Whether the image was not closed properly.
     pub fn needs_check(&self) -> bool {
         self.features.value & NEED_CHECK != 0
+    }
+
+    /// The feature bits of an image that was checked.
+    pub fn checked_features(&self) -> u64 {
+        self.features.value & !NEED_CHECK
     }
 
     /// Whether the backing file is raw and must not be probed.

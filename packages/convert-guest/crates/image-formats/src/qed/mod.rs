@@ -1,6 +1,7 @@
 //! QEMU enhanced disks (QEMU's `interop/qed_spec.rst`).
 
 mod check;
+mod edit;
 mod header;
 
 use alloc::boxed::Box;
@@ -17,6 +18,7 @@ use crate::probe::Ends;
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::Beyond;
 
+pub use edit::edit;
 use header::Header;
 
 /// Whether a file begins with the magic.

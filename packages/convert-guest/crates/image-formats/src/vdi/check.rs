@@ -3,7 +3,7 @@
 use alloc::format;
 
 use crate::blocks::{Check, TableDisk, tables_end};
-use crate::check::Teller;
+use crate::check::{Remedy, Teller};
 use crate::error::FormatError;
 use crate::source::ByteSource;
 use crate::used_units::UsedUnits;
@@ -34,26 +34,30 @@ impl Check for Header {
                 if number >= header.blocks {
                     if used.is_first() {
                         let text = format!("ERROR: block index {index} out of range, is {number}");
-                        teller.corrupt(entry.at, number, header.blocks, text)?;
+                        teller.mendable(
+                            Remedy::Unallocate,
+                            (entry.at, number, header.blocks),
+                            text,
+                        )?;
                     }
                     continue;
                 }
                 if used.mark(number, 1) {
                     let text =
                         format!("ERROR: block index {index} is {number}, which another one is");
-                    teller.corrupt(entry.at, number, 0, text)?;
+                    let found = (entry.at, header.offset_of(number), 0);
+                    teller.mendable(Remedy::Separate, found, text)?;
                 }
                 if used.is_first() {
                     allocated = allocated.saturating_add(1);
-                    let offset = header
-                        .data_offset
-                        .saturating_add(header.block.times(number));
+                    let offset = header.offset_of(number);
                     // What lies behind the end was there once: a program writes a block when it takes one.
                     if offset >= file_size && !header.fixed {
                         let text = format!(
                             "ERROR: block index {index} is {number}, whose bytes begin at offset {offset}, behind the end of the file"
                         );
-                        teller.corrupt(entry.at, offset, file_size, text)?;
+                        let found = (entry.at, offset, file_size);
+                        teller.mendable(Remedy::Unallocate, found, text)?;
                     }
                 }
             }
@@ -67,7 +71,8 @@ impl Check for Header {
                 "ERROR: allocated blocks mismatch, is {allocated}, should be {}",
                 stated.value
             );
-            teller.corrupt(stated.offset, stated.value.into(), allocated, text)?;
+            let found = (stated.offset, stated.value.into(), allocated);
+            teller.mendable(Remedy::Replace, found, text)?;
         }
         Ok(())
     }

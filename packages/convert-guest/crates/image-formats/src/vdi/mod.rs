@@ -2,6 +2,7 @@
 //! is named by a UUID alone.
 
 mod check;
+mod edit;
 mod header;
 
 use alloc::boxed::Box;
@@ -18,6 +19,7 @@ use crate::probe::{Ends, has};
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::Beyond;
 
+pub use edit::edit;
 use header::Header;
 
 /// From this value on an entry of the block map names no block: 0xffffffff was never written, 0xfffffffe was discarded.
@@ -53,6 +55,11 @@ pub fn open<'a, S: ByteSource + 'a>(
 }
 
 impl Header {
+    /// Where the block of a number lies (byte offset in the file).
+    pub(super) fn offset_of(&self, number: u64) -> u64 {
+        self.data_offset.saturating_add(self.block.times(number))
+    }
+
     pub(super) fn block_map(&self) -> Table {
         Table {
             offset: self.block_map_offset,
@@ -73,8 +80,7 @@ impl Layout for Header {
         if entry.value >= LEAST_UNALLOCATED {
             return Ok(Piece::Zero);
         }
-        let offset = self.block.times(entry.value);
-        Ok(Piece::Data(self.data_offset.saturating_add(offset)))
+        Ok(Piece::Data(self.offset_of(entry.value)))
     }
 
     fn keeps_holes(&self) -> bool {

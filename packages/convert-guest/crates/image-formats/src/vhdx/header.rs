@@ -13,6 +13,7 @@ pub(super) const MAGIC: &[u8; 8] = b"vhdxfile";
 /// Where the headers lie.
 pub(super) const PLACES: [u64; 2] = [64 << 10, 128 << 10];
 pub(super) const HEADER_BYTES: usize = 4096;
+const LOG_GUID_FIELD: usize = 48;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
@@ -85,6 +86,23 @@ impl Header {
             let none = FormatError::new(kind, device, "header", 64 << 10, 0, expected);
             reason.unwrap_or(none)
         })
+    }
+
+    /// The bytes of a header with another sequence number, whose log holds nothing.
+    pub fn without_log(bytes: &[u8], sequence: u64) -> Vec<u8> {
+        let mut changed = bytes.to_vec();
+        let mut put = |at: usize, value: &[u8]| {
+            if let Some(place) = changed.get_mut(at..at.saturating_add(value.len())) {
+                place.copy_from_slice(value);
+            }
+        };
+        put(8, &sequence.to_le_bytes());
+        put(LOG_GUID_FIELD, &[0; 16]);
+        let sum = crc32c::of_structure(&changed);
+        if let Some(place) = changed.get_mut(4..8) {
+            place.copy_from_slice(&sum.to_le_bytes());
+        }
+        changed
     }
 
     pub fn parse(bytes: &[u8], at: u64, device: DeviceIndex) -> Result<Self, FormatError> {

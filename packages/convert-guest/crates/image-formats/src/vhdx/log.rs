@@ -49,6 +49,27 @@ impl Patch {
     pub fn end(&self) -> u64 {
         self.start.saturating_add(self.length)
     }
+
+    /// The bytes of a sector; `None` for zeros.
+    pub fn sector<S: ByteSource>(&self, source: &mut S) -> Result<Option<[u8; 4096]>, SourceError> {
+        let Content::Sector {
+            at,
+            leading,
+            trailing,
+        } = self.content
+        else {
+            return Ok(None);
+        };
+        let mut sector = [0; 4096];
+        source.read_exact_at(at, &mut sector)?;
+        if let Some(first) = sector.first_chunk_mut() {
+            *first = leading;
+        }
+        if let Some(last) = sector.last_chunk_mut() {
+            *last = trailing;
+        }
+        Ok(Some(sector))
+    }
 }
 
 /// A file with the changes of its log.
@@ -56,6 +77,7 @@ impl Patch {
 pub(super) struct Replayed<S> {
     source: S,
     patches: Vec<Patch>,
+    length: u64,
 }
 
 impl<S: ByteSource> ByteSource for Replayed<S> {
@@ -66,7 +88,9 @@ impl<S: ByteSource> ByteSource for Replayed<S> {
     fn read_exact_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
         self.source.read_exact_at(offset, buffer)?;
         let end = offset.saturating_add(to_u64(buffer.len()));
-        let Self { source, patches } = self;
+        let Self {
+            source, patches, ..
+        } = self;
         for patch in patches {
             let (from, to) = (patch.start.max(offset), patch.end().min(end));
             if from >= to {
@@ -78,19 +102,8 @@ impl<S: ByteSource> ByteSource for Replayed<S> {
             };
             match patch.content {
                 Content::Zeros => target.fill(0),
-                Content::Sector {
-                    at,
-                    leading,
-                    trailing,
-                } => {
-                    let mut sector = [0; 4096];
-                    source.read_exact_at(at, &mut sector)?;
-                    if let Some(first) = sector.first_chunk_mut() {
-                        *first = leading;
-                    }
-                    if let Some(last) = sector.last_chunk_mut() {
-                        *last = trailing;
-                    }
+                Content::Sector { .. } => {
+                    let sector = patch.sector(source)?.unwrap_or([0; 4096]);
                     let skip = to_usize(from.saturating_sub(patch.start));
                     let wanted = sector.get(skip..skip.saturating_add(target.len()));
                     target.copy_from_slice(wanted.ok_or(SourceError::OutOfRange)?);
@@ -106,6 +119,11 @@ impl<S> Replayed<S> {
     pub fn patches(&self) -> &[Patch] {
         &self.patches
     }
+
+    /// Bytes that the file must have at least.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
 }
 
 /// One valid entry of the log.
@@ -119,6 +137,8 @@ struct Entry {
     sequence: u64,
     descriptors: u64,
     flushed: u64,
+    /// Bytes that the file must have at least.
+    last: u64,
 }
 
 /// The ring of the log.
@@ -139,6 +159,7 @@ pub(super) fn replay<S: ByteSource>(
     header: &Header,
 ) -> Result<Replayed<S>, FormatError> {
     let mut patches = Vec::new();
+    let mut length = 0;
     if header.log_guid != [0; 16] {
         let file_size = source.size();
         let mut ring = Ring {
@@ -155,9 +176,14 @@ pub(super) fn replay<S: ByteSource>(
                 return Err(ring.refuse("FlushedFileOffset", entry.at, entry.flushed, expected));
             }
             ring.collect(entry, &mut patches)?;
+            length = entry.last.max(length);
         }
     }
-    Ok(Replayed { source, patches })
+    Ok(Replayed {
+        source,
+        patches,
+        length,
+    })
 }
 
 impl<S: ByteSource> Ring<'_, S> {
@@ -219,6 +245,7 @@ impl<S: ByteSource> Ring<'_, S> {
         cursor.le32("reserved")?;
         let guid = cursor.bytes("LogGuid", 16)?;
         let flushed = cursor.le64("FlushedFileOffset")?.value;
+        let last = cursor.le64("LastFileOffset")?.value;
         let entry = Entry {
             at,
             length,
@@ -226,6 +253,7 @@ impl<S: ByteSource> Ring<'_, S> {
             sequence,
             descriptors,
             flushed,
+            last,
         };
         let sectors = entry.descriptor_sectors();
         let possible = signature == b"loge"

@@ -3,6 +3,7 @@
 mod bat;
 mod check;
 pub(crate) mod crc32c;
+mod edit;
 pub(crate) mod guid;
 mod header;
 mod log;
@@ -23,6 +24,7 @@ use crate::probe::Ends;
 use crate::source::{ByteSource, DeviceIndex};
 
 use bat::AllocationTable;
+pub use edit::edit;
 use header::Header;
 use metadata::Metadata;
 use regions::{Region, Regions};

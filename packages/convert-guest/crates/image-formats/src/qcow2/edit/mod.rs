@@ -16,10 +16,12 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::arith::SECTOR;
-use crate::edit::{DiskWriter, Edit, EditTarget, Edited, OtherBitmaps, Take, unsupported};
+use crate::edit::{
+    Borrowed, DiskWriter, Edit, EditTarget, Edited, OtherBitmaps, Take, unsupported,
+};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::qcow2::{Encryption, Extensions, Header, Qcow2Image, features, l1};
-use crate::source::{ByteSource, DeviceIndex, SourceError};
+use crate::source::DeviceIndex;
 use crate::staged_file::StagedFile;
 pub(super) use bitmaps::BitLayout;
 use repair::{Repaired, repair};
@@ -160,19 +162,6 @@ fn open<T: EditTarget>(target: &mut T, device: DeviceIndex) -> Result<Editor<&mu
         header,
         extensions,
     ))
-}
-
-/// Reads of a target that is somebody else's.
-struct Borrowed<'a, T>(&'a mut T);
-
-impl<T: EditTarget> ByteSource for Borrowed<'_, T> {
-    fn size(&self) -> u64 {
-        self.0.size()
-    }
-
-    fn read_exact_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
-        self.0.read_exact_at(offset, buffer)
-    }
 }
 
 /// An image that is edited.

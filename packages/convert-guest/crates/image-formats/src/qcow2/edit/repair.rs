@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::{AT_INCOMPATIBLE, Borrowed, Editor};
+use super::{AT_INCOMPATIBLE, Editor};
 use crate::check::{Finding, FindingKind, Findings, Remedy};
-use crate::edit::EditTarget;
+use crate::edit::{Borrowed, EditTarget};
 use crate::error::{ErrorKind, FormatError};
 use crate::qcow2::{Qcow2Image, features, refcounts};
 use crate::source::DeviceIndex;
@@ -50,7 +50,7 @@ impl Findings for Mendable {
             }
             Remedy::Copied => self.copied = self.copied.saturating_add(1),
             Remedy::Recount => self.recount = true,
-            Remedy::None => {}
+            _ => {}
         }
         Ok(())
     }

@@ -1,0 +1,172 @@
+//! VHDX images are repaired: the changes of a log that was left are made in the file, and of the structures that are kept
+//! twice the damaged one becomes a copy of the other.
+
+use crate::arith::PowerOfTwo;
+use crate::edit::{Borrowed, Edit, EditTarget, Edited, unsupported};
+use crate::error::{ErrorKind, Expected, FormatError};
+use crate::metadata_cache::MetadataCache;
+use crate::source::DeviceIndex;
+use crate::staged_file::StagedFile;
+
+use super::header::{self, HEADER_BYTES, Header, read_part};
+use super::log::replay;
+use super::metadata::Metadata;
+use super::regions::{self, Regions};
+
+const MEGABYTE: PowerOfTwo = PowerOfTwo::from_bits(20);
+
+/// Edits the image in `target`.
+///
+/// # Errors
+/// What the readers of the headers, the log and the regions refuse, `UnsupportedEdit`, and `SourceFailed`.
+pub fn edit<T: EditTarget>(
+    mut target: T,
+    device: DeviceIndex,
+    edit: &Edit<'_>,
+) -> Result<Edited, FormatError> {
+    if !matches!(edit, Edit::Repair { .. }) {
+        return Err(unsupported(device, "vhdx"));
+    }
+    let fixed = make_whole(&mut target, device)?;
+    let mut cache = MetadataCache::new(Borrowed(&mut target), device, 4);
+    let regions = Regions::read(&mut cache)?;
+    let virtual_size = Metadata::read(&mut cache, regions.metadata)?.size;
+    Ok(Edited {
+        file_length: u64::MAX,
+        virtual_size,
+        corruptions_fixed: fixed,
+        leaks_fixed: 0,
+    })
+}
+
+/// Carries out the log, and makes both headers and both region tables valid. Returns how much of that was to be done.
+fn make_whole<T: EditTarget>(target: &mut T, device: DeviceIndex) -> Result<u64, FormatError> {
+    let header = Header::read(&mut Borrowed(&mut *target), device)?;
+    let mut fixed = carry_out_log(target, device, &header)?;
+    let mut file = StagedFile::new(&mut *target, device);
+    let mut good = None;
+    let (mut valid, mut newest) = (0_u64, 0_u64);
+    let mut read = [None, None];
+    for (at, place) in header::PLACES.into_iter().zip(&mut read) {
+        let bytes = file.read_vec(at, crate::arith::to_u64(HEADER_BYTES))?;
+        if let Ok(parsed) = Header::parse(&bytes, at, device) {
+            valid = valid.saturating_add(1);
+            newest = newest.max(parsed.sequence);
+            if parsed == header && good.is_none() {
+                good = Some((at, bytes.clone()));
+            }
+            *place = Some((parsed, bytes));
+        }
+    }
+    let differ = matches!(&read, [Some((one, bytes)), Some((other, others))]
+        if one.sequence == other.sequence && bytes != others);
+    fixed = fixed.saturating_add(2_u64.saturating_sub(valid));
+    fixed = fixed.saturating_add(u64::from(differ));
+    if fixed > 0 {
+        let none = || {
+            let expected = Expected::Sentence("one valid header of two");
+            let [at, _] = header::PLACES;
+            FormatError::new(ErrorKind::BadHeader, device, "header", at, 0, expected)
+        };
+        let (at, bytes) = good.ok_or_else(none)?;
+        // First the one that does not count: one of the two is whole at any time.
+        for place in header::PLACES.into_iter().filter(|place| *place != at) {
+            newest = newest.saturating_add(1);
+            file.write(place, &Header::without_log(&bytes, newest))?;
+            file.flush()?;
+        }
+        newest = newest.saturating_add(1);
+        file.write(at, &Header::without_log(&bytes, newest))?;
+        file.flush()?;
+    }
+    drop(file);
+    fixed = fixed.saturating_add(mend_region_tables(target, device)?);
+    Ok(fixed)
+}
+
+/// Makes the changes of the log in the file. Returns 1 where there were some.
+fn carry_out_log<T: EditTarget>(
+    target: &mut T,
+    device: DeviceIndex,
+    header: &Header,
+) -> Result<u64, FormatError> {
+    let replayed = replay(Borrowed(&mut *target), device, header)?;
+    let (patches, length) = (replayed.patches().to_vec(), replayed.length());
+    drop(replayed);
+    if patches.is_empty() {
+        return Ok(u64::from(header.log_guid != [0; 16]));
+    }
+    let size = target.size();
+    let failed = |at: u64| move |error| FormatError::of_source(device, at, error);
+    let log_end = header.log_offset.saturating_add(header.log_length);
+    for patch in &patches {
+        let (start, end) = (patch.start, patch.end());
+        let over_log = start < log_end && end > header.log_offset;
+        if over_log || start < first_region_table() {
+            let expected =
+                Expected::Sentence("changes of other places than the headers and the log");
+            let kind = ErrorKind::BadLog;
+            return Err(FormatError::new(
+                kind,
+                device,
+                "FileOffset",
+                start,
+                start,
+                expected,
+            ));
+        }
+        let kept = end.min(size).saturating_sub(start);
+        target.preserve(start, kept).map_err(failed(start))?;
+    }
+    for patch in &patches {
+        let start = patch.start;
+        match patch
+            .sector(&mut Borrowed(&mut *target))
+            .map_err(failed(start))?
+        {
+            Some(sector) => target.write_at(start, &sector).map_err(failed(start))?,
+            None => {
+                // What lies behind the end reads as zeros once the file is long enough.
+                let inside = patch.end().min(target.size()).saturating_sub(start);
+                target.zero_at(start, inside).map_err(failed(start))?;
+            }
+        }
+    }
+    // As QEMU does: whole MiB.
+    let length = MEGABYTE.round_up(length).unwrap_or(length);
+    if length > target.size() {
+        let last = length.saturating_sub(1);
+        target.write_at(last, &[0]).map_err(failed(last))?;
+    }
+    target.flush().map_err(failed(0))?;
+    Ok(1)
+}
+
+fn first_region_table() -> u64 {
+    let [first, _] = regions::PLACES;
+    first
+}
+
+/// Makes both region tables the one that counts. Returns 1 where they were not.
+fn mend_region_tables<T: EditTarget>(
+    target: &mut T,
+    device: DeviceIndex,
+) -> Result<u64, FormatError> {
+    let [first, second] = regions::PLACES;
+    let mut source = Borrowed(&mut *target);
+    let one = read_part(&mut source, device, first, regions::TABLE_BYTES)?;
+    let other = read_part(&mut source, device, second, regions::TABLE_BYTES)?;
+    if one == other {
+        return Ok(0);
+    }
+    let is_valid = super::crc32c::of_structure(&one).to_le_bytes();
+    let first_counts = one.starts_with(b"regi") && one.get(4..8) == Some(&is_valid[..]);
+    let mut file = StagedFile::new(&mut *target, device);
+    if first_counts {
+        file.write(second, &one)?;
+    } else {
+        file.write(first, &other)?;
+    }
+    file.flush()?;
+    Ok(1)
+}
