@@ -53,6 +53,20 @@ function withBacking(directory: Workdir, overlay: string, below: string): void {
   qemuIo(top, 'write -P 3 50k 30k', 'write -z 90k 20k', 'write -P 4 200k 5k').must();
 }
 
+/** A resize of an image of another format, for which its tables move. */
+function growth(format: string, options: string, size: string): EditCase {
+  return {
+    name: `resize of ${format}`,
+    prepare: (directory) => {
+      directory.write('content.raw', Buffer.concat([noise(1100 * KIB), Buffer.alloc(1000 * KIB), lines(1100 * KIB)]));
+      const files = [directory.file('content.raw'), directory.file('image')];
+      const chosen = options === '' ? [] : ['-o', options];
+      qemuImg('convert', '-f', 'raw', '-O', format, ...chosen, ...files).must();
+    },
+    command: (image) => instar('resize', image, size),
+  };
+}
+
 /** One case for each edit, over images that differ in what edits have to count and copy. */
 export const EDIT_CASES: readonly EditCase[] = [
   {
@@ -157,4 +171,8 @@ export const EDIT_CASES: readonly EditCase[] = [
     },
     command: (image) => instar('resize', '-f', 'raw', '--shrink', image, '70000'),
   },
+  growth('vdi', '', '300M'),
+  growth('vpc', 'force_size=on', '300M'),
+  growth('vhdx', 'block_size=1M', '150G'),
+  growth('vmdk', '', '300M'),
 ];

@@ -49,6 +49,7 @@ const EDITS: Readonly<Record<string, (file: string) => Promise<unknown>>> = {
 const OTHER_EDITS: Readonly<Record<string, (file: string, format: string) => Promise<unknown>>> = {
   'check -r all': async (file, format) => repair(file, { format, ...CONTROL }),
   'check -r leaks': async (file, format) => repair(file, { format, leaksOnly: true, ...CONTROL }),
+  'resize +': async (file, format) => resize(file, 400 << 20, { format, ...CONTROL }),
 };
 
 /** Offsets of what an edit reads first: the header, the tables that it names, and what those name. */
@@ -101,7 +102,7 @@ it(
   },
 );
 
-it.for(['qed', 'parallels', 'vdi', 'vhdx'])(
+it.for(['qed', 'parallels', 'vdi', 'vhdx', 'vmdk', 'vpc'])(
   'edits of hostile %s images write the image alone, and leave it where they refuse',
   { timeout: HOURS },
   async (format, context) => {

@@ -37,6 +37,11 @@ function isRaw({ name }: EditCase): boolean {
   return name.includes('raw');
 }
 
+/** Whether qemu-img checks images of its format. */
+function isChecked(edit: EditCase): boolean {
+  return !isRaw(edit) && !edit.name.endsWith('vpc');
+}
+
 describe('an edit that is stopped leaves the image as it was or as it was to become', () => {
   it.for(CASES < THOROUGH ? EDIT_CASES.filter(({ ordinary }) => ordinary) : EDIT_CASES)(
     '$name: behind each write and sync, with and without what was not synced',
@@ -52,8 +57,10 @@ describe('an edit that is stopped leaves the image as it was or as it was to bec
       expect(finished.status).toBe(0);
       const after = directory.read('image');
       expect(after.equals(before)).toBe(false);
-      expect(afterKill(before, events, events.length)).toEqual({ image: after, log: undefined });
-      if (!isRaw(edit)) qemuImg('check', directory.file('image')).must();
+      const played = afterKill(before, events, events.length);
+      expect(played.image?.equals(after)).toBe(true);
+      expect(played.log).toBeUndefined();
+      if (isChecked(edit)) qemuImg('check', directory.file('image')).must();
       const random = new Random(SEED);
       const problems: string[] = [];
       const each = Math.ceil(CASES / EDIT_CASES.length);
@@ -119,7 +126,7 @@ describe('an edit that is stopped leaves the image as it was or as it was to bec
       await info(place.file('image'), isRaw(edit) ? { format: 'raw' } : {});
       const problem = problemOf(place, { before, after: edit.name.includes('-c') ? place.read('image') : after });
       if (problem !== undefined) problems.push(`${told}: ${problem}`);
-      if (!isRaw(edit) && !place.read('image').equals(before)) qemuImg('check', place.file('image')).must();
+      if (isChecked(edit) && !place.read('image').equals(before)) qemuImg('check', place.file('image')).must();
     }
     expect(problems).toEqual([]);
   });

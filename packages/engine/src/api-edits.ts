@@ -53,8 +53,9 @@ export async function deleteSnapshot(
 }
 
 /**
- * Gives the disk of an image another size (raw, qcow2).
- * @param size bytes, or a function of what it has; of qcow2 whole sectors of 512
+ * Gives the disk of an image another size. Those of raw and qcow2 images become larger and smaller, those of vmdk (of one sparse
+ * file), vdi, vpc, vhdx, luks and qed larger; those of vpc may be rounded up to a geometry.
+ * @param size bytes, or a function of what it has; whole sectors of 512 but for raw
  * @throws EngineError `INVALID_OPTION`, `IMAGE_UNSUPPORTED_EDIT`, `IMAGE_REPAIR_FIRST`; it is then as it was
  */
 export async function resize(

@@ -6,8 +6,11 @@ import { defineCommand, type CommandRun } from './define-command.js';
 import { asCommand } from './description.js';
 import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
 
+const PREALLOCATIONS = ['off', 'metadata', 'falloc', 'full'] as const;
+
 interface ResizeFlags extends EditFlags {
   readonly shrink?: boolean;
+  readonly preallocation?: (typeof PREALLOCATIONS)[number];
 }
 
 /** `10G`, or `+10G` and `-10G` by what it is now. */
@@ -23,7 +26,7 @@ async function run({ files, flags, json, control, say }: CommandRun<ResizeFlags>
   if (size === undefined) {
     throw new EngineError('INVALID_OPTION', 'needs an image and a size, as in resize disk.qcow2 +10G');
   }
-  const options = { ...editOptions(flags), shrink: flags.shrink };
+  const options = { ...editOptions(flags), shrink: flags.shrink, preallocation: flags.preallocation };
   const result = await resize(file, newSize(size), { ...options, ...control });
   if (json) process.stdout.write(`${toJson({ result: { filename: file, ...result } })}\n`);
   else say('Image resized.');
@@ -32,12 +35,23 @@ async function run({ files, flags, json, control, say }: CommandRun<ResizeFlags>
 
 const command = defineCommand<ResizeFlags>({
   name: 'resize',
-  about: 'Gives the disk of an image another size (raw, qcow2).',
+  about:
+    'Gives the disk of an image another size. Those of raw and qcow2 images also become smaller; those of vmdk, vdi, vpc, vhdx, ' +
+    'luks and qed become larger.',
   operands: [
     ['<file>', 'the image'],
     ['[size]', 'bytes, such as 10G; +10G and -10G add to what it has and take from it'],
   ],
-  options: (command) => editing(command.option('--shrink', 'allow that data is cut off')),
+  options: (command, values) =>
+    editing(
+      command
+        .option('--shrink', 'allow that data is cut off')
+        .option(
+          '--preallocation <mode>',
+          'what is added has its place at once: metadata (qcow2), falloc or full (raw, qcow2)',
+          values.oneOf(PREALLOCATIONS),
+        ),
+    ),
   notes: EDIT_NOTES,
   run,
 });

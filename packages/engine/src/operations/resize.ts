@@ -1,25 +1,36 @@
-import { EDIT_ACTION, EDIT_FLAG } from '@instar/shared-abi';
-import { EngineError } from '../errors.js';
+import { statFile } from '@instar/host-files';
+import { EDIT_ACTION, EDIT_FLAG, IMAGE_FORMAT } from '@instar/shared-abi';
+import { allocateFileRange } from '@instar/vmm-native';
+import { EngineError, fileError } from '../errors.js';
+import { formatName } from '../format-names.js';
 import type { OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkResizeOptions } from '../options/edits.js';
 import { checkFileName } from '../options/operations.js';
-import { editImage, type EditedImage, type EditOptions } from './edit.js';
+import { editing, type EditedImage, type EditOptions } from './edit.js';
 
 /** How an image is resized. */
 export interface ResizeOptions extends EditOptions {
   /** Whether it may become smaller, which takes data away (default false). */
   readonly shrink?: boolean | undefined;
+  /**
+   * What is added has its place in the file at once: `metadata` (qcow2), or is allocated on the file system as well: `falloc` and
+   * `full` (raw, qcow2; default `off`).
+   */
+  readonly preallocation?: 'off' | 'metadata' | 'falloc' | 'full' | undefined;
 }
 
 /** Bytes of a disk, or what they are to become, by what they are now. */
 export type NewSize = bigint | number | ((before: bigint) => bigint);
 
 const SECTOR = 512n;
+const RAW_PREALLOCATIONS: readonly string[] = ['falloc', 'full'];
+const QCOW2_PREALLOCATIONS: readonly string[] = ['metadata', 'falloc', 'full'];
 
 /**
- * Gives the disk of an image another size (raw, qcow2).
- * @param size bytes; of qcow2 whole sectors of 512
+ * Gives the disk of an image another size. Those of raw and qcow2 images become larger and smaller, those of vmdk (of one sparse
+ * file), vdi, vpc, vhdx, luks and qed larger; those of vpc may be rounded up to a geometry.
+ * @param size bytes, whole sectors of 512 but for raw
  * @throws EngineError `INVALID_OPTION`, `IMAGE_UNSUPPORTED_EDIT`, `IMAGE_REPAIR_FIRST`; it is then as it was
  */
 export async function resize(
@@ -29,8 +40,14 @@ export async function resize(
   givenControl: OperationControl = {},
 ): Promise<EditedImage> {
   checkFileName(file);
-  const { size: given, shrink = false, ...options } = checkResizeOptions({ ...givenOptions, size });
-  return editImage(file, options, checkControl(givenControl), ({ virtual_size: before }, isRaw) => {
+  const {
+    size: given,
+    shrink = false,
+    preallocation = 'off',
+    ...options
+  } = checkResizeOptions({ ...givenOptions, size });
+  return editing(file, options, checkControl(givenControl), async ({ file: { fd }, info, isRaw, edit }) => {
+    const { virtual_size: before } = info;
     const bytes = typeof given === 'bigint' ? given : given(before);
     const refuse = (what: string): EngineError => new EngineError('INVALID_OPTION', what, { file });
     if (bytes <= 0n) throw refuse(`would have ${bytes} bytes, expected a size that is positive`);
@@ -40,6 +57,31 @@ export async function resize(
       );
     }
     if (!isRaw && bytes % SECTOR !== 0n) throw refuse(`would have ${bytes} bytes, expected a multiple of ${SECTOR}`);
-    return { action: EDIT_ACTION.values.RESIZE, size: bytes, flags: shrink ? EDIT_FLAG.values.SHRINK : 0 };
+    if (preallocation !== 'off') {
+      if (bytes < before) throw refuse('preallocation can only be used for growing images');
+      const known = isRaw ? RAW_PREALLOCATIONS : info.format === IMAGE_FORMAT.values.QCOW2 ? QCOW2_PREALLOCATIONS : [];
+      if (!known.includes(preallocation)) throw refuse(`unsupported preallocation mode: ${preallocation}`);
+    }
+    const { SHRINK, PREALLOCATE } = EDIT_FLAG.values;
+    const flags = (shrink ? SHRINK : 0) | (preallocation === 'off' || isRaw ? 0 : PREALLOCATE);
+    const { size: end } = await statFile(fd);
+    const { virtual_size: virtualSize } = await edit({ action: EDIT_ACTION.values.RESIZE, size: bytes, flags }, true);
+    const { size: newEnd } = await statFile(fd);
+    const allocates = preallocation === 'falloc' || preallocation === 'full';
+    if (allocates && newEnd > end) allocate(fd, end, newEnd - end, file);
+    return { format: formatName(info.format), virtualSize };
   });
+}
+
+/** Has the file system allocate a part of a file. */
+function allocate(fd: number, offset: bigint, length: bigint, file: string): void {
+  let done: boolean;
+  try {
+    done = allocateFileRange(fd, offset, length);
+  } catch (error) {
+    throw fileError('WRITE_FAILED', file, 'what is added could not be allocated', error);
+  }
+  if (!done) {
+    throw new EngineError('WRITE_FAILED', 'its file system cannot allocate what is not written yet', { file });
+  }
 }

@@ -21,6 +21,7 @@ const resize = options({
   ...editing,
   size: v.union([size(), callback], 'a number of bytes, or a function of what it is now'),
   shrink: v.optional(yesNo),
+  preallocation: v.optional(v.picklist(['off', 'metadata', 'falloc', 'full'], "'off', 'metadata', 'falloc' or 'full'")),
 } satisfies Fields<ResizeOptions & { readonly size: NewSize }>);
 
 const commit = options({

@@ -7,7 +7,7 @@ use crate::error::{ErrorKind, Expected, FormatError};
 use crate::facts::Bitmap;
 use crate::probe::Format;
 use crate::source::{ByteSource, DeviceIndex, SourceError};
-use crate::{parallels, qcow2, qed, raw, vdi, vhdx};
+use crate::{luks, parallels, qcow2, qed, raw, vdi, vhdx, vmdk, vpc};
 
 /// A file that is edited: what was written is read again.
 pub trait EditTarget: ByteSource {
@@ -119,6 +119,8 @@ pub enum Edit<'a> {
         size: u64,
         /// Data may be cut off.
         shrink: bool,
+        /// What is added has its place in the file at once.
+        preallocate: bool,
     },
 }
 
@@ -305,6 +307,9 @@ pub fn edit<T: EditTarget>(
         Format::Qed => qed::edit(target, device, edit),
         Format::Vdi => vdi::edit(target, device, edit),
         Format::Vhdx => vhdx::edit(target, device, edit),
+        Format::Vpc => vpc::edit(target, device, edit),
+        Format::Vmdk => vmdk::edit(target, device, edit),
+        Format::Luks => luks::edit(target, device, edit),
         other => Err(unsupported(device, other.name())),
     }
 }

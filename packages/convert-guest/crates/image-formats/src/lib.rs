@@ -50,6 +50,7 @@ mod qcow;
 pub mod qcow2;
 mod qed;
 pub mod raw;
+mod resizing;
 mod sector_bits;
 mod simg;
 mod snapshot_choice;

@@ -120,6 +120,7 @@ fn request_of(config: &EditConfig) -> Result<Edit<'_>, OperationError> {
         edit_action::RESIZE => Ok(Edit::Resize {
             size: config.size,
             shrink: has(edit_flag::SHRINK),
+            preallocate: has(edit_flag::PREALLOCATE),
         }),
         edit_action::REPAIR => Ok(Edit::Repair {
             leaks_only: has(edit_flag::LEAKS_ONLY),

@@ -14,7 +14,7 @@ mod stream_optimized;
 mod vdi;
 mod vhdx;
 mod vmdk;
-mod vpc;
+pub(crate) mod vpc;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -31,10 +31,35 @@ const MOST_OF_GEOMETRY: u64 = 65535 * 16 * 255;
 
 /// Cylinders, heads and sectors of a track.
 #[derive(Clone, Copy)]
-struct Geometry {
-    cylinders: u64,
-    heads: u64,
-    sectors: u64,
+pub(crate) struct Geometry {
+    pub cylinders: u64,
+    pub heads: u64,
+    pub sectors: u64,
+}
+
+/// Most bytes that a disk has: 2040 GiB.
+pub(crate) const MOST_BYTES: u64 = MOST_BLOCKS * BLOCK;
+
+/// The geometry of a disk of at least `wanted` bytes, and the bytes that it then has: those of the geometry where that counts,
+/// up to the largest one.
+pub(crate) fn geometry(wanted: u64, counts: bool) -> (Geometry, u64) {
+    let sectors = SECTOR.index_of(wanted);
+    let mut geometry = Geometry::of(sectors);
+    if !counts {
+        return (geometry, wanted);
+    }
+    // The smallest geometry that has room, found as QEMU finds it; above the largest one the size counts.
+    let mut more = 0_u64;
+    while geometry.total() < sectors.min(MOST_OF_GEOMETRY) {
+        more = more.saturating_add(1);
+        geometry = Geometry::of(sectors.saturating_add(more));
+    }
+    let size = if geometry.total() < MOST_OF_GEOMETRY {
+        SECTOR.times(geometry.total()).unwrap_or(u64::MAX)
+    } else {
+        wanted
+    };
+    (geometry, size)
 }
 
 impl Geometry {
@@ -83,21 +108,8 @@ impl Common {
     /// # Errors
     /// `TooBig`.
     fn new(size: u64, given: Given<'_>, options: &Options<'_>) -> Result<Self, LayoutError> {
-        let wanted = SECTOR.index_of(size);
-        let mut geometry = Geometry::of(wanted);
-        let mut size = size;
-        if options.geometry {
-            // The smallest geometry that has room, found as QEMU finds it; above the largest one the size counts.
-            let mut more = 0_u64;
-            while geometry.total() < wanted.min(MOST_OF_GEOMETRY) {
-                more = more.saturating_add(1);
-                geometry = Geometry::of(wanted.saturating_add(more));
-            }
-            if geometry.total() < MOST_OF_GEOMETRY {
-                size = SECTOR.times(geometry.total()).unwrap_or(u64::MAX);
-            }
-        }
-        let safe_size = MOST_BLOCKS.saturating_mul(BLOCK);
+        let (geometry, size) = geometry(size, options.geometry);
+        let safe_size = MOST_BYTES;
         if size > safe_size {
             return Err(LayoutError::TooBig { safe_size });
         }

@@ -1,6 +1,7 @@
 //! LUKS: a disk that is encrypted from its first sector to its last, behind a header with key slots.
 
 mod cipher_name;
+mod edit;
 mod header;
 mod metadata;
 mod slots;
@@ -25,6 +26,7 @@ use crate::probe::{Ends, has};
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::{Beyond, Within};
 
+pub use edit::edit;
 pub(crate) use header::Header;
 
 /// What a container begins with.

@@ -1,11 +1,12 @@
-//! QED images are repaired: entries that name no place of the file, and the mark of an image that was not closed.
+//! QED images are repaired (entries that name no place of the file, and the mark of an image that was not closed), and grow.
 
-use super::header::{FEATURES_FIELD, Header};
+use super::header::{FEATURES_FIELD, Header, SIZE_FIELD};
 use crate::blocks::{Mender, mend};
 use crate::edit::{Borrowed, Edit, EditTarget, Edited, unsupported};
 use crate::error::FormatError;
 use crate::metadata_cache::MetadataCache;
 use crate::probe::Format;
+use crate::resizing::{require_sound, wanted_size};
 use crate::source::DeviceIndex;
 use crate::staged_file::StagedFile;
 
@@ -31,10 +32,13 @@ pub fn edit<T: EditTarget>(
     device: DeviceIndex,
     edit: &Edit<'_>,
 ) -> Result<Edited, FormatError> {
+    let mut cache = MetadataCache::new(Borrowed(&mut target), device, 2);
+    let mut header = Header::read(&mut cache)?;
+    let has_backing = header.read_backing_name(&mut cache)?.is_some();
+    drop(cache);
     if !matches!(edit, Edit::Repair { .. }) {
-        return Err(unsupported(device, "qed"));
+        return grow(target, device, edit, (&header, has_backing));
     }
-    let mut header = Header::read(&mut MetadataCache::new(Borrowed(&mut target), device, 2))?;
     let mended = mend(&mut target, device, (Format::Qed, &mut header), false)?;
     if mended.left.corruptions == 0 && header.needs_check() {
         // What was mended is on the disk by now.
@@ -47,5 +51,37 @@ pub fn edit<T: EditTarget>(
         virtual_size: header.size,
         corruptions_fixed: mended.corruptions,
         leaks_fixed: 0,
+    })
+}
+
+/// Gives the disk more bytes, for which the tables have room.
+fn grow<T: EditTarget>(
+    mut target: T,
+    device: DeviceIndex,
+    edit: &Edit<'_>,
+    (header, has_backing): (&Header, bool),
+) -> Result<Edited, FormatError> {
+    let wanted = wanted_size(device, Format::Qed, edit, header.size)?;
+    if let Some(size) = wanted {
+        if has_backing {
+            // What that may have behind the old end would show.
+            let what = "a qed image with a backing file does not grow";
+            return Err(unsupported(device, what));
+        }
+        if size > header.l1_span.times(header.entries) {
+            return Err(unsupported(
+                device,
+                "its tables have no room for so many bytes",
+            ));
+        }
+        require_sound(&mut target, device, Format::Qed)?;
+        let mut file = StagedFile::new(&mut target, device);
+        file.write(SIZE_FIELD, &size.to_le_bytes())?;
+        file.flush()?;
+    }
+    Ok(Edited {
+        file_length: u64::MAX,
+        virtual_size: wanted.unwrap_or(header.size),
+        ..Edited::default()
     })
 }

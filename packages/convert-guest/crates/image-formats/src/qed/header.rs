@@ -12,6 +12,8 @@ use crate::source::ByteSource;
 pub(super) const MAGIC: [u8; 4] = *b"QED\0";
 /// Where the features stand.
 pub(super) const FEATURES_FIELD: u64 = 16;
+/// Where the size of the disk stands.
+pub(super) const SIZE_FIELD: u64 = 48;
 /// Where the offset of the L1 table stands.
 pub(super) const L1_FIELD: u64 = 40;
 

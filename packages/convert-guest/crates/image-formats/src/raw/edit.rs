@@ -16,7 +16,7 @@ pub fn edit<T: EditTarget>(
     device: DeviceIndex,
     edit: &Edit<'_>,
 ) -> Result<Edited, FormatError> {
-    let Edit::Resize { size, shrink } = *edit else {
+    let Edit::Resize { size, shrink, .. } = *edit else {
         return Err(unsupported(device, "raw images have nothing but content"));
     };
     let failed = |error| FormatError::of_source(device, size, error);

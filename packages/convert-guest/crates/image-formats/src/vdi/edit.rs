@@ -1,16 +1,30 @@
-//! VDI images are repaired: entries that name no block of the file, blocks that two entries name, and their count.
+//! VDI images are repaired (entries that name no block of the file, blocks that two entries name, and their count), and get
+//! more blocks.
 
+use super::LEAST_UNALLOCATED;
 use super::header::Header;
 use crate::blocks::{Mender, mend};
 use crate::edit::{Borrowed, Edit, EditTarget, Edited, unsupported};
 use crate::error::FormatError;
 use crate::metadata_cache::MetadataCache;
 use crate::probe::Format;
+use crate::resizing::{require_sound, wanted_size};
 use crate::source::DeviceIndex;
+use crate::staged_file::StagedFile;
 use crate::used_units::UsedUnits;
 
 /// An entry whose block was never written.
 const NEVER_WRITTEN: u64 = 0xffff_ffff;
+/// Bytes of an entry.
+const ENTRY: u64 = 4;
+/// So many blocks that the bytes of their map still fit 32 bits, as QEMU has it.
+const MOST_BLOCKS: u64 = 0x1fff_ffff;
+
+// Places of the header's fields.
+const DATA_OFFSET_FIELD: u64 = 344;
+const SIZE_FIELD: u64 = 368;
+const BLOCKS_FIELD: u64 = 384;
+const ALLOCATED_FIELD: u64 = 388;
 
 /// The blocks of the file that no entry names.
 struct Free {
@@ -52,24 +66,130 @@ impl Mender for Free {
 /// Edits the image in `target`.
 ///
 /// # Errors
-/// What [`Header::read`] refuses, `UnsupportedEdit`, and `SourceFailed`.
+/// What [`Header::read`] refuses, `RepairFirst`, `UnsupportedEdit`, and `SourceFailed`.
 pub fn edit<T: EditTarget>(
     mut target: T,
     device: DeviceIndex,
     edit: &Edit<'_>,
 ) -> Result<Edited, FormatError> {
-    let Edit::Repair { leaks_only } = *edit else {
-        return Err(unsupported(device, "vdi"));
-    };
     let mut cache = MetadataCache::new(Borrowed(&mut target), device, 2);
     let header = Header::read(&mut cache)?;
-    let mut free = Free::find(&mut cache, header)?;
-    drop(cache);
-    let mended = mend(&mut target, device, (Format::Vdi, &mut free), leaks_only)?;
-    Ok(Edited {
+    let mut edited = Edited {
         file_length: u64::MAX,
         virtual_size: header.size,
-        corruptions_fixed: mended.corruptions,
-        leaks_fixed: mended.leaks,
-    })
+        ..Edited::default()
+    };
+    if let Edit::Repair { leaks_only } = *edit {
+        let mut free = Free::find(&mut cache, header)?;
+        drop(cache);
+        let mended = mend(&mut target, device, (Format::Vdi, &mut free), leaks_only)?;
+        edited.corruptions_fixed = mended.corruptions;
+        edited.leaks_fixed = mended.leaks;
+        return Ok(edited);
+    }
+    drop(cache);
+    if let Some(size) = wanted_size(device, Format::Vdi, edit, header.size)? {
+        require_sound(&mut target, device, Format::Vdi)?;
+        let file = StagedFile::new(&mut target, device);
+        Growth { file, header }.grow(size)?;
+        edited.virtual_size = size;
+    }
+    Ok(edited)
+}
+
+/// An image that gets more blocks.
+struct Growth<T> {
+    file: StagedFile<T>,
+    header: Header,
+}
+
+impl<T: EditTarget> Growth<T> {
+    fn grow(&mut self, size: u64) -> Result<(), FormatError> {
+        let Header {
+            block,
+            blocks,
+            data_offset,
+            block_map_offset,
+            ..
+        } = self.header;
+        let wanted = block.count_for(size).max(blocks);
+        if wanted > MOST_BLOCKS {
+            let what = "an image of this format cannot have so many bytes";
+            return Err(unsupported(self.file.device(), what));
+        }
+        // The first blocks of the file make room for the map.
+        let map_end = block_map_offset.saturating_add(wanted.saturating_mul(ENTRY));
+        let moved = block.count_for(map_end.saturating_sub(data_offset));
+        let length = self.file.size().saturating_sub(data_offset);
+        let in_file = block.count_for(length).max(moved);
+        if moved > 0 {
+            self.move_blocks(moved, in_file)?;
+        }
+        let data_offset = data_offset.saturating_add(block.times(moved));
+        let mut allocated = u64::from(self.header.allocated.value);
+        let in_file = self.file.size().saturating_sub(data_offset);
+        let mut next = block.count_for(in_file).max(allocated);
+        for index in blocks..wanted {
+            let entry = if self.header.fixed {
+                next = next.saturating_add(1);
+                next.saturating_sub(1)
+            } else {
+                NEVER_WRITTEN
+            };
+            self.put_entry(index, entry)?;
+        }
+        if self.header.fixed {
+            allocated = allocated.saturating_add(wanted.saturating_sub(blocks));
+            let end = data_offset.saturating_add(block.times(next));
+            if end > self.file.size() {
+                self.file.write(end.saturating_sub(1), &[0])?;
+            }
+        }
+        self.file.flush()?;
+        self.put_le32(DATA_OFFSET_FIELD, data_offset)?;
+        self.file.write(SIZE_FIELD, &size.to_le_bytes())?;
+        self.put_le32(BLOCKS_FIELD, wanted)?;
+        self.put_le32(ALLOCATED_FIELD, allocated)?;
+        self.file.flush()
+    }
+
+    /// Copies the first blocks of the file behind its last, and has all entries count from the block behind them.
+    fn move_blocks(&mut self, moved: u64, in_file: u64) -> Result<(), FormatError> {
+        let header = self.header;
+        let mut end = in_file;
+        for index in 0..header.blocks {
+            let entry = self.entry(index)?;
+            if entry >= LEAST_UNALLOCATED {
+                continue;
+            }
+            let mut number = entry;
+            if number < moved {
+                let from = header.offset_of(number);
+                let bytes = self.file.read_vec(from, header.block.bytes())?;
+                self.file.write_through(header.offset_of(end), &bytes)?;
+                number = end;
+                end = end.saturating_add(1);
+            }
+            self.put_entry(index, number.saturating_sub(moved))?;
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, index: u64) -> Result<u64, FormatError> {
+        let mut bytes = [0; 4];
+        let at = index.saturating_mul(ENTRY);
+        let at = self.header.block_map_offset.saturating_add(at);
+        self.file.read(at, &mut bytes)?;
+        Ok(u32::from_le_bytes(bytes).into())
+    }
+
+    fn put_entry(&mut self, index: u64, value: u64) -> Result<(), FormatError> {
+        let at = index.saturating_mul(ENTRY);
+        self.put_le32(self.header.block_map_offset.saturating_add(at), value)
+    }
+
+    fn put_le32(&mut self, at: u64, value: u64) -> Result<(), FormatError> {
+        let value = u32::try_from(value).unwrap_or(u32::MAX);
+        self.file.write(at, &value.to_le_bytes())
+    }
 }

@@ -16,7 +16,7 @@ use super::metadata::Metadata;
 use super::regions::{Region, Regions};
 
 /// Sectors whose bits one block of sector bitmaps holds.
-const SECTORS_OF_CHUNK: u64 = 1 << 23;
+pub(super) const SECTORS_OF_CHUNK: u64 = 1 << 23;
 /// Bits 0 to 2 of an entry are the block's state, bits 20 to 63 its offset in MiB.
 const STATE: u64 = 7;
 /// The state of a block of which the parent holds some sectors.

@@ -1,10 +1,14 @@
-//! VHDX images are repaired: the changes of a log that was left are made in the file, and of the structures that are kept
-//! twice the damaged one becomes a copy of the other.
+//! VHDX images are repaired (the changes of a log that was left are made in the file, and of the structures that are kept
+//! twice the damaged one becomes a copy of the other), and grow.
+
+use alloc::vec::Vec;
 
 use crate::arith::PowerOfTwo;
 use crate::edit::{Borrowed, Edit, EditTarget, Edited, unsupported};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::metadata_cache::MetadataCache;
+use crate::probe::Format;
+use crate::resizing::{require_sound, wanted_size};
 use crate::source::DeviceIndex;
 use crate::staged_file::StagedFile;
 
@@ -18,25 +22,37 @@ const MEGABYTE: PowerOfTwo = PowerOfTwo::from_bits(20);
 /// Edits the image in `target`.
 ///
 /// # Errors
-/// What the readers of the headers, the log and the regions refuse, `UnsupportedEdit`, and `SourceFailed`.
+/// What the readers of the headers, the log, the regions and the metadata refuse, `RepairFirst`, `UnsupportedEdit`, and
+/// `SourceFailed`.
 pub fn edit<T: EditTarget>(
     mut target: T,
     device: DeviceIndex,
     edit: &Edit<'_>,
 ) -> Result<Edited, FormatError> {
-    if !matches!(edit, Edit::Repair { .. }) {
+    let is_repair = matches!(edit, Edit::Repair { .. });
+    // Whoever writes an image carries out its log first.
+    let fixed = if is_repair || matches!(edit, Edit::Resize { .. }) {
+        make_whole(&mut target, device)?
+    } else {
         return Err(unsupported(device, "vhdx"));
-    }
-    let fixed = make_whole(&mut target, device)?;
+    };
     let mut cache = MetadataCache::new(Borrowed(&mut target), device, 4);
     let regions = Regions::read(&mut cache)?;
-    let virtual_size = Metadata::read(&mut cache, regions.metadata)?.size;
-    Ok(Edited {
+    let metadata = Metadata::read(&mut cache, regions.metadata)?;
+    drop(cache);
+    let mut edited = Edited {
         file_length: u64::MAX,
-        virtual_size,
-        corruptions_fixed: fixed,
-        leaks_fixed: 0,
-    })
+        virtual_size: metadata.size,
+        ..Edited::default()
+    };
+    if is_repair {
+        edited.corruptions_fixed = fixed;
+    } else if let Some(size) = wanted_size(device, Format::Vhdx, edit, metadata.size)? {
+        require_sound(&mut target, device, Format::Vhdx)?;
+        super::growth::grow(&mut target, device, (&metadata, regions), size)?;
+        edited.virtual_size = size;
+    }
+    Ok(edited)
 }
 
 /// Carries out the log, and makes both headers and both region tables valid. Returns how much of that was to be done.
@@ -44,44 +60,87 @@ fn make_whole<T: EditTarget>(target: &mut T, device: DeviceIndex) -> Result<u64,
     let header = Header::read(&mut Borrowed(&mut *target), device)?;
     let mut fixed = carry_out_log(target, device, &header)?;
     let mut file = StagedFile::new(&mut *target, device);
-    let mut good = None;
-    let (mut valid, mut newest) = (0_u64, 0_u64);
-    let mut read = [None, None];
-    for (at, place) in header::PLACES.into_iter().zip(&mut read) {
-        let bytes = file.read_vec(at, crate::arith::to_u64(HEADER_BYTES))?;
-        if let Ok(parsed) = Header::parse(&bytes, at, device) {
-            valid = valid.saturating_add(1);
-            newest = newest.max(parsed.sequence);
-            if parsed == header && good.is_none() {
-                good = Some((at, bytes.clone()));
-            }
-            *place = Some((parsed, bytes));
-        }
-    }
-    let differ = matches!(&read, [Some((one, bytes)), Some((other, others))]
-        if one.sequence == other.sequence && bytes != others);
-    fixed = fixed.saturating_add(2_u64.saturating_sub(valid));
-    fixed = fixed.saturating_add(u64::from(differ));
+    let headers = Headers::read(&mut file)?;
+    fixed = fixed.saturating_add(headers.faults);
     if fixed > 0 {
-        let none = || {
-            let expected = Expected::Sentence("one valid header of two");
-            let [at, _] = header::PLACES;
-            FormatError::new(ErrorKind::BadHeader, device, "header", at, 0, expected)
-        };
-        let (at, bytes) = good.ok_or_else(none)?;
-        // First the one that does not count: one of the two is whole at any time.
-        for place in header::PLACES.into_iter().filter(|place| *place != at) {
-            newest = newest.saturating_add(1);
-            file.write(place, &Header::without_log(&bytes, newest))?;
-            file.flush()?;
-        }
-        newest = newest.saturating_add(1);
-        file.write(at, &Header::without_log(&bytes, newest))?;
-        file.flush()?;
+        headers.rewrite(&mut file, Identities::Kept)?;
     }
     drop(file);
     fixed = fixed.saturating_add(mend_region_tables(target, device)?);
     Ok(fixed)
+}
+
+/// Whether the identity of the content changes, by which differencing disks know it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Identities {
+    Kept,
+    Changed,
+}
+
+/// Both headers.
+pub(super) struct Headers {
+    /// Where the one that counts lies, and its bytes.
+    good: (u64, Vec<u8>),
+    newest: u64,
+    /// What is wrong with them.
+    faults: u64,
+}
+
+impl Headers {
+    /// # Errors
+    /// `BadHeader` without a valid header.
+    pub fn read<T: EditTarget>(file: &mut StagedFile<T>) -> Result<Self, FormatError> {
+        let device = file.device();
+        let mut valid: Vec<(u64, u64, Vec<u8>)> = Vec::new();
+        for at in header::PLACES {
+            let bytes = file.read_vec(at, crate::arith::to_u64(HEADER_BYTES))?;
+            if let Ok(header) = Header::parse(&bytes, at, device) {
+                valid.push((header.sequence, at, bytes));
+            }
+        }
+        let mut faults = 2_u64.saturating_sub(crate::arith::to_u64(valid.len()));
+        if let [(one, _, bytes), (other, _, others)] = &valid[..]
+            && one == other
+            && bytes != others
+        {
+            faults = 1;
+        }
+        // Of two with one number the first counts.
+        let good = valid
+            .into_iter()
+            .rev()
+            .max_by_key(|(sequence, ..)| *sequence);
+        let (newest, at, bytes) = good.ok_or_else(|| {
+            let expected = Expected::Sentence("one valid header of two");
+            let [at, _] = header::PLACES;
+            FormatError::new(ErrorKind::BadHeader, device, "header", at, 0, expected)
+        })?;
+        Ok(Self {
+            good: (at, bytes),
+            newest,
+            faults,
+        })
+    }
+
+    /// Writes both anew, of the same content but without a log. First the one that does not count: one of the two is whole at
+    /// any time.
+    pub fn rewrite<T: EditTarget>(
+        self,
+        file: &mut StagedFile<T>,
+        identities: Identities,
+    ) -> Result<(), FormatError> {
+        let (at, bytes) = self.good;
+        let mut sequence = self.newest;
+        let changed = identities == Identities::Changed;
+        let others = header::PLACES.into_iter().filter(|place| *place != at);
+        for place in others.chain([at]) {
+            sequence = sequence.saturating_add(1);
+            let next = Header::rewritten(&bytes, sequence, changed.then_some(self.newest));
+            file.write(place, &next)?;
+            file.flush()?;
+        }
+        Ok(())
+    }
 }
 
 /// Makes the changes of the log in the file. Returns 1 where there were some.

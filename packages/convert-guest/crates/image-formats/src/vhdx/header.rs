@@ -13,6 +13,9 @@ pub(super) const MAGIC: &[u8; 8] = b"vhdxfile";
 /// Where the headers lie.
 pub(super) const PLACES: [u64; 2] = [64 << 10, 128 << 10];
 pub(super) const HEADER_BYTES: usize = 4096;
+const SEQUENCE_FIELD: usize = 8;
+const FILE_WRITE_GUID_FIELD: usize = 16;
+const DATA_WRITE_GUID_FIELD: usize = 32;
 const LOG_GUID_FIELD: usize = 48;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,20 +92,28 @@ impl Header {
     }
 
     /// The bytes of a header with another sequence number, whose log holds nothing.
-    pub fn without_log(bytes: &[u8], sequence: u64) -> Vec<u8> {
-        let mut changed = bytes.to_vec();
+    /// With `changed`, a number, what identifies the content becomes another one.
+    pub fn rewritten(bytes: &[u8], sequence: u64, changed: Option<u64>) -> Vec<u8> {
+        let mut next = bytes.to_vec();
         let mut put = |at: usize, value: &[u8]| {
-            if let Some(place) = changed.get_mut(at..at.saturating_add(value.len())) {
+            if let Some(place) = next.get_mut(at..at.saturating_add(value.len())) {
                 place.copy_from_slice(value);
             }
         };
-        put(8, &sequence.to_le_bytes());
+        put(SEQUENCE_FIELD, &sequence.to_le_bytes());
         put(LOG_GUID_FIELD, &[0; 16]);
-        let sum = crc32c::of_structure(&changed);
-        if let Some(place) = changed.get_mut(4..8) {
+        for at in [FILE_WRITE_GUID_FIELD, DATA_WRITE_GUID_FIELD] {
+            let old = bytes.get(at..).and_then(|rest| rest.first_chunk());
+            let old = u64::from_le_bytes(old.copied().unwrap_or_default());
+            if let Some(changed) = changed {
+                put(at, &(old ^ changed.wrapping_add(1)).to_le_bytes());
+            }
+        }
+        let sum = crc32c::of_structure(&next);
+        if let Some(place) = next.get_mut(4..8) {
             place.copy_from_slice(&sum.to_le_bytes());
         }
-        changed
+        next
     }
 
     pub fn parse(bytes: &[u8], at: u64, device: DeviceIndex) -> Result<Self, FormatError> {

@@ -12,11 +12,12 @@ use super::regions::Region;
 const TABLE_BYTES: usize = 64 << 10;
 const MOST_ITEMS: u16 = 2047;
 const IS_REQUIRED: u32 = 4;
+const LEAVE_ALLOCATED: u32 = 1;
 const HAS_PARENT: u32 = 2;
 const LEAST_BLOCK: u32 = 1 << 20;
 const MOST_BLOCK: u32 = 256 << 20;
 /// 64 TiB.
-const MOST_SIZE: u64 = 64 << 40;
+pub(super) const MOST_SIZE: u64 = 64 << 40;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Metadata {
@@ -24,6 +25,10 @@ pub(super) struct Metadata {
     pub block_size: u32,
     /// Bytes of the disk.
     pub size: u64,
+    /// Where that stands.
+    pub size_field: u64,
+    /// Blocks have their places also where nothing was written.
+    pub fixed: bool,
     /// Bytes.
     pub logical_sector: u32,
     /// Where a differencing disk says what its parent is.
@@ -148,6 +153,8 @@ impl Metadata {
         Ok(Self {
             block_size: block_size.value,
             size: size.value,
+            size_field: size.offset,
+            fixed: flags.value & LEAVE_ALLOCATED != 0,
             logical_sector: logical.value,
             parent_locator,
         })

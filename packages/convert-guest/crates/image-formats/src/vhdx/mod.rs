@@ -4,6 +4,7 @@ mod bat;
 mod check;
 pub(crate) mod crc32c;
 mod edit;
+mod growth;
 pub(crate) mod guid;
 mod header;
 mod log;

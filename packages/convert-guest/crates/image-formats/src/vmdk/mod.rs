@@ -4,6 +4,7 @@
 mod appliance;
 mod check;
 mod descriptor;
+mod edit;
 mod files;
 mod grains;
 mod hosted;
@@ -22,6 +23,7 @@ use crate::probe::{Ends, read_inside};
 use crate::source::{ByteSource, DeviceIndex};
 
 use descriptor::Descriptor;
+pub use edit::edit;
 use grains::{Entries, Grains};
 
 /// Whether a file begins with a magic of sparse extents, or is a descriptor.

@@ -37,6 +37,8 @@ pub(super) struct Footer {
     pub size: u64,
     /// What differencing disks know it by.
     pub unique_id: Identity,
+    /// Its size is that of its geometry.
+    pub by_geometry: bool,
 }
 
 /// The ones' complement of the sum of all bytes but those of the checksum, which stands at `field`.
@@ -114,6 +116,7 @@ impl Footer {
             data_offset,
             size: SECTOR.times(count).unwrap_or(0),
             unique_id,
+            by_geometry,
         })
     }
 }

@@ -3,6 +3,7 @@
 
 mod check;
 mod dynamic;
+mod edit;
 mod fixed;
 mod footer;
 mod parent;
@@ -16,6 +17,7 @@ use crate::metadata_cache::MetadataCache;
 use crate::probe::Ends;
 use crate::source::{ByteSource, DeviceIndex};
 
+pub use edit::edit;
 use footer::{DiskType, Footer};
 
 /// Whether a file has the footer at its end, or a copy of it at its beginning, as dynamic disks have.

@@ -72,7 +72,17 @@ pub fn edit<T: EditTarget>(
         Edit::CreateSnapshot { name, time } => editor.create_snapshot(name, time)?,
         Edit::ApplySnapshot(name) => editor.apply_snapshot(name)?,
         Edit::DeleteSnapshot(name) => editor.delete_snapshot(name)?,
-        Edit::Resize { size, shrink } => editor.resize(size, shrink)?,
+        Edit::Resize {
+            size,
+            shrink,
+            preallocate,
+        } => {
+            let before = editor.header.size;
+            editor.resize(size, shrink)?;
+            if preallocate && size > before {
+                editor.preallocate(before, size)?;
+            }
+        }
         Edit::Repair { .. } => {}
         Edit::Bitmap { name, edit } => editor.edit_bitmap(name, edit)?,
         Edit::SetBacking { name, format } => editor.set_backing(name, format)?,

@@ -114,6 +114,39 @@ impl<T: EditTarget> Editor<T> {
     }
 }
 
+impl<T: EditTarget> Editor<T> {
+    /// Gives every cluster of a part of the disk that has no place in the file one; it reads as zeros.
+    pub(super) fn preallocate(&mut self, from: u64, to: u64) -> Result<(), FormatError> {
+        let cluster = self.header.cluster;
+        for number in cluster.index_of(from)..cluster.count_for(to) {
+            let (at, entry) = self.own_entry(number)?;
+            let is_empty = entry & (COMPRESSED | OFFSET) == 0;
+            let starts_behind = cluster.times(number).is_some_and(|start| start >= from);
+            if !is_empty || !starts_behind {
+                continue;
+            }
+            if self.header.version < 3 {
+                let zeros = crate::staged_file::zeros(self.file.device(), at, cluster.size())?;
+                self.write_cluster(number, &zeros)?;
+                continue;
+            }
+            let place = self.allocate(1)?;
+            let zero = if self.header.has_extended_l2() {
+                0
+            } else {
+                ZERO
+            };
+            self.put_entry(at, place | COPIED | zero, ALL_ZERO)?;
+        }
+        // Zeros behind the end of the file are in it as well.
+        let last = self.offset_of(self.end)?.saturating_sub(1);
+        if last >= self.file.size() {
+            self.file.write(last, &[0])?;
+        }
+        self.file.flush()
+    }
+}
+
 /// Writes the disk of a qcow2 image.
 pub(super) struct Writer<T> {
     pub editor: Editor<T>,
