@@ -1,4 +1,14 @@
-import { closeFile, identity, kindInWords, lockInput, openFile, settleForReading, statFile } from '@instar/host-files';
+import {
+  closeFile,
+  identity,
+  kindInWords,
+  lockInput,
+  nameBytes,
+  openFile,
+  settleForReading,
+  statFile,
+} from '@instar/host-files';
+import { statSync } from 'node:fs';
 import { deviceSize, hasBytes } from '@instar/vmm-native';
 import { constants } from 'node:fs';
 import { EngineError, fileError, withEngineErrors } from './errors.js';
@@ -60,5 +70,15 @@ export async function adoptInput(fd: number, path: string, forceShare: boolean, 
   } catch (error) {
     await closeFile(fd);
     throw error;
+  }
+}
+
+/** What a name leads to; undefined where there is nothing. */
+export function identityOf(name: string): string | undefined {
+  try {
+    const status = statSync(nameBytes(name), { bigint: true, throwIfNoEntry: false });
+    return status === undefined ? undefined : identity(status);
+  } catch {
+    return undefined;
   }
 }

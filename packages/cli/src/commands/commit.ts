@@ -8,13 +8,15 @@ import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options
 interface CommitFlags extends EditFlags {
   readonly base?: string;
   readonly drop?: boolean;
+  readonly rate?: bigint;
 }
 
 async function run({ files, flags, json, control, pathPolicy, say }: CommandRun<CommitFlags>): Promise<number> {
   const [file = ''] = files;
-  const { base, drop } = flags;
+  const { base, drop, rate } = flags;
+  const writeRate = rate === 0n ? undefined : rate;
   // `-d` says that the image is not worth emptying, because it is deleted next.
-  const options = { ...editOptions(flags), base, pathPolicy, ...(drop === true ? { keep: true } : {}) };
+  const options = { ...editOptions(flags), base, pathPolicy, writeRate, ...(drop === true ? { keep: true } : {}) };
   const result = await commit(file, { ...options, ...control });
   if (json) process.stdout.write(`${toJson({ result: { filename: file, ...result } })}\n`);
   else say('Image committed.');
@@ -30,6 +32,7 @@ export const commitCommand = defineCommand<CommitFlags>({
     editing(command)
       .option('-b, --base <name>', 'the image of its chain that gets the content; the image is then not emptied')
       .option('-d, --drop', 'do not empty the image')
+      .option('-r, --rate <rate>', 'most bytes that are written in a second, such as 50M', values.size)
       .option('-p, --progress', 'show progress')
       .option('-t, --cache <mode>', 'without effect', values.oneOf(CACHE_MODES)),
   showsProgress: true,

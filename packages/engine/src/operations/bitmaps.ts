@@ -94,18 +94,18 @@ export async function editBitmap(
   });
 }
 
-/** Opens the image whose bitmaps are taken; none where it is the edited one itself. */
+/** Opens the image whose bitmaps are taken. @throws EngineError `SAME_FILE` where that is the edited one itself */
 async function openOther(
   { file, format }: NonNullable<ReturnType<typeof checkBitmapOptions>['from']>,
   edited: EditedFile,
   session: GuestSession,
-): Promise<Chain | undefined> {
+): Promise<Chain> {
   const own = identity(await statFile(edited.fd));
   // Nobody else has the edited one, which would stand in the way of its own lock.
   const opened = await openInput(file, true);
   if (opened.identity === own) {
     await closeFile(opened.fd);
-    return undefined;
+    throw new EngineError('SAME_FILE', 'is the edited image itself, whose bitmaps are there without it', { file });
   }
   const policy = { references: NO_REFERENCES, forceShare: false, strict: false, alone: true };
   // The chain closes it where it fails.

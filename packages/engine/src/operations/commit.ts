@@ -1,11 +1,10 @@
-import { identity, lockInput, nameBytes, quoteName } from '@instar/host-files';
+import { lockInput, quoteName } from '@instar/host-files';
 import { DEVICE_ROLE, EDIT_ACTION } from '@instar/shared-abi';
-import { statSync } from 'node:fs';
 import { openChain, type Chain, type Layer } from '../chain.js';
 import { EngineError, withEngineErrors } from '../errors.js';
 import { formatName } from '../format-names.js';
 import { forcedFormat } from '../formats.js';
-import { openInput } from '../input-file.js';
+import { identityOf, openInput } from '../input-file.js';
 import { guestContext, type OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkCommitOptions } from '../options/edits.js';
@@ -22,6 +21,8 @@ export interface CommitOptions extends EditOptions {
   readonly keep?: boolean | undefined;
   /** Which files the image may draw in (default: those of its own directory). */
   readonly pathPolicy?: PathPolicy | undefined;
+  /** Most bytes that are written in a second (default: no limit). */
+  readonly writeRate?: bigint | number | undefined;
 }
 
 /** What a commit came to. */
@@ -32,16 +33,6 @@ export interface CommittedImage {
   readonly format: string;
   /** Bytes of its disk. */
   readonly virtualSize: bigint;
-}
-
-/** What a name leads to; undefined where there is nothing. */
-function identityOf(name: string): string | undefined {
-  try {
-    const status = statSync(nameBytes(name), { bigint: true, throwIfNoEntry: false });
-    return status === undefined ? undefined : identity(status);
-  } catch {
-    return undefined;
-  }
 }
 
 /** How deep in a chain the image lies that gets the content. */
@@ -74,9 +65,9 @@ export async function commit(
   givenControl: OperationControl = {},
 ): Promise<CommittedImage> {
   checkFileName(file);
-  const { base, keep = base !== undefined, pathPolicy, ...options } = checkCommitOptions(givenOptions);
+  const { base, keep = base !== undefined, pathPolicy, writeRate, ...options } = checkCommitOptions(givenOptions);
   const control = checkControl(givenControl);
-  const context = guestContext(control);
+  const context = { ...guestContext(control), writeRate };
   const forced = forcedFormat(options.format, file);
   const policy = { references: pathPolicy ?? IMAGE_DIRECTORY_ONLY, forceShare: true, strict: false };
   const result = await withEngineErrors(async () => {

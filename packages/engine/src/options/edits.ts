@@ -29,6 +29,7 @@ const commit = options({
   base: v.optional(fileName),
   keep: v.optional(yesNo),
   pathPolicy: v.optional(pathPolicy),
+  writeRate: v.optional(size(1n)),
 } satisfies Fields<CommitOptions>);
 
 const rebase = options({

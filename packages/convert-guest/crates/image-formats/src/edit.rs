@@ -144,6 +144,9 @@ pub enum BitmapEdit<'a> {
 
 /// Bitmaps of another image, which is not edited.
 pub trait OtherBitmaps {
+    /// Bytes of the disk.
+    fn virtual_size(&self) -> u64;
+
     /// All of them: name, bytes that a bit stands for, whether it records, and whether it was saved properly.
     ///
     /// # Errors

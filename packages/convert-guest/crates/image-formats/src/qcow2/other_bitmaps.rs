@@ -62,6 +62,10 @@ pub fn bitmaps_of<'a, S: ByteSource + 'a>(
 }
 
 impl<S: ByteSource> OtherBitmaps for Reading<S> {
+    fn virtual_size(&self) -> u64 {
+        self.layout.size
+    }
+
     fn list(&mut self) -> Result<Vec<Bitmap>, FormatError> {
         Ok(self.bitmaps.clone())
     }

@@ -335,6 +335,9 @@ impl<T: EditTarget> Editor<T> {
             return Err(self.unsupported("images of version 2 have no bitmaps"));
         }
         let size = SECTOR.round_down(self.header.size);
+        if matches!(take, Take::Bits { .. }) && other.virtual_size() != size {
+            return Err(self.unsupported("bitmaps of disks of different sizes do not merge"));
+        }
         let theirs = other.list()?;
         match take {
             Take::Bits { from, to } => {

@@ -1,4 +1,4 @@
-// Bitmaps of one image that are taken into another.
+// Bitmaps that convert copies.
 import { describe, expect, it } from 'vitest';
 
 import { instar } from '../support/command.js';
@@ -7,7 +7,6 @@ import { dirtyRanges, QEMU_NBD } from '../support/dirty-bitmap.js';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
 import { qemuImg, qemuIo } from '../support/qemu-img.js';
 import { noise } from '../support/random.js';
-import { qcow2Codec, Qcow2Header } from '../support/qcow2-layout.js';
 import { workdir, type Workdir } from '../support/workdir.js';
 
 /** An image with three bitmaps: one that saw two writes, one that records none, one of coarse bits. */
@@ -113,52 +112,5 @@ describe('convert --bitmaps', () => {
       .run();
     expect([status, stderr]).toEqual([1, expect.stringMatching(message)]);
     expect(directory.names()).toEqual(['disk.qcow2', 'disk.raw']);
-  });
-});
-
-describe('bitmap --merge -b', () => {
-  it.for([
-    ['-g', '512'],
-    ['-g', '1M'],
-  ])('takes the bits of another image: %j', (granularity, context) => {
-    requireJudge(context, QEMU_IMG);
-    requireJudge(context, QEMU_NBD);
-    const directory = withBitmaps();
-    const size = qcow2Codec(Qcow2Header).decode(directory.read('disk.qcow2')).virtual_size;
-    qemuImg('create', '-q', '-f', 'qcow2', '-o', 'cluster_size=1k', 'ours.qcow2', String(size)).in(directory).must();
-    directory.write('theirs.qcow2', directory.read('ours.qcow2'));
-    const words = ['bitmap', '--add', ...granularity, '--merge', 'fine', '--merge', 'coarse', '-b', 'disk.qcow2'];
-    const before = directory.read('disk.qcow2');
-    instar(...words, '-F', 'qcow2', 'ours.qcow2', 'all')
-      .in(directory)
-      .must();
-    qemuImg(...words, '-F', 'qcow2', 'theirs.qcow2', 'all')
-      .in(directory)
-      .must();
-    const expected = dirtyRanges(directory, 'theirs.qcow2', 'all');
-    expect(expected.length).toBeGreaterThan(1);
-    expect(dirtyRanges(directory, 'ours.qcow2', 'all')).toEqual(expected);
-    qemuImg('check', 'ours.qcow2').in(directory).must();
-    expect(directory.read('disk.qcow2').equals(before)).toBe(true);
-  });
-
-  it('changes nothing where the other bitmap is missing, of no use, or the options say nothing', () => {
-    const directory = withBitmaps();
-    qemuImg('create', '-q', '-f', 'qcow2', 'ours.qcow2', '96M').in(directory).must();
-    directory.write('text', 'no image');
-    const before = directory.digests();
-    for (const [words, message] of [
-      [['--add', '--merge', 'none', '-b', 'disk.qcow2'], /there is no bitmap 'none'/],
-      [['--add', '--merge', 'fine', '-b', 'text', '-F', 'qcow2'], /text: /],
-      [['--add', '--merge', 'fine', '-b', 'missing'], /missing: .*no such file/i],
-      [['--add', '-b', 'disk.qcow2'], /only supported with --merge/],
-      [['--add', '--merge', 'fine', '-F', 'qcow2'], /-F only supported with -b/],
-    ] as const) {
-      const { status, stderr } = instar('bitmap', ...words, 'ours.qcow2', 'all')
-        .in(directory)
-        .run();
-      expect([status, stderr]).toEqual([1, expect.stringMatching(message)]);
-      expect(directory.digests()).toEqual(before);
-    }
   });
 });
