@@ -33,7 +33,7 @@ export const commitCommand = defineCommand<CommitFlags>({
       .option('-b, --base <name>', 'the image of its chain that gets the content; the image is then not emptied')
       .option('-d, --drop', 'do not empty the image')
       .option('-r, --rate <rate>', 'most bytes that are written in a second, such as 50M', values.size)
-      .option('-p, --progress', 'show progress')
+      .option('-p, --progress', 'show how far it is; with --json as records on standard error')
       .option('-t, --cache <mode>', 'without effect', values.oneOf(CACHE_MODES)),
   showsProgress: true,
   notes: EDIT_NOTES,

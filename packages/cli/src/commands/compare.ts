@@ -52,7 +52,7 @@ export const compareCommand = defineCommand<CompareFlags>({
       .option('-f, --format <fmt>', 'format of the first image; it is then not probed')
       .option('-F, --second-format <fmt>', 'format of the second image; it is then not probed')
       .option('-s, --strict', 'sizes and allocation must be the same as well')
-      .option('-p, --progress', 'show progress on standard error')
+      .option('-p, --progress', 'show how far it is, on standard error; with --json as records')
       .option('-q, --quiet', 'print nothing but errors')
       .option('-T, --source-cache <mode>', 'without effect', values.oneOf(CACHE_MODES)),
   notes:

@@ -198,7 +198,7 @@ export const convertCommand = defineCommand<ConvertFlags>({
         [],
       )
       .option(...SNAPSHOT_OPTION, snapshotSelector)
-      .option('-p, --progress', 'show how far it is')
+      .option('-p, --progress', 'show how far it is; with --json as records on standard error')
       .option('-q, --quiet', 'no warnings')
       .option('--strict', 'refuse an image that is not whole')
       .option('--no-clobber', 'refuse an output that exists')

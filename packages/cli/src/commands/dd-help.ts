@@ -59,7 +59,7 @@ const OPTIONS: readonly OptionDescription[] = [
     OUTPUT_FORMATS,
   ),
   option('-U, --force-share', undefined, 'read an image that another process has locked'),
-  option('-p, --progress', undefined, 'show a progress bar on a terminal'),
+  option('-p, --progress', undefined, 'show a progress bar on a terminal; with --json records on standard error'),
   option('-q, --quiet', undefined, 'no warnings'),
   option('-v, --verbose', undefined, 'tell on standard error what is read, in which sandbox, and how long it takes'),
   option('--json', undefined, 'print the result, or the error, as a JSON record'),

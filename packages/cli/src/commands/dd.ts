@@ -14,7 +14,7 @@ import { isLostReader } from '../process/lost-reader.js';
 import { detailTeller } from '../render/details.js';
 import { printError } from '../render/errors.js';
 import { toJson } from '../render/json.js';
-import { progressBar, progressLines, type ProgressDisplay } from '../render/progress.js';
+import { progressBar, progressRecords, transferLines, type ProgressDisplay } from '../render/progress.js';
 import { answerProgressRequests } from '../render/progress-request.js';
 import { humanSize } from '../render/size.js';
 import { adviceOnOperand, adviceOnOption } from '../words/advice.js';
@@ -84,8 +84,11 @@ function withoutProtocols(operands: DdOperands, described: boolean): DdOperands 
 }
 
 async function display(operands: DdOperands): Promise<ProgressDisplay | undefined> {
+  const wanted = operands.progress || operands.status === 'progress';
+  // Where the output is standard output, the record of the result comes on standard error, too: all are told apart by names.
+  if (wanted && operands.json) return progressRecords();
   if (operands.progress && process.stderr.isTTY) return progressBar();
-  return operands.status === 'progress' ? progressLines() : undefined;
+  return operands.status === 'progress' ? transferLines() : undefined;
 }
 
 function transferLine(result: DdResult): string {

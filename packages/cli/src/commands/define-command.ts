@@ -15,7 +15,7 @@ import type { Habits } from '../process/habits.js';
 import { isLostReader } from '../process/lost-reader.js';
 import { detailTeller, type DetailTeller } from '../render/details.js';
 import { printError } from '../render/errors.js';
-import { progressBar, progressLines, type ProgressDisplay } from '../render/progress.js';
+import { progressBar, progressLines, progressRecords, type ProgressDisplay } from '../render/progress.js';
 import { answerProgressRequests } from '../render/progress-request.js';
 import { listenForDumps, type DumpFlags, type DumpListener } from './guest-dumps.js';
 import { allowedByEnvironment } from './allowed-paths.js';
@@ -243,12 +243,15 @@ function controlOf(
 async function display(
   flags: ImageFlags,
   shows: boolean,
+  json: boolean,
   voice: Voice | undefined,
 ): Promise<ProgressDisplay | undefined> {
   if (!shows) return undefined;
   const wanted = flags.progress === true && flags.quiet !== true;
   if (voice !== undefined) return answerProgressRequests(wanted ? voice.progress() : undefined);
-  return answerProgressRequests(wanted ? await (process.stderr.isTTY ? progressBar() : progressLines()) : undefined);
+  if (!wanted) return answerProgressRequests();
+  if (json) return answerProgressRequests(progressRecords());
+  return answerProgressRequests(process.stderr.isTTY ? await progressBar() : progressLines());
 }
 
 /** A command from its definition: options, signals, progress, dumps, limits and errors are the same for all. */
@@ -276,7 +279,7 @@ export function defineCommand<F>(definition: ImageCommand<F>): OurCommand {
       );
       json = flags.json === true || flags.output === 'json';
       dumps = listenForDumps(name, flags, habits);
-      progress = await display(flags, definition.showsProgress === true, voice);
+      progress = await display(flags, definition.showsProgress === true, json, voice);
       const details = detailTeller(name, flags.verbose === true);
       const warnings: string[] = [];
       const recorded = json && definition.recordsWarnings === true;

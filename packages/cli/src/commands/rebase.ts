@@ -37,7 +37,7 @@ export const rebaseCommand = defineCommand<RebaseFlags>({
       .option('-b, --backing <file>', "the new backing file, as the image is to name it; '' for none")
       .option('-F, --backing-format <fmt>', 'its format')
       .option('-u, --backing-unsafe', 'only change the name: the disk shows what the new backing file holds')
-      .option('-p, --progress', 'show progress')
+      .option('-p, --progress', 'show how far it is; with --json as records on standard error')
       .option('-t, --cache <mode>', 'without effect', values.oneOf(CACHE_MODES))
       .option('-T, --backing-cache <mode>', 'without effect', values.oneOf(CACHE_MODES)),
   showsProgress: true,

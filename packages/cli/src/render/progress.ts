@@ -1,4 +1,6 @@
 import type * as ProgressBarModule from './progress-bar.js';
+import { figuresLine, figuresOf } from './progress-figures.js';
+import { toJsonLine } from './json.js';
 import { humanSize } from './size.js';
 
 /** Shows how far an operation is. */
@@ -15,23 +17,55 @@ export async function progressBar(): Promise<ProgressDisplay> {
   return ((await import(path)) as typeof ProgressBarModule).startBar();
 }
 
-/** Lines as coreutils' `status=progress` has them: one that is overwritten on a terminal, one a second elsewhere. */
-export function progressLines(): ProgressDisplay {
+/** Shows what `tell` makes of the progress and the seconds since the start, at most once in so many milliseconds. */
+function paced(
+  interval: number,
+  tell: (done: bigint, total: bigint, seconds: number) => void,
+): ProgressDisplay & { readonly told: () => boolean } {
   const started = performance.now();
-  const terminal = process.stderr.isTTY;
-  let last = 0;
+  let last = started;
   return {
-    update(done) {
+    update(done, total) {
       const now = performance.now();
-      if (now - last < (terminal ? 200 : 1000)) return;
+      if (now - last < interval) return;
       last = now;
-      const seconds = Math.max((now - started) / 1000, 0.001);
-      const rate = humanSize(BigInt(Math.round(Number(done) / seconds)));
-      const line = `${done} bytes (${humanSize(done)}) copied, ${seconds.toFixed(1)} s, ${rate}/s`;
-      process.stderr.write(terminal ? `\r${line}\u001b[K` : `${line}\n`);
+      tell(done, total, (now - started) / 1000);
     },
     close() {
-      if (terminal && last > 0) process.stderr.write('\n');
+      // A line stands for itself.
+    },
+    told: () => last > started,
+  };
+}
+
+/** Lines of a percentage, amounts, a pace and the time that is left, one a second. */
+export function progressLines(): ProgressDisplay {
+  return paced(1000, (done, total, seconds) => {
+    process.stderr.write(`${figuresLine(figuresOf(done, total, seconds), 'wide')}\n`);
+  });
+}
+
+/** Records on standard error, one a line, two a second: bytes done and in all, bytes a second, seconds left. */
+export function progressRecords(): ProgressDisplay {
+  return paced(500, (done, total, seconds) => {
+    const { bytesPerSecond, secondsLeft } = figuresOf(done, total, seconds);
+    process.stderr.write(`${toJsonLine({ progress: { done, total, bytesPerSecond, secondsLeft } })}\n`);
+  });
+}
+
+/** Lines as coreutils' `status=progress` has them: one that is overwritten on a terminal, one a second elsewhere. */
+export function transferLines(): ProgressDisplay {
+  const terminal = process.stderr.isTTY;
+  const display = paced(terminal ? 200 : 1000, (done, _, seconds) => {
+    const rate = humanSize(BigInt(Math.round(Number(done) / Math.max(seconds, 0.001))));
+    const line = `${done} bytes (${humanSize(done)}) copied, ${seconds.toFixed(1)} s, ${rate}/s`;
+    process.stderr.write(terminal ? `\r${line}\u001b[K` : `${line}\n`);
+  });
+  return {
+    update: display.update.bind(display),
+    close() {
+      if (terminal && display.told()) process.stderr.write('\n');
+      display.close();
     },
   };
 }

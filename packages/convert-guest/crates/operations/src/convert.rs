@@ -38,8 +38,8 @@ const SECTOR: u64 = 512;
 const COPY_PIECE: u64 = 4 << 20;
 /// Most bytes of a disk of which one is left out or written, where its image is not made of clusters.
 const LARGEST_PIECE: u64 = 2 << 20;
-/// Bytes between two PROGRESS commands.
-const PROGRESS_STEP: u64 = 16 << 20;
+/// Least and most bytes between two PROGRESS commands, of which there are some hundred.
+const PROGRESS_STEP: (u64, u64) = (1 << 20, 16 << 20);
 
 /// Copies the window and leaves a ConvertResult.
 pub fn run(
@@ -353,6 +353,9 @@ impl Copier<'_> {
     fn copy_all(&mut self, disks: &mut Disks) -> Result<(), OperationError> {
         let mut position = self.start;
         let mut told = self.start;
+        let (least, most) = PROGRESS_STEP;
+        let step = (self.end.saturating_sub(self.start) / 128).clamp(least, most);
+        self.tell_progress(position)?;
         while position < self.end {
             let done = if let Path::Over(overlay) = &mut self.path {
                 overlay.step(disks, &mut self.holes, position, self.end)?
@@ -362,7 +365,7 @@ impl Copier<'_> {
                 self.copy(&extent)?
             };
             position = position.saturating_add(done);
-            if position.saturating_sub(told) >= PROGRESS_STEP {
+            if position.saturating_sub(told) >= step {
                 told = position;
                 self.tell_progress(position)?;
             }
