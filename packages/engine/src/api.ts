@@ -3,7 +3,7 @@ import { dd as ddPlain } from './dd.js';
 import type { DdOptions, DdResult, Endpoint } from './dd-request.js';
 import { EngineError } from './errors.js';
 import * as described from './info.js';
-import type { Described, ImageDescription, InfoOptions, Inspection, ManyOptions } from './info.js';
+import type { Described, ImageDescription, InfoOptions, Inspection, InspectOptions, ManyOptions } from './info.js';
 import { withJson } from './json.js';
 import type { OperationControl } from './operation.js';
 import { check as checkPlain, type CheckOptions, type CheckReport } from './operations/check.js';
@@ -122,10 +122,10 @@ export async function info(
  */
 export async function inspect(
   file: FileName,
-  options: InfoOptions & OperationControl = {},
+  options: InspectOptions & OperationControl = {},
   control: OperationControl = {},
 ): Promise<Inspection> {
-  return withJson(await described.inspect(pathOf(file), ...apart<InfoOptions>(options, control)));
+  return withJson(await described.inspect(pathOf(file), ...apart<InspectOptions>(options, control)));
 }
 
 /**
@@ -134,10 +134,10 @@ export async function inspect(
  */
 export async function checkSafety(
   file: FileName,
-  options: InfoOptions & OperationControl = {},
+  options: InspectOptions & OperationControl = {},
   control: OperationControl = {},
 ): Promise<SafetyVerdict> {
-  return withJson(await described.checkSafety(pathOf(file), ...apart<InfoOptions>(options, control)));
+  return withJson(await described.checkSafety(pathOf(file), ...apart<InspectOptions>(options, control)));
 }
 
 async function* each<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
@@ -163,10 +163,10 @@ export function infoOfEach(
  */
 export function inspectEach(
   files: Iterable<string> | AsyncIterable<string>,
-  options: ManyOptions & OperationControl = {},
+  options: ManyOptions & InspectOptions & OperationControl = {},
   control: OperationControl = {},
 ): AsyncGenerator<Described<Inspection>> {
-  return each(described.inspectEach(files, ...apart<ManyOptions>(options, control)));
+  return each(described.inspectEach(files, ...apart<ManyOptions & InspectOptions>(options, control)));
 }
 
 /**

@@ -75,6 +75,7 @@ export type {
   ImageDescription,
   ManyOptions,
   InfoOptions,
+  InspectOptions,
   Inspection,
   Qcow2Details,
   Snapshot,
@@ -84,6 +85,7 @@ export type { ImageExtent } from './extent-files.js';
 export { IMAGE_DIRECTORY_ONLY, NO_REFERENCES } from './path-policy.js';
 export type { PathPolicy } from './path-policy.js';
 export type { RawContent, RawContentName } from './content.js';
+export { SAFETY_CHECKS } from './safety.js';
 export type { SafetyCheck, SafetyCheckName, SafetyStatus, SafetyVerdict } from './safety.js';
 export type { Sandbox, SandboxChoice } from './sandbox.js';
 export { checkSandboxes } from './sandbox-check.js';

@@ -20,10 +20,10 @@ import { inTurn } from './in-turn.js';
 import { openInput, type InputFile } from './input-file.js';
 import { luksDetails, type LuksDetails } from './luks-details.js';
 import { checkControl } from './options/control.js';
-import { checkFileName, checkInfoOptions, checkManyOptions } from './options/operations.js';
+import { checkFileName, checkInfoOptions, checkInspectOptions, checkManyOptions } from './options/operations.js';
 import { combinePath, type PathPolicy } from './path-policy.js';
 import { type Sandbox } from './sandbox.js';
-import { judge, judgeUnreadable, type SafetyVerdict } from './safety.js';
+import { decidedBy, judge, judgeUnreadable, type SafetyCheckName, type SafetyVerdict } from './safety.js';
 import type { GuestContext } from './session/context.js';
 import { look, type ImageInfo } from './session/look.js';
 import { KEPT_SANDBOXES } from './session/pool.js';
@@ -262,6 +262,12 @@ export async function info(
   }
 }
 
+/** How inspect looks at an image. */
+export interface InspectOptions extends InfoOptions {
+  /** Checks that decide whether it is safe (default: all). Of the others the verdict tells as well. */
+  readonly require?: readonly SafetyCheckName[] | undefined;
+}
+
 /** A verdict on an image, and what the image says of itself where it could be read. */
 export interface Inspection {
   readonly verdict: SafetyVerdict;
@@ -276,17 +282,17 @@ export interface Inspection {
  */
 export async function inspect(
   file: string,
-  options: InfoOptions = {},
+  givenOptions: InspectOptions = {},
   control: OperationControl = {},
 ): Promise<Inspection> {
-  checkInfoOptions(options);
+  const { require, ...options } = checkInspectOptions(givenOptions);
   try {
     const [description] = await info(file, { ...options, backingChain: undefined }, control);
-    return { verdict: description.safety, description };
+    return { verdict: decidedBy(description.safety, require), description };
   } catch (error) {
     const aboutImage =
       error instanceof EngineError && (error.code.startsWith('IMAGE_') || error.code.startsWith('GUEST_'));
-    if (aboutImage) return { verdict: judgeUnreadable(error), description: undefined };
+    if (aboutImage) return { verdict: decidedBy(judgeUnreadable(error), require), description: undefined };
     throw error;
   }
 }
@@ -353,10 +359,13 @@ export function infoOfEach(
  */
 export function inspectEach(
   files: Iterable<string> | AsyncIterable<string>,
-  options: ManyOptions = {},
+  { require, ...options }: ManyOptions & InspectOptions = {},
   control: OperationControl = {},
 ): AsyncGenerator<Described<Inspection>> {
-  return ofEach(files, options, control, inspect);
+  const required = checkInspectOptions({ require });
+  return ofEach(files, options, control, async (file, each, eachControl) =>
+    inspect(file, { ...each, ...required }, eachControl),
+  );
 }
 
 /**
@@ -365,7 +374,7 @@ export function inspectEach(
  */
 export async function checkSafety(
   file: string,
-  options: InfoOptions = {},
+  options: InspectOptions = {},
   control: OperationControl = {},
 ): Promise<SafetyVerdict> {
   return (await inspect(file, options, control)).verdict;

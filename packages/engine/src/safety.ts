@@ -39,7 +39,8 @@ export interface SafetyVerdict {
   readonly checks: readonly SafetyCheck[];
 }
 
-const ALL: readonly SafetyCheckName[] = [
+/** All checks, in the order in which a verdict has them. */
+export const SAFETY_CHECKS = [
   'known-format',
   'ambiguous-format',
   'structure',
@@ -52,7 +53,7 @@ const ALL: readonly SafetyCheckName[] = [
   'corrupt-bit',
   'dirty-bit',
   'within-file',
-];
+] as const satisfies readonly SafetyCheckName[];
 
 const decoder = new TextDecoder();
 
@@ -62,6 +63,15 @@ function finding(name: SafetyCheckName, status: SafetyStatus, evidence: string):
 
 function verdict(checks: readonly SafetyCheck[]): SafetyVerdict {
   return { safe: checks.every((check) => check.passed), checks };
+}
+
+/** The same checks, of which only some decide; all of them where none are named. */
+export function decidedBy(
+  { checks, safe }: SafetyVerdict,
+  required: readonly SafetyCheckName[] | undefined,
+): SafetyVerdict {
+  if (required === undefined) return { safe, checks };
+  return { safe: checks.every(({ name, passed }) => passed || !required.includes(name)), checks };
 }
 
 /** How an image came to its format, and how long its file is. */
@@ -174,7 +184,7 @@ function checkOfError(code: string): SafetyCheckName {
 export function judgeUnreadable(error: EngineError): SafetyVerdict {
   const failed = checkOfError(error.code);
   return verdict(
-    ALL.map((name) =>
+    SAFETY_CHECKS.map((name) =>
       name === failed ? finding(name, 'fail', error.message) : finding(name, 'unknown', 'could not be looked at'),
     ),
   );

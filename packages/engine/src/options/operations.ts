@@ -5,7 +5,8 @@ import type { OutputEncryption } from '../encryption/output.js';
 import type { BackingFile } from '../output/backing.js';
 import { CHECKSUM_ALGORITHMS } from '../output/checksum.js';
 import { VMDK_SUBFORMATS, type ImageLayout } from '../output/layout.js';
-import type { InfoOptions, ManyOptions } from '../info.js';
+import type { InfoOptions, InspectOptions, ManyOptions } from '../info.js';
+import { SAFETY_CHECKS } from '../safety.js';
 import type { CheckOptions } from '../operations/check.js';
 import type { CompareOptions } from '../operations/compare.js';
 import type { ConvertOptions } from '../operations/convert.js';
@@ -120,6 +121,13 @@ const describing = {
 };
 
 const info = options(describing satisfies Fields<InfoOptions>);
+
+const inspect = options({
+  ...describing,
+  require: v.optional(
+    v.pipe(v.array(oneOf(...SAFETY_CHECKS), 'an array of checks'), v.minLength(1, 'one check at least')),
+  ),
+} satisfies Fields<InspectOptions>);
 
 const many = options({ ...describing, concurrency: v.optional(concurrency) } satisfies Fields<ManyOptions>);
 
@@ -273,6 +281,11 @@ export function checkDdOptions(value: DdOptions): CheckedDdOptions {
 /** @throws EngineError `INVALID_OPTION` */
 export function checkInfoOptions(value: InfoOptions): InfoOptions {
   return checked(info, 'options', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkInspectOptions(value: InspectOptions): InspectOptions {
+  return checked(inspect, 'options', value);
 }
 
 /** @throws EngineError `INVALID_OPTION` */
