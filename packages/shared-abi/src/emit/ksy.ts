@@ -202,6 +202,12 @@ class KsyWriter {
         return { contents: [...part.expected] };
       case 'checksum':
         return this.#typed(part.type, path);
+      case 'digest':
+        return { size: part.digest.size };
+      case 'lazy':
+        throw refuse(path, 'found a part that is read when it is asked for');
+      case 'processed':
+        throw refuse(path, 'found a part that a function of the program unpacks');
       case 'align':
         throw refuse(path, 'found an alignment, which Kaitai says by expressions');
       case 'optional':

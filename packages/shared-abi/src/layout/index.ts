@@ -94,14 +94,18 @@ export {
   bytesOf,
   bytesUntil,
   checksum,
+  digestOf,
+  lazyAt,
   magic,
   optional,
   pointedTo,
+  processed,
   sized,
   textOf,
   textUntil,
   variant,
 } from '../variable/describe.js';
 export type { Variable, VariantValue } from '../variable/describe.js';
+export { sha256 } from '../variable/sha256.js';
 export type { ChecksumName } from '../variable/checksums.js';
 export type * from './types.js';

@@ -209,6 +209,14 @@ export type VariablePart =
   | { readonly form: 'sized'; readonly length: string | number; readonly type: Type }
   | { readonly form: 'align'; readonly to: number }
   | { readonly form: 'magic'; readonly expected: Uint8Array }
+  | { readonly form: 'lazy'; readonly at: string | number; readonly type: () => Type }
+  | {
+      readonly form: 'processed';
+      readonly length: string | number | undefined;
+      readonly type: Type;
+      readonly process: Process;
+    }
+  | { readonly form: 'digest'; readonly digest: Digest; readonly first: string; readonly last: string }
   | {
       readonly form: 'checksum';
       readonly type: IntegerDescription;
@@ -216,6 +224,27 @@ export type VariablePart =
       readonly first: string;
       readonly last: string;
     };
+
+/** What makes other bytes of the bytes that a file has (inflate, a cipher), and those again; both belong to the program. */
+export interface Process {
+  /** The bytes that are described. It sees to it that they are not too many: a few bytes may unpack to any number. */
+  readonly decode: (stored: Uint8Array) => Uint8Array;
+  /** The bytes that are stored. */
+  readonly encode: (plain: Uint8Array) => Uint8Array;
+}
+
+/** A checksum of more than 64 bits. */
+export interface Digest {
+  /** Bytes that it has. */
+  readonly size: number;
+  readonly of: (bytes: Uint8Array) => Uint8Array;
+}
+
+/** A value elsewhere that is decoded when it is asked for. */
+export interface Lazy<T> {
+  /** The value; the same each time, and for each other that leads to the same place. */
+  readonly get: () => T;
+}
 
 /** A part without a fixed size. Only codecs know it: it has no layout. */
 export interface VariableDescription {

@@ -46,6 +46,8 @@ export const CHECKSUMS = {
   crc32c: crc(0x82f6_3b78),
   adler32,
   internet,
+  /** The low 16 bits of the sum of all bytes. */
+  sum16: (bytes: Uint8Array): number => bytes.reduce((total, byte) => (total + byte) & 0xffff, 0),
   /** The low 32 bits of the sum of all bytes. */
   sum: (bytes: Uint8Array): number => bytes.reduce((total, byte) => (total + byte) >>> 0, 0),
 };

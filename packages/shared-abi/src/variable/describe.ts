@@ -2,7 +2,7 @@ import { layoutError } from '../layout/errors.js';
 import { kinds } from '../layout/kinds.js';
 import { isIdentifier } from '../layout/names.js';
 import { bytes, text, type TextEncoding, type Type, type Typed, type Integer } from '../layout/types.js';
-import type { Description, VariableDescription } from '../layout/types.js';
+import type { Description, Digest, Lazy, Process, VariableDescription } from '../layout/types.js';
 import type { ChecksumName } from './checksums.js';
 import { variableKind } from './codec.js';
 
@@ -133,6 +133,34 @@ export function variant<const A extends Arms>(name: string, by: string, arms: A)
 /** A value elsewhere: at the byte, counted from the start of what is decoded, that an earlier field holds, or at that one. */
 export function pointedTo<T>(at: string | number, type: Type<T>): Variable<T> {
   return make({ form: 'pointed', at: lengthOf(at, 'pointedTo'), type });
+}
+
+/**
+ * A value elsewhere, as `pointedTo`, that is decoded when it is asked for. Its type may be the one around it, as of a list
+ * whose entries lead to the next: what leads back to itself is the same value again.
+ * @param type called when the value is wanted
+ */
+export function lazyAt<T>(at: string | number, type: () => Type<T>): Variable<Lazy<T>> {
+  return make({ form: 'lazy', at: lengthOf(at, 'lazyAt'), type });
+}
+
+/**
+ * A part whose bytes stand for others, in which its value is: packed, or enciphered.
+ * @param process what the program has for it, for instance inflateSync and deflateSync of zlib
+ * @param length of the stored bytes; all up to the end where there is none
+ */
+export function processed<T>(process: Process, type: Type<T>, length?: string | number): Variable<T> {
+  return make({
+    form: 'processed',
+    length: length === undefined ? undefined : lengthOf(length, 'processed'),
+    type,
+    process,
+  });
+}
+
+/** A digest, as `sha256`, over the fields from `first` to `last` of the same struct: see `checksum`. */
+export function digestOf(digest: Digest, first: string, last = first): Variable<Uint8Array> {
+  return make({ form: 'digest', digest, first, last });
 }
 
 /** A part of as many bytes as an earlier field or a number says; what is inside cannot leave it, and `array(T)` ends with it. */

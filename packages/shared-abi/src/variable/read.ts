@@ -4,7 +4,7 @@ import { layoutError, type LayoutError } from '../layout/errors.js';
 import { resolve } from '../layout/resolve.js';
 import { byteSize } from '../layout/resolved.js';
 import type { Target } from '../layout/target.js';
-import type { StructDescription, Type, VariableDescription } from '../layout/types.js';
+import type { Lazy, StructDescription, Type, VariableDescription } from '../layout/types.js';
 import { CHECKSUMS, type ChecksumName } from './checksums.js';
 
 /** Structs inside structs, and pointers behind pointers; more is an attack on the stack. */
@@ -65,6 +65,8 @@ export class VariableReader {
   readonly #start: number;
   readonly #target: Target;
   readonly #open = new Set<string>();
+  /** Values elsewhere that were asked for. */
+  readonly #places = new Map<Type, Map<number, Found>>();
   #left: number;
   #depth = 0;
 
@@ -124,7 +126,7 @@ export class VariableReader {
       at = next;
     }
     for (const item of type.fields) {
-      if (item.type.kind === 'variable' && item.type.part.form === 'checksum') {
+      if (item.type.kind === 'variable' && (item.type.part.form === 'checksum' || item.type.part.form === 'digest')) {
         this.#verify(item.type.part, item.name, value[item.name], places, `${path}.${item.name}`);
       }
     }
@@ -132,7 +134,7 @@ export class VariableReader {
   }
 
   #verify(
-    part: Extract<VariableDescription['part'], { readonly form: 'checksum' }>,
+    part: Extract<VariableDescription['part'], { readonly form: 'checksum' | 'digest' }>,
     name: string,
     found: unknown,
     places: ReadonlyMap<string, readonly [number, number]>,
@@ -142,6 +144,11 @@ export class VariableReader {
     const range = rangeOf(part, places, path);
     const bytes = this.#bytes(range[0], range[1]);
     if (own >= range[0] && own < range[1]) bytes.fill(0, own - range[0], ownEnd - range[0]);
+    if (part.form === 'digest') {
+      const digest = part.digest.of(bytes);
+      if (found instanceof Uint8Array && digest.every((byte, index) => byte === found[index])) return;
+      throw failure('LAYOUT_VALUE', 'found another digest than that of the bytes', path, own, found);
+    }
     const expected = sumOf(part.algorithm, bytes);
     if (BigInt(found as number | bigint) === BigInt(expected)) return;
     throw failure('LAYOUT_VALUE', `found the checksum ${String(found)}, expected ${expected}`, path, own, found);
@@ -226,7 +233,57 @@ export class VariableReader {
       }
       case 'checksum':
         return this.read(part.type, at, end, path, scopes);
+      case 'digest': {
+        const next = at + part.digest.size;
+        this.#room(at, next, end, path);
+        return { value: this.#bytes(at, next), next };
+      }
+      case 'lazy':
+        return { value: this.#later(part, at, path, scopes), next: at };
+      case 'processed': {
+        const next = part.length === undefined ? end : at + this.#number(part.length, scopes, path, at);
+        this.#room(at, next, end, path);
+        const plain = part.process.decode(this.#bytes(at, next));
+        if (!(plain instanceof Uint8Array)) {
+          throw failure('LAYOUT_VALUE', `found ${typeof plain} from process.decode, expected bytes`, path, at, plain);
+        }
+        const view = new DataView(plain.buffer, plain.byteOffset, plain.byteLength);
+        const inner = new VariableReader(view, 0, this.#target);
+        const found = inner.read(part.type, 0, plain.length, path, scopes);
+        if (found.next !== plain.length) {
+          const problem = `found ${plain.length} bytes when it was processed, of which ${found.next} are used`;
+          throw failure('LAYOUT_SIZE', problem, path, at);
+        }
+        return { value: found.value, next };
+      }
     }
+  }
+
+  /** A value elsewhere, once for each place and type. */
+  #later(
+    part: Extract<VariableDescription['part'], { readonly form: 'lazy' }>,
+    at: number,
+    path: string,
+    scopes: Scopes,
+  ): Lazy<unknown> {
+    const place = this.#start + this.#number(part.at, scopes, path, at);
+    let found: Found | undefined;
+    return {
+      get: () => {
+        if (found !== undefined) return found.value;
+        const type = part.type();
+        const places = this.#places.get(type) ?? new Map<number, Found>();
+        this.#places.set(type, places);
+        const depth = this.#depth;
+        try {
+          found = places.get(place) ?? this.read(type, place, this.#view.byteLength, path, scopes);
+        } finally {
+          this.#depth = depth;
+        }
+        places.set(place, found);
+        return found.value;
+      },
+    };
   }
 
   #list(

@@ -4,8 +4,11 @@ import { writeValue } from '../codec/interpret.js';
 import { resolve } from '../layout/resolve.js';
 import { byteSize } from '../layout/resolved.js';
 import type { Target } from '../layout/target.js';
-import type { FieldDescription, StructDescription, Type, VariableDescription } from '../layout/types.js';
+import type { FieldDescription, Lazy, StructDescription, Type, VariableDescription } from '../layout/types.js';
 import { failure, lookUp, rangeOf, shown, sumOf } from './read.js';
+
+/** Bytes that may be left out before what is elsewhere. */
+const MOST_GAP = 2 ** 30;
 
 /** A struct that is being written: what was given, what follows from it, and where each field lies. */
 interface Scope {
@@ -24,6 +27,8 @@ export class VariableWriter {
   /** What is elsewhere, written behind the rest. */
   readonly #elsewhere: (() => void)[] = [];
   readonly #sums: (() => void)[] = [];
+  /** Where values that were given as lazy ones are written. */
+  readonly #written = new Map<unknown, number>();
 
   constructor(target: Target) {
     this.#target = target;
@@ -31,6 +36,7 @@ export class VariableWriter {
 
   /** The bytes of a whole value. */
   whole(type: Type, value: unknown, path: string): Uint8Array<ArrayBuffer> {
+    if (typeof value === 'object' && value !== null) this.#written.set(value, 0);
     this.#write(type, value, path, []);
     for (let next = this.#elsewhere.shift(); next !== undefined; next = this.#elsewhere.shift()) next();
     for (const sum of this.#sums) sum();
@@ -95,7 +101,7 @@ export class VariableWriter {
     for (const item of type.fields) {
       const { type: part } = item;
       if (part.kind !== 'variable') continue;
-      if (part.part.form === 'checksum')
+      if (part.part.form === 'checksum' || part.part.form === 'digest')
         this.#sums.push(() => {
           this.#sum(scope, item);
         });
@@ -112,9 +118,22 @@ export class VariableWriter {
   }
 
   #sum(scope: Scope, item: FieldDescription): void {
-    if (item.type.kind !== 'variable' || item.type.part.form !== 'checksum') return;
+    if (item.type.kind !== 'variable') return;
     const { part } = item.type;
     const path = `${scope.path}.${item.name}`;
+    if (part.form === 'digest') {
+      const [own = 0] = scope.places.get(item.name) ?? [];
+      this.#bytes.fill(0, own, own + part.digest.size);
+      const digest = part.digest.of(this.#bytes.slice(...rangeOf(part, scope.places, path)));
+      const wanted = scope.values[item.name];
+      const isSame = wanted instanceof Uint8Array && digest.every((byte, index) => byte === wanted[index]);
+      if (wanted !== undefined && !isSame) {
+        throw failure('LAYOUT_VALUE', 'found another digest than that of the bytes, expected that, or none', path, own);
+      }
+      this.#bytes.set(digest, own);
+      return;
+    }
+    if (part.form !== 'checksum') return;
     const layout = resolve(part.type, this.#target);
     const [own = 0] = scope.places.get(item.name) ?? [];
     this.#bytes.fill(0, own, own + byteSize(layout));
@@ -231,16 +250,10 @@ export class VariableWriter {
       }
       case 'pointed':
         this.#elsewhere.push(() => {
-          const wanted =
-            typeof part.at === 'number'
-              ? part.at
-              : lookUp(
-                  scopes.map((item) => item.values),
-                  part.at,
-                );
+          const wanted = typeof part.at === 'number' ? part.at : valueAt(scopes, part.at);
           const at = wanted === undefined ? this.#length : Number(wanted);
           if (at < this.#length && this.#isThere(part.type, at, value, path, scopes)) return;
-          if (!Number.isSafeInteger(at) || at < this.#length || at > this.#length + 2 ** 30) {
+          if (!Number.isSafeInteger(at) || at < this.#length || at > this.#length + MOST_GAP) {
             throw failure(
               'LAYOUT_OFFSET',
               `found ${shown(wanted)} in ${part.at}, expected ${this.#length} or more, or nothing`,
@@ -275,7 +288,47 @@ export class VariableWriter {
         return;
       case 'checksum':
         this.#grow(byteSize(resolve(part.type, this.#target)));
+        return;
+      case 'digest':
+        this.#grow(part.digest.size);
+        return;
+      case 'lazy':
+        this.#elsewhere.push(() => {
+          this.#later(part, value, path, scopes);
+        });
+        return;
+      case 'processed': {
+        const plain = new VariableWriter(this.#target).whole(part.type, value, path);
+        const stored = part.process.encode(plain);
+        this.#put(stored);
+        if (part.length !== undefined) this.#agree(scopes, part.length, stored.length, path);
+      }
     }
+  }
+
+  /** Writes a value elsewhere, or says where it is written already: values may lead to each other in a circle. */
+  #later(
+    part: Extract<VariableDescription['part'], { readonly form: 'lazy' }>,
+    value: unknown,
+    path: string,
+    scopes: readonly Scope[],
+  ): void {
+    const { get } = checkObject(value, path, this.#length) as Partial<Lazy<unknown>>;
+    if (typeof get !== 'function') throw failure('LAYOUT_VALUE', 'found no get, expected { get }', path, this.#length);
+    const inner = get();
+    const known = this.#written.get(inner);
+    const wanted = typeof part.at === 'number' ? part.at : valueAt(scopes, part.at);
+    const at = known ?? (wanted === undefined ? this.#length : Number(wanted));
+    if (known === undefined) {
+      if (!Number.isSafeInteger(at) || at < this.#length || at > this.#length + MOST_GAP) {
+        const problem = `found ${shown(wanted)} in ${part.at}, expected ${this.#length} or more, or nothing`;
+        throw failure('LAYOUT_OFFSET', problem, path, this.#length);
+      }
+      if (typeof inner === 'object' && inner !== null) this.#written.set(inner, at);
+      this.#grow(at - this.#length);
+      this.#write(part.type(), inner, path, scopes);
+    }
+    this.#agree(scopes, part.at, at, path);
   }
 
   #checkOther(
@@ -283,10 +336,7 @@ export class VariableWriter {
     scopes: readonly Scope[],
     path: string,
   ): void {
-    const tag = lookUp(
-      scopes.map((item) => item.values),
-      part.by,
-    );
+    const tag = valueAt(scopes, part.by);
     const isOther =
       (typeof tag === 'number' || typeof tag === 'bigint') && !part.arms.some((item) => item.tag === BigInt(tag));
     if (isOther) return;
@@ -309,6 +359,13 @@ export class VariableWriter {
     if (bytes instanceof Uint8Array) return bytes;
     throw failure('LAYOUT_VALUE', `found ${typeof bytes}, expected Uint8Array`, path, this.#length, bytes);
   }
+}
+
+/** What the innermost struct that has a field says in it: one that was left out does not stand for one further out. */
+function valueAt(scopes: readonly Scope[], path: string): unknown {
+  const [first = ''] = path.split('.');
+  const scope = [...scopes].reverse().find((item) => item.type.fields.some((field) => field.name === first));
+  return scope === undefined ? undefined : lookUp([scope.values], path);
 }
 
 /** A field as the check for misspelt keys sees it: what is worked out may be left out. */

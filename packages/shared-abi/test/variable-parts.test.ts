@@ -1,0 +1,134 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { deflateSync, inflateSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import {
+  array,
+  bytesOf,
+  checksum,
+  codec,
+  digestOf,
+  lazyAt,
+  LayoutError,
+  processed,
+  sha256,
+  sized,
+  struct,
+  textUntil,
+  u16,
+  u32,
+  u8,
+  type Lazy,
+  type Type,
+} from '../src/index.js';
+
+const invalid = (code: string, path: string): unknown => expect.objectContaining({ code, path });
+
+describe('checksums of parts that vary', () => {
+  it('SHA-256 is that of OpenSSL, whatever the length', () => {
+    for (let length = 0; length < 200; length += 1) {
+      const bytes = randomBytes(length);
+      expect(Buffer.from(sha256.of(bytes)).equals(createHash('sha256').update(bytes).digest())).toBe(true);
+    }
+  });
+
+  const Signed = struct('Signed', {
+    length: u8,
+    data: bytesOf('length'),
+    sum: checksum(u16, 'sum16', 'length', 'data'),
+    digest: digestOf(sha256, 'length', 'sum'),
+  });
+
+  it('are worked out and checked', () => {
+    const data = randomBytes(250);
+    const file = Buffer.from(codec(Signed).encode({ data }));
+    const head = Buffer.concat([Buffer.of(250), data]);
+    expect(file.readUInt16LE(251)).toBe(head.reduce((sum, byte) => sum + byte, 0) % 65_536);
+    expect(file.subarray(253)).toEqual(createHash('sha256').update(file.subarray(0, 253)).digest());
+    const value = codec(Signed).decode(file);
+    expect(Buffer.from(codec(Signed).encode(value))).toEqual(file);
+    for (const [at, path] of [
+      [0xfe, 'Signed.digest'],
+      [0xfb, 'Signed.sum'],
+      [5, 'Signed.sum'],
+    ] as const) {
+      const changed = Buffer.from(file);
+      changed[at] = (changed[at] ?? 0) ^ 1;
+      expect(() => codec(Signed).decode(changed)).toThrow(invalid('LAYOUT_VALUE', path));
+    }
+    const wrong = { data, digest: new Uint8Array(32) };
+    expect(() => codec(Signed).encode(wrong)).toThrow(invalid('LAYOUT_VALUE', 'Signed.digest'));
+  });
+});
+
+describe('parts that a program unpacks', () => {
+  const zlib = { decode: (bytes: Uint8Array) => inflateSync(bytes, { maxOutputLength: 1 << 16 }), encode: deflateSync };
+  const Inner = struct('Inner', { count: u8, names: array(textUntil(), 'count') });
+  const Packed = struct('Packed', { length: u16, body: processed(zlib, Inner, 'length'), end: u8 });
+
+  it('are read and written through what it has for them', () => {
+    const plain = Buffer.from('\u0002first\0second\0', 'latin1');
+    const stored = deflateSync(plain);
+    const file = Buffer.concat([Buffer.of(stored.length, 0), stored, Buffer.of(9)]);
+    const value = codec(Packed).decode(file);
+    expect(value).toEqual({ length: stored.length, body: { count: 2, names: ['first', 'second'] }, end: 9 });
+    expect(Buffer.from(codec(Packed).encode({ body: { names: ['first', 'second'] }, end: 9 }))).toEqual(file);
+  });
+
+  it('are used up, and what fails in them is told', () => {
+    const stored = deflateSync(Buffer.from('\u0000more', 'latin1'));
+    const file = Buffer.concat([Buffer.of(stored.length, 0), stored, Buffer.of(9)]);
+    expect(() => codec(Packed).decode(file)).toThrow(invalid('LAYOUT_SIZE', 'Packed.body'));
+    const bomb = deflateSync(Buffer.alloc(1 << 20));
+    const large = Buffer.concat([Buffer.of(bomb.length & 255, bomb.length >> 8), bomb, Buffer.of(9)]);
+    expect(() => codec(Packed).decode(large)).toThrow(/larger than/);
+  });
+});
+
+interface Node {
+  readonly value: number;
+  readonly next: number;
+  readonly rest: Lazy<Node>;
+}
+const Entry: Type<Node> = struct('Entry', { value: u8, next: u16, rest: lazyAt('next', (): Type<Node> => Entry) });
+
+describe('values elsewhere that are read when they are asked for', () => {
+  it('are the same value where a list leads back to its start', () => {
+    const ring = Uint8Array.of(1, 3, 0, 2, 6, 0, 3, 0, 0);
+    const first = codec(Entry).decode(ring);
+    const [second, third] = [first.rest.get(), first.rest.get().rest.get()];
+    expect([first.value, second.value, third.value, third.rest.get().value]).toEqual([1, 2, 3, 1]);
+    expect(third.rest.get().rest.get()).toBe(second);
+    let entry = first;
+    for (let step = 0; step < 300_000; step += 1) entry = entry.rest.get();
+    expect(entry.value).toBe(1);
+  });
+
+  it('are written once each, in a ring too', () => {
+    const third: Partial<Record<keyof Node, unknown>> = { value: 3 };
+    const second = { value: 2, rest: { get: () => third } };
+    const first = { value: 1, rest: { get: () => second } };
+    third.rest = { get: () => first };
+    const file = codec(Entry).encode(first);
+    expect([...file]).toEqual([1, 3, 0, 2, 6, 0, 3, 0, 0]);
+    third.rest = { get: () => second };
+    expect([...codec(Entry).encode(first as never)]).toEqual([1, 3, 0, 2, 6, 0, 3, 3, 0]);
+  });
+
+  it('cost nothing where nobody asks, and end with an error where they lead outside', () => {
+    const lost = codec(Entry).decode(Uint8Array.of(1, 200, 0));
+    expect(lost.value).toBe(1);
+    expect(() => lost.rest.get()).toThrow(LayoutError);
+    expect(() => lost.rest.get()).toThrow(invalid('LAYOUT_TRUNCATED', 'Entry.rest.value'));
+  });
+
+  it('take numbers for places and lengths', () => {
+    const Far = struct('Far', { part: sized(2, array(u8)), far: lazyAt(6, () => u32) });
+    const bytes = Uint8Array.of(1, 2, 0, 0, 0, 0, 5, 0, 0, 0);
+    const value = codec(Far).decode(bytes);
+    expect([value.part, value.far.get()]).toEqual([[1, 2], 5]);
+    expect([...codec(Far).encode(value)]).toEqual([...bytes]);
+    expect(() => codec(Far).encode({ part: [1], far: value.far })).toThrow(
+      invalid('LAYOUT_RANGE', 'Far.part'),
+    );
+  });
+});
