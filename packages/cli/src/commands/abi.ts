@@ -7,6 +7,7 @@ import { asCommand, descriptionOf } from './description.js';
 import { decode } from './abi/decode.js';
 import { diff } from './abi/diff.js';
 import { emit, EMITTERS } from './abi/emit.js';
+import { inspect } from './abi/inspect.js';
 import { extractedFrom, extractTypes } from './abi/extract.js';
 import { show } from './abi/show.js';
 import { findTarget, readSource, TARGET_NAMES, usageError } from './abi/source.js';
@@ -91,6 +92,11 @@ function parser(
     .option('--endian <order>', 'little or big, whatever the target has')
     .option(...from)
     .option('--json', 'as JSON');
+  command('inspect <type> <place> [other]', 'show TYPE in FILE or FILE@OFFSET for a browser, or how two places differ')
+    .requiredOption('--html', 'one page with the bytes beside the fields, to standard output')
+    .option(...target)
+    .option('--endian <order>', 'little or big, whatever the target has')
+    .option(...from);
   return program;
 }
 
@@ -139,7 +145,9 @@ async function perform(
       if (endian !== undefined && endian !== 'little' && endian !== 'big') {
         throw usageError(`found --endian ${escapeText(endian)}, expected little or big`);
       }
-      text = await decode(await readSource(flags.from), first, second, { target, endian, json });
+      const source = await readSource(flags.from);
+      if (name === 'inspect') text = await inspect(source, first, words.slice(1), { target, endian });
+      else text = await decode(source, first, second, { target, endian, json });
     }
   }
   process.stdout.write(text);

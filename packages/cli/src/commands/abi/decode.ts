@@ -1,6 +1,15 @@
 import { EngineError, escapeText } from '@instar/engine';
 import { OperandError, parseSize } from '@instar/operands';
-import { array, byteSize, codec, resolve, type Endian, type Target, type Type } from '@instar/shared-abi';
+import {
+  array,
+  byteSize,
+  codec,
+  resolve,
+  type Endian,
+  type ResolvedType,
+  type Target,
+  type Type,
+} from '@instar/shared-abi';
 import { fieldDump, leafCount, leavesOf, valueJson, type Colour } from '../../render/field-dump.js';
 import { coloursOf } from '../../render/colours.js';
 import { toJson } from '../../render/json.js';
@@ -41,8 +50,25 @@ function arrayOf(word: string): { readonly name: string; readonly count: number 
   return { name, count };
 }
 
+/** A value with its bytes. */
+export interface DecodedPlace {
+  readonly value: unknown;
+  readonly layout: ResolvedType;
+  readonly bytes: Uint8Array;
+  readonly target: Target;
+  readonly file: string;
+  readonly offset: bigint;
+  /** What messages call the file. */
+  readonly shown: string;
+}
+
 /** Decodes one value of a type, or a table of them, out of a file. */
-export async function decode(source: Source, wanted: string, word: string, flags: DecodeFlags): Promise<string> {
+export async function decodePlace(
+  source: Source,
+  wanted: string,
+  word: string,
+  flags: Pick<DecodeFlags, 'target' | 'endian'>,
+): Promise<DecodedPlace> {
   const { name, count } = arrayOf(wanted);
   const [type] = findTypes(source.unit, [name]);
   if (type === undefined) throw usageError('found no type');
@@ -71,7 +97,13 @@ export async function decode(source: Source, wanted: string, word: string, flags
       file: shown,
     });
   }
-  const value = codec(described, target).decode(bytes);
+  return { value: codec(described, target).decode(bytes), layout, bytes, target, file, offset, shown };
+}
+
+/** Decodes as `decodePlace`, and prints. */
+export async function decode(source: Source, wanted: string, word: string, flags: DecodeFlags): Promise<string> {
+  const { value, layout, bytes, target, file, offset, shown } = await decodePlace(source, wanted, word, flags);
+  const size = bytes.length;
   if (flags.json)
     return `${toJson({ type: wanted, file, offset, size, endian: target.endian, value: valueJson(value) })}\n`;
   const pc = await coloursOf(process.stdout);
