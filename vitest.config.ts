@@ -9,7 +9,9 @@ process.env['PATH'] = pathOfMachine(process.env['PATH']);
 const SECOND = 1000;
 /** Long campaigns that run by option only. */
 const BY_OPTION = [
-  ...(process.env['INSTAR_LINUX'] === 'all' ? [] : ['tests/vmcore/linux-{crash,machines,vmlinux}.test.ts']),
+  ...(process.env['INSTAR_LINUX'] === 'all'
+    ? []
+    : ['tests/vmcore/linux-{crash,machines,vmlinux}.test.ts', 'tests/abi/kernel-types.test.ts']),
   ...(process.env['INSTAR_DOCS'] === '1' ? [] : ['tests/workspace/docs-site.test.ts']),
   ...(process.env['INSTAR_REHEARSAL'] === '1' ? [] : ['tests/packaging/registry-rehearsal.test.ts']),
 ];
@@ -50,6 +52,7 @@ export default defineConfig({
         test: {
           name: 'one at a time',
           include: ALONE,
+          exclude: BY_OPTION,
           fileParallelism: false,
           sequence: { groupOrder: 1 },
           testTimeout: 300 * SECOND,
