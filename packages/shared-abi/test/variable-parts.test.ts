@@ -127,8 +127,6 @@ describe('values elsewhere that are read when they are asked for', () => {
     const value = codec(Far).decode(bytes);
     expect([value.part, value.far.get()]).toEqual([[1, 2], 5]);
     expect([...codec(Far).encode(value)]).toEqual([...bytes]);
-    expect(() => codec(Far).encode({ part: [1], far: value.far })).toThrow(
-      invalid('LAYOUT_RANGE', 'Far.part'),
-    );
+    expect(() => codec(Far).encode({ part: [1], far: value.far })).toThrow(invalid('LAYOUT_RANGE', 'Far.part'));
   });
 });
