@@ -154,6 +154,13 @@ export const EDIT_CASES: readonly EditCase[] = [
     command: (image) => instar('rebase', '-b', '', image),
   },
   {
+    name: 'rebase, compressed',
+    prepare: (directory) => {
+      withBacking(directory, 'image', 'below');
+    },
+    command: (image) => instar('rebase', '-c', '-b', '', image),
+  },
+  {
     name: 'commit',
     ordinary: true,
     prepare: (directory) => {

@@ -9,11 +9,12 @@ interface RebaseFlags extends EditFlags {
   readonly backing?: string;
   readonly backingFormat?: string;
   readonly backingUnsafe?: boolean;
+  readonly compress?: boolean;
 }
 
 async function run({ files, flags, json, control, pathPolicy }: CommandRun<RebaseFlags>): Promise<number> {
   const [file = ''] = files;
-  const { backing, backingFormat: format, backingUnsafe: unsafe } = flags;
+  const { backing, backingFormat: format, backingUnsafe: unsafe, compress } = flags;
   if (backing === undefined && unsafe !== true) {
     throw new EngineError('INVALID_OPTION', 'needs a backing file (-b), or -u for none');
   }
@@ -22,7 +23,7 @@ async function run({ files, flags, json, control, pathPolicy }: CommandRun<Rebas
     throw new EngineError('INVALID_OPTION', `-b needs the format of '${named}' (-F): nobody is to guess it later`);
   }
   const below = named === undefined || format === undefined ? undefined : { file: named, format };
-  const result = await rebase(file, below, { ...editOptions(flags), unsafe, pathPolicy, ...control });
+  const result = await rebase(file, below, { ...editOptions(flags), unsafe, compress, pathPolicy, ...control });
   if (json) process.stdout.write(`${toJson({ result: { filename: file, ...result } })}\n`);
   return EXIT_CODES.OK;
 }
@@ -37,6 +38,7 @@ export const rebaseCommand = defineCommand<RebaseFlags>({
       .option('-b, --backing <file>', "the new backing file, as the image is to name it; '' for none")
       .option('-F, --backing-format <fmt>', 'its format')
       .option('-u, --backing-unsafe', 'only change the name: the disk shows what the new backing file holds')
+      .option('-c, --compress', 'compress what is copied into the image, where that makes it shorter')
       .option('-p, --progress', 'show how far it is; with --json as records on standard error')
       .option('-t, --cache <mode>', 'without effect', values.oneOf(CACHE_MODES))
       .option('-T, --backing-cache <mode>', 'without effect', values.oneOf(CACHE_MODES)),

@@ -18,9 +18,14 @@ import { editImage, editInSession, editName, otherName, type EditedImage, type E
 export interface RebaseOptions extends EditOptions {
   /** Only change the name, and look at neither backing file: the disk then shows what the new one holds (default false). */
   readonly unsafe?: boolean | undefined;
+  /** What is copied into the image is compressed where that makes it shorter (default false). */
+  readonly compress?: boolean | undefined;
   /** Which files the image and its backing files may draw in (default: those of their own directories). */
   readonly pathPolicy?: PathPolicy | undefined;
 }
+
+/** `number` of a REBASE that compresses what it copies. */
+const COMPRESSED = 1;
 
 /**
  * Gives an image another backing file, or none, as `qemu-img rebase` does (qcow2). What the disk shows stays: what reads
@@ -35,7 +40,13 @@ export async function rebase(
   givenControl: OperationControl = {},
 ): Promise<EditedImage> {
   checkFileName(file);
-  const { unsafe = false, pathPolicy, backing: wanted, ...options } = checkRebaseOptions({ ...givenOptions, backing });
+  const {
+    unsafe = false,
+    compress = false,
+    pathPolicy,
+    backing: wanted,
+    ...options
+  } = checkRebaseOptions({ ...givenOptions, backing });
   const control = checkControl(givenControl);
   const names = { ...editName(wanted?.file ?? ''), ...otherName(wanted?.format ?? '') };
   if (unsafe) {
@@ -80,7 +91,8 @@ export async function rebase(
         onProgress: control.onProgress,
       };
       return await editInSession(session, about, async ({ edit }) => {
-        const edited = await edit({ action: EDIT_ACTION.values.REBASE, ...names }, true);
+        const number = compress ? COMPRESSED : 0;
+        const edited = await edit({ action: EDIT_ACTION.values.REBASE, number, ...names }, true);
         return { format: formatName(format), virtualSize: edited.virtual_size };
       });
     } finally {

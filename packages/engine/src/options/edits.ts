@@ -35,6 +35,7 @@ const commit = options({
 const rebase = options({
   ...editing,
   unsafe: v.optional(yesNo),
+  compress: v.optional(yesNo),
   pathPolicy: v.optional(pathPolicy),
   backing: v.optional(options({ file: fileName, format: formatName } satisfies Fields<BackingFile>)),
 } satisfies Fields<RebaseOptions & { readonly backing: BackingFile | undefined }>);

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::extent::Codec;
 use crate::facts::Bitmap;
 use crate::probe::Format;
 use crate::source::{ByteSource, DeviceIndex, SourceError};
@@ -237,6 +238,20 @@ pub trait DiskWriter {
     /// # Errors
     /// As for [`edit`]; so for all the others.
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FormatError>;
+
+    /// The codec of units that are kept compressed; `None` where none are.
+    fn codec(&self) -> Option<Codec> {
+        None
+    }
+
+    /// Writes the content of one unit, compressed to `stream`, which is shorter than the unit. False where there is no room for
+    /// it in the format; nothing is written then.
+    ///
+    /// # Errors
+    /// See [`write`](Self::write).
+    fn write_packed(&mut self, _offset: u64, _stream: &[u8]) -> Result<bool, FormatError> {
+        Ok(false)
+    }
 
     /// Makes one unit read as zeros.
     ///

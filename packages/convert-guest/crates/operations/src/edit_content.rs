@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use instar_abi::{
     ChainConfig, Descriptor, EditConfig, EditResult, NO_PARENT, device_role, edit_action, opcode,
 };
+use instar_codecs::{Compressor, Effort};
 use instar_guest_runtime::WindowPool;
-use instar_image_formats::{Chain, DeviceIndex, DiskWriter, Image, open_writer};
+use instar_image_formats::{Chain, Codec, DeviceIndex, DiskWriter, Image, open_writer};
 
 use crate::commands::{SharedCommands, descriptor};
 use crate::edit::{bad_config, edited_device};
@@ -173,6 +174,51 @@ fn commit(
     Ok(())
 }
 
+/// `number` of a REBASE that compresses what it copies.
+const COMPRESSED: u32 = 1;
+
+/// Compresses units.
+struct Packer {
+    compressor: Compressor,
+    /// A unit, with zeros behind the end of the disk.
+    whole: Vec<u8>,
+    packed: Vec<u8>,
+}
+
+impl Packer {
+    fn new(codec: Codec, unit: u64) -> Result<Self, OperationError> {
+        let compressor = Compressor::new(codec, Effort::Default)
+            .map_err(|_| internal("no memory for a compressor"))?;
+        Ok(Self {
+            compressor,
+            whole: buffer_of(unit)?,
+            packed: buffer_of(unit)?,
+        })
+    }
+
+    /// Writes a unit compressed; false where that does not make it shorter.
+    fn put(
+        &mut self,
+        writer: &mut dyn DiskWriter,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<bool, OperationError> {
+        self.whole.fill(0);
+        if let Some(head) = self.whole.get_mut(..bytes.len()) {
+            head.copy_from_slice(bytes);
+        }
+        let room = self.packed.len().saturating_sub(1);
+        let length = self
+            .packed
+            .get_mut(..room)
+            .and_then(|room| self.compressor.compress(&self.whole, room));
+        match length.and_then(|length| self.packed.get(..length)) {
+            Some(stream) => Ok(writer.write_packed(offset, stream)?),
+            None => Ok(false),
+        }
+    }
+}
+
 /// Copies into the edited image what it does not hold and what reads differently through the new backing file, and names that.
 fn rebase(
     config: &EditConfig,
@@ -192,6 +238,10 @@ fn rebase(
         None => Chain::new(1),
     };
     let (unit, size) = (writer.unit(), writer.virtual_size());
+    let mut packer = match writer.codec() {
+        Some(codec) if config.number == COMPRESSED => Some(Packer::new(codec, unit)?),
+        _ => None,
+    };
     let (mut before, mut after) = (buffer_of(unit)?, buffer_of(unit)?);
     progress.total = size;
     let mut offset = 0_u64;
@@ -211,7 +261,10 @@ fn rebase(
         if differs(&mut old, offset, before, after)? {
             if zero {
                 writer.zero(offset, length)?;
-            } else {
+            } else if !packer
+                .as_mut()
+                .map_or(Ok(false), |packer| packer.put(writer, offset, before))?
+            {
                 writer.write(offset, before)?;
             }
         }

@@ -74,6 +74,12 @@ impl<T: EditTarget> Editor<T> {
         self.file.write(at, bytes.get(from..).unwrap_or_default())
     }
 
+    /// Whether the refcount of a cluster can become larger.
+    pub(super) fn can_count_more(&mut self, number: u64) -> Result<bool, FormatError> {
+        let (_, _, most) = self.place_of(number);
+        Ok(self.refcount(number)? < most)
+    }
+
     /// Sets the refcount of a cluster.
     pub(super) fn set_refcount(&mut self, number: u64, count: u64) -> Result<(), FormatError> {
         let (_, _, most) = self.place_of(number);

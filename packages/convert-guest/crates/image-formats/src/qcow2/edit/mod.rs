@@ -25,7 +25,7 @@ use crate::source::DeviceIndex;
 use crate::staged_file::StagedFile;
 pub(super) use bitmaps::BitLayout;
 use repair::{Repaired, repair};
-use write::Writer;
+use write::{Packed, Writer};
 
 /// Bit 63 of L1 and L2 entries: the refcount is exactly one.
 const COPIED: u64 = 1 << 63;
@@ -152,7 +152,10 @@ pub fn open_writer<'a, T: EditTarget + 'a>(
         let what = "encrypted images and those with an external data file are not written to";
         return Err(editor.unsupported(what));
     }
-    Ok(Box::new(Writer { editor }))
+    Ok(Box::new(Writer {
+        editor,
+        packed: Packed::default(),
+    }))
 }
 
 /// Where the file is to be cut.

@@ -6,7 +6,8 @@ use super::{COMPRESSED, COPIED, Editor, OFFSET, keep_of};
 use crate::arith::{SECTOR, to_u64, to_usize};
 use crate::edit::{DiskWriter, EditTarget, Edited};
 use crate::error::FormatError;
-use crate::qcow2::l1;
+use crate::extent::Codec;
+use crate::qcow2::{compressed, l1};
 
 /// Bit 0 of a standard L2 entry: the cluster reads as zeros.
 const ZERO: u64 = 1;
@@ -147,9 +148,45 @@ impl<T: EditTarget> Editor<T> {
     }
 }
 
+/// Where the next compressed cluster may begin, and the end of the cluster of the file in which that is (byte offsets).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Packed {
+    next: u64,
+    end: u64,
+}
+
 /// Writes the disk of a qcow2 image.
 pub(super) struct Writer<T> {
     pub editor: Editor<T>,
+    pub packed: Packed,
+}
+
+impl<T: EditTarget> Writer<T> {
+    /// Takes room for a stream behind the last one. Returns its offset.
+    fn room_for(&mut self, length: u64) -> Result<u64, FormatError> {
+        let cluster = self.editor.header.cluster;
+        let Packed { next, end } = self.packed;
+        let room = end.saturating_sub(next);
+        // A cluster whose refcount can count no further stream is left.
+        let shared = room > 0 && self.editor.can_count_more(cluster.index_of(next))?;
+        if shared && length <= room {
+            self.editor.count(0, next, length, Change::More)?;
+            self.packed.next = next.saturating_add(length);
+            return Ok(next);
+        }
+        let place = self.editor.allocate(1)?;
+        let offset = if shared && place == end {
+            self.editor.count(0, next, room, Change::More)?;
+            next
+        } else {
+            place
+        };
+        self.packed = Packed {
+            next: offset.saturating_add(length),
+            end: place.saturating_add(cluster.size()),
+        };
+        Ok(offset)
+    }
 }
 
 impl<T: EditTarget> DiskWriter for Writer<T> {
@@ -176,6 +213,32 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
         self.editor.write_cluster(number, &whole)
     }
 
+    fn codec(&self) -> Option<Codec> {
+        Some(self.editor.header.compression)
+    }
+
+    fn write_packed(&mut self, offset: u64, stream: &[u8]) -> Result<bool, FormatError> {
+        let cluster = self.editor.header.cluster;
+        let length = to_u64(stream.len());
+        if length == 0 || length >= cluster.size() {
+            return Ok(false);
+        }
+        // Wherever it lies, its length fits; how far it may lie, the entry says.
+        let (at, old) = self.editor.own_entry(cluster.index_of(offset))?;
+        let most = self.editor.offset_of(self.editor.end.saturating_add(2))?;
+        if compressed::encode(most, length, cluster).is_none() {
+            return Ok(false);
+        }
+        let place = self.room_for(length)?;
+        let Some(entry) = compressed::encode(place, length, cluster) else {
+            return Err(self.editor.repair_first("compressed cluster", at, place));
+        };
+        self.editor.file.write_through(place, stream)?;
+        self.editor.put_entry(at, entry, 0)?;
+        self.editor.count_entry(at, old, Change::Less)?;
+        Ok(true)
+    }
+
     fn zero(&mut self, offset: u64, _: u64) -> Result<(), FormatError> {
         let number = self.editor.header.cluster.index_of(offset);
         self.editor.zero_cluster(number)
@@ -191,6 +254,11 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
     }
 
     fn finish(&mut self) -> Result<Edited, FormatError> {
+        // Whole sectors belong to the last stream.
+        let end = SECTOR.round_up(self.packed.next).unwrap_or(0);
+        if end > self.editor.file.size() {
+            self.editor.file.write(end.saturating_sub(1), &[0])?;
+        }
         self.editor.file.flush()?;
         Ok(Edited {
             file_length: keep_of(&self.editor),
