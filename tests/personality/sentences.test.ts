@@ -33,6 +33,13 @@ const LINES = [
   'resize disk.qcow2 1000001',
   'resize disk.qcow2 512K',
   'resize disk.qcow2 0',
+  'resize --preallocation=sometimes disk.qcow2 4M',
+  'resize -f raw --preallocation=metadata disk.raw 4M',
+  'resize --shrink --preallocation=full disk.qcow2 512K',
+  'check -r all disk.vmdk',
+  'bitmap --clear -b disk.raw disk.qcow2 b0',
+  'bitmap --merge b1 -F qcow2 disk.qcow2 b0',
+  'commit -r fast disk.qcow2',
   'snapshot -d gone disk.qcow2',
   'snapshot -a gone disk.qcow2',
   'snapshot -l -c new disk.qcow2',
@@ -66,7 +73,9 @@ describe('the stand-in says word for word what qemu-img says', () => {
     directory = new Workdir();
     if (judgeVersion(QEMU_IMG) === undefined) return;
     qemuImg('create', '-q', '-f', 'raw', 'disk.raw', '1M').in(directory).must();
-    qemuImg('create', '-q', '-f', 'qcow2', 'disk.qcow2', '1M').in(directory).must();
+    for (const format of ['qcow2', 'vmdk', 'parallels']) {
+      qemuImg('create', '-q', '-f', format, `disk.${format}`, '1M').in(directory).must();
+    }
   });
 
   afterAll(() => {
@@ -83,5 +92,15 @@ describe('the stand-in says word for word what qemu-img says', () => {
       return { status, stdout, stderr };
     });
     expect(ours).toEqual(theirs);
+  });
+
+  it('says of an edit that is not done that it is not, and not that the image could not be opened', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const [theirs, ours] = [qemuImg, (...words: string[]) => program(process.execPath, OURS, ...words)].map((command) =>
+      command('resize', '-f', 'parallels', 'disk.parallels', '2M').in(directory).run(),
+    );
+    expect(ours?.status).toBe(theirs?.status);
+    for (const run of [ours, theirs]) expect(run?.stderr).not.toContain('Could not open');
+    expect(ours?.stderr).toContain('not done to images of format parallels');
   });
 });

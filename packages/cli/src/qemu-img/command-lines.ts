@@ -2,10 +2,10 @@
 export const QEMU_IMG_COMMANDS = {
   amend: '[--object objectdef] [--image-opts] [-p] [-q] [-f fmt] [-t cache] [--force] -o options filename',
   bitmap:
-    '(--merge SOURCE | --add | --remove | --clear | --enable | --disable)... [-g granularity] [--object objectdef] [--image-opts | -f fmt] filename bitmap',
+    '(--merge SOURCE | --add | --remove | --clear | --enable | --disable)... [-b source_file [-F source_fmt]] [-g granularity] [--object objectdef] [--image-opts | -f fmt] filename bitmap',
   check:
     '[--object objectdef] [--image-opts] [-q] [-f fmt] [--output=ofmt] [-r [leaks | all]] [-T src_cache] [-U] filename',
-  commit: '[--object objectdef] [--image-opts] [-q] [-f fmt] [-t cache] [-b base] [-d] [-p] filename',
+  commit: '[--object objectdef] [--image-opts] [-q] [-f fmt] [-t cache] [-b base] [-d] [-r rate_limit] [-p] filename',
   compare:
     '[--object objectdef] [--image-opts] [-f fmt] [-F fmt] [-T src_cache] [-p] [-q] [-s] [-U] filename1 filename2',
   convert:
@@ -17,8 +17,9 @@ export const QEMU_IMG_COMMANDS = {
   info: '[--object objectdef] [--image-opts] [-f fmt] [--output=ofmt] [--backing-chain] [-U] filename',
   map: '[--object objectdef] [--image-opts] [-f fmt] [--start-offset=offset] [--max-length=len] [--output=ofmt] [-U] filename',
   rebase:
-    '[--object objectdef] [--image-opts] [-U] [-q] [-f fmt] [-t cache] [-T src_cache] [-p] [-u] -b backing_file [-F backing_fmt] filename',
-  resize: '[--object objectdef] [--image-opts] [-f fmt] [-q] [--shrink] filename [+ | -]size',
+    '[--object objectdef] [--image-opts] [-U] [-q] [-f fmt] [-t cache] [-T src_cache] [-p] [-u] [-c] -b backing_file [-F backing_fmt] filename',
+  resize:
+    '[--object objectdef] [--image-opts] [-f fmt] [--preallocation=prealloc] [-q] [--shrink] filename [+ | -]size',
   snapshot: '[--object objectdef] [--image-opts] [-U] [-q] [-l | -a snapshot | -c snapshot | -d snapshot] filename',
   measure:
     '[--object objectdef] [--image-opts] [-U] [--output=ofmt] [-O output_fmt] [-o options] [--size N | [-f fmt] [-l snapshot_param] filename]',

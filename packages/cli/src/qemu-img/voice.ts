@@ -44,6 +44,12 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
   ],
   [/^would have \S+ bytes, expected a multiple of 512$/, 'The new size must be a multiple of 512'],
   [/^would have \S+ bytes, expected a size that is positive$/, 'New image size must be positive'],
+  [/^unsupported preallocation mode: (\S+)$/, 'Unsupported preallocation mode: $1'],
+  [/^preallocation can only be used for growing images$/, 'Preallocation can only be used for growing images'],
+  [/^option '--preallocation <mode>' argument '(.*)' is invalid\..*$/, "Invalid preallocation mode '$1'"],
+  [/^option '-r, --rate <rate>' argument '(.*)' is invalid\..*$/, "Invalid rate limit specified: '$1'."],
+  [/^-b is of use with --merge only$/, 'Merge bitmap source file only supported with --merge'],
+  [/^-F is of use with -b only$/, '-F only supported with -b'],
   [/^needs an image and the name of a bitmap, .*$/, 'Expecting filename and bitmap name'],
   [/^needs one of --add, .*$/, 'Need at least one of --add, --remove, --clear, --enable, --disable, or --merge'],
   [/^the image has no backing file$/, 'Image does not have a backing file'],
@@ -142,6 +148,10 @@ function sentence(error: SpokenError): string {
         ? `Unknown file format '${name}'`
         : `Unknown driver '${name}'`;
     }
+    case 'IMAGE_REPAIR_FIRST':
+    case 'IMAGE_UNSUPPORTED_EDIT':
+      // It was opened.
+      return message;
     default:
       return code.startsWith('IMAGE_') || code.startsWith('REFERENCE_') || code === 'PATH_REFUSED'
         ? `Could not open '${file}': ${known ?? bare}`

@@ -1,6 +1,7 @@
 //! Edits of images: what may be asked, and which driver does it.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::vec::Vec;
 
 use crate::error::{ErrorKind, Expected, FormatError};
@@ -290,7 +291,7 @@ pub fn open_writer<'a, T: EditTarget + 'a>(
     match format {
         Format::Raw => Ok(raw::open_writer(target, device)),
         Format::Qcow2 => qcow2::open_writer(target, device),
-        other => Err(unsupported(device, other.name())),
+        other => Err(not_of_format(device, other)),
     }
 }
 
@@ -328,7 +329,7 @@ pub fn edit<T: EditTarget>(
         Format::Vpc => vpc::edit(target, device, edit),
         Format::Vmdk => vmdk::edit(target, device, edit),
         Format::Luks => luks::edit(target, device, edit),
-        other => Err(unsupported(device, other.name())),
+        other => Err(not_of_format(device, other)),
     }
 }
 
@@ -337,4 +338,10 @@ pub(crate) fn unsupported(device: DeviceIndex, what: &str) -> FormatError {
     let expected = Expected::Sentence("another edit");
     FormatError::new(ErrorKind::UnsupportedEdit, device, "", 0, 0, expected)
         .with_text(what.as_bytes())
+}
+
+/// The refusal of an edit that is not done to images of a format.
+pub(crate) fn not_of_format(device: DeviceIndex, format: Format) -> FormatError {
+    let what = format!("that is not done to images of format {}", format.name());
+    unsupported(device, &what)
 }

@@ -4,7 +4,7 @@ use crate::arith::SECTOR;
 use crate::check::{Finding, FindingKind, Findings};
 use crate::disk_image::OpenOptions;
 use crate::driver;
-use crate::edit::{Borrowed, Edit, EditTarget, unsupported};
+use crate::edit::{Borrowed, Edit, EditTarget, not_of_format, unsupported};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::probe::Format;
 use crate::source::DeviceIndex;
@@ -23,7 +23,7 @@ pub(crate) fn wanted_size(
         size, preallocate, ..
     } = *edit
     else {
-        return Err(unsupported(device, format.name()));
+        return Err(not_of_format(device, format));
     };
     if !SECTOR.is_aligned(size) {
         return Err(unsupported(

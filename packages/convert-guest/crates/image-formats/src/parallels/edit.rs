@@ -4,7 +4,7 @@
 use super::header::Header;
 use crate::arith::SECTOR;
 use crate::blocks::{BlockSize, Mender, mend};
-use crate::edit::{Borrowed, Edit, EditTarget, Edited, unsupported};
+use crate::edit::{Borrowed, Edit, EditTarget, Edited, not_of_format};
 use crate::error::FormatError;
 use crate::metadata_cache::MetadataCache;
 use crate::probe::Format;
@@ -36,7 +36,7 @@ pub fn edit<T: EditTarget>(
     edit: &Edit<'_>,
 ) -> Result<Edited, FormatError> {
     let Edit::Repair { leaks_only } = *edit else {
-        return Err(unsupported(device, "parallels"));
+        return Err(not_of_format(device, Format::Parallels));
     };
     let mut header = Header::read(&mut MetadataCache::new(Borrowed(&mut target), device, 2))?;
     let mended = mend(

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use crate::arith::PowerOfTwo;
-use crate::edit::{Borrowed, Edit, EditTarget, Edited, unsupported};
+use crate::edit::{Borrowed, Edit, EditTarget, Edited, not_of_format};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::metadata_cache::MetadataCache;
 use crate::probe::Format;
@@ -34,7 +34,7 @@ pub fn edit<T: EditTarget>(
     let fixed = if is_repair || matches!(edit, Edit::Resize { .. }) {
         make_whole(&mut target, device)?
     } else {
-        return Err(unsupported(device, "vhdx"));
+        return Err(not_of_format(device, Format::Vhdx));
     };
     let mut cache = MetadataCache::new(Borrowed(&mut target), device, 4);
     let regions = Regions::read(&mut cache)?;

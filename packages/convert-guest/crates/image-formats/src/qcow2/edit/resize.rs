@@ -41,8 +41,14 @@ impl<T: EditTarget> Editor<T> {
     fn grow(&mut self, size: u64) -> Result<(), FormatError> {
         let before = self.header.size;
         let has_backing = self.header.backing_name_offset.value != 0;
-        if has_backing && (self.header.version < 3 || !self.header.cluster.is_aligned(before)) {
-            let what = "an image of version 2 with a backing file, or one that ends within a cluster, does not grow";
+        if has_backing && self.header.version < 3 {
+            let what =
+                "an image of version 2 with a backing file does not grow; make it version 3 first";
+            return Err(self.unsupported(what));
+        }
+        if has_backing && !self.header.cluster.is_aligned(before) {
+            let what =
+                "an image with a backing file does not grow yet where it ends within a cluster";
             return Err(self.unsupported(what));
         }
         let needed = self.header.l1_span().count_for(size);
