@@ -110,9 +110,9 @@ function rowsOf(file, large) {
     ...packing,
     {
       name: 'elf → kdump zstd, threads: 1',
-      peer: 'makedumpfile -c',
+      peer: 'our zlib',
       mine: convert('zstd', 1, 'ours'),
-      theirs: makedumpfile('-c', 0),
+      theirs: convert('zlib', 1, 'peer'),
       target: 2,
     },
     {

@@ -9,9 +9,6 @@ const BATCH_BYTES = 1 << 20;
 /** Bytes of pages that are held at once, and as many of compressed ones: many threads get smaller batches. */
 const HELD_BYTES = 48 << 20;
 
-/** Pages that a thread takes at a time. */
-const GROUP_PAGES = 64;
-
 /** Codec of a dump's pages; `none` stores them as they are. */
 export type Compression = PageCodec | 'none';
 
@@ -77,9 +74,7 @@ export async function compressImage(
 ): Promise<void> {
   const { pageSize } = image;
   const slots = Math.min(threads + 2, Math.floor(HELD_BYTES / pageSize));
-  const most = Math.max(1, Math.floor(Math.min(BATCH_BYTES, HELD_BYTES / slots) / pageSize));
-  // Pages beside each other share codes: whole groups, so that as many threads as there may be store the same bytes.
-  const perBatch = most > GROUP_PAGES ? most - (most % GROUP_PAGES) : most;
+  const perBatch = Math.max(1, Math.floor(Math.min(BATCH_BYTES, HELD_BYTES / slots) / pageSize));
   const pool = new SlotPool(slots, pageSize, perBatch);
   const options = { pageSize, codec: compression, threads: 1 };
   const workers: Promise<unknown>[] = Array.from({ length: threads }, async () => Promise.resolve());

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::{Compressor, Decompressor, PageCodec, PageError, MAX_PAGE_SIZE, MIN_PAGE_SIZE};
+use crate::{is_zero, Compressor, Decompressor, PageCodec, PageError, MAX_PAGE_SIZE, MIN_PAGE_SIZE};
 
 /// Pages that a thread takes at a time.
 const CHUNK: usize = 64;
@@ -114,7 +114,15 @@ pub fn compress_pages(
         sizes_chunks(pages.len(), bytes),
         || Compressor::new(codec, page_size),
         |compressor, ((pages, output), sizes)| {
-            compressor.compress(pages, page_size, output, sizes);
+            let mut used = 0_usize;
+            for (page, size) in pages.chunks_exact(page_size).zip(sizes) {
+                let stored = match output.get_mut(used..) {
+                    Some(target) if !is_zero(page) => compressor.compress(page, target),
+                    _ => 0,
+                };
+                *size = u32::try_from(stored).unwrap_or(u32::MAX);
+                used = used.saturating_add(stored);
+            }
             Ok(())
         },
     )?;

@@ -6,7 +6,6 @@
 mod batch;
 mod compressor;
 mod decompressor;
-mod deflate;
 mod zstd_stream;
 
 pub use batch::{compress_pages, decompress_pages, PackedPages, StoredPages};
