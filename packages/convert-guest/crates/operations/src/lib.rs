@@ -28,6 +28,7 @@ mod output;
 mod output_cipher;
 mod overlay;
 mod packed_streams;
+mod packer;
 mod record_writer;
 mod setup;
 mod text;

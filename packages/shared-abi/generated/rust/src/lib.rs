@@ -485,7 +485,7 @@ pub mod edit_action {
     pub const BITMAP_MERGE: u32 = 11;
     /// names `name` as the backing file and `other` as its format.
     pub const SET_BACKING: u32 = 12;
-    /// the same, after what reads differently through the images BACKING and COMPARED was copied.
+    /// the same, after what reads differently through the images BACKING and COMPARED was copied, packed where `number` is 1.
     pub const REBASE: u32 = 13;
     /// copies what the images above the edited one hold into it.
     pub const COMMIT: u32 = 14;

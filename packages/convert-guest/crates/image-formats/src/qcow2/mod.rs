@@ -1,6 +1,7 @@
 //! qcow2, versions 2 and 3, for reading (the QEMU documentation's `interop/qcow2.txt`).
 
 pub mod bitmap;
+mod bitmap_bits;
 mod check;
 mod compressed;
 mod edit;

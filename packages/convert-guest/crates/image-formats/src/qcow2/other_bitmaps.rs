@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::edit::BitLayout;
+use super::bitmap_bits::BitLayout;
 use super::{Bitmap, Qcow2Image, bitmap};
 use crate::arith::SECTOR;
 use crate::edit::OtherBitmaps;

@@ -23,7 +23,6 @@ use crate::error::{ErrorKind, Expected, FormatError};
 use crate::qcow2::{Encryption, Extensions, Header, Qcow2Image, features, l1};
 use crate::source::DeviceIndex;
 use crate::staged_file::StagedFile;
-pub(super) use bitmaps::BitLayout;
 use repair::{Repaired, repair};
 use write::{Packed, Writer};
 
