@@ -24,7 +24,10 @@ export const EDIT_ACTION = defineEnum('EditAction', 'What an edit does to an ima
   BITMAP_DISABLE: [10, 'has it record none'],
   BITMAP_MERGE: [11, 'adds the bits of the bitmap `other` to the bitmap `name`'],
   SET_BACKING: [12, 'names `name` as the backing file and `other` as its format'],
-  REBASE: [13, 'the same, after what reads differently through the images BACKING and COMPARED was copied, packed where `number` is 1'],
+  REBASE: [
+    13,
+    'the same, after what reads differently through the images BACKING and COMPARED was copied, packed where `number` is 1',
+  ],
   COMMIT: [14, 'copies what the images above the edited one hold into it'],
   EMPTY: [15, 'gives all that the image holds back to its backing file'],
   AMEND: [16, 'gives it the options of `flags` and `number`'],
