@@ -4,6 +4,7 @@ import { defineConfig } from 'vitepress';
 const GUIDE = [
   { text: 'A safe upload endpoint', link: '/safe-uploads' },
   { text: 'Images from strangers', link: '/images-from-strangers' },
+  { text: 'Running it in production', link: '/operators' },
   { text: 'Coming from qemu-img', link: '/from-qemu-img' },
   { text: 'Bundlers', link: '/bundlers' },
 ];
