@@ -19,11 +19,10 @@ const SPINS: u32 = 2000;
 
 /// Set by the second processor when it is there.
 static PRESENT: AtomicBool = AtomicBool::new(false);
-/// In the upper half the number of a job, in the lower half that of its next task: who raises it has the task. Everything below
+/// The number of a job (bits 32 to 63), how many tasks it has (bits 16 to 31), and the number of the next one (bits 0 to 15): who
+/// raises that has the task. All three change at once, so that no ticket of one job takes a task of another. Everything below
 /// belongs to a job, and changes only between two of them.
 static TICKET: AtomicU64 = AtomicU64::new(0);
-/// Tasks of the job.
-static COUNT: AtomicU32 = AtomicU32::new(0);
 /// Tasks that are done.
 static DONE: AtomicU32 = AtomicU32::new(0);
 /// The function that runs a task, of the type [`Task`]; what it runs; and what on.
@@ -97,15 +96,19 @@ fn take(ticket: u64) -> bool {
     true
 }
 
+/// Bits of a ticket from one on that a task's number, or their count, takes.
+fn bits_of(ticket: u64, from: u32) -> u32 {
+    u32::try_from((ticket >> from) & u64::from(u16::MAX)).unwrap_or(u32::MAX)
+}
+
 /// The number of the task in a job.
 fn index_of(ticket: u64) -> u32 {
-    u32::try_from(ticket & u64::from(u32::MAX)).unwrap_or(u32::MAX)
+    bits_of(ticket, 0)
 }
 
 /// Makes the task of a ticket the caller's.
 fn claim(ticket: u64) -> bool {
-    // Of another job where that has begun meanwhile: then the ticket is another one, too.
-    index_of(ticket) < COUNT.load(Ordering::Relaxed)
+    index_of(ticket) < bits_of(ticket, 16)
         && TICKET
             .compare_exchange(ticket, ticket + 1, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
@@ -136,8 +139,10 @@ pub fn share<S: Send, C: Send>(
     second: Option<&mut Box<C>>,
     run: fn(&mut C, &mut S),
 ) {
-    let (count, second) = match (u32::try_from(slots.len()), second) {
-        (Ok(count), Some(second)) if count > 1 && has_second_processor() => (count, second),
+    let (count, second) = match (u16::try_from(slots.len()), second) {
+        (Ok(count), Some(second)) if count > 1 && has_second_processor() => {
+            (u32::from(count), second)
+        }
         _ => return slots.iter_mut().for_each(|slot| run(first, slot)),
     };
     let base = slots.as_mut_ptr();
@@ -148,9 +153,8 @@ pub fn share<S: Send, C: Send>(
     CONTEXT.store(context.cast(), Ordering::Relaxed);
     SLOTS.store(base.cast(), Ordering::Relaxed);
     DONE.store(0, Ordering::Relaxed);
-    COUNT.store(count, Ordering::Relaxed);
     let job = (TICKET.load(Ordering::Relaxed) >> 32).wrapping_add(1);
-    TICKET.store(job << 32, Ordering::Release);
+    TICKET.store(job << 32 | u64::from(count) << 16, Ordering::Release);
     loop {
         let ticket = TICKET.load(Ordering::Acquire);
         if index_of(ticket) >= count {
