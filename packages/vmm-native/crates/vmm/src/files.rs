@@ -299,6 +299,16 @@ fn cannot_copy(error: &io::Error) -> bool {
     )
 }
 
+/// Whether a copy inside the kernel may make the file share blocks with another, and holes with it, instead of writing bytes:
+/// not where it is known that the file system cannot.
+pub fn shares_blocks(fd: RawFd) -> bool {
+    // SAFETY: statfs is plain data for which zero is a valid value.
+    let mut about: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: a valid statfs that the kernel may write to.
+    let known = unsafe { libc::fstatfs(fd, &mut about) } == 0;
+    !known || !matches!(about.f_type, libc::EXT4_SUPER_MAGIC | libc::TMPFS_MAGIC)
+}
+
 /// Asks the kernel to begin writing a range back, without waiting (sync_file_range(2)): a later sync then finds little
 /// left to do. Only advice, so that failures do not matter.
 pub fn start_writeback(fd: RawFd, offset: u64, length: u64) {

@@ -314,3 +314,12 @@ fn zeroes_and_punches_ranges() {
         assert!(bytes.iter().enumerate().all(|(at, byte)| (*byte == 0) == (4096..12288).contains(&at)));
     }
 }
+
+#[test]
+fn knows_file_systems_that_share_no_blocks() {
+    // tmpfs on every Linux; and one that knows nothing of copies.
+    let memory = fs::File::open("/dev/shm").unwrap();
+    let kernel = fs::File::open("/proc/self/status").unwrap();
+    assert!(!files::shares_blocks(memory.as_raw_fd()));
+    assert!(files::shares_blocks(kernel.as_raw_fd()));
+}

@@ -163,7 +163,9 @@ impl Executor<'_> {
                 // copied so.
                 Ok(false) | Err(_) => return Ok(false),
             }
-            files::allocate(to.fd, offset, piece)?;
+            if files::shares_blocks(to.fd) {
+                files::allocate(to.fd, offset, piece)?;
+            }
             files::start_writeback(to.fd, offset, piece);
             done = done.saturating_add(piece);
             add(&self.counters.bytes_copied, piece);
