@@ -1,5 +1,5 @@
-// Clusters that two processors of the sandbox compress.
-import { openSync, closeSync, ftruncateSync, writeSync } from 'node:fs';
+// Clusters that two processors of the sandbox compress or decode.
+import { closeSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
 import { instar } from '../support/command.js';
@@ -50,4 +50,56 @@ it.for([
   const [two, one] = [directory.read('two'), directory.read('one')];
   if (format === 'qcow2') expect(two.equals(one)).toBe(true);
   else expect(two.length).toBe(one.length);
+});
+
+/** From how many bytes of a file on two processors decode it: `LONG_INPUT` of the engine. */
+const LONG = 8 * MIB;
+
+const PACKED = [
+  ['qcow2', 'kvm', ['-c']],
+  ['qcow2', 'process', ['-c', '-o', 'compression_type=zstd']],
+  ['qcow2', 'process', ['-c', '-o', 'cluster_size=512']],
+  ['qcow2', 'kvm', ['-c', '-o', 'cluster_size=2M,compression_type=zstd']],
+  ['vmdk', 'kvm', ['-o', 'subformat=streamOptimized']],
+] as const;
+
+it.for(PACKED)('reads what another program has compressed: %s %s %j', ([format, sandbox, options], context) => {
+  requireJudge(context, QEMU_IMG);
+  const directory = withDisk();
+  qemuImg('convert', '-f', 'raw', '-O', format, ...options, 'disk.raw', 'packed')
+    .in(directory)
+    .must();
+  expect(statSync(directory.file('packed')).size).toBeGreaterThan(LONG);
+  const words = ['convert', `--sandbox=${sandbox}`, '-f', format, '-O', 'raw', 'packed'];
+  instar(...words, 'two')
+    .in(directory)
+    .must();
+  expect(directory.read('two').equals(directory.read('disk.raw'))).toBe(true);
+  // A window that begins and ends within clusters; `count` counts from the begin of the disk.
+  instar('dd', `--sandbox=${sandbox}`, '-f', format, 'if=packed', 'of=part', 'bs=1536', 'skip=7001', 'count=16001')
+    .in(directory)
+    .must();
+  const part = directory.read('disk.raw').subarray(1536 * 7001, 1536 * 16001);
+  expect(directory.read('part').equals(part)).toBe(true);
+});
+
+it.for(['kvm', 'process'])('tells the first cluster that does not decode, whoever had it: %s', (sandbox, context) => {
+  requireJudge(context, QEMU_IMG);
+  const directory = withDisk();
+  qemuImg('convert', '-f', 'raw', '-O', 'qcow2', '-c', 'disk.raw', 'packed').in(directory).must();
+  const packed = directory.read('packed');
+  for (let at = 5 * MIB; at < 6 * MIB; at += 1000) packed.fill(0xff, at, at + 40);
+  directory.write('packed', packed);
+  const words = ['convert', '--json', `--sandbox=${sandbox}`, '-f', 'qcow2', '-O', 'raw', 'packed', 'out'];
+  const location = (...more: string[]): unknown => {
+    const run = instar(...words, ...more)
+      .in(directory)
+      .run();
+    expect(run.status).toBe(1);
+    return (JSON.parse(run.stdout) as { error: { code: string; location?: unknown } }).error;
+  };
+  const two = location();
+  expect(two).toMatchObject({ code: 'IMAGE_DECOMPRESS' });
+  expect(two).toEqual(location('--dump-on-crash', 'dump'));
+  expect(directory.names()).not.toContain('out');
 });

@@ -77,6 +77,9 @@ export interface HeldOutput {
   readonly inputs: OutputRequest['inputs'];
 }
 
+/** An input of so many bytes may have enough compressed clusters that two processors decode them sooner than one. */
+const LONG_INPUT = 8n << 20n;
+
 /** What a copy did. */
 export interface CopyResult extends DdResult {
   /** Of the disk of the output, where they were asked for. */
@@ -143,7 +146,10 @@ async function openImages(
   const open = async (endpoint: Endpoint, how = policy): Promise<Chain> => {
     if ('path' in endpoint) {
       const probe = forcedFormat(inputFormat, endpoint.path);
-      return openChain(await openInput(endpoint.path, forceShare), probe, how, session);
+      const file = await openInput(endpoint.path, forceShare);
+      // Before the first look it is not known whether it is compressed. A second processor that has nothing to do sleeps.
+      if (!session.started && inputFormat !== 'raw' && file.size >= LONG_INPUT) session.shareWork();
+      return openChain(file, probe, how, session);
     }
     const probe = forcedFormat(inputFormat, 'standard input');
     const file = await spool(endpoint.stream, 'path' in output ? output.path : undefined, session.context);

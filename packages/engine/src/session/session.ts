@@ -41,7 +41,7 @@ export interface SessionAnswer {
 export class GuestSession {
   readonly context: GuestContext;
   readonly #inOrder: boolean;
-  readonly #secondProcessor: boolean;
+  #secondProcessor: boolean;
   readonly #devices: GuestDevice[] = [];
   /** How many of the devices the guest has. */
   #attached = 0;
@@ -56,6 +56,17 @@ export class GuestSession {
     this.context = context;
     this.#inOrder = inOrder;
     this.#secondProcessor = secondProcessor;
+  }
+
+  /** Whether the guest runs. */
+  get started(): boolean {
+    return this.#run !== undefined;
+  }
+
+  /** Has the guest share its work with a second processor. Only before it is started. */
+  shareWork(): void {
+    if (this.started) throw new RangeError('the guest runs already');
+    this.#secondProcessor = true;
   }
 
   /** By the index that requests and results use. */

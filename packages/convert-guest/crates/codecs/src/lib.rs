@@ -105,13 +105,32 @@ impl Decoder {
                 Some(lzfse) => lzfse.decode(input, output),
                 none => none.insert(lzfse::Lzfse::new()?).decode(input, output),
             },
-            Codec::Zstd => match &mut self.zstd {
-                Some(decompressor) => decompressor.decompress(input, output),
-                none => none
-                    .insert(zstd::Decompressor::new()?)
-                    .decompress(input, output),
-            },
+            Codec::Zstd => self.decompressor()?.decompress(input, output),
         }
+    }
+
+    /// Allocates what decoding clusters of this codec takes.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn prepare(&mut self, codec: Codec) -> Result<(), CodecError> {
+        match codec {
+            Codec::Deflate | Codec::Zlib => {
+                self.inflater()?;
+            }
+            Codec::Zstd => {
+                self.decompressor()?;
+            }
+            Codec::Lzfse | Codec::Bzip2 | Codec::Xz | Codec::Adc | Codec::Fill => {}
+        }
+        Ok(())
+    }
+
+    fn decompressor(&mut self) -> Result<&mut zstd::Decompressor, CodecError> {
+        Ok(match &mut self.zstd {
+            Some(decompressor) => decompressor,
+            none => none.insert(zstd::Decompressor::new()?),
+        })
     }
 
     fn inflater(&mut self) -> Result<&mut deflate::Inflater, CodecError> {

@@ -4,28 +4,29 @@
 use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::mem;
 
 use instar_abi::{Descriptor, error_kind, opcode};
 use instar_guest_runtime::{Window, WindowPool};
 use instar_image_formats::{DeviceIndex, Extent, ExtentKind};
 
 use crate::commands::{SharedCommands, Ticket, descriptor};
+use crate::decode::{Cluster, Decoders};
 use crate::error::OperationError;
 use crate::output::Output;
 use crate::transform::{SharedKeys, Transform, Transformer};
-use crate::zeros::is_zero;
+use crate::zeros::runs;
 
-/// Batches in flight.
-const DEPTH: usize = 3;
+/// Buffers of batches: of those that are read, of one that is looked at, and of those that are written.
+const DEPTH: usize = 5;
+/// Batches that are read ahead. The others may still be written while these come.
+const READS: usize = 3;
 /// Most bytes that a batch reads; a cluster of 2 MiB may be stored in a little more.
 const INPUT_SIZE: usize = 4 << 20;
 /// Most bytes that a batch writes.
 const OUTPUT_SIZE: usize = 2 << 20;
-/// Grain at which zeros are looked for under SKIP_ZEROS (bytes of output).
-pub const ZERO_GRAIN: usize = 4096;
-
-/// Least grain at which zeros are looked for (bytes).
-const SECTOR: usize = 512;
+/// Bytes of the output at which a batch is full: so few are still in the cache of a processor when they are written.
+const BATCH_SIZE: usize = 1 << 20;
 
 /// Most writes of one batch whose end is awaited only later.
 const MAX_TICKETS: usize = 12;
@@ -66,6 +67,17 @@ struct Batch {
 }
 
 impl Batch {
+    /// Whether the bytes of the device are those of the output: they are read to where they are written from.
+    fn is_plain(&self) -> bool {
+        let mut next = self.low;
+        let in_order = |piece: &Piece| {
+            let fits = matches!(piece.transform, Transform::None) && piece.offset == next;
+            next = next.saturating_add(piece.length);
+            fits
+        };
+        self.pieces.iter().all(in_order)
+    }
+
     fn takes(&self, device: DeviceIndex, piece: &Piece, output_offset: u64) -> bool {
         let low = self.low.min(piece.offset);
         let high = self.high.max(piece.offset.saturating_add(piece.length));
@@ -73,7 +85,7 @@ impl Batch {
         self.device == device
             && self.output_offset.saturating_add(self.output_length as u64) == output_offset
             && high.saturating_sub(low) <= INPUT_SIZE as u64
-            && length <= OUTPUT_SIZE
+            && length <= BATCH_SIZE
     }
 
     fn add(&mut self, piece: Piece) {
@@ -91,6 +103,7 @@ pub struct Pipeline<'a> {
     /// Least zeros that are left out (bytes); none are without it.
     least_zeros: Option<usize>,
     transformer: Transformer,
+    decoders: Decoders,
     gathering: Option<Batch>,
     flying: VecDeque<(Batch, Buffers, Ticket)>,
     /// Buffers, with the writes that still use them.
@@ -126,6 +139,7 @@ impl<'a> Pipeline<'a> {
             output,
             least_zeros,
             transformer: Transformer::new(keys),
+            decoders: Decoders::new(),
             gathering: None,
             flying: VecDeque::new(),
             idle,
@@ -138,9 +152,17 @@ impl<'a> Pipeline<'a> {
         self.gathering.is_none() && self.flying.is_empty()
     }
 
+    /// Most bytes of an extent that one piece holds: all of a cluster that has to be decoded as a whole.
+    fn largest(extent: &Extent) -> usize {
+        match extent.kind {
+            ExtentKind::Compressed { .. } => OUTPUT_SIZE,
+            _ => BATCH_SIZE,
+        }
+    }
+
     /// Takes an extent that must pass through the guest; returns how many of its bytes were taken.
     pub fn take(&mut self, extent: &Extent, output_offset: u64) -> Result<u64, OperationError> {
-        let most = extent.length.min(OUTPUT_SIZE as u64);
+        let most = extent.length.min(Self::largest(extent) as u64);
         let small = |value: u64| {
             usize::try_from(value).map_err(|_| internal("a cluster does not fit memory"))
         };
@@ -271,7 +293,7 @@ impl<'a> Pipeline<'a> {
         let Some(batch) = self.gathering.take() else {
             return Ok(());
         };
-        if self.idle.is_empty() {
+        while self.flying.len() >= READS {
             self.land()?;
         }
         let (buffers, writes) = self
@@ -282,11 +304,16 @@ impl<'a> Pipeline<'a> {
         for ticket in writes {
             commands.wait(ticket)?;
         }
+        let window = if batch.is_plain() {
+            &buffers.output
+        } else {
+            &buffers.input
+        };
         let read = Descriptor {
             device: batch.device.0,
             offset: batch.low,
             length: batch.high.saturating_sub(batch.low),
-            window: buffers.input.address(),
+            window: window.address(),
             ..descriptor(opcode::READ)
         };
         let ticket = commands.start(read);
@@ -301,37 +328,10 @@ impl<'a> Pipeline<'a> {
             return Ok(());
         };
         self.commands.borrow_mut().wait(ticket)?;
-        let mut at = 0_usize;
-        let mut tickets = Vec::new();
-        for piece in &batch.pieces {
-            let start =
-                usize::try_from(piece.offset.saturating_sub(batch.low)).unwrap_or(usize::MAX);
-            let length = usize::try_from(piece.length).unwrap_or(usize::MAX);
-            let end = at.saturating_add(piece.output_length);
-            let input = buffers
-                .input
-                .bytes()
-                .get(start..start.saturating_add(length))
-                .ok_or(internal("a piece lies outside its window"))?;
-            let target = buffers
-                .output
-                .bytes_mut()
-                .get_mut(at..end)
-                .ok_or(internal("a batch is larger than its window"))?;
-            let broken = |_| OperationError::Decompress {
-                device: batch.device.0,
-                offset: piece.offset,
-                virtual_offset: piece.virtual_offset,
-            };
-            let part = (piece.skip, piece.whole);
-            self.transformer
-                .apply(piece.transform, input, part, target)
-                .map_err(broken)?;
-            if let Transform::Decode(_) = piece.transform {
-                self.decoded = self.decoded.saturating_add(piece.output_length as u64);
-            }
-            at = end;
+        if !batch.is_plain() {
+            self.transform(&batch, &mut buffers)?;
         }
+        let mut tickets = Vec::new();
         self.emit(
             &buffers.output,
             batch.output_offset,
@@ -340,6 +340,60 @@ impl<'a> Pipeline<'a> {
         )?;
         self.idle.push_back((buffers, tickets));
         Ok(())
+    }
+
+    /// Brings what was read to where it is written from.
+    fn transform(&mut self, batch: &Batch, buffers: &mut Buffers) -> Result<(), OperationError> {
+        let Buffers { input, output } = buffers;
+        let mut rest = output.bytes_mut();
+        let mut clusters = Vec::new();
+        let mut decoded = Vec::new();
+        // Clusters before one that is broken come first, and so do their errors.
+        let mut outcome = Ok(());
+        for piece in &batch.pieces {
+            let start =
+                usize::try_from(piece.offset.saturating_sub(batch.low)).unwrap_or(usize::MAX);
+            let length = usize::try_from(piece.length).unwrap_or(usize::MAX);
+            let stream = input
+                .bytes()
+                .get(start..start.saturating_add(length))
+                .ok_or(internal("a piece lies outside its window"))?;
+            let (target, behind) = mem::take(&mut rest)
+                .split_at_mut_checked(piece.output_length)
+                .ok_or(internal("a batch is larger than its window"))?;
+            rest = behind;
+            if let Transform::Decode(_) = piece.transform {
+                self.decoded = self.decoded.saturating_add(piece.output_length as u64);
+            }
+            match piece.transform {
+                Transform::Decode(codec)
+                    if piece.skip == 0
+                        && piece.whole == piece.output_length
+                        && Decoders::shares(codec) =>
+                {
+                    clusters.push(Cluster {
+                        codec,
+                        stream,
+                        target,
+                        done: false,
+                    });
+                    decoded.push(piece);
+                }
+                transform => {
+                    let part = (piece.skip, piece.whole);
+                    let done = self.transformer.apply(transform, stream, part, target);
+                    if done.is_err() {
+                        outcome = Err(broken(batch, piece));
+                        break;
+                    }
+                }
+            }
+        }
+        let failed = self.decoders.decode(&mut clusters);
+        match failed.and_then(|index| decoded.get(index)) {
+            Some(piece) => Err(broken(batch, piece)),
+            None => outcome,
+        }
     }
 
     /// Writes a window to the output; under SKIP_ZEROS leaves whole grains of zeros as holes.
@@ -428,27 +482,11 @@ impl<'a> Pipeline<'a> {
     }
 }
 
-/// Runs of zeros and of others, with their lengths (bytes). Zeros that are fewer than `least` count as others.
-fn runs(bytes: &[u8], least: usize) -> Vec<(bool, usize)> {
-    let mut runs: Vec<(bool, usize)> = Vec::new();
-    let grains = bytes.chunks(least.clamp(SECTOR, ZERO_GRAIN));
-    let grains = grains.map(|grain| (is_zero(grain), grain.len()));
-    join(&mut runs, grains);
-    if least > ZERO_GRAIN {
-        let all = core::mem::take(&mut runs);
-        let longer = all
-            .into_iter()
-            .map(|(zeros, length)| (zeros && length >= least, length));
-        join(&mut runs, longer);
-    }
-    runs
-}
-
-fn join(runs: &mut Vec<(bool, usize)>, parts: impl Iterator<Item = (bool, usize)>) {
-    for (zeros, length) in parts {
-        match runs.last_mut() {
-            Some((same, run)) if *same == zeros => *run = run.saturating_add(length),
-            _ => runs.push((zeros, length)),
-        }
+/// A piece that cannot be decoded.
+fn broken(batch: &Batch, piece: &Piece) -> OperationError {
+    OperationError::Decompress {
+        device: batch.device.0,
+        offset: piece.offset,
+        virtual_offset: piece.virtual_offset,
     }
 }

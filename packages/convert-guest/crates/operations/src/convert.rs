@@ -14,7 +14,7 @@ use instar_image_formats::growing::{Options, Subformat};
 use instar_image_formats::qcow2::writer::{Backing, DataFile, LayoutOptions};
 use instar_image_formats::{Extent, ExtentKind};
 
-use crate::batch::{Pipeline, ZERO_GRAIN};
+use crate::batch::Pipeline;
 use crate::cluster_writer::{ClusterWriter, Clusters};
 use crate::commands::{SharedCommands, descriptor};
 use crate::disks::Disks;
@@ -29,6 +29,7 @@ use crate::output_cipher::OutputCipher;
 use crate::overlay::{Below, Overlay, copy_extent};
 use crate::setup::internal;
 use crate::transform::SharedKeys;
+use crate::zeros::ZERO_GRAIN;
 
 /// Bytes of the window through which metadata is read and written.
 pub const METADATA_WINDOW: usize = 1 << 20;

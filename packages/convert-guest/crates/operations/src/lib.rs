@@ -11,6 +11,7 @@ mod cluster_writer;
 mod commands;
 mod compare;
 mod convert;
+mod decode;
 mod device_source;
 mod disks;
 mod edit;
