@@ -55,7 +55,7 @@ afterAll(() => {
   rmSync(directory, { recursive: true });
 });
 
-it("QEMU's device tree comes back but for what lies in its padding, and has the machine in it", (context) => {
+it("QEMU's device tree comes back byte for byte, with what lies in its padding, and has the machine in it", (context) => {
   requireJudge(context, QEMU);
   const file = join(directory, 'virt.dtb');
   spawnSync(QEMU.program, ['-M', `virt,dumpdtb=${file}`, '-smp', '3', '-m', '192', '-display', 'none']);
@@ -65,18 +65,17 @@ it("QEMU's device tree comes back but for what lies in its padding, and has the 
   expect(value.total).toBe(bytes.length);
   // Blocks lie one behind the other there, so that no places have to be followed.
   expect([value.reserved_at, value.strings_at]).toEqual([48, value.structure_at + value.structure_size]);
-  // libfdt leaves behind a name what was there before; padding is written as zeros.
-  const again = Buffer.from(encode(value));
-  expect(again.length).toBe(bytes.length);
-  const changed = [...bytes.keys()].filter((at) => bytes[at] !== again[at]);
-  expect(changed.length).toBeLessThan(100);
-  expect(changed.map((at) => again[at])).toEqual(changed.map(() => 0));
-  expect(decode(again)).toEqual(value);
+  // libfdt leaves in its padding what was there before.
+  expect(Buffer.from(encode(value)).equals(bytes)).toBe(true);
+  const paddings = value.structure.flatMap(({ body }) => (body.arm === 'other' ? [] : [body.value.padding]));
+  expect(paddings.some((padding?: Uint8Array) => padding !== undefined)).toBe(true);
 
   const names = value.structure.flatMap(({ body }) => (body.arm === 'begin' ? [body.value.name] : []));
   expect(names.filter((name) => name.startsWith('cpu@'))).toEqual(['cpu@0', 'cpu@1', 'cpu@2']);
-  const begins = value.structure.findIndex(({ body }) => body.arm === 'begin' && body.value.name.startsWith('memory@'));
-  const properties = value.structure.slice(begins + 1, begins + 3).map(({ body }) => body);
+  const memoryAt = value.structure.findIndex(
+    ({ body }) => body.arm === 'begin' && body.value.name.startsWith('memory@'),
+  );
+  const properties = value.structure.slice(memoryAt + 1, memoryAt + 3).map(({ body }) => body);
   const registers = properties.find((body) => body.arm === 'property' && body.value.length === 16);
   const memory = registers?.arm === 'property' ? Buffer.from(registers.value.value) : Buffer.alloc(16);
   expect(memory.readBigUInt64BE(8)).toBe(192n << 20n);

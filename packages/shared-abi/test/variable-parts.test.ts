@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { deflateSync, inflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import {
+  alignedTo,
   array,
   bytesOf,
   checksum,
@@ -57,6 +58,40 @@ describe('checksums of parts that vary', () => {
     }
     const wrong = { data, digest: new Uint8Array(32) };
     expect(() => codec(Signed).encode(wrong)).toThrow(invalid('LAYOUT_VALUE', 'Signed.digest'));
+  });
+});
+
+describe('padding', () => {
+  const Entry = struct('Entry', { name: textUntil(), gap: alignedTo(4), value: u8, tail: alignedTo(2) });
+  const zeros = Uint8Array.of(0x61, 0, 0, 0, 7, 0);
+
+  it.each([
+    ['of zeros', zeros],
+    ['with old bytes', Uint8Array.of(0x61, 0, 0xde, 0xad, 7, 0xff)],
+    ['of none', Uint8Array.of(0x61, 0x62, 0x63, 0, 7, 0)],
+    ['that is zero in part', Uint8Array.of(0x61, 0, 0, 1, 7, 0)],
+  ])('%s comes back as it was', (_, bytes) => {
+    const entry = codec(Entry);
+    for (let turn = 0; turn < 5; turn += 1) {
+      expect([...entry.encode(entry.decode(bytes))]).toEqual([...bytes]);
+    }
+  });
+
+  it('of zeros has no value, and what has no value is written as zeros', () => {
+    const entry = codec(Entry);
+    for (let turn = 0; turn < 5; turn += 1) {
+      expect(entry.decode(zeros)).toEqual({ name: 'a', value: 7 });
+      expect([...entry.encode({ name: 'a', value: 7 })]).toEqual([...zeros]);
+    }
+  });
+
+  it('that does not fit the gap is refused', () => {
+    const entry = codec(Entry);
+    for (let turn = 0; turn < 5; turn += 1) {
+      expect(() => entry.encode({ name: 'ab', value: 7, gap: Uint8Array.of(1, 2) })).toThrow(
+        /^Entry\.gap at byte 3: found 2 bytes, expected 1 bytes, or nothing$/,
+      );
+    }
   });
 });
 

@@ -168,12 +168,15 @@ export function sized<T>(length: string | number, type: Type<T>): Variable<T> {
   return make({ form: 'sized', length: lengthOf(length, 'sized'), type });
 }
 
-/** Zeros up to the next multiple of `to` bytes, counted from the start of what is decoded. It has no value. */
-export function alignedTo(to: number): Variable<never> & { readonly unnamed: true } {
+/**
+ * Bytes up to the next multiple of `to`, counted from the start of what is decoded. Where they are zeros, as padding should
+ * be, they have no value, and what has none is written as zeros.
+ */
+export function alignedTo(to: number): Variable<Uint8Array | undefined> {
   if (!Number.isInteger(to) || to < 1) {
     throw layoutError('LAYOUT_WIDTH', `found ${to}, expected a number of bytes`, 'alignedTo', 0, to);
   }
-  return { ...make<never>({ form: 'align', to }), unnamed: true };
+  return make({ form: 'align', to });
 }
 
 /** Bytes that must be these (a magic); encoding writes them. */

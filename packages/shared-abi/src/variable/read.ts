@@ -4,14 +4,14 @@ import { layoutError, type LayoutError } from '../layout/errors.js';
 import { resolve } from '../layout/resolve.js';
 import { byteSize } from '../layout/resolved.js';
 import type { Target } from '../layout/target.js';
-import type { Lazy, StructDescription, Type, VariableDescription } from '../layout/types.js';
+import type { Digest, Lazy, StructDescription, Type, VariableDescription } from '../layout/types.js';
 import { CHECKSUMS, type ChecksumName } from './checksums.js';
 
 /** Structs inside structs, and pointers behind pointers; more is an attack on the stack. */
 const MOST_DEPTH = 200;
 /** Values of one decoding for each byte that is there, and a few: what has no bytes cannot be there without end. */
-const MOST_PER_BYTE = 8;
-const MOST_WITHOUT_BYTES = 65_536;
+export const MOST_PER_BYTE = 8;
+export const MOST_WITHOUT_BYTES = 65_536;
 
 /** Values of the structs around a part, the innermost last. */
 type Scopes = readonly Readonly<Record<string, unknown>>[];
@@ -59,9 +59,41 @@ export function sumOf(
   return typeof algorithm === 'string' ? CHECKSUMS[algorithm as ChecksumName](bytes) : algorithm(bytes);
 }
 
+/** Whether what was found is a number, and this one. */
+export function isNumber(found: unknown, expected: number | bigint): boolean {
+  return typeof found === 'bigint' ? found === BigInt(expected) : found === Number(expected);
+}
+
+type Sum = Extract<VariableDescription['part'], { readonly form: 'checksum' | 'digest' }>;
+
+/** The bytes that a sum is over, where its own are zeros. */
+function summed(bytes: Uint8Array<ArrayBuffer>, from: number, to: number, own: number, ownEnd: number): Uint8Array {
+  const range = bytes.slice(from, to);
+  if (own >= from && own < to) range.fill(0, own - from, ownEnd - from);
+  return range;
+}
+
+function isDigest(digest: Digest, bytes: Uint8Array, found: unknown): boolean {
+  return found instanceof Uint8Array && digest.of(bytes).every((byte, index) => byte === found[index]);
+}
+
+/** Whether a checksum or a digest is that of the bytes of a range. */
+export function isSum(
+  part: Sum,
+  bytes: Uint8Array<ArrayBuffer>,
+  ...[from, to, own, ownEnd, found]: readonly [number, number, number, number, unknown]
+): boolean {
+  if (to < from) return false;
+  const range = summed(bytes, from, to, own, ownEnd);
+  if (part.form === 'digest') return isDigest(part.digest, range, found);
+  return isNumber(found, sumOf(part.algorithm, range));
+}
+
 /** Reads one value; it belongs to one decoding, whose steps it counts. */
 export class VariableReader {
   readonly #view: DataView;
+  /** The bytes of the view. */
+  readonly #all: Uint8Array<ArrayBuffer>;
   readonly #start: number;
   readonly #target: Target;
   readonly #open = new Set<string>();
@@ -72,6 +104,7 @@ export class VariableReader {
 
   constructor(view: DataView, start: number, target: Target) {
     this.#view = view;
+    this.#all = new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength);
     this.#start = start;
     this.#target = target;
     this.#left = (view.byteLength - start) * MOST_PER_BYTE + MOST_WITHOUT_BYTES;
@@ -122,7 +155,7 @@ export class VariableReader {
       }
       places.set(item.name, [at, next]);
       if (item.anonymous === true) Object.assign(value, found);
-      else if (item.type.kind !== 'variable' || item.type.part.form !== 'align') value[item.name] = found;
+      else value[item.name] = found;
       at = next;
     }
     for (const item of type.fields) {
@@ -134,28 +167,26 @@ export class VariableReader {
   }
 
   #verify(
-    part: Extract<VariableDescription['part'], { readonly form: 'checksum' | 'digest' }>,
+    part: Sum,
     name: string,
     found: unknown,
     places: ReadonlyMap<string, readonly [number, number]>,
     path: string,
   ): void {
     const [own = 0, ownEnd = 0] = places.get(name) ?? [];
-    const range = rangeOf(part, places, path);
-    const bytes = this.#bytes(range[0], range[1]);
-    if (own >= range[0] && own < range[1]) bytes.fill(0, own - range[0], ownEnd - range[0]);
+    const [from, to] = rangeOf(part, places, path);
+    const range = summed(this.#all, from, to, own, ownEnd);
     if (part.form === 'digest') {
-      const digest = part.digest.of(bytes);
-      if (found instanceof Uint8Array && digest.every((byte, index) => byte === found[index])) return;
+      if (isDigest(part.digest, range, found)) return;
       throw failure('LAYOUT_VALUE', 'found another digest than that of the bytes', path, own, found);
     }
-    const expected = sumOf(part.algorithm, bytes);
-    if (BigInt(found as number | bigint) === BigInt(expected)) return;
+    const expected = sumOf(part.algorithm, range);
+    if (isNumber(found, expected)) return;
     throw failure('LAYOUT_VALUE', `found the checksum ${String(found)}, expected ${expected}`, path, own, found);
   }
 
   #bytes(from: number, to: number): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(this.#view.buffer, this.#view.byteOffset + from, to - from).slice();
+    return this.#all.slice(from, to);
   }
 
   #part({ part, name }: VariableDescription, at: number, end: number, path: string, scopes: Scopes): Found {
@@ -167,7 +198,7 @@ export class VariableReader {
         let to = part.length === undefined ? end : at + this.#number(part.length, scopes, path, at);
         this.#room(at, to, end, path);
         if (terminator !== undefined) {
-          const found = this.#bytes(at, end).indexOf(terminator);
+          const found = this.#all.subarray(at, end).indexOf(terminator);
           if (found < 0) throw failure('LAYOUT_TRUNCATED', `found no byte ${terminator} that ends it`, path, at);
           to = at + found;
         }
@@ -201,6 +232,7 @@ export class VariableReader {
       case 'pointed': {
         const place = this.#start + this.#number(part.at, scopes, path, at);
         const key = `${place} ${path.split('.').at(-1) ?? ''} ${name}`;
+        this.#room(place, place, this.#view.byteLength, path);
         if (this.#open.has(key))
           throw failure('LAYOUT_CYCLE', `found a value at byte ${place} inside itself`, path, at);
         this.#open.add(key);
@@ -220,7 +252,8 @@ export class VariableReader {
       case 'align': {
         const next = this.#start + Math.ceil((at - this.#start) / part.to) * part.to;
         this.#room(at, next, end, path);
-        return { value: undefined, next };
+        const bytes = this.#bytes(at, next);
+        return { value: bytes.every((byte) => byte === 0) ? undefined : bytes, next };
       }
       case 'magic': {
         const next = at + part.expected.length;

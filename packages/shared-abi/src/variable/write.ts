@@ -5,10 +5,10 @@ import { resolve } from '../layout/resolve.js';
 import { byteSize } from '../layout/resolved.js';
 import type { Target } from '../layout/target.js';
 import type { FieldDescription, Lazy, StructDescription, Type, VariableDescription } from '../layout/types.js';
-import { failure, lookUp, rangeOf, shown, sumOf } from './read.js';
+import { failure, isNumber, lookUp, rangeOf, shown, sumOf } from './read.js';
 
 /** Bytes that may be left out before what is elsewhere. */
-const MOST_GAP = 2 ** 30;
+export const MOST_GAP = 2 ** 30;
 
 /** A struct that is being written: what was given, what follows from it, and where each field lies. */
 interface Scope {
@@ -139,7 +139,7 @@ export class VariableWriter {
     this.#bytes.fill(0, own, own + byteSize(layout));
     const sum = sumOf(part.algorithm, this.#bytes.slice(...rangeOf(part, scope.places, path)));
     const wanted = scope.values[item.name];
-    if (wanted !== undefined && BigInt(wanted as number | bigint) !== BigInt(sum)) {
+    if (wanted !== undefined && !isNumber(wanted, sum)) {
       throw failure('LAYOUT_VALUE', `found the checksum ${shown(wanted)}, expected ${sum}, or none`, path, own, wanted);
     }
     writeValue(layout, this.#view(), own * 8, part.type.bits > 32 ? BigInt(sum) : Number(sum), path);
@@ -156,7 +156,7 @@ export class VariableWriter {
     }
     const found = lookUp([scope.values], by);
     if (found !== undefined) {
-      if ((typeof found === 'number' || typeof found === 'bigint') && BigInt(found) === BigInt(number)) return;
+      if (isNumber(found, number)) return;
       throw failure(
         'LAYOUT_VALUE',
         `found ${shown(found)} in ${by}, expected ${number}, or nothing`,
@@ -206,7 +206,9 @@ export class VariableWriter {
             values.length,
           );
         }
-        values.forEach((item: unknown, index) => {
+        // Not forEach: a hole is an element that was left out.
+        for (let index = 0; index < values.length; index += 1) {
+          const item: unknown = values[index];
           if (until !== undefined && until(item) !== (index === values.length - 1)) {
             throw failure(
               'LAYOUT_VALUE',
@@ -216,7 +218,7 @@ export class VariableWriter {
             );
           }
           this.#write(part.element, item, `${path}[${index}]`, scopes);
-        });
+        }
         if (until !== undefined && values.length === 0) {
           throw failure('LAYOUT_VALUE', 'found no element, expected one that is the last', path, this.#length);
         }
@@ -273,7 +275,7 @@ export class VariableWriter {
         return;
       }
       case 'align':
-        this.#grow((part.to - (this.#length % part.to)) % part.to);
+        this.#padding((part.to - (this.#length % part.to)) % part.to, value, path);
         return;
       case 'magic':
         if (value !== undefined && !(value instanceof Uint8Array && String(value) === String(part.expected))) {
@@ -331,6 +333,15 @@ export class VariableWriter {
     this.#agree(scopes, part.at, at, path);
   }
 
+  /** What lay in the padding, or zeros. */
+  #padding(count: number, value: unknown, path: string): void {
+    if (value !== undefined && !(value instanceof Uint8Array && value.length === count)) {
+      const found = value instanceof Uint8Array ? `${value.length} bytes` : typeof value;
+      throw failure('LAYOUT_VALUE', `found ${found}, expected ${count} bytes, or nothing`, path, this.#length, value);
+    }
+    this.#put(value ?? new Uint8Array(count));
+  }
+
   #checkOther(
     part: Extract<VariableDescription['part'], { readonly form: 'variant' }>,
     scopes: readonly Scope[],
@@ -369,11 +380,9 @@ function valueAt(scopes: readonly Scope[], path: string): unknown {
 }
 
 /** A field as the check for misspelt keys sees it: what is worked out may be left out. */
-function knownKeys(item: FieldDescription): readonly { readonly name: string; readonly unnamed?: boolean }[] {
+export function knownKeys(item: FieldDescription): readonly { readonly name: string }[] {
   if (item.anonymous === true) return membersOf(item.type).flatMap(knownKeys);
-  return item.type.kind === 'variable' && item.type.part.form === 'align'
-    ? [{ name: item.name, unnamed: true }]
-    : [{ name: item.name }];
+  return [{ name: item.name }];
 }
 
 function membersOf(type: Type): readonly FieldDescription[] {
@@ -382,13 +391,13 @@ function membersOf(type: Type): readonly FieldDescription[] {
 }
 
 /** Those of the values that are an anonymous member's. */
-function partOf(type: Type, values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+export function partOf(type: Type, values: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const names = membersOf(type).flatMap(knownKeys);
   return Object.fromEntries(names.flatMap(({ name }) => (values[name] === undefined ? [] : [[name, values[name]]])));
 }
 
 /** A value with the number that a path leads to, in the type that the field has there. */
-function put(value: unknown, path: readonly string[], number: number | bigint, type: Type): unknown {
+export function put(value: unknown, path: readonly string[], number: number | bigint, type: Type): unknown {
   const [first, ...rest] = path;
   if (first === undefined) {
     const isWide = type.kind === 'word' || (type.kind === 'integer' && type.bits > 32);
