@@ -4,7 +4,7 @@ import { resolve } from '../layout/resolve.js';
 import { byteSize, type ResolvedType } from '../layout/resolved.js';
 import type { Target } from '../layout/target.js';
 import type { Type } from '../layout/types.js';
-import type { Decode, Encode } from './generate.js';
+import type { Decode, Encode, Generator } from './generate.js';
 import { readValue, writeValue, zeroValue } from './interpret.js';
 import { arrayOf, checkRoom, roomFor, viewOf, type Memory } from './memory.js';
 
@@ -57,6 +57,8 @@ export interface CodecOptions {
 export interface Compiler {
   readonly decode: (layout: ResolvedType, slow: Decode, copy: boolean) => Decode | undefined;
   readonly encode: (layout: ResolvedType, slow: Encode) => Encode | undefined;
+  /** For the compiler of what has no fixed size. */
+  readonly generator: (copy: boolean) => Generator;
 }
 
 /** Calls in each direction that are interpreted before a codec is compiled. */
@@ -72,7 +74,7 @@ export function makeCodec<T>(
   compiler: Compiler | undefined,
 ): Codec<T> {
   if (type.kind === 'variable' || (type.kind === 'struct' && type.variable === true)) {
-    return known(kinds.variable).codec(type, target);
+    return known(kinds.variable).codec(type, target, copy, compiler);
   }
   const layout = resolve(type, target);
   const name = 'name' in type ? type.name : type.kind;

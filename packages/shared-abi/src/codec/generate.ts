@@ -35,9 +35,12 @@ const PERIODS: Readonly<Record<number, number>> = { 0: 1, 4: 2, 2: 4, 6: 4 };
 /** After how many elements of a width a packed array is at a byte again. */
 const period = (bits: number): number => PERIODS[bits % 8] ?? 8;
 
+/** What generates statements for values of a fixed size, and for what else a compiler puts around them. */
+export type Generator = ReturnType<typeof generator>;
+
 /** Generates statements. Functions around shared variables: they shrink better than methods. */
-function generator(copy: boolean) {
-  const types: ResolvedType[] = [];
+export function generator(copy: boolean) {
+  const types: unknown[] = [];
   let lines: string[] = [];
   let names = 0;
 
@@ -50,8 +53,7 @@ function generator(copy: boolean) {
   }
 
   function fresh(): string {
-    names += 1;
-    return `t${names}`;
+    return `t${(names += 1)}`;
   }
 
   /** A variable that holds an expression's value. */
@@ -61,10 +63,9 @@ function generator(copy: boolean) {
     return name;
   }
 
-  /** The interpreter's word for a type in generated code. */
-  function typed(type: ResolvedType): string {
-    types.push(type);
-    return `T[${types.length - 1}]`;
+  /** The interpreter's word for a type, or whatever else the code is given, in generated code. */
+  function typed(type: unknown): string {
+    return `T[${types.push(type) - 1}]`;
   }
 
   function bitOf(place: Place): string {
@@ -391,7 +392,7 @@ function generator(copy: boolean) {
     return inside;
   }
 
-  return { types, read, write, text };
+  return { types, read, write, text, emit, block };
 }
 
 /** Whether a struct, or an anonymous member of it, has a tagged union as a field: only the interpreter reads one. */

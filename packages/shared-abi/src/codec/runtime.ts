@@ -43,7 +43,7 @@ export function mayGenerate(): boolean {
 export function make(
   parameters: string,
   body: string,
-  types: readonly ResolvedType[],
+  types: readonly unknown[],
   slow?: unknown,
 ): (...values: unknown[]) => unknown {
   // eslint-disable-next-line @typescript-eslint/no-implied-eval -- compiling accessors is what this file is for; names are checked identifiers

@@ -1,6 +1,6 @@
 import type { ResolvedField, ResolvedStruct, ResolvedTagged, ResolvedType, ResolvedUnion } from './resolved.js';
 import type { Target } from './target.js';
-import type { Codec } from '../codec/codec.js';
+import type { Codec, Compiler } from '../codec/codec.js';
 import type {
   BitFieldDescription,
   Description,
@@ -48,7 +48,9 @@ interface Kinds {
   /** Structs that are packed to the bit. */
   bits?: { readonly resolve: Resolve<StructDescription, ResolvedStruct> };
   /** Parts without a fixed size. */
-  variable?: { readonly codec: <T>(type: Type<T>, target: Target) => Codec<T> };
+  variable?: {
+    readonly codec: <T>(type: Type<T>, target: Target, copy: boolean, compiler: Compiler | undefined) => Codec<T>;
+  };
   bitField?: {
     readonly place: (
       type: BitFieldDescription,
