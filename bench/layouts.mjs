@@ -24,6 +24,7 @@ import { runInNewContext } from 'node:vm';
 import * as restructure from 'restructure';
 import structFu from 'struct-fu';
 import typedStruct from 'typed-struct';
+import { checkVariable, VARIABLE_TASKS } from './variable.mjs';
 
 const { BitStream } = bitBuffer;
 const { Struct: TypedStruct } = typedStruct;
@@ -530,10 +531,12 @@ function check() {
 /** Runs every task; rows of [task, against, our ms, peer ms, ratio, target, met]. */
 export function benchLayouts(runs, wanted = () => true, left = new Set()) {
   check();
+  checkVariable();
   const rows = [];
-  for (const task of TASKS.filter(wanted)) {
+  for (const task of [...TASKS, ...VARIABLE_TASKS].filter(wanted)) {
     const peers = Object.entries(task.peers).filter(([name]) => !left.has(name));
-    const contestants = [['', task.ours], ['by hand', task.hand], ...peers];
+    const hand = task.hand === undefined ? [] : [['by hand', task.hand]];
+    const contestants = [['', task.ours], ...hand, ...peers];
     const times = new Map(contestants.map(([name]) => [name, []]));
     for (let round = -WARM_UP; round < runs; round += 1) {
       // Each round begins with another contestant: what the one before did to the heap is part of every measurement.

@@ -177,6 +177,7 @@ export function bytesAsText(encoding: TextEncoding, bytes: Uint8Array, path: str
 export function textAsBytes(encoding: TextEncoding, value: unknown, path: string, offset: number): Uint8Array {
   if (typeof value !== 'string') throw wrongType(value, 'string', path, offset);
   const own = encoding === 'utf8' ? undefined : encoding;
+  if (!value.includes('\0')) return checkedBytes(own, value, path, offset);
   const zero = new Uint8Array(encoding.startsWith('utf16') ? 2 : 1);
   const parts = value.split('\0').map((part) => checkedBytes(own, part, path, offset));
   return Uint8Array.from(parts.flatMap((part, index) => [...(index === 0 ? [] : zero), ...part]));

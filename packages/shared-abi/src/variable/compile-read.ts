@@ -1,25 +1,15 @@
-import { bytesAsText } from '../codec/text.js';
-import { readValue } from '../codec/interpret.js';
 import type { Generator } from '../codec/generate.js';
 import { byteSize, type ResolvedType } from '../layout/resolved.js';
 import type { Target } from '../layout/target.js';
-import type {
-  FieldDescription,
-  Process,
-  StructDescription,
-  TextEncoding,
-  Type,
-  VariablePart,
-} from '../layout/types.js';
+import type { FieldDescription, StructDescription, Type, VariablePart } from '../layout/types.js';
 import {
-  BAIL,
   constantCode,
   Code,
   follow,
   hasFixedSize,
   isVariableStruct,
   leafOf,
-  membersOf,
+  liftedFields,
   nameCode,
   NotCompiled,
   numberCode,
@@ -27,40 +17,14 @@ import {
   tagCode,
   type Part,
 } from './compile.js';
-import { isSum, MOST_PER_BYTE, MOST_WITHOUT_BYTES } from './read.js';
+import { MOST_PER_BYTE, MOST_WITHOUT_BYTES } from './read.js';
+import { helpers, SHORT_TEXT } from './read-helpers.js';
 
 /** Decodes what begins at a byte, and says in `result` which byte is behind it. */
 export type ReadVariable = (view: DataView, offset: number, result: { next: number }) => unknown;
 
-/** Text of so many bytes or fewer is made character by character, as long as it is ASCII. */
-const SHORT_TEXT = 48;
-
-/** What generated code calls. */
-const helpers = {
-  text(encoding: TextEncoding, bytes: Uint8Array, from: number, to: number): string {
-    if (to - from <= SHORT_TEXT && !encoding.startsWith('utf16')) {
-      let text = '';
-      let at = from;
-      for (; at < to; at += 1) {
-        const byte = bytes[at] ?? 0;
-        if (byte > 0x7f) break;
-        text += String.fromCharCode(byte);
-      }
-      if (at === to) return text;
-    }
-    return bytesAsText(encoding, bytes.subarray(from, to), '', 0);
-  },
-  read: (type: ResolvedType, view: DataView, byte: number, around: Readonly<Record<string, unknown>>): unknown =>
-    readValue(type, view, byte * 8, '', around),
-  same: (bytes: Uint8Array, from: number, expected: Uint8Array): boolean =>
-    expected.every((byte, index) => byte === bytes[from + index]),
-  plain(process: Process, stored: Uint8Array): DataView {
-    const bytes: unknown = process.decode(stored);
-    if (!(bytes instanceof Uint8Array)) throw BAIL;
-    return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  },
-  isSum,
-};
+/** The bytes of a view. */
+const BYTES = 'B=v.buffer,D=v.byteOffset,z=v.byteLength,u=new Uint8Array(B,D,z)';
 
 /** A struct that is being read: which variable has the value of each field that was read, and what stands in its value. */
 interface Scope {
@@ -76,6 +40,7 @@ class ReadCompiler extends Code {
   readonly #helpers: string;
   /** Where the values elsewhere lie that are being read: one at the same place may be inside itself. */
   readonly #open: string[] = [];
+  readonly #functions: string[] = [];
   /** Values that the block that is being generated reads each time. */
   #cost = 0;
 
@@ -88,9 +53,12 @@ class ReadCompiler extends Code {
   whole(type: Type): ReadVariable {
     const value = this.#value(type, 'z', []);
     const budget = `let L=(v.byteLength-o)*${MOST_PER_BYTE}+${MOST_WITHOUT_BYTES};`;
-    this.emit(`if((L-=${this.#cost})<0)S();r.next=p;`);
-    const head = `const u=new Uint8Array(v.buffer,v.byteOffset,v.byteLength),z=v.byteLength;let p=o;${budget}`;
-    return this.make('v,o,r', head, value);
+    this.emit(`if((L-=${this.#cost})<0)S();r.next=p;return ${value};`);
+    // P and M carry what is next, and what may still be read, into functions and out of them.
+    const arm = 'function A(arm,value){this.arm=arm;this.value=value;}A.prototype=Object.prototype;';
+    const functions = `let P=0,M=0;${arm}${this.#functions.join('\n')}`;
+    const factory = this.make('', functions, (text) => `function(v,o,r){const ${BYTES};let p=o;${budget}${text}}`);
+    return factory() as ReadVariable;
   }
 
   /** Generates a block, whose values are counted each time that it runs. */
@@ -126,6 +94,10 @@ class ReadCompiler extends Code {
   }
 
   #fixed(layout: ResolvedType, at: string, scopes: Scopes, offset = 0): string {
+    if (layout.kind === 'text' && layout.encoding?.startsWith('utf16') !== true && layout.bits / 8 <= SHORT_TEXT) {
+      const from = `${at}+${offset}`;
+      return `${this.#helpers}.field(${this.typed(layout.encoding)},u,${from},${from}+${layout.bits / 8})`;
+    }
     if (layout.kind !== 'tagged' && layout.kind !== 'union')
       return this.generator.read(layout, { base: at, bit: offset * 8 });
     return `${this.#helpers}.read(${this.typed(layout)},v,${at}+${offset},${this.#around(scopes)})`;
@@ -163,7 +135,21 @@ class ReadCompiler extends Code {
       const place = `${first[0]},${last[1]},${own[0]},${own[1]}`;
       this.emit(`if(!${this.#helpers}.isSum(${this.typed(part)},u,${place},${value}))S();`);
     }
-    return `{${scope.parts.join(',')}}`;
+    return this.#object(scope.parts);
+  }
+
+  /**
+   * An expression for an object. By a constructor: the engine moves literals into its memory for old values once many lived
+   * for long, and making them is slow from then on.
+   */
+  #object(parts: readonly string[]): string {
+    if (parts.length === 0 || parts.some((part) => part.startsWith('...'))) return `{${parts.join(',')}}`;
+    const pairs = parts.map((part) => part.split(':') as [name: string, value: string]);
+    const parameters = pairs.map((_, index) => `a${index}`).join(',');
+    const sets = pairs.map(([name], index) => `this.${name}=a${index};`).join('');
+    const name = `f${this.fresh()}`;
+    this.#functions.push(`function ${name}(${parameters}){${sets}}${name}.prototype=Object.prototype;`);
+    return `new ${name}(${pairs.map(([, value]) => value).join(',')})`;
   }
 
   /** Fields of a fixed size that follow each other: one check of what is there, and places that are known. */
@@ -195,7 +181,7 @@ class ReadCompiler extends Code {
     }
     if (item.anonymous === true) {
       scope.parts.push(`...${code}`);
-      noteMembers(item.type, code, scope);
+      for (const [name, place, type] of liftedFields(item.type, code)) scope.names.set(name, { code: place, type });
     } else {
       scope.parts.push(`${name}:${code}`);
       scope.names.set(name, { code, type: item.type });
@@ -225,7 +211,8 @@ class ReadCompiler extends Code {
   }
 
   #bytes(from: string, to: string): string {
-    return this.#copy ? `u.slice(${from},${to})` : `u.subarray(${from},${to})`;
+    // A window by the constructor costs half of one by subarray.
+    return this.#copy ? `u.slice(${from},${to})` : `new Uint8Array(B,D+${from},${to}-${from})`;
   }
 
   #part(part: VariablePart, end: string, scopes: Scopes): string {
@@ -306,30 +293,39 @@ class ReadCompiler extends Code {
     const { element, until, count } = part;
     if (until === undefined && hasFixedSize(element)) return this.#fixedList(part, end, scopes);
     const list = this.keep('[]');
+    const value = this.fresh();
+    const read = `${this.#call(element, end, scopes, value)}${list}.push(${value});`;
     if (until !== undefined) {
-      const last = this.typed(until);
-      const value = this.fresh();
-      const body = this.#block(() => {
-        this.emit(`${value}=${this.#value(element, end, scopes)};`);
-      });
-      this.emit(`for(let ${value};;){${body}${list}.push(${value});if(${last}(${value})===true)break;}`);
-      return list;
-    }
-    if (count === undefined) {
+      this.emit(`for(;;){${read}if(${this.typed(until)}(${value})===true)break;}`);
+    } else if (count === undefined) {
       const before = this.fresh();
-      const body = this.#block(() => {
-        this.emit(`${list}.push(${this.#value(element, end, scopes)});`);
-      });
-      this.emit(`while(p<${end}){const ${before}=p;${body}if(p===${before})S();}`);
-      return list;
+      this.emit(`while(p<${end}){const ${before}=p;${read}if(p===${before})S();}`);
+    } else {
+      const number = this.#number(count, scopes);
+      const index = this.fresh();
+      this.emit(`for(let ${index}=0;${index}<${number};${index}++){${read}}`);
     }
-    const number = this.#number(count, scopes);
-    const index = this.fresh();
-    const body = this.#block(() => {
-      this.emit(`${list}.push(${this.#value(element, end, scopes)});`);
-    });
-    this.emit(`for(let ${index}=0;${index}<${number};${index}++){${body}}`);
     return list;
+  }
+
+  /**
+   * Generates a function that reads a value, as the elements of lists have one: what is called often becomes machine code
+   * soon. The result is the call, which puts what was read into a variable.
+   */
+  #call(type: Type, end: string, scopes: Scopes, value: string): string {
+    const outside = this.#cost;
+    this.#cost = 0;
+    const body = this.block(() => {
+      const found = this.#value(type, end, scopes);
+      this.emit(`if((L-=${this.#cost})<0)S();P=p;M=L;return ${found};`);
+    });
+    this.#cost = outside;
+    const own = new Set([...body.matchAll(/(?:const|let) ([wt]\d+)/g)].map(([, name]) => name));
+    const used = new Set([...body.matchAll(/(?<![.\w])[wt]\d+/g)].map(([name]) => name));
+    const given = ['v', 'u', 'B', 'D', 'z', 'o', ...[...used].filter((name) => !own.has(name))].join(',');
+    const name = `f${this.fresh()}`;
+    this.#functions.push(`function ${name}(${given}){let p=P,L=M;${body}}`);
+    return `P=p;M=L;const ${value}=${name}(${given});p=P;L=M;`;
   }
 
   #fixedList({ element, count }: Part<'list'>, end: string, scopes: Scopes): string {
@@ -351,7 +347,8 @@ class ReadCompiler extends Code {
     const body = this.block(() => {
       this.emit(`${list}[${index}]=${this.measure.inside(() => this.#fixed(layout, place, scopes))};`);
     });
-    this.emit(`for(let ${index}=0,${place}=${at};${index}<${number};${index}++,${place}+=${size}){${body}}`);
+    this.emit(`let ${place}=${at};`);
+    this.emit(`for(let ${index}=0;${index}<${number};${index}++,${place}+=${size}){${body}}`);
     this.emit(`p=${at}+${number}*${size};`);
     return list;
   }
@@ -365,7 +362,7 @@ class ReadCompiler extends Code {
       const label = arm.tag === undefined ? 'default' : `case ${tagCode(arm.tag, isWide)}`;
       const body = this.#block(() => {
         const inner = this.#value(arm.type, end, scopes);
-        this.emit(`${value}={arm:${JSON.stringify(arm.name)},value:${inner}};`);
+        this.emit(`${value}=new A(${JSON.stringify(arm.name)},${inner});`);
       });
       return `${label}:{${body}break;}`;
     });
@@ -404,17 +401,9 @@ class ReadCompiler extends Code {
     });
     this.#open.push(...outer);
     const budget = `L=v.byteLength*${MOST_PER_BYTE}+${MOST_WITHOUT_BYTES}`;
-    const head = `const v=${plain},u=new Uint8Array(v.buffer,v.byteOffset,v.byteLength),z=v.byteLength,o=0;let p=0,${budget};`;
+    const head = `const v=${plain},${BYTES},o=0;let p=0,${budget};`;
     this.emit(`{${head}${body}}`);
     return value;
-  }
-}
-
-/** The fields of an anonymous member are those of the struct around it. */
-function noteMembers(type: Type, code: string, scope: Scope): void {
-  for (const item of membersOf(type)) {
-    if (item.anonymous === true) noteMembers(item.type, code, scope);
-    else scope.names.set(item.name, { code: `${code}.${item.name}`, type: item.type });
   }
 }
 

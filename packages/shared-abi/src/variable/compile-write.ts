@@ -1,19 +1,8 @@
-import { checkKeys } from '../codec/integers.js';
-import { writeValue } from '../codec/interpret.js';
-import { textAsBytes } from '../codec/text.js';
 import type { Generator } from '../codec/generate.js';
 import { byteSize, type ResolvedType } from '../layout/resolved.js';
 import type { Target } from '../layout/target.js';
-import type {
-  FieldDescription,
-  Process,
-  StructDescription,
-  TextEncoding,
-  Type,
-  VariablePart,
-} from '../layout/types.js';
+import type { FieldDescription, StructDescription, Type, VariablePart } from '../layout/types.js';
 import {
-  BAIL,
   constantCode,
   Code,
   follow,
@@ -25,78 +14,15 @@ import {
   NotCompiled,
   numberCode,
   sumsOf,
+  survey,
   tagCode,
   type Part,
 } from './compile.js';
-import { isNumber, sumOf } from './read.js';
-import { knownKeys, MOST_GAP, partOf, put, VariableWriter } from './write.js';
+import { MOST_GAP } from './write.js';
+import { helpersFor, Scratch } from './write-helpers.js';
 
 /** Encodes a value. */
 export type WriteVariable = (value: unknown) => Uint8Array<ArrayBuffer>;
-
-type Fields = Readonly<Record<string, unknown>>;
-/** Where the bytes of a sum are, its own, and what it is to be; nothing where that follows. */
-type SumPlace = readonly [from: number, to: number, own: number, wanted: unknown];
-
-/** Memory that one codec writes into; it is zeros where no value is being written. */
-class Scratch {
-  #bytes: Uint8Array<ArrayBuffer> | undefined;
-
-  take(): Uint8Array<ArrayBuffer> {
-    const bytes = this.#bytes ?? new Uint8Array(1024);
-    this.#bytes = undefined;
-    return bytes;
-  }
-
-  /** A larger one with the same beginning. */
-  grow(bytes: Uint8Array, used: number, needed: number): Uint8Array<ArrayBuffer> {
-    const larger = new Uint8Array(Math.max(needed, bytes.length * 2));
-    larger.set(bytes.subarray(0, used));
-    return larger;
-  }
-
-  give(bytes: Uint8Array<ArrayBuffer>, used: number): Uint8Array<ArrayBuffer> {
-    const result = bytes.slice(0, used);
-    if (bytes.length <= MOST_KEPT) this.#bytes = bytes.fill(0, 0, used);
-    return result;
-  }
-}
-
-/** Bytes of memory that a codec keeps from one value to the next. */
-const MOST_KEPT = 65_536;
-
-function helpersFor(target: Target) {
-  return {
-    keys: (fields: readonly FieldDescription[], given: Fields): void => {
-      checkKeys(fields.flatMap(knownKeys), given, '', 0);
-    },
-    write: (type: ResolvedType, view: DataView, byte: number, value: unknown, around: Fields): void => {
-      writeValue(type, view, byte * 8, value, '', around);
-    },
-    put,
-    partOf,
-    text: (encoding: TextEncoding, value: unknown): Uint8Array => textAsBytes(encoding, value, '', 0),
-    isSame: (value: unknown, expected: Uint8Array): boolean =>
-      value instanceof Uint8Array &&
-      value.length === expected.length &&
-      expected.every((byte, index) => byte === value[index]),
-    processed: (process: Process, type: Type, value: unknown): Uint8Array =>
-      process.encode(new VariableWriter(target).whole(type, value, '')),
-    digest(part: Part<'digest'>, bytes: Uint8Array, [from, to, own, wanted]: SumPlace): void {
-      bytes.fill(0, own, own + part.digest.size);
-      const digest = part.digest.of(bytes.slice(from, to));
-      if (wanted !== undefined && !this.isSame(wanted, digest)) throw BAIL;
-      bytes.set(digest, own);
-    },
-    checksum(part: Part<'checksum'>, type: ResolvedType, bytes: Uint8Array, view: DataView, place: SumPlace): void {
-      const [from, to, own, wanted] = place;
-      bytes.fill(0, own, own + byteSize(type));
-      const sum = sumOf(part.algorithm, bytes.slice(from, to));
-      if (wanted !== undefined && !isNumber(wanted, sum)) throw BAIL;
-      writeValue(type, view, own * 8, part.type.bits > 32 ? BigInt(sum) : Number(sum), '');
-    },
-  };
-}
 
 /** A field that another part says something of. */
 interface Claimed {
@@ -143,12 +69,18 @@ class WriteCompiler extends Code {
     const queues = late ? 'const Q=[],Z=[];' : '';
     const head = `const o=0;let b=${scratch}.take(),v=new DataView(b.buffer),n=b.length,p=0;${queues}`;
     if (late) this.emit('for(let i=0;i<Q.length;i++)Q[i]();for(const z of Z)z();');
-    return this.make('x', head, `${scratch}.give(b,p)`) as WriteVariable;
+    const factory = this.make('', '', (text) => `function(x){${head}\n${text}\nreturn ${scratch}.give(b,p);}`);
+    return factory() as WriteVariable;
+  }
+
+  /** Sees to it that there is memory for so many bytes. */
+  #grow(count: string): string {
+    return `if(p+${count}>n){b=${this.#scratch}.grow(b,p,p+${count});v=new DataView(b.buffer);n=b.length;}`;
   }
 
   /** Room for so many bytes; the result is a variable with the place of the first. */
   #room(count: string): string {
-    this.emit(`if(p+${count}>n){b=${this.#scratch}.grow(b,p,p+${count});v=new DataView(b.buffer);n=b.length;}`);
+    this.emit(this.#grow(count));
     const at = this.keep('p');
     this.emit(`p+=${count};`);
     return at;
@@ -178,6 +110,11 @@ class WriteCompiler extends Code {
       const [given, expected] = [this.keep(value), constantCode(constant)];
       this.emit(`if(${given}!==undefined&&${given}!==${expected})S();`);
       this.generator.write(layout, place, expected);
+    } else if (constant === undefined && layout.kind === 'text' && layout.encoding?.startsWith('utf16') !== true) {
+      const given = this.keep(value);
+      const fits = `${given}!==undefined&&${given}.length<=${layout.bits / 8}`;
+      this.emit(`if(!(${fits}&&${this.#helpers}.ascii(b,${at}+${offset},${given},0)))`);
+      this.generator.write(layout, place, given);
     } else if (constant !== undefined || (layout.kind === 'struct' && layout.fields.some((item) => item.anonymous))) {
       throw new NotCompiled();
     } else if (layout.kind === 'tagged' || layout.kind === 'union') {
@@ -394,22 +331,36 @@ class WriteCompiler extends Code {
   /** Writes bytes; the result is a variable with their number. */
   #set(bytes: string): string {
     const length = this.keep(`${bytes}.length`);
-    this.emit(`b.set(${bytes},${this.#room(length)});`);
+    this.emit(`${this.#helpers}.set(b,${this.#room(length)},${bytes});`);
     return length;
   }
 
   #bytesOrText(part: Part<'run'>, value: string, scopes: Scopes): void {
+    const { encoding, terminator } = part;
     const given = this.keep(value);
-    const bytes = this.fresh();
-    if (part.encoding === undefined) {
-      this.emit(`let ${bytes}=${given};if(${bytes}===undefined)${bytes}=new Uint8Array(0);`);
-      this.emit(`if(!(${bytes} instanceof Uint8Array))S();`);
+    const [bytes, length] = [this.fresh(), this.fresh()];
+    this.emit(`let ${bytes},${length};`);
+    const slow = this.block(() => {
+      if (encoding === undefined) {
+        this.emit(`${bytes}=${given}===undefined?new Uint8Array(0):${given};`);
+        this.emit(`if(!(${bytes} instanceof Uint8Array))S();`);
+      } else {
+        this.emit(`${bytes}=${this.#helpers}.text(${this.typed(encoding)},${given}===undefined?'':${given});`);
+      }
+      if (terminator !== undefined) this.emit(`if(${bytes}.includes(${numberCode(terminator)}))S();`);
+      this.emit(`${length}=${bytes}.length;`);
+      this.emit(`${this.#helpers}.set(b,${this.#room(length)},${bytes});`);
+    });
+    if (encoding === undefined || encoding.startsWith('utf16')) {
+      this.emit(slow);
     } else {
-      this.emit(`const ${bytes}=${this.#helpers}.text(${this.typed(part.encoding)},${given}===undefined?'':${given});`);
+      // Room for it as ASCII; if it is none, nothing was written.
+      this.emit(`${length}=typeof ${given}==='string'?${given}.length:0;`);
+      this.emit(this.#grow(length));
+      const is = `${length}>0&&${this.#helpers}.ascii(b,p,${given},${terminator === undefined ? 0 : numberCode(terminator)})`;
+      this.emit(`if(${is})p+=${length};else{${slow}}`);
     }
-    if (part.terminator !== undefined) this.emit(`if(${bytes}.includes(${numberCode(part.terminator)}))S();`);
-    const length = this.#set(bytes);
-    if (part.terminator !== undefined) this.emit(`v.setUint8(${this.#room('1')},${numberCode(part.terminator)});`);
+    if (terminator !== undefined) this.emit(`v.setUint8(${this.#room('1')},${numberCode(terminator)});`);
     if (part.length !== undefined) this.#agree(part.length, length, scopes);
   }
 
@@ -486,31 +437,6 @@ class WriteCompiler extends Code {
     });
     this.emit(`Q.push(()=>{${body}});`);
   }
-}
-
-/** Finds the names that paths begin with, and whether something stands elsewhere. */
-function survey(type: Type, found: { readonly claims: Set<string>; isDeferred: boolean }, measure: Measure): void {
-  measure.inside(() => {
-    if (isVariableStruct(type)) for (const item of type.fields) survey(item.type, found, measure);
-    if (type.kind !== 'variable') return;
-    const { part } = type;
-    const path =
-      part.form === 'list'
-        ? part.count
-        : part.form === 'run' || part.form === 'sized' || part.form === 'processed'
-          ? part.length
-          : part.form === 'variant'
-            ? part.by
-            : part.form === 'pointed'
-              ? part.at
-              : undefined;
-    if (typeof path === 'string') found.claims.add(path.split('.')[0] ?? '');
-    if (part.form === 'pointed') found.isDeferred = true;
-    if (part.form === 'lazy') throw new NotCompiled();
-    if (part.form === 'list') survey(part.element, found, measure);
-    else if (part.form === 'variant') for (const arm of part.arms) survey(arm.type, found, measure);
-    else if ('type' in part) survey(part.type, found, measure);
-  });
 }
 
 /**

@@ -79,6 +79,13 @@ export function memberType(type: Type, name: string): Type | undefined {
   return undefined;
 }
 
+/** The fields that an anonymous member gives to the struct around it, and the code that leads to them. */
+export function liftedFields(type: Type, code: string): readonly (readonly [name: string, code: string, type: Type])[] {
+  return membersOf(type).flatMap((item) =>
+    item.anonymous === true ? liftedFields(item.type, code) : [[item.name, `${code}.${item.name}`, item.type] as const],
+  );
+}
+
 /** What a path that leads to a number or a tag has there; anything else stays interpreted. */
 export function leafOf(type: Type | undefined): { readonly isWide: boolean; readonly isCount: boolean } {
   const leaf = type?.kind === 'variable' && type.part.form === 'checksum' ? type.part.type : type;
@@ -161,10 +168,10 @@ export class Code {
     return `T[${this.generator.types.push(value) - 1}]`;
   }
 
-  /** A function of all that was emitted. */
-  make(parameters: string, head: string, result: string): (...values: unknown[]) => unknown {
+  /** A function: `head`, and a result that is made of all that was emitted. */
+  make(parameters: string, head: string, result: (text: string) => string): (...values: unknown[]) => unknown {
     const { text, types } = this.generator;
-    return make(parameters, `${head}\n${text()}\nreturn ${result};`, types, () => {
+    return make(parameters, `${head}\nreturn ${result(text())};`, types, () => {
       throw BAIL;
     });
   }
@@ -184,4 +191,33 @@ export function unlessNotCompiled<T>(make: () => T): T | undefined {
     if (error instanceof NotCompiled || (error instanceof Error && error.name === 'LayoutError')) return undefined;
     throw error;
   }
+}
+
+/** Finds the names that paths begin with, and whether something stands elsewhere. */
+export function survey(
+  type: Type,
+  found: { readonly claims: Set<string>; isDeferred: boolean },
+  measure: Measure,
+): void {
+  measure.inside(() => {
+    if (isVariableStruct(type)) for (const item of type.fields) survey(item.type, found, measure);
+    if (type.kind !== 'variable') return;
+    const { part } = type;
+    const path =
+      part.form === 'list'
+        ? part.count
+        : part.form === 'run' || part.form === 'sized' || part.form === 'processed'
+          ? part.length
+          : part.form === 'variant'
+            ? part.by
+            : part.form === 'pointed'
+              ? part.at
+              : undefined;
+    if (typeof path === 'string') found.claims.add(path.split('.')[0] ?? '');
+    if (part.form === 'pointed') found.isDeferred = true;
+    if (part.form === 'lazy') throw new NotCompiled();
+    if (part.form === 'list') survey(part.element, found, measure);
+    else if (part.form === 'variant') for (const arm of part.arms) survey(arm.type, found, measure);
+    else if ('type' in part) survey(part.type, found, measure);
+  });
 }
