@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { deflateSync, inflateSync } from 'node:zlib';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, expectTypeOf, it } from 'vitest';
 import {
   alignedTo,
   array,
@@ -10,6 +10,8 @@ import {
   digestOf,
   lazyAt,
   LayoutError,
+  optional,
+  pointedTo,
   processed,
   sha256,
   sized,
@@ -85,6 +87,13 @@ describe('padding', () => {
     }
   });
 
+  it('and what is there only sometimes have types that say so', () => {
+    expectTypeOf(codec(Entry).decode(zeros).gap).toEqualTypeOf<Uint8Array | undefined>();
+    const Sometimes = struct('Sometimes', { more: u8, word: optional(u16, ({ more }) => more === 1) });
+    expectTypeOf(codec(Sometimes).decode(Uint8Array.of(0)).word).toEqualTypeOf<number | undefined>();
+    expect(codec(Sometimes).decode(Uint8Array.of(1, 2, 0)).word).toBe(2);
+  });
+
   it('that does not fit the gap is refused', () => {
     const entry = codec(Entry);
     for (let turn = 0; turn < 5; turn += 1) {
@@ -116,6 +125,36 @@ describe('parts that a program unpacks', () => {
     const bomb = deflateSync(Buffer.alloc(1 << 20));
     const large = Buffer.concat([Buffer.of(bomb.length & 255, bomb.length >> 8), bomb, Buffer.of(9)]);
     expect(() => codec(Packed).decode(large)).toThrow(/larger than/);
+  });
+});
+
+describe('values elsewhere', () => {
+  const Entry = struct('Entry', { at: u8, size: u8, data: pointedTo('at', sized('size', bytesOf())) });
+  const List = struct('List', { count: u8, place: u8, entries: pointedTo('place', array(Entry, 'count')) });
+  // The list is behind what it leads to, which is not in its order.
+  const file = Uint8Array.of(2, 8, 0, 0x21, 0x22, 0x23, 0, 0x11, 7, 1, 3, 3);
+
+  it('lie in any order, and come back where they were', () => {
+    const list = codec(List);
+    for (let turn = 0; turn < 5; turn += 1) {
+      const value = list.decode(file);
+      expect(value.entries.map(({ data }) => [...data])).toEqual([[0x11], [0x21, 0x22, 0x23]]);
+      expect([...list.encode(value)]).toEqual([...file]);
+    }
+  });
+
+  it('do not lie in each other, and those without bytes lie anywhere', () => {
+    const list = codec(List);
+    const entry = (at: number, ...data: number[]): object => ({ at, data: Uint8Array.from(data) });
+    const encode = (...entries: object[]): number[] => [...list.encode({ place: 8, entries })];
+    for (let turn = 0; turn < 5; turn += 1) {
+      expect(() => encode(entry(2, 1, 2, 3, 4, 5, 6, 7))).toThrow(
+        /^List\.entries\[0\]\.data at byte 2: found 7 bytes, 6 are free there$/,
+      );
+      expect(() => encode(entry(3, 1, 2), entry(4, 3))).toThrow(invalid('LAYOUT_OFFSET', 'List.entries[1].data'));
+      expect(encode(entry(3, 1, 2), entry(4))).toEqual([2, 8, 0, 1, 2, 0, 0, 0, 3, 2, 4, 0]);
+      expect(encode(entry(5, 1, 2), entry(2, 7, 8, 9))).toEqual([2, 8, 7, 8, 9, 1, 2, 0, 5, 2, 2, 3]);
+    }
   });
 });
 

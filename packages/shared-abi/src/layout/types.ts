@@ -10,7 +10,7 @@ declare const VALUE: unique symbol;
 
 /** Carries the TypeScript type of the values that a description stands for; it exists for the compiler only. */
 export interface Typed<T> {
-  readonly [VALUE]?: T;
+  readonly [VALUE]?: { readonly of: T };
 }
 
 /** An integer of 1 to 64 bits. */
@@ -276,7 +276,7 @@ export type Description =
 export type Type<T = unknown> = Description & Typed<T>;
 
 /** The TypeScript value of a described type. */
-export type ValueOf<D> = D extends Typed<infer T> ? Exclude<T, undefined> : never;
+export type ValueOf<D> = D extends Typed<infer T> ? T : never;
 
 type Bits32 = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15 | 16;
 type Narrow = Bits32 | 17 | 18 | 19 | 20 | 21 | 22 | 23 | 24 | 25 | 26 | 27 | 28 | 29 | 30 | 31 | 32;

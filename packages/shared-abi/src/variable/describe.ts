@@ -97,11 +97,7 @@ export function optional<T>(
 export type VariantValue<A> = {
   [K in keyof A]: {
     readonly arm: K;
-    readonly value: A[K] extends readonly [unknown, infer D]
-      ? D extends Typed<infer V>
-        ? Exclude<V, undefined>
-        : never
-      : never;
+    readonly value: A[K] extends readonly [unknown, infer D] ? (D extends Typed<infer V> ? V : never) : never;
   };
 }[keyof A];
 

@@ -6,7 +6,8 @@ import type { Target } from '../layout/target.js';
 import type { FieldDescription, Process, TextEncoding, Type } from '../layout/types.js';
 import { BAIL, type Part } from './compile.js';
 import { isNumber, sumOf } from './read.js';
-import { knownKeys, partOf, put, VariableWriter } from './write.js';
+import { VariableWriter } from './write.js';
+import { knownKeys, partOf, put } from './write-values.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 /** Where the bytes of a sum are, its own, and what it is to be; nothing where that follows. */

@@ -5,19 +5,11 @@ import { resolve } from '../layout/resolve.js';
 import { byteSize } from '../layout/resolved.js';
 import type { Target } from '../layout/target.js';
 import type { FieldDescription, Lazy, StructDescription, Type, VariableDescription } from '../layout/types.js';
+import { knownKeys, partOf, put, valueAt, type Scope } from './write-values.js';
 import { failure, isNumber, lookUp, rangeOf, shown, sumOf } from './read.js';
 
 /** Bytes that may be left out before what is elsewhere. */
 export const MOST_GAP = 2 ** 30;
-
-/** A struct that is being written: what was given, what follows from it, and where each field lies. */
-interface Scope {
-  readonly type: StructDescription;
-  readonly path: string;
-  /** Given or worked out. */
-  readonly values: Record<string, unknown>;
-  readonly places: Map<string, readonly [from: number, to: number]>;
-}
 
 /** Writes one value; counts, lengths, tags, offsets and checksums that were left out are worked out. */
 export class VariableWriter {
@@ -27,6 +19,8 @@ export class VariableWriter {
   /** What is elsewhere, written behind the rest. */
   readonly #elsewhere: (() => void)[] = [];
   readonly #sums: (() => void)[] = [];
+  /** Stretches that were left out before what is elsewhere. */
+  readonly #holes: (readonly [from: number, to: number])[] = [];
   /** Where values that were given as lazy ones are written. */
   readonly #written = new Map<unknown, number>();
 
@@ -170,6 +164,28 @@ export class VariableWriter {
     writeValue(layout, this.#view(), place[0] * 8, scope.values[first], `${scope.path}.${first}`, scope.values);
   }
 
+  /** Writes a value elsewhere: behind what is written, or in a stretch that was left out before. */
+  #writeAt(at: number, by: string | number, path: string, write: () => void): void {
+    const length = this.#length;
+    const hole = this.#holes.find(([from, to]) => at >= from && at < to);
+    if (Number.isSafeInteger(at) && hole !== undefined) {
+      this.#length = at;
+      write();
+      const [end, [from, to]] = [this.#length, hole];
+      if (end > to) throw failure('LAYOUT_OFFSET', `found ${end - at} bytes, ${to - at} are free there`, path, at);
+      this.#length = length;
+      this.#holes.splice(this.#holes.indexOf(hole), 1, [from, at], [end, to]);
+      return;
+    }
+    const isBehind = Number.isSafeInteger(at) && at >= length && at <= length + MOST_GAP;
+    if (isBehind && at > length) this.#holes.push([length, at]);
+    if (isBehind) this.#grow(at - length);
+    write();
+    // What has no bytes may be anywhere.
+    if (isBehind || (Number.isSafeInteger(at) && at >= 0 && this.#length === length)) return;
+    throw failure('LAYOUT_OFFSET', `found ${shown(at)} in ${by}, expected ${length} or more, or nothing`, path, length);
+  }
+
   /** Whether a value of a fixed size lies in what is written already, as it would be written. */
   #isThere(type: Type, at: number, value: unknown, path: string, scopes: readonly Scope[]): boolean {
     if (type.kind === 'variable' || (type.kind === 'struct' && type.variable === true) || at < 0) return false;
@@ -255,16 +271,9 @@ export class VariableWriter {
           const wanted = typeof part.at === 'number' ? part.at : valueAt(scopes, part.at);
           const at = wanted === undefined ? this.#length : Number(wanted);
           if (at < this.#length && this.#isThere(part.type, at, value, path, scopes)) return;
-          if (!Number.isSafeInteger(at) || at < this.#length || at > this.#length + MOST_GAP) {
-            throw failure(
-              'LAYOUT_OFFSET',
-              `found ${shown(wanted)} in ${part.at}, expected ${this.#length} or more, or nothing`,
-              path,
-              this.#length,
-            );
-          }
-          this.#grow(at - this.#length);
-          this.#write(part.type, value, path, scopes);
+          this.#writeAt(at, part.at, path, () => {
+            this.#write(part.type, value, path, scopes);
+          });
           this.#agree(scopes, part.at, at, path);
         });
         return;
@@ -322,13 +331,10 @@ export class VariableWriter {
     const wanted = typeof part.at === 'number' ? part.at : valueAt(scopes, part.at);
     const at = known ?? (wanted === undefined ? this.#length : Number(wanted));
     if (known === undefined) {
-      if (!Number.isSafeInteger(at) || at < this.#length || at > this.#length + MOST_GAP) {
-        const problem = `found ${shown(wanted)} in ${part.at}, expected ${this.#length} or more, or nothing`;
-        throw failure('LAYOUT_OFFSET', problem, path, this.#length);
-      }
       if (typeof inner === 'object' && inner !== null) this.#written.set(inner, at);
-      this.#grow(at - this.#length);
-      this.#write(part.type(), inner, path, scopes);
+      this.#writeAt(at, part.at, path, () => {
+        this.#write(part.type(), inner, path, scopes);
+      });
     }
     this.#agree(scopes, part.at, at, path);
   }
@@ -370,41 +376,4 @@ export class VariableWriter {
     if (bytes instanceof Uint8Array) return bytes;
     throw failure('LAYOUT_VALUE', `found ${typeof bytes}, expected Uint8Array`, path, this.#length, bytes);
   }
-}
-
-/** What the innermost struct that has a field says in it: one that was left out does not stand for one further out. */
-function valueAt(scopes: readonly Scope[], path: string): unknown {
-  const [first = ''] = path.split('.');
-  const scope = [...scopes].reverse().find((item) => item.type.fields.some((field) => field.name === first));
-  return scope === undefined ? undefined : lookUp([scope.values], path);
-}
-
-/** A field as the check for misspelt keys sees it: what is worked out may be left out. */
-export function knownKeys(item: FieldDescription): readonly { readonly name: string }[] {
-  if (item.anonymous === true) return membersOf(item.type).flatMap(knownKeys);
-  return [{ name: item.name }];
-}
-
-function membersOf(type: Type): readonly FieldDescription[] {
-  if (type.kind === 'struct') return type.fields;
-  return type.kind === 'union' ? type.arms : [];
-}
-
-/** Those of the values that are an anonymous member's. */
-export function partOf(type: Type, values: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const names = membersOf(type).flatMap(knownKeys);
-  return Object.fromEntries(names.flatMap(({ name }) => (values[name] === undefined ? [] : [[name, values[name]]])));
-}
-
-/** A value with the number that a path leads to, in the type that the field has there. */
-export function put(value: unknown, path: readonly string[], number: number | bigint, type: Type): unknown {
-  const [first, ...rest] = path;
-  if (first === undefined) {
-    const isWide = type.kind === 'word' || (type.kind === 'integer' && type.bits > 32);
-    return isWide ? BigInt(number) : Number(number);
-  }
-  const fields = type.kind === 'struct' || type.kind === 'integral' ? type.fields : [];
-  const inner = fields.find((item) => item.name === first)?.type;
-  const object = (value ?? {}) as Readonly<Record<string, unknown>>;
-  return inner === undefined ? value : { ...object, [first]: put(object[first], rest, number, inner) };
 }
