@@ -13,10 +13,10 @@ import {
   nameCode,
   NotCompiled,
   numberCode,
-  sumsOf,
   tagCode,
   type Part,
 } from './compile.js';
+import { sumsOf } from './sums.js';
 import { MOST_PER_BYTE, MOST_WITHOUT_BYTES } from './read.js';
 import { helpers, SHORT_TEXT } from './read-helpers.js';
 
@@ -112,7 +112,7 @@ class ReadCompiler extends Code {
     const scope: Scope = { names: new Map(), parts: [] };
     const scopes = [...around, scope];
     const sums = sumsOf(type);
-    const marked = new Set(sums.flatMap(({ name, part }) => [name, part.first, part.last]));
+    const marked = new Set(sums.flatMap(({ item, part }) => [item.name, part.first, part.last]));
     const places = new Map<string, readonly [from: string, to: string]>();
     let run: FieldDescription[] = [];
     for (const item of type.fields) {
@@ -127,7 +127,8 @@ class ReadCompiler extends Code {
       if (from !== '') places.set(item.name, [from, this.keep('p')]);
     }
     this.#run(run, end, scopes, scope);
-    for (const { name, part } of sums) {
+    for (const { item, part } of sums) {
+      const { name } = item;
       const [first, last, own] = [places.get(part.first), places.get(part.last), places.get(name)];
       const value = scope.names.get(name)?.code;
       if (first === undefined || last === undefined || own === undefined || value === undefined)

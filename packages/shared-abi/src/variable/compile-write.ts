@@ -13,11 +13,11 @@ import {
   nameCode,
   NotCompiled,
   numberCode,
-  sumsOf,
   survey,
   tagCode,
   type Part,
 } from './compile.js';
+import { sumsOf } from './sums.js';
 import { MOST_GAP } from './write.js';
 import { helpersFor, Scratch } from './write-helpers.js';
 
@@ -137,7 +137,7 @@ class WriteCompiler extends Code {
     const scope: Scope = { type, object, claimed: new Map() };
     const scopes = [...around, scope];
     const sums = sumsOf(type);
-    const marked = new Set(sums.flatMap(({ name, part }) => [name, part.first, part.last]));
+    const marked = new Set(sums.flatMap(({ item, part }) => [item.name, part.first, part.last]));
     const places = new Map<string, readonly [from: string, to: string]>();
     const note = (name: string, from: string, to: string): void => {
       if (marked.has(name)) places.set(name, [from, to]);
@@ -164,7 +164,8 @@ class WriteCompiler extends Code {
       const is = `${this.typed(item.type.part)}.isThere(${this.#around(scopes)})`;
       this.emit(`if(${is}!==(${object}.${item.name}!==undefined))S();`);
     }
-    for (const { name, part } of sums) {
+    for (const { item, part } of sums) {
+      const { name } = item;
       const [first, last, own] = [places.get(part.first), places.get(part.last), places.get(name)];
       if (first === undefined || last === undefined || own === undefined) throw new NotCompiled();
       const wanted = scope.claimed.get(name)?.code ?? `${object}.${name}`;

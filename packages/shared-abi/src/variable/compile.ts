@@ -18,8 +18,6 @@ export class NotCompiled extends Error {}
 /** Types in types, and values in all, for which code is made; a type with more stays interpreted. */
 const [MOST_DEPTH, MOST_VALUES] = [60, 3000];
 
-type SumForm = 'checksum' | 'digest';
-
 export type Part<F extends VariablePart['form']> = Extract<VariablePart, { readonly form: F }>;
 
 /** A number of a description, as code. */
@@ -59,15 +57,6 @@ export function hasFixedSize(type: Type): boolean {
 export function membersOf(type: Type): readonly FieldDescription[] {
   if (type.kind === 'struct' || type.kind === 'integral') return type.fields;
   return type.kind === 'union' ? type.arms : [];
-}
-
-/** The fields of a struct that are sums over others. */
-export function sumsOf(type: StructDescription): readonly { readonly name: string; readonly part: Part<SumForm> }[] {
-  return type.fields.flatMap(({ name, type: sum }) => {
-    if (sum.kind !== 'variable') return [];
-    const { part } = sum;
-    return part.form === 'checksum' || part.form === 'digest' ? [{ name, part }] : [];
-  });
 }
 
 /** The type of a field inside a struct, or inside an anonymous member of it. */

@@ -5,6 +5,7 @@ import { resolve } from '../layout/resolve.js';
 import { byteSize } from '../layout/resolved.js';
 import type { Target } from '../layout/target.js';
 import type { Digest, Lazy, StructDescription, Type, VariableDescription } from '../layout/types.js';
+import { sumsOf, type Sum } from './sums.js';
 import { CHECKSUMS, type ChecksumName } from './checksums.js';
 
 /** Structs inside structs, and pointers behind pointers; more is an attack on the stack. */
@@ -63,8 +64,6 @@ export function sumOf(
 export function isNumber(found: unknown, expected: number | bigint): boolean {
   return typeof found === 'bigint' ? found === BigInt(expected) : found === Number(expected);
 }
-
-type Sum = Extract<VariableDescription['part'], { readonly form: 'checksum' | 'digest' }>;
 
 /** The bytes that a sum is over, where its own are zeros. */
 function summed(bytes: Uint8Array<ArrayBuffer>, from: number, to: number, own: number, ownEnd: number): Uint8Array {
@@ -158,10 +157,8 @@ export class VariableReader {
       else value[item.name] = found;
       at = next;
     }
-    for (const item of type.fields) {
-      if (item.type.kind === 'variable' && (item.type.part.form === 'checksum' || item.type.part.form === 'digest')) {
-        this.#verify(item.type.part, item.name, value[item.name], places, `${path}.${item.name}`);
-      }
+    for (const { item, part } of sumsOf(type)) {
+      this.#verify(part, item.name, value[item.name], places, `${path}.${item.name}`);
     }
     return { value, next: at };
   }

@@ -6,6 +6,7 @@ import { byteSize } from '../layout/resolved.js';
 import type { Target } from '../layout/target.js';
 import type { FieldDescription, Lazy, StructDescription, Type, VariableDescription } from '../layout/types.js';
 import { knownKeys, partOf, put, valueAt, type Scope } from './write-values.js';
+import { sumsOf } from './sums.js';
 import { failure, isNumber, lookUp, rangeOf, shown, sumOf } from './read.js';
 
 /** Bytes that may be left out before what is elsewhere. */
@@ -92,13 +93,14 @@ export class VariableWriter {
       this.#write(item.type, chosen, `${path}.${item.name}`, scopes);
       scope.places.set(item.name, [from, this.#length]);
     }
+    for (const { item } of sumsOf(type)) {
+      this.#sums.push(() => {
+        this.#sum(scope, item);
+      });
+    }
     for (const item of type.fields) {
       const { type: part } = item;
       if (part.kind !== 'variable') continue;
-      if (part.part.form === 'checksum' || part.part.form === 'digest')
-        this.#sums.push(() => {
-          this.#sum(scope, item);
-        });
       if (part.part.form === 'optional' && part.part.isThere(scope.values) !== (given[item.name] !== undefined)) {
         const state = given[item.name] === undefined ? 'nothing' : 'a value';
         throw failure(

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { requireJudge, type Judge } from '../../../tests/support/judge.js';
+import { requireJudge, type Judge } from '../../../../tests/support/judge.js';
 import {
   alignedTo,
   array,
@@ -24,7 +24,7 @@ import {
   u8,
   uint,
   variant,
-} from '../src/index.js';
+} from '../../src/index.js';
 
 const GCC: Judge = { program: 'gcc', probe: ['--version'], package: 'gcc' };
 const READELF: Judge = { program: 'readelf', probe: ['--version'], package: 'binutils' };
