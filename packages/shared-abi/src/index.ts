@@ -7,6 +7,7 @@ export type { Emitter, EmitOptions, Interface, NamedConstant, NamedDescription }
 export { asciiEmitter } from './emit/ascii.js';
 export { svgEmitter } from './emit/svg.js';
 export { canonicalAbi, canonicalText, jsonEmitter } from './emit/json.js';
+export { hexpatEmitter } from './emit/hexpat.js';
 export { jsonSchemaEmitter } from './emit/json-schema.js';
 export { ksyEmitter } from './emit/ksy.js';
 export { markdownEmitter } from './emit/markdown.js';

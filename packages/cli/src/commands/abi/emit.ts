@@ -1,6 +1,7 @@
 import {
   asciiEmitter,
   cEmitter,
+  hexpatEmitter,
   jsonEmitter,
   jsonSchemaEmitter,
   ksyEmitter,
@@ -23,6 +24,7 @@ export const EMITTERS: readonly Emitter[] = [
   jsonEmitter,
   jsonSchemaEmitter,
   ksyEmitter,
+  hexpatEmitter,
   markdownEmitter,
   svgEmitter,
   asciiEmitter,
