@@ -12,6 +12,7 @@ import {
   optional,
   pointedTo,
   s390x,
+  sized,
   struct,
   u32,
   u64,
@@ -144,6 +145,7 @@ describe('compiled codecs of parts that vary', () => {
       [struct('S', { a: bytesUntil(0) }), Uint8Array.of(1, 2), 'LAYOUT_TRUNCATED'],
       [struct('S', { a: arrayUntil(bytesOf(0), () => false) }), Uint8Array.of(1, 2), 'LAYOUT_UNSUPPORTED'],
       [struct('S', { at: u8, a: pointedTo('at', bytesOf()) }), Uint8Array.of(9), 'LAYOUT_TRUNCATED'],
+      [struct('S', { n: u8, a: sized('n', u8) }), Uint8Array.of(2, 1, 1), 'LAYOUT_SIZE'],
       [Far, Uint8Array.of(0), 'LAYOUT_CYCLE'],
     ];
     for (const [type, memory, code] of cases) {
