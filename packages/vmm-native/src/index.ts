@@ -46,6 +46,7 @@ export {
   type DecompressPagesOptions,
   type PageCodec,
 } from './pages.js';
+export { RemoteDevice, type RemoteCallbacks } from './remote.js';
 export type {
   CommandFailure,
   DeviceAccess,

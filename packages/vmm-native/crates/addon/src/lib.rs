@@ -3,6 +3,7 @@
 mod dump;
 mod options;
 mod pool;
+mod remote;
 mod teardown;
 pub mod undo;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use instar_vmm::device::{Access, Device, DeviceTable};
 use instar_vmm::pool;
+use instar_vmm::remote::RemoteDevice;
 use instar_vmm::report::{CommandFailure as Failed, Outcome, Report};
 use instar_vmm::run::{Control, Sandbox, StartError};
 use instar_vmm::session::{Answer, NextRequest};
@@ -14,6 +15,7 @@ use napi::bindgen_prelude::{BigInt, Buffer, Uint8Array};
 use napi_derive::napi;
 
 use crate::dump::DumpReport;
+use crate::remote;
 
 /// What may be done with a device.
 #[napi(string_enum = "kebab-case")]
@@ -31,7 +33,7 @@ pub enum DeviceAccess {
 /// One host file of a run. The descriptor stays the caller's and must stay open until the run has ended.
 #[napi(object)]
 pub struct DeviceOptions {
-    /// Open file descriptor.
+    /// Open file descriptor; -1 of a remote device.
     pub fd: i32,
     /// What may be done with it.
     pub access: DeviceAccess,
@@ -41,6 +43,8 @@ pub struct DeviceOptions {
     pub fresh: Option<bool>,
     /// Open undo log of an edited file, which `beginUndoLog` began (default: none is written).
     pub log: Option<i32>,
+    /// Number of the `RemoteDevice` that answers in the place of a file: the reads of an input, or the writes of a stream.
+    pub remote: Option<u32>,
 }
 
 /// Bounds of a run; 0 or absent means the default.
@@ -353,6 +357,15 @@ impl From<pool::PoolStatistics> for PoolStatistics {
     }
 }
 
+fn to_remote(number: u32, access: &DeviceAccess) -> Result<Arc<RemoteDevice>, String> {
+    match access {
+        DeviceAccess::Input | DeviceAccess::StreamOutput => remote::find(number),
+        DeviceAccess::Output | DeviceAccess::Edited => {
+            Err("a remote device is an input or a stream: nothing else is answered in order".into())
+        }
+    }
+}
+
 fn to_devices(devices: &[DeviceOptions]) -> Result<Vec<Device>, String> {
     devices
         .iter()
@@ -368,6 +381,7 @@ fn to_devices(devices: &[DeviceOptions]) -> Result<Vec<Device>, String> {
                 size: to_u64(&device.size, "device size")?,
                 fresh: device.fresh.unwrap_or(false),
                 log: device.log,
+                remote: device.remote.map(|number| to_remote(number, &device.access)).transpose()?,
             })
         })
         .collect()

@@ -1,11 +1,10 @@
 //! What a run may still do that counts as getting on. A guest in an attacker's hands can keep the host busy with commands
 //! that lead nowhere; only bytes that a working guest could still need buy it time.
 
-use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::descriptor::Command;
-use crate::device::DeviceTable;
+use crate::device::{Device, DeviceTable};
 use crate::files;
 
 /// What one command costs at least (bytes): it takes the host's time even if it moves one byte.
@@ -29,9 +28,12 @@ pub struct Budget {
 }
 
 /// Bytes that can really be read from a file: a hole costs nothing to its maker.
-fn weight(fd: RawFd, size: u64) -> u64 {
-    let stored = files::allocated(fd).unwrap_or(size).saturating_mul(DENSITY);
-    size.min(stored.saturating_add(1 << 20))
+fn weight(device: &Device) -> u64 {
+    if device.remote.is_some() {
+        return device.size;
+    }
+    let stored = files::allocated(device.fd).unwrap_or(device.size).saturating_mul(DENSITY);
+    device.size.min(stored.saturating_add(1 << 20))
 }
 
 impl Budget {
@@ -54,7 +56,7 @@ impl Budget {
         let inputs = devices
             .iter()
             .filter(|device| device.access.reads())
-            .fold(0_u64, |sum, device| sum.saturating_add(weight(device.fd, device.size)));
+            .fold(0_u64, |sum, device| sum.saturating_add(weight(device)));
         let output = output.unwrap_or_else(|| {
             let outputs = devices.iter().filter(|device| device.access.writes());
             outputs.fold(0_u64, |sum, device| sum.saturating_add(device.size))

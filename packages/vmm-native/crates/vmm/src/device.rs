@@ -1,7 +1,10 @@
 //! The host files that a run may touch.
 
 use std::os::fd::RawFd;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::files;
+use crate::remote::RemoteDevice;
 
 /// What may be done with a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +31,10 @@ impl Access {
     }
 }
 
-/// One host file. The descriptor belongs to the caller and stays open for the whole run.
-#[derive(Clone, Copy, Debug)]
+/// One host file, or what is in its place. The descriptor belongs to the caller and stays open for the whole run.
+#[derive(Clone, Debug)]
 pub struct Device {
-    /// Open descriptor.
+    /// Open descriptor; -1 of a device that is no file.
     pub fd: RawFd,
     /// What may be done with it.
     pub access: Access,
@@ -41,6 +44,29 @@ pub struct Device {
     pub fresh: bool,
     /// Undo log of an edited device, which was begun for it.
     pub log: Option<RawFd>,
+    /// Who answers in the place of a file: of an input its reads, of a stream its writes.
+    pub remote: Option<Arc<RemoteDevice>>,
+}
+
+impl Device {
+    /// Fills `target` from `offset` on; the end of the device before that is `EIO`.
+    ///
+    /// # Safety
+    /// `target` must be valid for writes of `length` bytes.
+    pub unsafe fn read_exact(
+        &self,
+        target: *mut u8,
+        length: u64,
+        offset: u64,
+        stopped: &dyn Fn() -> bool,
+    ) -> std::io::Result<()> {
+        match &self.remote {
+            // SAFETY: the caller's promise.
+            Some(remote) => unsafe { remote.read(target, length, offset, stopped) },
+            // SAFETY: the caller's promise.
+            None => unsafe { files::read_exact_raw(self.fd, target, length, offset) },
+        }
+    }
 }
 
 /// The devices of a run, by the index that descriptors use.
@@ -59,7 +85,7 @@ impl DeviceTable {
     /// The device of an index.
     pub fn get(&self, index: u32) -> Option<Device> {
         let devices = self.devices.read().unwrap_or_else(PoisonError::into_inner);
-        usize::try_from(index).ok().and_then(|index| devices.get(index).copied())
+        usize::try_from(index).ok().and_then(|index| devices.get(index).cloned())
     }
 
     /// All of them.

@@ -21,6 +21,7 @@ pub mod memory;
 pub mod pace;
 pub mod pool;
 pub mod process;
+pub mod remote;
 pub mod report;
 pub mod ring;
 pub mod run;

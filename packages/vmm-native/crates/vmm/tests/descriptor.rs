@@ -13,7 +13,7 @@ const STREAM: u32 = 2;
 const EDITED: u32 = 3;
 
 fn device(access: Access, size: u64) -> Device {
-    Device { fd: -1, access, size, fresh: false, log: None }
+    Device { fd: -1, access, size, fresh: false, log: None, remote: None }
 }
 
 fn devices() -> DeviceTable {

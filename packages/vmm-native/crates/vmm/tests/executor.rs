@@ -17,6 +17,7 @@ use instar_vmm::device::{Access, Device, DeviceTable};
 use instar_vmm::executor::{Counters, Executor, Remains, Wake};
 use instar_vmm::files::Event;
 use instar_vmm::memory::GuestMemory;
+use instar_vmm::remote::{Question, RemoteDevice};
 use instar_vmm::report::{CommandFailure, Outcome};
 use instar_vmm::ring::Ring;
 use instar_vmm::watchdog::Limits;
@@ -121,11 +122,11 @@ fn remains(devices: Vec<Device>, threads: usize, play: impl FnOnce(&mut Guest<'_
 }
 
 fn input(file: &File, size: u64) -> Device {
-    Device { fd: file.as_raw_fd(), access: Access::Input, size, fresh: false, log: None }
+    Device { fd: file.as_raw_fd(), access: Access::Input, size, fresh: false, log: None, remote: None }
 }
 
 fn output(file: &File, size: u64) -> Device {
-    Device { fd: file.as_raw_fd(), access: Access::Output, size, fresh: false, log: None }
+    Device { fd: file.as_raw_fd(), access: Access::Output, size, fresh: false, log: None, remote: None }
 }
 
 fn open(path: &Path) -> File {
@@ -416,4 +417,65 @@ fn extent_tells_data_from_holes() {
             assert_eq!(FileExtent::from_bytes(&bytes), FileExtent { data, pad: 0, length });
         }
     });
+}
+
+/// A device of `bytes` that answers at once, and fails where there are none.
+fn remote(bytes: Vec<u8>, access: Access, taken: Option<std::sync::mpsc::Sender<Vec<u8>>>) -> Device {
+    let size = bytes.len() as u64;
+    let taken = taken.map(std::sync::Mutex::new);
+    let device = std::sync::Arc::new_cyclic(|me: &std::sync::Weak<RemoteDevice>| {
+        let me = me.clone();
+        let ask = move |number, question| {
+            let (me, bytes) = (me.clone(), bytes.clone());
+            let answer = match question {
+                Question::Read { offset, length } => {
+                    let range = usize::try_from(offset).unwrap()..usize::try_from(offset + length).unwrap();
+                    bytes.get(range).map(<[u8]>::to_vec).ok_or(libc::ESTALE)
+                }
+                Question::Write { bytes, .. } => {
+                    taken.as_ref().unwrap().lock().unwrap().send(bytes).unwrap();
+                    Ok(Vec::new())
+                }
+            };
+            std::thread::spawn(move || me.upgrade().unwrap().answer(number, answer));
+            true
+        };
+        RemoteDevice::new(ask, std::time::Duration::from_secs(60))
+    });
+    Device { fd: -1, access, size: size.max(1 << 30), fresh: false, log: None, remote: Some(device) }
+}
+
+#[test]
+fn a_device_that_is_no_file_is_read_and_copied_as_one() {
+    let scratch = Scratch::new();
+    let bytes: Vec<u8> = (0..3_000_000_u32).map(|index| (index % 251) as u8).collect();
+    let target = scratch.file("out", &vec![0xee; bytes.len()]);
+    let opened = open(&target);
+    let size = bytes.len() as u64;
+    let left = remains(vec![remote(bytes.clone(), Access::Input, None), output(&opened, size)], 2, |guest| {
+        assert_eq!(guest.perform(&Descriptor { offset: 1000, ..read(5000) }), Some(0));
+        assert_eq!(guest.perform(&write(5000)), Some(0));
+        let far = Descriptor { offset: 5000, target_offset: 5000, ..copy(size - 5000) };
+        assert_eq!(guest.perform(&far), Some(0));
+        assert_eq!(guest.perform(&Descriptor { offset: size, ..read(1) }), Some(-libc::ESTALE));
+        assert_eq!(guest.perform(&Descriptor { offset: size, ..copy(1) }), Some(-libc::ESTALE));
+    });
+    assert_eq!(left.outcome, Some(Outcome::Exit(0)));
+    assert!(left.failures.iter().all(|failure| failure.device == 0 && !failure.write), "{:?}", left.failures);
+    assert!(fs::read(target).unwrap() == [&bytes[1000..6000], &bytes[5000..]].concat());
+}
+
+#[test]
+fn a_stream_that_is_no_file_takes_the_bytes_in_order() {
+    let scratch = Scratch::new();
+    let source = open(&scratch.file("in", &[7; 3000]));
+    let (sender, taken) = std::sync::mpsc::channel();
+    let outcome = run(vec![input(&source, 3000), remote(Vec::new(), Access::StreamOutput, Some(sender))], 1, |guest| {
+        assert_eq!(guest.perform(&read(1000)), Some(0));
+        assert_eq!(guest.perform(&write(1000)), Some(0));
+        assert_eq!(guest.perform(&Descriptor { target_offset: 1000, ..copy(3000) }), Some(0));
+        assert_eq!(guest.perform(&Descriptor { target_offset: 4000, ..zero(2) }), Some(0));
+    });
+    assert_eq!(outcome, Outcome::Exit(0));
+    assert_eq!(taken.iter().flatten().collect::<Vec<_>>(), [vec![7; 4000], vec![0; 2]].concat());
 }

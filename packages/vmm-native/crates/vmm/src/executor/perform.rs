@@ -44,8 +44,9 @@ impl Executor<'_> {
         match command {
             Command::Read { source, window } => {
                 let target = self.memory.range(window, source.length).map_err(|_| Failure::Errno(libc::EFAULT))?;
+                let device = self.device(source.device)?;
                 // SAFETY: the window was checked to lie in guest memory, which outlives this call.
-                unsafe { files::read_exact_raw(self.device(source.device)?.fd, target, source.length, source.offset) }?;
+                unsafe { device.read_exact(target, source.length, source.offset, &|| self.stopped()) }?;
                 add(&self.counters.bytes_read, source.length);
                 Ok(())
             }
@@ -79,7 +80,11 @@ impl Executor<'_> {
             }
             Command::Preserve { target } => self.preserve(&self.device(target.device)?, &target, false),
             Command::Extent { source, window } => {
-                let (data, length) = files::extent(self.device(source.device)?.fd, source.offset, source.length);
+                let device = self.device(source.device)?;
+                let (data, length) = match device.remote {
+                    Some(_) => (true, source.length),
+                    None => files::extent(device.fd, source.offset, source.length),
+                };
                 let answer = FileExtent { data: u32::from(data), pad: 0, length };
                 self.memory.write(window, &answer.to_bytes()).map_err(|_| Failure::Errno(libc::EFAULT))
             }
@@ -115,7 +120,8 @@ impl Executor<'_> {
         self.promise_output(target.length)?;
         self.advance_stream(&to, &target)?;
         self.preserve(&to, &target, true)?;
-        if to.access != Access::StreamOutput && !self.copies_by_hand.load(Ordering::Relaxed) {
+        let both_files = from.remote.is_none() && to.remote.is_none();
+        if both_files && to.access != Access::StreamOutput && !self.copies_by_hand.load(Ordering::Relaxed) {
             if self.copy_in_kernel(&from, &to, source, target)? {
                 return Ok(());
             }
@@ -130,7 +136,7 @@ impl Executor<'_> {
             let piece = source.length.saturating_sub(done).min(buffer.len() as u64);
             // SAFETY: the buffer belongs to this thread and is at least `piece` bytes long.
             unsafe {
-                files::read_exact_raw(from.fd, buffer.as_mut_ptr(), piece, source.offset.saturating_add(done))
+                from.read_exact(buffer.as_mut_ptr(), piece, source.offset.saturating_add(done), &|| self.stopped())
                     .map_err(|error| Failure::Source(error_number(&error)))?;
                 put(&to, buffer.as_ptr(), piece, target.offset.saturating_add(done), &|| self.stopped())?;
             }
@@ -278,6 +284,10 @@ unsafe fn put(
     offset: u64,
     stopped: &dyn Fn() -> bool,
 ) -> std::io::Result<()> {
+    if let Some(remote) = &device.remote {
+        // SAFETY: the caller's promise.
+        return unsafe { remote.write(source, length, offset, stopped) };
+    }
     match device.access {
         // SAFETY: the caller's promise.
         Access::StreamOutput => return unsafe { files::write_stream_raw(device.fd, source, length, stopped) },
