@@ -26,8 +26,8 @@ function errnoOf(error: unknown): number {
 }
 
 /**
- * A device that is no file. It keeps neither node nor itself alive: whoever made it holds it until its runs have ended.
- * What a callback throws reaches the guest as an error of its read or write.
+ * A device that is no file. It does not keep node alive. Whoever made it closes it when its runs have ended: until then it
+ * holds its callbacks, and all that hangs on them. What a callback throws reaches the guest as an error of its read or write.
  */
 export class RemoteDevice {
   readonly #native: NativeDevice;
@@ -55,6 +55,11 @@ export class RemoteDevice {
   /** For `DeviceOptions.remote`. */
   get number(): number {
     return this.#native.number;
+  }
+
+  /** Lets the callbacks go. A run that goes on gets no answer any more. */
+  close(): void {
+    this.#native.close();
   }
 
   async #answer({ offset, length, bytes }: RemoteQuestion): Promise<Uint8Array | undefined> {

@@ -11,6 +11,8 @@ export declare class RemoteDevice {
   answer(number: bigint, bytes?: Uint8Array | undefined | null): void
   /** It cannot be done: `errno` is an error number of the system. */
   fail(number: bigint, errno: number): void
+  /** Lets `ask` and all that hangs on it go. A run that goes on gets no answer any more. */
+  close(): void
 }
 
 /** Handle on a run or a stream copy that goes on: cancels it, and tells how far it is. */

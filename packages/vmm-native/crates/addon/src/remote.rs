@@ -46,7 +46,8 @@ pub fn find(number: u32) -> Result<Arc<Device>, String> {
 /// A device whose reads, or writes, JavaScript answers: each question once, by its number.
 #[napi]
 pub struct RemoteDevice {
-    device: Arc<Device>,
+    /// None once it was closed.
+    device: Option<Arc<Device>>,
     number: u32,
 }
 
@@ -70,7 +71,7 @@ impl RemoteDevice {
         let device = Arc::new(Device::new(asks, Duration::from_millis(u64::from(timeout_ms))));
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         devices().insert(number, Arc::downgrade(&device));
-        Self { device, number }
+        Self { device: Some(device), number }
     }
 
     /// What `DeviceOptions.remote` names it by.
@@ -83,7 +84,9 @@ impl RemoteDevice {
     #[napi]
     pub fn answer(&self, number: BigInt, bytes: Option<Uint8Array>) -> napi::Result<()> {
         let number = to_u64(&number, "number").map_err(|text| Error::new(Status::InvalidArg, text))?;
-        self.device.answer(number, Ok(bytes.map(|bytes| bytes.to_vec()).unwrap_or_default()));
+        if let Some(device) = &self.device {
+            device.answer(number, Ok(bytes.map(|bytes| bytes.to_vec()).unwrap_or_default()));
+        }
         Ok(())
     }
 
@@ -91,8 +94,17 @@ impl RemoteDevice {
     #[napi]
     pub fn fail(&self, number: BigInt, errno: i32) -> napi::Result<()> {
         let number = to_u64(&number, "number").map_err(|text| Error::new(Status::InvalidArg, text))?;
-        self.device.answer(number, Err(errno));
+        if let Some(device) = &self.device {
+            device.answer(number, Err(errno));
+        }
         Ok(())
+    }
+
+    /// Lets `ask` and all that hangs on it go. A run that goes on gets no answer any more.
+    #[napi]
+    pub fn close(&mut self) {
+        devices().remove(&self.number);
+        self.device = None;
     }
 }
 
