@@ -5,6 +5,7 @@ const GUIDE = [
   { text: 'A safe upload endpoint', link: '/safe-uploads' },
   { text: 'Images from strangers', link: '/images-from-strangers' },
   { text: 'Running it in production', link: '/operators' },
+  { text: 'From one machine to many', link: '/many-machines' },
   { text: 'Coming from qemu-img', link: '/from-qemu-img' },
   { text: 'Bundlers', link: '/bundlers' },
 ];

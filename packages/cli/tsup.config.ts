@@ -23,6 +23,8 @@ export default defineConfig({
     sourcemap: false,
   }),
   noExternal: [/^@instar\/(engine|host-files|operands|shared-abi|vmm-native\/errno)(\/|$)/],
+  // Whoever names objects of S3 installs it.
+  external: ['@aws-sdk/client-s3'],
   // Packages that are not ES modules ask for node's own modules with `require`.
   banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
   esbuildPlugins: [withoutChildProcess, thirdPartyNotices],

@@ -71,8 +71,24 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'packages/engine/src/operations/open-image.ts: read': 'is the name of a method, which asks the guest',
   'packages/engine/src/output/checksum.ts: read':
     'reads back the output where its guest says that the disk lies plainly, to be summed up and nothing else',
+  'packages/vmm-native/src/remote.ts: read': 'is the name of a callback, whose answer goes to the guest as it is',
+  'packages/engine/src/remote/input.ts: read': 'is that callback',
+  'packages/engine/src/remote/source.ts: read': 'is what it asks for bytes, which nobody looks at',
+  'packages/engine/src/remote/cached-source.ts: read': 'keeps them in blocks',
+  'packages/engine/src/remote/http-source.ts: read': 'has them sent by a server',
+  'packages/engine/src/remote/s3-source.ts: read': 'the same',
   'packages/engine/src/dump-write.ts: read': 'the same; of it only the place of the note is looked at',
 };
+
+/** What brings bytes of other machines. */
+const REMOTE_MODULES = [
+  'node:http',
+  'node:https',
+  'node:net',
+  'node:dns',
+  'node:timers/promises',
+  '@aws-sdk/client-s3',
+];
 
 /** Modules that only some files use: those of programs of their own, what writes dumps, and what sums up or encrypts outputs. */
 const LOCAL_MODULES: Readonly<Record<string, readonly string[]>> = {
@@ -82,6 +98,8 @@ const LOCAL_MODULES: Readonly<Record<string, readonly string[]>> = {
   // The header of a LUKS output is made of random numbers and the passphrase; a checksum is of bytes as they are.
   'packages/engine/src/encryption/': ['node:crypto'],
   'packages/engine/src/output/checksum.ts': ['node:crypto'],
+  // What is not on this machine comes over the network, and goes to the guest as it came.
+  'packages/engine/src/remote/': REMOTE_MODULES,
 };
 
 function isLocal(file: string, name: string): boolean {

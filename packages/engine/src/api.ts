@@ -46,6 +46,7 @@ const CONTROLS: Readonly<Record<keyof OperationControl, true>> = {
   sandbox: true,
   isolation: true,
   limits: true,
+  remote: true,
   passphrases: true,
   dumpOnCrash: true,
   dumps: true,

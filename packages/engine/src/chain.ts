@@ -1,4 +1,4 @@
-import { closeFile, quoteName } from '@instar/host-files';
+import { quoteName } from '@instar/host-files';
 import { requireVirtualSize } from './size-limits.js';
 import { roundUpToSector } from '@instar/operands';
 import {
@@ -15,8 +15,8 @@ import { EngineError } from './errors.js';
 import { formatName, formatNumber } from './format-names.js';
 import { checkFlatExtent, extentsInFiles } from './extent-files.js';
 import { isPacked, isReadable, listed, READABLE_FORMATS } from './formats.js';
-import { adoptInput, type InputFile } from './input-file.js';
-import { openReference, type PathPolicy, type Reference } from './path-policy.js';
+import { adoptInput, closeInput, type InputFile } from './input-file.js';
+import { NO_REFERENCES, openReference, type PathPolicy, type Reference } from './path-policy.js';
 import { checkDataFile, checkRawBacking, type ReferencedFile } from './referenced-file.js';
 import { MAX_CHAIN_DEPTH, type GuestDevice } from './session/context.js';
 import { look, type ImageInfo } from './session/look.js';
@@ -88,7 +88,13 @@ export function inputDevice(file: InputFile, role: number, format: number, paren
       virtual_size: 0n,
       start: 0n,
     },
-    options: { fd: file.fd, access: 'input', size: file.size },
+    options: {
+      fd: file.fd,
+      access: 'input',
+      size: file.size,
+      ...(file.remote === undefined ? {} : { remote: file.remote.number }),
+    },
+    ...(file.remote === undefined ? {} : { failure: file.remote.failure }),
   };
 }
 
@@ -111,17 +117,19 @@ function rawInfo(file: InputFile): ImageInfo {
 export async function openChain(
   top: InputFile,
   format: number,
-  { references, forceShare, strict, alone = false, snapshot }: ChainPolicy,
+  { references: allowed, forceShare, strict, alone = false, snapshot }: ChainPolicy,
   session: GuestSession,
   role: number = DEVICE_ROLE.values.IMAGE,
 ): Promise<Chain> {
   const { limits } = session.context;
+  // What is on another machine has no directory in which it could name files, and names in images are no URLs.
+  const references = top.remote === undefined ? allowed : NO_REFERENCES;
   const files: InputFile[] = [top];
   const doubts: string[] = [];
   const close = async (): Promise<void> => {
     // First: the numbers of files that are closed may soon be those of others.
     await session.close();
-    await Promise.all(files.map((file) => closeFile(file.fd)));
+    await Promise.all(files.map(closeInput));
   };
 
   const addReference = async (reference: Reference): Promise<ReferencedFile> => {

@@ -32,6 +32,7 @@ import { lostOf, lostSentences, type Lost } from './output/lost.js';
 import type { GuestContext, GuestDevice } from './session/context.js';
 import { spool } from './operations/spool.js';
 import { NO_REFERENCES } from './path-policy.js';
+import type { RemoteOutput } from './remote/s3-upload.js';
 import { perform } from './session/operation.js';
 import { GuestSession } from './session/session.js';
 import { layOutSecrets } from './secrets.js';
@@ -64,6 +65,8 @@ export interface CopyRequest extends DdRequest {
   readonly bitmaps?: BrokenBitmaps | undefined;
   /** Go on where the input cannot be read. */
   readonly salvage?: boolean | undefined;
+  /** The output is an object of another machine, in place of a stream. */
+  readonly upload?: string | undefined;
   /** What the disk of the output is summed up with. */
   readonly checksums?: readonly ChecksumAlgorithm[] | undefined;
 }
@@ -146,7 +149,7 @@ async function openImages(
   const open = async (endpoint: Endpoint, how = policy): Promise<Chain> => {
     if ('path' in endpoint) {
       const probe = forcedFormat(inputFormat, endpoint.path);
-      const file = await openInput(endpoint.path, forceShare);
+      const file = await openInput(endpoint.path, forceShare, session.context);
       // Before the first look it is not known whether it is compressed. A second processor that has nothing to do sleeps.
       if (!session.started && inputFormat !== 'raw' && file.size >= LONG_INPUT) session.shareWork();
       return openChain(file, probe, how, session);
@@ -406,10 +409,15 @@ async function openOutput(
   limit: bigint,
   bytes: bigint,
   control: OperationControl,
-): Promise<OutputFile> {
+): Promise<OutputFile | RemoteOutput> {
+  // Of a format whose images are written in order, all that the disk has of zeros is left out.
+  const fresh = request.format !== IMAGE_FORMAT.values.RAW;
+  if (request.upload !== undefined) {
+    const { openUpload } = await import('./remote/s3-upload.js');
+    const size = { exactLength: request.outputSize, most: request.outputSize ?? limit, fresh };
+    return openUpload(request.upload, size, control.signal);
+  }
   if ('stream' in request.output) {
-    // Of a format whose images are written in order, all that the disk has of zeros is left out.
-    const fresh = request.format !== IMAGE_FORMAT.values.RAW;
     return streamOutput(request.output.stream, request.outputSize, control.signal, fresh);
   }
   return openOutputFile(
@@ -442,7 +450,7 @@ function mayShrink({ sparse, layout = {} }: CopyRequest): boolean {
 
 function outputDevice(
   request: CopyRequest,
-  output: Pick<OutputFile, 'fd' | 'start' | 'fresh'>,
+  output: Pick<OutputFile, 'fd' | 'start' | 'fresh'> & Partial<Pick<RemoteOutput, 'remote' | 'failure'>>,
   limit: bigint,
   { stream, exact }: { readonly stream: boolean; readonly exact: boolean },
 ): GuestDevice {
@@ -463,6 +471,8 @@ function outputDevice(
       access: stream ? 'stream-output' : 'output',
       size: limit,
       fresh: output.fresh,
+      ...(output.remote === undefined ? {} : { remote: output.remote }),
     },
+    ...(output.failure === undefined ? {} : { failure: output.failure }),
   };
 }

@@ -27,6 +27,8 @@ export type EngineErrorCode =
   | 'PATH_REFUSED'
   | 'READ_FAILED'
   | 'REFERENCE_MISSING'
+  | 'REMOTE_CHANGED'
+  | 'REMOTE_REFUSED'
   | 'SAME_FILE'
   | 'SANDBOX_UNAVAILABLE'
   | 'UNSUPPORTED_FORMAT'
@@ -91,6 +93,16 @@ const OTHERS: Readonly<Record<Exclude<EngineErrorCode, `IMAGE_${string}`>, Error
   ),
   READ_FAILED: help('machine', 'a file could not be opened or read', 'see the message'),
   REFERENCE_MISSING: help('image', 'a file that an image names is not there', 'put it beside the image'),
+  REMOTE_CHANGED: help(
+    'machine',
+    'what a URL leads to was changed while it was read',
+    'try again; nothing was written',
+  ),
+  REMOTE_REFUSED: help(
+    'caller',
+    'a URL, or a redirect from one, leads where the policy does not allow, or a client for it is not installed',
+    'see the message; allow the host where it is one that you trust',
+  ),
   SAME_FILE: help('caller', 'the output is also an input', 'choose another name'),
   SANDBOX_UNAVAILABLE: help('machine', 'neither sandbox can be used here', 'run instar doctor'),
   UNSUPPORTED_FORMAT: help(

@@ -8,6 +8,7 @@ import {
 } from '@instar/host-files';
 import type { EngineErrorCode } from './error-codes.js';
 import { InstarError } from './instar-error.js';
+import { shownName } from './remote/names.js';
 
 /** Where in a file an error was met. */
 export interface ErrorLocation {
@@ -42,7 +43,8 @@ export class EngineError extends InstarError {
   readonly location: ErrorLocation | undefined;
 
   constructor(code: EngineErrorCode, what: string, details: EngineErrorDetails = {}) {
-    const { file, location, cause } = details;
+    const { location, cause } = details;
+    const file = details.file === undefined ? undefined : shownName(details.file);
     const reason = `${what}${location === undefined ? '' : place(location)}`;
     super(`${file === undefined ? '' : `${escapeText(file)}: `}${reason}`, cause === undefined ? undefined : { cause });
     this.name = code === 'ABORTED' ? 'AbortError' : 'EngineError';

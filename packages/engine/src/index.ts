@@ -38,6 +38,8 @@ export { DumpRequests } from './dump-requests.js';
 export type { DumpTarget, WrittenDump } from './dump-target.js';
 export type { DumpWriteControl } from './dump-write.js';
 export type { OperationControl } from './operation.js';
+export { isRemoteName, shownName } from './remote/names.js';
+export type { RemoteAccess } from './remote/source.js';
 export { describeSystemError, EngineError, systemErrorName } from './errors.js';
 export type { EngineErrorDetails, ErrorLocation } from './errors.js';
 export { errorCodes } from './error-codes.js';

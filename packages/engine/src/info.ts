@@ -1,5 +1,4 @@
 import { setMaxListeners } from 'node:events';
-import { closeFile } from '@instar/host-files';
 import {
   DEVICE_ROLE,
   IMAGE_FORMAT,
@@ -17,7 +16,7 @@ import { describeExtents, type ImageExtent } from './extent-files.js';
 import { formatName } from './format-names.js';
 import { forcedFormat, isPacked } from './formats.js';
 import { inTurn } from './in-turn.js';
-import { openInput, type InputFile } from './input-file.js';
+import { closeInput, openInput, type InputFile } from './input-file.js';
 import { luksDetails, type LuksDetails } from './luks-details.js';
 import { checkControl } from './options/control.js';
 import { checkFileName, checkInfoOptions, checkInspectOptions, checkManyOptions } from './options/operations.js';
@@ -196,7 +195,9 @@ export function describeLayer(
     encrypted: has(F.ENCRYPTED),
     dirty: has(F.DIRTY),
     backingFilename: backing,
-    fullBackingFilename: backing === undefined ? undefined : combinePath(file.path, backing),
+    // What a URL names is no place that a name in an image could lead to.
+    fullBackingFilename:
+      backing === undefined || file.remote !== undefined ? undefined : combinePath(file.path, backing),
     backingFormat: info.backing_format_len === 0 ? undefined : text(info.backing_format, info.backing_format_len),
     snapshots: info.snapshots.slice(0, info.snapshot_count).map(snapshot),
     qcow2: format === 'qcow2' ? qcow2Details(info) : undefined,
@@ -234,20 +235,20 @@ export async function info(
   const format = forcedFormat(options.format, file);
   const context = contextOf(control);
   const forceShare = options.forceShare === true;
-  const input = await openInput(file, forceShare);
+  const input = await openInput(file, forceShare, context);
   const session = new GuestSession(context);
   if (options.backingChain === undefined) {
     try {
       const device = session.add(inputDevice(input, DEVICE_ROLE.values.IMAGE, format, NO_PARENT));
       const found = await look(session, device, true);
-      requireVirtualSize(found.virtual_size, context.limits, file);
+      requireVirtualSize(found.virtual_size, context.limits, input.path);
       const declared = format !== IMAGE_FORMAT.values.PROBE;
-      const image = { path: file, format: formatName(found.format), declared, virtualSize: found.virtual_size };
+      const image = { path: input.path, format: formatName(found.format), declared, virtualSize: found.virtual_size };
       control.onDetail?.({ kind: 'image', ...image });
       doubtsOf(input, found, declared, options.strict === true).forEach((doubt) => control.onWarning?.(doubt));
       return [describeLayer({ file: input, info: found, declared, extentFiles: [] }, context.sandbox.kind)];
     } finally {
-      await closeFile(input.fd);
+      await closeInput(input);
     }
   }
   const policy = { references: options.backingChain, forceShare, strict: options.strict === true };

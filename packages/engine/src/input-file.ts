@@ -12,9 +12,12 @@ import { statSync } from 'node:fs';
 import { deviceSize, hasBytes } from '@instar/vmm-native';
 import { constants } from 'node:fs';
 import { EngineError, fileError, withEngineErrors } from './errors.js';
+import type { RemoteContext, RemoteInput } from './remote/input.js';
+import { isRemoteName } from './remote/names.js';
 
 /** A file that is read. It is opened once: what was checked is what is read. */
 export interface InputFile {
+  /** -1 where it is no file of this machine. */
   readonly fd: number;
   /** As named by the user or composed from an image's reference. */
   readonly path: string;
@@ -24,13 +27,26 @@ export interface InputFile {
   readonly allocated: bigint;
   /** The same for all names of one file. */
   readonly identity: string;
+  /** What answers in the place of a file. */
+  readonly remote?: RemoteInput;
+}
+
+/** Closes an input. */
+export async function closeInput({ fd, remote }: InputFile): Promise<void> {
+  if (remote === undefined) await closeFile(fd);
+  else remote.close();
 }
 
 /**
  * Opens a file that the user named. Links are followed, block devices are fine; anything else is refused by name.
- * @throws EngineError `READ_FAILED`, `FILE_NOT_USABLE`, `INPUT_IN_USE`
+ * @param context where names of other machines may be given: how they are reached
+ * @throws EngineError `READ_FAILED`, `FILE_NOT_USABLE`, `INPUT_IN_USE`, `REMOTE_REFUSED`, `REMOTE_CHANGED`
  */
-export async function openInput(path: string, forceShare: boolean): Promise<InputFile> {
+export async function openInput(path: string, forceShare: boolean, context: RemoteContext = {}): Promise<InputFile> {
+  if (context.remote !== undefined && isRemoteName(path)) {
+    const { openRemote } = await import('./remote/input.js');
+    return openRemote(path, context);
+  }
   let fd: number;
   try {
     fd = await openFile(path, constants.O_RDONLY | constants.O_NONBLOCK);

@@ -1,6 +1,7 @@
 import type { DumpRequests } from './dump-requests.js';
 import type { DumpTarget, WrittenDump } from './dump-target.js';
 import type { GuestContext, GuestLimits, Isolation, OperationDetail } from './session/context.js';
+import type { RemoteAccess } from './remote/source.js';
 import { SandboxSelection, type SandboxChoice } from './sandbox.js';
 import { layOutSecrets } from './secrets.js';
 
@@ -24,6 +25,11 @@ export interface OperationControl {
   readonly isolation?: Isolation | undefined;
   readonly limits?: GuestLimits | undefined;
   /**
+   * Take names that begin with https://, http:// or s3:// for what they say, and how they are reached. Absent, they are names of
+   * files: whoever passes names from strangers on fetches nothing for them.
+   */
+  readonly remote?: RemoteAccess | undefined;
+  /**
    * Passphrases of encrypted images, text (UTF-8) or bytes; each is tried on each image that is encrypted. They are in no
    * dump and no message.
    */
@@ -45,9 +51,21 @@ export interface OperationControl {
  * @throws EngineError `SANDBOX_UNAVAILABLE`
  */
 export function guestContext(control: OperationControl, outputKey?: Uint8Array): GuestContext {
-  const { signal, limits, dumpOnCrash, dumps, onDump, onWarning, onDetail, passphrases } = control;
+  const { signal, limits, dumpOnCrash, dumps, onDump, onWarning, onDetail, passphrases, remote } = control;
   const secrets = layOutSecrets(passphrases, limits?.keyMemory, outputKey);
   const sandbox = new SandboxSelection(control.sandbox ?? 'auto', onWarning);
   const isolation = control.isolation ?? 'pooled';
-  return { sandbox, isolation, limits: limits ?? {}, signal, dumpOnCrash, dumps, onDump, onWarning, onDetail, secrets };
+  return {
+    sandbox,
+    isolation,
+    limits: limits ?? {},
+    signal,
+    dumpOnCrash,
+    dumps,
+    onDump,
+    onWarning,
+    onDetail,
+    secrets,
+    remote,
+  };
 }

@@ -1,4 +1,4 @@
-import { check, EngineError, repair, type CheckFinding, type CheckReport } from '@instar/engine';
+import { check, EngineError, repair, shownName, type CheckFinding, type CheckReport } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
 import { toJson } from '../render/json.js';
 import { CACHE_MODES } from './cache-modes.js';
@@ -72,7 +72,7 @@ function record(file: string, report: CheckReport, { corruptionsFixed, leaksFixe
     leaks: count(report.leaks),
     'leaks-fixed': count(leaksFixed),
     'allocated-clusters': count(report.allocatedClusters),
-    filename: file,
+    filename: shownName(file),
     format: report.format,
     'fragmented-clusters': count(report.fragmentedClusters),
   };
@@ -154,5 +154,6 @@ export const checkCommand = defineCommand<CheckFlags>({
     'Exit codes: 0 no findings, 1 refused or failed, 2 corruptions, 3 leaks only, 63 nothing to check, 130 interrupted.',
   failure: (error) =>
     error instanceof EngineError && error.code === 'UNSUPPORTED_FORMAT' ? CODES.UNSUPPORTED : EXIT_CODES.FAILURE,
+  readsRemote: true,
   run,
 });

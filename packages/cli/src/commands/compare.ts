@@ -1,4 +1,4 @@
-import { compare, EngineError, escapeText, type Comparison } from '@instar/engine';
+import { compare, EngineError, escapeText, shownName, type Comparison } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
 import { toJson } from '../render/json.js';
 import { CACHE_MODES } from './cache-modes.js';
@@ -26,7 +26,8 @@ async function run({ files, flags, json, control, pathPolicy, say }: CommandRun<
   const [first = '', second = ''] = files;
   const { format: firstFormat, secondFormat, strict, forceShare } = flags;
   const result = await compare(first, second, { firstFormat, secondFormat, strict, forceShare, pathPolicy }, control);
-  if (json) say(toJson({ result: { ...result, first: escapeText(first), second: escapeText(second) } }));
+  if (json)
+    say(toJson({ result: { ...result, first: escapeText(shownName(first)), second: escapeText(shownName(second)) } }));
   else lines(result).forEach(say);
   return result.identical ? CODES.IDENTICAL : CODES.DIFFERENT;
 }
@@ -64,5 +65,6 @@ export const compareCommand = defineCommand<CompareFlags>({
     if (error.code === 'INVALID_OPTION') return EXIT_CODES.FAILURE;
     return READING.has(error.code) && !isOpening(error) ? CODES.CANNOT_READ : CODES.CANNOT_OPEN;
   },
+  readsRemote: true,
   run,
 });

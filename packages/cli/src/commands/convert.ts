@@ -216,5 +216,6 @@ export const convertCommand = defineCommand<ConvertFlags>({
   recordsWarnings: true,
   endsWithOutput: true,
   notes: `The output appears under its name when it is complete. Exit codes: 0 done, 1 refused or failed, 130 interrupted.`,
+  readsRemote: true,
   run,
 });

@@ -1,5 +1,6 @@
 import { CONVERSION_WORDS, OUTPUT_FORMATS, SANDBOX_MODES, STATUS_MODES } from '@instar/operands';
 import { READABLE_FORMATS } from '@instar/engine';
+import { REMOTE_OPTIONS } from './remote-access.js';
 import type { CommandDescription, OperandDescription, OptionDescription } from './description.js';
 
 function option(
@@ -14,7 +15,7 @@ function option(
 }
 
 const OPERANDS: readonly (OperandDescription & { readonly value: string })[] = [
-  { name: 'if=', value: 'FILE', about: 'input image; - is standard input (raw)' },
+  { name: 'if=', value: 'FILE', about: 'input image, or a URL (https://, s3://); - is standard input (raw)' },
   { name: 'of=', value: 'FILE', about: 'output; - is standard output (raw), ./- is a file of that name' },
   { name: 'bs=', value: 'N', about: 'bytes of a block, 1 to 2147483647 (default 512)' },
   { name: 'count=', value: 'N', about: 'look at the first N blocks of the input only' },
@@ -68,6 +69,7 @@ const OPTIONS: readonly OptionDescription[] = [
   option('--force', undefined, 'write to a block device that is mounted or in use'),
   option('--sandbox', 'KIND', 'kvm, process or auto (default: kvm where it works, else process)', SANDBOX_MODES),
   option('--allow-path', 'DIR', 'let the image use backing and data files in DIR as well; may be repeated'),
+  ...REMOTE_OPTIONS.map(([long, value, about]) => option(long, value?.toUpperCase(), about)),
   option('--no-backing', undefined, 'refuse images that refer to other files'),
   option('--limit-virtual-size', 'SIZE', 'refuse an image that claims to be larger'),
   option('--limit-output-size', 'SIZE', 'refuse an output that may come to be longer'),

@@ -22,6 +22,7 @@ import { listenForDumps, takeDumpFlags, type DumpListener } from './guest-dumps.
 import { allowedByEnvironment } from './allowed-paths.js';
 import { parseImageOptions, withoutProtocol } from './image-opts.js';
 import { limitsOf } from './limits.js';
+import { remoteAccess, takeRemoteFlags } from './remote-access.js';
 import { requireOpen } from './require-open.js';
 import { passphrasesOf, takeSecrets } from './secrets.js';
 import { DD_DESCRIPTION, ddHelp } from './dd-help.js';
@@ -125,7 +126,8 @@ async function runDd(tokens: readonly string[], habits: Habits): Promise<number>
     const { rest, secrets } = takeSecrets([...sandboxOfEnvironment(), ...tokens]);
     const described = rest.includes('--image-opts');
     const taken = takeDumpFlags(rest.filter((token) => token !== '--image-opts'));
-    const parsed = parseDd(taken.rest);
+    const { rest: tokensOfDd, remote } = takeRemoteFlags(taken.rest);
+    const parsed = parseDd(tokensOfDd);
     if (parsed.kind === 'help') {
       process.stdout.write(ddHelp());
       return EXIT_CODES.OK;
@@ -144,6 +146,7 @@ async function runDd(tokens: readonly string[], habits: Habits): Promise<number>
       ...details.control,
       sandbox: operands.sandbox,
       isolation: 'fresh',
+      ...(habits.voice === undefined ? { remote: remoteAccess(remote) } : {}),
       limits: limitsOf(operands.limits, secrets.keyMemory),
       onProgress: progress.update.bind(progress),
       onWarning: (warning) => {

@@ -22,6 +22,7 @@ import { allowedByEnvironment } from './allowed-paths.js';
 import { asCommand, descriptionOf, type Command as OurCommand, type ReaderOfChoices } from './description.js';
 import { describeImage, withoutProtocol } from './image-opts.js';
 import { limitsOf } from './limits.js';
+import { remoteAccess, REMOTE_OPTIONS, type RemoteFlags } from './remote-access.js';
 import { requireOpen } from './require-open.js';
 import { sandboxOfEnvironment } from './sandbox-of-environment.js';
 import { outputPassphrase, passphrasesOf, takeSecrets, type Secrets } from './secrets.js';
@@ -29,7 +30,7 @@ import type { Voice } from '../voice.js';
 import { adviceOnOption } from '../words/advice.js';
 
 /** Flags that every command on images has. */
-export interface ImageFlags extends DumpFlags {
+export interface ImageFlags extends DumpFlags, RemoteFlags {
   readonly output: 'human' | 'json';
   readonly json?: boolean;
   readonly forceShare?: boolean;
@@ -94,6 +95,8 @@ export interface ImageCommand<F> {
   readonly showsProgress?: boolean;
   /** Its JSON has the warnings, which are then not told on standard error. */
   readonly recordsWarnings?: boolean;
+  /** Its images may be on other machines. */
+  readonly readsRemote?: boolean;
   /** The last operand is an output, which no option describes. */
   readonly endsWithOutput?: boolean;
   /** Returns the exit code. */
@@ -154,6 +157,11 @@ function parser<F>(commander: Commander, definition: ImageCommand<F>): Command {
     .option('--limit-key-memory <size>', 'most memory that making a key may take (default 1G)')
     .option('--dump-on-crash <file>', 'leave a memory dump of the sandbox when its program crashes')
     .option('--dump-on-signal <file>', 'leave one whenever this process gets SIGUSR2');
+  if (definition.readsRemote === true) {
+    const [[host, value, aboutHost], [insecure, , aboutInsecure]] = REMOTE_OPTIONS;
+    const collect = (given: string, earlier: readonly string[]): readonly string[] => [...earlier, given];
+    command.option(`${host} <${value}>`, aboutHost, collect, []).option(insecure, aboutInsecure);
+  }
   return command
     .configureHelp({ visibleOptions: (shown) => shown.options.filter((option) => option.description !== '') })
     .addHelpText('after', `\n${definition.notes}`)
@@ -292,7 +300,11 @@ export function defineCommand<F>(definition: ImageCommand<F>): OurCommand {
         files,
         flags,
         json,
-        control: controlOf(flags, warn, habits.interrupt, dumps, details, progress, secrets, wanted),
+        control: {
+          ...controlOf(flags, warn, habits.interrupt, dumps, details, progress, secrets, wanted),
+          // A command line of qemu-img was written for files, where names come from.
+          ...(definition.readsRemote === true && voice === undefined ? { remote: remoteAccess(flags) } : {}),
+        },
         warnings,
         signal: habits.interrupt.signal,
         pathPolicy: { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: [...flags.allowPath, ...allowedByEnvironment()] },

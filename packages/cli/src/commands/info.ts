@@ -165,5 +165,6 @@ export const infoCommand = defineCommand<InfoFlags>({
     'Limits count for each image; no passphrase is needed to describe one. Dumps are off by default: they hold data of the\n' +
     'image (mode 0600; *.zst is compressed).\n' +
     'Exit codes: 0 done, 1 refused or failed, 3 not safe (with --require-safe), 130 interrupted.',
+  readsRemote: true,
   run,
 });

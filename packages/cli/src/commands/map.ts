@@ -126,5 +126,6 @@ export const mapCommand = defineCommand<MapFlags>({
       .option('--svg <file>', 'draw it as a picture; - is standard output')
       .option('--plot', 'draw the disk as a line for a terminal'),
   notes: 'Exit codes: 0 done, 1 refused or failed, 130 interrupted.',
+  readsRemote: true,
   run,
 });

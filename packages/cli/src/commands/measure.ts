@@ -73,5 +73,6 @@ export const measureCommand = defineCommand<MeasureFlags>({
       .option(...SNAPSHOT_OPTION, snapshotSelector)
       .option('--size <size>', 'measure for a disk of this size, in place of an image', values.size),
   notes: 'Exit codes: 0 done, 1 refused or failed, 130 interrupted.',
+  readsRemote: true,
   run,
 });

@@ -36,6 +36,8 @@ function subcommandSection(command: CommandDescription): string {
 const ENVIRONMENT: readonly (readonly [name: string, about: string])[] = [
   ['INSTAR_SANDBOX', 'kvm, process or auto: what --sandbox is where it is not given'],
   ['INSTAR_ALLOW_PATH', 'directories, separated by colons, that --allow-path allows to every image'],
+  ['INSTAR_ALLOW_HOST', 'hosts, separated by commas, that --allow-host allows'],
+  ['INSTAR_HTTP_AUTHORIZATION', 'value of the header Authorization for the host of a URL; it goes to no other'],
   ['NO_COLOR', 'set to anything: no colours'],
 ];
 

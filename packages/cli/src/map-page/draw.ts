@@ -1,4 +1,4 @@
-import { openImage, type OperationControl, type PathPolicy } from '@instar/engine';
+import { openImage, shownName, type OperationControl, type PathPolicy } from '@instar/engine';
 import { writeText } from './output.js';
 import { mapPage, mapSvg } from './page.js';
 import { plotLines } from './plot.js';
@@ -32,7 +32,7 @@ export async function drawMap(
     const [own, ...below] = image.infoChain();
     if (own === undefined) throw new RangeError('an open image has no layer');
     const { virtualSize, fileLength } = own;
-    const summary = await summarize(image.extents(), { file, virtualSize, fileLength });
+    const summary = await summarize(image.extents(), { file: shownName(file), virtualSize, fileLength });
     const subject = { images: [own, ...below], summary } as const;
     if (html !== undefined) await writeText(html, await mapPage(subject), file);
     if (svg !== undefined) await writeText(svg, mapSvg(subject), file);

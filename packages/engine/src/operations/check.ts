@@ -75,7 +75,7 @@ export async function check(
   const session = new GuestSession(guestContext(checkControl(givenControl)));
   const forced = forcedFormat(options.format, file);
   const forceShare = options.forceShare === true;
-  const input = await openInput(file, forceShare);
+  const input = await openInput(file, forceShare, session.context);
   const references = options.pathPolicy ?? IMAGE_DIRECTORY_ONLY;
   const chain = await openChain(input, forced, { references, forceShare, strict: false, alone: true }, session);
   try {

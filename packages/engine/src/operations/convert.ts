@@ -3,6 +3,7 @@ import { copy, type CopyResult } from '../copy.js';
 import { copyParts } from '../copy-parts.js';
 import { checkOptions, type Endpoint } from '../dd-request.js';
 import type { OutputEncryption } from '../encryption/output.js';
+import { PLACE_OF_UPLOAD, uploading } from '../dd.js';
 import { EngineError } from '../errors.js';
 import type { OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
@@ -12,6 +13,7 @@ import { emptyImage } from '../output/empty-image.js';
 import type { ImageLayout } from '../output/layout.js';
 import { isInParts } from '../output/parts.js';
 import { requireHashes, type ChecksumAlgorithm } from '../output/checksum.js';
+import { isRemoteName } from '../remote/names.js';
 import type { ReadOptions } from './reading.js';
 
 /** How a disk is converted. */
@@ -90,7 +92,12 @@ export async function convert(
   if (first === undefined) throw invalid('input: expected at least one image');
   const options = checkConvertOptions(givenOptions);
   const control = checkControl(givenControl);
-  const target = await resolved(output, 'output');
+  const upload = control.remote !== undefined && typeof output === 'string' && isRemoteName(output);
+  const target = upload ? PLACE_OF_UPLOAD : await resolved(output, 'output');
+  if (upload) {
+    if (options.existing === true) throw invalid('existing: an object is written as a whole');
+    return convertTo(target, [first, ...further], { ...options, upload: output }, control, started);
+  }
   if (options.existing !== true || (options.outputFormat ?? 'raw') === 'raw') {
     return convertTo(target, [first, ...further], options, control, started);
   }
@@ -127,7 +134,7 @@ async function filling(
 async function convertTo(
   target: Endpoint,
   [first, ...further]: readonly [Endpoint, ...Endpoint[]],
-  options: CheckedOptions & { readonly diskSize?: bigint },
+  options: CheckedOptions & { readonly diskSize?: bigint; readonly upload?: string },
   control: OperationControl,
   started: number,
 ): Promise<ConvertResult> {
@@ -144,7 +151,7 @@ async function convertTo(
     bitmaps,
     ...others
   } = options;
-  const { diskSize, ...rest } = others;
+  const { diskSize, upload, ...rest } = others;
   const stream = 'stream' in target;
   const inputFormat = format;
   const request = checkOptions({
@@ -190,7 +197,8 @@ async function convertTo(
     diskSize,
   };
   const act = isInParts(request.layout ?? {}) ? copyParts : copy;
-  return act({ ...request, ...more }, first, control, started);
+  const whole = upload === undefined ? request : await uploading(request, upload);
+  return act({ ...whole, ...more }, first, control, started);
 }
 
 /** What an argument names. A name that leads to a stream which this process has open (`/dev/stdin`) means that stream. */

@@ -32,7 +32,7 @@ export async function openForReading(
 ): Promise<Chain> {
   const format = forcedFormat(options.format, file);
   const forceShare = options.forceShare === true;
-  const input = await openInput(file, forceShare);
+  const input = await openInput(file, forceShare, session.context);
   const references = options.pathPolicy ?? IMAGE_DIRECTORY_ONLY;
   const { snapshot } = options;
   const policy = { references, forceShare, strict: options.strict === true, snapshot };

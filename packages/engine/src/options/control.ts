@@ -4,7 +4,10 @@ import type { GuestLimits } from '../session/context.js';
 import type { OperationControl } from '../operation.js';
 import { checked } from './check.js';
 import { dumpTarget } from './dump.js';
-import { abortSignal, callback, milliseconds, oneOf, options, size, type Fields } from './kinds.js';
+import type { RemoteAccess } from '../remote/source.js';
+import { abortSignal, callback, milliseconds, oneOf, options, size, yesNo, type Fields } from './kinds.js';
+
+const ATTEMPTS = 'an integer from 1 to 100';
 
 /** Below the addresses that PCs keep for devices (bytes). */
 const MOST_KEY_MEMORY = 0x7900_0000n;
@@ -17,6 +20,17 @@ const limits = options({
   maxOutputSize: v.optional(size()),
   keyMemory: v.optional(size(0n, MOST_KEY_MEMORY)),
 } satisfies Fields<GuestLimits>);
+
+const remote = options({
+  allowedHosts: v.optional(v.array(v.string('a host'), 'an array of hosts')),
+  allowInsecure: v.optional(yesNo),
+  authorization: v.optional(v.string('the value of a header')),
+  cacheBytes: v.optional(milliseconds),
+  attempts: v.optional(
+    v.pipe(v.number(ATTEMPTS), v.integer(ATTEMPTS), v.minValue(1, ATTEMPTS), v.maxValue(100, ATTEMPTS)),
+  ),
+  stallMs: v.optional(v.pipe(milliseconds, v.minValue(1, 'milliseconds: an integer from 1'))),
+} satisfies Fields<RemoteAccess>);
 
 const passphrases = (() => {
   const what = 'an array of passphrases: text or bytes';
@@ -31,6 +45,7 @@ const control = options({
   sandbox: v.optional(oneOf('kvm', 'process', 'auto')),
   isolation: v.optional(oneOf('fresh', 'pooled')),
   limits: v.optional(limits),
+  remote: v.optional(remote),
   passphrases: v.optional(passphrases),
   dumpOnCrash: v.optional(dumpTarget),
   dumps: v.optional(v.instance(DumpRequests, 'a DumpRequests')),

@@ -1,6 +1,8 @@
 import type { ChainDevice, ValueOf } from '@instar/shared-abi';
 import type { DeviceOptions } from '@instar/vmm-native';
 import type { DumpRequests } from '../dump-requests.js';
+import type { EngineError } from '../errors.js';
+import type { RemoteAccess } from '../remote/source.js';
 import type { DumpTarget, WrittenDump } from '../dump-target.js';
 import type { Sandbox, SandboxSelection } from '../sandbox.js';
 import type { GuestSecrets } from '../secrets.js';
@@ -27,6 +29,8 @@ export interface GuestDevice {
   readonly options: DeviceOptions;
   /** Path, for messages. */
   readonly path: string;
+  /** Why it could last not be read, where an error number says too little. */
+  readonly failure?: () => EngineError | undefined;
 }
 
 /** Whether a guest may run where another ran before: see `OperationControl`. */
@@ -74,6 +78,8 @@ export interface GuestContext {
   readonly onDetail?: ((detail: OperationDetail) => void) | undefined;
   /** Passphrases of encrypted images. */
   readonly secrets?: GuestSecrets | undefined;
+  /** How inputs that are no files are reached; undefined where there may be none. */
+  readonly remote?: RemoteAccess | undefined;
 }
 
 /** Layers that a backing chain may have. */

@@ -24,6 +24,8 @@ function text(bytes: Uint8Array, length: number): string {
 /** What the host itself could not do for a guest. */
 export function hostError(failure: CommandFailure, devices: readonly GuestDevice[], subject: string): EngineError {
   const { device, offset, errno, write } = failure;
+  const known = devices[device]?.failure?.();
+  if (known !== undefined) return known;
   const name = errnoName(errno);
   const code = isNoSpace(name) ? 'NO_SPACE' : write ? 'WRITE_FAILED' : 'READ_FAILED';
   const what = write ? 'the output could not be written' : 'the file could not be read';

@@ -1,0 +1,73 @@
+import { EngineError } from '../errors.js';
+import type { Location } from './location.js';
+import { retrying, Transient } from './retry.js';
+import { loadS3, s3Client, s3Failure, statusOf } from './s3-client.js';
+import type { RangeSource } from './source.js';
+
+/** How often a range is asked for again whose bytes did not come; what the client itself tries again is not counted. */
+const ATTEMPTS = 3;
+
+/** Opens an object of a bucket, by its version or its ETag. @throws EngineError */
+export async function openS3Source(
+  { bucket: Bucket, key: Key }: Extract<Location, { kind: 's3' }>,
+  signal: AbortSignal | undefined,
+): Promise<RangeSource> {
+  const name = `s3://${Bucket}/${Key}`;
+  const module = await loadS3();
+  const client = s3Client(module);
+  const abort = new AbortController();
+  const head = new module.HeadObjectCommand({ Bucket, Key });
+  const found = await client.send(head, signal === undefined ? {} : { abortSignal: signal }).catch((error: unknown) => {
+    client.destroy();
+    throw s3Failure(error, name, signal, 'read');
+  });
+  const { ContentLength: size, ETag: etag, VersionId } = found;
+  if (size === undefined || etag === undefined) {
+    client.destroy();
+    throw new EngineError('READ_FAILED', 'cannot be read: its server tells neither length nor ETag', { file: name });
+  }
+  const range = async (offset: bigint, length: number): Promise<Uint8Array> => {
+    const end = offset + BigInt(length) - 1n;
+    const request = new module.GetObjectCommand({
+      Bucket,
+      Key,
+      Range: `bytes=${offset}-${end}`,
+      IfMatch: etag,
+      ...(VersionId === undefined || VersionId === 'null' ? {} : { VersionId }),
+    });
+    try {
+      const answer = await client.send(request, { abortSignal: abort.signal });
+      const expected = `bytes ${offset}-${end}/${size}`;
+      if (answer.ETag !== etag || answer.ContentRange !== expected) {
+        throw changed(name, answer.ETag === etag ? `${answer.ContentRange ?? 'no range'} came, not ${expected}` : '');
+      }
+      // No more can come than an answer says that it has.
+      if (answer.ContentLength !== length) throw new Transient(`${answer.ContentLength ?? 0} bytes come of ${length}`);
+      const bytes = await answer.Body?.transformToByteArray().catch((error: unknown) => {
+        throw new Transient('the connection broke', 0, error);
+      });
+      if (bytes?.length !== length)
+        throw new Transient(`the answer ended after ${bytes?.length ?? 0} of ${length} bytes`);
+      return bytes;
+    } catch (error) {
+      if (error instanceof Transient) throw error;
+      if (statusOf(error) === 412) throw changed(name, '');
+      throw s3Failure(error, name, abort.signal, 'read');
+    }
+  };
+  return {
+    name,
+    size: BigInt(size),
+    identity: `object ${Bucket}/${Key}`,
+    read: async (offset, length) => retrying(name, ATTEMPTS, abort.signal, async () => range(offset, length)),
+    close: () => {
+      abort.abort();
+      client.destroy();
+    },
+  };
+}
+
+function changed(name: string, how: string): EngineError {
+  const why = how === '' ? 'its ETag is another one' : how;
+  return new EngineError('REMOTE_CHANGED', `was changed while it was read: ${why}`, { file: name });
+}

@@ -1,0 +1,228 @@
+import type { S3Client } from '@aws-sdk/client-s3';
+import { RemoteDevice } from '@instar/vmm-native';
+import type { OutputFile } from '@instar/host-files';
+import { EngineError } from '../errors.js';
+import { parseLocation } from './location.js';
+import { loadS3, s3Client, s3Failure, type S3Module } from './s3-client.js';
+
+/** Bytes of a part, at least (S3 takes 5 MiB to 5 GiB, the last one less). */
+const LEAST_PART = 16n << 20n;
+/** Parts that an upload may have; S3 takes 10,000. */
+const MOST_PARTS = 9_000n;
+/** Parts that are sent at a time. */
+const IN_FLIGHT = 3;
+
+/** An output whose bytes are sent somewhere, in order. */
+export type RemoteOutput = OutputFile & {
+  /** For `DeviceOptions.remote`. */
+  readonly remote: number;
+  /** Why bytes could not be sent. */
+  readonly failure: () => EngineError | undefined;
+};
+
+interface Part {
+  readonly PartNumber: number;
+  readonly ETag: string | undefined;
+}
+
+/**
+ * An object of a bucket that is written from its beginning to its end, and is there when it is complete: a multipart upload,
+ * which is aborted where anything fails.
+ */
+class Upload {
+  readonly #module: S3Module;
+  readonly #client: S3Client;
+  readonly #object: { readonly Bucket: string; readonly Key: string };
+  readonly #name: string;
+  readonly #signal: AbortSignal | undefined;
+  readonly #partSize: number;
+  readonly #parts: Part[] = [];
+  readonly #sending = new Set<Promise<void>>();
+  #id: string | undefined;
+  #pieces: Uint8Array[] = [];
+  #gathered = 0;
+  #taken = 0n;
+  #failed: EngineError | undefined;
+
+  constructor(
+    module: S3Module,
+    { bucket: Bucket, key: Key }: { readonly bucket: string; readonly key: string },
+    most: bigint,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#module = module;
+    this.#client = s3Client(module);
+    this.#object = { Bucket, Key };
+    this.#name = `s3://${Bucket}/${Key}`;
+    this.#signal = signal;
+    const fitting = most / MOST_PARTS + 1n;
+    this.#partSize = Number(fitting > LEAST_PART ? fitting : LEAST_PART);
+  }
+
+  /** Bytes that were taken. */
+  get taken(): bigint {
+    return this.#taken;
+  }
+
+  get failed(): EngineError | undefined {
+    return this.#failed;
+  }
+
+  /** Takes the bytes that follow; they may be changed afterwards. */
+  async write(offset: bigint, bytes: Uint8Array): Promise<void> {
+    if (this.#failed !== undefined) throw this.#failed;
+    if (offset !== this.#taken) {
+      throw new EngineError('WRITE_FAILED', `takes bytes in order: found offset ${offset}, expected ${this.#taken}`, {
+        file: this.#name,
+      });
+    }
+    this.#taken += BigInt(bytes.length);
+    for (let at = 0; at < bytes.length;) {
+      const piece = bytes.slice(at, at + this.#partSize - this.#gathered);
+      this.#pieces.push(piece);
+      this.#gathered += piece.length;
+      at += piece.length;
+      if (this.#gathered === this.#partSize) await this.#send();
+    }
+  }
+
+  /** Sends what is left, and makes the object of the parts. */
+  async complete(): Promise<void> {
+    try {
+      if (this.#failed !== undefined) throw this.#failed;
+      if (this.#id === undefined) {
+        const put = new this.#module.PutObjectCommand({ ...this.#object, Body: this.#gather() });
+        await this.#client.send(put, this.#options());
+        return;
+      }
+      if (this.#gathered > 0) await this.#send();
+      while (this.#sending.size > 0) await Promise.all(this.#sending);
+      // It may have been set while the parts were waited for.
+      const failed = this.failed;
+      if (failed !== undefined) throw failed;
+      const Parts = this.#parts.sort((one, other) => one.PartNumber - other.PartNumber);
+      const upload = { ...this.#object, UploadId: this.#id, MultipartUpload: { Parts } };
+      await this.#client.send(new this.#module.CompleteMultipartUploadCommand(upload), this.#options());
+      this.#id = undefined;
+    } catch (error) {
+      throw s3Failure(error, this.#name, this.#signal, 'written');
+    }
+  }
+
+  /** Takes back what was sent. Nobody hears of a failure: what made it necessary counts. */
+  async abandon(): Promise<void> {
+    this.#failed ??= new EngineError('ABORTED', 'aborted');
+    await Promise.allSettled(this.#sending);
+    const UploadId = this.#id;
+    this.#id = undefined;
+    if (UploadId !== undefined) {
+      const upload = new this.#module.AbortMultipartUploadCommand({ ...this.#object, UploadId });
+      // Also where the operation was aborted.
+      await this.#client.send(upload).catch(() => undefined);
+    }
+    this.#client.destroy();
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
+
+  #gather(): Uint8Array {
+    const whole = Buffer.concat(this.#pieces, this.#gathered);
+    this.#pieces = [];
+    this.#gathered = 0;
+    return whole;
+  }
+
+  async #send(): Promise<void> {
+    const Body = this.#gather();
+    const { Bucket, Key } = this.#object;
+    const { CreateMultipartUploadCommand, UploadPartCommand } = this.#module;
+    try {
+      if (this.#id === undefined) {
+        const begun = await this.#client.send(new CreateMultipartUploadCommand({ Bucket, Key }), this.#options());
+        this.#id = begun.UploadId;
+      }
+    } catch (error) {
+      throw (this.#failed ??= s3Failure(error, this.#name, this.#signal, 'written'));
+    }
+    const PartNumber = this.#parts.length + this.#sending.size + 1;
+    const part = new UploadPartCommand({ Bucket, Key, UploadId: this.#id, PartNumber, Body });
+    const sent: Promise<void> = this.#client
+      .send(part, this.#options())
+      .then(({ ETag }) => {
+        this.#parts.push({ PartNumber, ETag });
+      })
+      .catch((error: unknown) => {
+        this.#failed ??= s3Failure(error, this.#name, this.#signal, 'written');
+      })
+      .finally(() => this.#sending.delete(sent));
+    this.#sending.add(sent);
+    if (this.#sending.size >= IN_FLIGHT) await Promise.race(this.#sending);
+    if (this.#failed !== undefined) throw this.#failed;
+  }
+
+  #options(): { readonly abortSignal?: AbortSignal } {
+    return this.#signal === undefined ? {} : { abortSignal: this.#signal };
+  }
+}
+
+/** @throws EngineError `INVALID_OPTION` for names of which nothing can be written */
+export function checkRemoteOutput(name: string): void {
+  if (parseLocation(name).kind === 's3') return;
+  throw new EngineError(
+    'INVALID_OPTION',
+    'is read only: an output is a file, a stream or an object (s3://bucket/key)',
+    {
+      file: name,
+    },
+  );
+}
+
+/**
+ * Begins an output that becomes an object.
+ * @param options.exactLength bytes that it has, zeros behind those that are written
+ * @param options.most most bytes that it may come to
+ * @param options.fresh what is not written is no part of it
+ * @throws EngineError
+ */
+export async function openUpload(
+  name: string,
+  {
+    exactLength,
+    most,
+    fresh,
+  }: { readonly exactLength: bigint | undefined; readonly most: bigint; readonly fresh: boolean },
+  signal: AbortSignal | undefined,
+): Promise<RemoteOutput> {
+  checkRemoteOutput(name);
+  const location = parseLocation(name);
+  if (location.kind !== 's3') throw new EngineError('INVALID_OPTION', 'is no object', { file: name });
+  const upload = new Upload(await loadS3(), location, most, signal);
+  const device = new RemoteDevice({ write: async (offset, bytes) => upload.write(offset, bytes) });
+  return {
+    fd: -1,
+    remote: device.number,
+    failure: () => upload.failed,
+    start: 0n,
+    room: undefined,
+    fresh,
+    sync: async () => Promise.resolve(),
+    finish: async (length) => {
+      const end = exactLength !== undefined && exactLength > length ? exactLength : length;
+      const zeros = new Uint8Array(1 << 20);
+      while (upload.taken < end) {
+        const left = end - upload.taken;
+        await upload.write(upload.taken, left < BigInt(zeros.length) ? zeros.subarray(0, Number(left)) : zeros);
+      }
+      await upload.complete();
+      device.close();
+      upload.close();
+      return end;
+    },
+    abandon: async () => {
+      device.close();
+      await upload.abandon();
+    },
+  };
+}

@@ -1,0 +1,35 @@
+/** Bytes that are not in a file of this machine, read by ranges. */
+export interface RangeSource {
+  /** Its name for messages: without anything secret. */
+  readonly name: string;
+  /** Bytes. */
+  readonly size: bigint;
+  /** The same for all names of one object. */
+  readonly identity: string;
+  /**
+   * Exactly `length` bytes from `offset` on, of what was opened.
+   * @throws EngineError `READ_FAILED`, `REMOTE_CHANGED`, `REMOTE_REFUSED`, `ABORTED`
+   */
+  read(offset: bigint, length: number): Promise<Uint8Array>;
+  /** Ends what is under way, and closes connections. */
+  close(): void;
+}
+
+/** How inputs and outputs that are no files are reached. Its presence alone allows them. */
+export interface RemoteAccess {
+  /**
+   * Hosts besides the one that was named to which a redirect may lead: `host`, `host:port` or `*.domain`. What is named
+   * without a star may have an address of a private network.
+   */
+  readonly allowedHosts?: readonly string[] | undefined;
+  /** Read from `http://` of other machines as well, which anyone on the way can read and change (default false). */
+  readonly allowInsecure?: boolean | undefined;
+  /** Value of the header Authorization for the host that was named; it goes to no other, and into no message. */
+  readonly authorization?: string | undefined;
+  /** Most bytes that are kept of one input (default 32 MiB). */
+  readonly cacheBytes?: number | undefined;
+  /** How often a range is asked for before it has failed (default 5). */
+  readonly attempts?: number | undefined;
+  /** Longest time without a byte of an answer (ms, default 30000). */
+  readonly stallMs?: number | undefined;
+}
