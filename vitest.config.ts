@@ -18,7 +18,7 @@ const BY_OPTION = [
 
 /** Tests that measure time, stop programs at a moment, count what is left of a process, or pack what is built. */
 const ALONE = [
-  'tests/{abi,cuts,faults,guest-dump,hostile-guest,interruption,packaging,sandbox-choice,vmcore-cli,workers}/**/*.test.ts',
+  'tests/{abi,cuts,faults,guest-dump,hostile-guest,interruption,jobs,packaging,sandbox-choice,vmcore-cli,workers}/**/*.test.ts',
   'tests/looking/kept-sandboxes.test.ts',
   'tests/vmcore/{btf-hostile,kernel-hostile,page-types}.test.ts',
 ];

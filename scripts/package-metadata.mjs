@@ -11,6 +11,7 @@ const KEYWORDS = {
   '@instar/cli': ['dd', 'qcow2', 'vmdk', 'vhdx', 'vdi', 'convert', 'cli'],
   '@instar/engine': ['qcow2', 'vmdk', 'vhdx', 'vdi', 'upload', 'convert'],
   '@instar/qemu-img': ['qcow2', 'vmdk', 'convert', 'cli'],
+  '@instar/jobs': ['queue', 'jobs', 'bullmq', 'pg-boss', 'convert'],
   '@instar/operands': ['dd', 'operands', 'size-suffix'],
   '@instar/shared-abi': ['abi', 'binary', 'struct', 'layout', 'btf', 'dwarf'],
   '@instar/vmcore': ['vmcore', 'kdump', 'makedumpfile', 'crash', 'memory-dump'],

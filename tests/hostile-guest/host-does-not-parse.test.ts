@@ -77,6 +77,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'packages/engine/src/remote/cached-source.ts: read': 'keeps them in blocks',
   'packages/engine/src/remote/http-source.ts: read': 'has them sent by a server',
   'packages/engine/src/remote/s3-source.ts: read': 'the same',
+  'packages/jobs/src/run.ts: createReadStream': 'asks the guest for the disk, to be summed up',
   'packages/engine/src/dump-write.ts: read': 'the same; of it only the place of the note is looked at',
 };
 
@@ -98,6 +99,9 @@ const LOCAL_MODULES: Readonly<Record<string, readonly string[]>> = {
   // The header of a LUKS output is made of random numbers and the passphrase; a checksum is of bytes as they are.
   'packages/engine/src/encryption/': ['node:crypto'],
   'packages/engine/src/output/checksum.ts': ['node:crypto'],
+  // Jobs come out of a queue, and name images.
+  'packages/cli/src/commands/': ['@instar/jobs', 'node:timers/promises'],
+  'packages/jobs/src/': ['bullmq', 'ioredis', 'pg-boss', 'node:crypto', 'node:http', 'node:net'],
   // What is not on this machine comes over the network, and goes to the guest as it came.
   'packages/engine/src/remote/': REMOTE_MODULES,
 };
@@ -107,7 +111,7 @@ function isLocal(file: string, name: string): boolean {
 }
 
 function sources(): readonly string[] {
-  return ['engine', 'cli', 'host-files', 'vmm-native'].flatMap((name) =>
+  return ['engine', 'cli', 'host-files', 'vmm-native', 'jobs'].flatMap((name) =>
     readdirSync(join(ROOT, 'packages', name, 'src'), { recursive: true, encoding: 'utf8' })
       .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts') && !path.endsWith('.d.ts'))
       .map((path) => join(ROOT, 'packages', name, 'src', path)),

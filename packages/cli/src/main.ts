@@ -30,6 +30,10 @@ Commands:
   rebase  give an image another backing file
   resize  give the disk of an image another size
   snapshot list, take, apply or delete internal snapshots
+  worker  take jobs of a queue and do them
+  submit  queue a job: convert, inspect, compare, checksum
+  status  say what became of jobs
+  cancel  end jobs
   doctor  say which sandbox works on this machine
   completion  complete command lines in bash, zsh or fish
   abi     show, write, compare, extract and decode binary layouts

@@ -20,7 +20,7 @@ function dumpPlace(error: Error): object {
 }
 
 /** Errors of packages that one command only has loaded; names in their messages are not escaped. */
-const OTHER_ERRORS = new Set(['LayoutError', 'ExtractError', 'VmcoreError']);
+const OTHER_ERRORS = new Set(['LayoutError', 'ExtractError', 'VmcoreError', 'JobsError']);
 
 function describe(error: unknown): { readonly code: string; readonly message: string } {
   if (error instanceof EngineError || error instanceof OperandError)

@@ -1,0 +1,140 @@
+import { EngineError, escapeText } from '@instar/engine';
+import type { JobQueue } from '@instar/jobs';
+import type * as JobsModule from '@instar/jobs';
+import { OperandError, parseDuration, parseSize } from '@instar/operands';
+import type * as CommanderModule from 'commander';
+import type { Command } from 'commander';
+import { adviceOnOption } from '../../words/advice.js';
+import { EXIT_CODES } from '../../exit-codes.js';
+import type { Habits } from '../../process/habits.js';
+import { isLostReader } from '../../process/lost-reader.js';
+import { printError } from '../../render/errors.js';
+import { asCommand, descriptionOf, type Command as OurCommand } from '../description.js';
+
+/** Flags of every command that talks to a queue. */
+export interface QueueFlags {
+  readonly queue?: string;
+  readonly name?: string;
+  readonly json?: boolean;
+}
+
+/** Readers of option values. */
+export interface Readers {
+  readonly time: (value: string) => number;
+  readonly size: (value: string) => bigint;
+  /** A whole number within bounds. */
+  readonly integer: (least: number, most: number) => (value: string) => number;
+  readonly several: (value: string, earlier: readonly string[]) => readonly string[];
+}
+
+/** A command that talks to a queue. */
+export interface JobCommand<F> {
+  readonly name: string;
+  readonly about: string;
+  readonly operands: readonly (readonly [name: string, about: string])[];
+  options(command: Command, values: Readers): Command;
+  readonly notes: string;
+  /** Returns the exit code. */
+  run(words: readonly string[], flags: F & QueueFlags, jobs: JobsFace, habits: Habits): Promise<number>;
+}
+
+/** The package of jobs, and the queue that the command line names. */
+export interface JobsFace {
+  readonly module: typeof JobsModule;
+  readonly queue: JobQueue;
+}
+
+function invalid(what: string): EngineError {
+  return new EngineError('INVALID_OPTION', what);
+}
+
+async function loadJobs(): Promise<typeof JobsModule> {
+  try {
+    return await import('@instar/jobs');
+  } catch (error) {
+    const what = 'jobs need the package @instar/jobs: npm install @instar/jobs bullmq ioredis';
+    throw Object.assign(invalid(what), { cause: error });
+  }
+}
+
+/** The queue's URL. A password comes from the environment, which no list of processes shows. */
+function urlOf({ queue }: QueueFlags): string {
+  const url = queue ?? process.env['INSTAR_QUEUE'] ?? '';
+  if (url === '') throw invalid('which queue: give --queue redis://HOST:6379, or set INSTAR_QUEUE');
+  if (queue !== undefined && /\/\/[^/]*:[^/]*@/.test(queue)) {
+    throw invalid('--queue: holds a password, which everybody who lists processes would see; set INSTAR_QUEUE instead');
+  }
+  return url;
+}
+
+function parser<F>(commander: typeof CommanderModule, definition: JobCommand<F>): Command {
+  const checked =
+    <T>(parse: (value: string) => T) =>
+    (value: string): T => {
+      try {
+        return parse(value);
+      } catch (error) {
+        if (!(error instanceof OperandError)) throw error;
+        throw new commander.InvalidArgumentError(error.message);
+      }
+    };
+  const values: Readers = {
+    time: checked((value) => parseDuration(value)),
+    size: checked(parseSize),
+    integer: (least, most) => (value) => {
+      const number = Number(value);
+      if (/^-?\d+$/.test(value) && number >= least && number <= most) return number;
+      throw new commander.InvalidArgumentError(`expected an integer from ${least} to ${most}`);
+    },
+    several: (value, earlier) => [...earlier, value],
+  };
+  const command = new commander.Command(`instar ${definition.name}`).description(definition.about);
+  for (const [name, about] of definition.operands) command.argument(name, about);
+  return definition
+    .options(command, values)
+    .option('--queue <url>', 'the queue: redis://HOST:PORT or postgres://HOST/DATABASE (default: INSTAR_QUEUE)')
+    .option('--name <name>', 'which of several queues in one server (default instar)')
+    .option('--json', 'records of JSON, one a line')
+    .addHelpText('after', `\n${definition.notes}`)
+    .showSuggestionAfterError(false)
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
+}
+
+/** A command from its definition. */
+export function defineJobCommand<F>(definition: JobCommand<F>): OurCommand {
+  const { name } = definition;
+  const run = async (tokens: readonly string[], habits: Habits): Promise<number> => {
+    const commander = await import('commander');
+    const json = tokens.includes('--json') ? process.stdout : undefined;
+    const command = parser(commander, definition);
+    let queue: JobQueue | undefined;
+    try {
+      command.parse([...tokens], { from: 'user' });
+      const flags = command.opts<F & QueueFlags>();
+      const url = urlOf(flags);
+      const module = await loadJobs();
+      queue = await module.openQueue(url, flags.name);
+      return await definition.run(command.args, flags, { module, queue }, habits);
+    } catch (error) {
+      if (error instanceof commander.CommanderError && error.exitCode === 0) return EXIT_CODES.OK;
+      const interrupted = habits.interrupt.exitCode();
+      if (interrupted !== undefined) return interrupted;
+      if (isLostReader(error)) return EXIT_CODES.LOST_READER;
+      const shown = error instanceof commander.CommanderError ? invalid(usage(error.message, name, command)) : error;
+      printError(name, shown, json);
+      return EXIT_CODES.FAILURE;
+    } finally {
+      await queue?.close();
+    }
+  };
+  return asCommand(run, async () => descriptionOf(parser(await import('commander'), definition), definition.notes));
+}
+
+function usage(message: string, name: string, command: Command): string {
+  const text = message.replace(/^error: /, '');
+  const [, unknown] = /^unknown option '(.*)'$/s.exec(text) ?? [];
+  const known = [...command.options.flatMap(({ long }) => (typeof long === 'string' ? [long] : [])), '--help'];
+  const advice = unknown === undefined ? '' : adviceOnOption(name, unknown, known);
+  return `${escapeText(text)}${advice}; see instar ${name} --help`;
+}

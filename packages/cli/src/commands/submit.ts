@@ -1,0 +1,114 @@
+import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EngineError, escapeText, isRemoteName } from '@instar/engine';
+import type * as JobsModule from '@instar/jobs';
+import type { Job, JobStatus } from '@instar/jobs';
+import { EXIT_CODES } from '../exit-codes.js';
+import { defineJobCommand } from './jobs/define.js';
+import { hasEnded, jobLine } from './jobs/show.js';
+import { toJsonLine } from '../render/json.js';
+
+interface SubmitFlags {
+  readonly format?: string;
+  readonly secondFormat?: string;
+  readonly outputFormat?: string;
+  readonly compress?: boolean;
+  readonly windows?: number;
+  readonly strict?: boolean;
+  readonly algorithm?: string;
+  readonly key?: string;
+  readonly priority?: number;
+  readonly attempts?: number;
+  readonly wait?: boolean;
+}
+
+/** Time between two looks at a job that is waited for (ms). */
+const LOOK_MS = 250;
+const NUMBER_OF_FILES = { convert: 2, inspect: 1, compare: 2, checksum: 1 } as const;
+
+function isKind(text: string | undefined): text is keyof typeof NUMBER_OF_FILES {
+  return text !== undefined && Object.hasOwn(NUMBER_OF_FILES, text);
+}
+
+/** What is left out is absent: a job is stored as it is. */
+function given(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+function jobOf([kind, ...files]: readonly string[], flags: SubmitFlags, { parseJob }: typeof JobsModule): Job {
+  if (!isKind(kind)) {
+    const known = Object.keys(NUMBER_OF_FILES).join(', ');
+    throw new EngineError('INVALID_OPTION', `found ${escapeText(kind ?? 'nothing')}, expected one of ${known}`);
+  }
+  if (files.length !== NUMBER_OF_FILES[kind]) {
+    const what = `${kind}: found ${files.length} files, expected ${NUMBER_OF_FILES[kind]}`;
+    throw new EngineError('INVALID_OPTION', what);
+  }
+  // Workers have other current directories.
+  const [first, second] = files.map((name) => (isRemoteName(name) ? name : resolve(name)));
+  const { format, secondFormat, outputFormat, compress, windows, strict, algorithm } = flags;
+  const inputFormat = format;
+  // What does not belong to the kind is refused with it.
+  const fields = {
+    convert: {
+      input: first,
+      output: second,
+      inputFormat,
+      outputFormat,
+      compress,
+      windows,
+      secondFormat,
+      strict,
+      algorithm,
+    },
+    inspect: { input: first, inputFormat, outputFormat, compress, windows, secondFormat, strict, algorithm },
+    compare: { first, second, firstFormat: format, secondFormat, strict, outputFormat, compress, windows, algorithm },
+    checksum: { input: first, inputFormat, algorithm, outputFormat, compress, windows, secondFormat, strict },
+  }[kind];
+  return parseJob({ kind, ...given(fields) });
+}
+
+/** `instar submit` */
+export const submitCommand = defineJobCommand<SubmitFlags>({
+  name: 'submit',
+  about: 'Queues a job for workers: convert, inspect, compare or checksum.',
+  operands: [['<words...>', 'convert INPUT OUTPUT, inspect IMAGE, compare ONE OTHER or checksum IMAGE; files or URLs']],
+  options: (command, values) =>
+    command
+      .option('-f, --format <fmt>', 'format of the image; it is then not probed')
+      .option('-F, --second-format <fmt>', 'compare: format of the other image')
+      .option('-O, --output-format <fmt>', 'convert: format of the output (default raw)')
+      .option('-c, --compress', 'convert: compress what becomes smaller by it')
+      .option('--windows <count>', 'convert: parts that workers write at once (raw)', values.integer(1, 1024))
+      .option('--strict', 'compare: sizes and allocation must be the same as well')
+      .option('--algorithm <name>', 'checksum: sha256 (default), sha512, sha1 or md5')
+      .option('--key <text>', 'what makes two jobs the same one (default: all that is asked)')
+      .option('--priority <number>', 'higher comes first, -1000 to 1000 (default 0)', values.integer(-1000, 1000))
+      .option('--attempts <count>', 'attempts before it is kept apart (default 5)', values.integer(1, 100))
+      .option('--wait', 'wait for its end, and tell what came of it'),
+  notes:
+    'Prints the id of the job; the same job has the same id, and is done once. With --wait the exit code says whether it was\n' +
+    'done; Ctrl-C then stops the waiting, not the job. Exit codes: 0 queued, or done; 1 refused or failed.\n\n' +
+    'Examples:\n' +
+    '  instar submit convert -O qcow2 /images/upload.vmdk /images/disk.qcow2\n' +
+    '  instar submit convert --windows 16 --wait /images/big.qcow2 /images/big.raw\n' +
+    '  instar submit inspect https://images.example/disk.qcow2',
+  async run(words, flags, { module, queue }, { interrupt }) {
+    const job = jobOf(words, flags, module);
+    const { key, priority, attempts } = flags;
+    const id = await module.submit(queue, job, { key, priority, attempts });
+    const json = flags.json === true;
+    if (flags.wait !== true) {
+      process.stdout.write(json ? `${toJsonLine({ id })}\n` : `${id}\n`);
+      return EXIT_CODES.OK;
+    }
+    let status: JobStatus | undefined;
+    do {
+      await sleep(status === undefined ? 0 : LOOK_MS, undefined, { signal: interrupt.signal });
+      // A server that is started anew is gone for a moment.
+      status = await queue.status(id).catch(() => status);
+    } while (status === undefined || !hasEnded(status));
+    process.stdout.write(jobLine(status, json));
+    return status.state === 'done' ? EXIT_CODES.OK : EXIT_CODES.FAILURE;
+  },
+});

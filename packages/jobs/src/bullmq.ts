@@ -1,0 +1,366 @@
+import type * as BullMq from 'bullmq';
+import type * as IoRedis from 'ioredis';
+import { JobsError } from './errors.js';
+import { parseOutcome } from './outcome.js';
+import {
+  failureOf,
+  FinalFailure,
+  Spread,
+  type Counts,
+  type Handler,
+  type JobQueue,
+  type JobState,
+  type JobStatus,
+  type QueuingOptions,
+  type Taking,
+  type TakingOptions,
+} from './queue.js';
+
+/** What lies in a job of the queue, besides what was asked. */
+interface Stored {
+  readonly job: object;
+  /** How many parts of it were queued. */
+  readonly spread?: number;
+  /** The job that this is a part of. */
+  readonly partOf?: string;
+}
+
+type QueuedJob = BullMq.Job<Stored>;
+
+const DEFAULT_ATTEMPTS = 5;
+const DEFAULT_BACKOFF_MS = 1000;
+/** A lower number comes first, and none at all first of all. */
+const MIDDLE_PRIORITY = 1001;
+/** How long what came of a job is kept (seconds). */
+const [KEEP_DONE, KEEP_FAILED] = [7 * 86_400, 30 * 86_400];
+/** Time between two looks whether a job was cancelled (ms). */
+const LOOK_MS = 1000;
+const DEFAULT_LOCK_MS = 30_000;
+/** How often a job may be taken over from workers that fell silent, before it is their fault no longer. */
+const MOST_STALLS = 20;
+/** How long a server may take to answer (ms). */
+const ANSWER_MS = 5000;
+const CANCELLED = 'CANCELLED: the job was cancelled';
+
+function cancelled(): JobsError {
+  return new JobsError('CANCELLED', 'the job was cancelled');
+}
+
+/** A queue in Redis. @throws JobsError `QUEUE_UNAVAILABLE` where its client is not installed */
+export async function openBullQueue(url: string, name: string): Promise<JobQueue> {
+  let bull: typeof BullMq;
+  let redis: typeof IoRedis;
+  try {
+    [bull, redis] = await Promise.all([import('bullmq'), import('ioredis')]);
+  } catch (error) {
+    throw new JobsError('QUEUE_UNAVAILABLE', 'a queue in Redis needs two packages: npm install bullmq ioredis', error);
+  }
+  // Who asks is told soon that there is no server, and does not wait for one.
+  const options = { maxRetriesPerRequest: 2, connectTimeout: ANSWER_MS, lazyConnect: true };
+  const connection = new redis.Redis(url, options);
+  // Each call that fails says so itself.
+  connection.on('error', () => undefined);
+  try {
+    await connection.connect();
+  } catch (error) {
+    connection.disconnect();
+    throw new JobsError('QUEUE_UNAVAILABLE', 'the queue cannot be reached: there is no Redis at its address', error);
+  }
+  return new BullQueue(bull, redis, url, name, connection);
+}
+
+class BullQueue implements JobQueue {
+  readonly spreads = true;
+  readonly #bull: typeof BullMq;
+  readonly #redis: typeof IoRedis;
+  readonly #url: string;
+  readonly #name: string;
+  readonly #connection: IoRedis.Redis;
+  readonly #queue: BullMq.Queue<Stored>;
+
+  constructor(bull: typeof BullMq, redis: typeof IoRedis, url: string, name: string, connection: IoRedis.Redis) {
+    this.#bull = bull;
+    this.#redis = redis;
+    this.#url = url;
+    this.#name = name;
+    this.#connection = connection;
+    this.#queue = new bull.Queue<Stored>(name, { connection: this.#connection });
+    this.#queue.on('error', () => undefined);
+  }
+
+  async submit(id: string, data: object, options: QueuingOptions): Promise<void> {
+    await reaching(async () => {
+      const known = await this.#queue.getJob(id);
+      if (known !== undefined) {
+        const { state } = await this.#describe(known);
+        if (state !== 'failed' && state !== 'cancelled') return;
+        await known.remove();
+        await this.#connection.del(this.#markOf(id));
+      }
+      await this.#queue.add(kindOf(data), { job: data }, this.#options(id, options));
+    });
+  }
+
+  async take(handler: Handler, options: TakingOptions): Promise<Taking> {
+    const { concurrency, onError, lockMs = DEFAULT_LOCK_MS } = options;
+    const connection = new this.#redis.Redis(this.#url, { maxRetriesPerRequest: null });
+    connection.on('error', (error) => onError?.(error));
+    let leaving = false;
+    const running = new Map<string, AbortController>();
+    const worker: BullMq.Worker<Stored> = new this.#bull.Worker<Stored>(
+      this.#name,
+      // The third parameter has to be there: without it there is no signal.
+      async (job, token, signal) => {
+        const abort = new AbortController();
+        const lost = (): void => {
+          abort.abort(new Error('another worker has this job'));
+        };
+        signal?.addEventListener('abort', lost, { once: true });
+        running.set(job.id ?? '', abort);
+        try {
+          return await this.#run(job, token ?? '', abort, handler);
+        } catch (error) {
+          if (
+            leaving &&
+            !(error instanceof this.#bull.UnrecoverableError) &&
+            !(error instanceof this.#bull.WaitingChildrenError)
+          ) {
+            await job.moveToWait(token);
+            throw new this.#bull.WaitingError();
+          }
+          throw error;
+        } finally {
+          running.delete(job.id ?? '');
+        }
+      },
+      {
+        connection,
+        concurrency,
+        lockDuration: lockMs,
+        stalledInterval: lockMs,
+        maxStalledCount: MOST_STALLS,
+      },
+    );
+    worker.on('error', (error) => onError?.(error));
+    worker.on('lockRenewalFailed', (ids) => {
+      ids.forEach((id) => worker.cancelJob(id, 'the lock is lost'));
+    });
+    await worker.waitUntilReady();
+    return {
+      drain: async (patienceMs) => {
+        const timer = setTimeout(() => {
+          leaving = true;
+          running.forEach((abort) => {
+            abort.abort(new Error('the worker leaves'));
+          });
+        }, patienceMs);
+        await worker.close();
+        clearTimeout(timer);
+        connection.disconnect();
+      },
+    };
+  }
+
+  async status(id: string): Promise<JobStatus | undefined> {
+    return reaching(async () => {
+      const job = await this.#queue.getJob(id);
+      return job && this.#describe(job);
+    });
+  }
+
+  async cancel(id: string): Promise<boolean> {
+    return reaching(async () => {
+      const job = await this.#queue.getJob(id);
+      if (job === undefined) return false;
+      const { state } = await this.#describe(job);
+      if (state !== 'waiting' && state !== 'active') return false;
+      // Not in the job: whoever runs it writes there.
+      await this.#connection.set(this.#markOf(id), '1', 'EX', KEEP_FAILED);
+      return true;
+    });
+  }
+
+  async counts(): Promise<Counts> {
+    return reaching(async () => {
+      const found = await this.#queue.getJobCounts(
+        ...(['wait', 'prioritized', 'delayed', 'active', 'waiting-children', 'completed', 'failed'] as const),
+      );
+      const of = (...states: string[]): number => states.reduce((sum, state) => sum + (found[state] ?? 0), 0);
+      return {
+        waiting: of('wait', 'prioritized', 'delayed'),
+        active: of('active', 'waiting-children'),
+        done: of('completed'),
+        failed: of('failed'),
+      };
+    });
+  }
+
+  async failed(most: number): Promise<readonly JobStatus[]> {
+    return reaching(async () => {
+      const jobs = await this.#queue.getFailed(0, most - 1);
+      return Promise.all(jobs.map(async (job) => this.#describe(job)));
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.close().catch(() => undefined);
+    this.#connection.disconnect();
+  }
+
+  #options(jobId: string, { priority = 0, attempts, backoffMs }: QueuingOptions): BullMq.JobsOptions {
+    return {
+      jobId,
+      priority: MIDDLE_PRIORITY - priority,
+      attempts: attempts ?? DEFAULT_ATTEMPTS,
+      backoff: { type: 'exponential', delay: backoffMs ?? DEFAULT_BACKOFF_MS, jitter: 0.5 },
+      removeOnComplete: { age: KEEP_DONE },
+      removeOnFail: { age: KEEP_FAILED },
+    };
+  }
+
+  /** What says that a job was cancelled. */
+  #markOf(id: string): string {
+    return this.#queue.toKey(`cancelled:${id}`);
+  }
+
+  async #isCancelled({ id = '', data: { partOf = id } }: Pick<QueuedJob, 'id' | 'data'>): Promise<boolean> {
+    return (await this.#connection.exists(this.#markOf(id), this.#markOf(partOf))) > 0;
+  }
+
+  async #run(job: QueuedJob, token: string, abort: AbortController, handler: Handler): Promise<unknown> {
+    const look = async (): Promise<void> => {
+      // Where the queue cannot be asked, it cannot be told of a cancellation either.
+      if (await this.#isCancelled(job).catch(() => false)) abort.abort(cancelled());
+    };
+    await look();
+    const { spread } = job.data;
+    if (spread !== undefined && !abort.signal.aborted) await this.#awaitParts(job, token);
+    const timer = setInterval(() => void look(), LOOK_MS);
+    let told = 0;
+    try {
+      return await handler({
+        id: job.id ?? '',
+        data: job.data.job,
+        attempt: job.attemptsMade + 1,
+        lastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
+        signal: abort.signal,
+        progress: (done, total) => {
+          if (Date.now() - told < LOOK_MS) return;
+          told = Date.now();
+          job.updateProgress({ done: Number(done), total: Number(total) }).catch(() => undefined);
+        },
+        spread: spread !== undefined,
+        spreadTo: async (parts) => this.#spread(job, token, parts),
+        failedParts: async () => this.#failedParts(job),
+      });
+    } catch (error) {
+      const { reason } = abort.signal as { readonly reason: unknown };
+      if (reason instanceof JobsError) throw new this.#bull.UnrecoverableError(CANCELLED);
+      if (error instanceof Spread) throw new this.#bull.WaitingChildrenError();
+      if (error instanceof FinalFailure) throw new this.#bull.UnrecoverableError(error.message);
+      throw error;
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  async #spread(job: QueuedJob, token: string, parts: readonly object[]): Promise<never> {
+    const { id: parent = '', opts } = job;
+    await this.#queue.addBulk(
+      parts.map((part, index) => ({
+        name: kindOf(part),
+        data: { job: part, partOf: parent },
+        opts: {
+          ...opts,
+          jobId: `${parent}-${index}`,
+          parent: { id: parent, queue: job.queueQualifiedName },
+          // The job goes on at once, and ends the others.
+          continueParentOnFailure: true,
+        },
+      })),
+    );
+    await job.updateData({ ...job.data, spread: parts.length });
+    if (await job.moveToWaitingChildren(token)) throw new Spread();
+    // They have all ended already: another attempt finds them so.
+    await job.moveToWait(token);
+    throw new this.#bull.WaitingError();
+  }
+
+  /** Whoever was killed between queuing the parts and waiting for them left that to the next attempt. */
+  async #awaitParts(job: QueuedJob, token: string): Promise<void> {
+    const failures = Object.keys(await job.getIgnoredChildrenFailures());
+    if (failures.length === 0 && (await job.moveToWaitingChildren(token))) throw new this.#bull.WaitingChildrenError();
+  }
+
+  async #failedParts(job: QueuedJob): Promise<readonly string[]> {
+    const failed = await job.getIgnoredChildrenFailures();
+    const reasons = Object.values(failed);
+    if (reasons.length > 0) {
+      await job.removeUnprocessedChildren();
+      return reasons;
+    }
+    const outcomes = Object.values(await job.getChildrenValues()).map(parseOutcome);
+    if (outcomes.length !== job.data.spread) {
+      return [`${outcomes.length} of ${job.data.spread ?? 0} parts have ended`];
+    }
+    return outcomes.flatMap((outcome) => {
+      if (outcome === undefined) return ['a part left nothing'];
+      return 'refused' in outcome ? [outcome.refused.message] : [];
+    });
+  }
+
+  async #describe(given: QueuedJob): Promise<JobStatus> {
+    const state = await given.getState();
+    // It may have ended since it was read: what came of it is then not in what was read.
+    const ended = state === 'completed' || state === 'failed';
+    const job = (ended ? await this.#queue.getJob(given.id ?? '') : undefined) ?? given;
+    const outcome = state === 'completed' ? parseOutcome(job.returnvalue) : undefined;
+    const { progress } = job;
+    const known = typeof progress === 'object' && 'done' in progress && 'total' in progress;
+    const failed = job.failedReason as string | undefined;
+    const found = stateOf(state, outcome !== undefined && 'refused' in outcome);
+    const answered = found === 'done' || found === 'refused';
+    const wasCancelled = failed === CANCELLED || (!answered && (await this.#isCancelled(job)));
+    return {
+      id: job.id ?? '',
+      kind: job.name,
+      state: wasCancelled ? 'cancelled' : found,
+      attempts: job.attemptsMade,
+      ...(known ? { progress: { done: Number(progress.done), total: Number(progress.total) } } : {}),
+      ...(outcome !== undefined && 'result' in outcome ? { result: outcome.result } : {}),
+      ...(outcome !== undefined && 'refused' in outcome ? { error: outcome.refused } : {}),
+      ...(state === 'failed' || (failed !== undefined && state !== 'completed')
+        ? { error: failureOf(failed ?? '') }
+        : {}),
+    };
+  }
+}
+
+function stateOf(state: string, refused: boolean): JobState {
+  if (state === 'completed') return refused ? 'refused' : 'done';
+  if (state === 'failed') return 'failed';
+  return state === 'active' || state === 'waiting-children' ? 'active' : 'waiting';
+}
+
+function kindOf(data: object): string {
+  return 'kind' in data && typeof data.kind === 'string' ? data.kind : 'unknown';
+}
+
+/** Says of a server that cannot be reached that it cannot, and nothing of how. */
+async function reaching<T>(action: () => Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new JobsError('QUEUE_UNAVAILABLE', 'the queue cannot be reached: its server does not answer'));
+    }, 2 * ANSWER_MS);
+  });
+  try {
+    return await Promise.race([action(), late]);
+  } catch (error) {
+    if (error instanceof JobsError) throw error;
+    const why = error instanceof Error ? error.name : 'Error';
+    throw new JobsError('QUEUE_UNAVAILABLE', `the queue cannot be reached (${why})`, error);
+  } finally {
+    clearTimeout(timer);
+  }
+}

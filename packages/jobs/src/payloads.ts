@@ -1,0 +1,153 @@
+import { createHash } from 'node:crypto';
+import { isRemoteName, READABLE_FORMATS, WRITABLE_FORMATS } from '@instar/engine';
+import * as v from 'valibot';
+import { JobsError } from './errors.js';
+
+const MOST_NAME = 4096;
+const MOST_WINDOWS = 1024;
+
+/** A path from the root, or a URL. What authorises does not belong into a job, which a queue stores. */
+const place = v.pipe(
+  v.string('a path or a URL'),
+  v.nonEmpty('a path or a URL that is not empty'),
+  v.maxLength(MOST_NAME, `at most ${MOST_NAME} characters`),
+  v.check((text) => !text.includes('\0'), 'a path without a zero byte'),
+  v.check((text) => isRemoteName(text) || text.startsWith('/'), 'a path from the root on: workers are elsewhere'),
+  v.check(
+    (text) => !isRemoteName(text) || !/[?#]|\/\/[^/]*@/.test(text),
+    'a URL without user, query and fragment: a queue stores it, and they may be secret',
+  ),
+);
+const file = v.pipe(
+  place,
+  v.check((text) => !isRemoteName(text), 'a path: a part of an output is written at its place'),
+);
+const readable = v.picklist(READABLE_FORMATS, `one of ${READABLE_FORMATS.join(', ')}`);
+const writable = v.picklist(WRITABLE_FORMATS, `one of ${WRITABLE_FORMATS.join(', ')}`);
+
+const convert = v.pipe(
+  v.strictObject({
+    kind: v.literal('convert'),
+    input: place,
+    output: place,
+    inputFormat: v.optional(readable),
+    outputFormat: v.optional(writable, 'raw'),
+    compress: v.optional(v.boolean()),
+    windows: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_WINDOWS))),
+  }),
+  v.check(
+    ({ windows = 1, outputFormat }) => windows === 1 || outputFormat === 'raw',
+    'windows: only raw outputs are written in windows',
+  ),
+  v.check(
+    ({ windows = 1, input, output }) => windows === 1 || !(isRemoteName(input) || isRemoteName(output)),
+    'windows: need an input and an output that are files of a directory which the workers share',
+  ),
+);
+const inspect = v.strictObject({ kind: v.literal('inspect'), input: place, inputFormat: v.optional(readable) });
+const compare = v.strictObject({
+  kind: v.literal('compare'),
+  first: place,
+  second: place,
+  firstFormat: v.optional(readable),
+  secondFormat: v.optional(readable),
+  strict: v.optional(v.boolean()),
+});
+const checksum = v.strictObject({
+  kind: v.literal('checksum'),
+  input: place,
+  inputFormat: v.optional(readable),
+  algorithm: v.optional(v.picklist(['sha256', 'sha512', 'md5', 'sha1']), 'sha256'),
+});
+
+const number = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
+
+/** Which bytes a file had when a job in windows began. */
+const version = v.strictObject({ path: file, size: v.string(), modified: v.string() });
+
+/** A window of a disk, which is written into a file that there is. Workers make these themselves. */
+const window = v.strictObject({
+  kind: v.literal('window'),
+  input: file,
+  inputFormat: v.optional(readable),
+  /** The file that becomes the output. */
+  part: file,
+  /** First byte of the disk, and the one behind the last. */
+  start: number,
+  end: number,
+  files: v.array(version),
+});
+
+const job = v.variant('kind', [convert, inspect, compare, checksum]);
+const anyJob = v.variant('kind', [convert, inspect, compare, checksum, window]);
+
+/** Copies the disk of an image into another format; with `windows` by several workers at once. */
+export type ConvertJob = v.InferOutput<typeof convert>;
+/** Says what an image is, and whether it is safe. */
+export type InspectJob = v.InferOutput<typeof inspect>;
+/** Says whether two images hold the same disk. */
+export type CompareJob = v.InferOutput<typeof compare>;
+/** Sums up the disk of an image. */
+export type ChecksumJob = v.InferOutput<typeof checksum>;
+/** A window of a conversion. */
+export type WindowJob = v.InferOutput<typeof window>;
+/** What can be submitted. */
+export type Job = v.InferOutput<typeof job>;
+/** What a queue holds. */
+export type AnyJob = v.InferOutput<typeof anyJob>;
+
+function checked<S extends v.GenericSchema>(schema: S, value: unknown): v.InferOutput<S> {
+  const found = v.safeParse(schema, value);
+  if (found.success) return found.output;
+  const [issue] = found.issues;
+  const path = v.getDotPath(issue);
+  throw new JobsError('INVALID_JOB', `this is no job: ${path === null ? '' : `${path}: `}${issue.message}`);
+}
+
+/** A conversion. @throws JobsError `INVALID_JOB` */
+export function convertJob(options: Omit<v.InferInput<typeof convert>, 'kind'>): ConvertJob {
+  return checked(convert, { ...options, kind: 'convert' });
+}
+
+/** A look at an image. @throws JobsError `INVALID_JOB` */
+export function inspectJob(options: Omit<v.InferInput<typeof inspect>, 'kind'>): InspectJob {
+  return checked(inspect, { ...options, kind: 'inspect' });
+}
+
+/** A comparison. @throws JobsError `INVALID_JOB` */
+export function compareJob(options: Omit<v.InferInput<typeof compare>, 'kind'>): CompareJob {
+  return checked(compare, { ...options, kind: 'compare' });
+}
+
+/** A checksum of a disk. @throws JobsError `INVALID_JOB` */
+export function checksumJob(options: Omit<v.InferInput<typeof checksum>, 'kind'>): ChecksumJob {
+  return checked(checksum, { ...options, kind: 'checksum' });
+}
+
+/** Reads what may be submitted. @throws JobsError `INVALID_JOB` */
+export function parseJob(value: unknown): Job {
+  return checked(job, value);
+}
+
+/** Reads what came out of a queue, in which others may write. @throws JobsError `INVALID_JOB` */
+export function parseAnyJob(value: unknown): AnyJob {
+  return checked(anyJob, value);
+}
+
+/**
+ * An id that follows from what is asked: who submits the same again gets the same job. It has the form of a UUID, which some
+ * queues need.
+ */
+export function idOf(value: Job | string): string {
+  const text =
+    typeof value === 'string' ? value : JSON.stringify(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const digest = createHash('sha256').update(text).digest('hex');
+  // Version 8 of RFC 9562: bits of one's own.
+  return [
+    digest.slice(0, 8),
+    digest.slice(8, 12),
+    `8${digest.slice(13, 16)}`,
+    `8${digest.slice(17, 20)}`,
+    digest.slice(20, 32),
+  ].join('-');
+}

@@ -1,0 +1,137 @@
+import type { Json } from '@instar/engine';
+
+/** What became of a job. */
+export type JobState =
+  /** Waits for a worker, or for another attempt. */
+  | 'waiting'
+  | 'active'
+  /** Done; `result` has what it came to. */
+  | 'done'
+  /** Not done, and no attempt would change that: the image or the job is at fault. `error` says why. */
+  | 'refused'
+  /** Kept apart after its last attempt. `error` says why. */
+  | 'failed'
+  | 'cancelled';
+
+/** Why a job did not come to what was asked. */
+export interface JobFailure {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What a queue knows of a job. */
+export interface JobStatus {
+  readonly id: string;
+  readonly kind: string;
+  readonly state: JobState;
+  /** Attempts that have begun and ended. */
+  readonly attempts: number;
+  /** Bytes done, and to be done; of queues that keep it. */
+  readonly progress?: { readonly done: number; readonly total: number };
+  readonly result?: Json;
+  readonly error?: JobFailure;
+}
+
+/** How a job is queued. */
+export interface QueuingOptions {
+  /** Higher comes first, −1000 to 1000 (default 0). */
+  readonly priority?: number | undefined;
+  /** How often it is tried before it is kept apart (default 5). */
+  readonly attempts?: number | undefined;
+  /** Pause before the second attempt (ms, default 1000); each is twice as long as the last. */
+  readonly backoffMs?: number | undefined;
+  /**
+   * How long an attempt may take before another worker gets the job (ms, default an hour): the one way in which pg-boss notices
+   * a worker that fell silent. BullMQ sees that by itself.
+   */
+  readonly expireMs?: number | undefined;
+}
+
+/** What a job came to. A queue stores it as it is. */
+export type Outcome = { readonly result: Json } | { readonly refused: JobFailure };
+
+/** A job that a worker has taken. */
+export interface TakenJob {
+  readonly id: string;
+  /** As it lay in the queue: nobody has looked at it yet. */
+  readonly data: unknown;
+  /** From 1 on. */
+  readonly attempt: number;
+  /** No other follows a failure of this one. */
+  readonly lastAttempt: boolean;
+  /** Aborted when the job is cancelled, another worker has it, or the worker has to go. */
+  readonly signal: AbortSignal;
+  readonly progress: (done: bigint, total: bigint) => void;
+  /** Whether its parts have been queued before, so that they have ended now. */
+  readonly spread: boolean;
+  /**
+   * Queues parts of it, which may run at once elsewhere, and gives the job back until all of them have ended.
+   * Where the queue has no such thing, it is undefined.
+   */
+  readonly spreadTo: ((parts: readonly object[]) => Promise<never>) | undefined;
+  /** Parts that came to nothing, with the reason; of a job that was spread. */
+  readonly failedParts: () => Promise<readonly string[]>;
+}
+
+/** Does a job. What it throws makes for another attempt. */
+export type Handler = (job: TakenJob) => Promise<Outcome>;
+
+/** How jobs are taken. */
+export interface TakingOptions {
+  /** Jobs at a time. */
+  readonly concurrency: number;
+  /** Told of what goes wrong with the queue, which is tried again. */
+  readonly onError?: ((error: Error) => void) | undefined;
+  /** How long a worker may be silent before another takes its jobs over (ms). */
+  readonly lockMs?: number | undefined;
+}
+
+/** A worker that takes jobs. */
+export interface Taking {
+  /** Takes no more, and waits for those that go on; those that are not done after `patienceMs` go back to the queue. */
+  drain(patienceMs: number): Promise<void>;
+}
+
+/** Jobs in each state. */
+export type Counts = Readonly<Record<'waiting' | 'active' | 'done' | 'failed', number>>;
+
+/** A queue, whatever it is made of. */
+export interface JobQueue {
+  /** Whether a job can be spread over several workers. */
+  readonly spreads: boolean;
+  /** Queues a job, once: one of this id that waits, goes on or is done stays as it is, one that failed begins anew. */
+  submit(id: string, data: object, options: QueuingOptions): Promise<void>;
+  take(handler: Handler, options: TakingOptions): Promise<Taking>;
+  status(id: string): Promise<JobStatus | undefined>;
+  /** Ends a job, wherever it is. False where it had ended, or never was. */
+  cancel(id: string): Promise<boolean>;
+  counts(): Promise<Counts>;
+  /** Jobs that are kept apart, the latest first. */
+  failed(most: number): Promise<readonly JobStatus[]>;
+  close(): Promise<void>;
+}
+
+/** A failure as queues store it: one line, with its code in front. */
+export function failureText({ code, message }: JobFailure): string {
+  return `${code}: ${message}`;
+}
+
+/** The failure behind a stored line. */
+export function failureOf(text: string): JobFailure {
+  const [, code, message] = /^([A-Z][A-Z0-9_]*): (.*)$/s.exec(text) ?? [];
+  return code === undefined || message === undefined ? { code: 'INTERNAL', message: text } : { code, message };
+}
+
+/** Thrown by `spreadTo`: the job waits for its parts. Whatever runs a job lets it through. */
+export class Spread extends Error {
+  override readonly name = 'Spread';
+}
+
+/** A failure after which there is no other attempt: the job is kept apart at once. */
+export class FinalFailure extends Error {
+  override readonly name = 'FinalFailure';
+
+  constructor(failure: JobFailure) {
+    super(failureText(failure));
+  }
+}

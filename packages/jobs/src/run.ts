@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto';
+import {
+  compare,
+  convert,
+  inspect,
+  jsonOf,
+  openImage,
+  type GuestLimits,
+  type OperationControl,
+  type SandboxChoice,
+} from '@instar/engine';
+import { outcomeOf } from './outcome.js';
+import { parseAnyJob, type ChecksumJob, type CompareJob, type ConvertJob, type InspectJob } from './payloads.js';
+import { allowedInput, allowedOutput, engineAccess, type WorkerPolicy } from './policy.js';
+import { Spread, type Handler, type Outcome, type TakenJob } from './queue.js';
+import { convertInWindows, writeOneWindow } from './windows.js';
+
+/** How a worker does its jobs. */
+export interface WorkerOptions extends WorkerPolicy {
+  /** Which sandbox (default `auto`). */
+  readonly sandbox?: SandboxChoice | undefined;
+  /** Bounds of each job. */
+  readonly limits?: GuestLimits | undefined;
+  /** Told of each job that ended in this worker. */
+  readonly onEnd?: ((job: EndedJob) => void) | undefined;
+}
+
+/** A job that ended in a worker. */
+export interface EndedJob {
+  readonly id: string;
+  readonly kind: string;
+  readonly attempt: number;
+  readonly state: 'done' | 'refused' | 'failed' | 'spread';
+  readonly elapsedMs: number;
+  /** Why it was not done. */
+  readonly message?: string;
+}
+
+/** What a job runs with. */
+export interface Running {
+  readonly job: TakenJob;
+  readonly policy: WorkerPolicy;
+  readonly control: OperationControl;
+}
+
+function controlOf(job: TakenJob, { sandbox, limits }: WorkerOptions): OperationControl {
+  return {
+    signal: job.signal,
+    sandbox,
+    limits,
+    // Images of many people, one after the other.
+    isolation: 'fresh',
+    onProgress: job.progress,
+  };
+}
+
+async function runConvert(job: ConvertJob, { policy, control }: Running): Promise<unknown> {
+  const { inputFormat: format, outputFormat, compress } = job;
+  const [input, output] = [await allowedInput(job.input, policy), await allowedOutput(job.output, policy)];
+  const layout = compress === true ? { compress } : {};
+  return convert(input, output, { format, outputFormat, layout, ...engineAccess(policy), ...control });
+}
+
+async function runInspect(job: InspectJob, { policy, control }: Running): Promise<unknown> {
+  const { pathPolicy: _, ...access } = engineAccess(policy);
+  return inspect(await allowedInput(job.input, policy), { format: job.inputFormat, ...access, ...control });
+}
+
+async function runCompare(job: CompareJob, { policy, control }: Running): Promise<unknown> {
+  const { firstFormat, secondFormat, strict } = job;
+  const [first, second] = [await allowedInput(job.first, policy), await allowedInput(job.second, policy)];
+  return compare(first, second, { firstFormat, secondFormat, strict, ...engineAccess(policy), ...control });
+}
+
+async function runChecksum({ input, inputFormat, algorithm }: ChecksumJob, running: Running): Promise<unknown> {
+  const { policy, control } = running;
+  const access = { ...engineAccess(policy), ...control };
+  const image = await openImage(await allowedInput(input, policy), { format: inputFormat, ...access });
+  try {
+    const hash = createHash(algorithm);
+    let done = 0n;
+    for await (const bytes of image.createReadStream() as AsyncIterable<Uint8Array>) {
+      hash.update(bytes);
+      done += BigInt(bytes.length);
+      running.job.progress(done, image.virtualSize);
+    }
+    return { algorithm, checksum: hash.digest('hex'), bytes: done };
+  } finally {
+    await image.close();
+  }
+}
+
+async function run(running: Running): Promise<unknown> {
+  const job = parseAnyJob(running.job.data);
+  switch (job.kind) {
+    case 'convert':
+      return (job.windows ?? 1) > 1 ? convertInWindows(job, running) : runConvert(job, running);
+    case 'inspect':
+      return runInspect(job, running);
+    case 'compare':
+      return runCompare(job, running);
+    case 'checksum':
+      return runChecksum(job, running);
+    case 'window':
+      return writeOneWindow(job, running);
+  }
+}
+
+function kindOf(data: unknown): string {
+  return typeof data === 'object' && data !== null && 'kind' in data && typeof data.kind === 'string'
+    ? data.kind
+    : 'unknown';
+}
+
+/** Does jobs of a queue with the engine. */
+export function handlerOf(options: WorkerOptions): Handler {
+  return async (job): Promise<Outcome> => {
+    const started = performance.now();
+    const tell = (state: EndedJob['state'], message?: string): void => {
+      const elapsedMs = performance.now() - started;
+      const { id, attempt } = job;
+      options.onEnd?.({
+        id,
+        kind: kindOf(job.data),
+        attempt,
+        state,
+        elapsedMs,
+        ...(message === undefined ? {} : { message }),
+      });
+    };
+    try {
+      const result = await run({ job, policy: options, control: controlOf(job, options) });
+      tell('done');
+      return { result: jsonOf(result) };
+    } catch (error) {
+      if (error instanceof Spread) {
+        tell('spread');
+        throw error;
+      }
+      try {
+        const outcome = outcomeOf(error);
+        tell('refused', 'refused' in outcome ? outcome.refused.message : undefined);
+        return outcome;
+      } catch (failure) {
+        tell('failed', failure instanceof Error ? failure.message : undefined);
+        throw failure;
+      }
+    }
+  };
+}

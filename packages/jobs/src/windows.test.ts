@@ -1,0 +1,83 @@
+import type { MappedExtent } from '@instar/engine';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { chooseWindows } from './windows.js';
+
+const UNIT = 65_536n;
+
+interface Piece {
+  readonly length: bigint;
+  readonly kind: 'compressed' | 'data' | 'zero';
+}
+
+/** A disk of such pieces. */
+function disk(pieces: readonly Piece[]): Parameters<typeof chooseWindows>[0] {
+  const virtualSize = pieces.reduce((sum, { length }) => sum + length, 0n);
+  return {
+    virtualSize,
+    async *extents() {
+      let start = 0n;
+      for (const { length, kind } of pieces) {
+        const extent = {
+          start,
+          length,
+          data: kind !== 'zero',
+          zero: kind === 'zero',
+          compressed: kind === 'compressed',
+        };
+        yield await Promise.resolve(extent as unknown as MappedExtent);
+        start += length;
+      }
+    },
+  };
+}
+
+const piece = fc.record({
+  length: fc.bigInt(1n, 40n << 20n),
+  kind: fc.constantFrom('compressed' as const, 'data' as const, 'zero' as const),
+});
+
+describe('windows of a disk', () => {
+  it('are all of it, each byte once, no more of them than were asked for', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(piece, { minLength: 1, maxLength: 20 }),
+        fc.integer({ min: 1, max: 64 }),
+        async (pieces, most) => {
+          const image = disk(pieces);
+          const windows = await chooseWindows(image, most);
+          expect(windows.length).toBeLessThanOrEqual(most);
+          let next = 0n;
+          for (const { start, end } of windows) {
+            expect(start).toBe(next);
+            expect(start % UNIT).toBe(0n);
+            expect(end).toBeGreaterThan(start);
+            next = end;
+          }
+          expect(next).toBe(image.virtualSize);
+        },
+      ),
+    );
+  });
+
+  it('have as much to decode each, not as many bytes', async () => {
+    const windows = await chooseWindows(
+      disk([
+        { length: 64n << 20n, kind: 'compressed' },
+        { length: 1n << 30n, kind: 'zero' },
+        { length: 64n << 20n, kind: 'compressed' },
+      ]),
+      2,
+    );
+    expect(windows.map(({ end }) => end)).toEqual([576n << 20n, 1152n << 20n]);
+    const most = await chooseWindows(
+      disk([
+        { length: 64n << 20n, kind: 'data' },
+        { length: 1n << 30n, kind: 'zero' },
+      ]),
+      4,
+    );
+    // A zero costs a sixteenth of a byte that is copied: half of all is in the first part.
+    expect(most[1]?.end).toBe(64n << 20n);
+  });
+});

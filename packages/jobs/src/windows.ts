@@ -1,0 +1,212 @@
+import { constants } from 'node:fs';
+import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { dd, info, openImage, type Image, type OperationControl } from '@instar/engine';
+import { lockForReading, lockForWriting } from '@instar/vmm-native';
+import { JobsError } from './errors.js';
+import { AttemptFailed } from './outcome.js';
+import type { ConvertJob, WindowJob } from './payloads.js';
+import { allowedInput, allowedOutput, engineAccess, type WorkerPolicy } from './policy.js';
+import { FinalFailure, Spread, type TakenJob } from './queue.js';
+
+/** Windows begin and end at multiples of this (bytes), the last one at the end of the disk. */
+const UNIT = 65_536n;
+const SECTOR = 512n;
+/** What a byte that has to be decompressed costs, and one that reads as zero, where one that is copied costs 16. */
+const COSTS = { compressed: 64n, copied: 16n, zero: 1n } as const;
+
+/** What a job in windows runs with. */
+export interface WindowRun {
+  readonly job: TakenJob;
+  readonly policy: WorkerPolicy;
+  readonly control: OperationControl;
+}
+
+type FileVersion = WindowJob['files'][number];
+
+/** Where an output lies until it is complete: beside its name, one for each job. */
+export function partOf(output: string, id: string): string {
+  return join(dirname(output), `.${basename(output).slice(0, 180)}.instar-${id}.part`);
+}
+
+async function versionOf(path: string): Promise<FileVersion> {
+  const { size, mtimeNs } = await stat(path, { bigint: true });
+  return { path, size: String(size), modified: String(mtimeNs) };
+}
+
+async function requireUnchanged(files: readonly FileVersion[]): Promise<void> {
+  for (const known of files) {
+    const now = await versionOf(known.path).catch(() => undefined);
+    if (now?.size !== known.size || now.modified !== known.modified) {
+      throw new JobsError(
+        'INPUT_CHANGED',
+        `${JSON.stringify(known.path)} was changed while it was converted in windows`,
+      );
+    }
+  }
+}
+
+/** Parts of a disk that take about as long as each other. @param most how many there are at most */
+export async function chooseWindows(
+  image: Pick<Image, 'virtualSize' | 'extents'>,
+  most: number,
+): Promise<readonly { readonly start: bigint; readonly end: bigint }[]> {
+  const extents: { readonly start: bigint; readonly length: bigint; readonly cost: bigint }[] = [];
+  for await (const { start, length, data, zero, compressed } of image.extents()) {
+    const cost = compressed ? COSTS.compressed : data && !zero ? COSTS.copied : COSTS.zero;
+    extents.push({ start, length, cost });
+  }
+  const total = extents.reduce((sum, { length, cost }) => sum + length * cost, 0n);
+  const cuts: bigint[] = [];
+  let before = 0n;
+  for (const { start, length, cost } of extents) {
+    // A window ends where the cost so far reaches its share.
+    for (;;) {
+      const left = (total * BigInt(cuts.length + 1)) / BigInt(most) - before;
+      if (cuts.length + 1 >= most || left > length * cost) break;
+      cuts.push(((start + left / cost + UNIT - 1n) / UNIT) * UNIT);
+    }
+    before += length * cost;
+  }
+  const inside = [...new Set(cuts)].filter((cut) => cut > 0n && cut < image.virtualSize);
+  const edges = [0n, ...inside, image.virtualSize];
+  return edges.slice(1).map((end, index) => ({ start: edges[index] ?? 0n, end }));
+}
+
+async function openPart(part: string): Promise<FileHandle | undefined> {
+  const { O_RDWR, O_NOFOLLOW } = constants;
+  return open(part, O_RDWR | O_NOFOLLOW).catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+}
+
+/** Converts an image by several workers: a plan, its windows, and then the name. */
+export async function convertInWindows(job: ConvertJob, run: WindowRun): Promise<unknown> {
+  const [input, output] = [await allowedInput(job.input, run.policy), await allowedOutput(job.output, run.policy)];
+  const part = partOf(output, run.job.id);
+  try {
+    return run.job.spread ? await finish(job, output, part, run) : await plan(job, input, part, run);
+  } catch (error) {
+    // An attempt that failed is followed by another; else nobody comes who would need what there is.
+    const { lastAttempt, signal } = run.job;
+    const cancelled = signal.reason instanceof JobsError && signal.reason.code === 'CANCELLED';
+    const over = error instanceof FinalFailure || error instanceof JobsError || cancelled || lastAttempt;
+    if (over && !(error instanceof Spread)) await rm(part, { force: true });
+    throw error;
+  }
+}
+
+async function plan(job: ConvertJob, input: string, part: string, run: WindowRun): Promise<never> {
+  const { spreadTo } = run.job;
+  if (spreadTo === undefined)
+    throw new JobsError('INVALID_JOB', 'windows: this queue does not spread jobs; use BullMQ');
+  const access = { format: job.inputFormat, ...engineAccess(run.policy), ...run.control };
+  const image = await openImage(input, access);
+  let windows: readonly { readonly start: bigint; readonly end: bigint }[];
+  let files: readonly FileVersion[];
+  try {
+    files = await Promise.all(image.infoChain().map(async ({ filename }) => versionOf(filename)));
+    windows = await chooseWindows(image, job.windows ?? 1);
+    const { O_CREAT, O_RDWR, O_NOFOLLOW } = constants;
+    const file = await open(part, O_CREAT | O_RDWR | O_NOFOLLOW, 0o666);
+    try {
+      await file.truncate(Number(((image.virtualSize + SECTOR - 1n) / SECTOR) * SECTOR));
+    } finally {
+      await file.close();
+    }
+  } finally {
+    await image.close();
+  }
+  const { inputFormat } = job;
+  return spreadTo(
+    windows.map(({ start, end }): WindowJob => ({
+      kind: 'window',
+      input,
+      ...(inputFormat === undefined ? {} : { inputFormat }),
+      part,
+      start: Number(start),
+      end: Number(end),
+      files: [...files],
+    })),
+  );
+}
+
+/** Writes a part of a disk to its place. Whoever does so again, or at the same time, writes the same bytes. */
+export async function writeOneWindow(job: WindowJob, { policy, control }: WindowRun): Promise<unknown> {
+  const [input, part] = [await allowedInput(job.input, policy), await allowedOutput(job.part, policy)];
+  if (!/^\..*\.instar-[0-9a-f-]{36}\.part$/.test(basename(part))) {
+    throw new JobsError('NOT_ALLOWED', 'a window is written into the output of a job that goes on, and nowhere else');
+  }
+  const file = await openPart(part);
+  if (file === undefined) throw new JobsError('INVALID_JOB', 'the job of this window has ended');
+  try {
+    // Held for as long as anything is written, also by a process that stands still: the output gets its name after that.
+    if (!lockForReading(file.fd))
+      throw new AttemptFailed({ code: 'INPUT_IN_USE', message: 'its output is being finished' });
+    await requireUnchanged(job.files);
+    const [start, end] = [BigInt(job.start), BigInt(job.end)];
+    const done = await dd({
+      input: { path: input },
+      // What was opened, and no other file that may be there by now.
+      output: { path: `/proc/self/fd/${file.fd}` },
+      inputFormat: job.inputFormat,
+      blockSize: UNIT,
+      skip: start / UNIT,
+      seek: start / UNIT,
+      count: (end + UNIT - 1n) / UNIT,
+      sparse: true,
+      // The others write it as well.
+      forceShare: true,
+      ...engineAccess(policy),
+      ...control,
+    });
+    await requireUnchanged(job.files);
+    return { bytes: done.bytes };
+  } finally {
+    await file.close();
+  }
+}
+
+async function finish(job: ConvertJob, output: string, part: string, run: WindowRun): Promise<unknown> {
+  run.job.signal.throwIfAborted();
+  const [failed] = await run.job.failedParts();
+  if (failed !== undefined)
+    throw new FinalFailure({ code: 'WINDOW_FAILED', message: `a window came to nothing: ${failed}` });
+  const file = await openPart(part);
+  if (file === undefined) {
+    // All windows are done, and only the end of the job takes the part away: an earlier attempt gave it its name.
+    const { size } = await stat(output, { bigint: true });
+    return { outputLength: size };
+  }
+  try {
+    if (!lockForWriting(file.fd)) {
+      throw new AttemptFailed({
+        code: 'INPUT_IN_USE',
+        message: 'a worker that was taken for gone still has its output open',
+      });
+    }
+    if (job.inputFormat === undefined) {
+      // As of any raw output: nobody is to take it for an image of another format.
+      const [seen] = await info(part, { forceShare: true, ...run.control });
+      if (seen.format !== 'raw') {
+        throw new FinalFailure({
+          code: 'OUTPUT_MISTAKABLE',
+          message: `the raw output would begin as an image of format ${seen.format} does; name the input's format, or write another`,
+        });
+      }
+    }
+    const { size } = await file.stat({ bigint: true });
+    await file.sync();
+    await rename(part, output);
+    const directory = await open(dirname(output), constants.O_RDONLY);
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
+    return { outputLength: size };
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,54 @@
+import { closePool } from '@instar/engine';
+import { JobsError } from './errors.js';
+import { idOf, parseJob, type Job } from './payloads.js';
+import type { JobQueue, QueuingOptions, Taking, TakingOptions } from './queue.js';
+import { handlerOf, type WorkerOptions } from './run.js';
+
+/** How a job is submitted. */
+export interface SubmitOptions extends QueuingOptions {
+  /**
+   * What tells this job from others that ask the same (default: nothing does). Who submits a job of the same key again gets
+   * the same job.
+   */
+  readonly key?: string | undefined;
+}
+
+/**
+ * Queues a job, once. One that failed or was cancelled begins anew.
+ * @returns its id
+ * @throws JobsError `INVALID_JOB`, `QUEUE_UNAVAILABLE`
+ */
+export async function submit(queue: JobQueue, job: Job, options: SubmitOptions = {}): Promise<string> {
+  const checked = parseJob(job);
+  const { key, ...queuing } = options;
+  if (checked.kind === 'convert' && (checked.windows ?? 1) > 1 && !queue.spreads) {
+    throw new JobsError('INVALID_JOB', 'windows: this queue does not spread jobs; take one in Redis (BullMQ)');
+  }
+  checkOptions(queuing);
+  const id = idOf(key === undefined ? checked : `key ${key}`);
+  await queue.submit(id, checked, queuing);
+  return id;
+}
+
+function checkOptions({ priority = 0, attempts = 1, backoffMs = 0 }: QueuingOptions): void {
+  const within = (value: number, least: number, most: number): boolean =>
+    Number.isInteger(value) && value >= least && value <= most;
+  if (!within(priority, -1000, 1000)) throw new JobsError('INVALID_OPTION', 'priority: an integer from -1000 to 1000');
+  if (!within(attempts, 1, 100)) throw new JobsError('INVALID_OPTION', 'attempts: an integer from 1 to 100');
+  if (!within(backoffMs, 0, 3_600_000)) throw new JobsError('INVALID_OPTION', 'backoffMs: milliseconds up to an hour');
+}
+
+/**
+ * Takes jobs of a queue and does them, until it is drained. Images are parsed in sandboxes, which run in threads of their own: the
+ * event loop, which tells the queue that this worker lives, is never blocked by one.
+ */
+export async function startWorker(queue: JobQueue, options: WorkerOptions & Partial<TakingOptions>): Promise<Taking> {
+  const { concurrency = 1, onError, lockMs, ...how } = options;
+  const taking = await queue.take(handlerOf(how), { concurrency, onError, lockMs });
+  return {
+    drain: async (patienceMs) => {
+      await taking.drain(patienceMs);
+      await closePool();
+    },
+  };
+}

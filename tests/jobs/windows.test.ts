@@ -1,0 +1,237 @@
+// One image in windows, by several workers: the same bytes whatever happens to them.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomFillSync } from 'node:crypto';
+import { closeSync, openSync, readdirSync, utimesSync } from 'node:fs';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { convertJob, openQueue, startWorker, submit, type JobQueue, type JobStatus, type Taking } from '@instar/jobs';
+import { lockForReading } from '@instar/vmm-native';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { INSTAR } from '../support/command.js';
+import { QEMU_IMG, requireJudge } from '../support/judge.js';
+import { qemuImg, qemuIo } from '../support/qemu-img.js';
+import { Random } from '../support/random.js';
+import { workdir, type Workdir } from '../support/workdir.js';
+import { requireServer, startServer, type QueueServer } from './servers.js';
+
+const MIB = 1 << 20;
+const SIZE = 24 * MIB;
+const LOCK_MS = 1500;
+const ENDED: readonly JobStatus['state'][] = ['done', 'refused', 'failed', 'cancelled'];
+/** Conversions of the campaign, in which workers are killed and stopped. */
+const RUNS = Number(process.env['INSTAR_CHAOS'] ?? 6);
+
+let server: QueueServer | undefined;
+let names = 0;
+
+beforeAll(async () => {
+  server = await startServer('redis');
+});
+
+afterAll(async () => {
+  await server?.stop();
+});
+
+/** A compressed image of data, zeros and holes over a base, and what its disk is, as qemu-img reads it. */
+function makeImage(directory: Workdir): void {
+  const bytes = new Uint8Array(SIZE + 512);
+  for (let at = 0; at < SIZE; at += 3 * MIB) randomFillSync(bytes, at, MIB + 4321);
+  directory.write('disk.raw', bytes);
+  qemuImg('convert', '-c', '-O', 'qcow2', 'disk.raw', 'disk.qcow2').in(directory).must();
+  qemuIo('disk.qcow2', 'write -P 7 5M 300k', 'write -z 12M 1M').in(directory).must();
+  qemuImg('convert', '-O', 'raw', 'disk.qcow2', 'expected.raw').in(directory).must();
+}
+
+async function open(): Promise<{ readonly queue: JobQueue; readonly url: string; readonly name: string }> {
+  const [url, name] = [server?.url ?? '', `windows${(names += 1)}`];
+  const queue = await openQueue(url, name);
+  onTestFinished(async () => queue.close());
+  return { queue, url, name };
+}
+
+async function work(queue: JobQueue, directory: Workdir, concurrency = 3): Promise<Taking> {
+  const taking = await startWorker(queue, {
+    directories: [directory.path],
+    sandbox: 'process',
+    concurrency,
+    lockMs: LOCK_MS,
+  });
+  onTestFinished(async () => taking.drain(0));
+  return taking;
+}
+
+async function outcome(queue: JobQueue, id: string, most = 120_000): Promise<JobStatus> {
+  for (const start = Date.now(); Date.now() - start < most;) {
+    const status = await queue.status(id).catch(() => undefined);
+    if (status !== undefined && ENDED.includes(status.state)) return status;
+    await sleep(50);
+  }
+  throw new Error(`job ${id} does not end: ${JSON.stringify(await queue.status(id))}`);
+}
+
+function job(directory: Workdir, windows: number): ReturnType<typeof convertJob> {
+  return convertJob({ input: directory.file('disk.qcow2'), output: directory.file('out.raw'), windows });
+}
+
+describe('an image in windows', () => {
+  it.for([2, 7, 300])('of which there are %i becomes what qemu-img makes of it', async (windows, context) => {
+    requireServer(context, 'redis');
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    makeImage(directory);
+    const { queue } = await open();
+    await work(queue, directory);
+    const delay = monitorEventLoopDelay({ resolution: 5 });
+    delay.enable();
+    const done = await outcome(queue, await submit(queue, job(directory, windows)));
+    delay.disable();
+    // What tells the queue that a worker lives is never kept waiting by an image.
+    expect(delay.max / 1e6).toBeLessThan(LOCK_MS / 2);
+    expect(done).toMatchObject({ state: 'done', result: { outputLength: SIZE + 512 } });
+    expect(directory.read('out.raw').equals(directory.read('expected.raw'))).toBe(true);
+    expect(directory.names()).toEqual(['disk.qcow2', 'disk.raw', 'expected.raw', 'out.raw']);
+  });
+
+  it('is one image to a queue that spreads nothing, which says so', () => {
+    const directory = workdir();
+    expect(() => convertJob({ ...job(directory, 4), outputFormat: 'qcow2' })).toThrow('only raw outputs');
+    expect(() => convertJob({ ...job(directory, 4), input: 'https://images.example/x' })).toThrow('are files');
+  });
+
+  it('that is changed meanwhile is refused, and nothing is left', async (context) => {
+    requireServer(context, 'redis');
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    makeImage(directory);
+    const { queue } = await open();
+    const id = await submit(queue, job(directory, 6), { attempts: 1 });
+    // It takes the plan, and is gone before any window.
+    const planner = await startWorker(queue, {
+      directories: [directory.path],
+      sandbox: 'process',
+      onEnd: () => {
+        utimesSync(directory.file('disk.qcow2'), 1, 1);
+      },
+    });
+    expect(await outcome(queue, id)).toMatchObject({ state: 'failed', error: { code: 'WINDOW_FAILED' } });
+    await planner.drain(1000);
+    expect((await queue.status(id))?.error?.message).toContain('was changed while it was converted');
+    expect(directory.names()).toEqual(['disk.qcow2', 'disk.raw', 'expected.raw']);
+  });
+
+  it('that is cancelled leaves nothing', async (context) => {
+    requireServer(context, 'redis');
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    makeImage(directory);
+    const { queue } = await open();
+    const id = await submit(queue, job(directory, 50));
+    let cancelled: Promise<boolean> | undefined;
+    const taking = await startWorker(queue, {
+      directories: [directory.path],
+      sandbox: 'process',
+      onEnd: ({ kind }) => {
+        if (kind === 'window') cancelled ??= queue.cancel(id);
+      },
+    });
+    onTestFinished(async () => taking.drain(0));
+    expect(await outcome(queue, id)).toMatchObject({ state: 'cancelled' });
+    expect(await cancelled).toBe(true);
+    for (let tries = 0; tries < 200 && directory.names().some((name) => name.endsWith('.part')); tries += 1)
+      await sleep(50);
+    expect(directory.names()).toEqual(['disk.qcow2', 'disk.raw', 'expected.raw']);
+  });
+
+  it('gets its name when nobody writes it any more, however late they are', async (context) => {
+    requireServer(context, 'redis');
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    makeImage(directory);
+    const { queue } = await open();
+    const id = await submit(queue, job(directory, 3), { attempts: 20, backoffMs: 200 });
+    let late: number | undefined;
+    const taking = await startWorker(queue, {
+      directories: [directory.path],
+      sandbox: 'process',
+      onEnd: ({ state }) => {
+        if (state !== 'spread') return;
+        // A worker that was taken for gone, and still has the output open.
+        late = openSync(directory.file(directory.names().find((name) => name.endsWith('.part')) ?? ''), 'r');
+        expect(lockForReading(late)).toBe(true);
+      },
+    });
+    onTestFinished(async () => taking.drain(0));
+    await sleep(1500);
+    expect(directory.names()).not.toContain('out.raw');
+    closeSync(late ?? -1);
+    expect(await outcome(queue, id)).toMatchObject({ state: 'done' });
+    expect(directory.read('out.raw').equals(directory.read('expected.raw'))).toBe(true);
+  });
+});
+
+describe('workers that are killed and stopped, and a queue that is started anew', () => {
+  it(
+    `come to the same bytes in each of ${RUNS} runs, and leave nothing`,
+    { timeout: 60_000 + RUNS * 30_000 },
+    async (context) => {
+      requireServer(context, 'redis');
+      requireJudge(context, QEMU_IMG);
+      const source = new Random(Number(process.env['INSTAR_SEED'] ?? 1));
+      const random = (): number => source.below(1000) / 1000;
+      const directory = workdir();
+      makeImage(directory);
+      const expected = directory.digests()['expected.raw'];
+      const { queue, url, name } = await open();
+      const start = (): ChildProcess =>
+        spawn(
+          process.execPath,
+          [
+            ...[
+              INSTAR,
+              'worker',
+              '--queue',
+              url,
+              '--name',
+              name,
+              '--directory',
+              directory.path,
+              '--sandbox',
+              'process',
+            ],
+            ...['--lock-time', `${LOCK_MS}ms`, '--concurrency', '2'],
+          ],
+          { stdio: 'ignore' },
+        );
+      const workers = [start(), start()];
+      onTestFinished(() => {
+        for (const worker of workers) worker.kill('SIGKILL');
+      });
+      for (let run = 0; run < RUNS; run += 1) {
+        const id = await submit(queue, job(directory, 12), { key: `run ${run}`, attempts: 30, backoffMs: 50 });
+        const ended = outcome(queue, id);
+        const progress = { over: false };
+        void ended.finally(() => (progress.over = true)).catch(() => undefined);
+        for (let blow = 0; blow < 3 && !progress.over; blow += 1) {
+          await sleep(random() * 250);
+          const which = Math.floor(random() * workers.length);
+          const victim = workers[which];
+          const kind = random();
+          if (victim === undefined) continue;
+          if (kind < 0.5) {
+            victim.kill('SIGKILL');
+            workers[which] = start();
+          } else if (kind < 0.85) {
+            victim.kill('SIGSTOP');
+            setTimeout(() => victim.kill('SIGCONT'), LOCK_MS * 2 * random() + LOCK_MS);
+          } else await server?.restart();
+        }
+        const done = await ended;
+        expect(done, `run ${run}`).toMatchObject({ state: 'done', result: { outputLength: SIZE + 512 } });
+        expect(directory.digests()['out.raw'], `run ${run}`).toBe(expected);
+        directory.delete('out.raw');
+      }
+      for (const worker of workers) worker.kill('SIGCONT');
+      expect(readdirSync(directory.path).sort()).toEqual(['disk.qcow2', 'disk.raw', 'expected.raw']);
+    },
+  );
+});
