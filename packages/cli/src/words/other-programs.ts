@@ -8,15 +8,21 @@ export const OTHER_COMMANDS: Readonly<Record<string, string>> = {
   copy: 'write instar dd if=INPUT of=OUTPUT, or instar convert INPUT OUTPUT',
   cp: 'write instar dd if=INPUT of=OUTPUT, or instar convert INPUT OUTPUT',
   diff: 'write instar compare A B',
+  download: 'write instar dd if=https://… of=FILE, or instar convert https://… FILE',
   dump: 'memory dumps are read by instar vmcore',
+  enqueue: 'write instar submit',
+  fetch: 'write instar dd if=https://… of=FILE, or instar convert https://… FILE',
   hash: 'write instar convert --checksum sha256',
   inspect: 'write instar info --require-safe FILE',
+  jobs: 'write instar status',
+  kill: 'write instar cancel ID',
   layout: 'binary layouts are shown by instar abi show',
   ls: 'files inside of disks are not looked at; instar info describes the image',
   make: 'write instar create -f FORMAT FILE SIZE',
   mount: 'disks are not mounted; instar convert -O raw writes one that can be',
   nbd: 'disks are not served; openImage() of @instar/engine reads any range of one',
   new: 'write instar create -f FORMAT FILE SIZE',
+  queue: 'write instar submit for a job, instar status for what became of it',
   repair: 'write instar check -r all FILE; dumps: instar vmcore repair',
   sandbox: 'write instar doctor',
   sha256sum: 'write instar convert --checksum sha256',
@@ -51,6 +57,7 @@ export const OTHER_OPERANDS: Readonly<Record<string, string>> = {
 /** Options of one command that it does not have, and of all where the command is `*`. */
 export const OTHER_OPTIONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   '*': {
+    '--allow-hosts': 'write --allow-host HOST, once for each host',
     '--allow-paths': 'write --allow-path DIR, once for each directory',
     '--human': 'that is the default; --json prints a record',
     '--password': 'write --passphrase-file FILE, so that no list of processes shows it',
@@ -90,5 +97,7 @@ export const OTHER_OPTIONS: Readonly<Record<string, Readonly<Record<string, stri
     '--limits': 'a limit is one option: --limit-time, --limit-cpu, --limit-idle, --limit-virtual-size',
     '--safe': 'write --require-safe',
   },
+  submit: { '--input': 'write the files as operands: submit convert INPUT OUTPUT' },
+  worker: { '--dir': 'write --directory DIR', '--threads': 'write --concurrency N' },
   map: { '--start': 'write --start-offset OFFSET', '--length': 'write --max-length SIZE' },
 };
