@@ -52,7 +52,8 @@ class Kept {
       operationConfig: configPage(number, args),
       devices: scene.devices,
       ioThreads: 0,
-      limits: { noProgressMs: NO_PROGRESS_MS },
+      // Marking a heap of 128 MiB takes longer than anything else of these attacks.
+      limits: { noProgressMs: 10 * NO_PROGRESS_MS },
     });
   }
 

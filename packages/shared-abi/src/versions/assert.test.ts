@@ -28,7 +28,7 @@ describe('assertAbi', () => {
 
   it('holds for the ABI of this package', () => {
     expect(() => {
-      assertAbi('1.0');
+      assertAbi('2.0');
     }).not.toThrow();
   });
 });

@@ -2,6 +2,7 @@
 //! turn them into calls to themselves.
 
 use core::arch::asm;
+use core::arch::x86_64::{_mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8};
 
 /// # Safety
 /// As C's `memcpy`: both ranges are valid for `count` bytes and do not overlap.
@@ -52,6 +53,20 @@ pub unsafe extern "C" fn memset(target: *mut u8, value: i32, count: usize) -> *m
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, count: usize) -> i32 {
     let mut index = 0;
+    // Sixteen at a time, with instructions that the compiler does not take for a comparison of memory.
+    while count - index >= 16 {
+        // SAFETY: sixteen bytes from index on are valid; the loads need no alignment, and every x86-64 has SSE2.
+        let different = unsafe {
+            let a = _mm_loadu_si128(left.add(index).cast());
+            let b = _mm_loadu_si128(right.add(index).cast());
+            !_mm_movemask_epi8(_mm_cmpeq_epi8(a, b)) & 0xffff
+        };
+        if different != 0 {
+            index += different.trailing_zeros() as usize;
+            break;
+        }
+        index += 16;
+    }
     while index < count {
         // SAFETY: index < count.
         let (a, b) = unsafe {

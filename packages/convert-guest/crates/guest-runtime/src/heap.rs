@@ -80,4 +80,25 @@ unsafe impl GlobalAlloc for Heaps {
             unsafe { self.heap.dealloc(block, layout) };
         }
     }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        first_processor_only();
+        if !ALLOCATES.is_on() && (block.addr() as u64) < HEAP_START {
+            // In its place where there is room behind it: the largest block of all, a dictionary, grows step by step.
+            // SAFETY: the caller's promise; the block came from here.
+            return unsafe { self.heap.realloc(block, layout, size) };
+        }
+        // Keys are not left behind where they were: the old block is cleared.
+        // SAFETY: the caller's promise: a size that is not 0 and does not overflow with the alignment.
+        let to = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        // SAFETY: as above; the blocks are apart, and both are as long as what is copied.
+        unsafe {
+            let new = self.alloc(to);
+            if !new.is_null() {
+                ptr::copy_nonoverlapping(block, new, layout.size().min(size));
+                self.dealloc(block, layout);
+            }
+            new
+        }
+    }
 }
