@@ -24,7 +24,7 @@ const LARGE = {
 describe('instar abi show', () => {
   it('lists regions and types, and draws a type', () => {
     const listed = instar('abi', 'show').in(workdir()).must();
-    expect(listed.stdout).toMatch(/^ABI 2\.\d+\nfingerprint [0-9a-f]{64}\n/);
+    expect(listed.stdout).toMatch(/^ABI 1\.\d+\nfingerprint [0-9a-f]{64}\n/);
     expect(listed.stdout).toMatch(/^ +0x81000 +0x1000 {2}r +operation_config$/m);
     expect(listed.stdout).toMatch(/^ {2}ConvertConfig +416 {2}Config of the convert operation\.$/m);
     const drawn = instar('abi', 'show', 'ProcessRecord').in(workdir()).must().stdout.split('\n');

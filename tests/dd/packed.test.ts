@@ -152,31 +152,3 @@ it('a packed disk below an image is refused, however it came there', (context) =
   expect(refused.status).toBe(1);
   expect(refused.stderr).toContain('"base", which is packed by gzip; unpack it first');
 });
-
-describe('a dictionary of a packed disk', () => {
-  it.for([
-    ['xz', 'kvm', ['-c', '--lzma2=preset=0,dict=64MiB']],
-    ['xz', 'process', ['-c', '--lzma2=preset=0,dict=64MiB', '--block-size=33MiB']],
-    ['zstd', 'kvm', ['-qc', '-3', '--long=26']],
-  ] as const)('may be of 64 MiB, as at the highest levels: %s %s %j', ([program, sandbox, options], context) => {
-    // What is said again 33 MiB later: a smaller dictionary would not reach so far.
-    const head = noise(8 * MIB, 4);
-    const disk = Buffer.concat([head, Buffer.alloc(25 * MIB), head, lines(3 * MIB, 5), noise(29 * MIB, 6)]);
-    const directory = workdir().write('disk.raw', disk);
-    directory.write('packed', pack(context, directory, 'disk.raw', program, ...options));
-    instar('convert', `--sandbox=${sandbox}`, '-O', 'raw', 'packed', 'out.raw').in(directory).must();
-    expect(directory.read('out.raw').equals(padded(disk))).toBe(true);
-  });
-
-  it.for([
-    ['xz', 'a dictionary of at most 64 MiB', ['-c', '--lzma2=preset=0,dict=65MiB']],
-    ['zstd', 'a window of at most 64 MiB', ['-qc', '-1', '--long=27']],
-  ] as const)('that is larger is refused by name: %s', ([program, expected, options], context) => {
-    const directory = workdir().write('disk.raw', Buffer.alloc(130 * MIB));
-    directory.write('packed', pack(context, directory, 'disk.raw', program, ...options));
-    const run = instar('convert', '-O', 'raw', 'packed', 'out.raw').in(directory).run();
-    expect(run).toMatchObject({ status: 1, stdout: '' });
-    expect(run.stderr).toContain(`expected ${expected}`);
-    expect(directory.names()).not.toContain('out.raw');
-  });
-});

@@ -52,8 +52,7 @@ class Kept {
       operationConfig: configPage(number, args),
       devices: scene.devices,
       ioThreads: 0,
-      // Marking a heap of 128 MiB takes longer than anything else of these attacks.
-      limits: { noProgressMs: 10 * NO_PROGRESS_MS },
+      limits: { noProgressMs: NO_PROGRESS_MS },
     });
   }
 

@@ -59,13 +59,7 @@ export const MEMORY_MAP: readonly Region[] = chain([
     doc: 'segments of the guest image, each with its own protection',
   },
   guard('image_guard', LARGE_PAGE_SIZE),
-  {
-    name: 'heap',
-    size: 0x800_0000,
-    protection: 'rw',
-    align: LARGE_PAGE_SIZE,
-    doc: "the guest's heap: the dictionary of a packed disk, of up to 64 MiB, is the largest thing in it",
-  },
+  { name: 'heap', size: 0x200_0000, protection: 'rw', align: LARGE_PAGE_SIZE, doc: "the guest's heap" },
   guard('heap_guard', LARGE_PAGE_SIZE),
   {
     name: 'windows',

@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = 'cc369694d8f6d972eed4b072ed4d0ab263c825ad0aaa9bc25c5ef735f01a4a69';
+export const FINGERPRINT_HEX = '669552b3b8154165108e34a0fe1ba188c22a79dab416594c68c0bdd82c8af3b5';

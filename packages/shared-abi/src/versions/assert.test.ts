@@ -28,7 +28,7 @@ describe('assertAbi', () => {
 
   it('holds for the ABI of this package', () => {
     expect(() => {
-      assertAbi('2.0');
+      assertAbi('1.0');
     }).not.toThrow();
   });
 });

@@ -9,16 +9,16 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// SHA-256 of the canonical JSON of this ABI (version 2.0).
+/// SHA-256 of the canonical JSON of this ABI (version 1.9).
 pub const FINGERPRINT: [u8; 32] = [
-    0xcc, 0x36, 0x96, 0x94, 0xd8, 0xf6, 0xd9, 0x72, 0xee, 0xd4, 0xb0, 0x72, 0xed, 0x4d, 0x0a, 0xb2,
-    0x63, 0xc8, 0x25, 0xad, 0x0a, 0xaa, 0x9b, 0xc2, 0x5c, 0x5e, 0xf7, 0x35, 0xf0, 0x1a, 0x4a, 0x69,
+    0x66, 0x95, 0x52, 0xb3, 0xb8, 0x15, 0x41, 0x65, 0x10, 0x8e, 0x34, 0xa0, 0xfe, 0x1b, 0xa1, 0x88,
+    0xc2, 0x2a, 0x79, 0xda, 0xb4, 0x16, 0x59, 0x4c, 0x68, 0xc0, 0xbd, 0xd8, 0x2c, 0x8a, 0xf3, 0xb5,
 ];
 
 /// ABI_VERSION_MAJOR.
-pub const ABI_VERSION_MAJOR: u32 = 0x2;
+pub const ABI_VERSION_MAJOR: u32 = 0x1;
 /// ABI_VERSION_MINOR.
-pub const ABI_VERSION_MINOR: u32 = 0x0;
+pub const ABI_VERSION_MINOR: u32 = 0x9;
 /// CALL_TABLE_ENTRIES.
 pub const CALL_TABLE_ENTRIES: u32 = 0x3;
 /// CALL_TABLE_ENTRIES_1_1.
@@ -92,7 +92,7 @@ pub const MAP_CONFIG_MAGIC: u32 = 0x4d41503f;
 /// MAP_RESULT_MAGIC.
 pub const MAP_RESULT_MAGIC: u32 = 0x4d415021;
 /// MEMORY_SIZE.
-pub const MEMORY_SIZE: u32 = 0xaa00000;
+pub const MEMORY_SIZE: u32 = 0x4a00000;
 /// NO_PARENT.
 pub const NO_PARENT: u32 = 0xffffffff;
 /// OPERATION_CONFIG_ADDR.
@@ -310,38 +310,38 @@ pub const REGION_IMAGE_GUARD: Region = Region {
     size: 0x200000,
     protection: Protection::None,
 };
-/// the guest's heap: the dictionary of a packed disk, of up to 64 MiB, is the largest thing in it.
+/// the guest's heap.
 pub const REGION_HEAP: Region = Region {
     name: "heap",
     start: 0x800000,
-    size: 0x8000000,
+    size: 0x2000000,
     protection: Protection::ReadWrite,
 };
 /// guard: unmapped.
 pub const REGION_HEAP_GUARD: Region = Region {
     name: "heap_guard",
-    start: 0x8800000,
+    start: 0x2800000,
     size: 0x200000,
     protection: Protection::None,
 };
 /// I/O windows: the only memory that READ fills and WRITE takes from.
 pub const REGION_WINDOWS: Region = Region {
     name: "windows",
-    start: 0x8a00000,
+    start: 0x2a00000,
     size: 0x2000000,
     protection: Protection::ReadWrite,
 };
 /// guard: unmapped.
 pub const REGION_WINDOWS_GUARD: Region = Region {
     name: "windows_guard",
-    start: 0xaa00000,
+    start: 0x4a00000,
     size: 0x200000,
     protection: Protection::None,
 };
 /// SecretsConfig, and what the guest makes of it: never dumped; a run may have more of it behind its end.
 pub const REGION_KEYS: Region = Region {
     name: "keys",
-    start: 0xac00000,
+    start: 0x4c00000,
     size: 0x200000,
     protection: Protection::ReadWrite,
 };
@@ -5255,4 +5255,41 @@ impl SnapshotRecord {
 }
 
 /// Fingerprints of the older minor versions of this major one.
-pub const OLDER_FINGERPRINTS: [[u8; 32]; 0] = [];
+pub const OLDER_FINGERPRINTS: [[u8; 32]; 9] = [
+    [
+        250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238,
+        95, 1, 238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
+    ],
+    [
+        242, 6, 69, 243, 58, 6, 175, 215, 169, 139, 230, 253, 159, 237, 246, 67, 161, 94, 18, 240,
+        99, 177, 65, 123, 72, 57, 51, 103, 146, 53, 26, 65,
+    ],
+    [
+        144, 93, 74, 71, 135, 5, 116, 212, 15, 174, 193, 230, 85, 140, 138, 18, 16, 80, 16, 196,
+        103, 137, 137, 86, 255, 244, 126, 60, 135, 244, 241, 162,
+    ],
+    [
+        37, 203, 121, 50, 80, 38, 135, 255, 110, 142, 164, 163, 63, 231, 138, 155, 174, 229, 20,
+        180, 108, 128, 176, 225, 120, 158, 194, 9, 221, 205, 209, 219,
+    ],
+    [
+        23, 194, 183, 47, 157, 2, 225, 219, 6, 34, 161, 83, 211, 135, 235, 90, 147, 1, 234, 205,
+        201, 232, 52, 154, 235, 41, 165, 119, 78, 79, 121, 175,
+    ],
+    [
+        32, 1, 207, 130, 108, 29, 58, 34, 95, 130, 110, 124, 55, 37, 67, 253, 84, 232, 98, 37, 246,
+        170, 160, 17, 42, 237, 24, 245, 71, 220, 213, 138,
+    ],
+    [
+        138, 62, 250, 148, 190, 42, 57, 156, 90, 214, 91, 207, 246, 150, 169, 168, 154, 13, 157,
+        207, 136, 122, 8, 41, 138, 48, 220, 205, 153, 81, 198, 79,
+    ],
+    [
+        8, 91, 140, 171, 0, 11, 237, 183, 244, 26, 95, 95, 103, 147, 110, 63, 153, 180, 28, 96,
+        241, 161, 159, 174, 198, 86, 179, 238, 198, 103, 223, 174,
+    ],
+    [
+        1, 78, 164, 13, 250, 136, 127, 208, 83, 2, 153, 154, 224, 130, 80, 66, 99, 238, 197, 206,
+        51, 212, 224, 174, 29, 139, 115, 43, 53, 250, 117, 119,
+    ],
+];

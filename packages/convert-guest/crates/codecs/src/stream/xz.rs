@@ -4,8 +4,8 @@ use lzma_rust2::{Error, Read, XzReader};
 
 use super::{PackedBytes, TRUNCATED, UnpackError};
 
-/// Most memory that a stream may ask for (KiB): a dictionary of 64 MiB, as xz has at its highest level, and what goes with it.
-const MOST_MEMORY: u32 = 65 << 10;
+/// Most memory that a stream may ask for (KiB): a dictionary of 16 MiB, as xz has up to level 7, and what goes with it.
+const MOST_MEMORY: u32 = 17 << 10;
 
 pub(super) struct Unxz<B: PackedBytes> {
     reader: XzReader<Feed<B>>,
@@ -33,7 +33,7 @@ impl<B: PackedBytes> Unxz<B> {
             }
             match error {
                 Error::Eof => TRUNCATED,
-                Error::OutOfMemory(_) => UnpackError::Unsupported("a dictionary of at most 64 MiB"),
+                Error::OutOfMemory(_) => UnpackError::Unsupported("a dictionary of at most 16 MiB"),
                 Error::Unsupported(_) => UnpackError::Unsupported("filters and checks of xz 5"),
                 _ => UnpackError::Damaged("undamaged xz data, and nothing behind it"),
             }

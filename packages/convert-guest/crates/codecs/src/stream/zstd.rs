@@ -4,8 +4,8 @@ use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
 use super::{PackedBytes, TRUNCATED, UnpackError};
 
-/// Largest window, as a power of two: 64 MiB. zstd needs 8 MiB up to level 19, and 32 or 64 MiB for 20 and 21.
-const MOST_WINDOW: u32 = 26;
+/// Largest window, as a power of two: 16 MiB. zstd needs 8 MiB up to level 19.
+const MOST_WINDOW: u32 = 24;
 
 /// `ZSTD_ErrorCode` of zstd_errors.h; the functions return it negated, as a size.
 const PREFIX_UNKNOWN: usize = 10;
@@ -63,7 +63,7 @@ impl<B: PackedBytes> Unzstd<B> {
 fn classify(code: usize, behind: bool) -> UnpackError {
     match code.wrapping_neg() {
         MEMORY_ALLOCATION => UnpackError::OutOfMemory,
-        WINDOW_TOO_LARGE => UnpackError::Unsupported("a window of at most 64 MiB"),
+        WINDOW_TOO_LARGE => UnpackError::Unsupported("a window of at most 16 MiB"),
         DICTIONARY_WRONG => UnpackError::Unsupported("frames that need no dictionary"),
         VERSION_UNSUPPORTED | FRAME_PARAMETER => UnpackError::Unsupported("frames of RFC 8878"),
         CHECKSUM_WRONG => UnpackError::Damaged("a checksum (XXH64) that agrees with the data"),
