@@ -140,7 +140,7 @@ describe.each(KINDS)('jobs in %s', (kind) => {
     expect(await queue.counts()).toEqual({ waiting: 0, active: 0, done: 4, failed: 0 });
   });
 
-  it('are done once, however often they are submitted', async (context) => {
+  it('are one while they wait and go on, and with a key also when they are done', async (context) => {
     requireServer(context, kind);
     const { queue, directory, work, outcome, ended } = await bench(kind);
     const job = inspectJob({ input: directory.file('disk.raw') });
@@ -150,9 +150,28 @@ describe.each(KINDS)('jobs in %s', (kind) => {
     expect(other).not.toBe(ids[0]);
     await work();
     await Promise.all([...ids, other].map(outcome));
-    expect(await submit(queue, job)).toBe(ids[0]);
+    expect(await submit(queue, job, { key: 'another' })).toBe(other);
     await sleep(300);
     expect(ended.map(({ id }) => id).sort()).toEqual([ids[0], other].sort());
+    // Without a key it is asked anew: the image may be another one by now.
+    directory.write('disk.raw', RAW.subarray(0, 4096));
+    expect(await submit(queue, job)).toBe(ids[0]);
+    await until(() => ended.length === 3);
+    const { result } = await outcome(ids[0]);
+    expect(result).toMatchObject({ description: { virtualSize: 4096 } });
+  });
+
+  it('that were refused begin anew when they are submitted again', async (context) => {
+    requireServer(context, kind);
+    const { queue, directory, work, outcome } = await bench(kind);
+    await work();
+    directory.write('sick.qcow2', Buffer.concat([Buffer.from('QFI\xfb\0\0\0\x09', 'latin1'), Buffer.alloc(600)]));
+    const job = checksumJob({ input: directory.file('sick.qcow2') });
+    const id = await submit(queue, job, { key: 'sick' });
+    expect(await outcome(id)).toMatchObject({ state: 'refused' });
+    directory.write('sick.qcow2', RAW);
+    expect(await submit(queue, job, { key: 'sick' })).toBe(id);
+    expect(await outcome(id)).toMatchObject({ state: 'done' });
   });
 
   it('come in the order of their priority', async (context) => {

@@ -1,7 +1,17 @@
 // One image in windows, by several workers: the same bytes whatever happens to them.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
-import { closeSync, openSync, readdirSync, utimesSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+} from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { convertJob, openQueue, startWorker, submit, type JobQueue, type JobStatus, type Taking } from '@instar/jobs';
@@ -140,6 +150,81 @@ describe('an image in windows', () => {
     for (let tries = 0; tries < 200 && directory.names().some((name) => name.endsWith('.part')); tries += 1)
       await sleep(50);
     expect(directory.names()).toEqual(['disk.qcow2', 'disk.raw', 'expected.raw']);
+  });
+
+  it('that failed after some of its windows were done is written as a whole when it is submitted again', async (context) => {
+    requireServer(context, 'redis');
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    makeImage(directory);
+    const { queue } = await open();
+    const { key, attempts } = { key: 'again', attempts: 1 };
+    const id = await submit(queue, job(directory, 6), { key, attempts });
+    let windows = 0;
+    const first = await startWorker(queue, {
+      directories: [directory.path],
+      sandbox: 'process',
+      onEnd: ({ kind, state }) => {
+        if (kind === 'window' && state === 'done' && (windows += 1) === 2)
+          utimesSync(directory.file('disk.qcow2'), 1, 1);
+      },
+    });
+    expect(await outcome(queue, id)).toMatchObject({ state: 'failed' });
+    await first.drain(1000);
+    expect(windows).toBe(2);
+    expect(await submit(queue, job(directory, 6), { key, attempts })).toBe(id);
+    await work(queue, directory);
+    expect(await outcome(queue, id)).toMatchObject({ state: 'done' });
+    expect(directory.read('out.raw').equals(directory.read('expected.raw'))).toBe(true);
+  });
+
+  it.for([
+    [
+      'a link',
+      (directory: Workdir) => {
+        symlinkSync('elsewhere.raw', directory.file('out.raw'));
+      },
+    ],
+    [
+      'a file with two names',
+      (directory: Workdir) => {
+        linkSync(directory.file('elsewhere.raw'), directory.file('out.raw'));
+      },
+    ],
+    [
+      'a directory',
+      (directory: Workdir) => {
+        mkdirSync(directory.file('out.raw'));
+      },
+    ],
+  ] as const)('does not take the place of %s', async ([, make], context) => {
+    requireServer(context, 'redis');
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    makeImage(directory);
+    directory.write('elsewhere.raw', 'kept');
+    make(directory);
+    const before = directory.names();
+    const { queue } = await open();
+    await work(queue, directory);
+    const refused = await outcome(queue, await submit(queue, job(directory, 3)));
+    expect(refused).toMatchObject({ state: 'refused', error: { code: 'NOT_ALLOWED' } });
+    expect(directory.names()).toEqual(before);
+    expect(directory.read('elsewhere.raw').toString()).toBe('kept');
+  });
+
+  it('leaves the mode of a file whose place it takes', async (context) => {
+    requireServer(context, 'redis');
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    makeImage(directory);
+    directory.write('out.raw', 'earlier');
+    chmodSync(directory.file('out.raw'), 0o640);
+    const { queue } = await open();
+    await work(queue, directory);
+    expect(await outcome(queue, await submit(queue, job(directory, 3)))).toMatchObject({ state: 'done' });
+    expect(statSync(directory.file('out.raw')).mode & 0o777).toBe(0o640);
+    expect(directory.read('out.raw').equals(directory.read('expected.raw'))).toBe(true);
   });
 
   it('gets its name when nobody writes it any more, however late they are', async (context) => {

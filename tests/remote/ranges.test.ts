@@ -34,6 +34,15 @@ async function copy(
   }
 }
 
+it('may be without its time in later answers, which its ETag says all of', async () => {
+  const directory = workdir();
+  const time = { 'last-modified': 'Mon, 01 Jan 2024 00:00:00 GMT' };
+  const server = await serve(RAW, ({ number }) => (number === 0 ? { headers: time } : undefined));
+  expect(await copy(server, directory)).toBeUndefined();
+  expect(server.requests.length).toBeGreaterThan(1);
+  expect(directory.read('out.raw').equals(RAW)).toBe(true);
+});
+
 describe('an image behind a URL', () => {
   it.for(['info', 'map', 'check', 'compare', 'measure', 'convert', 'dd'] as const)(
     'instar %s says of it what it says of the file',

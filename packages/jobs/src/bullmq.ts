@@ -5,6 +5,7 @@ import { parseOutcome } from './outcome.js';
 import {
   failureOf,
   FinalFailure,
+  givesWay,
   Spread,
   type Counts,
   type Handler,
@@ -88,12 +89,11 @@ class BullQueue implements JobQueue {
     this.#queue.on('error', () => undefined);
   }
 
-  async submit(id: string, data: object, options: QueuingOptions): Promise<void> {
+  async submit(id: string, data: object, options: QueuingOptions & { readonly anew?: boolean }): Promise<void> {
     await reaching(async () => {
       const known = await this.#queue.getJob(id);
       if (known !== undefined) {
-        const { state } = await this.#describe(known);
-        if (state !== 'failed' && state !== 'cancelled') return;
+        if (!givesWay(await this.#describe(known), options.anew)) return;
         await known.remove();
         await this.#connection.del(this.#markOf(id));
       }

@@ -4,6 +4,7 @@ import { parseOutcome } from './outcome.js';
 import {
   failureOf,
   FinalFailure,
+  givesWay,
   type Counts,
   type Handler,
   type JobQueue,
@@ -66,11 +67,11 @@ class PgBossQueue implements JobQueue {
     this.#listeners = listeners;
   }
 
-  async submit(id: string, data: object, options: QueuingOptions): Promise<void> {
+  async submit(id: string, data: object, options: QueuingOptions & { readonly anew?: boolean }): Promise<void> {
     const { priority = 0, attempts = DEFAULT_ATTEMPTS, backoffMs = DEFAULT_BACKOFF_MS } = options;
     const { expireMs = DEFAULT_EXPIRE_MS } = options;
     const known = await this.status(id);
-    if (known?.state === 'failed' || known?.state === 'cancelled') await this.#boss.deleteJob(this.#name, id);
+    if (known !== undefined && givesWay(known, options.anew)) await this.#boss.deleteJob(this.#name, id);
     // An id that there is already is left alone.
     await this.#boss.send(this.#name, data, {
       id,

@@ -99,8 +99,11 @@ export type Counts = Readonly<Record<'waiting' | 'active' | 'done' | 'failed', n
 export interface JobQueue {
   /** Whether a job can be spread over several workers. */
   readonly spreads: boolean;
-  /** Queues a job, once: one of this id that waits, goes on or is done stays as it is, one that failed begins anew. */
-  submit(id: string, data: object, options: QueuingOptions): Promise<void>;
+  /**
+   * Queues a job: one of this id that waits or goes on stays as it is, and so does one that is done, unless `anew`. One that
+   * came to nothing begins anew.
+   */
+  submit(id: string, data: object, options: QueuingOptions & { readonly anew?: boolean }): Promise<void>;
   take(handler: Handler, options: TakingOptions): Promise<Taking>;
   status(id: string): Promise<JobStatus | undefined>;
   /** Ends a job, wherever it is. False where it had ended, or never was. */
@@ -109,6 +112,11 @@ export interface JobQueue {
   /** Jobs that are kept apart, the latest first. */
   failed(most: number): Promise<readonly JobStatus[]>;
   close(): Promise<void>;
+}
+
+/** Whether a job that a queue knows gives its place to one of the same id. */
+export function givesWay({ state }: JobStatus, anew = false): boolean {
+  return state === 'done' ? anew : state !== 'waiting' && state !== 'active';
 }
 
 /** A failure as queues store it: one line, with its code in front. */

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { lstat, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { dd, info, openImage, type Image, type OperationControl } from '@instar/engine';
 import { lockForReading, lockForWriting } from '@instar/vmm-native';
@@ -13,7 +13,9 @@ import { FinalFailure, Spread, type TakenJob } from './queue.js';
 const UNIT = 65_536n;
 const SECTOR = 512n;
 /** What a byte that has to be decompressed costs, and one that reads as zero, where one that is copied costs 16. */
-const COSTS = { compressed: 64n, copied: 16n, zero: 1n } as const;
+const COSTS = { compressed: 64, copied: 16, zero: 1 } as const;
+/** Slices of a disk whose costs are told apart. */
+const MOST_SLICES = 16_384n;
 
 /** What a job in windows runs with. */
 export interface WindowRun {
@@ -46,30 +48,37 @@ async function requireUnchanged(files: readonly FileVersion[]): Promise<void> {
   }
 }
 
-/** Parts of a disk that take about as long as each other. @param most how many there are at most */
+/**
+ * Parts of a disk that take about as long as each other. An image may have more extents than there is memory for: what they cost
+ * is summed up in slices, at whose ends parts begin.
+ * @param most how many there are at most
+ */
 export async function chooseWindows(
   image: Pick<Image, 'virtualSize' | 'extents'>,
   most: number,
 ): Promise<readonly { readonly start: bigint; readonly end: bigint }[]> {
-  const extents: { readonly start: bigint; readonly length: bigint; readonly cost: bigint }[] = [];
+  const slice = (image.virtualSize / MOST_SLICES / UNIT + 1n) * UNIT;
+  const costs = new Float64Array(Number((image.virtualSize + slice - 1n) / slice));
   for await (const { start, length, data, zero, compressed } of image.extents()) {
     const cost = compressed ? COSTS.compressed : data && !zero ? COSTS.copied : COSTS.zero;
-    extents.push({ start, length, cost });
-  }
-  const total = extents.reduce((sum, { length, cost }) => sum + length * cost, 0n);
-  const cuts: bigint[] = [];
-  let before = 0n;
-  for (const { start, length, cost } of extents) {
-    // A window ends where the cost so far reaches its share.
-    for (;;) {
-      const left = (total * BigInt(cuts.length + 1)) / BigInt(most) - before;
-      if (cuts.length + 1 >= most || left > length * cost) break;
-      cuts.push(((start + left / cost + UNIT - 1n) / UNIT) * UNIT);
+    const end = start + length;
+    for (let index = start / slice; index * slice < end; index += 1n) {
+      const from = index * slice > start ? index * slice : start;
+      const to = (index + 1n) * slice < end ? (index + 1n) * slice : end;
+      const known = costs[Number(index)];
+      if (known !== undefined) costs[Number(index)] = known + Number(to - from) * cost;
     }
-    before += length * cost;
   }
-  const inside = [...new Set(cuts)].filter((cut) => cut > 0n && cut < image.virtualSize);
-  const edges = [0n, ...inside, image.virtualSize];
+  const total = costs.reduce((sum, cost) => sum + cost, 0);
+  const edges = [0n];
+  let before = 0;
+  costs.forEach((cost, index) => {
+    before += cost;
+    const end = BigInt(index + 1) * slice;
+    // A window ends where the cost so far reaches its share.
+    if (edges.length < most && before >= (total * edges.length) / most && end < image.virtualSize) edges.push(end);
+  });
+  edges.push(image.virtualSize);
   return edges.slice(1).map((end, index) => ({ start: edges[index] ?? 0n, end }));
 }
 
@@ -86,7 +95,7 @@ export async function convertInWindows(job: ConvertJob, run: WindowRun): Promise
   const [input, output] = [await allowedInput(job.input, run.policy), await allowedOutput(job.output, run.policy)];
   const part = partOf(output, run.job.id);
   try {
-    return run.job.spread ? await finish(job, output, part, run) : await plan(job, input, part, run);
+    return run.job.spread ? await finish(job, output, part, run) : await plan(job, input, output, part, run);
   } catch (error) {
     // An attempt that failed is followed by another; else nobody comes who would need what there is.
     const { lastAttempt, signal } = run.job;
@@ -97,11 +106,23 @@ export async function convertInWindows(job: ConvertJob, run: WindowRun): Promise
   }
 }
 
-async function plan(job: ConvertJob, input: string, part: string, run: WindowRun): Promise<never> {
+/** An output in windows gets its name when it is complete: there must be nothing of that name that is more than a file. */
+async function requirePlainOutput(output: string): Promise<void> {
+  const there = await lstat(output).catch(() => undefined);
+  if (there === undefined || (there.isFile() && there.nlink === 1)) return;
+  const what = there.isFile() ? 'has other names (hard links)' : 'is a link, a device or a directory';
+  throw new JobsError(
+    'NOT_ALLOWED',
+    `${JSON.stringify(output)} ${what}, which a file that is put in its place would not be; convert without windows writes through it`,
+  );
+}
+
+async function plan(job: ConvertJob, input: string, output: string, part: string, run: WindowRun): Promise<never> {
   const { spreadTo } = run.job;
   if (spreadTo === undefined)
     throw new JobsError('INVALID_JOB', 'windows: this queue does not spread jobs; use BullMQ');
   const access = { format: job.inputFormat, ...engineAccess(run.policy), ...run.control };
+  await requirePlainOutput(output);
   const image = await openImage(input, access);
   let windows: readonly { readonly start: bigint; readonly end: bigint }[];
   let files: readonly FileVersion[];
@@ -197,6 +218,10 @@ async function finish(job: ConvertJob, output: string, part: string, run: Window
       }
     }
     const { size } = await file.stat({ bigint: true });
+    await requirePlainOutput(output);
+    const earlier = await stat(output).catch(() => undefined);
+    // Who could read what was there before can read what comes in its place, and nobody else.
+    if (earlier !== undefined) await file.chmod(earlier.mode & 0o777);
     await file.sync();
     await rename(part, output);
     const directory = await open(dirname(output), constants.O_RDONLY);

@@ -7,14 +7,14 @@ import { handlerOf, type WorkerOptions } from './run.js';
 /** How a job is submitted. */
 export interface SubmitOptions extends QueuingOptions {
   /**
-   * What tells this job from others that ask the same (default: nothing does). Who submits a job of the same key again gets
-   * the same job.
+   * Who submits a job of the same key again gets the same job, also when it is done. Without a key it is the same job only
+   * until it has ended: what it was done with may be another by then, or what it made be gone.
    */
   readonly key?: string | undefined;
 }
 
 /**
- * Queues a job, once. One that failed or was cancelled begins anew.
+ * Queues a job, once. One that was refused, failed or was cancelled begins anew; without a key one that is done as well.
  * @returns its id
  * @throws JobsError `INVALID_JOB`, `QUEUE_UNAVAILABLE`
  */
@@ -26,7 +26,7 @@ export async function submit(queue: JobQueue, job: Job, options: SubmitOptions =
   }
   checkOptions(queuing);
   const id = idOf(key === undefined ? checked : `key ${key}`);
-  await queue.submit(id, checked, queuing);
+  await queue.submit(id, checked, { ...queuing, anew: key === undefined });
   return id;
 }
 

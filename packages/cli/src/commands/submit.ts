@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError, escapeText, isRemoteName } from '@instar/engine';
 import type * as JobsModule from '@instar/jobs';
-import type { Job, JobStatus } from '@instar/jobs';
+import type { Job, JobQueue, JobStatus } from '@instar/jobs';
 import { EXIT_CODES } from '../exit-codes.js';
 import { defineJobCommand } from './jobs/define.js';
 import { hasEnded, jobLine } from './jobs/show.js';
@@ -24,6 +24,8 @@ interface SubmitFlags {
 
 /** Time between two looks at a job that is waited for (ms). */
 const LOOK_MS = 250;
+/** How long a queue that does not answer is waited for (ms). */
+const PATIENCE_MS = 60_000;
 const NUMBER_OF_FILES = { convert: 2, inspect: 1, compare: 2, checksum: 1 } as const;
 
 function isKind(text: string | undefined): text is keyof typeof NUMBER_OF_FILES {
@@ -68,6 +70,23 @@ function jobOf([kind, ...files]: readonly string[], flags: SubmitFlags, { parseJ
   return parseJob({ kind, ...given(fields) });
 }
 
+/** Waits for the end of a job. @throws EngineError, JobsError where the queue does not know it or is gone for long */
+async function end(queue: JobQueue, id: string, signal: AbortSignal): Promise<JobStatus> {
+  let seen = performance.now();
+  for (;;) {
+    try {
+      const status = await queue.status(id);
+      if (status === undefined) throw new EngineError('INVALID_OPTION', `the queue has no job ${id} any more`);
+      if (hasEnded(status)) return status;
+      seen = performance.now();
+    } catch (error) {
+      // A server that is started anew is gone for a moment.
+      if (error instanceof EngineError || performance.now() - seen > PATIENCE_MS) throw error;
+    }
+    await sleep(LOOK_MS, undefined, { signal });
+  }
+}
+
 /** `instar submit` */
 export const submitCommand = defineJobCommand<SubmitFlags>({
   name: 'submit',
@@ -82,13 +101,14 @@ export const submitCommand = defineJobCommand<SubmitFlags>({
       .option('--windows <count>', 'convert: parts that workers write at once (raw)', values.integer(1, 1024))
       .option('--strict', 'compare: sizes and allocation must be the same as well')
       .option('--algorithm <name>', 'checksum: sha256 (default), sha512, sha1 or md5')
-      .option('--key <text>', 'what makes two jobs the same one (default: all that is asked)')
+      .option('--key <text>', 'do nothing where a job of this key is done')
       .option('--priority <number>', 'higher comes first, -1000 to 1000 (default 0)', values.integer(-1000, 1000))
       .option('--attempts <count>', 'attempts before it is kept apart (default 5)', values.integer(1, 100))
       .option('--wait', 'wait for its end, and tell what came of it'),
   notes:
-    'Prints the id of the job; the same job has the same id, and is done once. With --wait the exit code says whether it was\n' +
-    'done; Ctrl-C then stops the waiting, not the job. Exit codes: 0 queued, or done; 1 refused or failed.\n\n' +
+    'Prints the id of the job. The same job has the same id: it is not done twice at a time, nor again after it is done where it\n' +
+    'has a --key. With --wait the exit code says whether it was done; Ctrl-C then stops the waiting, not the job.\n' +
+    'Exit codes: 0 queued, or done; 1 refused or failed.\n\n' +
     'Examples:\n' +
     '  instar submit convert -O qcow2 /images/upload.vmdk /images/disk.qcow2\n' +
     '  instar submit convert --windows 16 --wait /images/big.qcow2 /images/big.raw\n' +
@@ -102,12 +122,7 @@ export const submitCommand = defineJobCommand<SubmitFlags>({
       process.stdout.write(json ? `${toJsonLine({ id })}\n` : `${id}\n`);
       return EXIT_CODES.OK;
     }
-    let status: JobStatus | undefined;
-    do {
-      await sleep(status === undefined ? 0 : LOOK_MS, undefined, { signal: interrupt.signal });
-      // A server that is started anew is gone for a moment.
-      status = await queue.status(id).catch(() => status);
-    } while (status === undefined || !hasEnded(status));
+    const status = await end(queue, id, interrupt.signal);
     process.stdout.write(jobLine(status, json));
     return status.state === 'done' ? EXIT_CODES.OK : EXIT_CODES.FAILURE;
   },

@@ -37,6 +37,8 @@ class Upload {
   readonly #signal: AbortSignal | undefined;
   readonly #partSize: number;
   readonly #parts: Part[] = [];
+  /** Parts that were begun, by which the next one is numbered. */
+  #begun = 0;
   readonly #sending = new Set<Promise<void>>();
   #id: string | undefined;
   #pieces: Uint8Array[] = [];
@@ -146,7 +148,7 @@ class Upload {
     } catch (error) {
       throw (this.#failed ??= s3Failure(error, this.#name, this.#signal, 'written'));
     }
-    const PartNumber = this.#parts.length + this.#sending.size + 1;
+    const PartNumber = (this.#begun += 1);
     const part = new UploadPartCommand({ Bucket, Key, UploadId: this.#id, PartNumber, Body });
     const sent: Promise<void> = this.#client
       .send(part, this.#options())
