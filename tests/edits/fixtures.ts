@@ -140,6 +140,13 @@ export const EDIT_CASES: readonly EditCase[] = [
     command: (image) => instar('bitmap', '--add', '--merge', 'old', '--disable', image, 'new'),
   },
   {
+    name: 'bench -w',
+    prepare: (directory) => {
+      withSnapshots(directory, 'cluster_size=4k');
+    },
+    command: (image) => instar('bench', '-w', '--pattern', '9', '-c', '40', '-s', '3k', '-S', '11k', image),
+  },
+  {
     name: 'amend',
     prepare: (directory) => {
       withSnapshots(directory, 'cluster_size=1k');

@@ -25,6 +25,7 @@ Commands:
   convert copy a disk into an image of another format
   create  create an image of an empty disk
   amend   change options of an image
+  bench   measure how fast a disk is read or written
   bitmap  add, remove, clear, enable, disable or merge bitmaps
   commit  copy what an image holds into the image below it
   rebase  give an image another backing file

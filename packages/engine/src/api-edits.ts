@@ -2,6 +2,7 @@ import { apart, pathOf, type FileName } from './api.js';
 import { withJson } from './json.js';
 import type { OperationControl } from './operation.js';
 import { amend as amendPlain, type Amendment } from './operations/amend.js';
+import { bench as benchPlain, type BenchOptions, type BenchReport } from './operations/bench.js';
 import { editBitmap as editBitmapPlain, type BitmapAction, type BitmapOptions } from './operations/bitmaps.js';
 import { commit as commitPlain, type CommitOptions, type CommittedImage } from './operations/commit.js';
 import type { EditedImage, EditOptions } from './operations/edit.js';
@@ -121,4 +122,12 @@ export async function rebase(
  */
 export async function commit(file: FileName, options: CommitOptions & OperationControl = {}): Promise<CommittedImage> {
   return withJson(await commitPlain(pathOf(file), ...apart<CommitOptions>(options, {})));
+}
+
+/**
+ * Measures how fast the disk of an image is read or, with a `pattern`, written, as `qemu-img bench` does.
+ * @throws EngineError `INVALID_OPTION` where a request would end behind the disk; the image is then as it was
+ */
+export async function bench(file: FileName, options: BenchOptions & OperationControl = {}): Promise<BenchReport> {
+  return withJson(await benchPlain(pathOf(file), ...apart<BenchOptions>(options, {})));
 }

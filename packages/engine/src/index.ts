@@ -19,6 +19,7 @@ export type { FileEndpoint, FileName } from './api.js';
 export {
   amend,
   applySnapshot,
+  bench,
   commit,
   createSnapshot,
   deleteSnapshot,
@@ -52,6 +53,7 @@ export { escapeText, quoteName } from '@instar/host-files';
 export { READABLE_FORMATS, WRITABLE_FORMATS } from './formats.js';
 export type { GuestLimits, Isolation, OperationDetail } from './session/context.js';
 export { closePool } from './session/pool.js';
+export type { BenchOptions, BenchReport } from './operations/bench.js';
 export type { CheckFinding, CheckOptions, CheckReport } from './operations/check.js';
 export type { ConvertEndpoint, ConvertOptions, ConvertResult } from './operations/convert.js';
 export type { Lost, LostRange } from './output/lost.js';

@@ -53,6 +53,10 @@ export interface ImageFlags extends DumpFlags, RemoteFlags {
 export interface ValueReaders {
   /** A size or an offset, as dd reads it. */
   readonly size: (value: string) => bigint;
+  /** A size within bounds. */
+  sizeWithin(least: bigint, most: bigint): (value: string) => bigint;
+  /** A whole number within bounds, hexadecimal behind `0x`. */
+  whole(least: number, most: number): (value: string) => number;
   oneOf<const T extends readonly string[]>(choices: T): ReaderOfChoices<T[number]>;
 }
 
@@ -116,8 +120,19 @@ function readers(commander: Commander): ValueReaders & { readonly time: (value: 
         throw new commander.InvalidArgumentError(error.message);
       }
     };
+  const within = <T extends bigint | number>(found: T, least: T, most: T): T => {
+    if (found < least || found > most) throw new commander.InvalidArgumentError(`expected ${least} to ${most}`);
+    return found;
+  };
+  const size = checked(parseSize);
   return {
-    size: checked(parseSize),
+    size,
+    sizeWithin: (least, most) => (value) => within(/^-\d+$/.test(value) ? BigInt(value) : size(value), least, most),
+    whole: (least, most) => (value) => {
+      const [, sign, digits] = /^(-?)(\d+|0x[\da-f]+)$/i.exec(value) ?? [];
+      if (digits === undefined) throw new commander.InvalidArgumentError('expected a number');
+      return within(sign === '-' ? -Number(digits) : Number(digits), least, most);
+    },
     time: checked((value) => parseDuration(value)),
     oneOf(choices) {
       const reader = (value: string): (typeof choices)[number] => {

@@ -9,6 +9,7 @@ export const COMMANDS = [
   'convert',
   'create',
   'amend',
+  'bench',
   'bitmap',
   'commit',
   'rebase',

@@ -1,6 +1,9 @@
-/** Commands of qemu-img that are there, with their command lines. */
+/** Commands of qemu-img, with their command lines. */
 export const QEMU_IMG_COMMANDS = {
   amend: '[--object objectdef] [--image-opts] [-p] [-q] [-f fmt] [-t cache] [--force] -o options filename',
+  bench:
+    '[-c count] [-d depth] [-f fmt] [--flush-interval=flush_interval] [-i aio] [-n] [--no-drain] [-o offset] [--pattern=pattern] [-q] ' +
+    '[-s buffer_size] [-S step_size] [-t cache] [-w] [-U] filename',
   bitmap:
     '(--merge SOURCE | --add | --remove | --clear | --enable | --disable)... [-b source_file [-F source_fmt]] [-g granularity] [--object objectdef] [--image-opts | -f fmt] filename bitmap',
   check:
@@ -24,9 +27,6 @@ export const QEMU_IMG_COMMANDS = {
   measure:
     '[--object objectdef] [--image-opts] [-U] [--output=ofmt] [-O output_fmt] [-o options] [--size N | [-f fmt] [-l snapshot_param] filename]',
 } as const;
-
-/** Commands of qemu-img that are not. */
-export const MISSING_COMMANDS = ['bench'] as const;
 
 /** What `qemu-img --help` prints. */
 export function qemuImgHelp(version: string): string {

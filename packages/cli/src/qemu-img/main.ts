@@ -1,6 +1,6 @@
 import { escapeText } from '@instar/host-files/text';
 import { EXIT_CODES } from '../exit-codes.js';
-import { MISSING_COMMANDS, QEMU_IMG_COMMANDS, qemuImgHelp, qemuImgVersion } from './command-lines.js';
+import { QEMU_IMG_COMMANDS, qemuImgHelp, qemuImgVersion } from './command-lines.js';
 import { QEMU_IMG_VOICE } from './voice.js';
 
 export { QEMU_IMG_VOICE };
@@ -23,11 +23,7 @@ export function qemuImgCommand(name: string | undefined, version: string): QemuI
     return { exitCode: EXIT_CODES.OK };
   }
   if (name !== undefined && isCommand(name)) return { command: name };
-  const missing = (MISSING_COMMANDS as readonly string[]).includes(name ?? '');
-  const problem =
-    name === undefined
-      ? 'Not enough arguments'
-      : `Command ${missing ? 'not written yet' : 'not found'}: ${escapeText(name)}`;
+  const problem = name === undefined ? 'Not enough arguments' : `Command not found: ${escapeText(name)}`;
   process.stderr.write(`qemu-img: ${problem}\nTry 'qemu-img --help' for more info\n`);
   return { exitCode: EXIT_CODES.FAILURE };
 }

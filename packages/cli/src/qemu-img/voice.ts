@@ -97,6 +97,32 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
     "Could not apply snapshot '$1': Failed to load snapshot: No such file or directory",
   ],
   [/^could not delete the snapshot: it has none .* '(.*)'$/, "Could not delete snapshot '$1': snapshot not found"],
+  [/^request \d+ would end behind the disk: .*$/, 'Failed request: Input/output error'],
+  [/^--flush-interval is of use with -w only$/, '--flush-interval is only available in write tests'],
+  [/^--flush-interval is smaller than the depth$/, "Flush interval can't be smaller than depth"],
+  [
+    /^-n: "(.*)" needs -t none$/,
+    "Could not open '$1': aio=native was specified, but it requires cache.direct=on, which was not specified.",
+  ],
+  [/^option '-t, --cache <cache>' argument .*$/, 'Invalid cache mode'],
+  [/^option '-i, --aio <kind>' argument '(.*)' is invalid\..*$/, 'Invalid aio option: $1'],
+  ...(
+    [
+      ['-c, --count <number>', 'request count', 1],
+      ['-d, --depth <number>', 'queue depth', 1],
+      ['-s, --buffer-size <size>', 'buffer size', 1],
+      ['-S, --step-size <size>', 'step size', 0],
+      ['-o, --offset <size>', 'offset', 0, '9223372036854775807'],
+      ['--pattern <byte>', 'pattern byte', 0, 255],
+      ['--flush-interval <number>', 'flush interval', 0],
+    ] as const
+  ).flatMap(([option, what, least, most = 2147483647]): (readonly [RegExp, string])[] => [
+    [
+      new RegExp(`^option '${option}' argument '.*' is invalid\\. expected \\d.*$`),
+      `Invalid ${what} specified. Must be between ${least} and ${most}.`,
+    ],
+    [new RegExp(`^option '${option}' argument '(.*)' is invalid\\..*$`), `Invalid ${what} specified: '$1'.`],
+  ]),
   [/^either a file or --size is needed$/, 'Either --size N or one filename must be specified.'],
   [
     /^option '-m, --parallel <number>' argument .*$/,

@@ -3,7 +3,6 @@
 
 /** Commands. */
 export const OTHER_COMMANDS: Readonly<Record<string, string>> = {
-  bench: 'nothing here measures speed',
   cat: 'write instar dd if=FILE of=-',
   copy: 'write instar dd if=INPUT of=OUTPUT, or instar convert INPUT OUTPUT',
   cp: 'write instar dd if=INPUT of=OUTPUT, or instar convert INPUT OUTPUT',

@@ -86,7 +86,8 @@ const encryption = options({
   iterTimeMs: v.optional(count(MOST_ITER_TIME)),
 } satisfies Fields<OutputEncryption>);
 
-const snapshot = v.union(
+/** An internal snapshot. */
+export const snapshot = v.union(
   [v.string(), options({ id: v.optional(v.string()), name: v.optional(v.string()) })],
   'the id or name of a snapshot, or { id: …, name: … }',
 );

@@ -1,6 +1,7 @@
 import { isNamed, type Interface, type NamedConstant, type NamedDescription } from '../emit/emitter.js';
 import type { ConstantSet } from '../layout/constants.js';
 import type { Description } from '../layout/types.js';
+import * as bench from './bench.js';
 import * as callTable from './call-table.js';
 import * as chain from './chain-config.js';
 import * as codes from './codes.js';
@@ -33,6 +34,7 @@ export function describeAbi(): Interface {
     items,
     sandbox,
     secrets,
+    bench,
   ];
   const constants: NamedConstant[] = [];
   const sets: ConstantSet[] = [];

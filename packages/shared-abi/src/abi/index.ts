@@ -1,3 +1,4 @@
+export * from './bench.js';
 export * from './call-table.js';
 export * from './chain-config.js';
 export * from './codes.js';

@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '669552b3b8154165108e34a0fe1ba188c22a79dab416594c68c0bdd82c8af3b5';
+export const FINGERPRINT_HEX = '1c3a2dda227b8e23fdf776756d31d86f0d3619225c12607c6a3943c38d480c2b';

@@ -240,6 +240,19 @@ pub trait DiskWriter {
     /// As for [`edit`]; so for all the others.
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FormatError>;
 
+    /// Writes into a part of a unit that has a place of its own in the file already. False where it has none, or shares it;
+    /// nothing is written then, and the unit must be written as a whole.
+    ///
+    /// # Errors
+    /// See [`write`](Self::write).
+    fn patch(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, FormatError>;
+
+    /// Brings what was written so far to the disk.
+    ///
+    /// # Errors
+    /// See [`write`](Self::write).
+    fn flush(&mut self) -> Result<(), FormatError>;
+
     /// The codec of units that are kept compressed; `None` where none are.
     fn codec(&self) -> Option<Codec> {
         None

@@ -112,6 +112,15 @@ impl<T: EditTarget> StagedFile<T> {
         Ok(())
     }
 
+    /// Has what a range of content holds kept, before parts of it are written.
+    ///
+    /// # Errors
+    /// See [`read`](Self::read).
+    pub fn preserve(&mut self, offset: u64, length: u64) -> Result<(), FormatError> {
+        let failed = |error| FormatError::of_source(self.device, offset, error);
+        self.target.preserve(offset, length).map_err(failed)
+    }
+
     /// Writes content that is not read again through here: at once, and not kept.
     ///
     /// # Errors

@@ -11,66 +11,16 @@ use instar_guest_runtime::WindowPool;
 use instar_image_formats::{Chain, Codec, DeviceIndex, DiskWriter, Image, open_writer};
 
 use crate::commands::{SharedCommands, descriptor};
+use crate::disk_reader::{DiskReader, buffer_of};
 use crate::edit::{bad_config, edited_device};
 use crate::edited_file::EditedFile;
 use crate::error::OperationError;
-use crate::fetch::{Fetched, Fetcher};
+use crate::fetch::Fetcher;
 use crate::open_chain::{GuestImage, devices};
 use crate::setup::{Setup, internal};
 
 /// Bytes between two PROGRESS commands.
 const PROGRESS_STEP: u64 = 16 << 20;
-
-/// What is needed to read disks.
-struct Reader<'a> {
-    setup: Setup<'a>,
-    fetcher: Fetcher<'a>,
-}
-
-impl Reader<'_> {
-    /// Fills a buffer from a disk, whose end is followed by zeros. Returns whether all of it is zeros.
-    fn read(
-        &mut self,
-        chain: &mut Chain<GuestImage>,
-        offset: u64,
-        buffer: &mut [u8],
-    ) -> Result<bool, OperationError> {
-        buffer.fill(0);
-        let mut all_zero = true;
-        let mut done = 0_usize;
-        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            let at = offset.saturating_add(done as u64);
-            let left = chain.virtual_size().saturating_sub(at);
-            if left == 0 {
-                break;
-            }
-            let extent = chain.map(at, left.min(rest.len() as u64))?;
-            let mut extent = self.setup.holes.see(extent)?;
-            let length = self.fetcher.length(&extent).min(extent.length);
-            extent.length = length;
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
-            let fetched = self.fetcher.fetch(&[extent])?;
-            if let [Fetched::Bytes(bytes)] = &fetched[..]
-                && let (Some(to), Some(from)) = (rest.get_mut(..length), bytes.get(..length))
-            {
-                to.copy_from_slice(from);
-                all_zero &= from.iter().all(|byte| *byte == 0);
-            }
-            done = done.saturating_add(length);
-        }
-        Ok(all_zero)
-    }
-}
-
-fn buffer_of(unit: u64) -> Result<Vec<u8>, OperationError> {
-    let length = usize::try_from(unit).unwrap_or(usize::MAX);
-    let mut buffer = Vec::new();
-    buffer
-        .try_reserve_exact(length)
-        .map_err(|_| internal("no memory for a unit of the image"))?;
-    buffer.resize(length, 0);
-    Ok(buffer)
-}
 
 /// Tells how far an edit is.
 struct Progress<'a> {
@@ -107,7 +57,7 @@ pub fn edit(
     let format = setup.open_one(device_role::IMAGE)?.format();
     let file = EditedFile::new(commands, setup.metadata_window(), index, device.file_size);
     let mut writer = open_writer(format, file, DeviceIndex(index))?;
-    let mut reader = Reader { setup, fetcher };
+    let mut reader = DiskReader { setup, fetcher };
     let progress = Progress {
         commands,
         told: 0,
@@ -127,7 +77,7 @@ pub fn edit(
 fn commit(
     config: &EditConfig,
     writer: &mut dyn DiskWriter,
-    reader: &mut Reader<'_>,
+    reader: &mut DiskReader<'_>,
     mut progress: Progress<'_>,
 ) -> Result<(), OperationError> {
     let depth = usize::try_from(config.number).unwrap_or(usize::MAX);
@@ -224,7 +174,7 @@ fn rebase(
     config: &EditConfig,
     chain: &ChainConfig,
     writer: &mut dyn DiskWriter,
-    reader: &mut Reader<'_>,
+    reader: &mut DiskReader<'_>,
     mut progress: Progress<'_>,
 ) -> Result<(), OperationError> {
     let mut old = reader.setup.open(device_role::COMPARED)?;

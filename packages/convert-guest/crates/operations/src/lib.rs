@@ -1,4 +1,4 @@
-//! What a guest does with images: *info*, *convert* (with the dd window), *map*, *check*, *compare* and *edit*, over the formats of
+//! What a guest does with images: *info*, *convert* (with the dd window), *map*, *check*, *compare*, *edit* and *bench*, over the formats of
 //! `instar-image-formats` and the ring of `instar-guest-runtime`.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod batch;
+mod bench;
 mod check;
 mod cluster_writer;
 mod commands;
@@ -13,6 +14,7 @@ mod compare;
 mod convert;
 mod decode;
 mod device_source;
+mod disk_reader;
 mod disks;
 mod edit;
 mod edit_content;
@@ -38,8 +40,8 @@ mod unlock;
 mod zeros;
 
 use instar_abi::{
-    CHECK_CONFIG_MAGIC, COMPARE_CONFIG_MAGIC, CONVERT_CONFIG_MAGIC, EDIT_CONFIG_MAGIC, EXIT_ERROR,
-    INFO_CONFIG_MAGIC, MAP_CONFIG_MAGIC,
+    BENCH_CONFIG_MAGIC, CHECK_CONFIG_MAGIC, COMPARE_CONFIG_MAGIC, CONVERT_CONFIG_MAGIC,
+    EDIT_CONFIG_MAGIC, EXIT_ERROR, INFO_CONFIG_MAGIC, MAP_CONFIG_MAGIC,
 };
 use instar_guest_runtime::{Ring, WindowPool, chain_config, operation_config};
 
@@ -74,6 +76,7 @@ fn operate(commands: &SharedCommands, windows: WindowPool) -> u32 {
         EDIT_CONFIG_MAGIC => edit::run(&config, &chain, commands, windows),
         MAP_CONFIG_MAGIC => map::run(&config, &chain, commands, windows),
         INFO_CONFIG_MAGIC => info::run(&config, &chain, commands, windows),
+        BENCH_CONFIG_MAGIC => bench::run(&config, &chain, commands, windows),
         _ => EXIT_ERROR,
     }
 }

@@ -9,16 +9,20 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// SHA-256 of the canonical JSON of this ABI (version 1.9).
+/// SHA-256 of the canonical JSON of this ABI (version 1.10).
 pub const FINGERPRINT: [u8; 32] = [
-    0x66, 0x95, 0x52, 0xb3, 0xb8, 0x15, 0x41, 0x65, 0x10, 0x8e, 0x34, 0xa0, 0xfe, 0x1b, 0xa1, 0x88,
-    0xc2, 0x2a, 0x79, 0xda, 0xb4, 0x16, 0x59, 0x4c, 0x68, 0xc0, 0xbd, 0xd8, 0x2c, 0x8a, 0xf3, 0xb5,
+    0x1c, 0x3a, 0x2d, 0xda, 0x22, 0x7b, 0x8e, 0x23, 0xfd, 0xf7, 0x76, 0x75, 0x6d, 0x31, 0xd8, 0x6f,
+    0x0d, 0x36, 0x19, 0x22, 0x5c, 0x12, 0x60, 0x7c, 0x6a, 0x39, 0x43, 0xc3, 0x8d, 0x48, 0x0c, 0x2b,
 ];
 
 /// ABI_VERSION_MAJOR.
 pub const ABI_VERSION_MAJOR: u32 = 0x1;
 /// ABI_VERSION_MINOR.
-pub const ABI_VERSION_MINOR: u32 = 0x9;
+pub const ABI_VERSION_MINOR: u32 = 0xa;
+/// BENCH_CONFIG_MAGIC.
+pub const BENCH_CONFIG_MAGIC: u32 = 0x42454e3f;
+/// BENCH_RESULT_MAGIC.
+pub const BENCH_RESULT_MAGIC: u32 = 0x42454e21;
 /// CALL_TABLE_ENTRIES.
 pub const CALL_TABLE_ENTRIES: u32 = 0x3;
 /// CALL_TABLE_ENTRIES_1_1.
@@ -374,6 +378,12 @@ pub const MEMORY_MAP: [Region; 25] = [
     REGION_WINDOWS_GUARD,
     REGION_KEYS,
 ];
+
+/// Flags of BenchConfig.
+pub mod bench_flag {
+    /// requests write `pattern` to the device of role IMAGE that is EDITED; what they leave of a unit is read from COMPARED.
+    pub const WRITE: u32 = 0x1;
+}
 
 /// Flags of a descriptor.
 pub mod command_flag {
@@ -927,6 +937,196 @@ pub mod vm_core_info_format {
     pub const NONE: u32 = 0;
     /// an ELF note.
     pub const ELF: u32 = 1;
+}
+
+/// Config of the bench operation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BenchConfig {
+    /// Byte 0: BENCH_CONFIG_MAGIC.
+    pub magic: u32,
+    /// Byte 4: BenchFlag.
+    pub flags: u32,
+    /// Byte 8: requests.
+    pub count: u64,
+    /// Byte 16: bytes of each.
+    pub request_length: u64,
+    /// Byte 24: bytes from the beginning of one to that of the next.
+    pub step: u64,
+    /// Byte 32: first virtual byte of the first.
+    pub offset: u64,
+    /// Byte 40: how many may be under way at once.
+    pub depth: u32,
+    /// Byte 44: WRITE: after how many what was written is brought to the disk, 0 for in the end only.
+    pub flush_interval: u32,
+    /// Byte 48: WRITE: value of each byte.
+    pub pattern: u32,
+    /// Byte 52: zero.
+    pub reserved: u32,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<BenchConfig>() == 56);
+    assert!(core::mem::align_of::<BenchConfig>() == 8);
+    assert!(core::mem::offset_of!(BenchConfig, magic) == 0);
+    assert!(core::mem::offset_of!(BenchConfig, flags) == 4);
+    assert!(core::mem::offset_of!(BenchConfig, count) == 8);
+    assert!(core::mem::offset_of!(BenchConfig, request_length) == 16);
+    assert!(core::mem::offset_of!(BenchConfig, step) == 24);
+    assert!(core::mem::offset_of!(BenchConfig, offset) == 32);
+    assert!(core::mem::offset_of!(BenchConfig, depth) == 40);
+    assert!(core::mem::offset_of!(BenchConfig, flush_interval) == 44);
+    assert!(core::mem::offset_of!(BenchConfig, pattern) == 48);
+    assert!(core::mem::offset_of!(BenchConfig, reserved) == 52);
+};
+
+impl BenchConfig {
+    /// Size in bytes.
+    pub const SIZE: usize = 56;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `flags`.
+    pub const OFFSET_FLAGS: usize = 4;
+    /// Byte offset of `count`.
+    pub const OFFSET_COUNT: usize = 8;
+    /// Byte offset of `request_length`.
+    pub const OFFSET_REQUEST_LENGTH: usize = 16;
+    /// Byte offset of `step`.
+    pub const OFFSET_STEP: usize = 24;
+    /// Byte offset of `offset`.
+    pub const OFFSET_OFFSET: usize = 32;
+    /// Byte offset of `depth`.
+    pub const OFFSET_DEPTH: usize = 40;
+    /// Byte offset of `flush_interval`.
+    pub const OFFSET_FLUSH_INTERVAL: usize = 44;
+    /// Byte offset of `pattern`.
+    pub const OFFSET_PATTERN: usize = 48;
+    /// Byte offset of `reserved`.
+    pub const OFFSET_RESERVED: usize = 52;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        flags: 0,
+        count: 0,
+        request_length: 0,
+        step: 0,
+        offset: 0,
+        depth: 0,
+        flush_interval: 0,
+        pattern: 0,
+        reserved: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 56]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.flags = u32::from_le_bytes(take(bytes, 4));
+        value.count = u64::from_le_bytes(take(bytes, 8));
+        value.request_length = u64::from_le_bytes(take(bytes, 16));
+        value.step = u64::from_le_bytes(take(bytes, 24));
+        value.offset = u64::from_le_bytes(take(bytes, 32));
+        value.depth = u32::from_le_bytes(take(bytes, 40));
+        value.flush_interval = u32::from_le_bytes(take(bytes, 44));
+        value.pattern = u32::from_le_bytes(take(bytes, 48));
+        value.reserved = u32::from_le_bytes(take(bytes, 52));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 56] {
+        let mut bytes = [0; 56];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.count.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.request_length.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.step.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[40..44].copy_from_slice(&self.depth.to_le_bytes());
+        bytes[44..48].copy_from_slice(&self.flush_interval.to_le_bytes());
+        bytes[48..52].copy_from_slice(&self.pattern.to_le_bytes());
+        bytes[52..56].copy_from_slice(&self.reserved.to_le_bytes());
+        bytes
+    }
+}
+
+/// Outcome of a bench operation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BenchResult {
+    /// Byte 0: BENCH_RESULT_MAGIC.
+    pub magic: u32,
+    /// Byte 4: ResultStatus.
+    pub status: u32,
+    /// Byte 8: set when status is ERROR.
+    pub error: ErrorRecord,
+    /// Byte 456: those that were done; fewer than asked for where one would end behind the disk.
+    pub requests: u64,
+    /// Byte 464: first virtual byte of the next one.
+    pub offset: u64,
+    /// Byte 472: bytes of the disk.
+    pub virtual_size: u64,
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<BenchResult>() == 480);
+    assert!(core::mem::align_of::<BenchResult>() == 8);
+    assert!(core::mem::offset_of!(BenchResult, magic) == 0);
+    assert!(core::mem::offset_of!(BenchResult, status) == 4);
+    assert!(core::mem::offset_of!(BenchResult, error) == 8);
+    assert!(core::mem::offset_of!(BenchResult, requests) == 456);
+    assert!(core::mem::offset_of!(BenchResult, offset) == 464);
+    assert!(core::mem::offset_of!(BenchResult, virtual_size) == 472);
+};
+
+impl BenchResult {
+    /// Size in bytes.
+    pub const SIZE: usize = 480;
+    /// Byte offset of `magic`.
+    pub const OFFSET_MAGIC: usize = 0;
+    /// Byte offset of `status`.
+    pub const OFFSET_STATUS: usize = 4;
+    /// Byte offset of `error`.
+    pub const OFFSET_ERROR: usize = 8;
+    /// Byte offset of `requests`.
+    pub const OFFSET_REQUESTS: usize = 456;
+    /// Byte offset of `offset`.
+    pub const OFFSET_OFFSET: usize = 464;
+    /// Byte offset of `virtual_size`.
+    pub const OFFSET_VIRTUAL_SIZE: usize = 472;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        magic: 0,
+        status: 0,
+        error: ErrorRecord::ZERO,
+        requests: 0,
+        offset: 0,
+        virtual_size: 0,
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 480]) -> Self {
+        let mut value = Self::ZERO;
+        value.magic = u32::from_le_bytes(take(bytes, 0));
+        value.status = u32::from_le_bytes(take(bytes, 4));
+        value.error = ErrorRecord::from_bytes(&take(bytes, 8));
+        value.requests = u64::from_le_bytes(take(bytes, 456));
+        value.offset = u64::from_le_bytes(take(bytes, 464));
+        value.virtual_size = u64::from_le_bytes(take(bytes, 472));
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 480] {
+        let mut bytes = [0; 480];
+        bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.status.to_le_bytes());
+        bytes[8..456].copy_from_slice(&self.error.to_bytes());
+        bytes[456..464].copy_from_slice(&self.requests.to_le_bytes());
+        bytes[464..472].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[472..480].copy_from_slice(&self.virtual_size.to_le_bytes());
+        bytes
+    }
 }
 
 /// One dirty bitmap.
@@ -5255,7 +5455,7 @@ impl SnapshotRecord {
 }
 
 /// Fingerprints of the older minor versions of this major one.
-pub const OLDER_FINGERPRINTS: [[u8; 32]; 9] = [
+pub const OLDER_FINGERPRINTS: [[u8; 32]; 10] = [
     [
         250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238,
         95, 1, 238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
@@ -5291,5 +5491,9 @@ pub const OLDER_FINGERPRINTS: [[u8; 32]; 9] = [
     [
         1, 78, 164, 13, 250, 136, 127, 208, 83, 2, 153, 154, 224, 130, 80, 66, 99, 238, 197, 206,
         51, 212, 224, 174, 29, 139, 115, 43, 53, 250, 117, 119,
+    ],
+    [
+        102, 149, 82, 179, 184, 21, 65, 101, 16, 142, 52, 160, 254, 27, 161, 136, 194, 42, 121,
+        218, 180, 22, 89, 76, 104, 192, 189, 216, 44, 138, 243, 181,
     ],
 ];

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use crate::arith::SECTOR;
+use crate::arith::{PowerOfTwo, SECTOR};
 use crate::edit::{DiskWriter, Edit, EditTarget, Edited, unsupported};
 use crate::error::FormatError;
 use crate::source::DeviceIndex;
@@ -45,12 +45,21 @@ pub fn open_writer<'a, T: EditTarget + 'a>(
     target: T,
     device: DeviceIndex,
 ) -> Box<dyn DiskWriter + 'a> {
-    Box::new(Writer { target, device })
+    Box::new(Writer {
+        target,
+        device,
+        kept: None,
+    })
 }
+
+/// Bytes that are kept together before a small part of them is overwritten.
+const KEPT: PowerOfTwo = PowerOfTwo::from_bits(20);
 
 struct Writer<T> {
     target: T,
     device: DeviceIndex,
+    /// Number of the part that was kept last.
+    kept: Option<u64>,
 }
 
 impl<T: EditTarget> DiskWriter for Writer<T> {
@@ -65,6 +74,24 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FormatError> {
         let failed = |error| FormatError::of_source(self.device, offset, error);
         self.target.write_at(offset, bytes).map_err(failed)
+    }
+
+    fn patch(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, FormatError> {
+        let number = KEPT.index_of(offset);
+        if self.kept != Some(number) {
+            let failed = |error| FormatError::of_source(self.device, offset, error);
+            let start = KEPT.times(number).unwrap_or(u64::MAX);
+            let length = self.target.size().saturating_sub(start).min(KEPT.size());
+            self.target.preserve(start, length).map_err(failed)?;
+            self.kept = Some(number);
+        }
+        self.write(offset, bytes)?;
+        Ok(true)
+    }
+
+    fn flush(&mut self) -> Result<(), FormatError> {
+        let failed = |error| FormatError::of_source(self.device, 0, error);
+        self.target.flush().map_err(failed)
     }
 
     fn zero(&mut self, offset: u64, length: u64) -> Result<(), FormatError> {
@@ -83,8 +110,7 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
     }
 
     fn finish(&mut self) -> Result<Edited, FormatError> {
-        let failed = |error| FormatError::of_source(self.device, 0, error);
-        self.target.flush().map_err(failed)?;
+        self.flush()?;
         Ok(Edited {
             file_length: u64::MAX,
             virtual_size: self.virtual_size(),

@@ -154,6 +154,7 @@ pub fn open_writer<'a, T: EditTarget + 'a>(
     Ok(Box::new(Writer {
         editor,
         packed: Packed::default(),
+        kept: None,
     }))
 }
 

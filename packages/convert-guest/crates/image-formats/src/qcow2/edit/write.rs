@@ -78,6 +78,24 @@ impl<T: EditTarget> Editor<T> {
         Ok(())
     }
 
+    /// Where a cluster of the disk lies as a whole, if nothing else lies there.
+    fn own_place(&mut self, number: u64) -> Result<Option<u64>, FormatError> {
+        let cluster = self.header.cluster;
+        let (at, entry) = self.own_entry(number)?;
+        let host = entry & OFFSET;
+        let whole = if self.header.has_extended_l2() {
+            self.file.be64(at.saturating_add(8))? == ALL_ALLOCATED
+        } else {
+            entry & ZERO == 0
+        };
+        let is_own = whole
+            && entry & COMPRESSED == 0
+            && host != 0
+            && cluster.is_aligned(host)
+            && self.refcount(cluster.index_of(host))? == 1;
+        Ok(is_own.then_some(host))
+    }
+
     /// Writes the content of a cluster of the disk.
     fn write_cluster(&mut self, number: u64, bytes: &[u8]) -> Result<(), FormatError> {
         let cluster = self.header.cluster;
@@ -159,6 +177,8 @@ pub(super) struct Packed {
 pub(super) struct Writer<T> {
     pub editor: Editor<T>,
     pub packed: Packed,
+    /// Where the cluster lies that was kept last, before a part of it was written.
+    pub kept: Option<u64>,
 }
 
 impl<T: EditTarget> Writer<T> {
@@ -211,6 +231,25 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
             head.copy_from_slice(bytes);
         }
         self.editor.write_cluster(number, &whole)
+    }
+
+    fn patch(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, FormatError> {
+        let cluster = self.editor.header.cluster;
+        let within = cluster.offset_within(offset);
+        let Some(place) = self.editor.own_place(cluster.index_of(offset))? else {
+            return Ok(false);
+        };
+        if self.kept != Some(place) {
+            self.editor.file.preserve(place, cluster.size())?;
+            self.kept = Some(place);
+        }
+        let at = place.saturating_add(within);
+        self.editor.file.write_through(at, bytes)?;
+        Ok(true)
+    }
+
+    fn flush(&mut self) -> Result<(), FormatError> {
+        self.editor.file.flush()
     }
 
     fn codec(&self) -> Option<Codec> {

@@ -1,0 +1,36 @@
+import * as v from 'valibot';
+import type { BenchOptions } from '../operations/bench.js';
+import { checked } from './check.js';
+import { callback, options, size, yesNo, type Fields } from './kinds.js';
+import { pathPolicy, snapshot } from './operations.js';
+
+const MOST = 0x7fff_ffff;
+
+function whole(least: number, most: number): v.GenericSchema<number> {
+  const what = `an integer from ${least} to ${most}`;
+  return v.pipe(v.number(what), v.integer(what), v.minValue(least, what), v.maxValue(most, what));
+}
+
+const bench = options({
+  format: v.optional(v.string('the name of a format, such as raw or qcow2')),
+  pathPolicy: v.optional(pathPolicy),
+  forceShare: v.optional(yesNo),
+  snapshot: v.optional(snapshot),
+  undo: v.optional(yesNo),
+  count: v.optional(size(1n, BigInt(MOST)), 75_000),
+  requestLength: v.optional(size(1n, BigInt(MOST)), 4096),
+  step: v.optional(size(0n, BigInt(MOST)), 0),
+  offset: v.optional(size(), 0),
+  depth: v.optional(whole(1, MOST), 64),
+  pattern: v.optional(whole(0, 255)),
+  flushInterval: v.optional(whole(0, MOST), 0),
+  onStart: v.optional(callback),
+} satisfies Fields<BenchOptions>);
+
+/** What is asked of a bench, with its defaults. */
+export type CheckedBenchOptions = v.InferOutput<typeof bench>;
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkBenchOptions(value: BenchOptions): CheckedBenchOptions {
+  return checked(bench, 'options', value);
+}
