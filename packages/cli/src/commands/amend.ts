@@ -1,9 +1,9 @@
 import { amend, EngineError, escapeText, type Amendment } from '@instar/engine';
 import { parseSize } from '@instar/operands';
 import { EXIT_CODES } from '../exit-codes.js';
-import { toJson } from '../render/json.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
+import { recordText } from '../render/record.js';
 
 interface AmendFlags extends EditFlags {
   readonly options: readonly string[];
@@ -59,7 +59,7 @@ async function run({ files, flags, json, control }: CommandRun<AmendFlags>): Pro
   const [file] = files;
   if (file === undefined) throw invalid('needs an image, as in amend -o compat=1.1 disk.qcow2');
   const result = await amend(file, amendmentOf(text), { ...editOptions(flags), ...control });
-  if (json) process.stdout.write(`${toJson({ result: { filename: file, ...result } })}\n`);
+  if (json) process.stdout.write(recordText({ result: { filename: file, ...result } }));
   return EXIT_CODES.OK;
 }
 

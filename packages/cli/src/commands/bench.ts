@@ -1,11 +1,11 @@
 import { bench, EngineError, quoteName, type BenchReport, type SnapshotSelector } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
-import { toJson } from '../render/json.js';
 import { humanSize } from '../render/size.js';
 import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { editing, type EditFlags } from './edit-options.js';
 import { SNAPSHOT_OPTION, snapshotSelector } from './snapshot-option.js';
+import { recordText } from '../render/record.js';
 
 interface BenchFlags extends EditFlags {
   readonly count: number;
@@ -74,7 +74,7 @@ async function run({ files, flags, json, control, pathPolicy, additions }: Comma
     ...control,
   });
   if (json) {
-    process.stdout.write(`${toJson({ result: { filename: file, write: write === true, ...report } })}\n`);
+    process.stdout.write(recordText({ result: { filename: file, write: write === true, ...report } }));
     return EXIT_CODES.OK;
   }
   process.stdout.write(`Run completed in ${(report.milliseconds / 1000).toFixed(3)} seconds.\n`);

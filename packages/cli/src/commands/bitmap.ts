@@ -2,9 +2,9 @@ import { editBitmap, EngineError, escapeText, type BitmapAction } from '@instar/
 import { parseSize } from '@instar/operands';
 import type { Command } from 'commander';
 import { EXIT_CODES } from '../exit-codes.js';
-import { toJson } from '../render/json.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
+import { recordText } from '../render/record.js';
 
 interface BitmapFlags extends EditFlags {
   readonly granularity?: string;
@@ -95,7 +95,7 @@ async function run({ files, flags, json, control }: CommandRun<BitmapFlags>): Pr
       throw error instanceof EngineError ? inWordsOfBitmaps(error, file, name, actions) : error;
     },
   );
-  if (json) process.stdout.write(`${toJson({ result: { filename: file, bitmap: name, ...result } })}\n`);
+  if (json) process.stdout.write(recordText({ result: { filename: file, bitmap: name, ...result } }));
   return EXIT_CODES.OK;
 }
 

@@ -1,7 +1,7 @@
 import { EngineError, escapeText } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
-import { toJsonLine } from '../render/json.js';
 import { defineJobCommand } from './jobs/define.js';
+import { recordLine } from '../render/record.js';
 
 /** `instar cancel` */
 export const cancelCommand = defineJobCommand<object>({
@@ -15,7 +15,7 @@ export const cancelCommand = defineJobCommand<object>({
     for (const id of ids) {
       const cancelled = await queue.cancel(id);
       if (!cancelled) gone.push(id);
-      else if (flags.json === true) process.stdout.write(`${toJsonLine({ cancelled: id })}\n`);
+      else if (flags.json === true) process.stdout.write(recordLine({ cancelled: id }));
     }
     if (gone.length === 0) return EXIT_CODES.OK;
     throw new EngineError('INVALID_OPTION', `had ended, or never was: ${gone.map(escapeText).join(', ')}`);

@@ -1,9 +1,9 @@
 import { commit } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
-import { toJson } from '../render/json.js';
 import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
+import { recordText } from '../render/record.js';
 
 interface CommitFlags extends EditFlags {
   readonly base?: string;
@@ -18,7 +18,7 @@ async function run({ files, flags, json, control, pathPolicy, say }: CommandRun<
   // `-d` says that the image is not worth emptying, because it is deleted next.
   const options = { ...editOptions(flags), base, pathPolicy, writeRate, ...(drop === true ? { keep: true } : {}) };
   const result = await commit(file, { ...options, ...control });
-  if (json) process.stdout.write(`${toJson({ result: { filename: file, ...result } })}\n`);
+  if (json) process.stdout.write(recordText({ result: { filename: file, ...result } }));
   else say('Image committed.');
   return EXIT_CODES.OK;
 }

@@ -1,8 +1,8 @@
 import { compare, EngineError, escapeText, shownName, type Comparison } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
-import { toJson } from '../render/json.js';
 import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
+import { recordText } from '../render/record.js';
 
 interface CompareFlags {
   readonly format?: string;
@@ -27,7 +27,11 @@ async function run({ files, flags, json, control, pathPolicy, say }: CommandRun<
   const { format: firstFormat, secondFormat, strict, forceShare } = flags;
   const result = await compare(first, second, { firstFormat, secondFormat, strict, forceShare, pathPolicy }, control);
   if (json)
-    say(toJson({ result: { ...result, first: escapeText(shownName(first)), second: escapeText(shownName(second)) } }));
+    say(
+      recordText({
+        result: { ...result, first: escapeText(shownName(first)), second: escapeText(shownName(second)) },
+      }).trimEnd(),
+    );
   else lines(result).forEach(say);
   return result.identical ? CODES.IDENTICAL : CODES.DIFFERENT;
 }

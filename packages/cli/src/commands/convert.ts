@@ -9,12 +9,12 @@ import {
   type SnapshotSelector,
 } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
-import { toJson } from '../render/json.js';
 import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { parseImageOptions } from './image-opts.js';
 import { inWordsOfCommand, outputOptions, outputOptionsHelp, wholeBacking, wholeEncryption } from './output-options.js';
 import { SNAPSHOT_OPTION, snapshotSelector } from './snapshot-option.js';
+import { recordText } from '../render/record.js';
 
 interface ConvertFlags {
   readonly format?: string;
@@ -154,9 +154,7 @@ async function run(command: CommandRun<ConvertFlags>): Promise<number> {
   const result = await inWordsOfCommand(async () => convert(from, to, options, control));
   const { warnings } = command;
   if (json)
-    (typeof to === 'string' ? process.stdout : process.stderr).write(
-      `${toJson({ result: { ...result, warnings } })}\n`,
-    );
+    (typeof to === 'string' ? process.stdout : process.stderr).write(recordText({ result: { ...result, warnings } }));
   else Object.entries(result.checksums ?? {}).forEach(([name, sum]) => process.stdout.write(`${name}: ${sum}\n`));
   return EXIT_CODES.OK;
 }

@@ -1,9 +1,9 @@
 import { create, EngineError, escapeText, WRITABLE_FORMATS } from '@instar/engine';
 import { parseSize } from '@instar/operands';
 import { EXIT_CODES } from '../exit-codes.js';
-import { toJson } from '../render/json.js';
 import { inWordsOfCommand, outputOptions, outputOptionsHelp, wholeBacking, wholeEncryption } from './output-options.js';
 import { defineCommand, type CommandRun } from './define-command.js';
+import { recordText } from '../render/record.js';
 
 interface CreateFlags {
   readonly format: string;
@@ -41,7 +41,7 @@ async function run({ files, flags, json, control, say, passphrase }: CommandRun<
   const checked = { ...options, checkBacking: flags.unsafe !== true };
   const result = await inWordsOfCommand(async () => create(output, bytes, checked, control));
   const [before, behind] = given.words;
-  if (json) process.stdout.write(`${toJson({ result: { filename: output, ...result } })}\n`);
+  if (json) process.stdout.write(recordText({ result: { filename: output, ...result } }));
   else say(`Formatting '${escapeText(output)}', fmt=${format} ${before}size=${bytes ?? result.virtualSize}${behind}`);
   return EXIT_CODES.OK;
 }

@@ -13,7 +13,6 @@ import type { Habits } from '../process/habits.js';
 import { isLostReader } from '../process/lost-reader.js';
 import { detailTeller } from '../render/details.js';
 import { printError } from '../render/errors.js';
-import { toJson } from '../render/json.js';
 import { progressBar, progressRecords, transferLines, type ProgressDisplay } from '../render/progress.js';
 import { answerProgressRequests } from '../render/progress-request.js';
 import { humanSize } from '../render/size.js';
@@ -28,6 +27,7 @@ import { passphrasesOf, takeSecrets } from './secrets.js';
 import { DD_DESCRIPTION, ddHelp } from './dd-help.js';
 import { asCommand } from './description.js';
 import { sandboxOfEnvironment } from './sandbox-of-environment.js';
+import { recordText } from '../render/record.js';
 
 const STANDARD_INPUT = 0;
 const STANDARD_OUTPUT = 1;
@@ -157,7 +157,7 @@ async function runDd(tokens: readonly string[], habits: Habits): Promise<number>
     });
     progress.close();
     details.end();
-    if (json !== undefined) json.write(`${toJson({ result: { ...result, warnings } })}\n`);
+    if (json !== undefined) json.write(recordText({ result: { ...result, warnings } }));
     else if (operands.status === 'progress') process.stderr.write(transferLine(result));
     return EXIT_CODES.OK;
   } catch (error) {

@@ -3,8 +3,8 @@ import { adviceOnOption } from '../words/advice.js';
 import { EXIT_CODES } from '../exit-codes.js';
 import { coloursOf } from '../render/colours.js';
 import { printError } from '../render/errors.js';
-import { toJson } from '../render/json.js';
 import { asCommand } from './description.js';
+import { recordText } from '../render/record.js';
 
 const HELP = `Usage: instar doctor [--json]
 
@@ -34,7 +34,7 @@ async function doctor(tokens: readonly string[]): Promise<number> {
   try {
     const report = await checkSandboxes();
     if (json) {
-      process.stdout.write(`${toJson({ ...report, platform: `${process.platform}-${process.arch}` })}\n`);
+      process.stdout.write(recordText({ ...report, platform: `${process.platform}-${process.arch}` }));
     } else {
       const pc = await coloursOf(process.stdout);
       const line = (name: string, problem: string | undefined): string =>

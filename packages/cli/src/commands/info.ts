@@ -16,6 +16,7 @@ import { infoRecord } from '../render/info-json.js';
 import { infoText, type PaintVerdict } from '../render/info-text.js';
 import { toJson, toJsonLine } from '../render/json.js';
 import { namesOf } from '../names-in-stream.js';
+import { SCHEMA_VERSION } from '../render/record.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 
 interface InfoFlags {
@@ -52,7 +53,10 @@ function print(images: readonly ImageDescription[], style: Style): void {
 
 function printUnsafe(file: string, verdict: SafetyVerdict, style: Style): void {
   if (style.json) {
-    printJson({ ...(style.among ? { filename: file } : {}), instar: { safety: verdict } }, style);
+    printJson(
+      { ...(style.among ? { filename: file } : {}), instar: { schemaVersion: SCHEMA_VERSION, safety: verdict } },
+      style,
+    );
     return;
   }
   const failed = verdict.checks.filter((check) => !check.passed);

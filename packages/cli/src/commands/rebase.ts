@@ -1,9 +1,9 @@
 import { EngineError, rebase } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
-import { toJson } from '../render/json.js';
 import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
+import { recordText } from '../render/record.js';
 
 interface RebaseFlags extends EditFlags {
   readonly backing?: string;
@@ -24,7 +24,7 @@ async function run({ files, flags, json, control, pathPolicy }: CommandRun<Rebas
   }
   const below = named === undefined || format === undefined ? undefined : { file: named, format };
   const result = await rebase(file, below, { ...editOptions(flags), unsafe, compress, pathPolicy, ...control });
-  if (json) process.stdout.write(`${toJson({ result: { filename: file, ...result } })}\n`);
+  if (json) process.stdout.write(recordText({ result: { filename: file, ...result } }));
   return EXIT_CODES.OK;
 }
 

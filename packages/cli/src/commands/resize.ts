@@ -1,10 +1,10 @@
 import { EngineError, resize, type NewSize } from '@instar/engine';
 import { parseSize } from '@instar/operands';
 import { EXIT_CODES } from '../exit-codes.js';
-import { toJson } from '../render/json.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { asCommand } from './description.js';
 import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
+import { recordText } from '../render/record.js';
 
 const PREALLOCATIONS = ['off', 'metadata', 'falloc', 'full'] as const;
 
@@ -28,7 +28,7 @@ async function run({ files, flags, json, control, say }: CommandRun<ResizeFlags>
   }
   const options = { ...editOptions(flags), shrink: flags.shrink, preallocation: flags.preallocation };
   const result = await resize(file, newSize(size), { ...options, ...control });
-  if (json) process.stdout.write(`${toJson({ result: { filename: file, ...result } })}\n`);
+  if (json) process.stdout.write(recordText({ result: { filename: file, ...result } }));
   else say('Image resized.');
   return EXIT_CODES.OK;
 }

@@ -5,6 +5,7 @@ import { snapshotLines } from '../render/info-text.js';
 import { toJson } from '../render/json.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
+import { recordText } from '../render/record.js';
 
 interface SnapshotFlags extends EditFlags {
   readonly list?: boolean;
@@ -43,7 +44,7 @@ async function run({ files, flags, json, control, say }: CommandRun<SnapshotFlag
   const { action, name } = chosen;
   try {
     const result = await ACTIONS[action](file, name, { ...editOptions(flags), ...control });
-    if (json) process.stdout.write(`${toJson({ result: { filename: file, ...result } })}\n`);
+    if (json) process.stdout.write(recordText({ result: { filename: file, ...result } }));
   } catch (error) {
     if (!(error instanceof EngineError) || error.code !== 'IMAGE_SNAPSHOT_MISSING') throw error;
     const message = `could not ${action} the snapshot: it has none of the ${action === 'apply' ? 'id or name' : 'name'} '${escapeText(name)}'`;

@@ -1,8 +1,8 @@
 import { EngineError, escapeText } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
-import { toJsonLine } from '../render/json.js';
 import { defineJobCommand } from './jobs/define.js';
 import { jobLine } from './jobs/show.js';
+import { recordLine } from '../render/record.js';
 
 interface StatusFlags {
   readonly failed: number;
@@ -23,7 +23,7 @@ export const statusCommand = defineJobCommand<StatusFlags>({
     if (ids.length === 0) {
       const counts = await queue.counts();
       const words = Object.entries(counts).map(([state, count]) => `${count} ${state}`);
-      process.stdout.write(json ? `${toJsonLine({ counts })}\n` : `${words.join(', ')}\n`);
+      process.stdout.write(json ? recordLine({ counts }) : `${words.join(', ')}\n`);
       for (const job of flags.failed === 0 ? [] : await queue.failed(flags.failed))
         process.stdout.write(jobLine(job, json));
       return EXIT_CODES.OK;

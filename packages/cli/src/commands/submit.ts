@@ -6,7 +6,7 @@ import type { Job, JobQueue, JobStatus } from '@instar/jobs';
 import { EXIT_CODES } from '../exit-codes.js';
 import { defineJobCommand } from './jobs/define.js';
 import { hasEnded, jobLine } from './jobs/show.js';
-import { toJsonLine } from '../render/json.js';
+import { recordLine } from '../render/record.js';
 
 interface SubmitFlags {
   readonly format?: string;
@@ -119,7 +119,7 @@ export const submitCommand = defineJobCommand<SubmitFlags>({
     const id = await module.submit(queue, job, { key, priority, attempts });
     const json = flags.json === true;
     if (flags.wait !== true) {
-      process.stdout.write(json ? `${toJsonLine({ id })}\n` : `${id}\n`);
+      process.stdout.write(json ? recordLine({ id }) : `${id}\n`);
       return EXIT_CODES.OK;
     }
     const status = await end(queue, id, interrupt.signal);

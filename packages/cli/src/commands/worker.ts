@@ -1,9 +1,9 @@
 import { EngineError, escapeText } from '@instar/engine';
 import type { EndedJob } from '@instar/jobs';
 import { EXIT_CODES } from '../exit-codes.js';
-import { toJsonLine } from '../render/json.js';
 import { limitsOf } from './limits.js';
 import { defineJobCommand } from './jobs/define.js';
+import { recordLine } from '../render/record.js';
 
 interface WorkerFlags {
   readonly directory: readonly string[];
@@ -97,7 +97,7 @@ export const workerCommand = defineJobCommand<WorkerFlags>({
       lockMs: flags.lockTime,
       onEnd: (job) => {
         metrics.count(job);
-        if (flags.json === true) process.stdout.write(`${toJsonLine({ job })}\n`);
+        if (flags.json === true) process.stdout.write(recordLine({ job }));
         else process.stderr.write(line(job));
       },
       onError: (error) => {

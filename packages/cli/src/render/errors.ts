@@ -1,7 +1,7 @@
 import { describeSystemError, EngineError, escapeText, systemErrorName } from '@instar/engine';
 import { OperandError } from '@instar/operands';
 import type { SpokenError, Voice } from '../voice.js';
-import { toJson } from './json.js';
+import { recordText } from './record.js';
 
 /** An error as a record for `--json`. */
 export function errorRecord(command: string, error: unknown): object {
@@ -56,5 +56,5 @@ function spoken(error: unknown): SpokenError {
 export function printError(command: string, error: unknown, json: NodeJS.WriteStream | undefined, voice?: Voice): void {
   if (voice !== undefined) process.stderr.write(`${voice.error(command, spoken(error))}\n`);
   else if (json === undefined) process.stderr.write(`${errorLine(command, error)}\n`);
-  else json.write(`${toJson(errorRecord(command, error))}\n`);
+  else json.write(recordText(errorRecord(command, error)));
 }

@@ -2,6 +2,7 @@ import type { ImageDescription, Snapshot } from '@instar/engine';
 import { roundUpToSector } from '@instar/operands';
 import { luksRecord } from './info-luks.js';
 import { openedExtents, ownSize } from './info-extents.js';
+import { SCHEMA_VERSION } from './record.js';
 
 function child(name: string, filename: string, length: bigint, actualSize: bigint): object {
   return {
@@ -103,6 +104,12 @@ export function infoRecord(image: ImageDescription): object {
     ...(image.fullBackingFilename === undefined ? {} : { 'full-backing-filename': image.fullBackingFilename }),
     ...(image.backingFilename === undefined ? {} : { 'backing-filename': image.backingFilename }),
     'dirty-flag': image.dirty,
-    instar: { safety: image.safety, sandbox: image.sandbox, iso9660: image.iso9660, content: image.content?.name },
+    instar: {
+      schemaVersion: SCHEMA_VERSION,
+      safety: image.safety,
+      sandbox: image.sandbox,
+      iso9660: image.iso9660,
+      content: image.content?.name,
+    },
   };
 }

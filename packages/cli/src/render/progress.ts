@@ -1,7 +1,7 @@
 import type * as ProgressBarModule from './progress-bar.js';
 import { figuresLine, figuresOf } from './progress-figures.js';
-import { toJsonLine } from './json.js';
 import { humanSize } from './size.js';
+import { recordLine } from './record.js';
 
 /** Shows how far an operation is. */
 export interface ProgressDisplay {
@@ -49,7 +49,7 @@ export function progressLines(): ProgressDisplay {
 export function progressRecords(): ProgressDisplay {
   return paced(500, (done, total, seconds) => {
     const { bytesPerSecond, secondsLeft } = figuresOf(done, total, seconds);
-    process.stderr.write(`${toJsonLine({ progress: { done, total, bytesPerSecond, secondsLeft } })}\n`);
+    process.stderr.write(recordLine({ progress: { done, total, bytesPerSecond, secondsLeft } }));
   });
 }
 

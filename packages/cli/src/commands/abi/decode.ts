@@ -12,8 +12,8 @@ import {
 } from '@instar/shared-abi';
 import { fieldDump, leafCount, leavesOf, valueJson, type Colour } from '../../render/field-dump.js';
 import { coloursOf } from '../../render/colours.js';
-import { toJson } from '../../render/json.js';
 import { findTypes, readBytes, usageError, type Source } from './source.js';
+import { recordText } from '../../render/record.js';
 
 export interface DecodeFlags {
   readonly target: Target;
@@ -105,7 +105,7 @@ export async function decode(source: Source, wanted: string, word: string, flags
   const { value, layout, bytes, target, file, offset, shown } = await decodePlace(source, wanted, word, flags);
   const size = bytes.length;
   if (flags.json)
-    return `${toJson({ type: wanted, file, offset, size, endian: target.endian, value: valueJson(value) })}\n`;
+    return recordText({ type: wanted, file, offset, size, endian: target.endian, value: valueJson(value) });
   const pc = await coloursOf(process.stdout);
   const colours: readonly Colour[] = [pc.cyan, pc.yellow, pc.green, pc.magenta];
   const head = `${wanted} at ${offset} of ${escapeText(shown)}: ${size} bytes, ${target.name}, ${target.endian} endian\n`;

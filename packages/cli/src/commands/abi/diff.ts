@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { escapeText } from '@instar/engine';
 import { describeAbi, diffInterfaces, type ChangeLevel, type Interface, type Target } from '@instar/shared-abi';
 import { releasedInterfaces } from '@instar/shared-abi/releases';
-import { toJson } from '../../render/json.js';
 import { readInterface, usageError } from './source.js';
+import { recordText } from '../../render/record.js';
 
 const LEVELS: readonly ChangeLevel[] = ['none', 'minor', 'major'];
 
@@ -33,7 +33,7 @@ export async function diff(
   }
   const { level, changes } = diffInterfaces(await side(older), await side(newer), target);
   const exceeded = atMost !== undefined && LEVELS.indexOf(level) > LEVELS.indexOf(atMost as ChangeLevel);
-  if (json) return { text: `${toJson({ level, changes })}\n`, exceeded };
+  if (json) return { text: recordText({ level, changes }), exceeded };
   const width = Math.max(0, ...changes.map((item) => item.path.length));
   const lines = changes.map(
     (item) => `${item.level}  ${item.kind.padEnd(8)}  ${item.path.padEnd(width)}  ${item.text}`,

@@ -17,8 +17,8 @@ import {
   type ExtractFileOptions,
   type Extraction,
 } from '@instar/shared-abi/extract';
-import { toJson } from '../../render/json.js';
 import { findTarget, usageError } from './source.js';
+import { recordText } from '../../render/record.js';
 
 export interface ExtractFlags {
   readonly compiler: string | undefined;
@@ -81,7 +81,7 @@ function extractionText(found: Extraction, title: string, target: Target, output
     const records = found.types.map(({ layout: _, ...record }) => record);
     const { compiler, constants } = found;
     const values = constants.length === 0 ? {} : { constants };
-    return `${toJson({ compiler, target: found.target, types: records, ...values })}\n`;
+    return recordText({ compiler, target: found.target, types: records, ...values });
   }
   const texts = found.types.map((type) => typeText(type, found.target));
   if (found.constants.length > 0) texts.unshift(found.constants.map(constantText).join('\n'));

@@ -1,6 +1,6 @@
 import { asciiEmitter, byteSize, resolve, type Target } from '@instar/shared-abi';
-import { toJson } from '../../render/json.js';
 import { findTypes, type Source } from './source.js';
+import { recordText } from '../../render/record.js';
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
 
@@ -16,7 +16,7 @@ export function show(source: Source, names: readonly string[], target: Target, j
     doc: type.doc,
   }));
   const print = fingerprint === undefined ? undefined : Buffer.from(fingerprint).toString('hex');
-  if (json) return `${toJson({ version: unit.version, fingerprint: print, target: target.name, types: sizes })}\n`;
+  if (json) return recordText({ version: unit.version, fingerprint: print, target: target.name, types: sizes });
   const width = Math.max(...sizes.map((item) => item.name.length));
   return [
     unit.title,

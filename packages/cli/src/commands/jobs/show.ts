@@ -1,6 +1,6 @@
 import { escapeText } from '@instar/engine';
 import type { JobStatus } from '@instar/jobs';
-import { toJsonLine } from '../../render/json.js';
+import { recordLine } from '../../render/record.js';
 
 /** States in which nothing more becomes of a job. */
 const ENDED: readonly JobStatus['state'][] = ['done', 'refused', 'failed', 'cancelled'];
@@ -11,7 +11,7 @@ export function hasEnded({ state }: JobStatus): boolean {
 
 /** A job as a line. */
 export function jobLine(job: JobStatus, json: boolean): string {
-  if (json) return `${toJsonLine({ job })}\n`;
+  if (json) return recordLine({ job });
   const { id, kind, state, attempts, progress, error } = job;
   const share =
     state === 'active' && progress !== undefined && progress.total > 0

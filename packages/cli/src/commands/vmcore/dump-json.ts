@@ -1,4 +1,5 @@
 import { toJson } from '../../render/json.js';
+import { versioned } from '../../render/record.js';
 
 const SAFE = BigInt(Number.MAX_SAFE_INTEGER);
 
@@ -16,6 +17,6 @@ const exact = (value: bigint): string =>
   value > SAFE || value < -SAFE ? JSON.stringify(hexText(value)) : value.toString();
 
 /** JSON of what a dump says: a number that JSON.parse would round is a hexadecimal string. */
-export function dumpJson(value: unknown): string {
-  return toJson(value, '', exact);
+export function dumpJson(value: object): string {
+  return toJson(versioned(value), '', exact);
 }

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import { dumpGuest } from '@instar/vmcore';
 import { EXIT_CODES } from '../../exit-codes.js';
-import { toJson } from '../../render/json.js';
 import { progressBar } from '../../render/progress.js';
 import { answerProgressRequests } from '../../render/progress-request.js';
 import { numberOf, usageError, type CommandContext, type Flags } from './flags.js';
+import { recordText } from '../../render/record.js';
 
 /** `instar vmcore dump`. */
 export async function dumpLive(words: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
@@ -36,7 +36,7 @@ export async function dumpLive(words: readonly string[], flags: Flags, context: 
   });
   if (flags.json === true) {
     const result = { output: file, 'total-size': sizes.totalSize, 'written-size': sizes.writtenSize };
-    process.stdout.write(`${toJson({ result })}\n`);
+    process.stdout.write(recordText({ result }));
   }
   return EXIT_CODES.OK;
 }

@@ -1,11 +1,11 @@
 import { flatten, unflatten, type FlattenOptions } from '@instar/vmcore';
 import { EXIT_CODES } from '../../exit-codes.js';
-import { toJson } from '../../render/json.js';
 import { progressBar } from '../../render/progress.js';
 import { answerProgressRequests } from '../../render/progress-request.js';
 import { printWarning, type CommandContext, type Flags } from './flags.js';
 import { outputOf } from './write.js';
 import { requireOpen } from '../require-open.js';
+import { recordText } from '../../render/record.js';
 
 async function withProgress(
   flags: Flags,
@@ -19,7 +19,7 @@ async function withProgress(
     progress.close();
   });
   if (flags.json === true) {
-    process.stdout.write(`${toJson({ output, 'elapsed-ms': Math.round(performance.now() - started) })}\n`);
+    process.stdout.write(recordText({ output, 'elapsed-ms': Math.round(performance.now() - started) }));
   }
   return EXIT_CODES.OK;
 }

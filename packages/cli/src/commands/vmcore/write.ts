@@ -13,7 +13,6 @@ import {
   type WriteOptions,
 } from '@instar/vmcore';
 import { EXIT_CODES } from '../../exit-codes.js';
-import { toJson } from '../../render/json.js';
 import { progressBar } from '../../render/progress.js';
 import { answerProgressRequests } from '../../render/progress-request.js';
 import {
@@ -29,6 +28,7 @@ import {
 } from './flags.js';
 import { rawImage } from './raw-memory.js';
 import { requireOpen } from '../require-open.js';
+import { recordText } from '../../render/record.js';
 
 /** Where the output goes; standard output is for pipes. */
 export function outputOf(word: string, flags: Flags, context: CommandContext): DumpOutput {
@@ -68,7 +68,7 @@ async function perform(
       begin: state.hasFilter ? state.begin : undefined,
       length: state.hasFilter ? state.length : undefined,
     }));
-    process.stdout.write(`${toJson({ result, ...told, 'elapsed-ms': Math.round(performance.now() - started) })}\n`);
+    process.stdout.write(recordText({ result, ...told, 'elapsed-ms': Math.round(performance.now() - started) }));
   }
   return EXIT_CODES.OK;
 }
