@@ -128,7 +128,7 @@ describe.each(SANDBOXES)('kept sandboxes under %s', (sandbox) => {
     requireSandbox(context, sandbox);
     const file = image('an.qcow2');
     const open = await Promise.all(Array.from({ length: 12 }, async () => openImage(file, {}, { sandbox })));
-    const [found] = await info(file, {}, { sandbox });
+    const found = await info(file, {}, { sandbox });
     expect(found.format).toBe('qcow2');
     await Promise.all(open.map(async (image) => image.close()));
   });

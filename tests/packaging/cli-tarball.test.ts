@@ -55,7 +55,7 @@ describe('the packed tarballs of the command and its packages, installed into an
 
   it('run the engine from an ES module and from CommonJS', () => {
     const use = (load: string): string => `${load}
-      info('disk.qcow2').then(([image]) => console.log(image.format, String(image.virtualSize)));`;
+      info('disk.qcow2').then((image) => console.log(image.format, String(image.virtualSize)));`;
     project.write('main.mjs', use("import { info } from '@instar/engine';"));
     project.write('main.cjs', use("const { info } = require('@instar/engine');"));
     expect(project.node('main.mjs')).toBe('qcow2 4194304\n');

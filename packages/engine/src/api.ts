@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { dd as ddPlain } from './dd.js';
 import type { DdOptions, DdResult, Endpoint } from './dd-request.js';
+import { describedImage, type DescribedImage } from './described-image.js';
 import { EngineError } from './errors.js';
 import * as described from './info.js';
 import type { Described, ImageDescription, InfoOptions, Inspection, InspectOptions, ManyOptions } from './info.js';
@@ -25,6 +26,7 @@ import {
 } from './operations/measure.js';
 import { openImage as openImagePlain, type Image } from './operations/open-image.js';
 import type { ReadOptions } from './operations/reading.js';
+import { IMAGE_DIRECTORY_ONLY } from './path-policy.js';
 import type { SafetyVerdict } from './safety.js';
 
 // The face of this package: every function is `verb(subject, options)`. What an operation does and how it runs (signal,
@@ -105,15 +107,29 @@ export async function dd(
 }
 
 /**
- * Describes an image, or its whole chain where `backingChain` says which files it may draw in: the named one comes first.
+ * Describes an image. No file but the named one is opened, unless `backingChain` says which files it may draw in.
  * @throws EngineError
  */
 export async function info(
   file: FileName,
   options: InfoOptions & OperationControl = {},
   control: OperationControl = {},
+): Promise<DescribedImage> {
+  return withJson(describedImage(await described.info(pathOf(file), ...apart<InfoOptions>(options, control))));
+}
+
+/**
+ * Describes an image and all below it, the named one first.
+ * @param options.backingChain which files it may draw in (default: those of its own directory)
+ * @throws EngineError
+ */
+export async function infoChain(
+  file: FileName,
+  options: InfoOptions & OperationControl = {},
 ): Promise<readonly [ImageDescription, ...ImageDescription[]]> {
-  return withJson(await described.info(pathOf(file), ...apart<InfoOptions>(options, control)));
+  const [chosen, control] = apart<InfoOptions>(options, {});
+  const { backingChain = IMAGE_DIRECTORY_ONLY, ...rest } = chosen;
+  return withJson(await described.info(pathOf(file), { ...rest, backingChain }, control));
 }
 
 /**
@@ -145,6 +161,14 @@ async function* each<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
   for await (const item of items) yield withJson(item);
 }
 
+async function* oneOfEach(
+  found: AsyncIterable<Described<readonly [ImageDescription, ...ImageDescription[]]>>,
+): AsyncGenerator<Described<DescribedImage>> {
+  for await (const { file, value, error } of found) {
+    yield value === undefined ? { file, error } : { file, value: describedImage(value) };
+  }
+}
+
 /**
  * {@link info} of many images, a few at a time, in the order of their names. One that cannot be described keeps none of the
  * others back.
@@ -154,8 +178,8 @@ export function infoOfEach(
   files: Iterable<string> | AsyncIterable<string>,
   options: ManyOptions & OperationControl = {},
   control: OperationControl = {},
-): AsyncGenerator<Described<readonly [ImageDescription, ...ImageDescription[]]>> {
-  return each(described.infoOfEach(files, ...apart<ManyOptions>(options, control)));
+): AsyncGenerator<Described<DescribedImage>> {
+  return each(oneOfEach(described.infoOfEach(files, ...apart<ManyOptions>(options, control))));
 }
 
 /**

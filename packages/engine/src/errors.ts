@@ -9,6 +9,7 @@ import {
 import type { EngineErrorCode } from './error-codes.js';
 import { InstarError } from './instar-error.js';
 import { shownName } from './remote/names.js';
+import type { GuestLimits } from './session/context.js';
 
 /** Where in a file an error was met. */
 export interface ErrorLocation {
@@ -22,11 +23,15 @@ export interface ErrorLocation {
   readonly expected?: string;
 }
 
+/** The limit that was reached, by its name among the limits of a call; `exits` and `outputBytes` are set by this package. */
+export type ErrorLimit = keyof GuestLimits | 'exits' | 'outputBytes';
+
 /** What is known of an error besides its message. */
 export interface EngineErrorDetails {
   /** Path of the file, as the user or the image named it. */
   readonly file?: string;
   readonly location?: ErrorLocation;
+  readonly limit?: ErrorLimit | undefined;
   readonly cause?: unknown;
 }
 
@@ -41,9 +46,13 @@ export class EngineError extends InstarError {
   readonly reason: string;
   readonly file: string | undefined;
   readonly location: ErrorLocation | undefined;
+  /** Of `GUEST_LIMIT` and `LIMIT_EXCEEDED`. */
+  readonly limit: ErrorLimit | undefined;
+  /** Whether it took longer than it was allowed to, or nothing was done for too long. */
+  readonly timedOut: boolean;
 
   constructor(code: EngineErrorCode, what: string, details: EngineErrorDetails = {}) {
-    const { location, cause } = details;
+    const { location, limit, cause } = details;
     const file = details.file === undefined ? undefined : shownName(details.file);
     const reason = `${what}${location === undefined ? '' : place(location)}`;
     super(`${file === undefined ? '' : `${escapeText(file)}: `}${reason}`, cause === undefined ? undefined : { cause });
@@ -52,6 +61,8 @@ export class EngineError extends InstarError {
     this.reason = reason;
     this.file = file;
     this.location = location;
+    this.limit = limit;
+    this.timedOut = limit === 'wallClockMs' || limit === 'noProgressMs';
   }
 }
 

@@ -7,6 +7,7 @@ export {
   create,
   dd,
   info,
+  infoChain,
   infoOfEach,
   inspect,
   inspectEach,
@@ -16,6 +17,7 @@ export {
   openImage,
 } from './api.js';
 export type { FileEndpoint, FileName } from './api.js';
+export type { DescribedImage } from './described-image.js';
 export {
   amend,
   applySnapshot,

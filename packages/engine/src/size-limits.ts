@@ -12,7 +12,7 @@ export function requireVirtualSize(size: bigint, { maxVirtualSize }: GuestLimits
     'LIMIT_EXCEEDED',
     `has a virtual size of ${size} bytes, more than the ${maxVirtualSize} that are allowed; raise maxVirtualSize ` +
       '(--limit-virtual-size) if you trust it',
-    { file },
+    { file, limit: 'maxVirtualSize' },
   );
 }
 
@@ -35,6 +35,6 @@ export function requireOutputSize(length: bigint, { maxOutputSize }: GuestLimits
     'LIMIT_EXCEEDED',
     `could come to ${length} bytes, more than the ${maxOutputSize} that are allowed; raise maxOutputSize ` +
       '(--limit-output-size)',
-    { file },
+    { file, limit: 'maxOutputSize' },
   );
 }

@@ -6,10 +6,13 @@ import { pathToFileURL } from 'node:url';
 import {
   check,
   compare,
+  convert,
+  create,
   dd,
   EngineError,
   errorCodes,
   info,
+  infoChain,
   inspect,
   isInstarError,
   map,
@@ -45,11 +48,54 @@ describe('calls are verb(subject, options)', () => {
   it('with a file: URL for a path', async () => {
     const directory = disk();
     const url = pathToFileURL(directory.file('disk #1.raw'));
-    const [image] = await info(url);
+    const image = await info(url);
     expect(image.virtualSize).toBe(BigInt(LENGTH));
     await dd({ input: { path: url }, output: { path: pathToFileURL(directory.file('out #2.raw')) } });
     expect(directory.read('out #2.raw').equals(directory.read('disk #1.raw'))).toBe(true);
     expect((await compare(url, directory.file('out #2.raw'))).identical).toBe(true);
+  });
+
+  it('describe one image, or all of its chain', async () => {
+    const directory = disk();
+    const [top, base] = [directory.file('top.qcow2'), directory.file('other.raw')];
+    await create(top, undefined, { format: 'qcow2', backing: { file: 'other.raw', format: 'raw' } });
+    const image = await info(top);
+    expect(image).toMatchObject({ format: 'qcow2', backingFilename: 'other.raw' });
+    const chain = await infoChain(top);
+    expect(chain.map(({ filename, format: kind }) => [filename, kind])).toEqual([
+      [top, 'qcow2'],
+      [base, 'raw'],
+    ]);
+    const elsewhere = { references: 'refuse', allowedDirectories: [] } as const;
+    expect(await thrown(async () => infoChain(top, { backingChain: elsewhere }))).toMatchObject({
+      code: 'PATH_REFUSED',
+    });
+    // As before, for one more version.
+    const [first, second] = await info(top, {
+      backingChain: { references: 'within-directories', allowedDirectories: [] },
+    });
+    expect([first.format, second?.format]).toEqual(['qcow2', 'raw']);
+    expect(Object.keys(image)).not.toContain('0');
+    expect(JSON.parse(JSON.stringify(image))).toMatchObject({ format: 'qcow2', virtualSize: LENGTH });
+  });
+
+  it('tell which limit was reached, and whether it was one of time', async () => {
+    const directory = disk();
+    const [from, to] = [directory.file('other.raw'), directory.file('out.raw')];
+    const slow = { writeRate: 1000, format: 'raw', outputFormat: 'raw' } as const;
+    expect(await thrown(async () => convert(from, to, { ...slow, limits: { wallClockMs: 100 } }))).toMatchObject({
+      code: 'GUEST_LIMIT',
+      limit: 'wallClockMs',
+      timedOut: true,
+    });
+    expect(await thrown(async () => convert(from, to, { ...slow, limits: { maxVirtualSize: 1000 } }))).toMatchObject({
+      code: 'LIMIT_EXCEEDED',
+      limit: 'maxVirtualSize',
+      timedOut: false,
+    });
+    const error = await thrown(async () => info(directory.file('missing')));
+    expect(error).toMatchObject({ timedOut: false });
+    expect(error).toHaveProperty('limit', undefined);
   });
 
   it('refuse another URL in words', async () => {

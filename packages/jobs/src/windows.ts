@@ -209,7 +209,7 @@ async function finish(job: ConvertJob, output: string, part: string, run: Window
     }
     if (job.inputFormat === undefined) {
       // As of any raw output: nobody is to take it for an image of another format.
-      const [seen] = await info(part, { forceShare: true, ...run.control });
+      const seen = await info(part, { forceShare: true, ...run.control });
       if (seen.format !== 'raw') {
         throw new FinalFailure({
           code: 'OUTPUT_MISTAKABLE',

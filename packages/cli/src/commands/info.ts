@@ -84,7 +84,7 @@ async function* lookAt(
     }
   } else {
     for await (const { file, value, error } of infoOfEach(files, options, control)) {
-      yield value === undefined ? { file, error } : { file, images: value };
+      yield value === undefined ? { file, error } : { file, images: [...value] };
     }
   }
 }

@@ -36,7 +36,7 @@ async function run({ files, flags, json, control, say }: CommandRun<SnapshotFlag
   const chosen = actionOf(flags);
   if (chosen === undefined) {
     const { format, forceShare } = flags;
-    const [{ snapshots }] = await info(file, { format, forceShare }, control);
+    const { snapshots } = await info(file, { format, forceShare }, control);
     if (json) process.stdout.write(`${toJson(snapshots.map(snapshotRecord))}\n`);
     else snapshotLines(snapshots).forEach(say);
     return EXIT_CODES.OK;

@@ -8,9 +8,9 @@ export function errorRecord(command: string, error: unknown): object {
   const { code, message } = describe(error);
   const location = error instanceof EngineError ? error.location : undefined;
   const other = error instanceof Error && error.name === 'VmcoreError' ? dumpPlace(error) : {};
-  const file = error instanceof EngineError ? error.file : undefined;
+  const { file, limit } = error instanceof EngineError ? error : {};
   const token = error instanceof OperandError ? error.token : undefined;
-  return { error: { command, code, message, file, location, token, ...other } };
+  return { error: { command, code, message, file, location, limit, token, ...other } };
 }
 
 /** Where in a dump an error is, as its class has it. */

@@ -5,10 +5,15 @@ import { describeSystemError, EngineError, isNoSpace, systemError } from '../err
 import type { EngineErrorCode } from '../error-codes.js';
 import type { GuestDevice } from './context.js';
 
+/** Names of limits of a run, as its report has them. */
+const LIMITS = ['noProgressMs', 'wallClockMs', 'cpuMs', 'exits', 'outputBytes'] as const;
+
 /** Turns an outcome that is not a finished guest into an error about the image that was being read. */
 export function checkOutcome(report: RunReport, file: string): void {
   if (report.outcome === 'exit' && (report.exitCode === 0 || report.exitCode === 1)) return;
-  if (report.outcome === 'limit') throw new EngineError('GUEST_LIMIT', report.message, { file });
+  if (report.outcome === 'limit') {
+    throw new EngineError('GUEST_LIMIT', report.message, { file, limit: LIMITS.find((name) => name === report.limit) });
+  }
   if (report.outcome === 'host-error') throw new EngineError('SANDBOX_UNAVAILABLE', report.message);
   const what =
     report.outcome === 'exit' ? `the sandboxed reader gave up (exit code ${report.exitCode ?? 0})` : report.message;

@@ -317,6 +317,8 @@ export interface RunProgress {
 export interface RunReport {
   /** One of exit, fault, violation, bad-descriptor, bad-ring, limit, cancelled, host-error, sandbox-error. */
   outcome: string
+  /** Which bound a `limit` is: noProgressMs, wallClockMs, cpuMs, exits or outputBytes. */
+  limit?: string
   /** Exit code of an `exit`. */
   exitCode?: number
   /** One sentence for people. */

@@ -236,6 +236,8 @@ pub struct CommandFailure {
 pub struct RunReport {
     /// One of exit, fault, violation, bad-descriptor, bad-ring, limit, cancelled, host-error, sandbox-error.
     pub outcome: String,
+    /// Which bound a `limit` is: noProgressMs, wallClockMs, cpuMs, exits or outputBytes.
+    pub limit: Option<String>,
     /// Exit code of an `exit`.
     pub exit_code: Option<u32>,
     /// One sentence for people.
@@ -442,9 +444,10 @@ impl From<Report> for RunReport {
     fn from(report: Report) -> Self {
         let statistics = report.statistics;
         let message = report.outcome.to_string();
-        let (mut exit_code, mut fault) = (None, None);
+        let (mut exit_code, mut fault, mut limit) = (None, None, None);
         match &report.outcome {
             Outcome::Exit(code) => exit_code = Some(*code),
+            Outcome::Limit(kind, _) => limit = Some(kind.name().into()),
             Outcome::Fault(found) => {
                 fault = Some(FaultReport {
                     vector: u32::try_from(found.vector).unwrap_or(u32::MAX),
@@ -459,6 +462,7 @@ impl From<Report> for RunReport {
         }
         Self {
             outcome: report.outcome.kind().into(),
+            limit,
             exit_code,
             message,
             fault,

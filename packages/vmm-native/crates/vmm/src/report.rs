@@ -95,6 +95,19 @@ pub enum LimitKind {
     OutputBytes,
 }
 
+impl LimitKind {
+    /// Stable name: that of the option that sets it, where one does.
+    pub fn name(self) -> &'static str {
+        match self {
+            LimitKind::NoProgress => "noProgressMs",
+            LimitKind::WallClock => "wallClockMs",
+            LimitKind::Cpu => "cpuMs",
+            LimitKind::Exits => "exits",
+            LimitKind::OutputBytes => "outputBytes",
+        }
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
