@@ -12,6 +12,7 @@ const GUIDE = [
 const REFERENCE = [
   { text: 'Engine API', link: '/api/' },
   { text: 'Errors', link: '/errors' },
+  { text: 'Safety checks', link: '/safety-checks' },
   { text: 'Exit codes', link: '/exit-codes' },
   { text: 'Formats', link: '/formats' },
   { text: 'Memory dumps', link: '/vmcore' },
@@ -20,6 +21,8 @@ const REFERENCE = [
 const INSIDE = [
   { text: 'Architecture', link: '/architecture' },
   { text: 'The ABI', link: '/abi' },
+  { text: 'Looking into a guest', link: '/debugging' },
+  { text: 'Roadmap', link: '/roadmap' },
 ];
 
 export default defineConfig({

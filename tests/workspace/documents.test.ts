@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { SAFETY_CHECKS } from '@instar/engine';
 import { ROOT } from '../support/command.js';
 
 const PAGES = [
@@ -34,6 +35,15 @@ describe('pages', () => {
     });
     expect(broken).toEqual([]);
   });
+});
+
+it('the page of safety checks has a section and a row for each', () => {
+  const text = readFileSync(join(ROOT, 'docs/safety-checks.md'), 'utf8');
+  const sections = [...text.matchAll(/^## (\S+)$/gm)].map(([, name]) => name);
+  const rows = [...text.matchAll(/^\| \[(\S+)\]\(#\1\)/gm)].map(([, name]) => name);
+  expect(sections).toEqual(SAFETY_CHECKS);
+  expect(rows).toEqual(SAFETY_CHECKS);
+  expect(text.match(/\*\*What to do:\*\*/g)).toHaveLength(SAFETY_CHECKS.length);
 });
 
 it('workflows run scripts that are there', () => {

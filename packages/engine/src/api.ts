@@ -53,6 +53,7 @@ const CONTROLS: Readonly<Record<keyof OperationControl, true>> = {
   dumpOnCrash: true,
   dumps: true,
   onDump: true,
+  trace: true,
 };
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -41,6 +41,11 @@ export interface OperationControl {
   readonly dumpOnCrash?: DumpTarget | undefined;
   /** Takes dumps while the operation goes on. */
   readonly dumps?: DumpRequests | undefined;
+  /**
+   * A file to which a line is appended for each command that a guest has carried out: its place, length, error and time, no
+   * content. For who looks for a fault; everything then runs fresh.
+   */
+  readonly trace?: string | undefined;
   /** Called when a dump of a crash is complete. */
   readonly onDump?: ((dump: WrittenDump) => void) | undefined;
 }
@@ -51,7 +56,7 @@ export interface OperationControl {
  * @throws EngineError `SANDBOX_UNAVAILABLE`
  */
 export function guestContext(control: OperationControl, outputKey?: Uint8Array): GuestContext {
-  const { signal, limits, dumpOnCrash, dumps, onDump, onWarning, onDetail, passphrases, remote } = control;
+  const { signal, limits, dumpOnCrash, dumps, onDump, onWarning, onDetail, passphrases, remote, trace } = control;
   const secrets = layOutSecrets(passphrases, limits?.keyMemory, outputKey);
   const sandbox = new SandboxSelection(control.sandbox ?? 'auto', onWarning);
   const isolation = control.isolation ?? 'pooled';
@@ -67,5 +72,6 @@ export function guestContext(control: OperationControl, outputKey?: Uint8Array):
     onDetail,
     secrets,
     remote,
+    trace,
   };
 }

@@ -21,6 +21,7 @@ import { listenForDumps, takeDumpFlags, type DumpListener } from './guest-dumps.
 import { allowedByEnvironment } from './allowed-paths.js';
 import { parseImageOptions, withoutProtocol } from './image-opts.js';
 import { limitsOf } from './limits.js';
+import { traceOfEnvironment } from './trace-of-environment.js';
 import { remoteAccess, takeRemoteFlags } from './remote-access.js';
 import { requireOpen } from './require-open.js';
 import { passphrasesOf, takeSecrets } from './secrets.js';
@@ -141,6 +142,7 @@ async function runDd(tokens: readonly string[], habits: Habits): Promise<number>
     const details = detailTeller('dd', operands.verbose);
     const result = await dd(options, {
       ...dumps.control,
+      ...traceOfEnvironment(),
       ...passphrasesOf(secrets, image?.wanted),
       signal: interrupt.signal,
       ...details.control,

@@ -25,6 +25,7 @@ import { limitsOf } from './limits.js';
 import { remoteAccess, REMOTE_OPTIONS, type RemoteFlags } from './remote-access.js';
 import { requireOpen } from './require-open.js';
 import { sandboxOfEnvironment } from './sandbox-of-environment.js';
+import { traceOfEnvironment } from './trace-of-environment.js';
 import { outputPassphrase, passphrasesOf, takeSecrets, type Secrets } from './secrets.js';
 import type { Voice } from '../voice.js';
 import { adviceOnOption } from '../words/advice.js';
@@ -243,6 +244,7 @@ function controlOf(
   const { limitVirtualSize: virtualSize, limitTime: timeMs, limitCpu: cpuMs, limitIdle: idleMs } = flags;
   return {
     ...dumps.control,
+    ...traceOfEnvironment(),
     ...details.control,
     ...passphrasesOf(secrets, wanted),
     signal: interrupt.signal,

@@ -38,6 +38,7 @@ const ENVIRONMENT: readonly (readonly [name: string, about: string])[] = [
   ['INSTAR_ALLOW_PATH', 'directories, separated by colons, that --allow-path allows to every image'],
   ['INSTAR_ALLOW_HOST', 'hosts, separated by commas, that --allow-host allows'],
   ['INSTAR_HTTP_AUTHORIZATION', 'value of the header Authorization for the host of a URL; it goes to no other'],
+  ['INSTAR_TRACE', 'a file to which a line is appended for each command of a guest'],
   ['INSTAR_QUEUE', 'URL of the queue of jobs, which may hold a password'],
   ['NO_COLOR', 'set to anything: no colours'],
 ];

@@ -5,7 +5,7 @@ import type { OperationControl } from '../operation.js';
 import { checked } from './check.js';
 import { dumpTarget } from './dump.js';
 import type { RemoteAccess } from '../remote/source.js';
-import { abortSignal, callback, milliseconds, oneOf, options, size, yesNo, type Fields } from './kinds.js';
+import { abortSignal, callback, fileName, milliseconds, oneOf, options, size, yesNo, type Fields } from './kinds.js';
 
 const ATTEMPTS = 'an integer from 1 to 100';
 
@@ -48,6 +48,7 @@ const control = options({
   remote: v.optional(remote),
   passphrases: v.optional(passphrases),
   dumpOnCrash: v.optional(dumpTarget),
+  trace: v.optional(fileName),
   dumps: v.optional(v.instance(DumpRequests, 'a DumpRequests')),
   onDump: v.optional(callback),
 } satisfies Fields<OperationControl>);

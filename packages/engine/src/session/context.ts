@@ -71,6 +71,7 @@ export interface GuestContext {
   readonly onProgress?: ((done: bigint, total: bigint) => void) | undefined;
   readonly dumpOnCrash?: DumpTarget | undefined;
   readonly dumps?: DumpRequests | undefined;
+  readonly trace?: string | undefined;
   readonly onDump?: ((dump: WrittenDump) => void) | undefined;
   readonly onWarning?: ((warning: string) => void) | undefined;
   /** Most bytes that outputs receive in a second. */

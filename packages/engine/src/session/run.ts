@@ -116,7 +116,7 @@ async function keepingDumps(
   control: RunControl,
   context: GuestContext,
 ): Promise<RunReport> {
-  const { signal, dumps, dumpOnCrash } = context;
+  const { signal, dumps, dumpOnCrash, trace } = context;
   const memory = dumpOnCrash && (await DumpMemory.create(dumpOnCrash.path));
   const onAbort = (): void => {
     control.cancel();
@@ -128,7 +128,8 @@ async function keepingDumps(
   const started = performance.now();
   try {
     const { secondProcessor, ...shared } = request;
-    const plain = context.secrets === undefined && !memory && dumps === undefined && !secondProcessor;
+    const plain =
+      context.secrets === undefined && !memory && dumps === undefined && trace === undefined && !secondProcessor;
     const report =
       plain && context.isolation === 'pooled'
         ? await runInPool(poolOf(context.sandbox.kind), shared, control)
@@ -139,6 +140,7 @@ async function keepingDumps(
               image: guestImage(),
               helper: sandboxHelperPath(),
               sandbox: context.sandbox.kind,
+              ...(trace === undefined ? {} : { trace }),
               ...(memory === undefined && dumps === undefined ? {} : { dump: memory ? { fd: memory.fd } : {} }),
             },
             control,

@@ -303,6 +303,8 @@ export interface RunOptions {
   session?: boolean
   /** Which dumps may be taken; absent for none. */
   dump?: DumpRunOptions
+  /** Path of a file to which a line is appended for each command that was carried out; absent for none. */
+  trace?: string
 }
 
 /** How far a run is. */

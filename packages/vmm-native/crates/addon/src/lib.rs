@@ -210,6 +210,7 @@ pub fn run_guest<'env>(env: &'env Env, options: RunOptions, control: &RunControl
             second: owned.second_processor,
             session: owned.session,
             dump: owned.dump,
+            trace: owned.trace.as_deref(),
         };
         run(&options, &control, |done| {
             settle(pending, done.map(RunReport::from).map_err(|error| failure(error.code(), error.to_string())));

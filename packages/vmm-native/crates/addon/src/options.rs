@@ -104,6 +104,8 @@ pub struct RunOptions {
     pub session: Option<bool>,
     /// Which dumps may be taken; absent for none.
     pub dump: Option<DumpRunOptions>,
+    /// Path of a file to which a line is appended for each command that was carried out; absent for none.
+    pub trace: Option<String>,
 }
 
 /// What all runs of a pool have in common.
@@ -272,6 +274,7 @@ pub struct OwnedOptions {
     pub io_threads: usize,
     pub second_processor: bool,
     pub session: bool,
+    pub trace: Option<PathBuf>,
     pub dump: Option<instar_vmm::dump::DumpOptions>,
 }
 
@@ -432,6 +435,7 @@ impl OwnedOptions {
             io_threads: to_io_threads(options.io_threads)?,
             second_processor: options.second_processor.unwrap_or(false),
             session: options.session.unwrap_or(false),
+            trace: options.trace.as_ref().map(PathBuf::from),
             dump: options
                 .dump
                 .as_ref()

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use instar_abi::{item_request, opcode, Completion, ItemMailbox, RING_ENTRIES};
 
@@ -24,6 +25,7 @@ use crate::pace::Pace;
 use crate::report::{CommandFailure, Outcome, Statistics};
 use crate::ring::Ring;
 use crate::session::SessionDesk;
+use crate::trace::Trace;
 use crate::undo::UndoLog;
 use crate::watchdog::Limits;
 use perform::Failure;
@@ -140,6 +142,7 @@ pub struct Executor<'a> {
     stop: AtomicBool,
     stop_event: files::Event,
     gate: Arc<Gate>,
+    trace: Option<Trace>,
 }
 
 /// What a run left.
@@ -190,12 +193,19 @@ impl<'a> Executor<'a> {
             stop: AtomicBool::new(false),
             stop_event: files::Event::new()?,
             gate: Arc::default(),
+            trace: None,
         })
     }
 
     /// Takes more requests than the first from here.
     pub fn with_session(mut self, session: Option<&'a SessionDesk>, in_order: bool) -> Self {
         (self.session, self.in_order) = (session, in_order);
+        self
+    }
+
+    /// Notes each command here.
+    pub fn with_trace(mut self, trace: Option<Trace>) -> Self {
+        self.trace = trace;
         self
     }
 
@@ -460,7 +470,16 @@ impl<'a> Executor<'a> {
         if useful {
             self.counters.in_flight.fetch_add(1, Ordering::Relaxed);
         }
+        let began = self.trace.as_ref().map(|_| Instant::now());
         let done = self.perform(command, buffer);
+        if let (Some(trace), Some(began)) = (&self.trace, began) {
+            let errno = match &done {
+                Ok(()) => 0,
+                Err(Failure::Errno(code) | Failure::Source(code)) => *code,
+                Err(Failure::Stop(_)) => libc::ECANCELED,
+            };
+            trace.note(&command, began, errno);
+        }
         // While the command still counts as one that goes on: whoever is held back is not idle.
         if let (Some(pace), Command::Write { target, .. } | Command::Copy { target, .. }) = (&self.pace, &command) {
             pace.wait(target.length, self.stop_event.fd());

@@ -28,5 +28,6 @@ pub mod run;
 pub mod session;
 pub mod startup;
 pub mod stream;
+pub mod trace;
 pub mod undo;
 pub mod watchdog;

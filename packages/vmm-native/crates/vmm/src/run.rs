@@ -21,6 +21,7 @@ use crate::memory::GuestMemory;
 use crate::process::{ProcessBackend, ProcessKind};
 use crate::report::{Outcome, Report};
 use crate::session::{EndsSession, SessionDesk};
+use crate::trace::Trace;
 use crate::watchdog::{Dumps, Limits, Stop, Watchdog, KICK};
 
 /// Most bytes of the region `keys`: below the addresses that PCs keep for devices.
@@ -63,6 +64,8 @@ pub struct RunOptions<'a> {
     pub session: bool,
     /// Which dumps may be taken; `None` costs nothing.
     pub dump: Option<DumpOptions>,
+    /// A file that gets a line for each command; `None` costs nothing.
+    pub trace: Option<&'a Path>,
 }
 
 /// What another thread may see and do while a run goes on.
@@ -190,7 +193,8 @@ pub(crate) fn executor<'a>(
         .with_gate(Arc::clone(&control.gate))
         .with_session(options.session.then_some(&control.session), threads_of(options) <= 1);
     executor.keep_secret(options.operation_config);
-    Ok(executor)
+    let trace = options.trace.map(Trace::open).transpose();
+    Ok(executor.with_trace(trace.map_err(|error| StartError::Sandbox(format!("the trace cannot be opened: {error}")))?))
 }
 
 /// Runs a guest that was started, to its end. Also tells whether that was clean: the guest ended by itself, with a status

@@ -59,6 +59,7 @@ fn run_without_threads() {
         devices: &DeviceTable::default(),
         session: false,
         second: false,
+        trace: None,
         limits: Limits::default(),
         sandbox: Sandbox::Kvm,
         helper: Path::new("/nonexistent"),

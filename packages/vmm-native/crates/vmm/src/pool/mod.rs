@@ -260,6 +260,7 @@ impl Worker<'_> {
             io_threads,
             session,
             second: false,
+            trace: None,
             dump: None,
         };
         let ends = EndsSession(&control.session);
