@@ -6,6 +6,7 @@ import {
   jsonOf,
   openImage,
   type GuestLimits,
+  type Isolation,
   type OperationControl,
   type SandboxChoice,
 } from '@instar/engine';
@@ -19,6 +20,11 @@ import { convertInWindows, writeOneWindow } from './windows.js';
 export interface WorkerOptions extends WorkerPolicy {
   /** Which sandbox (default `auto`). */
   readonly sandbox?: SandboxChoice | undefined;
+  /**
+   * Whether guests run in sandboxes that were restored after another job (`pooled`, the default, as of the engine) or in new
+   * ones (`fresh`, which takes an inspection some milliseconds longer).
+   */
+  readonly isolation?: Isolation | undefined;
   /** Bounds of each job. */
   readonly limits?: GuestLimits | undefined;
   /** Told of each job that ended in this worker. */
@@ -43,13 +49,12 @@ export interface Running {
   readonly control: OperationControl;
 }
 
-function controlOf(job: TakenJob, { sandbox, limits }: WorkerOptions): OperationControl {
+function controlOf(job: TakenJob, { sandbox, isolation, limits }: WorkerOptions): OperationControl {
   return {
     signal: job.signal,
     sandbox,
     limits,
-    // Images of many people, one after the other.
-    isolation: 'fresh',
+    isolation,
     onProgress: job.progress,
   };
 }

@@ -1,4 +1,4 @@
-import { EngineError, escapeText } from '@instar/engine';
+import { EngineError, escapeText, type Isolation } from '@instar/engine';
 import type { EndedJob } from '@instar/jobs';
 import { EXIT_CODES } from '../exit-codes.js';
 import { limitsOf } from './limits.js';
@@ -12,6 +12,7 @@ interface WorkerFlags {
   readonly references?: boolean;
   readonly concurrency: number;
   readonly sandbox: 'kvm' | 'process' | 'auto';
+  readonly isolation: string;
   readonly drainTime: number;
   readonly lockTime: number;
   readonly limitVirtualSize?: bigint;
@@ -33,6 +34,11 @@ function sandboxOf(text: string): WorkerFlags['sandbox'] {
   throw new EngineError('INVALID_OPTION', `--sandbox: found ${escapeText(text)}, expected kvm or process or auto`);
 }
 
+function isolationOf(text: string): Isolation {
+  if (text === 'pooled' || text === 'fresh') return text;
+  throw new EngineError('INVALID_OPTION', `--isolation: found ${escapeText(text)}, expected pooled or fresh`);
+}
+
 /** `instar worker` */
 export const workerCommand = defineJobCommand<WorkerFlags>({
   name: 'worker',
@@ -51,6 +57,7 @@ export const workerCommand = defineJobCommand<WorkerFlags>({
       .option('--references', 'let images use files of their own directory, and of those of --directory')
       .option('--concurrency <count>', 'jobs at a time', values.integer(1, 64), 1)
       .option('--sandbox <kind>', 'kvm, process or auto', process.env['INSTAR_SANDBOX'] ?? 'auto')
+      .option('--isolation <kind>', 'pooled (sandboxes are restored for the next job) or fresh', 'pooled')
       .option('--limit-virtual-size <size>', 'refuse an image that claims to be larger', values.size)
       .option('--limit-time <time>', 'longest time of a job, such as 30s or 5m', values.time)
       .option('--limit-cpu <time>', 'most CPU time of a job', values.time)
@@ -93,6 +100,7 @@ export const workerCommand = defineJobCommand<WorkerFlags>({
       references,
       concurrency,
       sandbox: sandboxOf(flags.sandbox),
+      isolation: isolationOf(flags.isolation),
       limits: limitsOf(limits, undefined),
       lockMs: flags.lockTime,
       onEnd: (job) => {

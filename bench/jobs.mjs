@@ -1,0 +1,205 @@
+// `npm run bench -- jobs [UPLOADS [MIB]]`: small uploads inspected through a queue, beside the plain API; and one image in
+// windows by one and by two workers, each bound to a core. Needs redis-server, and bullmq and ioredis.
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { copyFileSync, createReadStream, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { closePool, inspectEach } from '@instar/engine';
+import { openQueue, submit } from '@instar/jobs';
+import { INSTAR } from './measure.mjs';
+
+const FORMATS = ['qcow2', 'raw', 'vmdk', 'vdi', 'vpc', 'vhdx', 'qed'];
+const LEAST_RATIO = 0.9;
+const LEAST_GAIN = 1.8;
+
+function run(program, ...words) {
+  const { status, stderr } = spawnSync(program, words, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${program} ${words.join(' ')}: ${stderr}`);
+}
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function startRedis(directory) {
+  const port = await freePort();
+  const child = spawn('redis-server', ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', directory, '--save', ''], {
+    stdio: 'ignore',
+  });
+  const url = `redis://127.0.0.1:${port}`;
+  for (let tries = 0; ; tries += 1) {
+    try {
+      const queue = await openQueue(url, 'probe');
+      await queue.close();
+      return { url, stop: () => child.kill() };
+    } catch (error) {
+      if (tries > 100) throw error;
+      await sleep(50);
+    }
+  }
+}
+
+/** Workers, each a process. @param cores one for each worker, where they are bound */
+async function startWorkers(url, name, directory, count, options, cores = []) {
+  const workers = [];
+  for (let index = 0; index < count; index += 1) {
+    const words = [...INSTAR.slice(1), 'worker', '--queue', url, '--name', name, '--directory', directory, ...options];
+    const bound = cores[index] === undefined ? [] : ['taskset', '-c', `${cores[index]}`];
+    const [program, ...rest] = [...bound, process.execPath, ...words];
+    const child = spawn(program, rest, { stdio: ['ignore', 'ignore', 'pipe'] });
+    workers.push(child);
+    let text = '';
+    await new Promise((resolve, reject) => {
+      child.stderr.on('data', (data) => {
+        text += data;
+        if (text.includes('takes jobs')) resolve();
+      });
+      child.once('exit', () => reject(new Error(`a worker ended: ${text}`)));
+    });
+  }
+  return {
+    memory: () =>
+      workers.map(({ pid }) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024),
+    stop: async () => {
+      for (const child of workers) {
+        child.removeAllListeners('exit');
+        const ended = once(child, 'exit');
+        child.kill('SIGTERM');
+        await ended;
+      }
+    },
+  };
+}
+
+async function plainly(files) {
+  const started = performance.now();
+  for await (const { error } of inspectEach(files)) if (error !== undefined) throw error;
+  return performance.now() - started;
+}
+
+async function byQueue(queue, files) {
+  const started = performance.now();
+  const ids = [];
+  for (let at = 0; at < files.length; at += 50) {
+    const some = files.slice(at, at + 50);
+    ids.push(...(await Promise.all(some.map(async (input) => submit(queue, { kind: 'inspect', input })))));
+  }
+  for (;;) {
+    const { waiting, active, failed } = await queue.counts();
+    if (failed > 0) throw new Error(`${failed} jobs failed`);
+    if (waiting + active === 0) break;
+    await sleep(20);
+  }
+  const time = performance.now() - started;
+  const { state } = await queue.status(ids[ids.length - 1]);
+  if (state !== 'done') throw new Error(`the last job is ${state}`);
+  return time;
+}
+
+async function benchUploads(directory, url, count) {
+  const kinds = FORMATS.map((format) => {
+    const file = join(directory, `kind.${format}`);
+    run('qemu-img', 'create', '-q', '-f', format, file, '16M');
+    return file;
+  });
+  const files = Array.from({ length: count }, (_, index) => {
+    const file = join(directory, `upload-${index}`);
+    copyFileSync(kinds[index % kinds.length], file);
+    return file;
+  });
+  await plainly(files.slice(0, 200));
+  const plain = [await plainly(files), await plainly(files)];
+  await closePool();
+  const queue = await openQueue(url, 'uploads');
+  const workers = await startWorkers(url, 'uploads', directory, 2, ['--concurrency', '4']);
+  const queued = [];
+  const memory = [];
+  try {
+    await byQueue(queue, files.slice(0, 200));
+    for (let turn = 0; turn < 4; turn += 1) {
+      queued.push(await byQueue(queue, files));
+      memory.push(workers.memory());
+    }
+  } finally {
+    await workers.stop();
+    await queue.close();
+  }
+  const [one, other] = [Math.min(...plain), Math.min(...queued)];
+  const ratio = one / other;
+  console.log(
+    `${count} uploads: API ${(count / one).toFixed(2)} a ms, queue ${(count / other).toFixed(2)} a ms: ` +
+      `${ratio.toFixed(2)} of it, at least ${LEAST_RATIO}: ${ratio >= LEAST_RATIO ? 'met' : 'NOT met'}`,
+  );
+  console.log(
+    `resident set of the workers after each ${count} (MiB): ${memory.map((each) => each.map(Math.round).join(' and ')).join(', ')}`,
+  );
+}
+
+async function sumOf(file) {
+  const hash = createHash('sha256');
+  for await (const bytes of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(bytes);
+  return hash.digest('hex');
+}
+
+async function benchWindows(directory, url, mebibytes) {
+  const [raw, image] = [join(directory, 'disk.raw'), join(directory, 'disk.qcow2')];
+  // Text that packs to about a third, all of it different.
+  const words = `yes "" | awk -v n=${mebibytes} 'BEGIN{srand(7)} {for(i=0;i<64;i++) printf "%08x %d word of a disk ", rand()*4294967296, NR*64+i; print ""; b+=1600; if (b > n*1048576) exit}' | head -c ${mebibytes}M > ${raw}`;
+  run('sh', '-c', words);
+  run('qemu-img', 'convert', '-c', '-m', '16', '-W', '-f', 'raw', '-O', 'qcow2', raw, image);
+  const expected = await sumOf(raw);
+  rmSync(raw);
+  const rows = [];
+  for (const cores of [[0], [0, 1]]) {
+    const queue = await openQueue(url, `windows${cores.length}`);
+    const workers = await startWorkers(url, `windows${cores.length}`, directory, cores.length, [], cores);
+    const output = join(directory, `out-${cores.length}.raw`);
+    try {
+      const started = performance.now();
+      const id = await submit(queue, { kind: 'convert', input: image, output, windows: 16 });
+      let status;
+      do {
+        await sleep(100);
+        status = await queue.status(id);
+      } while (status.state === 'waiting' || status.state === 'active');
+      if (status.state !== 'done') throw new Error(`the job is ${status.state}: ${status.error?.message}`);
+      rows.push(performance.now() - started);
+    } finally {
+      await workers.stop();
+      await queue.close();
+    }
+    if ((await sumOf(output)) !== expected) throw new Error('the output is not the disk');
+    rmSync(output);
+  }
+  const [one, two] = rows;
+  const gain = one / two;
+  rows.forEach((ms, index) =>
+    console.log(
+      `${index + 1} worker(s): ${(ms / 1000).toFixed(2)} s, ${(mebibytes / (ms / 1000)).toFixed(0)} MiB a second`,
+    ),
+  );
+  console.log(
+    `two workers: ${gain.toFixed(2)} times as fast as one, at least ${LEAST_GAIN}: ${gain >= LEAST_GAIN ? 'met' : 'NOT met'}`,
+  );
+}
+
+/** @param size of the image in windows (MiB) */
+export async function benchJobs({ uploads, size }) {
+  const directory = mkdtempSync(join(tmpdir(), 'instar-bench-'));
+  const redis = await startRedis(directory);
+  try {
+    if (uploads > 0) await benchUploads(directory, redis.url, uploads);
+    if (size > 0) await benchWindows(directory, redis.url, size);
+  } finally {
+    redis.stop();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
