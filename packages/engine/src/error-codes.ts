@@ -126,6 +126,7 @@ const IMAGES: Readonly<Partial<Record<ImageErrorCode, ErrorCodeHelp>>> = {
   IMAGE_AMBIGUOUS_FORMAT: help('image', 'the file answers to two formats at once', 'refuse it, or declare the format'),
   IMAGE_NOT_THIS_FORMAT: help('caller', ERROR_KIND.docs.NOT_THIS_FORMAT, 'declare the right format, or none'),
   IMAGE_OUT_OF_MEMORY: help('image', ERROR_KIND.docs.OUT_OF_MEMORY, REFUSE),
+  IMAGE_NEEDS_MEMORY: help('image', ERROR_KIND.docs.NEEDS_MEMORY, 'unpack the file first'),
   IMAGE_KEY_MEMORY: help('caller', ERROR_KIND.docs.KEY_MEMORY, 'raise limits.keyMemory'),
   IMAGE_SNAPSHOT_MISSING: help('caller', ERROR_KIND.docs.SNAPSHOT_MISSING, 'choose one that info lists'),
   IMAGE_UNSUPPORTED_EDIT: help('caller', ERROR_KIND.docs.UNSUPPORTED_EDIT, 'see the message, or convert the image'),

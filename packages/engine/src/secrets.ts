@@ -6,6 +6,9 @@ export const DEFAULT_KEY_MEMORY = 1n << 30n;
 /** What a guest needs for keys beside that (bytes). */
 const OWN_MEMORY = 4n << 20n;
 
+/** What a guest needs to read packed files with dictionaries of 128 MiB (bytes), which lie where keys do. */
+const DICTIONARY_MEMORY = 144n << 20n;
+
 /** What the VMM hands to a guest, outside of everything that is dumped. */
 export interface GuestSecrets {
   readonly secrets: Uint8Array;
@@ -57,4 +60,14 @@ export function layOutSecrets(
     secrets.set(bytes, entries[index]?.offset ?? 0);
   });
   return { secrets, keyMemory: memory };
+}
+
+/** The same with memory for the largest dictionaries; what is given where it has that. */
+export function withDictionaryMemory(given: GuestSecrets | undefined): GuestSecrets {
+  if (given !== undefined && given.keyMemory >= DICTIONARY_MEMORY) return given;
+  const config = given === undefined ? SecretsConfig.zero() : SecretsConfig.decode(given.secrets);
+  const bytes = new Uint8Array(given?.secrets.length ?? SecretsConfig.size);
+  if (given !== undefined) bytes.set(given.secrets);
+  bytes.set(SecretsConfig.encode({ ...config, memory_size: DICTIONARY_MEMORY }));
+  return { secrets: bytes, keyMemory: DICTIONARY_MEMORY };
 }

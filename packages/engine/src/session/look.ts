@@ -2,7 +2,7 @@ import { INFO_RESULT_MAGIC, InfoConfig } from '@instar/shared-abi';
 import { isPlausible } from '../info-plausible.js';
 import { mostUnpacked } from '../size-limits.js';
 import { decodeInfo, type ImageInfo } from './decode-info.js';
-import { decodeResult } from './operation.js';
+import { askedTwice, decodeResult } from './operation.js';
 import { impossibleResult } from './outcome.js';
 import type { GuestSession } from './session.js';
 
@@ -21,12 +21,11 @@ export async function look(
   most: bigint = mostUnpacked(session.context.limits),
 ): Promise<ImageInfo> {
   const { path: subject, entry } = session.devices[device] ?? { path: '', entry: undefined };
-  const answer = await session.request({
-    config: InfoConfig.encode({ device, most_unpacked: most === 0n ? 1n : most }),
-    subject,
-    last,
+  const config = InfoConfig.encode({ device, most_unpacked: most === 0n ? 1n : most });
+  const info = await askedTwice(session, async () => {
+    const answer = await session.request({ config, subject, last });
+    return decodeResult({ result: { decode: decodeInfo }, magic: INFO_RESULT_MAGIC, subject }, answer, session);
   });
-  const info = decodeResult({ result: { decode: decodeInfo }, magic: INFO_RESULT_MAGIC, subject }, answer, session);
   if (entry === undefined || !isPlausible(info, entry.format)) throw impossibleResult(subject);
   return info;
 }

@@ -1,4 +1,5 @@
 import { CHAIN_MAX_DEVICES, ChainConfig, SnapshotChoice, type ChainDevice, type ValueOf } from '@instar/shared-abi';
+import { withDictionaryMemory } from '../secrets.js';
 import type { CommandFailure, LimitOptions } from '@instar/vmm-native';
 import { EngineError } from '../errors.js';
 import { MAX_CHAIN_DEPTH, type GuestContext, type GuestDevice } from './context.js';
@@ -39,7 +40,7 @@ export interface SessionAnswer {
  * files must stay open until the session is closed.
  */
 export class GuestSession {
-  readonly context: GuestContext;
+  #context: GuestContext;
   readonly #inOrder: boolean;
   #secondProcessor: boolean;
   readonly #devices: GuestDevice[] = [];
@@ -53,7 +54,7 @@ export class GuestSession {
    * @param options.secondProcessor the guest has work that two processors share
    */
   constructor(context: GuestContext, { inOrder = false, secondProcessor = false }: SessionOptions = {}) {
-    this.context = context;
+    this.#context = context;
     this.#inOrder = inOrder;
     this.#secondProcessor = secondProcessor;
   }
@@ -61,6 +62,24 @@ export class GuestSession {
   /** Whether the guest runs. */
   get started(): boolean {
     return this.#run !== undefined;
+  }
+
+  /** How its guests run. */
+  get context(): GuestContext {
+    return this.#context;
+  }
+
+  /**
+   * Ends the guest; the next one has memory for the largest dictionaries of packed files.
+   * @returns false where it had that already
+   */
+  async giveMemory(): Promise<boolean> {
+    const secrets = withDictionaryMemory(this.#context.secrets);
+    if (secrets === this.#context.secrets) return false;
+    await this.close();
+    this.#attached = 0;
+    this.#context = { ...this.#context, secrets };
+    return true;
   }
 
   /** Has the guest share its work with a second processor. Only before it is started. */

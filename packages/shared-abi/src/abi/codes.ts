@@ -114,4 +114,5 @@ export const ERROR_KIND = defineEnum('ErrorKind', 'Why a guest refused an image 
   REPAIR_FIRST: [72, 'the metadata contradicts itself: it is repaired before it is edited'],
   BITMAP_MISSING: [73, 'the image has no such bitmap'],
   BITMAP_EXISTS: [74, 'the image has a bitmap of that name'],
+  NEEDS_MEMORY: [75, 'a packed file takes more memory to unpack than a guest has at first'],
 });

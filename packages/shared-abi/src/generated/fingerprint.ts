@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '1c3a2dda227b8e23fdf776756d31d86f0d3619225c12607c6a3943c38d480c2b';
+export const FINGERPRINT_HEX = 'd0a7a58971e844e708be539bae3915179af58bdc117fdae0e809d2eda1806e74';

@@ -31,7 +31,7 @@ use core::fmt;
 pub use codec::{Codec, Packing};
 pub use compressor::{Compressor, Effort};
 pub use libdeflate::crc32;
-pub use stream::{PackedBytes, ReadFailed, UnpackError, Unpacker};
+pub use stream::{LARGE_WINDOW, PackedBytes, ReadFailed, SMALL_WINDOW, UnpackError, Unpacker};
 
 /// Why a cluster could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,10 @@ use crate::worker::is_worker;
 
 const START: *mut u8 = ptr::without_provenance_mut(REGION_HEAP.start as usize);
 
+/// Larger blocks, which are dictionaries, lie in the region for keys where the heap has no room: the host makes that larger for
+/// them.
+const MOST_OF_HEAP: usize = 16 << 20;
+
 /// Claims the region for keys when the first of it is wanted: the host says only at the start how large it is.
 struct ClaimKeys {
     claimed: bool,
@@ -63,7 +67,12 @@ unsafe impl GlobalAlloc for Heaps {
             unsafe { self.keys.alloc(layout) }
         } else {
             // SAFETY: the caller's promise.
-            unsafe { self.heap.alloc(layout) }
+            let block = unsafe { self.heap.alloc(layout) };
+            if block.is_null() && layout.size() > MOST_OF_HEAP {
+                // SAFETY: the caller's promise.
+                return unsafe { self.keys.alloc(layout) };
+            }
+            block
         }
     }
 
@@ -86,7 +95,14 @@ unsafe impl GlobalAlloc for Heaps {
         if !ALLOCATES.is_on() && (block.addr() as u64) < HEAP_START {
             // In its place where there is room behind it: the largest block of all, a dictionary, grows step by step.
             // SAFETY: the caller's promise; the block came from here.
-            return unsafe { self.heap.realloc(block, layout, size) };
+            let grown = unsafe { self.heap.realloc(block, layout, size) };
+            if !grown.is_null() || size <= MOST_OF_HEAP {
+                return grown;
+            }
+        } else if !ALLOCATES.is_on() && layout.size() > MOST_OF_HEAP {
+            // No key is as large: that is a dictionary, and nothing of it has to be cleared.
+            // SAFETY: the caller's promise; the block came from here.
+            return unsafe { self.keys.realloc(block, layout, size) };
         }
         // Keys are not left behind where they were: the old block is cleared.
         // SAFETY: the caller's promise: a size that is not 0 and does not overflow with the alignment.

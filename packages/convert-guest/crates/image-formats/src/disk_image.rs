@@ -23,6 +23,8 @@ pub struct OpenOptions {
     pub unpacked: Option<u64>,
     /// Most bytes that it may unpack to.
     pub most_unpacked: u64,
+    /// Most bytes that a dictionary of a packed file may have.
+    pub window: u64,
 }
 
 impl Default for OpenOptions {
@@ -31,6 +33,7 @@ impl Default for OpenOptions {
             cache_blocks: crate::metadata_cache::DEFAULT_BLOCKS,
             unpacked: None,
             most_unpacked: u64::MAX,
+            window: instar_codecs::SMALL_WINDOW,
         }
     }
 }

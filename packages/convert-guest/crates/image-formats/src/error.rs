@@ -65,6 +65,8 @@ error_kinds! {
     Encrypted = ENCRYPTED, "encrypted", "the image is encrypted, and a passphrase that opens it is needed";
     /// A variant of a known format that is not read.
     UnsupportedVariant = UNSUPPORTED_VARIANT, "unsupported-variant", "this variant of the format is not supported";
+    /// A packed file takes more memory than there is so far.
+    NeedsMemory = NEEDS_MEMORY, "needs-memory", "more memory is needed to unpack the file";
     /// The encryption method is none that the format knows.
     UnsupportedEncryption = UNSUPPORTED_ENCRYPTION, "unsupported-encryption", "the encryption method is unknown";
 

@@ -17,6 +17,7 @@ use instar_image_formats::{
 use crate::commands::SharedCommands;
 use crate::device_source::DeviceSource;
 use crate::error::OperationError;
+use crate::packed_streams::largest_window;
 use crate::transform::SharedKeys;
 use crate::unlock::unlock;
 
@@ -117,6 +118,7 @@ impl Opener<'_> {
         let options = OpenOptions {
             unpacked: streams.borrow().known_size(index),
             most_unpacked: self.most_unpacked,
+            window: largest_window(),
             ..OpenOptions::default()
         };
         let mut image = DiskImage::open(source, DeviceIndex(index), format, options)?;

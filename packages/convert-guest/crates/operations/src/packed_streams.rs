@@ -6,7 +6,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
-use instar_guest_runtime::Window;
+use instar_codecs::{LARGE_WINDOW, SMALL_WINDOW};
+use instar_guest_runtime::{Window, key_memory};
 use instar_image_formats::{
     ByteSource, DeviceIndex, Extent, ExtentKind, FormatError, PackedStream, SourceError,
 };
@@ -16,6 +17,15 @@ use crate::device_source::DeviceSource;
 
 /// Bytes that are unpacked at once where nobody wants them.
 const SKIPPED: usize = 64 << 10;
+
+/// Most bytes that a dictionary may have: more where the host gave this guest memory for it.
+pub fn largest_window() -> u64 {
+    if key_memory() > LARGE_WINDOW {
+        LARGE_WINDOW
+    } else {
+        SMALL_WINDOW
+    }
+}
 
 /// Window for the metadata of an operation, through which packed files are read as well.
 type MetadataWindow = Rc<RefCell<Window>>;
@@ -116,7 +126,7 @@ impl PackedStreams {
             device: device.0,
             size: file_size,
         };
-        PackedStream::new(source, device, packing, Some(unpacked))
+        PackedStream::new(source, device, packing, Some(unpacked), largest_window())
     }
 }
 

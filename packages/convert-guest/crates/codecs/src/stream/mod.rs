@@ -35,9 +35,16 @@ pub enum UnpackError {
     Damaged(&'static str),
     /// It uses what is not supported; this is what would be.
     Unsupported(&'static str),
+    /// Its dictionary or window is larger than is allowed.
+    WindowTooLarge,
     /// A decoder's tables could not be allocated.
     OutOfMemory,
 }
+
+/// Bytes of a dictionary or window that every guest has room for: what xz asks for up to level 7 and zstd up to 19.
+pub const SMALL_WINDOW: u64 = 16 << 20;
+/// Those that a guest has room for which was given more memory: xz at level 9, zstd at 22 and `--long`.
+pub const LARGE_WINDOW: u64 = 128 << 20;
 
 impl From<ReadFailed> for UnpackError {
     fn from(ReadFailed: ReadFailed) -> Self {
@@ -66,14 +73,15 @@ impl<B: PackedBytes> core::fmt::Debug for Unpacker<B> {
 
 impl<B: PackedBytes> Unpacker<B> {
     /// Begins with the first of the bytes.
+    /// `window`: most bytes of a dictionary.
     ///
     /// # Errors
     /// `OutOfMemory`.
-    pub fn new(packing: Packing, bytes: B) -> Result<Self, UnpackError> {
+    pub fn new(packing: Packing, bytes: B, window: u64) -> Result<Self, UnpackError> {
         Ok(Self(match packing {
             Packing::Gzip => Decoder::Gzip(Box::new(gzip::Gunzip::new(bytes))),
-            Packing::Xz => Decoder::Xz(Box::new(xz::Unxz::new(bytes))),
-            Packing::Zstd => Decoder::Zstd(zstd::Unzstd::new(bytes)?),
+            Packing::Xz => Decoder::Xz(Box::new(xz::Unxz::new(bytes, window))),
+            Packing::Zstd => Decoder::Zstd(zstd::Unzstd::new(bytes, window)?),
             Packing::Bzip2 => Decoder::Bzip2(bzip2::Bunzip2::new(bytes)?),
         }))
     }

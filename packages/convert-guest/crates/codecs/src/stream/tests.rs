@@ -30,6 +30,7 @@ fn unpack_in_pieces(
     bytes: &[u8],
     piece: usize,
     room: usize,
+    window: u64,
 ) -> Result<Vec<u8>, UnpackError> {
     let bytes = bytes.to_vec();
     let mut unpacker = Unpacker::new(
@@ -39,6 +40,7 @@ fn unpack_in_pieces(
             at: 0,
             piece,
         },
+        window,
     )?;
     let mut all = Vec::new();
     let mut output = std::vec![0; room];
@@ -51,7 +53,7 @@ fn unpack_in_pieces(
 }
 
 fn unpack(packing: Packing, bytes: &[u8]) -> Result<Vec<u8>, UnpackError> {
-    unpack_in_pieces(packing, bytes, 4096, 8192)
+    unpack_in_pieces(packing, bytes, 4096, 8192, SMALL_WINDOW)
 }
 
 /// Noise, zeros and text: what is stored, what shrinks to nothing, and what lies between.
@@ -112,7 +114,7 @@ fn what_tools_pack_is_unpacked_whatever_the_pieces() {
         };
         for (piece, room) in [(1, 70_000), (7, 1), (4096, 512), (1 << 20, 1 << 20)] {
             assert_eq!(
-                unpack_in_pieces(packing, &packed, piece, room),
+                unpack_in_pieces(packing, &packed, piece, room, SMALL_WINDOW),
                 Ok(plain.clone())
             );
         }
@@ -226,15 +228,40 @@ fn what_follows_must_be_what_the_format_allows() {
 }
 
 #[test]
-fn what_takes_more_memory_than_is_there_is_refused_by_name() {
+fn a_dictionary_is_bounded_by_what_the_caller_allows() {
     let plain = content(1000);
-    let unsupported = |packing, command| {
-        pack(command, &plain).is_none_or(|packed| {
-            matches!(unpack(packing, &packed), Err(UnpackError::Unsupported(_)))
-        })
-    };
-    assert!(unsupported(Packing::Xz, &["xz", "-9c"]));
-    assert!(unsupported(Packing::Zstd, &["zstd", "-qc", "--long=27"]));
+    for (packing, command, small, large) in [
+        (Packing::Xz, &["xz", "-7c"][..], true, true),
+        (Packing::Xz, &["xz", "-9c"], false, true),
+        (
+            Packing::Xz,
+            &["xz", "-c", "--lzma2=dict=128MiB"],
+            false,
+            true,
+        ),
+        (
+            Packing::Xz,
+            &["xz", "-c", "--lzma2=dict=192MiB"],
+            false,
+            false,
+        ),
+        (Packing::Zstd, &["zstd", "-qc", "--long=24"], true, true),
+        (Packing::Zstd, &["zstd", "-qc", "--long=27"], false, true),
+        (Packing::Zstd, &["zstd", "-qc", "--long=28"], false, false),
+    ] {
+        let Some(packed) = pack(command, &plain) else {
+            continue;
+        };
+        for (window, fits) in [(SMALL_WINDOW, small), (LARGE_WINDOW, large)] {
+            let expected = if fits {
+                Ok(plain.clone())
+            } else {
+                Err(UnpackError::WindowTooLarge)
+            };
+            let found = unpack_in_pieces(packing, &packed, 4096, 8192, window);
+            assert_eq!(found, expected, "{command:?} in {window}");
+        }
+    }
 }
 
 #[test]

@@ -4,21 +4,22 @@ use lzma_rust2::{Error, Read, XzReader};
 
 use super::{PackedBytes, TRUNCATED, UnpackError};
 
-/// Most memory that a stream may ask for (KiB): a dictionary of 16 MiB, as xz has up to level 7, and what goes with it.
-const MOST_MEMORY: u32 = 17 << 10;
+/// What a stream may ask for beside its dictionary (KiB).
+const BESIDE: u32 = 1 << 10;
 
 pub(super) struct Unxz<B: PackedBytes> {
     reader: XzReader<Feed<B>>,
 }
 
 impl<B: PackedBytes> Unxz<B> {
-    pub fn new(bytes: B) -> Self {
+    pub fn new(bytes: B, window: u64) -> Self {
         let feed = Feed {
             bytes,
             failed: false,
         };
+        let most = u32::try_from(window >> 10).unwrap_or(u32::MAX);
         Self {
-            reader: XzReader::new_mem_limit(feed, true, MOST_MEMORY),
+            reader: XzReader::new_mem_limit(feed, true, most.saturating_add(BESIDE)),
         }
     }
 
@@ -33,7 +34,7 @@ impl<B: PackedBytes> Unxz<B> {
             }
             match error {
                 Error::Eof => TRUNCATED,
-                Error::OutOfMemory(_) => UnpackError::Unsupported("a dictionary of at most 16 MiB"),
+                Error::OutOfMemory(_) => UnpackError::WindowTooLarge,
                 Error::Unsupported(_) => UnpackError::Unsupported("filters and checks of xz 5"),
                 _ => UnpackError::Damaged("undamaged xz data, and nothing behind it"),
             }

@@ -4,9 +4,6 @@ use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
 use super::{PackedBytes, TRUNCATED, UnpackError};
 
-/// Largest window, as a power of two: 16 MiB. zstd needs 8 MiB up to level 19.
-const MOST_WINDOW: u32 = 24;
-
 /// `ZSTD_ErrorCode` of zstd_errors.h; the functions return it negated, as a size.
 const PREFIX_UNKNOWN: usize = 10;
 const VERSION_UNSUPPORTED: usize = 12;
@@ -23,10 +20,12 @@ pub(super) struct Unzstd<B> {
 }
 
 impl<B: PackedBytes> Unzstd<B> {
-    pub fn new(bytes: B) -> Result<Self, UnpackError> {
+    pub fn new(bytes: B, window: u64) -> Result<Self, UnpackError> {
         let mut context = DCtx::try_create().ok_or(UnpackError::OutOfMemory)?;
         context
-            .set_parameter(DParameter::WindowLogMax(MOST_WINDOW))
+            .set_parameter(DParameter::WindowLogMax(
+                window.checked_ilog2().unwrap_or(0),
+            ))
             .map_err(|_| UnpackError::OutOfMemory)?;
         Ok(Self {
             bytes,
@@ -63,7 +62,7 @@ impl<B: PackedBytes> Unzstd<B> {
 fn classify(code: usize, behind: bool) -> UnpackError {
     match code.wrapping_neg() {
         MEMORY_ALLOCATION => UnpackError::OutOfMemory,
-        WINDOW_TOO_LARGE => UnpackError::Unsupported("a window of at most 16 MiB"),
+        WINDOW_TOO_LARGE => UnpackError::WindowTooLarge,
         DICTIONARY_WRONG => UnpackError::Unsupported("frames that need no dictionary"),
         VERSION_UNSUPPORTED | FRAME_PARAMETER => UnpackError::Unsupported("frames of RFC 8878"),
         CHECKSUM_WRONG => UnpackError::Damaged("a checksum (XXH64) that agrees with the data"),

@@ -146,7 +146,7 @@ fn open_packed<S: ByteSource>(
     if let Some(stated) = stated {
         within(stated, 0)?;
     }
-    let mut stream = PackedStream::new(source, device, packing, stated)?;
+    let mut stream = PackedStream::new(source, device, packing, stated, options.window)?;
     let mut head = Head::read(&mut stream)?;
     head.size = match stated {
         Some(stated) => stated,

@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use instar_codecs::{Packing, UnpackError, Unpacker};
+use instar_codecs::{LARGE_WINDOW, Packing, UnpackError, Unpacker};
 
 use super::bytes::FileBytes;
 use super::head::TAIL;
@@ -21,6 +21,8 @@ pub struct PackedStream<S: ByteSource> {
     expected: Option<u64>,
     /// Bytes that it has given.
     position: u64,
+    /// Most bytes that a dictionary may have.
+    window: u64,
     /// The last of them.
     tail: [u8; TAIL],
 }
@@ -32,7 +34,7 @@ impl<S: ByteSource> core::fmt::Debug for PackedStream<S> {
 }
 
 impl<S: ByteSource> PackedStream<S> {
-    /// Begins with the first byte of the disk.
+    /// Begins with the first byte of the disk. A dictionary may have `window` bytes.
     ///
     /// # Errors
     /// `OutOfMemory`.
@@ -41,9 +43,10 @@ impl<S: ByteSource> PackedStream<S> {
         device: DeviceIndex,
         packing: Packing,
         expected: Option<u64>,
+        window: u64,
     ) -> Result<Self, FormatError> {
         let bytes = FileBytes::new(source, device)?;
-        let unpacker = Unpacker::new(packing, bytes);
+        let unpacker = Unpacker::new(packing, bytes, window);
         let unpacker = unpacker.map_err(|_| FormatError::out_of_memory(device, 0, 0))?;
         Ok(Self {
             unpacker,
@@ -51,6 +54,7 @@ impl<S: ByteSource> PackedStream<S> {
             packing,
             expected,
             position: 0,
+            window,
             tail: [0; TAIL],
         })
     }
@@ -157,6 +161,16 @@ impl<S: ByteSource> PackedStream<S> {
         match error {
             UnpackError::Damaged(expected) => fault(ErrorKind::Damaged, expected),
             UnpackError::Unsupported(expected) => {
+                let text = format!("unpack it first ({})", remedy(self.packing));
+                fault(ErrorKind::UnsupportedVariant, expected).with_text(text.as_bytes())
+            }
+            UnpackError::WindowTooLarge if self.window < LARGE_WINDOW => {
+                let expected = "a dictionary of at most 16 MiB";
+                let text = format!("unpack it first ({})", remedy(self.packing));
+                fault(ErrorKind::NeedsMemory, expected).with_text(text.as_bytes())
+            }
+            UnpackError::WindowTooLarge => {
+                let expected = "a dictionary of at most 128 MiB";
                 let text = format!("unpack it first ({})", remedy(self.packing));
                 fault(ErrorKind::UnsupportedVariant, expected).with_text(text.as_bytes())
             }

@@ -232,7 +232,7 @@ impl OpenChain {
                 ..
             } => {
                 let source = self.source(device);
-                let stream = PackedStream::new(source, device, packing, Some(unpacked));
+                let stream = PackedStream::new(source, device, packing, Some(unpacked), 16 << 20);
                 let (mut stream, mut all) = (stream.unwrap(), vec![0; unpacked as usize]);
                 let mut filled = 0;
                 while filled < all.len() {
