@@ -59,6 +59,25 @@ describe.each(SANDBOXES)('holes of a raw input under %s', (sandbox) => {
   });
 });
 
+describe.each(SANDBOXES)('plain bytes under %s', (sandbox) => {
+  it.for([
+    ['auto', true],
+    ['never', false],
+  ] as const)('are copied by the kernel with --reflink %s: %s', ([reflink, copied], context) => {
+    requireJudge(context, STRACE);
+    const directory = workdir().write('in.raw', noise(3 * MIB));
+    const trace = `${directory.path}.strace`;
+    instar('convert', `--sandbox=${sandbox}`, '-f', 'raw', '-S', '0', '--reflink', reflink, 'in.raw', 'out.raw')
+      .under('strace', '-f', '-qq', '-e', 'trace=copy_file_range,ioctl', '-o', trace)
+      .in(directory)
+      .must();
+    const calls = directory.readOutside(trace).split('\n');
+    expect(calls.some((line) => /copy_file_range\(.* = [1-9]/.test(line))).toBe(copied);
+    expect(calls.some((line) => line.includes('FICLONE'))).toBe(false);
+    expect(directory.read('out.raw').equals(directory.read('in.raw'))).toBe(true);
+  });
+});
+
 describe.each(SANDBOXES)('conv=sparse under %s', (sandbox) => {
   it('makes outputs of any file with holes that hold the same disk, and no room for zeros', (context) => {
     requireJudge(context, QEMU_IMG);

@@ -29,7 +29,7 @@ import { layoutFlags, outputConfig, outputLimit, unitSizes } from './output/conf
 import { abandonQuietly, openOutputFile } from './output/file.js';
 import { isAllocated } from './output/layout.js';
 import { lostOf, lostSentences, type Lost } from './output/lost.js';
-import type { GuestContext, GuestDevice } from './session/context.js';
+import type { GuestContext, GuestDevice, Reflink } from './session/context.js';
 import { spool } from './operations/spool.js';
 import { NO_REFERENCES } from './path-policy.js';
 import type { RemoteOutput } from './remote/s3-upload.js';
@@ -61,6 +61,8 @@ export interface CopyRequest extends DdRequest {
   readonly hold?: ((held: HeldOutput) => void) | undefined;
   /** Most bytes that the output receives in a second. */
   readonly writeRate?: bigint | undefined;
+  /** Whether blocks may be shared with the input. */
+  readonly reflink?: Reflink | undefined;
   /** Copy the bitmaps of the input, which is one image. */
   readonly bitmaps?: BrokenBitmaps | undefined;
   /** Go on where the input cannot be read. */
@@ -110,7 +112,11 @@ export async function copy(
   started: number,
 ): Promise<CopyResult> {
   const container = request.encryption && (await encryptOutput(request.encryption));
-  const context: GuestContext = { ...guestContext(control, container?.key), writeRate: request.writeRate };
+  const context: GuestContext = {
+    ...guestContext(control, container?.key),
+    writeRate: request.writeRate,
+    reflink: request.reflink,
+  };
   const { forceShare = false, strict = false, pathPolicy } = request;
   const policy = { references: pathPolicy, forceShare, strict };
   const session = new GuestSession(context, {

@@ -34,6 +34,7 @@ interface ConvertFlags {
   readonly targetImageOpts?: boolean;
   readonly copyRangeOffloading?: boolean;
   readonly rateLimit?: bigint;
+  readonly reflink?: 'auto' | 'never';
   readonly salvage?: boolean;
   readonly bitmaps?: boolean;
   readonly skipBrokenBitmaps?: boolean;
@@ -148,6 +149,7 @@ async function run(command: CommandRun<ConvertFlags>): Promise<number> {
     salvage: flags.salvage,
     bitmaps: bitmapsOf(flags, inputs.length),
     // No rate is no bound, as with qemu-img.
+    reflink: flags.reflink,
     writeRate: flags.rateLimit === 0n ? undefined : flags.rateLimit,
   };
   const [from, to] = endpoints(inputs, output, command);
@@ -202,6 +204,11 @@ export const convertCommand = defineCommand<ConvertFlags>({
       .option('--no-clobber', 'refuse an output that exists')
       .option('--target-image-opts', 'with -n: the output is driver=raw,file.filename=FILE instead of a name')
       .option('-r, --rate-limit <rate>', 'most bytes that are written in a second, such as 50M', values.size)
+      .option(
+        '--reflink <when>',
+        'auto: with -S 0, file systems that can may share blocks of the input (default); never: they may not',
+        values.oneOf(['auto', 'never'] as const),
+      )
       .option('--bitmaps', 'copy the persistent bitmaps of the image as well (qcow2)')
       .option('--skip-broken-bitmaps', 'with --bitmaps: warn of those that were not saved properly')
       .option('--salvage', 'go on where the input cannot be read: the output has zeros there, and warnings say where')

@@ -15,6 +15,7 @@ import { isInParts } from '../output/parts.js';
 import { requireHashes, type ChecksumAlgorithm } from '../output/checksum.js';
 import { isRemoteName } from '../remote/names.js';
 import type { ReadOptions } from './reading.js';
+import type { Reflink } from '../session/context.js';
 
 /** How a disk is converted. */
 export interface ConvertOptions extends ReadOptions {
@@ -54,6 +55,12 @@ export interface ConvertOptions extends ReadOptions {
   readonly salvage?: boolean | undefined;
   /** Most bytes that the output receives in a second, on average (default: no bound). */
   readonly writeRate?: bigint | number | undefined;
+  /**
+   * `auto` (default): where no zeros are looked for (`sparse: false`), plain bytes are copied inside the kernel, which lets file systems
+   * that can share the blocks of both files.
+   * `never`: they are read and written, so that the output has blocks of its own.
+   */
+  readonly reflink?: Reflink | undefined;
   /** Refuse an output that exists. */
   readonly noClobber?: boolean | undefined;
   /** Write to a block device that is mounted or otherwise in use. */
@@ -147,6 +154,7 @@ async function convertTo(
     backing,
     checksums: wanted = [],
     writeRate,
+    reflink,
     salvage,
     bitmaps,
     ...others
@@ -192,6 +200,7 @@ async function convertTo(
     backing,
     checksums,
     writeRate,
+    reflink,
     salvage,
     bitmaps: copied,
     diskSize,

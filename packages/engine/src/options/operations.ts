@@ -153,6 +153,7 @@ const convert = options({
   existing: v.optional(yesNo),
   targetIsZero: v.optional(yesNo),
   writeRate: v.optional(size(1n)),
+  reflink: v.optional(oneOf('auto', 'never')),
   salvage: v.optional(yesNo),
   bitmaps: v.optional(v.union([yesNo, v.literal('skipBroken')], 'true, false or skipBroken')),
   checksums: v.optional(v.array(oneOf(...CHECKSUM_ALGORITHMS), 'an array of algorithms')),

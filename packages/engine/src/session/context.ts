@@ -33,6 +33,9 @@ export interface GuestDevice {
   readonly failure?: () => EngineError | undefined;
 }
 
+/** Whether blocks may be shared between files. */
+export type Reflink = 'auto' | 'never';
+
 /** Whether a guest may run where another ran before: see `OperationControl`. */
 export type Isolation = 'fresh' | 'pooled';
 
@@ -76,6 +79,8 @@ export interface GuestContext {
   readonly onWarning?: ((warning: string) => void) | undefined;
   /** Most bytes that outputs receive in a second. */
   readonly writeRate?: bigint | undefined;
+  /** Whether a file system may share blocks of an input with an output (default `auto`: it may). */
+  readonly reflink?: Reflink | undefined;
   readonly onDetail?: ((detail: OperationDetail) => void) | undefined;
   /** Passphrases of encrypted images. */
   readonly secrets?: GuestSecrets | undefined;

@@ -142,12 +142,13 @@ export class GuestSession {
   }
 
   async #start({ config, last, outputBytes, onProgress }: GuestRequest): Promise<GuestAnswer> {
-    const { limits: given, writeRate } = this.context;
+    const { limits: given, writeRate, reflink } = this.context;
     const { maxVirtualSize: _, maxOutputSize: __, keyMemory: ___, ...bounds } = given;
     const limits: LimitOptions = {
       ...bounds,
       ...(outputBytes === undefined ? {} : { outputBytes }),
       ...(writeRate === undefined ? {} : { writeRate }),
+      ...(reflink === 'never' ? { copiesByHand: true } : {}),
     };
     const first = {
       chainConfig: this.#chainConfig(),

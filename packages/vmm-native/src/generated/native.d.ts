@@ -164,6 +164,8 @@ export interface LimitOptions {
   readBytes?: bigint
   /** Most bytes that outputs receive in a second (default none). */
   writeRate?: bigint
+  /** Read and write what is copied, in place of copies inside the kernel, which may share blocks (default false). */
+  copiesByHand?: boolean
 }
 
 /** Takes an exclusive lock on a whole file; it ends with the descriptor. False when someone else has one. */

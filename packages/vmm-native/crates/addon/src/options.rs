@@ -64,6 +64,8 @@ pub struct LimitOptions {
     pub read_bytes: Option<BigInt>,
     /// Most bytes that outputs receive in a second (default none).
     pub write_rate: Option<BigInt>,
+    /// Read and write what is copied, in place of copies inside the kernel, which may share blocks (default false).
+    pub copies_by_hand: Option<bool>,
 }
 
 /// Which sandbox runs the guest.
@@ -302,6 +304,7 @@ fn to_limits(options: Option<&LimitOptions>) -> Result<Limits, String> {
         limits.output_bytes = options.output_bytes.as_ref().map(|value| to_u64(value, "outputBytes")).transpose()?;
         limits.read_bytes = options.read_bytes.as_ref().map(|value| to_u64(value, "readBytes")).transpose()?;
         limits.write_rate = options.write_rate.as_ref().map(|value| to_u64(value, "writeRate")).transpose()?;
+        limits.copies_by_hand = options.copies_by_hand.unwrap_or(false);
     }
     Ok(limits)
 }

@@ -181,7 +181,7 @@ impl<'a> Executor<'a> {
             work: Condvar::new(),
             completion_tail: Mutex::new(0),
             stream_position: AtomicU64::new(0),
-            copies_by_hand: AtomicBool::new(false),
+            copies_by_hand: AtomicBool::new(limits.copies_by_hand),
             log: Mutex::default(),
             items: Mutex::default(),
             undo: Mutex::default(),

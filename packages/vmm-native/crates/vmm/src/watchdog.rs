@@ -25,6 +25,8 @@ pub struct Limits {
     pub read_bytes: Option<u64>,
     /// Most bytes that outputs receive in a second.
     pub write_rate: Option<u64>,
+    /// Bytes are read and written, and never copied inside the kernel, where a file system may share them instead.
+    pub copies_by_hand: bool,
 }
 
 impl Default for Limits {
@@ -37,6 +39,7 @@ impl Default for Limits {
             output_bytes: None,
             read_bytes: None,
             write_rate: None,
+            copies_by_hand: false,
         }
     }
 }
