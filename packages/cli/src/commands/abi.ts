@@ -11,6 +11,7 @@ import { inspect } from './abi/inspect.js';
 import { extractedFrom, extractTypes } from './abi/extract.js';
 import { show } from './abi/show.js';
 import { findTarget, readSource, TARGET_NAMES, usageError } from './abi/source.js';
+import { decodeSpecified, isSpecification } from './abi/specification.js';
 import { runProgram, type Perform } from './run-program.js';
 
 interface Flags {
@@ -41,7 +42,7 @@ function parser(
     .showSuggestionAfterError(false);
   const from = [
     '--from <file>',
-    'types from canonical JSON (emit --to json, extract --layout) instead of the ABI',
+    'types from canonical JSON (emit --to json, extract --layout) instead of the ABI; decode also takes FILE.ksy',
   ] as const;
   const target = ['--target <name>', `${TARGET_NAMES} (default: m64)`] as const;
   const command = (usage: string, about: string): Command => {
@@ -86,7 +87,8 @@ function parser(
     .option('--layout', 'canonical JSON for --from');
   command(
     'decode <type> <place>',
-    'print the fields of TYPE, TYPE[COUNT] or TYPE[] (to the end) out of FILE, FILE@OFFSET, or - for standard input',
+    'print the fields of TYPE, TYPE[COUNT] or TYPE[] (to the end) out of FILE, FILE@OFFSET, or - for standard input; ' +
+      'with --from FILE.ksy, of a type of that specification, . being what a whole file is',
   )
     .option(...target)
     .option('--endian <order>', 'little or big, whatever the target has')
@@ -144,6 +146,13 @@ async function perform(
       const { endian } = flags;
       if (endian !== undefined && endian !== 'little' && endian !== 'big') {
         throw usageError(`found --endian ${escapeText(endian)}, expected little or big`);
+      }
+      if (isSpecification(flags.from)) {
+        if (name === 'inspect')
+          throw usageError('--from FILE.ksy is for decode: such types have no fixed layout to show');
+        const onNote = (note: string): void => void process.stderr.write(`instar: abi: note: ${note}\n`);
+        text = await decodeSpecified(flags.from, first, second, { endian, json, onNote });
+        break;
       }
       const source = await readSource(flags.from);
       if (name === 'inspect') text = await inspect(source, first, words.slice(1), { target, endian });

@@ -1,5 +1,4 @@
 import { EngineError, escapeText } from '@instar/engine';
-import { OperandError, parseSize } from '@instar/operands';
 import {
   array,
   byteSize,
@@ -12,28 +11,13 @@ import {
 } from '@instar/shared-abi';
 import { fieldDump, leafCount, leavesOf, valueJson, type Colour } from '../../render/field-dump.js';
 import { coloursOf } from '../../render/colours.js';
-import { findTypes, readBytes, usageError, type Source } from './source.js';
+import { findTypes, placeOf, readBytes, usageError, type Source } from './source.js';
 import { recordText } from '../../render/record.js';
 
 export interface DecodeFlags {
   readonly target: Target;
   readonly endian: Endian | undefined;
   readonly json: boolean;
-}
-
-/** `FILE` or `FILE@OFFSET`; an offset is a size as dd takes it (`512`, `0x81000`, `1M`). */
-function placeOf(word: string): { readonly file: string; readonly offset: bigint } {
-  const at = word.lastIndexOf('@');
-  if (at <= 0) return { file: word, offset: 0n };
-  let offset: bigint;
-  try {
-    offset = parseSize(word.slice(at + 1));
-  } catch (error) {
-    if (!(error instanceof OperandError)) throw error;
-    throw usageError(`${error.message}; a file that has an @ in its name takes an offset too: ${escapeText(word)}@0`);
-  }
-  if (offset > BigInt(Number.MAX_SAFE_INTEGER)) throw usageError(`found the offset ${offset}, expected less than 2^53`);
-  return { file: word.slice(0, at), offset };
 }
 
 /** What a dump is good for; more is a slip, or a description from a stranger. */

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { EngineError, escapeText } from '@instar/engine';
+import { OperandError, parseSize } from '@instar/operands';
 import {
   describeAbi,
   FINGERPRINT,
@@ -22,6 +23,21 @@ export interface Source {
 /** A mistake in the command line. */
 export function usageError(message: string): EngineError {
   return new EngineError('INVALID_OPTION', message);
+}
+
+/** `FILE` or `FILE@OFFSET`; an offset is a size as dd takes it (`512`, `0x81000`, `1M`). */
+export function placeOf(word: string): { readonly file: string; readonly offset: bigint } {
+  const at = word.lastIndexOf('@');
+  if (at <= 0) return { file: word, offset: 0n };
+  let offset: bigint;
+  try {
+    offset = parseSize(word.slice(at + 1));
+  } catch (error) {
+    if (!(error instanceof OperandError)) throw error;
+    throw usageError(`${error.message}; a file that has an @ in its name takes an offset too: ${escapeText(word)}@0`);
+  }
+  if (offset > BigInt(Number.MAX_SAFE_INTEGER)) throw usageError(`found the offset ${offset}, expected less than 2^53`);
+  return { file: word.slice(0, at), offset };
 }
 
 /**

@@ -1,0 +1,105 @@
+// `instar abi decode --from FILE.ksy`: what it reads is what the reference compiler's program reads.
+import { stringify } from 'yaml';
+import { describe, expect, it } from 'vitest';
+import { camelCase, referenceReader } from '../../packages/shared-abi/test/kaitai/reference.js';
+import { SPECIFIED } from '../../packages/shared-abi/test/kaitai/specifications.js';
+import { instar } from '../support/command.js';
+import { workdir } from '../support/workdir.js';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What of the reference's value a value of ours in JSON names, in the form of JSON: bytes as hexadecimal text, a choice's value alone. */
+function agreed(mine: unknown, theirs: unknown): readonly [mine: unknown, theirs: unknown] {
+  if (typeof mine === 'object' && mine !== null && 'arm' in mine && 'value' in mine) return agreed(mine.value, theirs);
+  if (theirs instanceof Uint8Array) return [mine, Buffer.from(theirs).toString('hex')];
+  if (Array.isArray(mine)) {
+    const pairs = mine.map((item, index) => agreed(item, (theirs as readonly unknown[])[index]));
+    return [pairs.map(([one]) => one), pairs.map(([, other]) => other)];
+  }
+  if (typeof mine !== 'object' || mine === null)
+    return [mine, typeof mine === 'number' ? Number(theirs) : (theirs ?? mine)];
+  const fields = mine as Fields;
+  const names = Object.keys(fields).filter((name) => !name.endsWith('_rest'));
+  const pairs = names.map((name) => [name, agreed(fields[name], (theirs as Fields)[camelCase(name)])] as const);
+  return [
+    Object.fromEntries(pairs.map(([name, [one]]) => [name, one])),
+    Object.fromEntries(pairs.map(([name, [, other]]) => [name, other])),
+  ];
+}
+
+describe('a specification of Kaitai in YAML', () => {
+  it.each(SPECIFIED)('$name: the command reads what the reference reads', async ({ document, file }) => {
+    const directory = workdir().write('format.ksy', stringify(document)).write('file', file);
+    const { stdout } = instar('abi', 'decode', '--from', 'format.ksy', '--json', '.', 'file').in(directory).must();
+    const { value } = JSON.parse(stdout) as { readonly value: unknown };
+    const [mine, theirs] = agreed(value, (await referenceReader(document))(file));
+    expect(Object.keys(mine as object).length).toBeGreaterThan(0);
+    expect(mine).toEqual(theirs);
+    const plain = instar('abi', 'decode', '--from', 'format.ksy', '.', 'file').in(directory).must().stdout;
+    for (const name of Object.keys(mine as object)) expect(plain).toMatch(new RegExp(`^${name}:`, 'm'));
+  });
+
+  const TINY = {
+    meta: { id: 'tiny', endian: 'be' },
+    seq: [
+      { id: 'count', type: 'u2' },
+      { id: 'items', type: 'item', repeat: 'expr', 'repeat-expr': 'count' },
+    ],
+    types: {
+      item: {
+        seq: [
+          { id: 'size', type: 'u1' },
+          { id: 'name', type: 'str', size: 'size', encoding: 'UTF-8' },
+        ],
+      },
+    },
+    instances: { twice: { value: 'count * 2' } },
+  };
+  const BYTES = Buffer.from('\0\u0002\u0003abc\u0002de');
+
+  it('one type of it, at an offset, from standard input; what is worked out is named', () => {
+    const directory = workdir().write('tiny.ksy', stringify(TINY));
+    const finished = instar('abi', 'decode', '--from', 'tiny.ksy', 'tiny::item', '-@6')
+      .in(directory)
+      .reading(BYTES)
+      .must();
+    expect(finished.stdout).toBe('size: 2\nname: "de"\n');
+    expect(finished.stderr).toBe('instar: abi: note: left out, since they are worked out from others: tiny.twice\n');
+  });
+
+  it.for<readonly [what: string, ksy: string, bytes: Buffer, said: RegExp]>([
+    [
+      'a file that ends too early',
+      stringify(TINY),
+      BYTES.subarray(0, 7),
+      /^instar: abi: file: tiny\.items\[1\]\.\w+ at byte \d+: needs/,
+    ],
+    [
+      'a type that there is not',
+      stringify({ ...TINY, meta: { id: 'other', endian: 'be' } }),
+      BYTES,
+      /found no type tiny in tiny\.ksy; there is \., other::item/,
+    ],
+    ['what is no YAML', 'meta: [\n', BYTES, /^instar: abi: tiny\.ksy: is no YAML: line 2, column 1: /],
+    [
+      'what is not taken',
+      stringify({ ...TINY, seq: [{ id: 'count', type: 'u2', process: 'zlib' }] }),
+      BYTES,
+      /^instar: abi: tiny\.ksy: tiny\.seq\[0\]\.process/,
+    ],
+    [
+      'aliases that stand for more and more',
+      `a: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b]\nd: [*c, *c, *c, *c, *c, *c, *c, *c, *c]\n`,
+      BYTES,
+      /^instar: abi: tiny\.ksy: Excessive alias count/,
+    ],
+  ])('is refused in one line: %s', ([, ksy, bytes, said]) => {
+    const directory = workdir().write('tiny.ksy', ksy).write('file', bytes);
+    const { status, stderr, stdout } = instar('abi', 'decode', '--from', 'tiny.ksy', 'tiny', 'file')
+      .in(directory)
+      .run();
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toMatch(said);
+    expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+  });
+});
