@@ -176,6 +176,8 @@ describe('standard streams', () => {
     ['dd', 'if=in.raw', 'of=-'],
     ['info', 'in.raw'],
     ['info', '--json', '--require-safe', 'in.raw'],
+    ['map', '-f', 'raw', 'in.raw'],
+    ['bench', '-f', 'raw', '-c', '3', 'in.raw'],
     ['doctor', '--json'],
     ['abi', 'show'],
     ['abi', 'emit', '--to', 'rust'],
@@ -189,7 +191,10 @@ describe('standard streams', () => {
         expect(finished.status, `${redirection} ${finished.stderr}`).toBe(1);
         expect(finished.stderr).toMatch(/^instar: [^\n]+\n$/);
       }
-      expect(shell('"$@" >/dev/full', process.execPath, INSTAR, ...command).status).toBe(1);
+      const full = shell('"$@" >/dev/full', process.execPath, INSTAR, ...command);
+      expect(full.status).toBe(1);
+      // Once, in one line.
+      expect(full.stderr.match(/no space left on device/g)).toHaveLength(1);
     });
 
     it(`instar ${command.join(' ')} dies of SIGPIPE without a word when nobody reads`, () => {

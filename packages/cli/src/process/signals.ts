@@ -61,7 +61,11 @@ function onSignal(name: NodeJS.Signals): void {
 
 /** Listens for the signals that end a program, but for those that were ignored when it started. */
 export function handleSignals(ignored: ReadonlySet<NodeJS.Signals>): void {
-  for (const name of DEADLY) process.on(name, ignored.has(name) ? () => undefined : onSignal);
+  for (const name of DEADLY) {
+    // The profiler of V8 takes its samples by this signal, many times a second.
+    if (name === 'SIGPROF' && process.execArgv.some((option) => option.startsWith('--cpu-prof'))) continue;
+    process.on(name, ignored.has(name) ? () => undefined : onSignal);
+  }
 }
 
 /** Leaves a signal to another listener for a while. Returns what gives it back. */
