@@ -240,6 +240,7 @@ describe.each(KINDS)('jobs in %s', (kind) => {
     const { queue, directory, work, outcome } = await bench(kind);
     await work();
     const input = directory.file('disk.raw');
+    const part = directory.file('.o.instar-00000000-0000-8000-8000-000000000000.part');
     const forged = [
       { kind: 'shell', command: 'id' },
       { kind: 'inspect', input, sandbox: 'none' },
@@ -247,14 +248,18 @@ describe.each(KINDS)('jobs in %s', (kind) => {
       { kind: 'convert', input, output: directory.file('o'), outputFormat: 'qcow2', windows: 4 },
       { kind: 'window', input, part: input, start: 0, end: 512, files: [] },
       { kind: 'window', input, part: directory.file('new'), start: -1, end: 512, files: [] },
+      { kind: 'window', input, part, start: 65_536, end: 65_536, files: [] },
+      // It would tell whether a file elsewhere has this size.
+      { kind: 'window', input, part, start: 0, end: 512, files: [{ path: '/etc/passwd', size: '1', modified: '1' }] },
+      { kind: 'window', input, part, start: 0, end: 512, files: [{ path: input, size: 'x', modified: '1' }] },
       {},
     ];
-    const ids = forged.map((_, index) => `00000000-0000-8000-8000-00000000000${index}`);
+    const ids = forged.map((_, index) => `00000000-0000-8000-8000-${String(index).padStart(12, '0')}`);
     await Promise.all(forged.map(async (data, index) => queue.submit(ids[index] ?? '', data, {})));
     const done = await Promise.all(ids.map(outcome));
     expect(done.map(({ state }) => state)).toEqual(forged.map(() => 'refused'));
     expect(done.map(({ error }) => error?.code)).toEqual(
-      forged.map((_, index) => (index === 4 ? 'NOT_ALLOWED' : 'INVALID_JOB')),
+      forged.map((_, index) => ([4, 7].includes(index) ? 'NOT_ALLOWED' : 'INVALID_JOB')),
     );
     expect(directory.names()).toEqual(['disk.qcow2', 'disk.raw']);
     expect(directory.read('disk.raw').equals(RAW)).toBe(true);

@@ -1,5 +1,5 @@
 // One image in windows, by several workers: the same bytes whatever happens to them.
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
 import {
   chmodSync,
@@ -14,7 +14,16 @@ import {
 } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { convertJob, openQueue, startWorker, submit, type JobQueue, type JobStatus, type Taking } from '@instar/jobs';
+import {
+  convertJob,
+  idOf,
+  openQueue,
+  startWorker,
+  submit,
+  type JobQueue,
+  type JobStatus,
+  type Taking,
+} from '@instar/jobs';
 import { lockForReading } from '@instar/vmm-native';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { INSTAR } from '../support/command.js';
@@ -176,6 +185,38 @@ describe('an image in windows', () => {
     await work(queue, directory);
     expect(await outcome(queue, id)).toMatchObject({ state: 'done' });
     expect(directory.read('out.raw').equals(directory.read('expected.raw'))).toBe(true);
+  });
+
+  it.for([
+    [
+      'another name of a file',
+      (file: string, other: string): void => {
+        linkSync(other, file);
+      },
+    ],
+    [
+      'a link',
+      (file: string, other: string): void => {
+        symlinkSync(other, file);
+      },
+    ],
+    ['a FIFO', (file: string): void => void execFileSync('mkfifo', [file])],
+  ] as const)('is written into no part that somebody else has laid there: %s', async ([, lay], context) => {
+    requireServer(context, 'redis');
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    makeImage(directory);
+    directory.write('elsewhere.raw', 'kept');
+    const wanted = job(directory, 3);
+    const part = directory.file(`.out.raw.instar-${idOf(wanted)}.part`);
+    lay(part, directory.file('elsewhere.raw'));
+    const { queue } = await open();
+    await work(queue, directory);
+    const id = await submit(queue, wanted, { attempts: 1 });
+    const ended = await outcome(queue, id);
+    expect(['refused', 'failed']).toContain(ended.state);
+    expect(directory.read('elsewhere.raw').toString()).toBe('kept');
+    expect(directory.names()).not.toContain('out.raw');
   });
 
   it.for([

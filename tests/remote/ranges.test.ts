@@ -297,6 +297,13 @@ describe('a server that fails', () => {
     expect(directory.names()).toEqual([]);
   });
 
+  it('one that sends a byte now and then, for ever: it is not waited for', async () => {
+    const started = performance.now();
+    const error = await copy(await serve(RAW.subarray(0, 2000), () => ({ drip: 20 })), workdir());
+    expect(error?.message).toMatch(/2000 bytes did not come within 645 ms \(tried 2 times\)$/);
+    expect(performance.now() - started).toBeLessThan(8000);
+  });
+
   it('for a while: what it does then is read', async () => {
     const directory = workdir();
     const failures: (Answer | undefined)[] = [

@@ -12,6 +12,8 @@ export interface Answer {
   readonly breakAfter?: number;
   /** Sends the head and nothing more. */
   readonly stall?: boolean;
+  /** Sends a byte in so many milliseconds. */
+  readonly drip?: number;
 }
 
 /** One request. */
@@ -70,7 +72,16 @@ export async function serve(
     );
     response.writeHead(answer.status, Object.fromEntries(given));
     if (answer.stall === true) response.flushHeaders();
-    else if (answer.breakAfter !== undefined) {
+    else if (answer.drip !== undefined) {
+      let sent = 0;
+      const timer = setInterval(() => {
+        response.write(answer.body.subarray(sent, (sent += 1)));
+        if (sent >= answer.body.length) response.end();
+      }, answer.drip);
+      response.once('close', () => {
+        clearInterval(timer);
+      });
+    } else if (answer.breakAfter !== undefined) {
       response.write(answer.body.subarray(0, answer.breakAfter), () => incoming.socket.destroy());
     } else response.end(answer.body);
   };

@@ -62,21 +62,29 @@ const checksum = v.strictObject({
 
 const number = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
 
+/** Bytes, or nanoseconds since 1970. */
+const digits = v.pipe(v.string(), v.regex(/^-?\d{1,20}$/, 'digits'));
+/** More files than any image has. */
+const MOST_FILES = 1024;
+
 /** Which bytes a file had when a job in windows began. */
-const version = v.strictObject({ path: file, size: v.string(), modified: v.string() });
+const version = v.strictObject({ path: file, size: digits, modified: digits });
 
 /** A window of a disk, which is written into a file that there is. Workers make these themselves. */
-const window = v.strictObject({
-  kind: v.literal('window'),
-  input: file,
-  inputFormat: v.optional(readable),
-  /** The file that becomes the output. */
-  part: file,
-  /** First byte of the disk, and the one behind the last. */
-  start: number,
-  end: number,
-  files: v.array(version),
-});
+const window = v.pipe(
+  v.strictObject({
+    kind: v.literal('window'),
+    input: file,
+    inputFormat: v.optional(readable),
+    /** The file that becomes the output. */
+    part: file,
+    /** First byte of the disk, and the one behind the last. */
+    start: number,
+    end: number,
+    files: v.pipe(v.array(version), v.maxLength(MOST_FILES, `at most ${MOST_FILES} files`)),
+  }),
+  v.check(({ start, end }) => start < end && start % 65_536 === 0, 'start: a multiple of 65536 below end'),
+);
 
 const job = v.variant('kind', [convert, inspect, compare, checksum]);
 const anyJob = v.variant('kind', [convert, inspect, compare, checksum, window]);

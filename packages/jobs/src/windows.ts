@@ -82,9 +82,18 @@ export async function chooseWindows(
   return edges.slice(1).map((end, index) => ({ start: edges[index] ?? 0n, end }));
 }
 
+/** Opens a file of this name that is nothing but that: no link, no FIFO, and no file that has another name as well. */
+async function openPlain(part: string, flags = 0): Promise<FileHandle> {
+  const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const file = await open(part, flags | O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0o666);
+  const found = await file.stat();
+  if (found.isFile() && found.nlink <= 1) return file;
+  await file.close();
+  throw new JobsError('NOT_ALLOWED', `${JSON.stringify(part)} is another file than a worker has made`);
+}
+
 async function openPart(part: string): Promise<FileHandle | undefined> {
-  const { O_RDWR, O_NOFOLLOW } = constants;
-  return open(part, O_RDWR | O_NOFOLLOW).catch((error: unknown) => {
+  return openPlain(part).catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   });
@@ -129,8 +138,7 @@ async function plan(job: ConvertJob, input: string, output: string, part: string
   try {
     files = await Promise.all(image.infoChain().map(async ({ filename }) => versionOf(filename)));
     windows = await chooseWindows(image, job.windows ?? 1);
-    const { O_CREAT, O_RDWR, O_NOFOLLOW } = constants;
-    const file = await open(part, O_CREAT | O_RDWR | O_NOFOLLOW, 0o666);
+    const file = await openPlain(part, constants.O_CREAT);
     try {
       await file.truncate(Number(((image.virtualSize + SECTOR - 1n) / SECTOR) * SECTOR));
     } finally {
@@ -159,6 +167,8 @@ export async function writeOneWindow(job: WindowJob, { policy, control }: Window
   if (!/^\..*\.instar-[0-9a-f-]{36}\.part$/.test(basename(part))) {
     throw new JobsError('NOT_ALLOWED', 'a window is written into the output of a job that goes on, and nowhere else');
   }
+  // A job comes from a queue, and what it names from whoever can write there.
+  for (const { path } of job.files) await allowedInput(path, policy);
   const file = await openPart(part);
   if (file === undefined) throw new JobsError('INVALID_JOB', 'the job of this window has ended');
   try {

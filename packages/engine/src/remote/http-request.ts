@@ -3,6 +3,9 @@ import { EngineError } from '../errors.js';
 import { lookupFor, refusePrivateAddress, type Destination } from './hosts.js';
 import { Transient } from './retry.js';
 
+/** Least pace of an answer, beside the time in which no byte has to come (bytes a second). */
+const LEAST_PACE = 8192;
+
 const AGENT = { keepAlive: true, maxSockets: 6 };
 
 /** Connections of one input. The modules for them are loaded when they are needed: they cost milliseconds. */
@@ -64,21 +67,37 @@ export async function ask(connections: Connections, request: RangeRequest, name:
     });
     // Once the answer has begun, its reader is told of a broken connection only.
     let stalled: Transient | undefined;
-    outgoing.once('timeout', () => {
-      stalled = new Transient(`no byte came for ${stallMs} ms`);
+    const end = (why: string): void => {
+      stalled = new Transient(why);
       outgoing.destroy(stalled);
+    };
+    outgoing.once('timeout', () => {
+      end(`no byte came for ${stallMs} ms`);
+    });
+    // Bytes that come one by one keep a connection busy: what is waited for as a whole is bounded, too.
+    let late = setTimeout(end, stallMs, `no answer began within ${stallMs} ms`);
+    outgoing.once('close', () => {
+      clearTimeout(late);
     });
     outgoing.once('error', (error) => {
       reject(failureOf(error));
     });
     outgoing.once('response', (incoming) => {
+      clearTimeout(late);
       resolve({
         status: incoming.statusCode ?? 0,
         headers: incoming.headers,
-        body: async (length) =>
-          bodyOf(incoming, length, name).catch((error: unknown) => {
-            throw stalled ?? error;
-          }),
+        body: async (length) => {
+          const most = stallMs + Math.ceil((length * 1000) / LEAST_PACE);
+          late = setTimeout(end, most, `${length} bytes did not come within ${most} ms`);
+          return bodyOf(incoming, length, name)
+            .catch((error: unknown) => {
+              throw stalled ?? error;
+            })
+            .finally(() => {
+              clearTimeout(late);
+            });
+        },
         discard: () => {
           // Whatever it still sends is not waited for.
           incoming.on('error', () => undefined).destroy();
