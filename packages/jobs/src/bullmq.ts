@@ -1,3 +1,4 @@
+import type { Json } from '@instar/engine';
 import type * as BullMq from 'bullmq';
 import type * as IoRedis from 'ioredis';
 import { JobsError } from './errors.js';
@@ -252,6 +253,7 @@ class BullQueue implements JobQueue {
         spread: spread !== undefined,
         spreadTo: async (parts) => this.#spread(job, token, parts),
         failedParts: async () => this.#failedParts(job),
+        partResults: async () => partResults(job),
       });
     } catch (error) {
       const { reason } = abort.signal as { readonly reason: unknown };
@@ -334,6 +336,11 @@ class BullQueue implements JobQueue {
         : {}),
     };
   }
+}
+
+async function partResults(job: QueuedJob): Promise<readonly Json[]> {
+  const outcomes = Object.values(await job.getChildrenValues()).map(parseOutcome);
+  return outcomes.flatMap((outcome) => (outcome !== undefined && 'result' in outcome ? [outcome.result] : []));
 }
 
 function stateOf(state: string, refused: boolean): JobState {

@@ -175,6 +175,7 @@ class PgBossQueue implements JobQueue {
         spread: false,
         spreadTo: undefined,
         failedParts: async () => Promise.resolve([]),
+        partResults: async () => Promise.resolve([]),
       });
     } catch (error) {
       // What cannot go better is done, as far as the queue knows.

@@ -71,6 +71,8 @@ export interface TakenJob {
   readonly spreadTo: ((parts: readonly object[]) => Promise<never>) | undefined;
   /** Parts that came to nothing, with the reason; of a job that was spread. */
   readonly failedParts: () => Promise<readonly string[]>;
+  /** What its parts came to, of those that were done. */
+  readonly partResults: () => Promise<readonly Json[]>;
 }
 
 /** Does a job. What it throws makes for another attempt. */

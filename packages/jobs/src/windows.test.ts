@@ -1,7 +1,11 @@
 import type { MappedExtent } from '@instar/engine';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { chooseWindows } from './windows.js';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { convertJob } from './payloads.js';
+import { chooseWindows, convertInWindows, type WindowRun } from './windows.js';
 
 const UNIT = 65_536n;
 
@@ -79,5 +83,39 @@ describe('windows of a disk', () => {
     );
     // A zero costs a sixteenth of a byte that is copied: half of all is in the first part.
     expect(most[1]?.end).toBe(64n << 20n);
+  });
+});
+
+describe('the end of a job in windows, whose part has gone', () => {
+  /** A job whose windows wrote into the file of this number. */
+  function ended(directory: string, file: string): WindowRun {
+    const { signal } = new AbortController();
+    const unused = (): never => {
+      throw new Error('nothing is asked for');
+    };
+    const job = { id: 'one', data: {}, attempt: 2, lastAttempt: false, signal, spread: true, progress: unused };
+    const parts = {
+      failedParts: async () => Promise.resolve([]),
+      partResults: async () => Promise.resolve([{ bytes: 1, file }]),
+    };
+    return { job: { ...job, ...parts, spreadTo: unused }, policy: { directories: [directory] }, control: {} };
+  }
+
+  it('is done where an earlier attempt gave it its name, and failed where an older file has that', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'instar-windows-'));
+    try {
+      const output = join(directory, 'out.raw');
+      const job = convertJob({ input: join(directory, 'disk.raw'), output, windows: 2 });
+      writeFileSync(join(directory, 'disk.raw'), new Uint8Array(512));
+      writeFileSync(output, 'some disk');
+      const { ino } = statSync(output, { bigint: true });
+      expect(await convertInWindows(job, ended(directory, String(ino)))).toEqual({ outputLength: 9n });
+      await expect(convertInWindows(job, ended(directory, String(ino + 1n)))).rejects.toThrow(/OUTPUT_LOST|is gone/);
+      rmSync(output);
+      await expect(convertInWindows(job, ended(directory, String(ino)))).rejects.toThrow(/OUTPUT_LOST|is gone/);
+      expect(readFileSync(join(directory, 'disk.raw')).length).toBe(512);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 });

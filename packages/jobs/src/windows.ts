@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { lstat, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { dd, info, openImage, type Image, type OperationControl } from '@instar/engine';
+import { dd, info, openImage, type Image, type Json, type OperationControl } from '@instar/engine';
 import { lockForReading, lockForWriting } from '@instar/vmm-native';
 import { JobsError } from './errors.js';
 import { AttemptFailed } from './outcome.js';
@@ -193,10 +193,18 @@ export async function writeOneWindow(job: WindowJob, { policy, control }: Window
       ...control,
     });
     await requireUnchanged(job.files);
-    return { bytes: done.bytes };
+    // By this its finisher knows what was written, also once that has another name.
+    const { ino } = await file.stat({ bigint: true });
+    return { bytes: done.bytes, file: String(ino) };
   } finally {
     await file.close();
   }
+}
+
+/** The file that a window says that it wrote into. */
+function fileOf(result: Json): readonly string[] {
+  const known = typeof result === 'object' && result !== null && 'file' in result ? result['file'] : undefined;
+  return typeof known === 'string' ? [known] : [];
 }
 
 async function finish(job: ConvertJob, output: string, part: string, run: WindowRun): Promise<unknown> {
@@ -207,8 +215,12 @@ async function finish(job: ConvertJob, output: string, part: string, run: Window
   const file = await openPart(part);
   if (file === undefined) {
     // All windows are done, and only the end of the job takes the part away: an earlier attempt gave it its name.
-    const { size } = await stat(output, { bigint: true });
-    return { outputLength: size };
+    const there = await stat(output, { bigint: true }).catch(() => undefined);
+    const written = (await run.job.partResults()).flatMap(fileOf);
+    if (there === undefined || written.some((file) => file !== String(there.ino))) {
+      throw new FinalFailure({ code: 'OUTPUT_LOST', message: 'what its windows wrote is gone; submit it anew' });
+    }
+    return { outputLength: there.size };
   }
   try {
     if (!lockForWriting(file.fd)) {
