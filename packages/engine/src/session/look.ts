@@ -1,8 +1,9 @@
-import { INFO_RESULT_MAGIC, InfoConfig } from '@instar/shared-abi';
+import { INFO_FLAG, INFO_RESULT_MAGIC, InfoConfig } from '@instar/shared-abi';
+import { EngineError } from '../errors.js';
 import { isPlausible } from '../info-plausible.js';
 import { mostUnpacked } from '../size-limits.js';
 import { decodeInfo, type ImageInfo } from './decode-info.js';
-import { askedTwice, decodeResult } from './operation.js';
+import { decodeResult } from './operation.js';
 import { impossibleResult } from './outcome.js';
 import type { GuestSession } from './session.js';
 
@@ -22,10 +23,18 @@ export async function look(
 ): Promise<ImageInfo> {
   const { path: subject, entry } = session.devices[device] ?? { path: '', entry: undefined };
   const config = InfoConfig.encode({ device, most_unpacked: most === 0n ? 1n : most });
-  const info = await askedTwice(session, async () => {
+  const ask = async (): Promise<ImageInfo> => {
     const answer = await session.request({ config, subject, last });
     return decodeResult({ result: { decode: decodeInfo }, magic: INFO_RESULT_MAGIC, subject }, answer, session);
+  };
+  const info = await ask().catch(async (error: unknown) => {
+    const needs = error instanceof EngineError && error.code === 'IMAGE_NEEDS_MEMORY';
+    // A look writes nothing, so that it can be had twice.
+    if (!needs || !(await session.giveMemory())) throw error;
+    return ask();
   });
   if (entry === undefined || !isPlausible(info, entry.format)) throw impossibleResult(subject);
+  // Before anything is written: no request is made twice.
+  if (!last && (info.flags & INFO_FLAG.values.MORE_MEMORY) !== 0) await session.giveMemory();
   return info;
 }

@@ -1,5 +1,4 @@
 import { RESULT_STATUS, type ErrorRecord, type ValueOf } from '@instar/shared-abi';
-import { EngineError } from '../errors.js';
 import { hostError, impossibleResult, recordError } from './outcome.js';
 import type { GuestRequest, GuestSession, SessionAnswer } from './session.js';
 
@@ -38,20 +37,6 @@ export function decodeResult<T extends OperationResult>(
 }
 
 /**
- * Asks a guest, and once more where it says that it needs more memory than guests have at first: another one then has it.
- * @throws EngineError
- */
-export async function askedTwice<T>(session: GuestSession, ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask();
-  } catch (error) {
-    const needs = error instanceof EngineError && error.code === 'IMAGE_NEEDS_MEMORY';
-    if (!needs || !(await session.giveMemory())) throw error;
-    return ask();
-  }
-}
-
-/**
  * Runs an operation that reads images and perhaps writes an output.
  * @throws EngineError where the image was refused, or a command on a device failed, whatever the guest says.
  */
@@ -59,10 +44,8 @@ export async function perform<T extends OperationResult>(
   session: GuestSession,
   operation: GuestOperation<T>,
 ): Promise<T> {
-  const { answer, result } = await askedTwice(session, async () => {
-    const given = await session.request(operation);
-    return { answer: given, result: decodeResult(operation, given, session) };
-  });
+  const answer = await session.request(operation);
+  const result = decodeResult(operation, answer, session);
   // "Done" is the guest's word; what was not written or not read is the host's knowledge.
   const accounted = operation.accountsForReads?.(result) ?? false;
   const failure = answer.failures.find(({ write }) => write) ?? (accounted ? undefined : answer.failures[0]);

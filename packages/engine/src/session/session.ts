@@ -1,7 +1,7 @@
 import { CHAIN_MAX_DEVICES, ChainConfig, SnapshotChoice, type ChainDevice, type ValueOf } from '@instar/shared-abi';
-import { withDictionaryMemory } from '../secrets.js';
 import type { CommandFailure, LimitOptions } from '@instar/vmm-native';
 import { EngineError } from '../errors.js';
+import { withDictionaryMemory } from '../secrets.js';
 import { MAX_CHAIN_DEPTH, type GuestContext, type GuestDevice } from './context.js';
 import { checkOutcome } from './outcome.js';
 import { GuestRun, isEnd, throwIfAborted, type GuestAnswer } from './run.js';

@@ -66,6 +66,7 @@ export const INFO_FLAG = defineFlags('InfoFlag', 'Yes/no facts of an image.', {
   TABLE_FAULT: [1 << 14, 'a table entry is impossible: `error` says which, though the status is OK'],
   EXTENT_FILES: [1 << 15, 'lies in several files, or in parts: `extent_files` says which'],
   LOG_REPLAYED: [1 << 16, 'its log was replayed in memory'],
+  MORE_MEMORY: [1 << 17, 'a packed file of which not all was unpacked: that may take more memory than this guest has'],
 });
 
 /** One internal snapshot (qcow2.txt, "Snapshots"). */

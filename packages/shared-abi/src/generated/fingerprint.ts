@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = 'd0a7a58971e844e708be539bae3915179af58bdc117fdae0e809d2eda1806e74';
+export const FINGERPRINT_HEX = '87a8944e44745dc0d77c37dc602524acfad3a24b277f07993c286e343bdc3187';

@@ -100,7 +100,7 @@ unsafe impl GlobalAlloc for Heaps {
                 return grown;
             }
         } else if !ALLOCATES.is_on() && layout.size() > MOST_OF_HEAP {
-            // No key is as large: that is a dictionary, and nothing of it has to be cleared.
+            // What makes a key may be as large, but does not grow once it is made: this is a dictionary, and need not be cleared.
             // SAFETY: the caller's promise; the block came from here.
             return unsafe { self.keys.realloc(block, layout, size) };
         }

@@ -202,4 +202,6 @@ pub struct Facts {
     pub luks: Option<LuksFacts>,
     /// What a disk without a format was recognised by.
     pub content: Option<Content>,
+    /// Not all of a packed file was unpacked, and that may take a larger dictionary than was allowed.
+    pub may_need_memory: bool,
 }

@@ -195,6 +195,7 @@ fn put_facts(facts: &Facts, device: u32, result: &mut InfoResult) -> Result<(), 
         (info_flag::ENCRYPTED, facts.encryption != Encryption::None),
         (info_flag::SNAPSHOTS_CUT, facts.more_snapshots),
         (info_flag::BITMAPS_CUT, facts.more_bitmaps),
+        (info_flag::MORE_MEMORY, facts.may_need_memory),
         (info_flag::ISO_HINT, facts.content == Some(Content::Iso9660)),
     ];
     for (flag, set) in yes_or_no {

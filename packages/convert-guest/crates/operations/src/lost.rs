@@ -66,7 +66,9 @@ impl Lost {
 /// Whether a copy can go on without what was asked for: it is the image that is damaged, or its file that cannot be read.
 pub fn can_be_left(error: &OperationError) -> bool {
     match error {
-        OperationError::Format(error) => error.kind != ErrorKind::OutOfMemory,
+        OperationError::Format(error) => {
+            !matches!(error.kind, ErrorKind::OutOfMemory | ErrorKind::NeedsMemory)
+        }
         OperationError::Command { write, .. } => !write,
         OperationError::Decompress { .. } => true,
         OperationError::Plain { .. } => false,

@@ -9,16 +9,16 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// SHA-256 of the canonical JSON of this ABI (version 1.10).
+/// SHA-256 of the canonical JSON of this ABI (version 1.11).
 pub const FINGERPRINT: [u8; 32] = [
-    0xd0, 0xa7, 0xa5, 0x89, 0x71, 0xe8, 0x44, 0xe7, 0x08, 0xbe, 0x53, 0x9b, 0xae, 0x39, 0x15, 0x17,
-    0x9a, 0xf5, 0x8b, 0xdc, 0x11, 0x7f, 0xda, 0xe0, 0xe8, 0x09, 0xd2, 0xed, 0xa1, 0x80, 0x6e, 0x74,
+    0x87, 0xa8, 0x94, 0x4e, 0x44, 0x74, 0x5d, 0xc0, 0xd7, 0x7c, 0x37, 0xdc, 0x60, 0x25, 0x24, 0xac,
+    0xfa, 0xd3, 0xa2, 0x4b, 0x27, 0x7f, 0x07, 0x99, 0x3c, 0x28, 0x6e, 0x34, 0x3b, 0xdc, 0x31, 0x87,
 ];
 
 /// ABI_VERSION_MAJOR.
 pub const ABI_VERSION_MAJOR: u32 = 0x1;
 /// ABI_VERSION_MINOR.
-pub const ABI_VERSION_MINOR: u32 = 0xa;
+pub const ABI_VERSION_MINOR: u32 = 0xb;
 /// BENCH_CONFIG_MAGIC.
 pub const BENCH_CONFIG_MAGIC: u32 = 0x42454e3f;
 /// BENCH_RESULT_MAGIC.
@@ -753,6 +753,8 @@ pub mod info_flag {
     pub const EXTENT_FILES: u32 = 0x8000;
     /// its log was replayed in memory.
     pub const LOG_REPLAYED: u32 = 0x10000;
+    /// a packed file of which not all was unpacked: that may take more memory than this guest has.
+    pub const MORE_MEMORY: u32 = 0x20000;
 }
 
 /// Selectors of items.
@@ -5457,7 +5459,7 @@ impl SnapshotRecord {
 }
 
 /// Fingerprints of the older minor versions of this major one.
-pub const OLDER_FINGERPRINTS: [[u8; 32]; 10] = [
+pub const OLDER_FINGERPRINTS: [[u8; 32]; 11] = [
     [
         250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238,
         95, 1, 238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
@@ -5497,5 +5499,9 @@ pub const OLDER_FINGERPRINTS: [[u8; 32]; 10] = [
     [
         102, 149, 82, 179, 184, 21, 65, 101, 16, 142, 52, 160, 254, 27, 161, 136, 194, 42, 121,
         218, 180, 22, 89, 76, 104, 192, 189, 216, 44, 138, 243, 181,
+    ],
+    [
+        208, 167, 165, 137, 113, 232, 68, 231, 8, 190, 83, 155, 174, 57, 21, 23, 154, 245, 139,
+        220, 17, 127, 218, 224, 232, 9, 210, 237, 161, 128, 110, 116,
     ],
 ];

@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
-use instar_codecs::Packing;
+use instar_codecs::{LARGE_WINDOW, Packing};
 
 use crate::arith::SECTOR;
 use crate::content::{Content, recognise};
@@ -114,6 +114,8 @@ struct PackedDisk {
     size: u64,
     content: Content,
     beyond: Option<Beyond>,
+    /// Nobody has looked behind its beginning for what its dictionaries take.
+    may_need_memory: bool,
 }
 
 fn open_packed<S: ByteSource>(
@@ -185,6 +187,9 @@ fn open_packed<S: ByteSource>(
         size,
         content: found.content,
         beyond: found.beyond,
+        may_need_memory: stated.is_some()
+            && matches!(packing, Packing::Xz | Packing::Zstd)
+            && options.window < LARGE_WINDOW,
     })
 }
 
@@ -230,6 +235,7 @@ impl FormatImage for PackedDisk {
     fn facts(&mut self, _: ListLimits) -> Result<Facts, FormatError> {
         Ok(Facts {
             content: Some(self.content),
+            may_need_memory: self.may_need_memory,
             ..Facts::default()
         })
     }

@@ -158,21 +158,22 @@ impl<S: ByteSource> PackedStream<S> {
             let expected = Expected::Sentence(expected);
             FormatError::new(kind, self.device, field, at, self.position, expected)
         };
+        // What other programs unpack.
+        let elsewhere = |kind, expected| {
+            let text = format!("unpack it first ({})", remedy(self.packing));
+            fault(kind, expected).with_text(text.as_bytes())
+        };
         match error {
             UnpackError::Damaged(expected) => fault(ErrorKind::Damaged, expected),
             UnpackError::Unsupported(expected) => {
-                let text = format!("unpack it first ({})", remedy(self.packing));
-                fault(ErrorKind::UnsupportedVariant, expected).with_text(text.as_bytes())
+                elsewhere(ErrorKind::UnsupportedVariant, expected)
             }
             UnpackError::WindowTooLarge if self.window < LARGE_WINDOW => {
-                let expected = "a dictionary of at most 16 MiB";
-                let text = format!("unpack it first ({})", remedy(self.packing));
-                fault(ErrorKind::NeedsMemory, expected).with_text(text.as_bytes())
+                elsewhere(ErrorKind::NeedsMemory, "a dictionary of at most 16 MiB")
             }
             UnpackError::WindowTooLarge => {
                 let expected = "a dictionary of at most 128 MiB";
-                let text = format!("unpack it first ({})", remedy(self.packing));
-                fault(ErrorKind::UnsupportedVariant, expected).with_text(text.as_bytes())
+                elsewhere(ErrorKind::UnsupportedVariant, expected)
             }
             UnpackError::OutOfMemory => FormatError::out_of_memory(self.device, at, 0),
             UnpackError::ReadFailed => match self.unpacker.bytes().failed {
