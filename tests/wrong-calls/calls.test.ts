@@ -5,8 +5,8 @@ import { workdir } from '../support/workdir.js';
 
 /** Functions as plain JavaScript sees them: they may be called with anything. */
 type Anything = (...values: readonly unknown[]) => unknown;
-const { dd, info, inspect, checkSafety } = engine as unknown as Readonly<
-  Record<'dd' | 'info' | 'inspect' | 'checkSafety', Anything>
+const { bench, dd, info, infoChain, inspect, checkSafety } = engine as unknown as Readonly<
+  Record<'bench' | 'dd' | 'info' | 'infoChain' | 'inspect' | 'checkSafety', Anything>
 >;
 const calls = vmcore as unknown as Readonly<
   Record<
@@ -115,6 +115,20 @@ const WRONG: readonly (readonly [option: string, call: () => unknown])[] = [
   ['options.forceShare', () => info('/nowhere', { forceShare: 'true' })],
   ['options.backingChain', () => info('/nowhere', { backingChain: true })],
   ['options.backingChain.references', () => info('/nowhere', { backingChain: { ...POLICY, references: 'all' } })],
+  ['file', () => infoChain()],
+  ['options', () => infoChain('/nowhere', null)],
+  ['options', () => infoChain('/nowhere', 'qcow2')],
+  ['options.format', () => infoChain('/nowhere', { format: 1 })],
+  ['options.backingChain', () => infoChain('/nowhere', { backingChain: true })],
+  ['control.sandbox', () => infoChain('/nowhere', { sandbox: 'docker' })],
+  ['file', () => bench()],
+  ['options', () => bench('/nowhere', null)],
+  ['options.count', () => bench('/nowhere', { count: -1 })],
+  ['options.count', () => bench('/nowhere', { count: 1.5 })],
+  ['options.depth', () => bench('/nowhere', { depth: 0 })],
+  ['options.requestLength', () => bench('/nowhere', { requestLength: 0 })],
+  ['options.pattern', () => bench('/nowhere', { pattern: 256 })],
+  ['options.Count', () => bench('/nowhere', { Count: 1 })],
   ['options.requireSafe', () => inspect('/nowhere', { requireSafe: true })],
   ['options.backingChain', () => inspect('/nowhere', { backingChain: 'no' })],
   ['control.sandbox', () => checkSafety('/nowhere', {}, { sandbox: 'docker' })],

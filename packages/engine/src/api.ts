@@ -129,8 +129,10 @@ export async function infoChain(
   options: InfoOptions & OperationControl = {},
 ): Promise<readonly [ImageDescription, ...ImageDescription[]]> {
   const [chosen, control] = apart<InfoOptions>(options, {});
-  const { backingChain = IMAGE_DIRECTORY_ONLY, ...rest } = chosen;
-  return withJson(await described.info(pathOf(file), { ...rest, backingChain }, control));
+  const { backingChain = IMAGE_DIRECTORY_ONLY, ...rest }: InfoOptions = isRecord(chosen) ? chosen : {};
+  // What is no object at all comes from plain JavaScript, whose checks say what is wrong.
+  const asked = isRecord(chosen) ? { ...rest, backingChain } : (chosen as { backingChain: typeof backingChain });
+  return withJson(await described.info(pathOf(file), asked, control));
 }
 
 /**

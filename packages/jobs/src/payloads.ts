@@ -64,6 +64,8 @@ const number = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.
 
 /** Bytes, or nanoseconds since 1970. */
 const digits = v.pipe(v.string(), v.regex(/^-?\d{1,20}$/, 'digits'));
+/** Windows begin at multiples of this (bytes). */
+export const WINDOW_UNIT = 65_536;
 /** More files than any image has. */
 const MOST_FILES = 1024;
 
@@ -83,7 +85,10 @@ const window = v.pipe(
     end: number,
     files: v.pipe(v.array(version), v.maxLength(MOST_FILES, `at most ${MOST_FILES} files`)),
   }),
-  v.check(({ start, end }) => start < end && start % 65_536 === 0, 'start: a multiple of 65536 below end'),
+  v.check(
+    ({ start, end }) => start < end && start % WINDOW_UNIT === 0,
+    `start: a multiple of ${WINDOW_UNIT} below end`,
+  ),
 );
 
 const job = v.variant('kind', [convert, inspect, compare, checksum]);

@@ -5,12 +5,12 @@ import { dd, info, openImage, type Image, type Json, type OperationControl } fro
 import { lockForReading, lockForWriting } from '@instar/vmm-native';
 import { JobsError } from './errors.js';
 import { AttemptFailed } from './outcome.js';
-import type { ConvertJob, WindowJob } from './payloads.js';
+import { WINDOW_UNIT, type ConvertJob, type WindowJob } from './payloads.js';
 import { allowedInput, allowedOutput, engineAccess, type WorkerPolicy } from './policy.js';
 import { FinalFailure, Spread, type TakenJob } from './queue.js';
 
 /** Windows begin and end at multiples of this (bytes), the last one at the end of the disk. */
-const UNIT = 65_536n;
+const UNIT = BigInt(WINDOW_UNIT);
 const SECTOR = 512n;
 /** What a byte that has to be decompressed costs, and one that reads as zero, where one that is copied costs 16. */
 const COSTS = { compressed: 64, copied: 16, zero: 1 } as const;

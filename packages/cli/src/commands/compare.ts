@@ -2,7 +2,8 @@ import { compare, EngineError, escapeText, shownName, type Comparison } from '@i
 import { EXIT_CODES } from '../exit-codes.js';
 import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
-import { recordText } from '../render/record.js';
+import { toJson } from '../render/json.js';
+import { versioned } from '../render/record.js';
 
 interface CompareFlags {
   readonly format?: string;
@@ -28,9 +29,11 @@ async function run({ files, flags, json, control, pathPolicy, say }: CommandRun<
   const result = await compare(first, second, { firstFormat, secondFormat, strict, forceShare, pathPolicy }, control);
   if (json)
     say(
-      recordText({
-        result: { ...result, first: escapeText(shownName(first)), second: escapeText(shownName(second)) },
-      }).trimEnd(),
+      toJson(
+        versioned({
+          result: { ...result, first: escapeText(shownName(first)), second: escapeText(shownName(second)) },
+        }),
+      ),
     );
   else lines(result).forEach(say);
   return result.identical ? CODES.IDENTICAL : CODES.DIFFERENT;

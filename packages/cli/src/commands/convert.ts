@@ -148,8 +148,8 @@ async function run(command: CommandRun<ConvertFlags>): Promise<number> {
     checksums: checksumsOf(flags.checksum),
     salvage: flags.salvage,
     bitmaps: bitmapsOf(flags, inputs.length),
-    // No rate is no bound, as with qemu-img.
     reflink: flags.reflink,
+    // No rate is no bound, as with qemu-img.
     writeRate: flags.rateLimit === 0n ? undefined : flags.rateLimit,
   };
   const [from, to] = endpoints(inputs, output, command);

@@ -12,7 +12,7 @@ import type * as CommanderModule from 'commander';
 import type { Command, CommanderError } from 'commander';
 import { EXIT_CODES } from '../exit-codes.js';
 import type { Habits } from '../process/habits.js';
-import { isLostReader, isOfStandardStream } from '../process/lost-reader.js';
+import { isLostReader, OutputFailed } from '../process/lost-reader.js';
 import { detailTeller, type DetailTeller } from '../render/details.js';
 import { printError } from '../render/errors.js';
 import { progressBar, progressLines, progressRecords, type ProgressDisplay } from '../render/progress.js';
@@ -345,8 +345,7 @@ export function defineCommand<F>(definition: ImageCommand<F>): OurCommand {
       const interrupted = habits.interrupt.exitCode();
       if (interrupted !== undefined) return interrupted;
       if (isLostReader(error)) return EXIT_CODES.LOST_READER;
-      // Standard output could not be written, which is told once, in the end.
-      if (isOfStandardStream(error)) return EXIT_CODES.FAILURE;
+      if (error instanceof OutputFailed) return EXIT_CODES.FAILURE;
       const isUsage = error instanceof commander.CommanderError;
       const shown = isUsage
         ? new EngineError('INVALID_OPTION', `${usage(error, name, known)}; see instar ${name} --help`)

@@ -1,6 +1,7 @@
 import { EngineError, escapeText, map, type MappedExtent } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
 import { drawMap } from '../map-page/draw.js';
+import { OutputFailed } from '../process/lost-reader.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 
 interface MapFlags {
@@ -30,7 +31,7 @@ class Output {
     if (text === '') return;
     await new Promise<void>((resolve, reject) => {
       process.stdout.write(text, (error) => {
-        if (error) reject(error);
+        if (error) reject(new OutputFailed(error));
         else resolve();
       });
     });

@@ -1,4 +1,4 @@
-import { EngineError, escapeText, type Isolation } from '@instar/engine';
+import { EngineError, escapeText } from '@instar/engine';
 import type { EndedJob } from '@instar/jobs';
 import { EXIT_CODES } from '../exit-codes.js';
 import { limitsOf } from './limits.js';
@@ -11,7 +11,7 @@ interface WorkerFlags {
   readonly allowBucket: readonly string[];
   readonly references?: boolean;
   readonly concurrency: number;
-  readonly sandbox: 'kvm' | 'process' | 'auto';
+  readonly sandbox: string;
   readonly isolation: string;
   readonly drainTime: number;
   readonly lockTime: number;
@@ -29,14 +29,10 @@ function line({ id, kind, attempt, state, elapsedMs, message }: EndedJob): strin
   return `instar: worker: ${escapeText(id)} ${escapeText(kind)} ${state}${tries} ${Math.round(elapsedMs)} ms${why}\n`;
 }
 
-function sandboxOf(text: string): WorkerFlags['sandbox'] {
-  if (text === 'kvm' || text === 'process' || text === 'auto') return text;
-  throw new EngineError('INVALID_OPTION', `--sandbox: found ${escapeText(text)}, expected kvm or process or auto`);
-}
-
-function isolationOf(text: string): Isolation {
-  if (text === 'pooled' || text === 'fresh') return text;
-  throw new EngineError('INVALID_OPTION', `--isolation: found ${escapeText(text)}, expected pooled or fresh`);
+/** One of some words. @throws EngineError `INVALID_OPTION` */
+function oneOf<const T extends readonly string[]>(option: string, found: string, words: T): T[number] {
+  if (words.includes(found)) return found;
+  throw new EngineError('INVALID_OPTION', `${option}: found ${escapeText(found)}, expected ${words.join(' or ')}`);
 }
 
 /** `instar worker` */
@@ -99,8 +95,8 @@ export const workerCommand = defineJobCommand<WorkerFlags>({
       buckets,
       references,
       concurrency,
-      sandbox: sandboxOf(flags.sandbox),
-      isolation: isolationOf(flags.isolation),
+      sandbox: oneOf('--sandbox', flags.sandbox, ['kvm', 'process', 'auto']),
+      isolation: oneOf('--isolation', flags.isolation, ['pooled', 'fresh']),
       limits: limitsOf(limits, undefined),
       lockMs: flags.lockTime,
       onEnd: (job) => {

@@ -6,10 +6,9 @@ export function isLostReader(error: unknown): boolean {
   return false;
 }
 
-/**
- * Whether an error is that of a write to a standard stream, which is told once, when the program ends: writes to files name
- * their file.
- */
-export function isOfStandardStream(error: unknown): boolean {
-  return error instanceof Error && 'syscall' in error && error.syscall === 'write' && !('path' in error);
+/** Standard output could not be written, which is told once, when the program ends. */
+export class OutputFailed extends Error {
+  constructor(cause: Error) {
+    super('standard output cannot be written', { cause });
+  }
 }

@@ -1,15 +1,10 @@
 import * as v from 'valibot';
 import type { BenchOptions } from '../operations/bench.js';
 import { checked } from './check.js';
-import { callback, options, size, yesNo, type Fields } from './kinds.js';
+import { callback, options, size, whole, yesNo, type Fields } from './kinds.js';
 import { pathPolicy, snapshot } from './operations.js';
 
 const MOST = 0x7fff_ffff;
-
-function whole(least: number, most: number): v.GenericSchema<number> {
-  const what = `an integer from ${least} to ${most}`;
-  return v.pipe(v.number(what), v.integer(what), v.minValue(least, what), v.maxValue(most, what));
-}
 
 const bench = options({
   format: v.optional(v.string('the name of a format, such as raw or qcow2')),

@@ -22,6 +22,12 @@ export function size(least = 0n, most = MAX_SIZE): v.GenericSchema<bigint | numb
   );
 }
 
+/** A whole number within bounds. */
+export function whole(least: number, most: number): v.GenericSchema<number> {
+  const what = `an integer from ${least} to ${most}`;
+  return v.pipe(v.number(what), v.integer(what), v.minValue(least, what), v.maxValue(most, what));
+}
+
 /** Milliseconds; 0 stands for the default. */
 export const milliseconds = (() => {
   const what = 'milliseconds: an integer from 0 to 4294967295';

@@ -17,7 +17,7 @@ import type { DiskRange, StreamRange } from '../operations/open-image.js';
 import type { ReadOptions } from '../operations/reading.js';
 import { IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
 import { checked } from './check.js';
-import { callback, fileName, oneOf, options, size, yesNo, type Fields } from './kinds.js';
+import { callback, fileName, oneOf, options, size, whole, yesNo, type Fields } from './kinds.js';
 
 const MAX_DESCRIPTOR = 0x7fff_ffff;
 const formatName = v.string('the name of a format, such as raw or qcow2');
@@ -27,10 +27,7 @@ const descriptor = (() => {
   return v.pipe(v.number(what), v.integer(what), v.minValue(0, what), v.maxValue(MAX_DESCRIPTOR, what));
 })();
 
-const concurrency = (() => {
-  const what = 'an integer from 1 to 1024';
-  return v.pipe(v.number(what), v.integer(what), v.minValue(1, what), v.maxValue(1024, what));
-})();
+const concurrency = whole(1, 1024);
 
 const endpoint = v.union(
   [options({ path: fileName }), options({ stream: descriptor })],
@@ -47,30 +44,24 @@ const MOST_UINT32 = 0xffff_ffff;
 /** Ten minutes (milliseconds). */
 const MOST_ITER_TIME = 600_000;
 
-/** A whole number from 1. */
-function count(most: number): v.GenericSchema<number> {
-  const what = `an integer from 1 to ${most}`;
-  return v.pipe(v.number(what), v.integer(what), v.minValue(1, what), v.maxValue(most, what));
-}
-
 const layoutFields = {
-  clusterSize: v.optional(count(MOST_UINT32)),
+  clusterSize: v.optional(whole(1, MOST_UINT32)),
   compressionType: v.optional(oneOf('zlib', 'zstd')),
   compress: v.optional(yesNo),
   compressLevel: v.optional(oneOf('fast', 'default', 'best')),
   version: v.optional(v.picklist([2, 3], '2 or 3')),
-  refcountBits: v.optional(count(MOST_UINT32)),
+  refcountBits: v.optional(whole(1, MOST_UINT32)),
   lazyRefcounts: v.optional(yesNo),
   extendedL2: v.optional(yesNo),
   preallocation: v.optional(oneOf('off', 'metadata', 'falloc', 'full')),
   subformat: v.optional(oneOf('dynamic', 'fixed', ...VMDK_SUBFORMATS)),
   dataFile: v.optional(fileName),
   dataFileRaw: v.optional(yesNo),
-  tableSize: v.optional(count(MOST_UINT32)),
+  tableSize: v.optional(whole(1, MOST_UINT32)),
   forceSize: v.optional(yesNo),
-  blockSize: v.optional(count(MOST_UINT32)),
+  blockSize: v.optional(whole(1, MOST_UINT32)),
   adapterType: v.optional(oneOf('ide', 'buslogic', 'lsilogic', 'legacyESX')),
-  hardwareVersion: v.optional(count(MOST_UINT32)),
+  hardwareVersion: v.optional(whole(1, MOST_UINT32)),
 } satisfies Fields<ImageLayout>;
 const layout = options(layoutFields);
 
@@ -83,7 +74,7 @@ const encryption = options({
   ivGenerator: v.optional(oneOf('plain', 'plain64', 'essiv')),
   ivHash: v.optional(oneOf('sha256')),
   hash: v.optional(oneOf('sha1', 'sha224', 'sha256', 'sha384', 'sha512')),
-  iterTimeMs: v.optional(count(MOST_ITER_TIME)),
+  iterTimeMs: v.optional(whole(1, MOST_ITER_TIME)),
 } satisfies Fields<OutputEncryption>);
 
 /** An internal snapshot. */

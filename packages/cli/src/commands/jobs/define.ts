@@ -10,7 +10,6 @@ import type { Habits } from '../../process/habits.js';
 import { isLostReader } from '../../process/lost-reader.js';
 import { printError } from '../../render/errors.js';
 import { asCommand, descriptionOf, type Command as OurCommand } from '../description.js';
-import {} from '../../render/record.js';
 
 /** Flags of every command that talks to a queue. */
 export interface QueueFlags {

@@ -78,34 +78,36 @@ impl<T: EditTarget> Editor<T> {
         Ok(())
     }
 
+    /// Where what an entry names lies, if nothing else lies there.
+    fn place_alone(&mut self, entry: u64) -> Result<Option<u64>, FormatError> {
+        let cluster = self.header.cluster;
+        let host = entry & OFFSET;
+        let alone = entry & COMPRESSED == 0
+            && host != 0
+            && cluster.is_aligned(host)
+            && self.refcount(cluster.index_of(host))? == 1;
+        Ok(alone.then_some(host))
+    }
+
     /// Where a cluster of the disk lies as a whole, if nothing else lies there.
     fn own_place(&mut self, number: u64) -> Result<Option<u64>, FormatError> {
-        let cluster = self.header.cluster;
         let (at, entry) = self.own_entry(number)?;
-        let host = entry & OFFSET;
         let whole = if self.header.has_extended_l2() {
             self.file.be64(at.saturating_add(8))? == ALL_ALLOCATED
         } else {
             entry & ZERO == 0
         };
-        let is_own = whole
-            && entry & COMPRESSED == 0
-            && host != 0
-            && cluster.is_aligned(host)
-            && self.refcount(cluster.index_of(host))? == 1;
-        Ok(is_own.then_some(host))
+        if whole {
+            self.place_alone(entry)
+        } else {
+            Ok(None)
+        }
     }
 
     /// Writes the content of a cluster of the disk.
     fn write_cluster(&mut self, number: u64, bytes: &[u8]) -> Result<(), FormatError> {
-        let cluster = self.header.cluster;
         let (at, entry) = self.own_entry(number)?;
-        let host = entry & OFFSET;
-        let is_own = entry & COMPRESSED == 0
-            && host != 0
-            && cluster.is_aligned(host)
-            && self.refcount(cluster.index_of(host))? == 1;
-        if is_own {
+        if let Some(host) = self.place_alone(entry)? {
             self.file.write_through(host, bytes)?;
             return self.put_entry(at, host | COPIED, ALL_ALLOCATED);
         }
