@@ -8,6 +8,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const GENERATED = [
   'packages/shared-abi/generated',
   'packages/shared-abi/src/generated',
+  'packages/convert-guest/crates/image-formats/src/structures.rs',
   'packages/vmm-native/src/generated',
   'docs/abi.md',
   'docs/abi-changes.md',

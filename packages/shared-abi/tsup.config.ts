@@ -5,6 +5,7 @@ export default defineConfig(
   library({
     entry: {
       index: 'src/index.ts',
+      disk: 'src/disk/index.ts',
       extract: 'src/extract/index.ts',
       kaitai: 'src/kaitai/index.ts',
       layout: 'src/language.ts',

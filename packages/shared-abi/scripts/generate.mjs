@@ -15,6 +15,8 @@ import {
   rustEmitter,
   x86_64,
 } from '../dist/index.js';
+import * as disk from '../dist/disk.js';
+import { diskRust } from './disk-rust.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const abi = describeAbi();
@@ -61,6 +63,9 @@ write(
   `${rustEmitter.emit(abi, { target: x86_64, fingerprint })}\n${compatibleFingerprints()}`,
 );
 execFileSync('rustfmt', ['--edition', '2021', join(root, 'generated/rust/src/lib.rs')]);
+const structures = '../convert-guest/crates/image-formats/src/structures.rs';
+write(structures, diskRust(disk));
+execFileSync('rustfmt', ['--edition', '2024', join(root, structures)]);
 write('../../docs/abi-changes.md', changelogText(releases));
 write(
   'src/generated/releases.ts',

@@ -8,6 +8,7 @@ use instar_abi::image_format;
 use crate::arith::to_u64;
 use crate::driver;
 use crate::source::{ByteSource, SourceError};
+use crate::structures;
 
 macro_rules! formats {
     ($($(#[$doc:meta])* $variant:ident = $code:ident, $name:literal;)*) => {
@@ -114,14 +115,13 @@ pub enum Probe {
 const HEAD_LENGTH: usize = 2048;
 const TRAILER_LENGTH: usize = 512;
 const ISO_OFFSET: u64 = 32769;
-const VDI_OFFSET: usize = 64;
 
 impl Format {
     /// Where in a file the format is recognised; 0 for those that are recognised at the end.
     pub fn magic_offset(self) -> u64 {
         match self {
             Self::Iso9660 => ISO_OFFSET,
-            Self::Vdi => to_u64(VDI_OFFSET),
+            Self::Vdi => to_u64(structures::vdi::header::SIGNATURE.offset()),
             _ => 0,
         }
     }

@@ -7,6 +7,7 @@ use crate::arith::{PowerOfTwo, to_u64, to_usize};
 use crate::edit::EditTarget;
 use crate::error::FormatError;
 use crate::source::DeviceIndex;
+use crate::structure::{Number, Stored};
 
 /// Size and alignment of a block that is kept.
 const BLOCK: PowerOfTwo = PowerOfTwo::from_bits(16);
@@ -110,6 +111,22 @@ impl<T: EditTarget> StagedFile<T> {
         })?;
         self.size = self.size.max(offset.saturating_add(to_u64(bytes.len())));
         Ok(())
+    }
+
+    /// Stages a number of the structure that begins at `start`.
+    ///
+    /// # Errors
+    /// As for [`Self::write`].
+    pub fn put<N: Stored>(
+        &mut self,
+        start: u64,
+        number: Number<N>,
+        value: N::Value,
+    ) -> Result<(), FormatError> {
+        let mut bytes = [0; 8];
+        let bytes = bytes.get_mut(..N::BYTES).unwrap_or_default();
+        N::store(value, bytes);
+        self.write(number.place(start), bytes)
     }
 
     /// Has what a range of content holds kept, before parts of it are written.

@@ -1,10 +1,12 @@
 //! The header: 512 bytes, big-endian; and which of the two directories counts.
 
 use crate::blocks::{BlockSize, Table, Width, read_header};
-use crate::cursor::{Cursor, Field};
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::source::{ByteSource, DeviceIndex};
+use crate::structure::Structure;
+use crate::structures::asif::header;
 
 pub(super) const MAGIC: &[u8; 4] = b"shdw";
 
@@ -45,28 +47,25 @@ impl Header {
     pub fn read<S: ByteSource>(cache: &mut MetadataCache<S>) -> Result<Self, FormatError> {
         let device = cache.device();
         let bytes = read_header(cache, 0, LENGTH)?;
-        let mut cursor = Cursor::new(&bytes, 0, device, ErrorKind::BadHeader);
-        let magic = cursor.be32("magic")?;
+        let head = Structure::new(&bytes, 0, device, ErrorKind::BadHeader);
+        let magic = head.get(header::MAGIC)?;
         if magic.value.to_be_bytes() != *MAGIC {
             let expected = Expected::Sentence("\"shdw\"");
             return Err(magic.refuse(ErrorKind::NotThisFormat, expected));
         }
-        let version = cursor.be32("version")?;
+        let version = head.get(header::VERSION)?;
         if version.value != VERSION {
             let expected = Expected::Sentence("1");
             return Err(version.refuse(ErrorKind::UnsupportedVersion, expected));
         }
-        cursor.be32("header size")?;
-        cursor.be32("flags")?;
         let directories = [
-            cursor.be64("first directory")?,
-            cursor.be64("second directory")?,
+            head.get(header::FIRST_DIRECTORY)?,
+            head.get(header::SECOND_DIRECTORY)?,
         ];
-        cursor.bytes("UUID", 16)?;
-        let sectors = cursor.be64("sector count")?;
-        let most_sectors = cursor.be64("maximum sector count")?;
-        let chunk = cursor.be32("chunk size")?;
-        let sector = cursor.be16("sector size")?;
+        let sectors = head.get(header::SECTOR_COUNT)?;
+        let most_sectors = head.get(header::MAXIMUM_SECTOR_COUNT)?;
+        let chunk = head.get(header::CHUNK_SIZE)?;
+        let sector = head.get(header::SECTOR_SIZE)?;
         let (chunk, sector) = (chunk_size(chunk)?, sector_size(sector)?);
 
         let most = sector.index_of(MOST_BYTES);
@@ -84,7 +83,7 @@ impl Header {
         let span = chunk.times(group_chunks.saturating_mul(table_groups));
         let Some(block) = BlockSize::new(span) else {
             let expected = Expected::Sentence("room for a chunk group in a chunk");
-            let (offset, value) = (CHUNK_FIELD, chunk.bytes());
+            let (offset, value) = (header::CHUNK_SIZE.place(0), chunk.bytes());
             let kind = ErrorKind::BadClusterSize;
             return Err(FormatError::new(
                 kind,
@@ -114,8 +113,6 @@ impl Header {
         })
     }
 }
-
-const CHUNK_FIELD: u64 = 64;
 
 fn chunk_size(field: Field<u32>) -> Result<BlockSize, FormatError> {
     let possible = LEAST_CHUNK..=MOST_CHUNK;

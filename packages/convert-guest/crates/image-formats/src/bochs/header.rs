@@ -2,16 +2,14 @@
 
 use crate::arith::SECTOR;
 use crate::blocks::{BlockSize, read_header};
-use crate::cursor::Cursor;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::bochs::{header, header1};
 
 pub(super) const MAGIC: &[u8] = b"Bochs Virtual HD Image";
-pub(super) const TYPE_OFFSET: usize = 32;
 pub(super) const TYPE: &[u8] = b"Redolog";
-/// Where the number of catalog entries stands.
-pub(super) const CATALOG_FIELD: u64 = 72;
 
 const SUBTYPE: &[u8] = b"Growing";
 const VERSION_1: u32 = 0x0001_0000;
@@ -41,50 +39,45 @@ impl Header {
     pub fn read<S: ByteSource>(cache: &mut MetadataCache<S>) -> Result<Self, FormatError> {
         let device = cache.device();
         let bytes = read_header(cache, 0, 512)?;
-        let mut cursor = Cursor::new(&bytes, 0, device, ErrorKind::BadHeader);
+        let head = Structure::new(&bytes, 0, device, ErrorKind::BadHeader);
         let texts = [
             (
-                "magic",
-                32,
+                header::MAGIC,
                 MAGIC,
                 ErrorKind::NotThisFormat,
                 "\"Bochs Virtual HD Image\"",
             ),
             (
-                "type",
-                16,
+                header::TYPE,
                 TYPE,
                 ErrorKind::UnsupportedVariant,
                 "\"Redolog\"",
             ),
             (
-                "subtype",
-                16,
+                header::SUBTYPE,
                 SUBTYPE,
                 ErrorKind::UnsupportedVariant,
                 "\"Growing\"",
             ),
         ];
-        for (name, length, text, kind, expected) in texts {
-            let at = cursor.offset();
-            if !cursor.bytes(name, length)?.starts_with(text) {
-                let expected = Expected::Sentence(expected);
-                return Err(FormatError::new(kind, device, name, at, 0, expected));
+        for (field, text, kind, expected) in texts {
+            if !head.bytes(field)?.starts_with(text) {
+                return Err(head.refuse(field, kind, 0, Expected::Sentence(expected)));
             }
         }
-        let version = cursor.le32("version")?;
+        let version = head.get(header::VERSION)?;
         if version.value != VERSION_1 && version.value != VERSION_2 {
             let expected = Expected::Sentence("65536 or 131072");
             return Err(version.refuse(ErrorKind::UnsupportedVersion, expected));
         }
-        let catalog_offset = u64::from(cursor.le32("header")?.value);
-        let entries = cursor.le32("catalog")?;
+        let catalog_offset = u64::from(head.get(header::HEADER)?.value);
+        let entries = head.get(header::CATALOG)?;
         if entries.value > MOST_ENTRIES {
             let expected = Expected::AtMost(MOST_ENTRIES.into());
             return Err(entries.refuse(ErrorKind::BadTable, expected));
         }
-        let bitmap = cursor.le32("bitmap")?;
-        let extent_size = cursor.le32("extent")?;
+        let bitmap = head.get(header::BITMAP)?;
+        let extent_size = head.get(header::EXTENT)?;
         let possible = 512..=MOST_EXTENT;
         let extent = BlockSize::new(extent_size.value.into()).filter(|_| {
             possible.contains(&extent_size.value) && extent_size.value.is_power_of_two()
@@ -98,10 +91,11 @@ impl Header {
         if u64::from(bitmap.value) < needed {
             return Err(bitmap.refuse(ErrorKind::BadTable, Expected::AtLeast(needed)));
         }
-        if version.value == VERSION_2 {
-            cursor.le32("timestamp")?;
-        }
-        let disk = cursor.le64("disk")?;
+        let disk = head.get(if version.value == VERSION_2 {
+            header::DISK
+        } else {
+            header1::DISK
+        })?;
         let size = SECTOR.round_down(disk.value);
         if SECTOR.index_of(size) > MOST_SECTORS {
             let most = SECTOR.times(MOST_SECTORS).unwrap_or(u64::MAX);

@@ -17,6 +17,7 @@ use crate::facts::{Facts, ListLimits};
 use crate::metadata_cache::MetadataCache;
 use crate::probe::{Ends, has};
 use crate::source::{ByteSource, DeviceIndex};
+use crate::structures;
 use crate::within::{Beyond, Within};
 
 use header::Header;
@@ -26,7 +27,12 @@ const UNUSED: u64 = 0xffff_ffff;
 
 /// Whether a file begins like a growing disk.
 pub fn probe(ends: &Ends<'_>) -> bool {
-    ends.head.starts_with(header::MAGIC) && has(ends.head, header::TYPE_OFFSET, header::TYPE)
+    ends.head.starts_with(header::MAGIC)
+        && has(
+            ends.head,
+            structures::bochs::header::TYPE.offset(),
+            header::TYPE,
+        )
 }
 
 /// Opens an image.
@@ -140,7 +146,7 @@ impl<S: ByteSource> BlockDisk for BochsDisk<S> {
     fn tables(&self) -> Vec<Beyond> {
         vec![Beyond {
             field: "catalog",
-            at: header::CATALOG_FIELD,
+            at: structures::bochs::header::CATALOG.place(0),
             end: self.catalog().file_end(),
         }]
     }

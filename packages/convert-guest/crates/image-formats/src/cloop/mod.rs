@@ -5,9 +5,8 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::arith::SECTOR;
+use crate::arith::{SECTOR, to_u64};
 use crate::blocks::{self, BlockDisk, BlockSize, Piece, Run, Stream, Table, Width, read_header};
-use crate::cursor::Cursor;
 use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
 use crate::error::{ErrorKind, Expected, FormatError};
@@ -16,15 +15,12 @@ use crate::facts::{Facts, ListLimits};
 use crate::metadata_cache::MetadataCache;
 use crate::probe::Ends;
 use crate::source::{ByteSource, DeviceIndex};
+use crate::structure::Structure;
+use crate::structures::cloop::header;
 use crate::within::{Beyond, Within};
 
 /// The script that an image begins with, as far as all of them agree.
 const MAGIC: &[u8] = b"#!/bin/sh\n#V2.0 Format\nmodprobe cloop";
-/// Bytes of that script.
-const SCRIPT: usize = 128;
-const TABLE_OFFSET: u64 = 136;
-/// Where the number of blocks stands.
-const BLOCKS_FIELD: u64 = 132;
 /// Larger blocks do not fit the reader's memory; those of Knoppix have 64 KiB.
 const MOST_BLOCK: u32 = 2 << 20;
 /// QEMU's limit: 512 MiB of table.
@@ -45,26 +41,26 @@ pub fn open<'a, S: ByteSource + 'a>(
     options: OpenOptions,
 ) -> Result<Box<dyn FormatImage + 'a>, FormatError> {
     let mut cache = MetadataCache::new(source, device, options.cache_blocks);
-    let bytes = read_header(&mut cache, 0, 136)?;
-    let mut cursor = Cursor::new(&bytes, 0, device, ErrorKind::BadHeader);
-    if !cursor.bytes("script", SCRIPT)?.starts_with(MAGIC) {
+    let bytes = read_header(&mut cache, 0, header::BYTES)?;
+    let head = Structure::new(&bytes, 0, device, ErrorKind::BadHeader);
+    if !head.bytes(header::SCRIPT)?.starts_with(MAGIC) {
         let expected = Expected::Sentence("the script of a compressed loop image, version 2");
         let kind = ErrorKind::NotThisFormat;
         return Err(FormatError::new(kind, device, "script", 0, 0, expected));
     }
-    let block_size = cursor.be32("block_size")?;
+    let block_size = head.get(header::BLOCK_SIZE)?;
     let whole = SECTOR.is_aligned(block_size.value.into()) && block_size.value <= MOST_BLOCK;
     let Some(block) = BlockSize::new(block_size.value.into()).filter(|_| whole) else {
         let expected = Expected::Sentence("a multiple of 512, at most 2097152");
         return Err(block_size.refuse(ErrorKind::BadClusterSize, expected));
     };
-    let blocks = cursor.be32("n_blocks")?;
+    let blocks = head.get(header::N_BLOCKS)?;
     if blocks.value > MOST_BLOCKS {
         return Err(blocks.refuse(ErrorKind::BadTable, Expected::AtMost(MOST_BLOCKS.into())));
     }
     Ok(Box::new(CloopDisk {
         table: Table {
-            offset: TABLE_OFFSET,
+            offset: to_u64(header::BYTES),
             entries: blocks.value.into(),
             width: Width::Be64,
             start: 0,
@@ -129,7 +125,7 @@ impl<S: ByteSource> BlockDisk for CloopDisk<S> {
     fn tables(&self) -> Vec<Beyond> {
         vec![Beyond {
             field: "table of offsets",
-            at: BLOCKS_FIELD,
+            at: header::N_BLOCKS.place(0),
             end: self
                 .table
                 .file_end()

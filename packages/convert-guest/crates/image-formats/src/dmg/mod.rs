@@ -12,7 +12,6 @@ use alloc::vec::Vec;
 
 use crate::arith::SECTOR;
 use crate::blocks::{self, BlockDisk, Piece, Run, Stream, read_header};
-use crate::cursor::Cursor;
 use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
 use crate::error::{ErrorKind, Expected, FormatError};
@@ -21,12 +20,13 @@ use crate::facts::{Facts, ListLimits};
 use crate::metadata_cache::MetadataCache;
 use crate::probe::Ends;
 use crate::source::{ByteSource, DeviceIndex};
+use crate::structure::Structure;
+use crate::structures::dmg::trailer;
 use crate::within::{Beyond, Within};
 
 use runs::{Kind, Sectors};
 
 const MAGIC: &[u8; 4] = b"koly";
-const TRAILER: usize = 512;
 /// Most bytes of a property list that are looked at.
 const MOST_PLIST: u64 = 64 << 20;
 const MOST_SECTORS: u64 = i64::MAX.unsigned_abs() >> 9;
@@ -47,24 +47,19 @@ pub fn open<'a, S: ByteSource + 'a>(
 ) -> Result<Box<dyn FormatImage + 'a>, FormatError> {
     let mut cache = MetadataCache::new(source, device, options.cache_blocks);
     let at = cache.file_size().saturating_sub(SECTOR.size());
-    let bytes = read_header(&mut cache, at, TRAILER)?;
-    let mut cursor = Cursor::new(&bytes, at, device, ErrorKind::BadHeader);
-    if cursor.bytes("magic", 4)? != MAGIC {
+    let bytes = read_header(&mut cache, at, trailer::BYTES)?;
+    let head = Structure::new(&bytes, at, device, ErrorKind::BadHeader);
+    if head.bytes(trailer::MAGIC)? != MAGIC {
         let expected = Expected::Sentence("\"koly\"");
         let kind = ErrorKind::NotThisFormat;
         return Err(FormatError::new(kind, device, "magic", at, 0, expected));
     }
-    cursor.bytes("version to running data fork", 4 + 4 + 4 + 8)?;
-    let data_fork = cursor.be64("data fork offset")?;
-    cursor.be64("data fork length")?;
-    let fork = cursor.be64("resource fork offset")?;
-    let fork_length = cursor.be64("resource fork length")?;
-    cursor.bytes("segments", 144)?;
-    cursor.bytes("segment identifier to data checksum", 16)?;
-    let plist = cursor.be64("property list offset")?;
-    let length = cursor.be64("property list length")?;
-    cursor.bytes("reserved", 260)?;
-    let count = cursor.be64("sector count")?;
+    let data_fork = head.get(trailer::DATA_FORK_OFFSET)?;
+    let fork = head.get(trailer::RESOURCE_FORK_OFFSET)?;
+    let fork_length = head.get(trailer::RESOURCE_FORK_LENGTH)?;
+    let plist = head.get(trailer::PROPERTY_LIST_OFFSET)?;
+    let length = head.get(trailer::PROPERTY_LIST_LENGTH)?;
+    let count = head.get(trailer::SECTOR_COUNT)?;
     if count.value > MOST_SECTORS {
         return Err(count.refuse(ErrorKind::ImageTooBig, Expected::AtMost(MOST_SECTORS)));
     }

@@ -6,15 +6,17 @@
 use alloc::vec::Vec;
 
 use crate::arith::{to_u64, to_usize};
-use crate::cursor::{Cursor, Field};
+use crate::cursor::Cursor;
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::dmg::resource_fork;
 
 use super::runs::{Runs, Sectors};
 
 const MOST_FORK: u64 = 64 << 20;
-const HEADER: usize = 16;
 const LENGTH_BYTES: u64 = 4;
 
 /// Reads all runs, in the order of the disk.
@@ -32,16 +34,15 @@ pub(super) fn read<S: ByteSource>(
         return Err(length.refuse(ErrorKind::UnsupportedVariant, Expected::AtMost(MOST_FORK)));
     }
     let end = fork.value.saturating_add(length.value);
-    if end > cache.file_size() || length.value < to_u64(HEADER) {
+    if end > cache.file_size() || length.value < to_u64(resource_fork::BYTES) {
         let expected = Expected::Sentence("a resource fork inside the file");
         return Err(fork.refuse(ErrorKind::BadTable, expected));
     }
     let device = cache.device();
-    let header = cache.read_vec(fork.value, HEADER)?;
-    let mut cursor = Cursor::new(&header, fork.value, device, ErrorKind::BadTable);
-    let data = cursor.be32("offset of resource data")?;
-    cursor.be32("offset of resource map")?;
-    let data_length = cursor.be32("length of resource data")?;
+    let header = cache.read_vec(fork.value, resource_fork::BYTES)?;
+    let head = Structure::new(&header, fork.value, device, ErrorKind::BadTable);
+    let data = head.get(resource_fork::DATA_OFFSET)?;
+    let data_length = head.get(resource_fork::DATA_LENGTH)?;
     let mut at = fork.value.saturating_add(data.value.into());
     let data_end = at.saturating_add(data_length.value.into());
     if data_end > end {

@@ -3,16 +3,16 @@
 use alloc::vec::Vec;
 
 use crate::arith::{SECTOR, to_u64, to_usize};
-use crate::cursor::{Cursor, Field};
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::source::{ByteSource, DeviceIndex};
+use crate::structure::Structure;
+use crate::structures::dmg::{run, table};
 
 use super::plist::{Event, Scanner};
 
 const MAGIC: &[u8; 4] = b"mish";
-const TABLE_HEADER: usize = 204;
-const RUN: usize = 40;
 /// Most runs: 10 MiB of the reader's memory, which is enough for 64 GiB in runs of 256 KiB.
 const MOST_RUNS: usize = 1 << 18;
 /// Most bytes of a compressed run, and of its stream: what passes through the reader's memory.
@@ -162,18 +162,16 @@ impl Gathering {
             if self.bytes.len() == MAGIC.len() && self.bytes != MAGIC {
                 self.foreign = true;
             }
-            if self.bytes.len() == TABLE_HEADER {
-                let mut cursor = Cursor::new(&self.bytes, at, device, ErrorKind::BadTable);
-                cursor.bytes("signature, version", 8)?;
-                let first = cursor.be64("first sector")?.value;
-                cursor.be64("sector count")?;
-                let data = cursor.be64("data offset")?.value;
+            if self.bytes.len() == table::BYTES {
+                let head = Structure::new(&self.bytes, at, device, ErrorKind::BadTable);
+                let first = head.get(table::FIRST_SECTOR)?.value;
+                let data = head.get(table::DATA_OFFSET)?.value;
                 self.base = Some((first, data.saturating_add(data_fork)));
                 self.bytes.clear();
             }
             return Ok(None);
         };
-        if self.bytes.len() < RUN {
+        if self.bytes.len() < run::BYTES {
             return Ok(None);
         }
         let run = parse(&self.bytes, at, device, first, data)?;
@@ -190,13 +188,12 @@ fn parse(
     first: u64,
     data: u64,
 ) -> Result<Option<Sectors>, FormatError> {
-    let mut cursor = Cursor::new(bytes, at, device, ErrorKind::BadTable);
-    let code = cursor.be32("type of a run")?;
-    cursor.be32("comment")?;
-    let sector = cursor.be64("first sector of a run")?;
-    let count = cursor.be64("sector count of a run")?;
-    let offset = cursor.be64("offset of a run")?.value;
-    let stored = cursor.be64("length of a run")?;
+    let head = Structure::new(bytes, at, device, ErrorKind::BadTable);
+    let code = head.get(run::TYPE)?;
+    let sector = head.get(run::FIRST_SECTOR)?;
+    let count = head.get(run::SECTOR_COUNT)?;
+    let offset = head.get(run::OFFSET)?.value;
+    let stored = head.get(run::LENGTH)?;
     let kind = match code.value {
         0 | 2 => Kind::Zero,
         1 => Kind::Raw,

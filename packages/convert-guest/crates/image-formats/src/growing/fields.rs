@@ -17,20 +17,12 @@ impl Fields {
         self
     }
 
-    pub fn le16(self, value: u16) -> Self {
-        self.bytes(&value.to_le_bytes())
-    }
-
     pub fn le32(self, value: u32) -> Self {
         self.bytes(&value.to_le_bytes())
     }
 
     pub fn le64(self, value: u64) -> Self {
         self.bytes(&value.to_le_bytes())
-    }
-
-    pub fn be16(self, value: u16) -> Self {
-        self.bytes(&value.to_be_bytes())
     }
 
     pub fn be32(self, value: u32) -> Self {
@@ -45,15 +37,6 @@ impl Fields {
     pub fn up_to(mut self, length: usize) -> Self {
         self.0.resize(self.0.len().max(length), 0);
         self
-    }
-
-    /// Bytes so far.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub fn to_vec(&self) -> Vec<u8> {
-        self.0.clone()
     }
 
     pub fn done(self) -> Vec<u8> {

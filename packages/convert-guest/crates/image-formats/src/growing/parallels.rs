@@ -4,13 +4,14 @@ use alloc::boxed::Box;
 
 use super::Part;
 use super::blocks::{Allocated, Table, pieces};
-use super::fields::{Fields, small};
-use crate::arith::{SECTOR, to_usize};
+use super::fields::small;
+use crate::arith::{SECTOR, to_u64};
 use crate::qcow2::writer::LayoutError;
+use crate::structure::Built;
+use crate::structures::parallels::header;
 
 /// Bytes of a cluster where nobody chooses.
 const CLUSTER: u32 = 1 << 20;
-const HEADER: u64 = 64;
 const MOST_BLOCKS: u64 = 0x1fff_ffff;
 const HEADS: u32 = 16;
 /// Of 32 sectors a track.
@@ -35,7 +36,7 @@ impl Parallels {
             return Err(LayoutError::BadClusterSize);
         }
         let blocks = size.div_ceil(cluster);
-        let table = HEADER.saturating_add(blocks.saturating_mul(4));
+        let table = to_u64(header::BYTES).saturating_add(blocks.saturating_mul(4));
         Ok(Self {
             size,
             cluster,
@@ -61,20 +62,17 @@ impl Table for Parallels {
     fn parts<'a>(&'a self, blocks: &'a dyn Allocated) -> Box<dyn Iterator<Item = Part> + 'a> {
         let sectors = SECTOR.index_of(self.size);
         let cylinders = sectors / SECTORS_OF_CYLINDER;
-        let header = Fields::default()
-            .bytes(b"WithouFreSpacExt")
-            .le32(2)
-            .le32(HEADS)
-            .le32(small(cylinders))
-            .le32(small(SECTOR.index_of(self.cluster)))
-            .le32(small(self.blocks))
-            .le64(sectors)
-            // Not in use.
-            .le32(0)
-            .le32(small(SECTOR.index_of(self.data)))
-            .up_to(to_usize(HEADER));
+        let header = Built::new(header::BYTES)
+            .put_bytes(header::MAGIC, b"WithouFreSpacExt")
+            .put(header::VERSION, 2)
+            .put(header::HEADS, HEADS)
+            .put(header::CYLINDERS, small(cylinders))
+            .put(header::TRACKS, small(SECTOR.index_of(self.cluster)))
+            .put(header::BAT_ENTRIES, small(self.blocks))
+            .put(header::NB_SECTORS, sectors)
+            .put(header::DATA_OFF, small(SECTOR.index_of(self.data)));
         // Entries count clusters; 0 is none.
-        let table = pieces(HEADER, blocks, |offset| {
+        let table = pieces(to_u64(header::BYTES), blocks, |offset| {
             offset.map_or(0, |offset| {
                 small(offset.checked_div(self.cluster).unwrap_or(0))
             })

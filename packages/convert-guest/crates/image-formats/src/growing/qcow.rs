@@ -2,14 +2,16 @@
 //! describe. Numbers are big-endian. Clusters have 4 KiB, over a backing file 512 bytes, so that none is filled from below.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use super::Part;
 use super::blocks::{Allocated, Blocks, Group, Table};
 use super::fields::{Fields, small};
 use crate::arith::{PowerOfTwo, to_u64};
 use crate::qcow2::writer::{Backing, LayoutError};
+use crate::structure::Built;
+use crate::structures::qcow::header;
 
-const HEADER_LENGTH: usize = 48;
 /// Bits of an offset within a table and within a cluster, together: 2 MiB.
 const SPAN_BITS: u32 = 21;
 /// What the places of blocks are counted in has 32 bits.
@@ -19,7 +21,7 @@ pub(super) struct Qcow {
     cluster: PowerOfTwo,
     tables: u64,
     l1_offset: u64,
-    header: Fields,
+    header: Vec<u8>,
 }
 
 /// An image for `size` bytes.
@@ -35,24 +37,22 @@ pub(super) fn layout(size: u64, backing: Option<Backing<'_>>) -> Result<Blocks<Q
     let name_offset = if name.is_empty() {
         0
     } else {
-        to_u64(HEADER_LENGTH)
+        to_u64(header::BYTES)
     };
-    let end = to_u64(HEADER_LENGTH.saturating_add(name.len()));
+    let end = to_u64(header::BYTES.saturating_add(name.len()));
     let l1_offset = end.next_multiple_of(8);
-    let header = Fields::default()
-        .bytes(b"QFI\xfb")
-        .be32(1)
-        .be64(name_offset)
-        .be32(small(to_u64(name.len())))
-        // The time of the backing file, which nobody compares.
-        .be32(0)
-        .be64(size)
-        .bytes(&[cluster_bits, l2_bits])
-        .be16(0)
-        // Not encrypted.
-        .be32(0)
-        .be64(l1_offset)
-        .bytes(name);
+    // The time of the backing file is zero: nobody compares it.
+    let mut header = Built::new(header::BYTES)
+        .put(header::MAGIC, u32::from_be_bytes(*b"QFI\xfb"))
+        .put(header::VERSION, 1)
+        .put(header::BACKING_FILE_OFFSET, name_offset)
+        .put(header::BACKING_FILE_SIZE, small(to_u64(name.len())))
+        .put(header::SIZE, size)
+        .put(header::CLUSTER_BITS, cluster_bits)
+        .put(header::L2_BITS, l2_bits)
+        .put(header::L1_TABLE_OFFSET, l1_offset)
+        .done();
+    header.extend_from_slice(name);
     let table = Qcow {
         cluster: PowerOfTwo::from_bits(cluster_bits.into()),
         tables: PowerOfTwo::from_bits(SPAN_BITS).count_for(size),
@@ -120,7 +120,7 @@ impl Table for Qcow {
         });
         let header = core::iter::once_with(|| Part {
             offset: 0,
-            bytes: self.header.to_vec(),
+            bytes: self.header.clone(),
         });
         Box::new(second.chain(first).chain(header))
     }

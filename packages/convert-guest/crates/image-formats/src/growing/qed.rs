@@ -2,19 +2,21 @@
 //! describe, clusters. Numbers are little-endian.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use super::blocks::{Allocated, Blocks, Group, Table};
 use super::fields::{Fields, small};
 use super::{Options, Part};
 use crate::arith::to_usize;
 use crate::qcow2::writer::LayoutError;
+use crate::structure::Built;
+use crate::structures::qed::header;
 
 /// Bytes of a cluster, and clusters of a table, where nobody chooses.
 const CLUSTER: u32 = 64 << 10;
 const TABLE_CLUSTERS: u32 = 4;
 /// Bytes of the largest table.
 const LARGEST_TABLE: u64 = 8 << 20;
-const HEADER_LENGTH: usize = 64;
 const BACKING_FILE: u64 = 1;
 const BACKING_RAW: u64 = 4;
 
@@ -24,7 +26,7 @@ pub(super) struct Qed {
     cluster: u64,
     /// Clusters of a table.
     table_clusters: u32,
-    header: Fields,
+    header: Vec<u8>,
 }
 
 /// An image for `size` bytes.
@@ -57,25 +59,22 @@ pub(super) fn layout(size: u64, options: &Options<'_>) -> Result<Blocks<Qed>, La
         (0, 0)
     } else {
         (
-            small(crate::arith::to_u64(HEADER_LENGTH)),
+            small(crate::arith::to_u64(header::BYTES)),
             small(crate::arith::to_u64(name.len())),
         )
     };
-    let header = Fields::default()
-        .bytes(b"QED\0")
-        .le32(cluster)
-        .le32(table_clusters)
-        // Clusters of the header.
-        .le32(1)
-        .le64(features)
-        .le64(0)
-        .le64(0)
-        .le64(u64::from(cluster))
-        .le64(size)
-        .le32(name_offset)
-        .le32(name_length)
-        .up_to(HEADER_LENGTH)
-        .bytes(name);
+    let mut header = Built::new(header::BYTES)
+        .put(header::MAGIC, u32::from_le_bytes(*b"QED\0"))
+        .put(header::CLUSTER_SIZE, cluster)
+        .put(header::TABLE_SIZE, table_clusters)
+        .put(header::HEADER_SIZE, 1)
+        .put(header::FEATURES, features)
+        .put(header::L1_TABLE_OFFSET, u64::from(cluster))
+        .put(header::IMAGE_SIZE, size)
+        .put(header::BACKING_FILENAME_OFFSET, name_offset)
+        .put(header::BACKING_FILENAME_SIZE, name_length)
+        .done();
+    header.extend_from_slice(name);
     let cluster = u64::from(cluster);
     if header.len() > to_usize(cluster) {
         return Err(LayoutError::NoRoomForName);
@@ -157,7 +156,7 @@ impl Table for Qed {
         });
         let header = core::iter::once_with(|| Part {
             offset: 0,
-            bytes: self.header.to_vec(),
+            bytes: self.header.clone(),
         });
         Box::new(second.chain(first).chain(header))
     }

@@ -6,11 +6,13 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::fields::{Fields, small};
-use super::vmdk::{Descriptor, ENTRIES_OF_TABLE, GRAIN, Kind};
+use super::vmdk::{Descriptor, ENTRIES_OF_TABLE, GRAIN, Kind, with_line_ends};
 use super::{Given, Growing, Options, Packing, Part, Placement};
 use crate::arith::{SECTOR, to_u64, to_usize};
 use crate::extent::Codec;
 use crate::qcow2::writer::LayoutError;
+use crate::structure::Built;
+use crate::structures::vmdk::{grain_marker, marker, sparse_header};
 
 const SECTOR_BYTES: usize = 512;
 /// Sectors.
@@ -19,8 +21,6 @@ const DESCRIPTOR_LENGTH: u64 = 20;
 const GRAINS: u64 = 128;
 /// Where the grain directory would be said to lie: behind the grains.
 const AT_END: u64 = u64::MAX;
-/// Sector and length of a grain.
-const GRAIN_MARKER: usize = 12;
 const END_OF_STREAM: u32 = 0;
 const GRAIN_TABLE: u32 = 1;
 const GRAIN_DIRECTORY: u32 = 2;
@@ -114,24 +114,18 @@ impl StreamOptimized {
 }
 
 fn header(size: u64, directory: u64) -> Vec<u8> {
-    Fields::default()
-        .bytes(b"KDMV")
-        .le32(3)
-        .le32(FLAGS)
-        .le64(SECTOR.index_of(size))
-        .le64(SECTOR.index_of(GRAIN))
-        .le64(DESCRIPTOR)
-        .le64(DESCRIPTOR_LENGTH)
-        .le32(small(ENTRIES_OF_TABLE))
-        // No second copy of the tables.
-        .le64(0)
-        .le64(directory)
-        .le64(GRAINS)
-        // Closed cleanly.
-        .bytes(&[0])
-        .bytes(b"\n \r\n")
-        .le16(DEFLATE)
-        .up_to(SECTOR_BYTES)
+    // No second copy of the tables is there.
+    with_line_ends(Built::new(sparse_header::BYTES))
+        .put(sparse_header::VERSION, 3)
+        .put(sparse_header::FLAGS, FLAGS)
+        .put(sparse_header::CAPACITY, SECTOR.index_of(size))
+        .put(sparse_header::GRAIN_SIZE, SECTOR.index_of(GRAIN))
+        .put(sparse_header::DESCRIPTOR_OFFSET, DESCRIPTOR)
+        .put(sparse_header::DESCRIPTOR_SIZE, DESCRIPTOR_LENGTH)
+        .put(sparse_header::NUM_GTES_PER_GT, small(ENTRIES_OF_TABLE))
+        .put(sparse_header::GD_OFFSET, directory)
+        .put(sparse_header::OVER_HEAD, GRAINS)
+        .put(sparse_header::COMPRESS_ALGORITHM, DEFLATE)
         .done()
 }
 
@@ -139,14 +133,13 @@ fn header(size: u64, directory: u64) -> Vec<u8> {
 fn marked(kind: u32, bytes: &[u8]) -> Vec<u8> {
     let sectors = bytes.len().div_ceil(SECTOR_BYTES);
     let length = sectors.saturating_add(1).saturating_mul(SECTOR_BYTES);
-    Fields::default()
-        .le64(to_u64(sectors))
-        .le32(0)
-        .le32(kind)
-        .up_to(SECTOR_BYTES)
-        .bytes(bytes)
-        .up_to(length)
-        .done()
+    let mut marked = Built::new(marker::BYTES)
+        .put(marker::VAL, to_u64(sectors))
+        .put(marker::TYPE, kind)
+        .done();
+    marked.extend_from_slice(bytes);
+    marked.resize(length, 0);
+    marked
 }
 
 impl Growing for StreamOptimized {
@@ -172,9 +165,9 @@ impl Growing for StreamOptimized {
     }
 
     fn prefix(&self, offset: u64, length: u64) -> Vec<u8> {
-        Fields::default()
-            .le64(SECTOR.index_of(offset))
-            .le32(small(length))
+        Built::new(grain_marker::BYTES)
+            .put(grain_marker::LBA, SECTOR.index_of(offset))
+            .put(grain_marker::SIZE, small(length))
             .done()
     }
 
@@ -206,7 +199,7 @@ impl Growing for StreamOptimized {
             _ => return Err(LayoutError::BadRange),
         }
         let host = self.end;
-        let whole = length.saturating_add(to_u64(GRAIN_MARKER));
+        let whole = length.saturating_add(to_u64(grain_marker::BYTES));
         self.end = SECTOR
             .round_up(host.saturating_add(whole))
             .ok_or(LayoutError::BadRange)?;

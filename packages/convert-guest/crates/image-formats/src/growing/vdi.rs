@@ -3,9 +3,11 @@
 use alloc::boxed::Box;
 
 use super::blocks::{Allocated, Table, pieces};
-use super::fields::{Fields, small};
+use super::fields::small;
 use super::{Given, Part};
-use crate::arith::{SECTOR, to_usize};
+use crate::arith::SECTOR;
+use crate::structure::Built;
+use crate::structures::vdi::header;
 
 const BLOCK: u64 = 1 << 20;
 const MAP: u64 = 512;
@@ -60,30 +62,22 @@ impl Table for Vdi {
         let map = pieces(MAP, blocks, move |offset| {
             offset.map_or(UNALLOCATED, |offset| small(number(offset)))
         });
-        let header = Fields::default()
-            .bytes(TEXT)
-            .up_to(64)
-            .le32(0xbeda_107f)
-            .le32(0x0001_0001)
-            // Bytes of the header from here on.
-            .le32(0x180)
-            .le32(self.kind)
-            .le32(0)
-            .up_to(340)
-            .le32(small(MAP))
-            .le32(small(self.data))
-            // The geometry is for whoever attaches it to find.
-            .bytes(&[0; 12])
-            .le32(512)
-            .le32(0)
-            .le64(self.size)
-            .le32(small(BLOCK))
-            .le32(0)
-            .le32(small(self.blocks))
-            .le32(small(number(blocks.end())))
-            .bytes(&self.id)
-            .bytes(&self.snapshot)
-            .up_to(to_usize(MAP));
+        // The geometry is for whoever attaches it to find.
+        let header = Built::new(header::BYTES)
+            .put_bytes(header::TEXT, TEXT)
+            .put(header::SIGNATURE, 0xbeda_107f)
+            .put(header::VERSION, 0x0001_0001)
+            .put(header::HEADER_SIZE, 0x180)
+            .put(header::IMAGE_TYPE, self.kind)
+            .put(header::OFFSET_BMAP, small(MAP))
+            .put(header::OFFSET_DATA, small(self.data))
+            .put(header::SECTOR_SIZE, 512)
+            .put(header::DISK_SIZE, self.size)
+            .put(header::BLOCK_SIZE, small(BLOCK))
+            .put(header::BLOCKS_IN_IMAGE, small(self.blocks))
+            .put(header::BLOCKS_ALLOCATED, small(number(blocks.end())))
+            .put_bytes(header::UUID_IMAGE, &self.id)
+            .put_bytes(header::UUID_LAST_SNAP, &self.snapshot);
         Box::new(map.chain(core::iter::once(Part {
             offset: 0,
             bytes: header.done(),

@@ -7,8 +7,12 @@ use alloc::vec::Vec;
 use super::blocks::{Allocated, Table, entries};
 use super::fields::{Fields, small};
 use super::{Given, Options, Part, Subformat};
-use crate::arith::to_usize;
+use crate::arith::{to_u64, to_usize};
 use crate::qcow2::writer::LayoutError;
+use crate::structure::{Built, Le, Number, put};
+use crate::structures::vhdx::{
+    file_identifier, header, metadata_entry, metadata_table, region_entry, region_table,
+};
 use crate::vhdx::{crc32c, guid};
 
 const MIB: u64 = 1 << 20;
@@ -81,38 +85,37 @@ impl Vhdx {
     }
 
     fn header(&self, sequence: u64) -> Vec<u8> {
-        let header = Fields::default()
-            .bytes(b"head")
-            .le32(0)
-            .le64(sequence)
-            .bytes(&self.file_id)
-            .bytes(&self.data_id)
-            // No log to be replayed.
-            .bytes(&[0; 16])
-            .le16(0)
-            .le16(1)
-            .le32(small(MIB))
-            .le64(LOG)
-            .up_to(4096);
-        with_checksum(header.done())
+        // No log is to be replayed.
+        let header = Built::new(header::BYTES)
+            .put_bytes(header::SIGNATURE, b"head")
+            .put(header::SEQUENCE_NUMBER, sequence)
+            .put_bytes(header::FILE_WRITE_GUID, &self.file_id)
+            .put_bytes(header::DATA_WRITE_GUID, &self.data_id)
+            .put(header::VERSION, 1)
+            .put(header::LOG_LENGTH, small(MIB))
+            .put(header::LOG_OFFSET, LOG);
+        with_checksum(header.done(), header::CHECKSUM)
     }
 
     fn region_table(&self) -> Vec<u8> {
-        let table = Fields::default()
-            .bytes(b"regi")
-            .le32(0)
-            .le32(2)
-            .le32(0)
-            .bytes(&guid::BAT)
-            .le64(BAT)
-            .le32(small(self.table))
-            .le32(1)
-            .bytes(&guid::METADATA)
-            .le64(METADATA)
-            .le32(small(MIB))
-            .le32(1)
-            .up_to(64 << 10);
-        with_checksum(table.done())
+        let regions = [
+            (guid::BAT, BAT, self.table),
+            (guid::METADATA, METADATA, MIB),
+        ];
+        let mut table = Built::new(region_table::BYTES)
+            .put_bytes(region_table::SIGNATURE, b"regi")
+            .put(region_table::ENTRY_COUNT, 2)
+            .done();
+        for (id, offset, length) in regions {
+            let entry = Built::new(region_entry::BYTES)
+                .put_bytes(region_entry::GUID, &id)
+                .put(region_entry::FILE_OFFSET, offset)
+                .put(region_entry::LENGTH, small(length))
+                .put(region_entry::REQUIRED, 1);
+            table.extend(entry.done());
+        }
+        table.resize(64 << 10, 0);
+        with_checksum(table, region_table::CHECKSUM)
     }
 
     fn metadata(&self) -> Vec<u8> {
@@ -147,23 +150,24 @@ impl Vhdx {
                 REQUIRED | OF_THE_DISK,
             ),
         ];
-        let mut table = Fields::default()
-            .bytes(b"metadata")
-            .le16(0)
-            .le16(5)
-            .up_to(32);
-        let mut values = Fields::default();
+        let mut table = Built::new(metadata_table::BYTES)
+            .put_bytes(metadata_table::SIGNATURE, b"metadata")
+            .put(metadata_table::ENTRY_COUNT, 5)
+            .done();
+        let mut values = Vec::new();
         for (id, value, flags) in &items {
-            let at = ITEMS.saturating_add(small(crate::arith::to_u64(values.len())));
-            table = table
-                .bytes(id.as_slice())
-                .le32(at)
-                .le32(small(crate::arith::to_u64(value.len())))
-                .le32(*flags)
-                .le32(0);
-            values = values.bytes(value);
+            let at = ITEMS.saturating_add(small(to_u64(values.len())));
+            let entry = Built::new(metadata_entry::BYTES)
+                .put_bytes(metadata_entry::ITEM_ID, id.as_slice())
+                .put(metadata_entry::OFFSET, at)
+                .put(metadata_entry::LENGTH, small(to_u64(value.len())))
+                .put(metadata_entry::FLAGS, *flags);
+            table.extend(entry.done());
+            values.extend_from_slice(value);
         }
-        table.up_to(64 << 10).bytes(&values.done()).done()
+        table.resize(to_usize(ITEMS.into()), 0);
+        table.extend(values);
+        table
     }
 }
 
@@ -173,11 +177,9 @@ fn chunk_of(block: u64) -> u64 {
     bytes.checked_div(block).unwrap_or(0).max(1)
 }
 
-fn with_checksum(mut bytes: Vec<u8>) -> Vec<u8> {
+fn with_checksum(mut bytes: Vec<u8>, field: Number<Le<u32>>) -> Vec<u8> {
     let sum = crc32c::of_structure(&bytes);
-    if let Some(place) = bytes.get_mut(4..8) {
-        place.copy_from_slice(&sum.to_le_bytes());
-    }
+    put(&mut bytes, field, sum);
     bytes
 }
 
@@ -204,11 +206,10 @@ impl Table for Vhdx {
             }
             table = table.le64(offset.map_or(0, |offset| offset | PRESENT));
         }
-        let text = "instar"
-            .encode_utf16()
-            .fold(Fields::default().bytes(b"vhdxfile"), |fields, unit| {
-                fields.le16(unit)
-            });
+        let creator: Vec<u8> = "instar".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let identifier = Built::new(file_identifier::BYTES)
+            .put_bytes(file_identifier::SIGNATURE, b"vhdxfile")
+            .put_bytes(file_identifier::CREATOR, &creator);
         let mut parts = Vec::from([
             Part {
                 offset: BAT,
@@ -233,7 +234,7 @@ impl Table for Vhdx {
         }
         parts.push(Part {
             offset: 0,
-            bytes: text.up_to(520).done(),
+            bytes: identifier.done(),
         });
         Box::new(parts.into_iter())
     }

@@ -9,6 +9,8 @@ use super::blocks::{Allocated, Table};
 use super::fields::{Fields, small};
 use super::{Given, Options, Part, Subformat};
 use crate::arith::{SECTOR, to_usize};
+use crate::structure::Built;
+use crate::structures::vmdk::sparse_header;
 
 pub(super) const GRAIN: u64 = 64 << 10;
 pub(super) const ENTRIES_OF_TABLE: u64 = 512;
@@ -64,26 +66,30 @@ impl Vmdk {
             Some(_) => (DESCRIPTOR, DESCRIPTOR_LENGTH),
             None => (0, 0),
         };
-        Fields::default()
-            .bytes(b"KDMV")
-            .le32(1)
-            // The line ends below are to be looked at, and there are redundant tables.
-            .le32(3)
-            .le64(SECTOR.index_of(self.size))
-            .le64(SECTOR.index_of(GRAIN))
-            .le64(descriptor)
-            .le64(length)
-            .le32(small(ENTRIES_OF_TABLE))
-            .le64(self.copy(0))
-            .le64(self.copy(1))
-            .le64(SECTOR.index_of(self.data))
-            // Closed cleanly.
-            .bytes(&[0])
-            .bytes(b"\n \r\n")
-            .le16(0)
-            .up_to(512)
+        // The line ends are to be looked at, and there are redundant tables.
+        with_line_ends(Built::new(sparse_header::BYTES))
+            .put(sparse_header::VERSION, 1)
+            .put(sparse_header::FLAGS, 3)
+            .put(sparse_header::CAPACITY, SECTOR.index_of(self.size))
+            .put(sparse_header::GRAIN_SIZE, SECTOR.index_of(GRAIN))
+            .put(sparse_header::DESCRIPTOR_OFFSET, descriptor)
+            .put(sparse_header::DESCRIPTOR_SIZE, length)
+            .put(sparse_header::NUM_GTES_PER_GT, small(ENTRIES_OF_TABLE))
+            .put(sparse_header::RGD_OFFSET, self.copy(0))
+            .put(sparse_header::GD_OFFSET, self.copy(1))
+            .put(sparse_header::OVER_HEAD, SECTOR.index_of(self.data))
             .done()
     }
+}
+
+/// What tells a header that went through a program which changes line ends.
+pub(super) fn with_line_ends(header: Built) -> Built {
+    header
+        .put_bytes(sparse_header::MAGIC_NUMBER, b"KDMV")
+        .put(sparse_header::SINGLE_END_LINE_CHAR, b'\n')
+        .put(sparse_header::NON_END_LINE_CHAR, b' ')
+        .put(sparse_header::DOUBLE_END_LINE_CHAR1, b'\r')
+        .put(sparse_header::DOUBLE_END_LINE_CHAR2, b'\n')
 }
 
 /// Kinds of disk by the name in their descriptor.

@@ -11,6 +11,9 @@ use super::fields::{Fields, small};
 use super::{Given, Options, Part};
 use crate::arith::{SECTOR, to_usize};
 use crate::qcow2::writer::LayoutError;
+use crate::structure::{Be, Built, Number, put};
+use crate::structures::vpc::{dynamic_header, footer};
+use crate::vpc::checksum;
 
 const BLOCK: u64 = 2 << 20;
 const DYNAMIC_HEADER: u64 = 512;
@@ -129,24 +132,26 @@ impl Common {
             sectors,
         } = self.geometry;
         let byte = |value: u64| u8::try_from(value).unwrap_or(u8::MAX);
-        let footer = Fields::default()
-            .bytes(b"conectix")
-            .be32(2)
-            .be32(0x0001_0000)
-            .be64(header)
-            .be32(small(self.now.saturating_sub(EPOCH)))
-            .bytes(self.creator)
-            .be32(0x0005_0003)
-            .bytes(b"Wi2k")
-            .be64(self.size)
-            .be64(self.size)
-            .be16(u16::try_from(cylinders).unwrap_or(u16::MAX))
-            .bytes(&[byte(heads), byte(sectors)])
-            .be32(kind)
-            .be32(0)
-            .bytes(&self.id)
-            .up_to(to_usize(FOOTER));
-        with_checksum(footer.done(), 64)
+        let footer = Built::new(footer::BYTES)
+            .put_bytes(footer::COOKIE, b"conectix")
+            .put(footer::FEATURES, 2)
+            .put(footer::FILE_FORMAT_VERSION, 0x0001_0000)
+            .put(footer::DATA_OFFSET, header)
+            .put(footer::TIME_STAMP, small(self.now.saturating_sub(EPOCH)))
+            .put_bytes(footer::CREATOR_APPLICATION, self.creator)
+            .put(footer::CREATOR_VERSION, 0x0005_0003)
+            .put_bytes(footer::CREATOR_HOST_OS, b"Wi2k")
+            .put(footer::ORIGINAL_SIZE, self.size)
+            .put(footer::CURRENT_SIZE, self.size)
+            .put(
+                footer::CYLINDERS,
+                u16::try_from(cylinders).unwrap_or(u16::MAX),
+            )
+            .put(footer::HEADS, byte(heads))
+            .put(footer::SECTORS_PER_TRACK, byte(sectors))
+            .put(footer::DISK_TYPE, kind)
+            .put_bytes(footer::UNIQUE_ID, &self.id);
+        with_checksum(footer.done(), footer::CHECKSUM)
     }
 }
 
@@ -214,14 +219,10 @@ impl Table for Fixed {
     }
 }
 
-/// Puts the ones' complement of the sum of all bytes where the checksum stands, which is zero so far.
-fn with_checksum(mut bytes: Vec<u8>, at: usize) -> Vec<u8> {
-    let sum = bytes
-        .iter()
-        .fold(0_u32, |sum, byte| sum.wrapping_add(u32::from(*byte)));
-    if let Some(place) = bytes.get_mut(at..at.saturating_add(4)) {
-        place.copy_from_slice(&(!sum).to_be_bytes());
-    }
+/// Puts the checksum into its place.
+fn with_checksum(mut bytes: Vec<u8>, field: Number<Be<u32>>) -> Vec<u8> {
+    let sum = checksum(&bytes, field);
+    put(&mut bytes, field, sum);
     bytes
 }
 
@@ -260,14 +261,13 @@ impl Table for Vpc {
         });
         let mut table = table.done();
         table.resize(to_usize(self.data.saturating_sub(TABLE)), 0xff);
-        let header = Fields::default()
-            .bytes(b"cxsparse")
-            .be64(u64::MAX)
-            .be64(TABLE)
-            .be32(0x0001_0000)
-            .be32(small(self.blocks))
-            .be32(small(BLOCK))
-            .up_to(1024);
+        let header = Built::new(dynamic_header::BYTES)
+            .put_bytes(dynamic_header::COOKIE, b"cxsparse")
+            .put(dynamic_header::DATA_OFFSET, u64::MAX)
+            .put(dynamic_header::TABLE_OFFSET, TABLE)
+            .put(dynamic_header::HEADER_VERSION, 0x0001_0000)
+            .put(dynamic_header::MAX_TABLE_ENTRIES, small(self.blocks))
+            .put(dynamic_header::BLOCK_SIZE, small(BLOCK));
         let footer = self.common.footer(KIND_DYNAMIC, DYNAMIC_HEADER);
         Box::new(
             vec![
@@ -277,7 +277,7 @@ impl Table for Vpc {
                 },
                 Part {
                     offset: DYNAMIC_HEADER,
-                    bytes: with_checksum(header.done(), 36),
+                    bytes: with_checksum(header.done(), dynamic_header::CHECKSUM),
                 },
                 Part {
                     offset: blocks.end(),

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use instar_ciphers::{Hash, IvGenerator, Mode, SectorCipher};
 
-use crate::cursor::Field;
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::field::Field;
 
 /// A cipher by its names.
 #[derive(Clone, Debug)]

@@ -5,14 +5,16 @@ use alloc::vec::Vec;
 use instar_ciphers::Hash;
 
 use crate::arith::PowerOfTwo;
-use crate::cursor::{Cursor, Field};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::facts::LuksFacts;
+use crate::field::Field;
 use crate::luks::cipher_name::CipherName;
 use crate::luks::slots::{Digest, KeySlot};
 use crate::luks::{MAGIC, version1, version2};
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::luks::header;
 
 /// Longest key (bytes): two of AES-256.
 pub(super) const MOST_KEY: u64 = 64;
@@ -50,8 +52,8 @@ impl Header {
     ) -> Result<Self, FormatError> {
         let mut bytes = [0; MAGIC_AND_VERSION];
         cache.read(base, &mut bytes)?;
-        let mut cursor = Cursor::new(&bytes, base, cache.device(), ErrorKind::NotThisFormat);
-        let magic = cursor.bytes("magic", MAGIC.len())?;
+        let head = Structure::new(&bytes, base, cache.device(), ErrorKind::NotThisFormat);
+        let magic = head.bytes(header::MAGIC)?;
         if magic != MAGIC {
             if base == 0 && version2::has_second(cache) {
                 return version2::read(cache);
@@ -66,7 +68,7 @@ impl Header {
                 kind, device, "magic", base, found, expected,
             ));
         }
-        let version = cursor.be16("version")?;
+        let version = head.get(header::VERSION)?;
         match version.value {
             1 => version1::read(cache, base),
             2 if base == 0 => version2::read(cache),

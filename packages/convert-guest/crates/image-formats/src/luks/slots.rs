@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use instar_ciphers::{Argon2Kind, CipherError, Zeroizing, argon2, merge, pbkdf2};
 
 use crate::arith::{to_u64, to_usize};
-use crate::cursor::Field;
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::field::Field;
 use crate::keys::{KeyIndex, Unlocking};
 use crate::luks::cipher_name::CipherName;
 use crate::luks::header::{Header, hash_of};

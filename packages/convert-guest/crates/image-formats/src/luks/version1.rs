@@ -3,24 +3,23 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::arith::SECTOR;
-use crate::cursor::{Cursor, Field};
+use crate::arith::{SECTOR, to_usize};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::facts::{LuksFacts, LuksSlot};
+use crate::field::Field;
 use crate::luks::cipher_name::CipherName;
 use crate::luks::header::{Header, MOST_KEY, text};
 use crate::luks::slots::{Derivation, Digest, KeySlot, place};
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::luks::{header, key_slot};
 
-const LENGTH: usize = 592;
 const SLOTS: u32 = 8;
 const ACTIVE: u32 = 0x00ac_71f3;
 const INACTIVE: u32 = 0x0000_dead;
 /// The only number of stripes that programs write.
 const STRIPES: u32 = 4000;
-const DIGEST_LENGTH: usize = 20;
-const SALT_LENGTH: usize = 32;
 
 fn sectors(field: Field<u32>) -> Field<u64> {
     Field {
@@ -36,21 +35,19 @@ pub(super) fn read<S: ByteSource>(
     base: u64,
 ) -> Result<Header, FormatError> {
     let device = cache.device();
-    let bytes = cache.read_vec(base, LENGTH)?;
-    let mut cursor = Cursor::new(&bytes, base, device, ErrorKind::BadHeader);
-    cursor.bytes("magic", 6)?;
-    cursor.be16("version")?;
-    let at_cipher = cursor.offset();
-    let cipher = text(cursor.bytes("cipher name", 32)?);
-    let mode = text(cursor.bytes("cipher mode", 32)?);
-    let at_hash = cursor.offset();
-    let hash = text(cursor.bytes("hash spec", 32)?);
-    let payload_offset = sectors(cursor.be32("payload offset")?);
-    let key_bytes = cursor.be32("key bytes")?;
-    let value = cursor.bytes("mk digest", DIGEST_LENGTH)?.to_vec();
-    let salt = cursor.bytes("mk digest salt", SALT_LENGTH)?.to_vec();
-    let iterations = cursor.be32("mk digest iterations")?;
-    let uuid = text(cursor.bytes("uuid", 40)?);
+    let bytes = cache.read_vec(base, header::BYTES)?;
+    let head = Structure::new(&bytes, base, device, ErrorKind::BadHeader);
+    let at_cipher = header::CIPHER_NAME.place(base);
+    let cipher = text(head.bytes(header::CIPHER_NAME)?);
+    let mode = text(head.bytes(header::CIPHER_MODE)?);
+    let at_hash = header::HASH_SPEC.place(base);
+    let hash = text(head.bytes(header::HASH_SPEC)?);
+    let payload_offset = sectors(head.get(header::PAYLOAD_OFFSET)?);
+    let key_bytes = head.get(header::KEY_BYTES)?;
+    let value = head.bytes(header::MK_DIGEST)?.to_vec();
+    let salt = head.bytes(header::MK_DIGEST_SALT)?.to_vec();
+    let iterations = head.get(header::MK_DIGEST_ITERATIONS)?;
+    let uuid = text(head.bytes(header::UUID)?);
     let key_length = u64::from(key_bytes.value);
     if !(1..=MOST_KEY).contains(&key_length) {
         return Err(key_bytes.refuse(ErrorKind::BadHeader, Expected::Between(1, MOST_KEY)));
@@ -76,7 +73,8 @@ pub(super) fn read<S: ByteSource>(
     };
     let mut slots = Vec::new();
     for number in 0..SLOTS {
-        let slot = Slot::read(&mut cursor)?;
+        let slots_at = header::KEY_SLOTS.offset();
+        let slot = Slot::read(&head.entry(slots_at, key_slot::BYTES, to_usize(number.into())))?;
         facts.slots.push(slot.facts());
         if slot.active {
             slots.push(KeySlot {
@@ -127,13 +125,13 @@ struct Slot {
 }
 
 impl Slot {
-    fn read(cursor: &mut Cursor<'_>) -> Result<Self, FormatError> {
-        let at = cursor.offset();
-        let active = cursor.be32("key slot state")?;
-        let iterations = cursor.be32("key slot iterations")?;
-        let salt = cursor.bytes("key slot salt", SALT_LENGTH)?.to_vec();
-        let offset = sectors(cursor.be32("key material offset")?);
-        let stripes = cursor.be32("key slot stripes")?;
+    fn read(slot: &Structure<'_>) -> Result<Self, FormatError> {
+        let at = slot.start();
+        let active = slot.get(key_slot::STATE)?;
+        let iterations = slot.get(key_slot::ITERATIONS)?;
+        let salt = slot.bytes(key_slot::SALT)?.to_vec();
+        let offset = sectors(slot.get(key_slot::KEY_MATERIAL_OFFSET)?);
+        let stripes = slot.get(key_slot::STRIPES)?;
         let is_active = match active.value {
             ACTIVE => true,
             INACTIVE => false,

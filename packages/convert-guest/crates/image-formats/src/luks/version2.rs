@@ -7,18 +7,18 @@ use alloc::vec::Vec;
 use instar_ciphers::Hash;
 
 use crate::arith::{to_u64, to_usize};
-use crate::cursor::{Cursor, Field};
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::field::Field;
 use crate::luks::header::{Header, text};
 use crate::luks::metadata;
 use crate::metadata_cache::MetadataCache;
 use crate::source::{ByteSource, DeviceIndex};
+use crate::structure::Structure;
+use crate::structures::luks2::header;
 
 const MAGIC: &[u8; 6] = b"LUKS\xba\xbe";
 const SECOND_MAGIC: &[u8; 6] = b"SKUL\xba\xbe";
 /// Bytes of the binary part; the text follows.
-const BINARY: usize = 4096;
-const CHECKSUM: core::ops::Range<usize> = 448..512;
 /// Lengths that a copy can have, and so the places where the second one can begin (bytes).
 const LENGTHS: [u64; 9] = [
     0x4000, 0x8000, 0x1_0000, 0x2_0000, 0x4_0000, 0x8_0000, 0x10_0000, 0x20_0000, 0x40_0000,
@@ -80,28 +80,25 @@ fn read_copy<S: ByteSource>(
     magic: &[u8; 6],
 ) -> Result<Copy, FormatError> {
     let device = cache.device();
-    let mut binary = cache.read_vec(offset, BINARY)?;
-    let mut cursor = Cursor::new(&binary, offset, device, ErrorKind::BadHeader);
-    let found = cursor.bytes("magic", magic.len())?;
-    let version = cursor.be16("version")?;
+    let mut binary = cache.read_vec(offset, header::BYTES)?;
+    let head = Structure::new(&binary, offset, device, ErrorKind::BadHeader);
+    let found = head.bytes(header::MAGIC)?;
+    let version = head.get(header::VERSION)?;
     if found != magic || version.value != 2 {
         let expected = Expected::Value(2);
         return Err(version.refuse(ErrorKind::UnsupportedVersion, expected));
     }
-    let length = cursor.be64("header size")?;
+    let length = head.get(header::HEADER_SIZE)?;
     if !LENGTHS.contains(&length.value) || (offset != 0 && length.value != offset) {
         let expected =
             Expected::Sentence("a power of two from 16 KiB to 4 MiB, the same in both copies");
         return Err(length.refuse(ErrorKind::BadHeader, expected));
     }
-    let sequence = cursor.be64("sequence number")?;
-    cursor.bytes("label", 48)?;
-    let at_algorithm = cursor.offset();
-    let algorithm = text(cursor.bytes("checksum algorithm", 32)?);
-    cursor.bytes("salt", 64)?;
-    let uuid = text(cursor.bytes("uuid", 40)?);
-    cursor.bytes("subsystem", 48)?;
-    let own = cursor.be64("header offset")?;
+    let sequence = head.get(header::SEQUENCE_NUMBER)?;
+    let at_algorithm = header::CHECKSUM_ALGORITHM.place(offset);
+    let algorithm = text(head.bytes(header::CHECKSUM_ALGORITHM)?);
+    let uuid = text(head.bytes(header::UUID)?);
+    let own = head.get(header::HEADER_OFFSET)?;
     if own.value != offset {
         return Err(own.refuse(ErrorKind::BadHeader, Expected::Value(offset)));
     }
@@ -118,16 +115,16 @@ fn read_copy<S: ByteSource>(
         );
         return Err(error.with_text(&algorithm));
     };
-    let at = offset.saturating_add(to_u64(BINARY));
-    let json = cache.read_vec(at, to_usize(length.value).saturating_sub(BINARY))?;
-    let place = binary.get_mut(CHECKSUM).unwrap_or_default();
+    let at = offset.saturating_add(to_u64(header::BYTES));
+    let json = cache.read_vec(at, to_usize(length.value).saturating_sub(header::BYTES))?;
+    let place = binary.get_mut(header::CHECKSUM.range()).unwrap_or_default();
     let stated = place.to_vec();
     place.fill(0);
     let digest = hash.digest(&[&binary, &json]);
     if digest.get(..hash.length()) != stated.get(..hash.length()) {
         let expected = Expected::Sentence("the checksum of the header and its text");
         let kind = ErrorKind::ChecksumMismatch;
-        let at = offset.saturating_add(to_u64(CHECKSUM.start));
+        let at = offset.saturating_add(to_u64(header::CHECKSUM.offset()));
         return Err(FormatError::new(kind, device, "checksum", at, 0, expected));
     }
     Ok(Copy {

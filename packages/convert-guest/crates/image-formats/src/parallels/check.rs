@@ -23,7 +23,11 @@ impl Check for Header {
         let file_size = SECTOR.round_up(file_size).unwrap_or(file_size);
         if header.in_use {
             let text = String::from("ERROR image was not closed correctly");
-            teller.mendable(Remedy::Replace, (super::header::IN_USE_FIELD, 1, 0), text)?;
+            teller.mendable(
+                Remedy::Replace,
+                (crate::structures::parallels::header::INUSE.place(0), 1, 0),
+                text,
+            )?;
         }
         if tables_end(disk, teller)? > file_size {
             return Ok(());

@@ -2,27 +2,23 @@
 
 use crate::arith::SECTOR;
 use crate::blocks::{BlockSize, read_header};
-use crate::cursor::{Cursor, Field};
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::parallels::header;
 
 /// Entries count sectors, and the disk's size has 32 bits.
 pub(super) const MAGIC: &[u8; 16] = b"WithoutFreeSpace";
 /// Entries count clusters.
 pub(super) const MAGIC_EXT: &[u8; 16] = b"WithouFreSpacExt";
-/// Where the number of entries stands.
-pub(super) const ENTRIES_FIELD: u64 = 32;
-/// Bytes of the header.
-pub(super) const BYTES: u64 = 64;
 
 const VERSION: u32 = 2;
 /// QEMU's limit: a cluster's bytes fit 31 bits.
 const MOST_TRACKS: u32 = 0x7fff_ffff / 513;
 /// QEMU's limit: the bytes of the table fit 31 bits.
 const MOST_ENTRIES: u32 = 0x7fff_ffff / 4;
-/// Where `inuse` stands.
-pub(super) const IN_USE_FIELD: u64 = 44;
 /// The image is open for writing, or was not closed.
 const IN_USE: u32 = 0x746f_6e59;
 
@@ -50,35 +46,34 @@ impl Header {
     /// `NotThisFormat`, `UnsupportedVersion`, `BadClusterSize`, `BadTable` or `ImageTooBig`.
     pub fn read<S: ByteSource>(cache: &mut MetadataCache<S>) -> Result<Self, FormatError> {
         let device = cache.device();
-        let bytes = read_header(cache, 0, 64)?;
-        let mut cursor = Cursor::new(&bytes, 0, device, ErrorKind::BadHeader);
-        let magic = cursor.bytes("magic", 16)?;
+        let bytes = read_header(cache, 0, header::BYTES)?;
+        let head = Structure::new(&bytes, 0, device, ErrorKind::BadHeader);
+        let magic = head.bytes(header::MAGIC)?;
         let extended = magic == MAGIC_EXT;
         if !extended && magic != MAGIC {
             let expected = Expected::Sentence("\"WithoutFreeSpace\" or \"WithouFreSpacExt\"");
             let kind = ErrorKind::NotThisFormat;
             return Err(FormatError::new(kind, device, "magic", 0, 0, expected));
         }
-        let version = cursor.le32("version")?;
+        let version = head.get(header::VERSION)?;
         if version.value != VERSION {
             let expected = Expected::Value(VERSION.into());
             return Err(version.refuse(ErrorKind::UnsupportedVersion, expected));
         }
-        cursor.bytes("geometry", 8)?;
-        let tracks = cursor.le32("tracks")?;
+        let tracks = head.get(header::TRACKS)?;
         let cluster = BlockSize::new(SECTOR.size().saturating_mul(tracks.value.into()))
             .filter(|_| tracks.value <= MOST_TRACKS)
             .ok_or_else(|| {
                 let expected = Expected::Between(1, MOST_TRACKS.into());
                 tracks.refuse(ErrorKind::BadClusterSize, expected)
             })?;
-        let entries = cursor.le32("bat_entries")?;
+        let entries = head.get(header::BAT_ENTRIES)?;
         if entries.value > MOST_ENTRIES {
             let expected = Expected::AtMost(MOST_ENTRIES.into());
             return Err(entries.refuse(ErrorKind::BadTable, expected));
         }
-        let sectors = cursor.le64("nb_sectors")?;
-        let in_use = cursor.le32("inuse")?;
+        let sectors = head.get(header::NB_SECTORS)?;
+        let in_use = head.get(header::INUSE)?;
         let count = if extended {
             sectors.value
         } else {
@@ -95,7 +90,7 @@ impl Header {
             sectors_of_entry: if extended { tracks.value.into() } else { 1 },
             size: SECTOR.times(count).unwrap_or(0),
             in_use: in_use.value == IN_USE,
-            data_offset: cursor.le32("data_off")?,
+            data_offset: head.get(header::DATA_OFF)?,
             extended,
         })
     }

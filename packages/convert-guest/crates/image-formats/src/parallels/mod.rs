@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::arith::SECTOR;
+use crate::arith::{SECTOR, to_u64};
 use crate::blocks::{Entry, Layout, Piece, Place, Table, TableDisk, Width, one_table};
 use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
@@ -18,6 +18,7 @@ use crate::facts::Facts;
 use crate::metadata_cache::MetadataCache;
 use crate::probe::{Ends, has};
 use crate::source::{ByteSource, DeviceIndex};
+use crate::structures;
 use crate::within::Beyond;
 
 pub use edit::edit;
@@ -63,7 +64,7 @@ impl Header {
 
     pub(super) fn allocation_table(&self) -> Table {
         Table {
-            offset: header::BYTES,
+            offset: to_u64(structures::parallels::header::BYTES),
             entries: self.entries,
             width: Width::Le32,
             start: 0,
@@ -91,7 +92,7 @@ impl Layout for Header {
     fn tables(&self) -> Vec<Beyond> {
         vec![Beyond {
             field: "BAT",
-            at: header::ENTRIES_FIELD,
+            at: structures::parallels::header::BAT_ENTRIES.place(0),
             end: self.allocation_table().file_end(),
         }]
     }

@@ -4,15 +4,15 @@ use alloc::vec::Vec;
 
 use crate::arith::{PowerOfTwo, SECTOR, to_usize};
 use crate::blocks::{BlockSize, read_header};
-use crate::cursor::{Cursor, Field};
 use crate::encrypted::ClusterKey;
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::qcow::header;
 
 pub(super) const VERSION: u32 = 1;
-/// Where the offset of the L1 table stands.
-pub(super) const L1_FIELD: u64 = 40;
 
 const MAGIC: u32 = 0x5146_49fb;
 /// QEMU's limit: the bytes of the L1 table fit 31 bits.
@@ -50,32 +50,30 @@ impl Header {
     /// `NotThisFormat`, `UnsupportedVersion`, `BadClusterSize`, `BadHeader`, `UnsupportedEncryption` or `ImageTooBig`.
     pub fn read<S: ByteSource>(cache: &mut MetadataCache<S>) -> Result<Self, FormatError> {
         let device = cache.device();
-        let bytes = read_header(cache, 0, 48)?;
-        let mut cursor = Cursor::new(&bytes, 0, device, ErrorKind::BadHeader);
-        let magic = cursor.be32("magic")?;
+        let bytes = read_header(cache, 0, header::BYTES)?;
+        let head = Structure::new(&bytes, 0, device, ErrorKind::BadHeader);
+        let magic = head.get(header::MAGIC)?;
         if magic.value != MAGIC {
             return Err(magic.refuse(ErrorKind::NotThisFormat, Expected::Value(MAGIC.into())));
         }
-        let version = cursor.be32("version")?;
+        let version = head.get(header::VERSION)?;
         if version.value != VERSION {
             let expected = Expected::Value(VERSION.into());
             return Err(version.refuse(ErrorKind::UnsupportedVersion, expected));
         }
-        let name_offset = cursor.be64("backing_file_offset")?;
-        let name_length = cursor.be32("backing_file_size")?;
-        cursor.be32("mtime")?;
-        let size = cursor.be64("size")?;
+        let name_offset = head.get(header::BACKING_FILE_OFFSET)?;
+        let name_length = head.get(header::BACKING_FILE_SIZE)?;
+        let size = head.get(header::SIZE)?;
         if size.value <= 1 {
             return Err(size.refuse(ErrorKind::BadHeader, Expected::AtLeast(2)));
         }
-        let cluster_bits = bits(cursor.u8("cluster_bits")?, 9, 16)?;
-        let l2_bits = bits(cursor.u8("l2_bits")?, 6, 13)?;
-        cursor.be16("padding")?;
-        let crypt_method = cursor.be32("crypt_method")?;
+        let cluster_bits = bits(head.get(header::CLUSTER_BITS)?, 9, 16)?;
+        let l2_bits = bits(head.get(header::L2_BITS)?, 6, 13)?;
+        let crypt_method = head.get(header::CRYPT_METHOD)?;
         if crypt_method.value > 1 {
             return Err(crypt_method.refuse(ErrorKind::UnsupportedEncryption, Expected::AtMost(1)));
         }
-        let l1_table_offset = cursor.be64("l1_table_offset")?.value;
+        let l1_table_offset = head.get(header::L1_TABLE_OFFSET)?.value;
         let span = PowerOfTwo::from_bits(cluster_bits.saturating_add(l2_bits));
         let most = span.times(MOST_L1_ENTRIES).unwrap_or(u64::MAX);
         if size.value > most {

@@ -20,6 +20,7 @@ use crate::keys::Unlocking;
 use crate::metadata_cache::MetadataCache;
 use crate::probe::{Ends, qcow_version};
 use crate::source::{ByteSource, DeviceIndex};
+use crate::structures;
 use crate::within::Beyond;
 
 use header::Header;
@@ -148,7 +149,7 @@ impl Layout for Header {
     fn tables(&self) -> Vec<Beyond> {
         vec![Beyond {
             field: "L1 table",
-            at: header::L1_FIELD,
+            at: structures::qcow::header::L1_TABLE_OFFSET.place(0),
             end: self.l1().file_end(),
         }]
     }

@@ -2,17 +2,18 @@
 
 use alloc::vec::Vec;
 
-use crate::arith::{PowerOfTwo, to_usize};
-use crate::cursor::{Cursor, Field};
+use crate::arith::{PowerOfTwo, to_u64, to_usize};
 use crate::error::{ErrorKind, Expected, FormatError};
 pub use crate::facts::Bitmap;
+use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::qcow2::extensions::BitmapDirectory;
 use crate::qcow2::header::Header;
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::qcow2::bitmap_entry;
 
 const ALIGNMENT: PowerOfTwo = PowerOfTwo::from_bits(3);
-const ENTRY_BYTES: usize = 24;
 
 const FLAG_IN_USE: u32 = 1 << 0;
 const FLAG_AUTO: u32 = 1 << 1;
@@ -72,22 +73,22 @@ impl Walk {
         }
         self.left = self.left.saturating_sub(1);
 
-        let mut bytes = [0; ENTRY_BYTES];
-        let inside = to_usize(room).min(ENTRY_BYTES);
+        let mut bytes = [0; bitmap_entry::BYTES];
+        let inside = to_usize(room).min(bitmap_entry::BYTES);
         cache.read(self.position, bytes.get_mut(..inside).unwrap_or_default())?;
-        let mut cursor = Cursor::new(
+        let head = Structure::new(
             bytes.get(..inside).unwrap_or_default(),
             self.position,
             cache.device(),
             ErrorKind::BadBitmapDirectory,
         );
-        let table_offset = cursor.be64("bitmap_table_offset")?;
-        let table_entries = cursor.be32("bitmap_table_size")?;
-        let flags = cursor.be32("bitmap flags")?;
-        let bitmap_type = cursor.u8("bitmap type")?;
-        let granularity_bits = cursor.u8("bitmap granularity_bits")?;
-        let name_length = cursor.be16("bitmap name_size")?;
-        let extra_length = cursor.be32("bitmap extra_data_size")?;
+        let table_offset = head.get(bitmap_entry::BITMAP_TABLE_OFFSET)?;
+        let table_entries = head.get(bitmap_entry::BITMAP_TABLE_SIZE)?;
+        let flags = head.get(bitmap_entry::FLAGS)?;
+        let bitmap_type = head.get(bitmap_entry::TYPE)?;
+        let granularity_bits = head.get(bitmap_entry::GRANULARITY_BITS)?;
+        let name_length = head.get(bitmap_entry::NAME_SIZE)?;
+        let extra_length = head.get(bitmap_entry::EXTRA_DATA_SIZE)?;
 
         let refused = ErrorKind::BadBitmapDirectory;
         if table_offset.value == 0 || !header.cluster.is_aligned(table_offset.value) {
@@ -131,7 +132,7 @@ impl Walk {
             return Err(table_entries.refuse(refused, expected));
         }
 
-        let name_at = cursor.offset();
+        let name_at = self.position.saturating_add(to_u64(bitmap_entry::BYTES));
         let name_end = name_at.saturating_add(name_length.value.into());
         self.position = ALIGNMENT.round_up(name_end).unwrap_or(u64::MAX);
         if self.position > self.end {

@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 
 use crate::arith::{PowerOfTwo, to_usize};
-use crate::cursor::{Cursor, Field};
+use crate::cursor::Cursor;
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::qcow2::features;
 use crate::qcow2::header::{Encryption, Header};

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use crate::arith::to_usize;
-use crate::cursor::Field;
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::qcow2::extensions;
 use crate::qcow2::header::Header;

@@ -1,12 +1,14 @@
 //! The header (qcow2.txt "Header"): read once, every bound checked before anything relies on it.
 
 use crate::arith::PowerOfTwo;
-use crate::cursor::{Cursor, Field};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::Codec;
+use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::qcow2::features;
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::qcow2::header;
 
 /// "QFI" and 0xfb.
 pub const MAGIC: u32 = 0x5146_49fb;
@@ -17,8 +19,6 @@ const SUBCLUSTERS: PowerOfTwo = PowerOfTwo::from_bits(5);
 
 const V2_LENGTH: u32 = 72;
 const V3_LENGTH: u32 = 104;
-/// The header's known part: version 3 with the compression type, padded to a multiple of 8.
-const KNOWN_LENGTH: usize = 112;
 
 // Limits that QEMU keeps, so that a file which it accepts is accepted here and the other way round.
 pub(super) const MAX_L1_BYTES: u64 = 32 << 20;
@@ -27,7 +27,7 @@ pub(super) const MAX_SNAPSHOTS: u64 = 65536;
 const MAX_BACKING_NAME: u64 = 1023;
 
 const L1_ENTRY_BYTES: u64 = 8;
-const SNAPSHOT_HEADER_BYTES: u64 = 40;
+const SNAPSHOT_BYTES: u64 = 40;
 const MAX_FILE_OFFSET: u64 = u64::MAX >> 1;
 
 pub use crate::facts::Encryption;
@@ -83,37 +83,37 @@ impl Header {
     /// # Errors
     /// One kind for each rule; see [`ErrorKind`].
     pub(super) fn read<S: ByteSource>(cache: &mut MetadataCache<S>) -> Result<Self, FormatError> {
-        let mut bytes = [0; KNOWN_LENGTH];
+        let mut bytes = [0; header::BYTES];
         cache.read(0, &mut bytes)?;
-        let mut cursor = Cursor::new(&bytes, 0, cache.device(), ErrorKind::NotThisFormat);
+        let head = Structure::new(&bytes, 0, cache.device(), ErrorKind::NotThisFormat);
 
-        let magic = cursor.be32("magic")?;
+        let magic = head.get(header::MAGIC)?;
         if magic.value != MAGIC {
             return Err(magic.refuse(ErrorKind::NotThisFormat, Expected::Value(u64::from(MAGIC))));
         }
-        let version = cursor.be32("version")?;
+        let version = head.get(header::VERSION)?;
         if !(2..=3).contains(&version.value) {
             return Err(version.refuse(ErrorKind::UnsupportedVersion, Expected::Between(2, 3)));
         }
-        let backing_name_offset = cursor.be64("backing_file_offset")?;
-        let backing_name_length = cursor.be32("backing_file_size")?;
-        let cluster = read_cluster_size(cursor.be32("cluster_bits")?)?;
-        let size = cursor.be64("size")?;
-        let crypt_method = cursor.be32("crypt_method")?;
-        let l1_size = cursor.be32("l1_size")?;
-        let l1_table_offset = cursor.be64("l1_table_offset")?;
-        let refcount_table_offset = cursor.be64("refcount_table_offset")?;
-        let refcount_table_clusters = cursor.be32("refcount_table_clusters")?;
-        let snapshot_count = cursor.be32("nb_snapshots")?;
-        let snapshot_table_offset = cursor.be64("snapshots_offset")?;
+        let backing_name_offset = head.get(header::BACKING_FILE_OFFSET)?;
+        let backing_name_length = head.get(header::BACKING_FILE_SIZE)?;
+        let cluster = read_cluster_size(head.get(header::CLUSTER_BITS)?)?;
+        let size = head.get(header::SIZE)?;
+        let crypt_method = head.get(header::CRYPT_METHOD)?;
+        let l1_size = head.get(header::L1_SIZE)?;
+        let l1_table_offset = head.get(header::L1_TABLE_OFFSET)?;
+        let refcount_table_offset = head.get(header::REFCOUNT_TABLE_OFFSET)?;
+        let refcount_table_clusters = head.get(header::REFCOUNT_TABLE_CLUSTERS)?;
+        let snapshot_count = head.get(header::NB_SNAPSHOTS)?;
+        let snapshot_table_offset = head.get(header::SNAPSHOTS_OFFSET)?;
 
         // Version 2 ends here; what follows in such a file is not part of the header.
-        let mut incompatible = cursor.be64("incompatible_features")?;
-        let mut compatible = cursor.be64("compatible_features")?;
-        let mut autoclear = cursor.be64("autoclear_features")?;
-        let mut refcount_order = cursor.be32("refcount_order")?;
-        let mut header_length = cursor.be32("header_length")?;
-        let mut compression_type = cursor.u8("compression_type")?;
+        let mut incompatible = head.get(header::INCOMPATIBLE_FEATURES)?;
+        let mut compatible = head.get(header::COMPATIBLE_FEATURES)?;
+        let mut autoclear = head.get(header::AUTOCLEAR_FEATURES)?;
+        let mut refcount_order = head.get(header::REFCOUNT_ORDER)?;
+        let mut header_length = head.get(header::HEADER_LENGTH)?;
+        let mut compression_type = head.get(header::COMPRESSION_TYPE)?;
         if version.value == 2 {
             incompatible.value = 0;
             compatible.value = 0;
@@ -180,8 +180,8 @@ impl Header {
             kind: ErrorKind::BadSnapshotTable,
             offset: snapshot_table_offset,
             entries: snapshot_count,
-            entry_bytes: SNAPSHOT_HEADER_BYTES,
-            max_bytes: SNAPSHOT_HEADER_BYTES.saturating_mul(MAX_SNAPSHOTS),
+            entry_bytes: SNAPSHOT_BYTES,
+            max_bytes: SNAPSHOT_BYTES.saturating_mul(MAX_SNAPSHOTS),
         }
         .check(cluster)?;
         Table {

@@ -22,9 +22,9 @@ pub mod writer;
 use alloc::vec::Vec;
 
 use crate::arith::{SECTOR, to_usize};
-use crate::cursor::Field;
 use crate::encrypted::ClusterKey;
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::field::Field;
 use crate::luks;
 use crate::metadata_cache::MetadataCache;
 use crate::source::{ByteSource, DeviceIndex};

@@ -3,19 +3,20 @@
 
 use alloc::vec::Vec;
 
-use crate::arith::{PowerOfTwo, to_usize};
-use crate::cursor::{Cursor, Field};
+use crate::arith::{PowerOfTwo, to_u64, to_usize};
 use crate::error::{ErrorKind, Expected, FormatError};
 pub use crate::facts::Snapshot;
+use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::qcow2::Qcow2Image;
 use crate::qcow2::header::{Header, MAX_L1_BYTES};
 use crate::qcow2::l1;
 use crate::snapshot_choice::SnapshotChoice;
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::qcow2::{snapshot, snapshot_extra};
 
 const ALIGNMENT: PowerOfTwo = PowerOfTwo::from_bits(3);
-const HEADER_BYTES: usize = 40;
 /// Extra data that this version of the format defines: VM state size, disk size, instruction count.
 const KNOWN_EXTRA: u64 = 24;
 
@@ -60,32 +61,34 @@ impl Walk {
         self.left = self.left.saturating_sub(1);
         self.position = ALIGNMENT.round_up(self.position).unwrap_or(u64::MAX);
 
-        let mut bytes = [0; HEADER_BYTES];
+        let mut bytes = [0; snapshot::BYTES];
         cache.read(self.position, &mut bytes)?;
-        let mut cursor = Cursor::new(
+        let head = Structure::new(
             &bytes,
             self.position,
             cache.device(),
             ErrorKind::BadSnapshotTable,
         );
-        let l1_table_offset = cursor.be64("snapshot's l1_table_offset")?.value;
-        let l1_entries = cursor.be32("snapshot's l1_size")?.value;
-        let id_length = u64::from(cursor.be16("snapshot's id_str_size")?.value);
-        let name_length = u64::from(cursor.be16("snapshot's name_size")?.value);
-        let date_seconds = cursor.be32("snapshot's date_sec")?.value;
-        let date_nanoseconds = cursor.be32("snapshot's date_nsec")?.value;
-        let vm_clock_nanoseconds = cursor.be64("snapshot's vm_clock_nsec")?.value;
-        let small_vm_state = cursor.be32("snapshot's vm_state_size")?.value;
-        let extra_length = cursor.be32("snapshot's extra_data_size")?;
+        let l1_table_offset = head.get(snapshot::L1_TABLE_OFFSET)?.value;
+        let l1_entries = head.get(snapshot::L1_SIZE)?.value;
+        let id_length = u64::from(head.get(snapshot::ID_STR_SIZE)?.value);
+        let name_length = u64::from(head.get(snapshot::NAME_SIZE)?.value);
+        let date_seconds = head.get(snapshot::DATE_SEC)?.value;
+        let date_nanoseconds = head.get(snapshot::DATE_NSEC)?.value;
+        let vm_clock_nanoseconds = head.get(snapshot::VM_CLOCK_NSEC)?.value;
+        let small_vm_state = head.get(snapshot::VM_STATE_SIZE)?.value;
+        let extra_length = head.get(snapshot::EXTRA_DATA_SIZE)?;
         if u64::from(extra_length.value) > MAX_EXTRA {
             let expected = Expected::AtMost(MAX_EXTRA);
             return Err(extra_length.refuse(ErrorKind::BadSnapshotTable, expected));
         }
         let extra_length = u64::from(extra_length.value);
-        let extra_at = cursor.offset();
+        let extra_at = self.position.saturating_add(to_u64(snapshot::BYTES));
         let extra = cache.read_vec(extra_at, to_usize(extra_length.min(KNOWN_EXTRA)))?;
-        let (extra, _) = extra.as_chunks::<8>();
-        let extra_number = |index: usize| extra.get(index).map(|bytes| u64::from_be_bytes(*bytes));
+        let kind = ErrorKind::BadSnapshotTable;
+        let extra = Structure::new(&extra, extra_at, cache.device(), kind);
+        // What is not there is not said.
+        let extra_number = |number| extra.get(number).ok().map(|field| field.value);
 
         let id_at = extra_at.saturating_add(extra_length);
         let name_at = id_at.saturating_add(id_length);
@@ -105,13 +108,15 @@ impl Walk {
         Ok(Some(Snapshot {
             id: text(id_at, id_length)?,
             name: text(name_at, name_length)?,
-            vm_state_size: extra_number(0).unwrap_or(u64::from(small_vm_state)),
+            vm_state_size: extra_number(snapshot_extra::VM_STATE_SIZE)
+                .unwrap_or(u64::from(small_vm_state)),
             date_seconds,
             date_nanoseconds,
             vm_clock_nanoseconds,
             // All ones stands for "not recorded".
-            instruction_count: extra_number(2).filter(|count| *count != u64::MAX),
-            disk_size: extra_number(1).unwrap_or(self.disk_size),
+            instruction_count: extra_number(snapshot_extra::ICOUNT)
+                .filter(|count| *count != u64::MAX),
+            disk_size: extra_number(snapshot_extra::DISK_SIZE).unwrap_or(self.disk_size),
             l1_table_offset,
             l1_entries,
         }))

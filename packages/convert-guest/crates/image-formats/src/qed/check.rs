@@ -85,7 +85,10 @@ impl<S: ByteSource> Walk<'_, '_, S> {
     fn walk_l1(&mut self) -> Result<(), FormatError> {
         let header = self.disk.layout.header;
         let table_bytes = header.entries.saturating_mul(8);
-        let (l1_field, l1_table) = (super::header::L1_FIELD, header.l1_table_offset);
+        let (l1_field, l1_table) = (
+            crate::structures::qed::header::L1_TABLE_OFFSET.place(0),
+            header.l1_table_offset,
+        );
         if !self.is_place(l1_table, table_bytes) {
             let text = format!("ERROR the L1 table at offset {l1_table:#x} is not inside the file");
             return self.teller.corrupt(l1_field, l1_table, 0, text);

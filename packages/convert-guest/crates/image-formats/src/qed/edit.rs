@@ -1,6 +1,6 @@
 //! QED images are repaired (entries that name no place of the file, and the mark of an image that was not closed), and grow.
 
-use super::header::{FEATURES_FIELD, Header, SIZE_FIELD};
+use super::header::Header;
 use crate::blocks::{Mender, mend};
 use crate::edit::{Borrowed, Edit, EditTarget, Edited, unsupported};
 use crate::error::FormatError;
@@ -9,6 +9,7 @@ use crate::probe::Format;
 use crate::resizing::{require_sound, wanted_size};
 use crate::source::DeviceIndex;
 use crate::staged_file::StagedFile;
+use crate::structures::qed::header as fields;
 
 impl Mender for Header {
     const WIDTH: usize = 8;
@@ -43,7 +44,7 @@ pub fn edit<T: EditTarget>(
     if mended.left.corruptions == 0 && header.needs_check() {
         // What was mended is on the disk by now.
         let mut file = StagedFile::new(&mut target, device);
-        file.write(FEATURES_FIELD, &header.checked_features().to_le_bytes())?;
+        file.put(0, fields::FEATURES, header.checked_features())?;
         file.flush()?;
     }
     Ok(Edited {
@@ -76,7 +77,7 @@ fn grow<T: EditTarget>(
         }
         require_sound(&mut target, device, Format::Qed)?;
         let mut file = StagedFile::new(&mut target, device);
-        file.write(SIZE_FIELD, &size.to_le_bytes())?;
+        file.put(0, fields::IMAGE_SIZE, size)?;
         file.flush()?;
     }
     Ok(Edited {

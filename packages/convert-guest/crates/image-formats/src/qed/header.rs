@@ -4,18 +4,14 @@ use alloc::vec::Vec;
 
 use crate::arith::{SECTOR, to_usize};
 use crate::blocks::{BlockSize, read_header};
-use crate::cursor::{Cursor, Field};
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::qed::header;
 
 pub(super) const MAGIC: [u8; 4] = *b"QED\0";
-/// Where the features stand.
-pub(super) const FEATURES_FIELD: u64 = 16;
-/// Where the size of the disk stands.
-pub(super) const SIZE_FIELD: u64 = 48;
-/// Where the offset of the L1 table stands.
-pub(super) const L1_FIELD: u64 = 40;
 
 /// Feature bits: those that a reader must know, all of them.
 const BACKING_FILE: u64 = 1;
@@ -55,14 +51,14 @@ impl Header {
     /// `NotThisFormat`, `UnknownFeature`, `BadClusterSize`, `BadTable`, `BadHeaderLength` or `ImageTooBig`.
     pub fn read<S: ByteSource>(cache: &mut MetadataCache<S>) -> Result<Self, FormatError> {
         let device = cache.device();
-        let bytes = read_header(cache, 0, 64)?;
-        let mut cursor = Cursor::new(&bytes, 0, device, ErrorKind::BadHeader);
-        let magic = cursor.le32("magic")?;
+        let bytes = read_header(cache, 0, header::BYTES)?;
+        let head = Structure::new(&bytes, 0, device, ErrorKind::BadHeader);
+        let magic = head.get(header::MAGIC)?;
         if magic.value != u32::from_le_bytes(MAGIC) {
             let expected = Expected::Value(u32::from_le_bytes(MAGIC).into());
             return Err(magic.refuse(ErrorKind::NotThisFormat, expected));
         }
-        let cluster_size = cursor.le32("cluster_size")?;
+        let cluster_size = head.get(header::CLUSTER_SIZE)?;
         let possible = LEAST_CLUSTER..=MOST_CLUSTER;
         let cluster = BlockSize::new(cluster_size.value.into()).filter(|_| {
             cluster_size.value.is_power_of_two() && possible.contains(&cluster_size.value)
@@ -71,31 +67,31 @@ impl Header {
             let expected = Expected::Sentence("a power of two from 4096 to 67108864");
             return Err(cluster_size.refuse(ErrorKind::BadClusterSize, expected));
         };
-        let table_size = cursor.le32("table_size")?;
+        let table_size = head.get(header::TABLE_SIZE)?;
         if !table_size.value.is_power_of_two() || table_size.value > MOST_TABLE_CLUSTERS {
             let expected = Expected::Sentence("1, 2, 4, 8 or 16 clusters");
             return Err(table_size.refuse(ErrorKind::BadTable, expected));
         }
-        let header_size = cursor.le32("header_size")?;
+        let header_size = head.get(header::HEADER_SIZE)?;
         let header_bytes = cluster.times(header_size.value.into());
         if header_size.value == 0 || header_bytes > u64::from(u32::MAX) {
             let expected = Expected::Between(1, cluster.index_of(u32::MAX.into()));
             return Err(header_size.refuse(ErrorKind::BadHeaderLength, expected));
         }
-        let features = cursor.le64("features")?;
+        let features = head.get(header::FEATURES)?;
         if features.value & !KNOWN != 0 {
             let expected = Expected::Sentence("features 0 (backing file), 1 (need check), 2 (raw)");
             return Err(features.refuse(ErrorKind::UnknownFeature, expected));
         }
-        let compatible = cursor.le64("compat_features")?.value;
-        let autoclear = cursor.le64("autoclear_features")?.value;
-        let l1_table = cursor.le64("l1_table_offset")?;
+        let compatible = head.get(header::COMPAT_FEATURES)?.value;
+        let autoclear = head.get(header::AUTOCLEAR_FEATURES)?.value;
+        let l1_table = head.get(header::L1_TABLE_OFFSET)?;
         let misplaced = l1_table.value < header_bytes || l1_table.value >= cache.file_size();
         if misplaced || cluster.within(l1_table.value) != 0 {
             let expected = Expected::Sentence("whole clusters behind the header, inside the file");
             return Err(l1_table.refuse(ErrorKind::BadTable, expected));
         }
-        let size = cursor.le64("image_size")?;
+        let size = head.get(header::IMAGE_SIZE)?;
         let entries = cluster.times(table_size.value.into()) / 8;
         let span = cluster.times(entries);
         let most = span.saturating_mul(entries).min(i64::MAX.unsigned_abs());
@@ -113,8 +109,8 @@ impl Header {
             autoclear,
             l1_table_offset: l1_table.value,
             size: size.value,
-            name_offset: cursor.le32("backing_filename_offset")?,
-            name_length: cursor.le32("backing_filename_size")?,
+            name_offset: head.get(header::BACKING_FILENAME_OFFSET)?,
+            name_length: head.get(header::BACKING_FILENAME_SIZE)?,
         })
     }
 

@@ -16,6 +16,7 @@ use crate::facts::Facts;
 use crate::metadata_cache::MetadataCache;
 use crate::probe::Ends;
 use crate::source::{ByteSource, DeviceIndex};
+use crate::structures;
 use crate::within::Beyond;
 
 pub use edit::edit;
@@ -129,7 +130,7 @@ impl Layout for QedTables {
         let l1 = self.table(self.header.l1_table_offset, 0, self.header.l1_span);
         vec![Beyond {
             field: "L1 table",
-            at: header::L1_FIELD,
+            at: structures::qed::header::L1_TABLE_OFFSET.place(0),
             end: l1.file_end(),
         }]
     }

@@ -2,14 +2,13 @@
 
 use alloc::vec::Vec;
 
-use crate::cursor::Cursor;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::metadata_cache::MetadataCache;
 use crate::simg::{Header, WORD};
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::simg::chunk;
 
-/// Bytes of a chunk's header.
-pub(super) const HEADER: u64 = 12;
 const RAW: u16 = 0xcac1;
 const FILL: u16 = 0xcac2;
 const DONT_CARE: u16 = 0xcac3;
@@ -77,13 +76,12 @@ impl Walk {
             let device = cache.device();
             return Err(FormatError::new(kind, device, "chunk", at, data, expected));
         }
-        let mut bytes = [0; 12];
+        let mut bytes = [0; chunk::BYTES];
         cache.read(at, &mut bytes)?;
-        let mut cursor = Cursor::new(&bytes, at, cache.device(), ErrorKind::BadTableEntry);
-        let kind = cursor.le16("chunk_type")?;
-        cursor.le16("reserved1")?;
-        let blocks = cursor.le32("chunk_sz")?;
-        let total = cursor.le32("total_sz")?;
+        let head = Structure::new(&bytes, at, cache.device(), ErrorKind::BadTableEntry);
+        let kind = head.get(chunk::CHUNK_TYPE)?;
+        let blocks = head.get(chunk::CHUNK_SZ)?;
+        let total = head.get(chunk::TOTAL_SZ)?;
         let length = header.block.saturating_mul(blocks.value.into());
         let (chunk_kind, length, stored) = match kind.value {
             RAW => (ChunkKind::Data, length, length),

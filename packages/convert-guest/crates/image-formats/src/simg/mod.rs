@@ -8,22 +8,23 @@ use alloc::vec::Vec;
 
 use crate::arith::{SECTOR, to_u64};
 use crate::blocks::read_header;
-use crate::cursor::{Cursor, Field};
 use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::{Codec, Extent, ExtentKind, Image, clamp_request};
 use crate::facts::{Facts, ListLimits};
+use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::probe::Ends;
 use crate::raw::data_within;
 use crate::source::{ByteSource, DeviceIndex};
+use crate::structure::Structure;
+use crate::structures::simg::{chunk, header};
 use crate::within::{Beyond, Within};
 
 use chunks::{Chunk, ChunkKind, Index, Walk};
 
 const MAGIC: u32 = 0xed26_ff3a;
-const HEADER: usize = 28;
 /// Most bytes of a repeated word that are made at once.
 const FILL_PIECE: u64 = 1 << 20;
 /// Bytes of a repeated word.
@@ -75,29 +76,28 @@ struct Header {
 
 impl Header {
     fn read<S: ByteSource>(cache: &mut MetadataCache<S>) -> Result<Self, FormatError> {
-        let bytes = read_header(cache, 0, HEADER)?;
-        let mut cursor = Cursor::new(&bytes, 0, cache.device(), ErrorKind::BadHeader);
-        let magic = cursor.le32("magic")?;
+        let bytes = read_header(cache, 0, header::BYTES)?;
+        let head = Structure::new(&bytes, 0, cache.device(), ErrorKind::BadHeader);
+        let magic = head.get(header::MAGIC)?;
         if magic.value != MAGIC {
             return Err(magic.refuse(ErrorKind::NotThisFormat, Expected::Value(MAGIC.into())));
         }
-        let major = cursor.le16("major_version")?;
+        let major = head.get(header::MAJOR_VERSION)?;
         if major.value != 1 {
             return Err(major.refuse(ErrorKind::UnsupportedVersion, Expected::Value(1)));
         }
-        cursor.le16("minor_version")?;
-        let length = cursor.le16("file_hdr_sz")?;
-        let chunk_header = cursor.le16("chunk_hdr_sz")?;
-        let block = cursor.le32("blk_sz")?;
-        let blocks = cursor.le32("total_blks")?;
-        let chunks = cursor.le32("total_chunks")?;
-        let checksum = cursor.le32("image_checksum")?;
-        if u64::from(length.value) < to_u64(HEADER) {
-            let expected = Expected::AtLeast(to_u64(HEADER));
+        let length = head.get(header::FILE_HDR_SZ)?;
+        let chunk_header = head.get(header::CHUNK_HDR_SZ)?;
+        let block = head.get(header::BLK_SZ)?;
+        let blocks = head.get(header::TOTAL_BLKS)?;
+        let chunks = head.get(header::TOTAL_CHUNKS)?;
+        let checksum = head.get(header::IMAGE_CHECKSUM)?;
+        if u64::from(length.value) < to_u64(header::BYTES) {
+            let expected = Expected::AtLeast(to_u64(header::BYTES));
             return Err(length.refuse(ErrorKind::BadHeader, expected));
         }
-        if u64::from(chunk_header.value) < chunks::HEADER {
-            let expected = Expected::AtLeast(chunks::HEADER);
+        if u64::from(chunk_header.value) < to_u64(chunk::BYTES) {
+            let expected = Expected::AtLeast(to_u64(chunk::BYTES));
             return Err(chunk_header.refuse(ErrorKind::BadHeader, expected));
         }
         if block.value == 0 || u64::from(block.value) & 3 != 0 {

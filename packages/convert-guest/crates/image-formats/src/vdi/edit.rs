@@ -11,6 +11,7 @@ use crate::probe::Format;
 use crate::resizing::{require_sound, wanted_size};
 use crate::source::DeviceIndex;
 use crate::staged_file::StagedFile;
+use crate::structures::vdi::header as fields;
 use crate::used_units::UsedUnits;
 
 /// An entry whose block was never written.
@@ -19,12 +20,6 @@ const NEVER_WRITTEN: u64 = 0xffff_ffff;
 const ENTRY: u64 = 4;
 /// So many blocks that the bytes of their map still fit 32 bits, as QEMU has it.
 const MOST_BLOCKS: u64 = 0x1fff_ffff;
-
-// Places of the header's fields.
-const DATA_OFFSET_FIELD: u64 = 344;
-const SIZE_FIELD: u64 = 368;
-const BLOCKS_FIELD: u64 = 384;
-const ALLOCATED_FIELD: u64 = 388;
 
 /// The blocks of the file that no entry names.
 struct Free {
@@ -146,10 +141,11 @@ impl<T: EditTarget> Growth<T> {
             }
         }
         self.file.flush()?;
-        self.put_le32(DATA_OFFSET_FIELD, data_offset)?;
-        self.file.write(SIZE_FIELD, &size.to_le_bytes())?;
-        self.put_le32(BLOCKS_FIELD, wanted)?;
-        self.put_le32(ALLOCATED_FIELD, allocated)?;
+        self.file.put(0, fields::OFFSET_DATA, small(data_offset))?;
+        self.file.put(0, fields::DISK_SIZE, size)?;
+        self.file.put(0, fields::BLOCKS_IN_IMAGE, small(wanted))?;
+        self.file
+            .put(0, fields::BLOCKS_ALLOCATED, small(allocated))?;
         self.file.flush()
     }
 
@@ -185,11 +181,12 @@ impl<T: EditTarget> Growth<T> {
 
     fn put_entry(&mut self, index: u64, value: u64) -> Result<(), FormatError> {
         let at = index.saturating_mul(ENTRY);
-        self.put_le32(self.header.block_map_offset.saturating_add(at), value)
+        let at = self.header.block_map_offset.saturating_add(at);
+        self.file.write(at, &small(value).to_le_bytes())
     }
+}
 
-    fn put_le32(&mut self, at: u64, value: u64) -> Result<(), FormatError> {
-        let value = u32::try_from(value).unwrap_or(u32::MAX);
-        self.file.write(at, &value.to_le_bytes())
-    }
+/// A number that the format keeps in 32 bits; a size is refused before it could be larger.
+fn small(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }

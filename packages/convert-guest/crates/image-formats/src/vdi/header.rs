@@ -2,19 +2,16 @@
 
 use crate::arith::SECTOR;
 use crate::blocks::{BlockSize, read_header};
-use crate::cursor::{Cursor, Field};
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::vdi::header;
 
-/// Where the signature stands, behind a text of 64 bytes.
-pub(super) const SIGNATURE_OFFSET: usize = 64;
 /// 0xbeda107f, the lowest byte first.
 pub(super) const SIGNATURE: [u8; 4] = [0x7f, 0x10, 0xda, 0xbe];
-/// Where the offset of the block map stands.
-pub(super) const BLOCK_MAP_FIELD: u64 = 340;
 
-const HEADER_BYTES: usize = 512;
 /// `image_type` of an image whose blocks were all allocated when it was created.
 const TYPE_FIXED: u32 = 2;
 const VERSION_1_1: u32 = 0x0001_0001;
@@ -62,37 +59,32 @@ impl Header {
     /// broken, `UnsupportedVariant` for differencing images and blocks with bytes of their own.
     pub fn read<S: ByteSource>(cache: &mut MetadataCache<S>) -> Result<Self, FormatError> {
         let device = cache.device();
-        let bytes = read_header(cache, 0, HEADER_BYTES)?;
-        let mut cursor = Cursor::new(&bytes, 0, device, ErrorKind::BadHeader);
-        cursor.bytes("text", SIGNATURE_OFFSET)?;
-        let signature = cursor.le32("signature")?;
+        let bytes = read_header(cache, 0, header::BYTES)?;
+        let head = Structure::new(&bytes, 0, device, ErrorKind::BadHeader);
+        let signature = head.get(header::SIGNATURE)?;
         if signature.value != u32::from_le_bytes(SIGNATURE) {
             let expected = Expected::Value(u32::from_le_bytes(SIGNATURE).into());
             return Err(signature.refuse(ErrorKind::NotThisFormat, expected));
         }
-        let version = cursor.le32("version")?;
+        let version = head.get(header::VERSION)?;
         if version.value != VERSION_1_1 {
             let expected = Expected::Value(VERSION_1_1.into());
             return Err(version.refuse(ErrorKind::UnsupportedVersion, expected));
         }
-        cursor.le32("header_size")?;
         // Dynamic and fixed images are read alike.
-        let fixed = cursor.le32("image_type")?.value == TYPE_FIXED;
-        cursor.bytes("flags and description", 4 + 256)?;
-        let block_map_offset = aligned(cursor.le32("offset_bmap")?)?;
-        let data_offset = aligned(cursor.le32("offset_data")?)?;
-        cursor.bytes("geometry", 12)?;
-        must_be(cursor.le32("sector_size")?, 512)?;
-        cursor.le32("unused")?;
-        let disk_size = cursor.le64("disk_size")?;
-        let block_size = cursor.le32("block_size")?;
+        let fixed = head.get(header::IMAGE_TYPE)?.value == TYPE_FIXED;
+        let block_map_offset = aligned(head.get(header::OFFSET_BMAP)?)?;
+        let data_offset = aligned(head.get(header::OFFSET_DATA)?)?;
+        must_be(head.get(header::SECTOR_SIZE)?, 512)?;
+        let disk_size = head.get(header::DISK_SIZE)?;
+        let block_size = head.get(header::BLOCK_SIZE)?;
         let block = BlockSize::new(block_size.value.into())
             .filter(|block| block.bytes() == BLOCK_BYTES)
             .ok_or_else(|| {
                 block_size.refuse(ErrorKind::BadClusterSize, Expected::Value(BLOCK_BYTES))
             })?;
-        must_be(cursor.le32("block_extra")?, 0)?;
-        let blocks = cursor.le32("blocks_in_image")?;
+        must_be(head.get(header::BLOCK_EXTRA)?, 0)?;
+        let blocks = head.get(header::BLOCKS_IN_IMAGE)?;
         if blocks.value > MOST_BLOCKS {
             let expected = Expected::AtMost(MOST_BLOCKS.into());
             return Err(blocks.refuse(ErrorKind::BadTable, expected));
@@ -107,14 +99,13 @@ impl Header {
             let expected = Expected::AtLeast(block.count_for(size));
             return Err(blocks.refuse(ErrorKind::BadTable, expected));
         }
-        let allocated = cursor.le32("blocks_allocated")?;
-        cursor.bytes("uuid_image", 16 + 16)?;
-        for name in ["uuid_link", "uuid_parent"] {
-            let at = cursor.offset();
-            if cursor.bytes(name, 16)?.iter().any(|byte| *byte != 0) {
+        let allocated = head.get(header::BLOCKS_ALLOCATED)?;
+        for field in [header::UUID_LINK, header::UUID_PARENT] {
+            if head.bytes(field)?.iter().any(|byte| *byte != 0) {
                 let expected = Expected::Sentence("zeros: differencing images are not read");
                 let kind = ErrorKind::UnsupportedVariant;
-                return Err(FormatError::new(kind, device, name, at, 1, expected)
+                return Err(head
+                    .refuse(field, kind, 1, expected)
                     .with_text(b"differencing"));
             }
         }

@@ -17,6 +17,7 @@ use crate::facts::Facts;
 use crate::metadata_cache::MetadataCache;
 use crate::probe::{Ends, has};
 use crate::source::{ByteSource, DeviceIndex};
+use crate::structures;
 use crate::within::Beyond;
 
 pub use edit::edit;
@@ -27,7 +28,11 @@ const LEAST_UNALLOCATED: u64 = 0xffff_fffe;
 
 /// Whether a file has the signature behind its text.
 pub fn probe(ends: &Ends<'_>) -> bool {
-    has(ends.head, header::SIGNATURE_OFFSET, &header::SIGNATURE)
+    has(
+        ends.head,
+        structures::vdi::header::SIGNATURE.offset(),
+        &header::SIGNATURE,
+    )
 }
 
 /// Opens an image.
@@ -94,7 +99,7 @@ impl Layout for Header {
     fn tables(&self) -> Vec<Beyond> {
         vec![Beyond {
             field: "block map",
-            at: header::BLOCK_MAP_FIELD,
+            at: structures::vdi::header::OFFSET_BMAP.place(0),
             end: self.block_map().file_end(),
         }]
     }

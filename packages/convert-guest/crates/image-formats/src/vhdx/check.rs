@@ -8,6 +8,7 @@ use crate::check::Teller;
 use crate::error::FormatError;
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
+use crate::structures;
 
 use super::bat::AllocationTable;
 use super::header::{self, Header};
@@ -48,7 +49,7 @@ fn check_headers<S: ByteSource>(
     let device = cache.device();
     let mut found = [None, None];
     for (at, header) in header::PLACES.into_iter().zip(&mut found) {
-        let bytes = cache.read_vec(at, header::HEADER_BYTES)?;
+        let bytes = cache.read_vec(at, structures::vhdx::header::BYTES)?;
         match Header::parse(&bytes, at, device) {
             Ok(valid) => *header = Some((valid, bytes)),
             Err(error) => {

@@ -11,8 +11,9 @@ use crate::probe::Format;
 use crate::resizing::{require_sound, wanted_size};
 use crate::source::DeviceIndex;
 use crate::staged_file::StagedFile;
+use crate::structures;
 
-use super::header::{self, HEADER_BYTES, Header, read_part};
+use super::header::{self, Header, read_part};
 use super::log::replay;
 use super::metadata::Metadata;
 use super::regions::{self, Regions};
@@ -93,7 +94,7 @@ impl Headers {
         let device = file.device();
         let mut valid: Vec<(u64, u64, Vec<u8>)> = Vec::new();
         for at in header::PLACES {
-            let bytes = file.read_vec(at, crate::arith::to_u64(HEADER_BYTES))?;
+            let bytes = file.read_vec(at, crate::arith::to_u64(structures::vhdx::header::BYTES))?;
             if let Ok(header) = Header::parse(&bytes, at, device) {
                 valid.push((header.sequence, at, bytes));
             }

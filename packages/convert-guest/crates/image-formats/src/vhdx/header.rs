@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 
-use crate::cursor::Cursor;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::source::{ByteSource, DeviceIndex};
+use crate::structure::{Structure, put, put_bytes};
+use crate::structures::vhdx::header;
 
 use super::crc32c;
 use super::guid::Guid;
@@ -12,11 +13,6 @@ use super::guid::Guid;
 pub(super) const MAGIC: &[u8; 8] = b"vhdxfile";
 /// Where the headers lie.
 pub(super) const PLACES: [u64; 2] = [64 << 10, 128 << 10];
-pub(super) const HEADER_BYTES: usize = 4096;
-const SEQUENCE_FIELD: usize = 8;
-const FILE_WRITE_GUID_FIELD: usize = 16;
-const DATA_WRITE_GUID_FIELD: usize = 32;
-const LOG_GUID_FIELD: usize = 48;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
@@ -74,7 +70,7 @@ impl Header {
         let mut best: Option<Self> = None;
         let mut reason = None;
         for at in PLACES {
-            let bytes = read_part(source, device, at, HEADER_BYTES)?;
+            let bytes = read_part(source, device, at, header::BYTES)?;
             match Self::parse(&bytes, at, device) {
                 Ok(header) if best.is_none_or(|best| best.sequence < header.sequence) => {
                     best = Some(header);
@@ -95,30 +91,24 @@ impl Header {
     /// With `changed`, a number, what identifies the content becomes another one.
     pub fn rewritten(bytes: &[u8], sequence: u64, changed: Option<u64>) -> Vec<u8> {
         let mut next = bytes.to_vec();
-        let mut put = |at: usize, value: &[u8]| {
-            if let Some(place) = next.get_mut(at..at.saturating_add(value.len())) {
-                place.copy_from_slice(value);
-            }
-        };
-        put(SEQUENCE_FIELD, &sequence.to_le_bytes());
-        put(LOG_GUID_FIELD, &[0; 16]);
-        for at in [FILE_WRITE_GUID_FIELD, DATA_WRITE_GUID_FIELD] {
-            let old = bytes.get(at..).and_then(|rest| rest.first_chunk());
+        put(&mut next, header::SEQUENCE_NUMBER, sequence);
+        put_bytes(&mut next, header::LOG_GUID, &[0; 16]);
+        for id in [header::FILE_WRITE_GUID, header::DATA_WRITE_GUID] {
+            let old = bytes.get(id.range()).and_then(<[u8]>::first_chunk);
             let old = u64::from_le_bytes(old.copied().unwrap_or_default());
             if let Some(changed) = changed {
-                put(at, &(old ^ changed.wrapping_add(1)).to_le_bytes());
+                let new = old ^ changed.wrapping_add(1);
+                put_bytes(&mut next, id, &new.to_le_bytes());
             }
         }
         let sum = crc32c::of_structure(&next);
-        if let Some(place) = next.get_mut(4..8) {
-            place.copy_from_slice(&sum.to_le_bytes());
-        }
+        put(&mut next, header::CHECKSUM, sum);
         next
     }
 
     pub fn parse(bytes: &[u8], at: u64, device: DeviceIndex) -> Result<Self, FormatError> {
-        let mut cursor = Cursor::new(bytes, at, device, ErrorKind::BadHeader);
-        if cursor.bytes("header signature", 4)? != b"head" {
+        let head = Structure::new(bytes, at, device, ErrorKind::BadHeader);
+        if head.bytes(header::SIGNATURE)? != b"head" {
             let expected = Expected::Sentence("\"head\"");
             let kind = ErrorKind::BadHeader;
             return Err(FormatError::new(
@@ -130,23 +120,20 @@ impl Header {
                 expected,
             ));
         }
-        let checksum = cursor.le32("header checksum")?;
+        let checksum = head.get(header::CHECKSUM)?;
         let sum = crc32c::of_structure(bytes);
         if checksum.value != sum {
             let expected = Expected::Value(sum.into());
             return Err(checksum.refuse(ErrorKind::ChecksumMismatch, expected));
         }
-        let sequence = cursor.le64("SequenceNumber")?.value;
-        cursor.bytes("FileWriteGuid", 16)?;
-        let mut data_write_guid = [0; 16];
-        data_write_guid.copy_from_slice(cursor.bytes("DataWriteGuid", 16)?);
-        let mut log_guid = [0; 16];
-        log_guid.copy_from_slice(cursor.bytes("LogGuid", 16)?);
-        let log_version = cursor.le16("LogVersion")?;
+        let sequence = head.get(header::SEQUENCE_NUMBER)?.value;
+        let data_write_guid = head.array(header::DATA_WRITE_GUID)?;
+        let log_guid = head.array(header::LOG_GUID)?;
+        let log_version = head.get(header::LOG_VERSION)?;
         if log_version.value != 0 {
             return Err(log_version.refuse(ErrorKind::UnsupportedVersion, Expected::Value(0)));
         }
-        let version = cursor.le16("Version")?;
+        let version = head.get(header::VERSION)?;
         if version.value != 1 {
             return Err(version.refuse(ErrorKind::UnsupportedVersion, Expected::Value(1)));
         }
@@ -154,8 +141,8 @@ impl Header {
             sequence,
             data_write_guid,
             log_guid,
-            log_length: cursor.le32("LogLength")?.value.into(),
-            log_offset: cursor.le64("LogOffset")?.value,
+            log_length: head.get(header::LOG_LENGTH)?.value.into(),
+            log_offset: head.get(header::LOG_OFFSET)?.value,
         })
     }
 }

@@ -4,9 +4,10 @@
 use alloc::vec::Vec;
 
 use crate::arith::{PowerOfTwo, to_u64, to_usize};
-use crate::cursor::Cursor;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::source::{ByteSource, DeviceIndex, SourceError};
+use crate::structure::{Structure, put};
+use crate::structures::vhdx::{log_descriptor, log_entry, log_sector};
 
 use super::crc32c::Crc32c;
 use super::header::Header;
@@ -14,8 +15,6 @@ use super::header::Header;
 /// Unit of the log, of what it changes, and of its entries.
 const SECTOR: PowerOfTwo = PowerOfTwo::from_bits(12);
 const MEGABYTE: PowerOfTwo = PowerOfTwo::from_bits(20);
-const ENTRY_HEADER: usize = 64;
-const DESCRIPTOR: usize = 32;
 /// Longest log that is looked at (bytes); they have 1 MiB as a rule.
 const MOST_LENGTH: u64 = 256 << 20;
 /// Bytes over which checksums are taken in the search for the entries that count, at most.
@@ -232,20 +231,19 @@ impl<S: ByteSource> Ring<'_, S> {
 
     /// The entry at `at`, if it is one; a place that holds none is no fault.
     fn entry(&mut self, at: u64) -> Result<Option<Entry>, FormatError> {
-        let mut bytes = [0; ENTRY_HEADER];
+        let mut bytes = [0; log_entry::BYTES];
         self.read(at, &mut bytes)?;
         let kind = ErrorKind::BadLog;
-        let mut cursor = Cursor::new(&bytes, self.place(at), self.device, kind);
-        let signature = cursor.bytes("log signature", 4)?;
-        let checksum = cursor.le32("log checksum")?.value;
-        let length = u64::from(cursor.le32("EntryLength")?.value);
-        let tail = u64::from(cursor.le32("Tail")?.value);
-        let sequence = cursor.le64("SequenceNumber")?.value;
-        let descriptors = u64::from(cursor.le32("DescriptorCount")?.value);
-        cursor.le32("reserved")?;
-        let guid = cursor.bytes("LogGuid", 16)?;
-        let flushed = cursor.le64("FlushedFileOffset")?.value;
-        let last = cursor.le64("LastFileOffset")?.value;
+        let head = Structure::new(&bytes, self.place(at), self.device, kind);
+        let signature = head.bytes(log_entry::SIGNATURE)?;
+        let checksum = head.get(log_entry::CHECKSUM)?.value;
+        let length = u64::from(head.get(log_entry::ENTRY_LENGTH)?.value);
+        let tail = u64::from(head.get(log_entry::TAIL)?.value);
+        let sequence = head.get(log_entry::SEQUENCE_NUMBER)?.value;
+        let descriptors = u64::from(head.get(log_entry::DESCRIPTOR_COUNT)?.value);
+        let guid = head.bytes(log_entry::LOG_GUID)?;
+        let flushed = head.get(log_entry::FLUSHED_FILE_OFFSET)?.value;
+        let last = head.get(log_entry::LAST_FILE_OFFSET)?.value;
         let entry = Entry {
             at,
             length,
@@ -282,10 +280,8 @@ impl<S: ByteSource> Ring<'_, S> {
         for number in 0..SECTOR.count_for(entry.length) {
             let distance = SECTOR.times(number).unwrap_or(0);
             self.read(entry.at.saturating_add(distance), &mut sector)?;
-            if number == 0
-                && let Some(checksum) = sector.get_mut(4..8)
-            {
-                checksum.fill(0);
+            if number == 0 {
+                put(&mut sector, log_entry::CHECKSUM, 0);
             }
             sum = sum.add(&sector);
         }
@@ -343,20 +339,18 @@ impl<S: ByteSource> Ring<'_, S> {
         let mut data = SECTOR.times(entry.descriptor_sectors()).unwrap_or(0);
         for number in 0..entry.descriptors {
             let distance = number
-                .saturating_mul(to_u64(DESCRIPTOR))
-                .saturating_add(to_u64(ENTRY_HEADER));
+                .saturating_mul(to_u64(log_descriptor::BYTES))
+                .saturating_add(to_u64(log_entry::BYTES));
             let at = entry.at.saturating_add(distance);
-            let mut bytes = [0; DESCRIPTOR];
+            let mut bytes = [0; log_descriptor::BYTES];
             self.read(at, &mut bytes)?;
             let place = self.place(at);
-            let mut cursor = Cursor::new(&bytes, place, self.device, ErrorKind::BadLog);
-            let signature = cursor.bytes("descriptor signature", 4)?;
-            let mut trailing = [0; 4];
-            trailing.copy_from_slice(cursor.bytes("TrailingBytes", 4)?);
-            let mut leading = [0; 8];
-            leading.copy_from_slice(cursor.bytes("LeadingBytes", 8)?);
-            let start = cursor.le64("FileOffset")?;
-            let sequence = cursor.le64("SequenceNumber")?;
+            let head = Structure::new(&bytes, place, self.device, ErrorKind::BadLog);
+            let signature = head.bytes(log_descriptor::SIGNATURE)?;
+            let trailing = head.array(log_descriptor::TRAILING_BYTES)?;
+            let leading = head.array(log_descriptor::LEADING_BYTES)?;
+            let start = head.get(log_descriptor::FILE_OFFSET)?;
+            let sequence = head.get(log_descriptor::SEQUENCE_NUMBER)?;
             if sequence.value != entry.sequence {
                 return Err(sequence.refuse(ErrorKind::BadLog, Expected::Value(entry.sequence)));
             }
@@ -400,10 +394,12 @@ impl<S: ByteSource> Ring<'_, S> {
     fn check_sector(&mut self, entry: &Entry, at: u64, end: u64) -> Result<(), FormatError> {
         let mut sector = [0; 4096];
         self.read(at, &mut sector)?;
-        let high = sector.get(4..8).and_then(|bytes| bytes.first_chunk());
-        let [high, low] = [high, sector.last_chunk()]
-            .map(|half| u64::from(u32::from_le_bytes(half.copied().unwrap_or_default())));
-        let sequence = (high << 32) | low;
+        let head = Structure::new(&sector, self.place(at), self.device, ErrorKind::BadLog);
+        let [high, low] = [
+            head.get(log_sector::SEQUENCE_HIGH)?,
+            head.get(log_sector::SEQUENCE_LOW)?,
+        ];
+        let sequence = u64::from(high.value) << 32 | u64::from(low.value);
         if end > entry.length || !sector.starts_with(b"data") || sequence != entry.sequence {
             let expected = Expected::Value(entry.sequence);
             return Err(self.refuse("data sector", at, sequence, expected));
@@ -415,7 +411,9 @@ impl<S: ByteSource> Ring<'_, S> {
 impl Entry {
     /// Sectors that the entry's header and descriptors fill.
     fn descriptor_sectors(&self) -> u64 {
-        let bytes = self.descriptors.saturating_mul(to_u64(DESCRIPTOR));
-        SECTOR.count_for(bytes.saturating_add(to_u64(ENTRY_HEADER)))
+        let bytes = self
+            .descriptors
+            .saturating_mul(to_u64(log_descriptor::BYTES));
+        SECTOR.count_for(bytes.saturating_add(to_u64(log_entry::BYTES)))
     }
 }

@@ -1,10 +1,13 @@
 //! The metadata items ([MS-VHDX] 2.6): sizes of the disk, its sectors and its blocks.
 
 use crate::arith::to_u64;
-use crate::cursor::{Cursor, Field};
+use crate::cursor::Cursor;
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::vhdx::{metadata_entry, metadata_table};
 
 use super::guid;
 use super::regions::Region;
@@ -57,8 +60,8 @@ impl Metadata {
         let device = cache.device();
         let at = region.offset;
         let bytes = cache.read_vec(at, TABLE_BYTES)?;
-        let mut cursor = Cursor::new(&bytes, at, device, ErrorKind::BadTable);
-        if cursor.bytes("metadata signature", 8)? != b"metadata" {
+        let head = Structure::new(&bytes, at, device, ErrorKind::BadTable);
+        if head.bytes(metadata_table::SIGNATURE)? != b"metadata" {
             let expected = Expected::Sentence("\"metadata\"");
             let kind = ErrorKind::BadTable;
             return Err(FormatError::new(
@@ -70,20 +73,22 @@ impl Metadata {
                 expected,
             ));
         }
-        cursor.le16("reserved")?;
-        let count = cursor.le16("EntryCount")?;
+        let count = head.get(metadata_table::ENTRY_COUNT)?;
         if count.value > MOST_ITEMS {
             let expected = Expected::AtMost(MOST_ITEMS.into());
             return Err(count.refuse(ErrorKind::BadTable, expected));
         }
-        cursor.bytes("reserved", 20)?;
         let mut found = Found::default();
-        for _ in 0..count.value {
-            let id = cursor.bytes("ItemId", 16)?;
-            let offset = cursor.le32("item offset")?;
-            let length = cursor.le32("item length")?;
-            let flags = cursor.le32("item flags")?;
-            cursor.le32("reserved")?;
+        for number in 0..count.value {
+            let entry = head.entry(
+                metadata_table::BYTES,
+                metadata_entry::BYTES,
+                usize::from(number),
+            );
+            let id = entry.bytes(metadata_entry::ITEM_ID)?;
+            let offset = entry.get(metadata_entry::OFFSET)?;
+            let length = entry.get(metadata_entry::LENGTH)?;
+            let flags = entry.get(metadata_entry::FLAGS)?;
             let end = u64::from(offset.value).saturating_add(length.value.into());
             if end > region.length || u64::from(offset.value) < to_u64(TABLE_BYTES) {
                 let expected = Expected::Between(to_u64(TABLE_BYTES), region.length);

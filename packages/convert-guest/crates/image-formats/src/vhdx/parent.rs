@@ -4,11 +4,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::arith::to_usize;
-use crate::cursor::Cursor;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::facts::Identity;
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::vhdx::{parent_locator, parent_locator_entry};
 use crate::windows_name::{from_windows, little_endian};
 
 use super::guid;
@@ -53,22 +54,26 @@ pub(super) fn read<S: ByteSource>(
         ));
     }
     let bytes = cache.read_vec(at, to_usize(region.length))?;
-    let mut cursor = Cursor::new(&bytes, at, device, ErrorKind::BadTable);
-    if cursor.bytes("LocatorType", 16)? != guid::VHDX_PARENT {
+    let head = Structure::new(&bytes, at, device, ErrorKind::BadTable);
+    if head.bytes(parent_locator::LOCATOR_TYPE)? != guid::VHDX_PARENT {
         let kind = ErrorKind::UnsupportedVariant;
         return Err(refuse(kind, "LocatorType", 0, "a VHDX as the parent"));
     }
-    cursor.le16("reserved")?;
-    let count = cursor.le16("KeyValueCount")?;
+    let count = head.get(parent_locator::KEY_VALUE_COUNT)?;
     if count.value > MOST_KEYS {
         return Err(count.refuse(ErrorKind::BadTable, Expected::AtMost(MOST_KEYS.into())));
     }
     let mut pairs: Vec<(String, &[u8])> = Vec::new();
-    for _ in 0..count.value {
-        let key_at = cursor.le32("KeyOffset")?;
-        let value_at = cursor.le32("ValueOffset")?;
-        let key_length = cursor.le16("KeyLength")?.value;
-        let value_length = cursor.le16("ValueLength")?.value;
+    for number in 0..count.value {
+        let entry = head.entry(
+            parent_locator::BYTES,
+            parent_locator_entry::BYTES,
+            usize::from(number),
+        );
+        let key_at = entry.get(parent_locator_entry::KEY_OFFSET)?;
+        let value_at = entry.get(parent_locator_entry::VALUE_OFFSET)?;
+        let key_length = entry.get(parent_locator_entry::KEY_LENGTH)?.value;
+        let value_length = entry.get(parent_locator_entry::VALUE_LENGTH)?.value;
         let part = |offset: u32, length: u16| {
             let rest = bytes.get(to_usize(offset.into())..)?;
             rest.get(..usize::from(length))

@@ -2,11 +2,12 @@
 
 use alloc::vec::Vec;
 
-use crate::arith::PowerOfTwo;
-use crate::cursor::Cursor;
+use crate::arith::{PowerOfTwo, to_usize};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::vhdx::{region_entry, region_table};
 
 use super::crc32c;
 use super::guid::{self, Guid};
@@ -61,27 +62,30 @@ impl Regions {
     fn read_at<S: ByteSource>(cache: &mut MetadataCache<S>, at: u64) -> Result<Self, FormatError> {
         let device = cache.device();
         let bytes = cache.read_vec(at, TABLE_BYTES)?;
-        let mut cursor = Cursor::new(&bytes, at, device, ErrorKind::BadTable);
-        let signature = cursor.bytes("region table signature", 4)?;
-        let checksum = cursor.le32("region table checksum")?;
+        let head = Structure::new(&bytes, at, device, ErrorKind::BadTable);
+        let signature = head.bytes(region_table::SIGNATURE)?;
+        let checksum = head.get(region_table::CHECKSUM)?;
         let sum = crc32c::of_structure(&bytes);
         if signature != b"regi" || checksum.value != sum {
             let expected = Expected::Value(sum.into());
             return Err(checksum.refuse(ErrorKind::ChecksumMismatch, expected));
         }
-        let count = cursor.le32("EntryCount")?;
+        let count = head.get(region_table::ENTRY_COUNT)?;
         if count.value > MOST_ENTRIES {
             let expected = Expected::AtMost(MOST_ENTRIES.into());
             return Err(count.refuse(ErrorKind::BadTable, expected));
         }
-        cursor.le32("reserved")?;
         let mut found: Vec<(Guid, Region)> = Vec::new();
-        for _ in 0..count.value {
-            let mut id = [0; 16];
-            id.copy_from_slice(cursor.bytes("region", 16)?);
-            let offset = cursor.le64("FileOffset")?;
-            let length = cursor.le32("Length")?;
-            let required = cursor.le32("Required")?;
+        for number in 0..count.value {
+            let entry = head.entry(
+                region_table::BYTES,
+                region_entry::BYTES,
+                to_usize(number.into()),
+            );
+            let id: Guid = entry.array(region_entry::GUID)?;
+            let offset = entry.get(region_entry::FILE_OFFSET)?;
+            let length = entry.get(region_entry::LENGTH)?;
+            let required = entry.get(region_entry::REQUIRED)?;
             let region = Region {
                 offset: offset.value,
                 length: length.value.into(),

@@ -7,23 +7,18 @@ use alloc::vec::Vec;
 use super::hosted;
 use crate::arith::{SECTOR, to_u64, to_usize};
 use crate::edit::{Borrowed, Edit, EditTarget, Edited, unsupported};
-use crate::error::FormatError;
+use crate::error::{ErrorKind, FormatError};
 use crate::metadata_cache::MetadataCache;
 use crate::probe::Format;
 use crate::resizing::{require_sound, wanted_size};
 use crate::source::DeviceIndex;
 use crate::staged_file::StagedFile;
+use crate::structure::{Structure, put};
+use crate::structures::vmdk::sparse_header;
 
 use super::descriptor::Descriptor;
 
-/// Bytes of the header.
-const HEADER: u64 = 512;
-// Places in the header.
-const FLAGS_FIELD: usize = 8;
-const CAPACITY_FIELD: usize = 12;
-const REDUNDANT_FIELD: usize = 48;
-const DIRECTORY_FIELD: usize = 56;
-const REDUNDANT: u8 = 2;
+const REDUNDANT: u32 = 2;
 /// Bytes of an entry.
 const ENTRY: u64 = 4;
 /// 2 TiB: the sectors of the file must fit an entry.
@@ -72,7 +67,7 @@ pub fn edit<T: EditTarget>(
             let what = "its descriptor has no room for the new size, or does not say the old one";
             unsupported(device, what)
         })?;
-        let header = file.read_vec(0, HEADER)?;
+        let header = file.read_vec(0, to_u64(sparse_header::BYTES))?;
         let mut growth = Growth {
             file,
             header,
@@ -162,18 +157,20 @@ struct Growth<T> {
 impl<T: EditTarget> Growth<T> {
     fn grow(&mut self, size: u64) -> Result<(), FormatError> {
         if self.new > self.old {
-            let has_two = self.header.get(FLAGS_FIELD).copied().unwrap_or(0) & REDUNDANT != 0;
-            let mut fields = [Some(DIRECTORY_FIELD), has_two.then_some(REDUNDANT_FIELD)];
-            if self.word(REDUNDANT_FIELD) == 0 {
-                fields = [Some(DIRECTORY_FIELD), None];
-            }
-            for field in fields.into_iter().flatten() {
-                let place = self.copy_directory(self.word(field))?;
-                self.put(field, SECTOR.index_of(place));
+            let head = Structure::new(&self.header, 0, self.file.device(), ErrorKind::BadHeader);
+            let first = head.get(sparse_header::GD_OFFSET)?.value;
+            let second = head.get(sparse_header::RGD_OFFSET)?.value;
+            let has_two = head.get(sparse_header::FLAGS)?.value & REDUNDANT != 0 && second != 0;
+            let place = SECTOR.index_of(self.copy_directory(first)?);
+            put(&mut self.header, sparse_header::GD_OFFSET, place);
+            if has_two {
+                let place = SECTOR.index_of(self.copy_directory(second)?);
+                put(&mut self.header, sparse_header::RGD_OFFSET, place);
             }
         }
         self.file.flush()?;
-        self.put(CAPACITY_FIELD, SECTOR.index_of(size));
+        let sectors = SECTOR.index_of(size);
+        put(&mut self.header, sparse_header::CAPACITY, sectors);
         let header = self.header.clone();
         self.file.write(0, &header)?;
         self.file.flush()
@@ -196,16 +193,5 @@ impl<T: EditTarget> Growth<T> {
         // The tables name nothing, and so they are zeros.
         self.file.write(next.saturating_sub(1), &[0])?;
         Ok(place)
-    }
-
-    fn word(&self, at: usize) -> u64 {
-        let field = self.header.get(at..).and_then(|rest| rest.first_chunk());
-        field.map_or(0, |field| u64::from_le_bytes(*field))
-    }
-
-    fn put(&mut self, at: usize, value: u64) {
-        if let Some(place) = self.header.get_mut(at..at.saturating_add(8)) {
-            place.copy_from_slice(&value.to_le_bytes());
-        }
     }
 }

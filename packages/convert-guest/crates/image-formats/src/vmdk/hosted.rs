@@ -1,11 +1,13 @@
 //! Headers of sparse extents: hosted ("KDMV", 512 bytes) and ESX's copy-on-write disks ("COWD"), both little-endian.
 
-use crate::arith::SECTOR;
+use crate::arith::{SECTOR, to_u64};
 use crate::blocks::{BlockSize, read_header};
-use crate::cursor::{Cursor, Field};
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::vmdk::{cowd_header, grain_marker, marker, sparse_header};
 
 use super::Embedded;
 use super::grains::{Entries, Grains};
@@ -19,8 +21,6 @@ const FLAG_ZERO_GRAINS: u32 = 1 << 2;
 const FLAG_REDUNDANT: u32 = 1 << 1;
 /// Grains lie behind a marker.
 const FLAG_MARKERS: u32 = 1 << 17;
-/// Bytes of a grain's marker: its place on the disk, and the length of its stream.
-const MARKER_BYTES: u64 = 12;
 /// The directory lies at the end of the file, and a copy of the header there tells where.
 const DIRECTORY_AT_END: u64 = u64::MAX;
 /// That copy lies before the marker of the end of the stream, each behind a marker of a sector.
@@ -72,10 +72,8 @@ pub(super) fn read<S: ByteSource>(
     let at = cache.file_size().saturating_sub(FOOTER_FROM_END);
     let marker = read_header(cache, at.saturating_sub(SECTOR.size()), 16)?;
     let device = cache.device();
-    let mut cursor = Cursor::new(&marker, at, device, ErrorKind::BadHeader);
-    cursor.le64("marker")?;
-    cursor.le32("marker size")?;
-    let kind = cursor.le32("marker type")?;
+    let head = Structure::new(&marker, at, device, ErrorKind::BadHeader);
+    let kind = head.get(marker::TYPE)?;
     if kind.value != MARKER_OF_FOOTER || !read_header(cache, at, 512)?.starts_with(MAGIC) {
         let expected = Expected::Sentence("an offset, or a footer at the end of the file");
         return Err(directory.refuse(ErrorKind::BadHeader, expected));
@@ -94,23 +92,21 @@ fn read_at<S: ByteSource>(
 ) -> Result<(Grains, Embedded, Field<u64>), FormatError> {
     let device = cache.device();
     let bytes = read_header(cache, at, 512)?;
-    let mut cursor = Cursor::new(&bytes, at, device, ErrorKind::BadHeader);
-    cursor.bytes("magicNumber", 4)?;
-    let version = cursor.le32("version")?;
+    let head = Structure::new(&bytes, at, device, ErrorKind::BadHeader);
+    let version = head.get(sparse_header::VERSION)?;
     if !(1..=3).contains(&version.value) {
         return Err(version.refuse(ErrorKind::UnsupportedVersion, Expected::Between(1, 3)));
     }
-    let flags = cursor.le32("flags")?.value;
-    let capacity = cursor.le64("capacity")?;
-    let grain_size = cursor.le64("grainSize")?;
-    let descriptor_offset = cursor.le64("descriptorOffset")?;
-    let descriptor_size = cursor.le64("descriptorSize")?;
-    let entries = cursor.le32("numGTEsPerGT")?;
-    let redundant = cursor.le64("rgdOffset")?;
-    let directory = cursor.le64("gdOffset")?;
-    let overhead = cursor.le64("overHead")?;
-    cursor.bytes("uncleanShutdown", 5)?;
-    let compression = cursor.le16("compressAlgorithm")?;
+    let flags = head.get(sparse_header::FLAGS)?.value;
+    let capacity = head.get(sparse_header::CAPACITY)?;
+    let grain_size = head.get(sparse_header::GRAIN_SIZE)?;
+    let descriptor_offset = head.get(sparse_header::DESCRIPTOR_OFFSET)?;
+    let descriptor_size = head.get(sparse_header::DESCRIPTOR_SIZE)?;
+    let entries = head.get(sparse_header::NUM_GTES_PER_GT)?;
+    let redundant = head.get(sparse_header::RGD_OFFSET)?;
+    let directory = head.get(sparse_header::GD_OFFSET)?;
+    let overhead = head.get(sparse_header::OVER_HEAD)?;
+    let compression = head.get(sparse_header::COMPRESS_ALGORITHM)?;
     if compression.value > 1 {
         let expected = Expected::Sentence("0 (none) or 1 (deflate)");
         return Err(compression.refuse(ErrorKind::UnsupportedVariant, expected));
@@ -140,7 +136,7 @@ fn read_at<S: ByteSource>(
     let header = if flags & FLAG_MARKERS == 0 {
         0
     } else {
-        MARKER_BYTES
+        to_u64(grain_marker::BYTES)
     };
     let grains = Grains {
         device,
@@ -172,17 +168,15 @@ pub(super) fn read_cowd<S: ByteSource>(
 ) -> Result<Grains, FormatError> {
     let device = cache.device();
     let bytes = read_header(cache, 0, 512)?;
-    let mut cursor = Cursor::new(&bytes, 0, device, ErrorKind::BadHeader);
-    cursor.bytes("magicNumber", 4)?;
-    let version = cursor.le32("version")?;
+    let head = Structure::new(&bytes, 0, device, ErrorKind::BadHeader);
+    let version = head.get(cowd_header::VERSION)?;
     if version.value != 1 {
         return Err(version.refuse(ErrorKind::UnsupportedVersion, Expected::Value(1)));
     }
-    cursor.le32("flags")?;
-    let capacity = cursor.le32("numSectors")?;
-    let grain = grain_of(cursor.le32("grainSize")?, MOST_GRAIN_SECTORS)?;
-    let directory = cursor.le32("gdOffset")?;
-    let entries = cursor.le32("numGDEntries")?;
+    let capacity = head.get(cowd_header::NUM_SECTORS)?;
+    let grain = grain_of(head.get(cowd_header::GRAIN_SIZE)?, MOST_GRAIN_SECTORS)?;
+    let directory = head.get(cowd_header::GD_OFFSET)?;
+    let entries = head.get(cowd_header::NUM_GDENTRIES)?;
     let span = BlockSize::new(grain.times(COWD_TABLE_ENTRIES)).unwrap_or(grain);
     let size = size_of(capacity, span)?;
     if u64::from(entries.value) < span.count_for(size) {

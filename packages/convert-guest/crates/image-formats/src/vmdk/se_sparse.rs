@@ -2,10 +2,12 @@
 
 use crate::arith::SECTOR;
 use crate::blocks::{BlockSize, read_header};
-use crate::cursor::{Cursor, Field};
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::vmdk::{se_sparse_header, se_sparse_volatile_header};
 
 use super::grains::{Entries, Grains};
 
@@ -37,47 +39,50 @@ fn sectors(field: Field<u64>) -> u64 {
 pub(super) fn read<S: ByteSource>(cache: &mut MetadataCache<S>) -> Result<Grains, FormatError> {
     let device = cache.device();
     let bytes = read_header(cache, 0, 512)?;
-    let mut cursor = Cursor::new(&bytes, 0, device, ErrorKind::BadHeader);
-    cursor.bytes("magic", 8)?;
+    let head = Structure::new(&bytes, 0, device, ErrorKind::BadHeader);
     must_be(
-        cursor.le64("version")?,
+        head.get(se_sparse_header::VERSION)?,
         VERSION,
         ErrorKind::UnsupportedVersion,
     )?;
-    let capacity = cursor.le64("capacity")?;
+    let capacity = head.get(se_sparse_header::CAPACITY)?;
     must_be(
-        cursor.le64("grainSize")?,
+        head.get(se_sparse_header::GRAIN_SIZE)?,
         GRAIN_SECTORS,
         ErrorKind::UnsupportedVariant,
     )?;
     must_be(
-        cursor.le64("grainTableSize")?,
+        head.get(se_sparse_header::GRAIN_TABLE_SIZE)?,
         TABLE_SECTORS,
         ErrorKind::UnsupportedVariant,
     )?;
-    must_be(cursor.le64("flags")?, 0, ErrorKind::UnknownFeature)?;
-    cursor.bytes("reserved", 4 * 8)?;
-    let volatile_header = cursor.le64("volatileHeaderOffset")?;
-    cursor.bytes("volatileHeaderSize, journal", 8 + 16 + 16)?;
-    let directory = cursor.le64("grainDirOffset")?;
-    let directory_size = cursor.le64("grainDirSize")?;
-    let tables = cursor.le64("grainTablesOffset")?;
-    cursor.bytes("grainTablesSize, free bitmap, back map", 8 + 16 + 16)?;
-    let grains = cursor.le64("grainsOffset")?;
+    must_be(
+        head.get(se_sparse_header::FLAGS)?,
+        0,
+        ErrorKind::UnknownFeature,
+    )?;
+    let volatile_header = head.get(se_sparse_header::VOLATILE_HEADER_OFFSET)?;
+    let directory = head.get(se_sparse_header::GRAIN_DIR_OFFSET)?;
+    let directory_size = head.get(se_sparse_header::GRAIN_DIR_SIZE)?;
+    let tables = head.get(se_sparse_header::GRAIN_TABLES_OFFSET)?;
+    let grains = head.get(se_sparse_header::GRAINS_OFFSET)?;
 
     if capacity.value > MOST_SECTORS {
         return Err(capacity.refuse(ErrorKind::ImageTooBig, Expected::AtMost(MOST_SECTORS)));
     }
     let at = sectors(volatile_header);
     let bytes = read_header(cache, at, 64)?;
-    let mut cursor = Cursor::new(&bytes, at, device, ErrorKind::BadHeader);
+    let head = Structure::new(&bytes, at, device, ErrorKind::BadHeader);
     must_be(
-        cursor.le64("volatile magic")?,
+        head.get(se_sparse_volatile_header::MAGIC)?,
         VOLATILE_MAGIC,
         ErrorKind::BadHeader,
     )?;
-    cursor.bytes("free table, sequence", 16)?;
-    must_be(cursor.le64("replayJournal")?, 0, ErrorKind::BadLog)?;
+    must_be(
+        head.get(se_sparse_volatile_header::REPLAY_JOURNAL)?,
+        0,
+        ErrorKind::BadLog,
+    )?;
 
     let expected = Expected::Value(GRAIN_SECTORS);
     let grain = BlockSize::new(SECTOR.times(GRAIN_SECTORS).unwrap_or(0))

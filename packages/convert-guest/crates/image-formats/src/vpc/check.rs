@@ -6,12 +6,15 @@ use alloc::string::String;
 use crate::arith::{SECTOR, to_u64};
 use crate::blocks::{Blocks, Check, TableDisk, check_blocks};
 use crate::check::Teller;
-use crate::error::FormatError;
+use crate::error::{ErrorKind, FormatError};
+use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
+use crate::structure::{Be, Number, Structure};
+use crate::structures::vpc::{dynamic_header, footer};
 
-use super::dynamic::{self, DynamicDisk};
-use super::footer;
+use super::dynamic::DynamicDisk;
+use super::footer::{COOKIE, checksum};
 
 impl Check for DynamicDisk {
     fn check<S: ByteSource>(
@@ -19,8 +22,14 @@ impl Check for DynamicDisk {
         teller: &mut Teller<'_>,
     ) -> Result<(), FormatError> {
         check_footers(&mut disk.cache, teller)?;
-        let (header, bytes) = (disk.layout.header, dynamic::HEADER_BYTES);
-        check_sum(&mut disk.cache, teller, header, bytes, dynamic::CHECKSUM_AT)?;
+        let (header, bytes) = (disk.layout.header, dynamic_header::BYTES);
+        check_sum(
+            &mut disk.cache,
+            teller,
+            header,
+            bytes,
+            dynamic_header::CHECKSUM,
+        )?;
         let blocks = Blocks {
             block: disk.layout.table.block,
             before: disk.layout.bitmap,
@@ -45,12 +54,12 @@ fn check_footers<S: ByteSource>(
     let copy = cache.read_vec(0, footer::BYTES)?;
     let own = cache.read_vec(last, footer::BYTES)?;
     for (at, bytes, name) in [(0, &copy, "copy of the footer"), (last, &own, "footer")] {
-        if !bytes.starts_with(footer::COOKIE) {
+        if !bytes.starts_with(COOKIE) {
             let text = format!("ERROR: there is no {name} at offset {at}");
             teller.corrupt(at, 0, 0, text)?;
             return Ok(());
         }
-        check_sum(cache, teller, at, footer::BYTES, footer::CHECKSUM_AT)?;
+        check_sum(cache, teller, at, footer::BYTES, footer::CHECKSUM)?;
     }
     if copy != own {
         let text = String::from("ERROR: the footer and its copy at offset 0 differ");
@@ -64,18 +73,19 @@ fn check_sum<S: ByteSource>(
     teller: &mut Teller<'_>,
     at: u64,
     length: usize,
-    field: usize,
+    field: Number<Be<u32>>,
 ) -> Result<(), FormatError> {
     let bytes = cache.read_vec(at, length)?;
-    let sum = footer::checksum(&bytes, field);
-    let stored = bytes
-        .get(field..)
-        .and_then(|rest| rest.first_chunk::<4>())
-        .map_or(0, |sum| u32::from_be_bytes(*sum));
+    let sum = checksum(&bytes, field);
+    let structure = Structure::new(&bytes, at, cache.device(), ErrorKind::BadHeader);
+    let Field {
+        value: stored,
+        offset: place,
+        ..
+    } = structure.get(field)?;
     if stored == sum {
         return Ok(());
     }
-    let place = at.saturating_add(to_u64(field));
     let text = format!(
         "ERROR: the checksum at offset {place} is {stored:#x}, and the bytes have {sum:#x}"
     );

@@ -10,22 +10,20 @@ use crate::arith::{PowerOfTwo, SECTOR};
 use crate::blocks::{
     BlockSize, Entry, Layout, Piece, Place, Run, Table, TableDisk, Width, one_table, read_header,
 };
-use crate::cursor::Cursor;
 use crate::driver::FormatImage;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::facts::Facts;
 use crate::metadata_cache::MetadataCache;
 use crate::sector_bits::SectorBits;
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::vpc::dynamic_header;
 use crate::within::Beyond;
 
 use super::footer::{DiskType, Footer};
 use super::parent;
 
 const COOKIE: &[u8; 8] = b"cxsparse";
-pub(super) const HEADER_BYTES: usize = 1024;
-/// Where the header's checksum stands in it.
-pub(super) const CHECKSUM_AT: usize = 36;
 /// An entry of a block that is not there.
 const UNUSED: u64 = 0xffff_ffff;
 /// What a byte of a block's bitmap stands for: 8 sectors. Bitmaps fill whole sectors.
@@ -54,17 +52,15 @@ pub(super) fn open<'a, S: ByteSource + 'a>(
 ) -> Result<Box<dyn FormatImage + 'a>, FormatError> {
     let device = cache.device();
     let at = footer.data_offset.value;
-    let bytes = read_header(&mut cache, at, HEADER_BYTES)?;
-    let mut cursor = Cursor::new(&bytes, at, device, ErrorKind::BadHeader);
-    if cursor.bytes("cookie", 8)? != COOKIE {
+    let bytes = read_header(&mut cache, at, dynamic_header::BYTES)?;
+    let head = Structure::new(&bytes, at, device, ErrorKind::BadHeader);
+    if head.bytes(dynamic_header::COOKIE)? != COOKIE {
         let expected = Expected::Sentence("the offset of a dynamic header (\"cxsparse\")");
         return Err(footer.data_offset.refuse(ErrorKind::BadHeader, expected));
     }
-    cursor.be64("data offset")?;
-    let offset = cursor.be64("table offset")?;
-    cursor.be32("header version")?;
-    let entries = cursor.be32("max table entries")?;
-    let block_size = cursor.be32("block size")?;
+    let offset = head.get(dynamic_header::TABLE_OFFSET)?;
+    let entries = head.get(dynamic_header::MAX_TABLE_ENTRIES)?;
+    let block_size = head.get(dynamic_header::BLOCK_SIZE)?;
     let block = BlockSize::new(block_size.value.into())
         .filter(|block| block.bytes().is_power_of_two() && block.bytes() >= SECTOR.size());
     let Some(block) = block else {

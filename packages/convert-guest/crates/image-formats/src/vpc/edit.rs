@@ -2,25 +2,19 @@
 
 use alloc::vec::Vec;
 
-use super::dynamic::{self, HEADER_BYTES};
-use super::footer::{BYTES, CHECKSUM_AT, DiskType, Footer, checksum};
+use super::footer::{DiskType, Footer, checksum};
 use crate::arith::{SECTOR, to_u64};
 use crate::edit::{Borrowed, Edit, EditTarget, Edited, unsupported};
-use crate::error::FormatError;
+use crate::error::{ErrorKind, FormatError};
 use crate::growing::vpc::{MOST_BYTES, geometry};
 use crate::metadata_cache::MetadataCache;
 use crate::probe::Format;
 use crate::resizing::{require_sound, wanted_size};
 use crate::source::DeviceIndex;
 use crate::staged_file::StagedFile;
+use crate::structure::{Structure, put};
+use crate::structures::vpc::{dynamic_header, footer};
 
-// Places in the footer.
-const SIZE_FIELD: usize = 48;
-const GEOMETRY_FIELD: usize = 56;
-// Places in the dynamic header.
-const TABLE_FIELD: usize = 16;
-const ENTRIES_FIELD: usize = 28;
-const BLOCK_FIELD: usize = 32;
 /// An entry of a block that is not there: all its bytes.
 const UNUSED: u8 = 0xff;
 /// Bytes of an entry.
@@ -59,17 +53,6 @@ pub fn edit<T: EditTarget>(
     })
 }
 
-fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
-    if let Some(place) = bytes.get_mut(at..at.saturating_add(value.len())) {
-        place.copy_from_slice(value);
-    }
-}
-
-fn be32(bytes: &[u8], at: usize) -> u64 {
-    let field = bytes.get(at..).and_then(|rest| rest.first_chunk());
-    field.map_or(0, |field| u32::from_be_bytes(*field).into())
-}
-
 fn small(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
@@ -82,18 +65,19 @@ struct Growth<T> {
 
 impl<T: EditTarget> Growth<T> {
     fn grow(&mut self, wanted: u64, size: u64) -> Result<(), FormatError> {
-        let footer_length = to_u64(BYTES);
+        let footer_length = to_u64(footer::BYTES);
         let end = self.file.size().saturating_sub(footer_length);
         let mut footer = self.file.read_vec(end, footer_length)?;
         let (geometry, _) = geometry(wanted, self.footer.by_geometry);
-        put(&mut footer, SIZE_FIELD, &size.to_be_bytes());
+        put(&mut footer, footer::CURRENT_SIZE, size);
         let cylinders = u16::try_from(geometry.cylinders).unwrap_or(u16::MAX);
-        let [high, low] = cylinders.to_be_bytes();
+        put(&mut footer, footer::CYLINDERS, cylinders);
         let byte = |value: u64| u8::try_from(value).unwrap_or(u8::MAX);
-        let [heads, sectors] = [byte(geometry.heads), byte(geometry.sectors)];
-        put(&mut footer, GEOMETRY_FIELD, &[high, low, heads, sectors]);
-        let sum = checksum(&footer, CHECKSUM_AT).to_be_bytes();
-        put(&mut footer, CHECKSUM_AT, &sum);
+        put(&mut footer, footer::HEADS, byte(geometry.heads));
+        let sectors = byte(geometry.sectors);
+        put(&mut footer, footer::SECTORS_PER_TRACK, sectors);
+        let sum = checksum(&footer, footer::CHECKSUM);
+        put(&mut footer, footer::CHECKSUM, sum);
         if self.footer.disk_type == DiskType::Fixed {
             self.file.write(size, &footer)?;
             self.file.flush()?;
@@ -111,30 +95,31 @@ impl<T: EditTarget> Growth<T> {
 
     fn grow_table(&mut self, end: u64, size: u64, footer: &[u8]) -> Result<(), FormatError> {
         let at = self.footer.data_offset.value;
-        let mut header = self.file.read_vec(at, to_u64(HEADER_BYTES))?;
-        let block = be32(&header, BLOCK_FIELD).max(1);
-        let (old, wanted) = (be32(&header, ENTRIES_FIELD), size.div_ceil(block));
+        let device = self.footer.data_offset.device;
+        let mut bytes = self.file.read_vec(at, to_u64(dynamic_header::BYTES))?;
+        let header = Structure::new(&bytes, at, device, ErrorKind::BadHeader);
+        let block = u64::from(header.get(dynamic_header::BLOCK_SIZE)?.value).max(1);
+        let old = u64::from(header.get(dynamic_header::MAX_TABLE_ENTRIES)?.value);
+        let offset = header.get(dynamic_header::TABLE_OFFSET)?.value;
+        let wanted = size.div_ceil(block);
         let mut end = SECTOR.round_up(end).unwrap_or(end);
         if wanted > old {
-            let offset = header
-                .get(TABLE_FIELD..)
-                .and_then(|rest| rest.first_chunk());
-            let offset = u64::from_be_bytes(offset.copied().unwrap_or_default());
             let mut table: Vec<u8> = self.file.read_vec(offset, old.saturating_mul(ENTRY))?;
             let length = SECTOR.round_up(wanted.saturating_mul(ENTRY));
             let length = crate::arith::to_usize(length.unwrap_or(u64::MAX));
             table.resize(length, UNUSED);
             // The old table is left: what lies behind it may be anything.
             self.file.write(end, &table)?;
-            put(&mut header, TABLE_FIELD, &end.to_be_bytes());
-            put(&mut header, ENTRIES_FIELD, &small(wanted).to_be_bytes());
-            let sum = checksum(&header, dynamic::CHECKSUM_AT).to_be_bytes();
-            put(&mut header, dynamic::CHECKSUM_AT, &sum);
+            put(&mut bytes, dynamic_header::TABLE_OFFSET, end);
+            let entries = small(wanted);
+            put(&mut bytes, dynamic_header::MAX_TABLE_ENTRIES, entries);
+            let sum = checksum(&bytes, dynamic_header::CHECKSUM);
+            put(&mut bytes, dynamic_header::CHECKSUM, sum);
             end = end.saturating_add(to_u64(length));
         }
         self.file.write(end, footer)?;
         self.file.flush()?;
-        self.file.write(at, &header)?;
+        self.file.write(at, &bytes)?;
         self.file.flush()?;
         // The copy counts: from here on the disk is larger.
         self.file.write(0, footer)?;

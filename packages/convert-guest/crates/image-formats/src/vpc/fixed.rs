@@ -11,10 +11,11 @@ use crate::facts::{Facts, Identity, ListLimits};
 use crate::metadata_cache::MetadataCache;
 use crate::raw::data_within;
 use crate::source::{ByteSource, DeviceIndex};
+use crate::structures;
 use crate::within::{Beyond, Within};
 
 use super::check::check_fixed;
-use super::footer::{self, Footer};
+use super::footer::Footer;
 
 pub(super) struct FixedDisk {
     device: DeviceIndex,
@@ -69,9 +70,13 @@ impl FormatImage for FixedDisk {
     }
 
     fn within_file(&mut self, _: u64) -> Result<Within, FormatError> {
-        let end = self.size.saturating_add(to_u64(footer::BYTES));
+        let end = self
+            .size
+            .saturating_add(to_u64(structures::vpc::footer::BYTES));
         Ok(if end > self.file_size {
-            let at = self.file_size.saturating_sub(to_u64(footer::BYTES));
+            let at = self
+                .file_size
+                .saturating_sub(to_u64(structures::vpc::footer::BYTES));
             let field = "disk before the footer";
             Within::Beyond(Beyond { field, at, end })
         } else {

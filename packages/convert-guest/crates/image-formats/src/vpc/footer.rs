@@ -2,16 +2,15 @@
 
 use crate::arith::SECTOR;
 use crate::blocks::read_header;
-use crate::cursor::{Cursor, Field};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::facts::Identity;
+use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
+use crate::structure::{Be, Number, Structure};
+use crate::structures::vpc::footer;
 
 pub(super) const COOKIE: &[u8; 8] = b"conectix";
-pub(super) const BYTES: usize = 512;
-/// Where the checksum stands.
-pub(super) const CHECKSUM_AT: usize = 64;
 
 /// Sectors of the largest geometry; a disk that has it is as large as the footer says.
 const MOST_GEOMETRY: u64 = 65535 * 16 * 255;
@@ -41,8 +40,9 @@ pub(super) struct Footer {
     pub by_geometry: bool,
 }
 
-/// The ones' complement of the sum of all bytes but those of the checksum, which stands at `field`.
-pub(super) fn checksum(bytes: &[u8], field: usize) -> u32 {
+/// The ones' complement of the sum of all bytes but those of the checksum, which is kept in `field`.
+pub(crate) fn checksum(bytes: &[u8], field: Number<Be<u32>>) -> u32 {
+    let field = field.offset();
     let sum = bytes
         .iter()
         .enumerate()
@@ -58,34 +58,28 @@ impl Footer {
     /// `NotThisFormat`, `ChecksumMismatch`, `UnsupportedVariant` or `ImageTooBig`.
     pub fn read<S: ByteSource>(cache: &mut MetadataCache<S>) -> Result<Self, FormatError> {
         let mut at = 0;
-        let mut bytes = read_header(cache, at, BYTES)?;
+        let mut bytes = read_header(cache, at, footer::BYTES)?;
         if !bytes.starts_with(COOKIE) {
             at = cache.file_size().saturating_sub(SECTOR.size());
-            bytes = read_header(cache, at, BYTES)?;
+            bytes = read_header(cache, at, footer::BYTES)?;
         }
         let device = cache.device();
-        let mut cursor = Cursor::new(&bytes, at, device, ErrorKind::BadHeader);
-        if cursor.bytes("cookie", 8)? != COOKIE {
+        let head = Structure::new(&bytes, at, device, ErrorKind::BadHeader);
+        if head.bytes(footer::COOKIE)? != COOKIE {
             let expected = Expected::Sentence("\"conectix\"");
             let kind = ErrorKind::NotThisFormat;
             return Err(FormatError::new(kind, device, "cookie", at, 0, expected));
         }
-        cursor.be32("features")?;
-        cursor.be32("file format version")?;
-        let data_offset = cursor.be64("data offset")?;
-        cursor.be32("time stamp")?;
-        let creator = cursor.bytes("creator application", 4)?;
-        cursor.bytes("creator version and system", 8)?;
-        cursor.be64("original size")?;
-        let current = cursor.be64("current size")?;
-        let cylinders = cursor.be16("cylinders")?;
-        let heads = cursor.u8("heads")?;
-        let sectors = cursor.u8("sectors per track")?;
-        let type_field = cursor.be32("disk type")?;
-        let stored = cursor.be32("checksum")?;
-        let mut unique_id = Identity::default();
-        unique_id.copy_from_slice(cursor.bytes("unique id", 16)?);
-        let sum = checksum(&bytes, CHECKSUM_AT);
+        let data_offset = head.get(footer::DATA_OFFSET)?;
+        let creator = head.bytes(footer::CREATOR_APPLICATION)?;
+        let current = head.get(footer::CURRENT_SIZE)?;
+        let cylinders = head.get(footer::CYLINDERS)?;
+        let heads = head.get(footer::HEADS)?;
+        let sectors = head.get(footer::SECTORS_PER_TRACK)?;
+        let type_field = head.get(footer::DISK_TYPE)?;
+        let stored = head.get(footer::CHECKSUM)?;
+        let unique_id: Identity = head.array(footer::UNIQUE_ID)?;
+        let sum = checksum(&bytes, footer::CHECKSUM);
         if stored.value != sum {
             return Err(stored.refuse(ErrorKind::ChecksumMismatch, Expected::Value(sum.into())));
         }

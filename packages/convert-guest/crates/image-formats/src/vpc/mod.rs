@@ -18,6 +18,7 @@ use crate::probe::Ends;
 use crate::source::{ByteSource, DeviceIndex};
 
 pub use edit::edit;
+pub(crate) use footer::checksum;
 use footer::{DiskType, Footer};
 
 /// Whether a file has the footer at its end, or a copy of it at its beginning, as dynamic disks have.

@@ -4,18 +4,14 @@ use alloc::vec::Vec;
 
 use crate::arith::to_usize;
 use crate::blocks::read_header;
-use crate::cursor::Cursor;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::facts::Identity;
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
+use crate::structure::Structure;
+use crate::structures::vpc::{dynamic_header, parent_locator};
 use crate::windows_name::{big_endian, from_windows, little_endian};
 
-use super::dynamic::HEADER_BYTES;
-
-/// Where the parent's unique id stands in the dynamic header.
-const PARENT_FIELD: usize = 40;
-const NAME_BYTES: usize = 512;
 const LOCATORS: usize = 8;
 /// A path relative to the disk, and an absolute one; both of UTF-16, the lower byte first.
 const RELATIVE: u32 = u32::from_be_bytes(*b"W2ru");
@@ -38,21 +34,18 @@ pub(super) fn read<S: ByteSource>(
     at: u64,
 ) -> Result<Parent, FormatError> {
     let device = cache.device();
-    let bytes = read_header(cache, at, HEADER_BYTES)?;
-    let mut cursor = Cursor::new(&bytes, at, device, ErrorKind::BadHeader);
-    cursor.bytes("dynamic header", PARENT_FIELD)?;
-    let mut unique_id = Identity::default();
-    unique_id.copy_from_slice(cursor.bytes("parent unique id", 16)?);
-    cursor.bytes("parent time stamp", 8)?;
-    let name_at = cursor.offset();
-    let name = from_windows(big_endian(cursor.bytes("parent unicode name", NAME_BYTES)?));
+    let bytes = read_header(cache, at, dynamic_header::BYTES)?;
+    let head = Structure::new(&bytes, at, device, ErrorKind::BadHeader);
+    let unique_id: Identity = head.array(dynamic_header::PARENT_UNIQUE_ID)?;
+    let name_at = dynamic_header::PARENT_UNICODE_NAME.place(at);
+    let name = from_windows(big_endian(head.bytes(dynamic_header::PARENT_UNICODE_NAME)?));
     let (mut relative, mut absolute) = (None, None);
-    for _ in 0..LOCATORS {
-        let code = cursor.be32("platform code")?.value;
-        cursor.be32("platform data space")?;
-        let length = cursor.be32("platform data length")?;
-        cursor.be32("reserved")?;
-        let offset = cursor.be64("platform data offset")?;
+    for number in 0..LOCATORS {
+        let locators = dynamic_header::PARENT_LOCATORS.offset();
+        let locator = head.entry(locators, parent_locator::BYTES, number);
+        let code = locator.get(parent_locator::PLATFORM_CODE)?.value;
+        let length = locator.get(parent_locator::PLATFORM_DATA_LENGTH)?;
+        let offset = locator.get(parent_locator::PLATFORM_DATA_OFFSET)?;
         let place = match code {
             RELATIVE => &mut relative,
             ABSOLUTE => &mut absolute,

@@ -3,12 +3,13 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::{AT_REFCOUNT_TABLE, Editor};
+use super::Editor;
 use crate::edit::EditTarget;
 use crate::error::{ErrorKind, FormatError};
 use crate::qcow2::header::MAX_REFCOUNT_TABLE_BYTES;
 use crate::qcow2::l1;
 use crate::qcow2::refcounts::{self, BLOCK, TABLE_ENTRY};
+use crate::structures::qcow2::header;
 
 impl<T: EditTarget> Editor<T> {
     /// Where the refcount block of a cluster is named, and where that lies; 0 where there is none.
@@ -189,7 +190,8 @@ impl<T: EditTarget> Editor<T> {
         let count = u32::try_from(clusters).unwrap_or(u32::MAX);
         let mut fields = Vec::from(offset.to_be_bytes());
         fields.extend_from_slice(&count.to_be_bytes());
-        self.file.write(AT_REFCOUNT_TABLE, &fields)?;
+        self.file
+            .write(header::REFCOUNT_TABLE_OFFSET.place(0), &fields)?;
         self.header.refcount_table_offset = offset;
         self.header.refcount_table_clusters = clusters;
         Ok(())

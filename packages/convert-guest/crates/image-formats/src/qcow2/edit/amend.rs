@@ -4,10 +4,11 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::references::descriptor;
-use super::{AT_COMPATIBLE, AT_REFCOUNT_ORDER, COMPRESSED, COPIED, Editor, OFFSET};
+use super::{COMPRESSED, COPIED, Editor, OFFSET};
 use crate::edit::{Amendment, EditTarget};
 use crate::error::FormatError;
 use crate::qcow2::features;
+use crate::structures::qcow2::header;
 
 /// Width of the refcounts of every image of version 2.
 const V2_REFCOUNT_BITS: u32 = 16;
@@ -40,7 +41,7 @@ impl<T: EditTarget> Editor<T> {
             };
             if compatible != self.header.compatible {
                 self.header.compatible = compatible;
-                self.put_be64(AT_COMPATIBLE, compatible)?;
+                self.file.put(0, header::COMPATIBLE_FEATURES, compatible)?;
             }
         }
         if version < self.header.version {
@@ -49,7 +50,8 @@ impl<T: EditTarget> Editor<T> {
         if bits == self.header.refcount_bits {
             return Ok(false);
         }
-        self.put_be32(AT_REFCOUNT_ORDER, bits.trailing_zeros())?;
+        self.file
+            .put(0, header::REFCOUNT_ORDER, bits.trailing_zeros())?;
         self.header.refcount_bits = bits;
         self.drop_refcounts()?;
         Ok(true)

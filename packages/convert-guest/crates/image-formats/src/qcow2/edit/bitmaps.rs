@@ -2,18 +2,18 @@
 
 use alloc::vec::Vec;
 
+use super::Editor;
 use super::snapshots::Reads;
-use super::{AT_AUTOCLEAR, Editor};
 use crate::arith::{PowerOfTwo, SECTOR, to_u64, to_usize};
 use crate::edit::{BitmapEdit, EditTarget, OtherBitmaps, Take};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::metadata_cache::MetadataCache;
 use crate::qcow2::bitmap_bits::{ALL_ONES, BitLayout, CLUSTER, ENTRY_BYTES};
 use crate::qcow2::{Bitmap, bitmap, extensions, features};
+use crate::structure::{Be, Built, Stored, put};
+use crate::structures::qcow2::{bitmap_entry, bitmaps_extension, header};
 
 const ALIGNMENT: PowerOfTwo = PowerOfTwo::from_bits(3);
-/// Where an entry of the directory has its flags (bytes).
-const AT_FLAGS: usize = 12;
 const FLAG_AUTO: u32 = 1 << 1;
 const TYPE_DIRTY_TRACKING: u8 = 1;
 const MOST_NAME: usize = 1023;
@@ -188,15 +188,18 @@ impl<T: EditTarget> Editor<T> {
             (None, autoclear & !features::AUTOCLEAR_BITMAPS)
         } else {
             let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-            let mut extension = Vec::new();
-            extension.extend_from_slice(&count.to_be_bytes());
-            extension.extend_from_slice(&0_u32.to_be_bytes());
-            extension.extend_from_slice(&to_u64(bytes.len()).to_be_bytes());
-            extension.extend_from_slice(&offset.to_be_bytes());
+            let extension = Built::new(bitmaps_extension::BYTES)
+                .put(bitmaps_extension::NB_BITMAPS, count)
+                .put(
+                    bitmaps_extension::BITMAP_DIRECTORY_SIZE,
+                    to_u64(bytes.len()),
+                )
+                .put(bitmaps_extension::BITMAP_DIRECTORY_OFFSET, offset)
+                .done();
             (Some(extension), autoclear | features::AUTOCLEAR_BITMAPS)
         };
         cluster.set_extension(extensions::BITMAPS, extension);
-        cluster.put(to_usize(AT_AUTOCLEAR), &autoclear.to_be_bytes());
+        cluster.put(header::AUTOCLEAR_FEATURES, autoclear);
         self.write_header_cluster(cluster)?;
         self.header.autoclear.value = autoclear;
         self.file.flush()?;
@@ -422,14 +425,14 @@ impl<T: EditTarget> Editor<T> {
 }
 
 fn set_auto(entry: &mut [u8], records: bool) {
-    let place = entry.get_mut(AT_FLAGS..).and_then(<[u8]>::first_chunk_mut);
-    if let Some(place) = place {
-        let flags = u32::from_be_bytes(*place);
-        let flags = if records {
-            flags | FLAG_AUTO
-        } else {
-            flags & !FLAG_AUTO
-        };
-        *place = flags.to_be_bytes();
-    }
+    let flags = entry.get(bitmap_entry::FLAGS.offset()..);
+    let Some(flags) = flags.and_then(<Be<u32> as Stored>::load) else {
+        return;
+    };
+    let flags = if records {
+        flags | FLAG_AUTO
+    } else {
+        flags & !FLAG_AUTO
+    };
+    put(entry, bitmap_entry::FLAGS, flags);
 }

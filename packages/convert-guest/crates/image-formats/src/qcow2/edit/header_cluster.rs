@@ -7,16 +7,13 @@ use super::Editor;
 use crate::edit::EditTarget;
 use crate::error::FormatError;
 use crate::qcow2::extensions;
+use crate::structure::{Number, Stored, put};
+use crate::structures::qcow2::header;
 
 /// Bytes of a header of version 2.
 const V2_LENGTH: usize = 72;
 /// Bytes of a header of version 3 without anything optional.
 const V3_LENGTH: usize = 104;
-const AT_VERSION: usize = 4;
-const AT_BACKING_OFFSET: usize = 8;
-const AT_BACKING_LENGTH: usize = 16;
-const AT_REFCOUNT_ORDER: usize = 96;
-const AT_HEADER_LENGTH: usize = 100;
 
 /// The first cluster.
 pub(super) struct HeaderCluster {
@@ -29,11 +26,9 @@ pub(super) struct HeaderCluster {
 }
 
 impl HeaderCluster {
-    /// Sets bytes of a field.
-    pub fn put(&mut self, at: usize, bytes: &[u8]) {
-        if let Some(place) = self.fields.get_mut(at..at.saturating_add(bytes.len())) {
-            place.copy_from_slice(bytes);
-        }
+    /// Sets a field.
+    pub fn put<N: Stored>(&mut self, number: Number<N>, value: N::Value) {
+        put(&mut self.fields, number, value);
     }
 
     /// Puts an extension into the place of those of its tag; `None` removes them.
@@ -48,14 +43,14 @@ impl HeaderCluster {
 
     /// Makes it version 2 or 3. What version 2 does not have is lost.
     pub fn set_version(&mut self, version: u32) {
-        self.put(AT_VERSION, &version.to_be_bytes());
+        self.put(header::VERSION, version);
         if version == 2 {
             self.fields.truncate(V2_LENGTH);
             return;
         }
         if self.fields.len() < V3_LENGTH {
             self.fields.resize(V3_LENGTH, 0);
-            self.put(AT_REFCOUNT_ORDER, &4_u32.to_be_bytes());
+            self.put(header::REFCOUNT_ORDER, 4);
         }
     }
 
@@ -63,7 +58,7 @@ impl HeaderCluster {
         let is_version_3 = self.fields.len() >= V3_LENGTH;
         if is_version_3 {
             let length = u32::try_from(self.fields.len()).unwrap_or(u32::MAX);
-            self.put(AT_HEADER_LENGTH, &length.to_be_bytes());
+            self.put(header::HEADER_LENGTH, length);
         }
         let mut behind = Vec::new();
         for (tag, data) in &self.extensions {
@@ -79,9 +74,9 @@ impl HeaderCluster {
             0 => 0,
             _ => crate::arith::to_u64(self.fields.len().saturating_add(behind.len())),
         };
-        self.put(AT_BACKING_OFFSET, &offset.to_be_bytes());
+        self.put(header::BACKING_FILE_OFFSET, offset);
         let length = u32::try_from(name.len()).unwrap_or(u32::MAX);
-        self.put(AT_BACKING_LENGTH, &length.to_be_bytes());
+        self.put(header::BACKING_FILE_SIZE, length);
         let mut bytes = self.fields;
         bytes.append(&mut behind);
         bytes.extend_from_slice(&name);

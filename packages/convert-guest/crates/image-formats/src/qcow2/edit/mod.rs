@@ -23,6 +23,7 @@ use crate::error::{ErrorKind, Expected, FormatError};
 use crate::qcow2::{Encryption, Extensions, Header, Qcow2Image, features, l1};
 use crate::source::DeviceIndex;
 use crate::staged_file::StagedFile;
+use crate::structures::qcow2 as disk;
 use repair::{Repaired, repair};
 use write::{Packed, Writer};
 
@@ -32,17 +33,6 @@ const COPIED: u64 = 1 << 63;
 const COMPRESSED: u64 = 1 << 62;
 /// Bits 9 to 55 of an entry: an offset.
 const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
-
-// Places of the header's fields (qcow2.txt "Header").
-const AT_SIZE: u64 = 24;
-const AT_L1_ENTRIES: u64 = 36;
-const AT_L1_OFFSET: u64 = 40;
-const AT_REFCOUNT_TABLE: u64 = 48;
-const AT_SNAPSHOT_COUNT: u64 = 60;
-const AT_INCOMPATIBLE: u64 = 72;
-const AT_COMPATIBLE: u64 = 80;
-const AT_AUTOCLEAR: u64 = 88;
-const AT_REFCOUNT_ORDER: u64 = 96;
 
 /// Edits the image in `target`.
 ///
@@ -210,19 +200,20 @@ impl<T: EditTarget> Editor<T> {
     fn begin(&mut self) -> Result<(), FormatError> {
         if self.header.incompatible & features::INCOMPATIBLE_CORRUPT != 0 {
             let found = self.header.incompatible;
-            return Err(self.repair_first("incompatible_features", AT_INCOMPATIBLE, found));
+            return Err(self.repair_first(
+                "incompatible_features",
+                disk::header::INCOMPATIBLE_FEATURES.place(0),
+                found,
+            ));
         }
         let known = features::AUTOCLEAR_BITMAPS | features::AUTOCLEAR_DATA_FILE_RAW;
         let autoclear = self.header.autoclear.value;
         if autoclear & !known != 0 {
             self.header.autoclear.value = autoclear & known;
-            self.put_be64(AT_AUTOCLEAR, autoclear & known)?;
+            let left = autoclear & known;
+            self.file.put(0, disk::header::AUTOCLEAR_FEATURES, left)?;
         }
         Ok(())
-    }
-
-    fn put_be32(&mut self, at: u64, value: u32) -> Result<(), FormatError> {
-        self.file.write(at, &value.to_be_bytes())
     }
 
     fn put_be64(&mut self, at: u64, value: u64) -> Result<(), FormatError> {
@@ -288,15 +279,15 @@ impl<T: EditTarget> Editor<T> {
     fn put_active_l1(&mut self, offset: u64, entries: u64) -> Result<(), FormatError> {
         let count = u32::try_from(entries)
             .map_err(|_| self.unsupported("its L1 table would be too large"))?;
-        self.put_be32(AT_L1_ENTRIES, count)?;
-        self.put_be64(AT_L1_OFFSET, offset)?;
+        self.file.put(0, disk::header::L1_SIZE, count)?;
+        self.file.put(0, disk::header::L1_TABLE_OFFSET, offset)?;
         self.header.l1_entries = entries;
         self.header.l1_table_offset = offset;
         Ok(())
     }
 
     fn put_size(&mut self, size: u64) -> Result<(), FormatError> {
-        self.put_be64(AT_SIZE, size)?;
+        self.file.put(0, disk::header::SIZE, size)?;
         self.header.size = size;
         Ok(())
     }

@@ -2,13 +2,14 @@
 
 use alloc::vec::Vec;
 
-use super::{AT_INCOMPATIBLE, Editor};
+use super::Editor;
 use crate::check::{Finding, FindingKind, Findings, Remedy};
 use crate::edit::{Borrowed, EditTarget};
 use crate::error::{ErrorKind, FormatError};
 use crate::qcow2::{Qcow2Image, features, refcounts};
 use crate::source::DeviceIndex;
 use crate::staged_file::StagedFile;
+use crate::structures::qcow2::header;
 
 /// Refcounts that are remembered at a time (24 bytes each).
 const MOST_COUNTS: usize = 1 << 18;
@@ -120,7 +121,8 @@ impl<T: EditTarget> Editor<T> {
         let stale = features::INCOMPATIBLE_CORRUPT | features::INCOMPATIBLE_DIRTY;
         if self.header.incompatible & stale != 0 {
             self.header.incompatible &= !stale;
-            self.put_be64(AT_INCOMPATIBLE, self.header.incompatible)?;
+            self.file
+                .put(0, header::INCOMPATIBLE_FEATURES, self.header.incompatible)?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::allocate::Change;
-use super::{AT_SNAPSHOT_COUNT, COPIED, Editor};
+use super::{COPIED, Editor};
 use crate::arith::{PowerOfTwo, SECTOR, to_u64, to_usize};
 use crate::edit::{EditTarget, Time};
 use crate::error::{ErrorKind, Expected, FormatError};
@@ -12,6 +12,8 @@ use crate::qcow2::header::{MAX_L1_BYTES, MAX_SNAPSHOTS};
 use crate::qcow2::{Snapshot, l1, snapshot};
 use crate::source::{ByteSource, SourceError};
 use crate::staged_file::StagedFile;
+use crate::structure::Built;
+use crate::structures::qcow2::{header, snapshot as fields, snapshot_extra};
 
 /// Entries of the snapshot table begin at multiples of this.
 const ALIGNMENT: PowerOfTwo = PowerOfTwo::from_bits(3);
@@ -84,7 +86,7 @@ impl<T: EditTarget> Editor<T> {
         // Both stand in one sector.
         let mut fields = Vec::from(count.to_be_bytes());
         fields.extend_from_slice(&offset.to_be_bytes());
-        self.file.write(AT_SNAPSHOT_COUNT, &fields)?;
+        self.file.write(header::NB_SNAPSHOTS.place(0), &fields)?;
         self.header.snapshot_count.value = count;
         self.header.snapshot_table_offset = offset;
         self.file.flush()?;
@@ -114,24 +116,22 @@ impl<T: EditTarget> Editor<T> {
         let id = alloc::format!("{}", next_id(&entries));
         let size = self.header.size;
         let length = |bytes: &[u8]| u16::try_from(bytes.len()).unwrap_or(u16::MAX);
-        let mut entry = Vec::new();
-        let mut put = |bytes: &[u8]| entry.extend_from_slice(bytes);
-        put(&l1_offset.to_be_bytes());
-        put(&u32::try_from(copy.len()).unwrap_or(u32::MAX).to_be_bytes());
-        put(&length(id.as_bytes()).to_be_bytes());
-        put(&length(name).to_be_bytes());
-        put(&u32::try_from(time.seconds)
-            .unwrap_or(u32::MAX)
-            .to_be_bytes());
-        put(&time.nanoseconds.to_be_bytes());
-        put(&0_u64.to_be_bytes());
-        put(&0_u32.to_be_bytes());
-        put(&EXTRA_BYTES.to_be_bytes());
-        put(&0_u64.to_be_bytes());
-        put(&size.to_be_bytes());
-        put(&0_u64.to_be_bytes());
-        put(id.as_bytes());
-        put(name);
+        let head = Built::new(fields::BYTES)
+            .put(fields::L1_TABLE_OFFSET, l1_offset)
+            .put(
+                fields::L1_SIZE,
+                u32::try_from(copy.len()).unwrap_or(u32::MAX),
+            )
+            .put(fields::ID_STR_SIZE, length(id.as_bytes()))
+            .put(fields::NAME_SIZE, length(name))
+            .put(
+                fields::DATE_SEC,
+                u32::try_from(time.seconds).unwrap_or(u32::MAX),
+            )
+            .put(fields::DATE_NSEC, time.nanoseconds)
+            .put(fields::EXTRA_DATA_SIZE, EXTRA_BYTES);
+        let extra = Built::new(snapshot_extra::BYTES).put(snapshot_extra::DISK_SIZE, size);
+        let entry = [&head.done(), &extra.done(), id.as_bytes(), name].concat();
         let mut table: Vec<&[u8]> = entries.iter().map(|known| &known.bytes[..]).collect();
         table.push(&entry);
         self.put_table(&entries, &table)

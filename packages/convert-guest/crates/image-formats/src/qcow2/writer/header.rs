@@ -8,6 +8,8 @@ use crate::extent::Codec;
 use crate::qcow2::extensions;
 use crate::qcow2::features;
 use crate::qcow2::header::MAGIC;
+use crate::structure::Built;
+use crate::structures::qcow2::header;
 
 const HEADER_LENGTH: u32 = 112;
 
@@ -79,42 +81,43 @@ impl NewHeader {
         let fixed = if options.version_2 { 72 } else { HEADER_LENGTH };
         let name = backing.map_or(&[][..], |backing| backing.name);
         let name_offset = u64::from(fixed).saturating_add(to_u64(extensions.0.len()));
-        let mut out = Bytes::default();
-        out.be32(MAGIC);
-        out.be32(if options.version_2 { 2 } else { 3 });
-        out.be64(if name.is_empty() { 0 } else { name_offset });
-        out.be32(low(to_u64(name.len())));
-        out.be32(options.cluster_bits);
-        out.be64(self.virtual_size);
-        out.be32(self.crypt_method());
-        out.be32(low(self.l1_entries));
+        let has = |feature, there| if there { feature } else { 0 };
+        let kind = compression_type(options.codec);
+        let incompatible = has(features::INCOMPATIBLE_COMPRESSION, kind != 0)
+            | has(features::INCOMPATIBLE_DATA_FILE, data_file.is_some())
+            | has(features::INCOMPATIBLE_EXTENDED_L2, options.extended_l2);
+        let lazy = has(features::COMPATIBLE_LAZY_REFCOUNTS, options.lazy_refcounts);
+        let raw = data_file.is_some_and(|file| file.raw);
+        let autoclear = has(features::AUTOCLEAR_DATA_FILE_RAW, raw);
         // An empty disk has no L1 table.
-        out.be64(if self.l1_entries == 0 {
-            0
-        } else {
-            self.l1_offset
-        });
-        out.be64(self.refcount_table_offset);
-        out.be32(low(self.refcount_table_clusters));
-        out.be32(0); // nb_snapshots
-        out.be64(0); // snapshots_offset
-        if !options.version_2 {
-            let kind = compression_type(options.codec);
-            let has = |feature, there| if there { feature } else { 0 };
-            let incompatible = has(features::INCOMPATIBLE_COMPRESSION, kind != 0)
-                | has(features::INCOMPATIBLE_DATA_FILE, data_file.is_some())
-                | has(features::INCOMPATIBLE_EXTENDED_L2, options.extended_l2);
-            out.be64(incompatible);
-            out.be64(has(
-                features::COMPATIBLE_LAZY_REFCOUNTS,
-                options.lazy_refcounts,
-            ));
-            let raw = data_file.is_some_and(|file| file.raw);
-            out.be64(has(features::AUTOCLEAR_DATA_FILE_RAW, raw));
-            out.be32(options.refcount_order);
-            out.be32(HEADER_LENGTH);
-            out.put(&[kind, 0, 0, 0, 0, 0, 0, 0]);
-        }
+        let l1_offset = has(self.l1_offset, self.l1_entries != 0);
+        let fields = Built::new(header::BYTES)
+            .put(header::MAGIC, MAGIC)
+            .put(header::VERSION, if options.version_2 { 2 } else { 3 })
+            .put(
+                header::BACKING_FILE_OFFSET,
+                has(name_offset, !name.is_empty()),
+            )
+            .put(header::BACKING_FILE_SIZE, low(to_u64(name.len())))
+            .put(header::CLUSTER_BITS, options.cluster_bits)
+            .put(header::SIZE, self.virtual_size)
+            .put(header::CRYPT_METHOD, self.crypt_method())
+            .put(header::L1_SIZE, low(self.l1_entries))
+            .put(header::L1_TABLE_OFFSET, l1_offset)
+            .put(header::REFCOUNT_TABLE_OFFSET, self.refcount_table_offset)
+            .put(
+                header::REFCOUNT_TABLE_CLUSTERS,
+                low(self.refcount_table_clusters),
+            )
+            .put(header::INCOMPATIBLE_FEATURES, incompatible)
+            .put(header::COMPATIBLE_FEATURES, lazy)
+            .put(header::AUTOCLEAR_FEATURES, autoclear)
+            .put(header::REFCOUNT_ORDER, options.refcount_order)
+            .put(header::HEADER_LENGTH, HEADER_LENGTH)
+            .put(header::COMPRESSION_TYPE, kind);
+        let mut out = Bytes(fields.done());
+        // Version 2 ends before the features.
+        out.0.truncate(to_usize(fixed.into()));
         out.put(&extensions.0);
         out.put(name);
         if out.0.len() > self.shape.cluster.in_memory() {
