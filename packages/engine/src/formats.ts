@@ -1,49 +1,17 @@
-import { IMAGE_FORMAT } from '@instar/shared-abi';
+import {
+  IMAGE_FORMAT,
+  PACKED_FORMATS,
+  READABLE_FORMATS,
+  WRITABLE_FORMATS,
+  type WritableFormat,
+} from '@instar/shared-abi';
 import { EngineError } from './errors.js';
 import { escapeText } from '@instar/host-files';
 import { FORMAT_NAMES, formatNumber } from './format-names.js';
 
 const { PROBE } = IMAGE_FORMAT.values;
 
-/** Formats that can be read: those of the guest's table of drivers (`image-formats/src/driver.rs`). */
-export const READABLE_FORMATS = [
-  'raw',
-  'qcow2',
-  'vmdk',
-  'vdi',
-  'vpc',
-  'vhdx',
-  'qcow',
-  'qed',
-  'parallels',
-  'bochs',
-  'cloop',
-  'dmg',
-  'luks',
-  'simg',
-  'asif',
-  'gzip',
-  'xz',
-  'zstd',
-  'bzip2',
-] as const;
-/** Formats of files that are a raw disk, packed as a whole. */
-const PACKED_FORMATS: readonly string[] = ['gzip', 'xz', 'zstd', 'bzip2'];
-/** Formats that can be written. */
-export const WRITABLE_FORMATS = [
-  'raw',
-  'qcow2',
-  'vmdk',
-  'vdi',
-  'vpc',
-  'vhdx',
-  'parallels',
-  'qed',
-  'qcow',
-  'luks',
-] as const;
-/** A format that can be written. */
-export type WritableFormat = (typeof WRITABLE_FORMATS)[number];
+export { READABLE_FORMATS, WRITABLE_FORMATS, type WritableFormat };
 
 /**
  * The number of an input format that the user forced.

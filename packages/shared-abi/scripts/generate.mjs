@@ -17,6 +17,7 @@ import {
 } from '../dist/index.js';
 import * as disk from '../dist/disk.js';
 import { diskRust } from './disk-rust.mjs';
+import { formatsRust } from './formats-rust.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const abi = describeAbi();
@@ -60,7 +61,7 @@ const releases = snapshots
   .sort((a, b) => a.version.localeCompare(b.version, 'en', { numeric: true }));
 write(
   'generated/rust/src/lib.rs',
-  `${rustEmitter.emit(abi, { target: x86_64, fingerprint })}\n${compatibleFingerprints()}`,
+  `${rustEmitter.emit(abi, { target: x86_64, fingerprint })}\n${compatibleFingerprints()}\n${formatsRust()}`,
 );
 execFileSync('rustfmt', ['--edition', '2021', join(root, 'generated/rust/src/lib.rs')]);
 const structures = '../convert-guest/crates/image-formats/src/structures.rs';

@@ -2,7 +2,8 @@ import { defineFlags } from '../layout/constants.js';
 import { deferStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
 import { bytes, fixedArray, named, u32, u64 } from '../layout/types.js';
-import { DEVICE_ROLE, IMAGE_FORMAT } from './codes.js';
+import { DEVICE_ROLE } from './codes.js';
+import { IMAGE_FORMAT } from './formats.js';
 
 /** "CHAI", read as a big-endian word. */
 export const CHAIN_CONFIG_MAGIC = 0x4348_4149;

@@ -1,30 +1,5 @@
 import { defineEnum } from '../layout/constants.js';
 
-/** Image formats by the number that `target_format` and the probe use. */
-export const IMAGE_FORMAT = defineEnum('ImageFormat', 'Image formats; 0 asks for a probe.', {
-  PROBE: [0, 'not stated: probe'],
-  RAW: [1, 'raw bytes'],
-  QCOW2: [2, 'QEMU copy-on-write 2 and 3'],
-  VMDK: [3, 'VMware virtual disk'],
-  VDI: [4, 'VirtualBox disk image'],
-  VPC: [5, 'Virtual PC / VHD'],
-  VHDX: [6, 'Hyper-V virtual disk v2'],
-  QCOW: [7, 'QEMU copy-on-write 1'],
-  LUKS: [10, 'LUKS container'],
-  QED: [8, 'QEMU enhanced disk'],
-  PARALLELS: [9, 'Parallels disk'],
-  BOCHS: [11, 'Bochs growing disk'],
-  CLOOP: [12, 'compressed loop image'],
-  DMG: [13, 'Apple disk image'],
-  ISO: [14, 'ISO 9660 file system in a raw image'],
-  SIMG: [15, 'Android sparse image'],
-  GZIP: [16, 'raw bytes, packed by gzip'],
-  XZ: [17, 'raw bytes, packed by xz'],
-  ZSTD: [18, 'raw bytes, packed by zstd'],
-  BZIP2: [19, 'raw bytes, packed by bzip2'],
-  ASIF: [20, 'Apple sparse image'],
-});
-
 /** What the bytes of a file without an image format look like. Append-only. */
 export const RAW_CONTENT = defineEnum('RawContent', 'What a raw file was recognised by.', {
   UNKNOWN: [0, 'nothing was recognised'],

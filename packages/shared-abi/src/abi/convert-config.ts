@@ -2,7 +2,7 @@ import { defineEnum, defineFlags } from '../layout/constants.js';
 import { deferStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
 import { bytes, named, u32, u64 } from '../layout/types.js';
-import { IMAGE_FORMAT } from './codes.js';
+import { IMAGE_FORMAT } from './formats.js';
 
 /** "CONV", read as a big-endian word. */
 export const CONVERT_CONFIG_MAGIC = 0x434f_4e56;

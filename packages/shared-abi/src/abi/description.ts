@@ -8,6 +8,7 @@ import * as codes from './codes.js';
 import * as ring from './command-ring.js';
 import * as convert from './convert-config.js';
 import * as edits from './edits.js';
+import * as formats from './formats.js';
 import * as image from './guest-image.js';
 import * as items from './items.js';
 import * as map from './memory-map.js';
@@ -23,6 +24,7 @@ export function describeAbi(): Interface {
     version,
     map,
     codes,
+    formats,
     callTable,
     chain,
     convert,

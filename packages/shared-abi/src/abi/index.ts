@@ -5,6 +5,15 @@ export * from './codes.js';
 export * from './command-ring.js';
 export * from './convert-config.js';
 export * from './edits.js';
+export {
+  FORMAT_NUMBERS,
+  IMAGE_FORMAT,
+  PACKED_FORMATS,
+  READABLE_FORMATS,
+  WRITABLE_FORMATS,
+  type ReadableFormat,
+  type WritableFormat,
+} from './formats.js';
 export * from './guest-image.js';
 export * from './items.js';
 export * from './memory-map.js';

@@ -2,7 +2,8 @@ import { defineEnum, defineFlags } from '../layout/constants.js';
 import { deferStruct } from '../layout/fixed-struct.js';
 import { field } from '../layout/struct.js';
 import { bytes, fixedArray, i64, named, u32, u64 } from '../layout/types.js';
-import { ERROR_KIND, IMAGE_FORMAT, RAW_CONTENT, RESULT_STATUS } from './codes.js';
+import { ERROR_KIND, RAW_CONTENT, RESULT_STATUS } from './codes.js';
+import { IMAGE_FORMAT } from './formats.js';
 
 /** Why an operation failed, and where in which file. Text is UTF-8 from the guest: the host escapes it before showing it. */
 export const ErrorRecord = deferStruct('ErrorRecord', 448, 'Why an operation failed, and where.', {

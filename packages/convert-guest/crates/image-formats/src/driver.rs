@@ -1,7 +1,7 @@
-//! The table of drivers: one line a format that is read.
+//! The drivers of the formats that are read.
 //!
-//! To add a format: a folder with a `probe` and an `open`, its name and number in the ABI (`codes.ts`), and its line
-//! below. Nothing else knows formats.
+//! The table is `packages/shared-abi/src/abi/formats.ts`. To add a format: its row there, and a module of its name in this
+//! crate with a `probe` and an `open`. Nothing else knows formats.
 
 use alloc::boxed::Box;
 
@@ -128,14 +128,14 @@ pub trait FormatImage: Image {
 }
 
 macro_rules! drivers {
-    ($($format:ident => $module:path;)*) => {
+    ($($format:ident => $module:ident;)*) => {
         /// Formats that are read.
         pub const READ: &[Format] = &[$(Format::$format,)*];
 
         /// Whether the reader of a format recognises the ends of a file; `None` for formats that are not read.
         pub(crate) fn claims(format: Format, ends: &Ends<'_>) -> Option<bool> {
             match format {
-                $(Format::$format => { use $module as driver; Some(driver::probe(ends)) })*
+                $(Format::$format => { use crate::$module as driver; Some(driver::probe(ends)) })*
                 _ => None,
             }
         }
@@ -151,34 +151,14 @@ macro_rules! drivers {
             options: OpenOptions,
         ) -> Result<Box<dyn FormatImage + 'a>, FormatError> {
             match format {
-                $(Format::$format => { use $module as driver; driver::open(source, device, options) })*
+                $(Format::$format => { use crate::$module as driver; driver::open(source, device, options) })*
                 other => Err(unsupported(other, device)),
             }
         }
     };
 }
 
-drivers! {
-    Raw => crate::raw;
-    Qcow2 => crate::qcow2;
-    Vmdk => crate::vmdk;
-    Vdi => crate::vdi;
-    Vpc => crate::vpc;
-    Vhdx => crate::vhdx;
-    Qcow => crate::qcow;
-    Qed => crate::qed;
-    Parallels => crate::parallels;
-    Bochs => crate::bochs;
-    Cloop => crate::cloop;
-    Dmg => crate::dmg;
-    Luks => crate::luks;
-    Simg => crate::simg;
-    Asif => crate::asif;
-    Gzip => crate::packed::gzip;
-    Xz => crate::packed::xz;
-    Zstd => crate::packed::zstd;
-    Bzip2 => crate::packed::bzip2;
-}
+instar_abi::for_each_driver!(drivers);
 
 fn unsupported(format: Format, device: DeviceIndex) -> FormatError {
     let expected = Expected::Sentence("a format that is read");

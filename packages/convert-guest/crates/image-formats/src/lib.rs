@@ -67,6 +67,9 @@ mod vpc;
 mod windows_name;
 pub mod within;
 
+// Drivers are modules of this crate by the names of their formats.
+use packed::{bzip2, gzip, xz, zstd};
+
 pub use chain::{Chain, Located};
 pub use check::{CheckCounts, Finding, FindingKind, Findings, Remedy};
 pub use content::{Content, Recognised, recognise};

@@ -11,12 +11,12 @@ use crate::source::{ByteSource, SourceError};
 use crate::structures;
 
 macro_rules! formats {
-    ($($(#[$doc:meta])* $variant:ident = $code:ident, $name:literal;)*) => {
+    ($($variant:ident = $code:ident, $name:literal;)*) => {
         /// Formats that are known by name; [`READ`](crate::driver::READ) lists those that are read.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u32)]
         pub enum Format {
-            $($(#[$doc])* $variant = image_format::$code,)*
+            $(#[doc = $name] $variant = image_format::$code,)*
         }
 
         impl Format {
@@ -46,48 +46,7 @@ macro_rules! formats {
     };
 }
 
-formats! {
-    /// The file's bytes are the disk's.
-    Raw = RAW, "raw";
-    /// qcow, versions 2 and 3.
-    Qcow2 = QCOW2, "qcow2";
-    /// VMware, with its several layouts.
-    Vmdk = VMDK, "vmdk";
-    /// VirtualBox.
-    Vdi = VDI, "vdi";
-    /// Virtual PC, VHD.
-    Vpc = VPC, "vpc";
-    /// Hyper-V, VHDX.
-    Vhdx = VHDX, "vhdx";
-    /// qcow, version 1.
-    Qcow = QCOW, "qcow";
-    /// QEMU enhanced disk.
-    Qed = QED, "qed";
-    /// Parallels.
-    Parallels = PARALLELS, "parallels";
-    /// LUKS, versions 1 and 2.
-    Luks = LUKS, "luks";
-    /// Bochs.
-    Bochs = BOCHS, "bochs";
-    /// Compressed loop.
-    Cloop = CLOOP, "cloop";
-    /// Apple disk image.
-    Dmg = DMG, "dmg";
-    /// Android sparse.
-    Simg = SIMG, "simg";
-    /// Apple's sparse images.
-    Asif = ASIF, "asif";
-    /// A raw disk, packed by gzip.
-    Gzip = GZIP, "gzip";
-    /// A raw disk, packed by xz.
-    Xz = XZ, "xz";
-    /// A raw disk, packed by zstd.
-    Zstd = ZSTD, "zstd";
-    /// A raw disk, packed by bzip2.
-    Bzip2 = BZIP2, "bzip2";
-    /// A file system for optical discs; alone it is the content of a raw image.
-    Iso9660 = ISO, "iso9660";
-}
+instar_abi::for_each_format!(formats);
 
 /// What a probe may look at.
 #[derive(Clone, Copy, Debug)]

@@ -5505,3 +5505,59 @@ pub const OLDER_FINGERPRINTS: [[u8; 32]; 11] = [
         220, 17, 127, 218, 224, 232, 9, 210, 237, 161, 128, 110, 116,
     ],
 ];
+
+/// Hands every format to a macro: variant, constant of [`image_format`], name.
+#[macro_export]
+macro_rules! for_each_format {
+    ($then:ident) => {
+        $then! {
+            Raw = RAW, "raw";
+            Qcow2 = QCOW2, "qcow2";
+            Vmdk = VMDK, "vmdk";
+            Vdi = VDI, "vdi";
+            Vpc = VPC, "vpc";
+            Vhdx = VHDX, "vhdx";
+            Qcow = QCOW, "qcow";
+            Luks = LUKS, "luks";
+            Qed = QED, "qed";
+            Parallels = PARALLELS, "parallels";
+            Bochs = BOCHS, "bochs";
+            Cloop = CLOOP, "cloop";
+            Dmg = DMG, "dmg";
+            Iso9660 = ISO, "iso9660";
+            Simg = SIMG, "simg";
+            Gzip = GZIP, "gzip";
+            Xz = XZ, "xz";
+            Zstd = ZSTD, "zstd";
+            Bzip2 = BZIP2, "bzip2";
+            Asif = ASIF, "asif";
+        }
+    };
+}
+/// Hands every format that is read to a macro: variant, module of its driver.
+#[macro_export]
+macro_rules! for_each_driver {
+    ($then:ident) => {
+        $then! {
+            Raw => raw;
+            Qcow2 => qcow2;
+            Vmdk => vmdk;
+            Vdi => vdi;
+            Vpc => vpc;
+            Vhdx => vhdx;
+            Qcow => qcow;
+            Luks => luks;
+            Qed => qed;
+            Parallels => parallels;
+            Bochs => bochs;
+            Cloop => cloop;
+            Dmg => dmg;
+            Simg => simg;
+            Gzip => gzip;
+            Xz => xz;
+            Zstd => zstd;
+            Bzip2 => bzip2;
+            Asif => asif;
+        }
+    };
+}
