@@ -1,24 +1,11 @@
 // What the guest reads and writes disk images by: a module a structure, a constant a field, from their descriptions.
+import { FORMAT_NUMBERS } from '../dist/index.js';
 import { byteSize, resolve, x86_64 } from '../dist/layout.js';
 
 /** Formats by what the names of their structures begin with, the longer ones first. */
-const FORMATS = [
-  'Asif',
-  'Bochs',
-  'Cloop',
-  'Dmg',
-  'Luks2',
-  'Luks',
-  'Parallels',
-  'Qcow2',
-  'Qcow',
-  'Qed',
-  'Simg',
-  'Vdi',
-  'Vhdx',
-  'Vmdk',
-  'Vpc',
-];
+const FORMATS = [...Object.keys(FORMAT_NUMBERS), 'luks2']
+  .map((name) => `${name.charAt(0).toUpperCase()}${name.slice(1)}`)
+  .sort((one, other) => other.length - one.length);
 /** Formats whose specifications name fields in words. */
 const IN_WORDS = new Set(['asif', 'dmg', 'luks', 'luks2', 'vpc']);
 /** What messages call fields whose names alone would not say which structure they are of. */

@@ -216,6 +216,19 @@ impl<'a> Structure<'a> {
         FormatError::new(kind, self.device, span.name, at, value, expected)
     }
 
+    /// The error for a value `offset` bytes from the beginning, which is no field of its own.
+    pub fn refuse_at(
+        &self,
+        name: &'static str,
+        offset: usize,
+        kind: ErrorKind,
+        value: u64,
+        expected: Expected,
+    ) -> FormatError {
+        let at = self.start.saturating_add(to_u64(offset));
+        FormatError::new(kind, self.device, name, at, value, expected)
+    }
+
     fn too_short(&self, name: &'static str, at: usize, needed: usize, left: usize) -> FormatError {
         let at = self.start.saturating_add(to_u64(at));
         let expected = Expected::AtLeast(to_u64(needed));
