@@ -35,6 +35,7 @@ const FORMATS = {
   ZSTD: { number: 18, name: 'zstd', doc: 'raw bytes, packed by zstd', uses: 'read', packed: true },
   BZIP2: { number: 19, name: 'bzip2', doc: 'raw bytes, packed by bzip2', uses: 'read', packed: true },
   ASIF: { number: 20, name: 'asif', doc: 'Apple sparse image', uses: 'read' },
+  SPARSEIMAGE: { number: 21, name: 'sparseimage', doc: 'Apple sparse image before ASIF (UDSP)', uses: 'read' },
 } as const satisfies Readonly<Record<string, Format>>;
 
 type Formats = typeof FORMATS;

@@ -9,6 +9,7 @@ export * from './qcow.js';
 export * from './qcow2.js';
 export * from './qed.js';
 export * from './simg.js';
+export * from './sparseimage.js';
 export * from './vdi.js';
 export * from './vhdx.js';
 export * from './vmdk.js';

@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '87a8944e44745dc0d77c37dc602524acfad3a24b277f07993c286e343bdc3187';
+export const FINGERPRINT_HEX = 'fea9598583f8e28af067ac2d346f65b2b8d17519795fc9d9c5fd1ac46d8097ff';

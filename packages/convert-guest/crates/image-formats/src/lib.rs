@@ -56,6 +56,7 @@ mod sector_bits;
 mod simg;
 mod snapshot_choice;
 pub mod source;
+mod sparseimage;
 mod staged_file;
 pub mod structure;
 pub mod structures;

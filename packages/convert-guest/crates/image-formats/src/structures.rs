@@ -570,6 +570,29 @@ pub mod simg {
         pub const IMAGE_CHECKSUM: Number<Le<u32>> = Number::new("image_checksum", 24);
     }
 }
+/// Structures of sparseimage.
+pub mod sparseimage {
+    /// Header of Apple's old sparse image (UDSP).
+    pub mod header {
+        use crate::structure::*;
+        /// Bytes.
+        pub const BYTES: usize = 4096;
+        /// "sprs".
+        pub const MAGIC: Span = Span::new("magic", 0, 4);
+        /// 3.
+        pub const VERSION: Number<Be<u32>> = Number::new("version", 4);
+        /// Sectors.
+        pub const SECTORS_PER_BAND: Number<Be<u32>> = Number::new("sectors_per_band", 8);
+        /// 1.
+        pub const UNKNOWN: Number<Be<u32>> = Number::new("unknown", 12);
+        /// Sectors of the disk.
+        pub const SECTOR_COUNT: Number<Be<u32>> = Number::new("sector_count", 16);
+        /// Zero, but for one number that nobody knows.
+        pub const RESERVED: Span = Span::new("reserved", 20, 44);
+        /// Of each band of the file, which one of the disk it is (from 1, 32 bits); 0 for none.
+        pub const BANDS: Span = Span::new("bands", 64, 4032);
+    }
+}
 /// Structures of vdi.
 pub mod vdi {
     /// Header of a VirtualBox disk image, version 1.1.

@@ -11,8 +11,8 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 /// SHA-256 of the canonical JSON of this ABI (version 1.11).
 pub const FINGERPRINT: [u8; 32] = [
-    0x87, 0xa8, 0x94, 0x4e, 0x44, 0x74, 0x5d, 0xc0, 0xd7, 0x7c, 0x37, 0xdc, 0x60, 0x25, 0x24, 0xac,
-    0xfa, 0xd3, 0xa2, 0x4b, 0x27, 0x7f, 0x07, 0x99, 0x3c, 0x28, 0x6e, 0x34, 0x3b, 0xdc, 0x31, 0x87,
+    0xfe, 0xa9, 0x59, 0x85, 0x83, 0xf8, 0xe2, 0x8a, 0xf0, 0x67, 0xac, 0x2d, 0x34, 0x6f, 0x65, 0xb2,
+    0xb8, 0xd1, 0x75, 0x19, 0x79, 0x5f, 0xc9, 0xd9, 0xc5, 0xfd, 0x1a, 0xc4, 0x6d, 0x80, 0x97, 0xff,
 ];
 
 /// ABI_VERSION_MAJOR.
@@ -715,6 +715,8 @@ pub mod image_format {
     pub const BZIP2: u32 = 19;
     /// Apple sparse image.
     pub const ASIF: u32 = 20;
+    /// Apple sparse image before ASIF (UDSP).
+    pub const SPARSEIMAGE: u32 = 21;
 }
 
 /// Yes/no facts of an image.
@@ -5531,6 +5533,7 @@ macro_rules! for_each_format {
             Zstd = ZSTD, "zstd";
             Bzip2 = BZIP2, "bzip2";
             Asif = ASIF, "asif";
+            Sparseimage = SPARSEIMAGE, "sparseimage";
         }
     };
 }
@@ -5558,6 +5561,7 @@ macro_rules! for_each_driver {
             Zstd => zstd;
             Bzip2 => bzip2;
             Asif => asif;
+            Sparseimage => sparseimage;
         }
     };
 }
