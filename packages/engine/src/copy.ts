@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises';
 import { escapeText } from '@instar/host-files';
-import { ddWindow, roundUpToSector } from '@instar/operands';
 import type { OutputFile, OutputRequest } from '@instar/host-files';
 import {
   CONVERT_FLAG,
@@ -14,7 +13,7 @@ import {
   type ValueOf,
 } from '@instar/shared-abi';
 import { openChain, type Chain, type ChainPolicy } from './chain.js';
-import { seekOffset, warnOfSkip, type DdRequest, type DdResult, type Endpoint } from './dd-request.js';
+import { warnOfSkip, type DdRequest, type DdResult, type Endpoint } from './dd-request.js';
 import { encryptOutput, writeHeader, type EncryptedOutput } from './encryption/output.js';
 import { EngineError, fileError } from './errors.js';
 import { formatName } from './format-names.js';
@@ -32,6 +31,7 @@ import { lostOf, lostSentences, type Lost } from './output/lost.js';
 import type { GuestContext, GuestDevice, Reflink } from './session/context.js';
 import { spool } from './operations/spool.js';
 import { NO_REFERENCES } from './path-policy.js';
+import { planOf, type Plan } from './plan.js';
 import type { RemoteOutput } from './remote/s3-upload.js';
 import { perform } from './session/operation.js';
 import { GuestSession } from './session/session.js';
@@ -214,24 +214,19 @@ async function copyWindow(
     throw new EngineError('FILE_NOT_USABLE', problem, { file: request.outputName });
   }
   const virtualSize = inputSize ?? own;
-  const window = ddWindow({ virtualSize, bs: request.blockSize, count: request.count, skip: request.skip });
+  const plan = planOf(request, virtualSize);
+  const { window, bytes, rawLength, raw } = plan;
   const { hold, bitmaps } = request;
   if (bitmaps !== undefined) {
     checkBitmaps(top, request.format, bitmaps).forEach((warning) => control.onWarning?.(escapeText(warning)));
   }
   if (hold === undefined) warnOfSkip(request, window, control, top.file.path);
 
-  const raw = request.format === IMAGE_FORMAT.values.RAW;
-  const bytes =
-    request.outputSize !== undefined && request.outputSize < window.outVsize ? request.outputSize : window.outVsize;
-  const stream = 'stream' in request.output;
-  const exact = (stream && raw) || request.seek !== undefined || request.outputSize !== undefined;
-  const rawLength = exact ? bytes : roundUpToSector(bytes);
   const most = raw ? rawLength : outputLimit(request.format, bytes, layout) + BigInt(container?.length ?? 0);
   requireOutputSize(most, context.limits, request.outputName);
   if (request.mustExist === true) await requireRoom(request.outputName, rawLength);
   const files = all.flatMap((opened) => opened.files);
-  const output = await openOutput(request, files, most, bytes, control);
+  const output = await openOutput(request, plan, files, most, control);
   try {
     const wanted = output.start + most;
     const limit = output.room === undefined || output.room > wanted ? wanted : output.room;
@@ -240,7 +235,7 @@ async function copyWindow(
     }
     const inputs = session.devices.length;
     const fresh = output.fresh || request.targetIsZero === true;
-    session.add(outputDevice(request, { ...output, fresh }, limit, { stream, exact }));
+    session.add(outputDevice(request, plan, { ...output, fresh }, limit));
     const result = await perform(session, {
       config: Buffer.concat([
         ConvertConfig.encode({
@@ -284,11 +279,9 @@ async function copyWindow(
       await output.sync(written);
       written = await copyBitmaps({ fd: output.fd, name: request.outputName, length: written }, top, bitmaps, context);
     }
-    // A stream extends itself from what went out; a file is told its length.
-    const finalLength = stream && raw ? bytes : (request.outputSize ?? written);
-    const whole = !stream && request.seek === undefined;
+    const finalLength = plan.ends ?? written;
     // A flat part of a disk is nothing that anybody would guess about.
-    if (whole && (!raw || (request.inputFormat === undefined && hold === undefined))) {
+    if (plan.kind === 'file' && (!raw || (request.inputFormat === undefined && hold === undefined))) {
       const complete = {
         fd: output.fd,
         name: request.outputName,
@@ -411,13 +404,13 @@ function checkResult(result: ValueOf<typeof ConvertResult>, expected: ExpectedOu
 
 async function openOutput(
   request: CopyRequest,
+  { bytes, raw, start }: Plan,
   files: readonly InputFile[],
   limit: bigint,
-  bytes: bigint,
   control: OperationControl,
 ): Promise<OutputFile | RemoteOutput> {
   // Of a format whose images are written in order, all that the disk has of zeros is left out.
-  const fresh = request.format !== IMAGE_FORMAT.values.RAW;
+  const fresh = !raw;
   if (request.upload !== undefined) {
     const { openUpload } = await import('./remote/s3-upload.js');
     const size = { exactLength: request.outputSize, most: request.outputSize ?? limit, fresh };
@@ -432,11 +425,11 @@ async function openOutput(
       limit,
       // Tables come on top, but how many is for the guest to say.
       atLeast: bytes < limit && !mayShrink(request) ? bytes : undefined,
-      mayBeLess: request.format !== IMAGE_FORMAT.values.RAW && mayShrink(request),
+      mayBeLess: !raw && mayShrink(request),
       length: request.outputSize,
       sparse: mayShrink(request),
       noClobber: request.noClobber === true,
-      inPlaceAt: seekOffset(request),
+      inPlaceAt: start,
       forceShare: request.forceShare === true,
       force: request.force === true,
       inputs: identities(files),
@@ -456,10 +449,11 @@ function mayShrink({ sparse, layout = {} }: CopyRequest): boolean {
 
 function outputDevice(
   request: CopyRequest,
+  { kind, exact }: Plan,
   output: Pick<OutputFile, 'fd' | 'start' | 'fresh'> & Partial<Pick<RemoteOutput, 'remote' | 'failure'>>,
   limit: bigint,
-  { stream, exact }: { readonly stream: boolean; readonly exact: boolean },
 ): GuestDevice {
+  const stream = kind === 'stream';
   const { STREAM, EXACT, FRESH } = DEVICE_FLAG.values;
   return {
     path: request.outputName,

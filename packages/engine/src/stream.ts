@@ -1,8 +1,9 @@
 import { closeFile, identity, openFile, statFile, type OutputFile } from '@instar/host-files';
-import { MAX_SIZE, ddWindow, roundUpToSector } from '@instar/operands';
+import { MAX_SIZE, roundUpToSector } from '@instar/operands';
 import { copyStream, createControl, VmmError, type StreamOptions, type StreamReport } from '@instar/vmm-native';
 import { constants } from 'node:fs';
-import { seekOffset, warnOfSkip, type DdRequest, type DdResult } from './dd-request.js';
+import { warnOfSkip, type DdRequest, type DdResult } from './dd-request.js';
+import { planOf, type Plan } from './plan.js';
 import type { OperationControl } from './operation.js';
 import { describeSystemError, EngineError, fileError } from './errors.js';
 import { abandonQuietly, openOutputFile } from './output/file.js';
@@ -117,14 +118,9 @@ export async function ddFromStream(
   if (request.sparse === true) {
     throw new EngineError('INVALID_OPTION', 'conv=sparse needs an input file: a stream is written as it is read');
   }
-  const window = ddWindow({
-    virtualSize: inputSize ?? MAX_SIZE,
-    bs: request.blockSize,
-    count: request.count,
-    skip: request.skip,
-  });
+  const plan = planOf(request, inputSize ?? MAX_SIZE);
+  const { window, bytes: wanted } = plan;
   warnOfSkip(request, window, control, 'standard input');
-  const wanted = outputSize !== undefined && outputSize < window.outVsize ? outputSize : window.outVsize;
   const limits = control.limits ?? {};
   if (inputSize !== undefined) requireVirtualSize(inputSize, limits, 'standard input');
   if (inputSize !== undefined || outputSize !== undefined)
@@ -133,7 +129,7 @@ export async function ddFromStream(
   const toStream = 'stream' in target;
   const output = toStream
     ? streamOutput(target.stream, outputSize, control.signal)
-    : await createStreamTarget(request, target.path, source, control);
+    : await createStreamTarget(request, plan, target.path, source, control);
   try {
     const { skipped, copied } = await cancellable(
       {
@@ -156,7 +152,7 @@ export async function ddFromStream(
     }
     const bytes = inputSize === undefined ? copied : wanted;
     if (toStream && copied < bytes) await writeZeros(output.fd, bytes - copied, control.signal);
-    const whole = request.seek === undefined ? roundUpToSector(bytes) : bytes;
+    const whole = plan.kind === 'in place' ? bytes : roundUpToSector(bytes);
     const length = await output.finish(toStream ? bytes : (outputSize ?? whole));
     return {
       bytes,
@@ -176,6 +172,7 @@ export async function ddFromStream(
 
 async function createStreamTarget(
   request: DdRequest,
+  { start }: Plan,
   path: string,
   source: number,
   control: OperationControl,
@@ -188,7 +185,7 @@ async function createStreamTarget(
       length: request.outputSize,
       sparse: false,
       noClobber: request.noClobber === true,
-      inPlaceAt: seekOffset(request),
+      inPlaceAt: start,
       forceShare: request.forceShare === true,
       force: request.force === true,
       // A redirected file is an input as well: reading what was just written would never end.

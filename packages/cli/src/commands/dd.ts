@@ -10,18 +10,15 @@ import {
 import { OperandError, parseDd, type DdOperands } from '@instar/operands';
 import { EXIT_CODES } from '../exit-codes.js';
 import type { Habits } from '../process/habits.js';
-import { isLostReader } from '../process/lost-reader.js';
-import { detailTeller } from '../render/details.js';
-import { printError } from '../render/errors.js';
 import { progressBar, progressRecords, transferLines, type ProgressDisplay } from '../render/progress.js';
 import { answerProgressRequests } from '../render/progress-request.js';
 import { humanSize } from '../render/size.js';
 import { adviceOnOperand, adviceOnOption } from '../words/advice.js';
-import { listenForDumps, takeDumpFlags, type DumpListener } from './guest-dumps.js';
+import { Frame } from './frame.js';
+import { takeDumpFlags } from './guest-dumps.js';
 import { allowedByEnvironment } from './allowed-paths.js';
 import { parseImageOptions, withoutProtocol } from './image-opts.js';
 import { limitsOf } from './limits.js';
-import { traceOfEnvironment } from './trace-of-environment.js';
 import { remoteAccess, takeRemoteFlags } from './remote-access.js';
 import { requireOpen } from './require-open.js';
 import { passphrasesOf, takeSecrets } from './secrets.js';
@@ -117,12 +114,10 @@ function withAdvice(error: unknown): unknown {
 }
 
 async function runDd(tokens: readonly string[], habits: Habits): Promise<number> {
+  const { voice } = habits;
+  const frame = new Frame('dd', habits);
   // Where the error of a command line that cannot be parsed goes is not known yet; the flag itself is plain to see.
-  let json: NodeJS.WriteStream | undefined = tokens.includes('--json') ? process.stdout : undefined;
-  const { interrupt } = habits;
-  let progress: ProgressDisplay | undefined;
-  let dumps: DumpListener | undefined;
-  const warnings: string[] = [];
+  frame.errors = tokens.includes('--json') ? process.stdout : undefined;
   try {
     const { rest, secrets } = takeSecrets([...sandboxOfEnvironment(), ...tokens]);
     const described = rest.includes('--image-opts');
@@ -133,44 +128,26 @@ async function runDd(tokens: readonly string[], habits: Habits): Promise<number>
       process.stdout.write(ddHelp());
       return EXIT_CODES.OK;
     }
-    const operands = habits.voice === undefined ? parsed : withoutProtocols(parsed, described);
-    json = operands.json ? (operands.of === '-' ? process.stderr : process.stdout) : undefined;
+    const operands = voice === undefined ? parsed : withoutProtocols(parsed, described);
+    frame.errors = operands.json ? (operands.of === '-' ? process.stderr : process.stdout) : undefined;
     const image = described ? describedInput(operands) : undefined;
     const options = toOptions(image === undefined ? operands : image.operands, habits);
-    progress = answerProgressRequests(await display(operands));
-    dumps = listenForDumps('dd', taken.dumps, habits);
-    const details = detailTeller('dd', operands.verbose);
+    frame.begin(taken.dumps, answerProgressRequests(await display(operands)), operands.verbose);
     const result = await dd(options, {
-      ...dumps.control,
-      ...traceOfEnvironment(),
+      ...frame.control(!operands.json && !operands.quiet),
       ...passphrasesOf(secrets, image?.wanted),
-      signal: interrupt.signal,
-      ...details.control,
       sandbox: operands.sandbox,
-      isolation: 'fresh',
-      ...(habits.voice === undefined ? { remote: remoteAccess(remote) } : {}),
+      ...(voice === undefined ? { remote: remoteAccess(remote) } : {}),
       limits: limitsOf(operands.limits, secrets.keyMemory),
-      onProgress: progress.update.bind(progress),
-      onWarning: (warning) => {
-        warnings.push(warning);
-        if (json !== undefined || operands.quiet) return;
-        process.stderr.write(`${habits.voice?.warning(warning) ?? `instar: dd: warning: ${warning}`}\n`);
-      },
     });
-    progress.close();
-    details.end();
-    if (json !== undefined) json.write(recordText({ result: { ...result, warnings } }));
+    frame.done();
+    if (frame.errors !== undefined) frame.errors.write(recordText({ result: { ...result, warnings: frame.warnings } }));
     else if (operands.status === 'progress') process.stderr.write(transferLine(result));
     return EXIT_CODES.OK;
   } catch (error) {
-    progress?.close();
-    const interrupted = interrupt.exitCode();
-    if (interrupted !== undefined) return interrupted;
-    if (isLostReader(error)) return EXIT_CODES.LOST_READER;
-    printError('dd', habits.voice === undefined ? withAdvice(error) : error, json, habits.voice);
-    return EXIT_CODES.FAILURE;
+    return frame.failed(voice === undefined ? withAdvice(error) : error);
   } finally {
-    await dumps?.dispose();
+    await frame.end();
   }
 }
 

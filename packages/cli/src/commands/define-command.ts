@@ -12,12 +12,11 @@ import type * as CommanderModule from 'commander';
 import type { Command, CommanderError } from 'commander';
 import { EXIT_CODES } from '../exit-codes.js';
 import type { Habits } from '../process/habits.js';
-import { isLostReader, OutputFailed } from '../process/lost-reader.js';
-import { detailTeller, type DetailTeller } from '../render/details.js';
 import { printError } from '../render/errors.js';
 import { progressBar, progressLines, progressRecords, type ProgressDisplay } from '../render/progress.js';
 import { answerProgressRequests } from '../render/progress-request.js';
-import { listenForDumps, type DumpFlags, type DumpListener } from './guest-dumps.js';
+import { Frame } from './frame.js';
+import type { DumpFlags } from './guest-dumps.js';
 import { allowedByEnvironment } from './allowed-paths.js';
 import { asCommand, descriptionOf, type Command as OurCommand, type ReaderOfChoices } from './description.js';
 import { describeImage, withoutProtocol } from './image-opts.js';
@@ -25,7 +24,6 @@ import { limitsOf } from './limits.js';
 import { remoteAccess, REMOTE_OPTIONS, type RemoteFlags } from './remote-access.js';
 import { requireOpen } from './require-open.js';
 import { sandboxOfEnvironment } from './sandbox-of-environment.js';
-import { traceOfEnvironment } from './trace-of-environment.js';
 import { outputPassphrase, passphrasesOf, takeSecrets, type Secrets } from './secrets.js';
 import type { Voice } from '../voice.js';
 import { adviceOnOption } from '../words/advice.js';
@@ -231,25 +229,11 @@ function describedImages<F extends ImageFlags>(
   };
 }
 
-function controlOf(
-  flags: ImageFlags,
-  onWarning: (warning: string) => void,
-  interrupt: Habits['interrupt'],
-  dumps: DumpListener,
-  details: DetailTeller,
-  progress: ProgressDisplay | undefined,
-  secrets: Secrets,
-  wanted: readonly string[] | undefined,
-): OperationControl {
+/** What of an operation's control the flags say. */
+function controlOf(flags: ImageFlags, secrets: Secrets, wanted: readonly string[] | undefined): OperationControl {
   const { limitVirtualSize: virtualSize, limitTime: timeMs, limitCpu: cpuMs, limitIdle: idleMs } = flags;
   return {
-    ...dumps.control,
-    ...traceOfEnvironment(),
-    ...details.control,
     ...passphrasesOf(secrets, wanted),
-    signal: interrupt.signal,
-    // A command has one guest, or few: nothing would be kept for long enough to gain.
-    isolation: 'fresh',
     sandbox: flags.sandbox,
     limits: limitsOf(
       {
@@ -260,8 +244,6 @@ function controlOf(
       },
       secrets.keyMemory,
     ),
-    onProgress: progress?.update.bind(progress),
-    onWarning,
   };
 }
 
@@ -284,11 +266,11 @@ export function defineCommand<F>(definition: ImageCommand<F>): OurCommand {
   const { name } = definition;
   const run = async (tokens: readonly string[], habits: Habits): Promise<number> => {
     const { voice } = habits;
-    let dumps: DumpListener | undefined;
-    let progress: ProgressDisplay | undefined;
+    const frame = new Frame(name, habits);
     // Loaded here, so that the other commands do not wait for it.
     const commander = await import('commander');
-    let json = tokens.includes('--json') || tokens.includes('--output=json');
+    const asksForJson = tokens.includes('--json') || tokens.includes('--output=json');
+    frame.errors = asksForJson ? process.stdout : undefined;
     let known: readonly string[] | undefined;
     try {
       const { rest, secrets } = takeSecrets([...sandboxOfEnvironment(), ...tokens]);
@@ -302,27 +284,21 @@ export function defineCommand<F>(definition: ImageCommand<F>): OurCommand {
         definition.endsWithOutput,
         voice !== undefined,
       );
-      json = flags.json === true || flags.output === 'json';
-      dumps = listenForDumps(name, flags, habits);
-      progress = await display(flags, definition.showsProgress === true, json, voice);
-      const details = detailTeller(name, flags.verbose === true);
-      const warnings: string[] = [];
+      const json = flags.json === true || flags.output === 'json';
+      frame.errors = json ? process.stdout : undefined;
+      frame.begin(flags, await display(flags, definition.showsProgress === true, json, voice), flags.verbose === true);
       const recorded = json && definition.recordsWarnings === true;
-      const warn = (warning: string): void => {
-        warnings.push(warning);
-        if (recorded || flags.quiet === true) return;
-        process.stderr.write(`${voice?.warning(warning) ?? `instar: ${name}: warning: ${warning}`}\n`);
-      };
       const exitCode = await definition.run({
         files,
         flags,
         json,
         control: {
-          ...controlOf(flags, warn, habits.interrupt, dumps, details, progress, secrets, wanted),
+          ...frame.control(!recorded && flags.quiet !== true),
+          ...controlOf(flags, secrets, wanted),
           // A command line of qemu-img was written for files, where names come from.
           ...(definition.readsRemote === true && voice === undefined ? { remote: remoteAccess(flags) } : {}),
         },
-        warnings,
+        warnings: frame.warnings,
         signal: habits.interrupt.signal,
         pathPolicy: { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: [...flags.allowPath, ...allowedByEnvironment()] },
         additions: voice === undefined,
@@ -337,24 +313,15 @@ export function defineCommand<F>(definition: ImageCommand<F>): OurCommand {
           if (flags.quiet !== true) process.stdout.write(`${line}\n`);
         },
       });
-      details.end();
+      frame.done();
       return exitCode;
     } catch (error) {
-      if (error instanceof commander.CommanderError && error.exitCode === 0) return EXIT_CODES.OK;
-      progress?.close();
-      const interrupted = habits.interrupt.exitCode();
-      if (interrupted !== undefined) return interrupted;
-      if (isLostReader(error)) return EXIT_CODES.LOST_READER;
-      if (error instanceof OutputFailed) return EXIT_CODES.FAILURE;
-      const isUsage = error instanceof commander.CommanderError;
-      const shown = isUsage
-        ? new EngineError('INVALID_OPTION', `${usage(error, name, known)}; see instar ${name} --help`)
-        : error;
-      printError(name, shown, json ? process.stdout : undefined, voice);
-      return isUsage ? EXIT_CODES.FAILURE : (definition.failure?.(error) ?? EXIT_CODES.FAILURE);
+      if (!(error instanceof commander.CommanderError)) return frame.failed(error, definition.failure?.(error));
+      if (error.exitCode === 0) return EXIT_CODES.OK;
+      const text = `${usage(error, name, known)}; see instar ${name} --help`;
+      return frame.failed(new EngineError('INVALID_OPTION', text));
     } finally {
-      progress?.close();
-      await dumps?.dispose();
+      await frame.end();
     }
   };
   return asCommand(run, async () =>

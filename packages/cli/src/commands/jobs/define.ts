@@ -7,9 +7,8 @@ import type { Command } from 'commander';
 import { adviceOnOption } from '../../words/advice.js';
 import { EXIT_CODES } from '../../exit-codes.js';
 import type { Habits } from '../../process/habits.js';
-import { isLostReader } from '../../process/lost-reader.js';
-import { printError } from '../../render/errors.js';
 import { asCommand, descriptionOf, type Command as OurCommand } from '../description.js';
+import { Frame } from '../frame.js';
 
 /** Flags of every command that talks to a queue. */
 export interface QueueFlags {
@@ -106,7 +105,8 @@ export function defineJobCommand<F>(definition: JobCommand<F>): OurCommand {
   const { name } = definition;
   const run = async (tokens: readonly string[], habits: Habits): Promise<number> => {
     const commander = await import('commander');
-    const json = tokens.includes('--json') ? process.stdout : undefined;
+    const frame = new Frame(name, habits);
+    frame.errors = tokens.includes('--json') ? process.stdout : undefined;
     const command = parser(commander, definition);
     let queue: JobQueue | undefined;
     try {
@@ -117,13 +117,9 @@ export function defineJobCommand<F>(definition: JobCommand<F>): OurCommand {
       queue = await module.openQueue(url, flags.name);
       return await definition.run(command.args, flags, { module, queue }, habits);
     } catch (error) {
-      if (error instanceof commander.CommanderError && error.exitCode === 0) return EXIT_CODES.OK;
-      const interrupted = habits.interrupt.exitCode();
-      if (interrupted !== undefined) return interrupted;
-      if (isLostReader(error)) return EXIT_CODES.LOST_READER;
-      const shown = error instanceof commander.CommanderError ? invalid(usage(error.message, name, command)) : error;
-      printError(name, shown, json);
-      return EXIT_CODES.FAILURE;
+      if (!(error instanceof commander.CommanderError)) return frame.failed(error);
+      if (error.exitCode === 0) return EXIT_CODES.OK;
+      return frame.failed(invalid(usage(error.message, name, command)));
     } finally {
       await queue?.close();
     }
