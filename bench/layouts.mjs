@@ -1,20 +1,8 @@
 // `npm run bench -- layouts`: codecs of the layout language beside the packages that people use for binary structs
 // and beside hand-written DataView code, interleaved in one run. Ratios are peer time to ours: above 1 we are ahead.
 // restructure and struct-fu have no 64-bit integers: they read two words instead, which is less work than a bigint.
-import {
-  array,
-  codec,
-  ConvertConfig,
-  i64,
-  integral,
-  s390x,
-  struct,
-  u32,
-  u64,
-  uint,
-  viewArrayOf,
-  viewOf,
-} from '@instar/shared-abi';
+import { array, codec, i64, integral, s390x, struct, u32, u64, uint, viewArrayOf, viewOf } from '@instar/layout';
+import { ConvertConfig } from '@instar/shared-abi';
 import { BitInputStream, BitOutputStream } from '@thi.ng/bitstream';
 import { Parser } from 'binary-parser';
 import { Parser as Encoder } from 'binary-parser-encoder';

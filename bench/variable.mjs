@@ -16,7 +16,7 @@ import {
   u64,
   u8,
   x86_64,
-} from '@instar/shared-abi';
+} from '@instar/layout';
 import { Parser } from 'binary-parser';
 import { Parser as Encoder } from 'binary-parser-encoder';
 import { readFileSync } from 'node:fs';

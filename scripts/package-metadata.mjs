@@ -12,8 +12,9 @@ const KEYWORDS = {
   '@instar/engine': ['qcow2', 'vmdk', 'vhdx', 'vdi', 'upload', 'convert'],
   '@instar/qemu-img': ['qcow2', 'vmdk', 'convert', 'cli'],
   '@instar/jobs': ['queue', 'jobs', 'bullmq', 'pg-boss', 'convert'],
+  '@instar/layout': ['binary', 'struct', 'layout', 'codec', 'kaitai', 'btf', 'dwarf'],
   '@instar/operands': ['dd', 'operands', 'size-suffix'],
-  '@instar/shared-abi': ['abi', 'binary', 'struct', 'layout', 'btf', 'dwarf'],
+  '@instar/shared-abi': ['abi', 'binary', 'layout'],
   '@instar/vmcore': ['vmcore', 'kdump', 'makedumpfile', 'crash', 'memory-dump'],
 };
 

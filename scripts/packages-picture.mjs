@@ -7,7 +7,8 @@ const PICTURE = fileURLToPath(new URL('../docs/packages.svg', import.meta.url));
 
 /** What each package is, in a few words, and whether images are parsed in it. */
 const ABOUT = {
-  'shared-abi': 'layouts and the ABI',
+  layout: 'the layout language',
+  'shared-abi': 'the ABI',
   operands: 'operands and sizes of dd',
   'convert-guest': 'parses images',
   'vmm-native': 'KVM, processes, commands',
@@ -77,7 +78,8 @@ const COLUMNS = {
   'host-files': 4.4,
   'convert-guest': 0,
   'vmm-native': 3.4,
-  'shared-abi': 1.7,
+  layout: 2.4,
+  'shared-abi': 1.2,
   operands: 0.2,
 };
 

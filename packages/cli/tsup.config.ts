@@ -22,7 +22,7 @@ export default defineConfig({
     minify: true,
     sourcemap: false,
   }),
-  noExternal: [/^@instar\/(engine|host-files|operands|shared-abi|vmm-native\/errno)(\/|$)/],
+  noExternal: [/^@instar\/(engine|host-files|layout|operands|shared-abi|vmm-native\/errno)(\/|$)/],
   // Whoever names objects of S3 installs it.
   external: ['@aws-sdk/client-s3'],
   // Packages that are not ES modules ask for node's own modules with `require`.

@@ -6,15 +6,10 @@ export default defineConfig(
     entry: {
       index: 'src/index.ts',
       disk: 'src/disk/index.ts',
-      extract: 'src/extract/index.ts',
-      kaitai: 'src/kaitai/index.ts',
-      layout: 'src/language.ts',
+      extract: 'src/extract.ts',
+      kaitai: 'src/kaitai.ts',
+      layout: 'src/layout.ts',
       releases: 'src/versions/releases.ts',
     },
-    // One LayoutError for all entries.
-    splitting: true,
-    // Only `extract` uses Node; the main entry stays free of it, and runs in browsers.
-    external: [/^node:/],
-    removeNodeProtocol: false,
   }),
 );

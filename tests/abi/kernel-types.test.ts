@@ -1,5 +1,6 @@
-import { cEmitter, resolve, x86_64, type ResolvedField, type ResolvedType } from '@instar/shared-abi';
-import { extractFile, type ExtractedType } from '@instar/shared-abi/extract';
+import { resolve, x86_64, type ResolvedField, type ResolvedType } from '@instar/layout';
+import { cEmitter } from '@instar/layout/emit';
+import { extractFile, type ExtractedType } from '@instar/layout/extract';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { program } from '../support/command.js';

@@ -1,8 +1,8 @@
 // `instar abi decode --from FILE.ksy`: what it reads is what the reference compiler's program reads.
 import { stringify } from 'yaml';
 import { describe, expect, it } from 'vitest';
-import { camelCase, referenceReader } from '../../packages/shared-abi/test/kaitai/reference.js';
-import { SPECIFIED } from '../../packages/shared-abi/test/kaitai/specifications.js';
+import { camelCase, referenceReader } from '../../packages/layout/test/kaitai/reference.js';
+import { SPECIFIED } from '../../packages/layout/test/kaitai/specifications.js';
 import { instar } from '../support/command.js';
 import { workdir } from '../support/workdir.js';
 

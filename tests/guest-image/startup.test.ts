@@ -1,24 +1,17 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { convertGuestPath, sandboxHelperPath } from '@instar/convert-guest';
+import { array, codec, loadHead, struct, u32, u64, x86_64, type Target } from '@instar/layout';
 import {
-  array,
-  codec,
   FAULT,
   GuestImageHeader,
   GuestSegment,
   InfoConfig,
   InfoResult,
-  loadHead,
   ProcessRecord,
   processRecordWith,
   RegistersX86_64,
   RESULT_STATUS,
-  struct,
-  u32,
-  u64,
-  x86_64,
-  type Target,
 } from '@instar/shared-abi';
 import { runGuest } from '@instar/vmm-native';
 import { describe, expect, it } from 'vitest';

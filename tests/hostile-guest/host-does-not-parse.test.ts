@@ -35,7 +35,14 @@ const READERS = new Set([
 const MODULES = new Set([
   ...['node:events', 'node:fs', 'node:fs/promises', 'node:module', 'node:os', 'node:path', 'node:util', 'node:stream'],
   'node:url',
-  ...['@instar/convert-guest', '@instar/engine', '@instar/operands', '@instar/shared-abi', '@instar/vmm-native'],
+  ...[
+    '@instar/convert-guest',
+    '@instar/engine',
+    '@instar/layout',
+    '@instar/operands',
+    '@instar/shared-abi',
+    '@instar/vmm-native',
+  ],
   ...['@instar/host-files', '@instar/host-files/text', '@instar/vmm-native/errno', 'valibot'],
   ...['commander', 'picocolors', 'cli-progress'],
 ]);
@@ -93,9 +100,14 @@ const REMOTE_MODULES = [
 
 /** Modules that only some files use: those of programs of their own, what writes dumps, and what sums up or encrypts outputs. */
 const LOCAL_MODULES: Readonly<Record<string, readonly string[]>> = {
-  'packages/cli/src/commands/abi/': ['@instar/shared-abi/extract', '@instar/shared-abi/releases'],
+  'packages/cli/src/commands/abi/': [
+    '@instar/layout/emit',
+    '@instar/layout/extract',
+    '@instar/layout/versions',
+    '@instar/shared-abi/releases',
+  ],
   // Specifications that the user names, of whatever files he has.
-  'packages/cli/src/commands/abi/specification.ts': ['@instar/shared-abi/kaitai', 'yaml'],
+  'packages/cli/src/commands/abi/specification.ts': ['@instar/layout/kaitai', 'yaml'],
   'packages/cli/src/commands/vmcore': ['@instar/vmcore'],
   'packages/engine/src/dump-write.ts': ['@instar/vmcore'],
   // The header of a LUKS output is made of random numbers and the passphrase; a checksum is of bytes as they are.

@@ -11,6 +11,7 @@ const PACKAGES = [
   'packages/convert-guest',
   'packages/engine',
   'packages/host-files',
+  'packages/layout',
   'packages/operands',
   'packages/qemu-img',
   'packages/shared-abi',

@@ -5,7 +5,7 @@ import { npm, PackedProject } from './packed-project.js';
 
 const PACKAGES = [
   'packages/host-files',
-  'packages/shared-abi',
+  'packages/layout',
   'packages/vmcore',
   'packages/vmm-native',
   'packages/vmm-native/npm/linux-x64-gnu',

@@ -14,7 +14,7 @@ import {
   type Codec,
   type Type,
   type ValueOf,
-} from '@instar/shared-abi';
+} from '@instar/layout';
 
 /** qcow2 is big endian throughout. */
 const BIG_ENDIAN = s390x;

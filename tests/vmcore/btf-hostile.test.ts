@@ -1,4 +1,4 @@
-import { ExtractError, extractFile } from '@instar/shared-abi/extract';
+import { ExtractError, extractFile } from '@instar/layout/extract';
 import { describe, expect, it } from 'vitest';
 import { Random } from '../support/random.js';
 

@@ -1,4 +1,5 @@
-import { nameOf, RAW_CONTENT } from '@instar/shared-abi';
+import { nameOf } from '@instar/layout';
+import { RAW_CONTENT } from '@instar/shared-abi';
 
 /** What a raw file holds, as far as its first bytes tell. Stable; new ones append. */
 export type RawContentName =

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { escapeText } from '@instar/host-files';
 import type { OutputFile, OutputRequest } from '@instar/host-files';
+import type { ValueOf } from '@instar/layout';
 import {
   CONVERT_FLAG,
   CONVERT_RESULT_MAGIC,
@@ -10,7 +11,6 @@ import {
   DEVICE_ROLE,
   IMAGE_FORMAT,
   NO_PARENT,
-  type ValueOf,
 } from '@instar/shared-abi';
 import { openChain, type Chain, type ChainPolicy } from './chain.js';
 import { warnOfSkip, type DdRequest, type DdResult, type Endpoint } from './dd-request.js';

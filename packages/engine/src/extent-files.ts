@@ -1,4 +1,5 @@
-import { EXTENT_FILE_KIND, nameOf, type ExtentFileRecord, type ValueOf } from '@instar/shared-abi';
+import { nameOf, type ValueOf } from '@instar/layout';
+import { EXTENT_FILE_KIND, type ExtentFileRecord } from '@instar/shared-abi';
 import type { ImageInfo } from './session/look.js';
 import { EngineError } from './errors.js';
 import { quoteName } from '@instar/host-files';

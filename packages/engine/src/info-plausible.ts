@@ -1,4 +1,5 @@
 import { MAX_SIZE } from '@instar/operands';
+import { nameOf, type ValueOf } from '@instar/layout';
 import {
   EXTENT_FILE_KIND,
   IMAGE_FORMAT,
@@ -10,9 +11,7 @@ import {
   LUKS_MAX_SLOTS,
   RAW_CONTENT,
   RESULT_STATUS,
-  nameOf,
   type InfoResult,
-  type ValueOf,
 } from '@instar/shared-abi';
 import { formatName } from './format-names.js';
 import { isReadable } from './formats.js';

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import type { ValueOf } from '@instar/layout';
 import {
   DEVICE_ROLE,
   IMAGE_FORMAT,
@@ -6,7 +7,6 @@ import {
   NO_PARENT,
   type BitmapRecord,
   type SnapshotRecord,
-  type ValueOf,
 } from '@instar/shared-abi';
 import { inputDevice, openChain, type Layer } from './chain.js';
 import { contentOf, type RawContent } from './content.js';

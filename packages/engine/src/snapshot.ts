@@ -1,4 +1,5 @@
-import { SNAPSHOT_CHOICE_FLAG, SnapshotChoice, type ValueOf } from '@instar/shared-abi';
+import type { ValueOf } from '@instar/layout';
+import { SNAPSHOT_CHOICE_FLAG, SnapshotChoice } from '@instar/shared-abi';
 import { EngineError } from './errors.js';
 
 /** Which internal snapshot is read in the place of an image: a text is an id or else a name; with both, both must fit. */

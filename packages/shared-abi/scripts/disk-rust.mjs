@@ -1,6 +1,6 @@
 // What the guest reads and writes disk images by: a module a structure, a constant a field, from their descriptions.
+import { byteSize, resolve, x86_64 } from '@instar/layout';
 import { FORMAT_NUMBERS } from '../dist/index.js';
-import { byteSize, resolve, x86_64 } from '../dist/layout.js';
 
 /** Formats by what the names of their structures begin with, the longer ones first. */
 const FORMATS = [...Object.keys(FORMAT_NUMBERS), 'luks2']
@@ -82,7 +82,7 @@ function structText(module, description) {
   ];
 }
 
-/** @param {Readonly<Record<string, import('../dist/layout.js').Description>>} disk */
+/** @param {Readonly<Record<string, import('@instar/layout').Description>>} disk */
 export function diskRust(disk) {
   const modules = Object.entries(disk).map(([name, description]) => {
     const format = FORMATS.find((prefix) => name.startsWith(prefix));

@@ -1,5 +1,6 @@
 // The table of formats for the guest: two macros that hand it to another one, as rows of Rust.
-import { FORMAT_NUMBERS, IMAGE_FORMAT, nameOf, READABLE_FORMATS } from '../dist/index.js';
+import { nameOf } from '@instar/layout';
+import { FORMAT_NUMBERS, IMAGE_FORMAT, READABLE_FORMATS } from '../dist/index.js';
 
 /** @param {string} name */
 function variant(name) {

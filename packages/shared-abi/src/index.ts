@@ -1,26 +1,13 @@
-/** The ABI between instar's host and its guests, the language it is written in, and its emitters. */
+/**
+ * The ABI between instar's host and its guests.
+ *
+ * Deprecated, here for one minor version: the language, emitters and comparisons, which moved to `@instar/layout`.
+ */
 export * from './abi/index.js';
 export { describeAbi } from './abi/description.js';
-export { cEmitter } from './emit/c.js';
-export { inOrder } from './emit/emitter.js';
-export type { Emitter, EmitOptions, Interface, NamedConstant, NamedDescription } from './emit/emitter.js';
-export { asciiEmitter } from './emit/ascii.js';
-export { svgEmitter } from './emit/svg.js';
-export { canonicalAbi, canonicalText, jsonEmitter } from './emit/json.js';
-export { hexpatEmitter } from './emit/hexpat.js';
-export { jsonSchemaEmitter } from './emit/json-schema.js';
-export { ksyEmitter } from './emit/ksy.js';
-export { markdownEmitter } from './emit/markdown.js';
-export { pokeEmitter, pokeName } from './emit/poke.js';
-export { rustEmitter } from './emit/rust.js';
-export { typescriptEmitter } from './emit/typescript.js';
-export type { Protection, Region } from './layout/region.js';
 export { AbiVersionError, assertAbi } from './versions/assert.js';
 export { changelogText } from './versions/changelog.js';
-export { diffInterfaces } from './versions/diff.js';
-export type { Change, ChangeKind, ChangeLevel, InterfaceDiff } from './versions/diff.js';
 export { FINGERPRINT, fingerprintHex } from './versions/fingerprint.js';
-export { parseInterface } from './versions/parse.js';
-export * from './language.js';
-export { getField, manifest, setField } from './layout/manifest.js';
-export type { Manifest, StorageUnit } from './layout/manifest.js';
+export * from '@instar/layout';
+export * from '@instar/layout/emit';
+export * from '@instar/layout/versions';

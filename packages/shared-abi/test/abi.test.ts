@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto';
+import * as layout from '@instar/layout';
+import * as emit from '@instar/layout/emit';
+import * as extract from '@instar/layout/extract';
+import * as kaitai from '@instar/layout/kaitai';
+import * as versions from '@instar/layout/versions';
 import { describe, expect, it } from 'vitest';
+import * as oldExtract from '../src/extract.js';
+import * as old from '../src/index.js';
+import * as oldKaitai from '../src/kaitai.js';
+import * as oldLanguage from '../src/layout.js';
+import { canonicalText } from '@instar/layout/emit';
 import {
   ConvertConfig,
   CONVERT_FLAG,
@@ -19,7 +29,6 @@ import {
   SANDBOX_FAULT_OFFSET,
   Completion,
   SandboxFault,
-  canonicalText,
   describeAbi,
   region,
 } from '../src/index.js';
@@ -122,5 +131,24 @@ describe('ABI 1', () => {
     expect(() => ChainConfig.decode(bytes.subarray(0, 2000))).toThrow(/needs 2976 bytes, 2000 are there/);
     bytes[0] = 0;
     expect(() => ChainConfig.decode(bytes)).toThrow(/ChainConfig\.magic at byte 0/);
+  });
+});
+
+describe('the config page of a conversion', () => {
+  it('is written and viewed in place', () => {
+    const page = ConvertConfig.encode({ flags: CONVERT_FLAG.values.DD_WINDOW, window_end: 513n });
+    expect(ConvertConfig.view(page).window_end).toBe(513n);
+    expect(page).toHaveLength(416);
+  });
+});
+
+describe('the old names of @instar/layout', () => {
+  it('are still there, and are the same things', () => {
+    expect(old.codec).toBe(layout.codec);
+    expect(old.rustEmitter).toBe(emit.rustEmitter);
+    expect(old.parseInterface).toBe(versions.parseInterface);
+    expect({ ...oldLanguage }).toEqual({ ...layout });
+    expect({ ...oldExtract }).toEqual({ ...extract });
+    expect({ ...oldKaitai }).toEqual({ ...kaitai });
   });
 });

@@ -7,18 +7,9 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { requireJudge, type Judge } from '../../../tests/support/judge.js';
 import * as disk from '../src/disk/index.js';
-import {
-  byteSize,
-  cEmitter,
-  codec,
-  resolve,
-  rustEmitter,
-  s390x,
-  x86_64,
-  type Codec,
-  type Struct,
-} from '../src/index.js';
-import { ASKED, refusals, rustRefusals } from './support/compilers.js';
+import { byteSize, codec, resolve, s390x, x86_64, type Codec, type Struct } from '@instar/layout';
+import { cEmitter, rustEmitter } from '@instar/layout/emit';
+import { ASKED, refusals, rustRefusals } from '../../layout/test/support/compilers.js';
 
 const QEMU_IMG: Judge = { program: 'qemu-img', probe: ['--version'], package: 'qemu-utils' };
 const HERE = ASKED.filter(({ target }) => target === x86_64);

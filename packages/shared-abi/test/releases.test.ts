@@ -1,15 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import {
-  ABI_VERSION_MAJOR,
-  ABI_VERSION_MINOR,
-  canonicalText,
-  describeAbi,
-  diffInterfaces,
-  parseInterface,
-  type ChangeLevel,
-  type Interface,
-} from '../src/index.js';
+import { canonicalText, type Interface } from '@instar/layout/emit';
+import { diffInterfaces, parseInterface, type ChangeLevel } from '@instar/layout/versions';
+import { ABI_VERSION_MAJOR, ABI_VERSION_MINOR, describeAbi } from '../src/index.js';
 
 /** The next minor version. */
 const NEXT = `${ABI_VERSION_MAJOR}.${ABI_VERSION_MINOR + 1}`;

@@ -1,4 +1,4 @@
-import type { Endian } from '@instar/shared-abi/layout';
+import type { Endian } from '@instar/layout';
 import type { Note } from './notes/note.js';
 import type { Machine } from './structures/machines.js';
 import type { WordBits } from './structures/targets.js';

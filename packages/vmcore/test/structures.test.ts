@@ -1,4 +1,4 @@
-import { byteSize, resolve, type Endian } from '@instar/shared-abi/layout';
+import { byteSize, resolve, type Endian } from '@instar/layout';
 import { describe, expect, it } from 'vitest';
 import { DiskDumpHeader, KdumpSubHeader, NewUtsname } from '../src/structures/diskdump.js';
 import { Ehdr, Phdr32, Phdr64, Shdr } from '../src/structures/elf.js';

@@ -1,4 +1,5 @@
-import { MEMORY_MAP, MEMORY_SIZE, PAGE_SIZE, region, SANDBOX_HELPER_ADDR, type Region } from '@instar/shared-abi';
+import type { Region } from '@instar/layout';
+import { MEMORY_MAP, MEMORY_SIZE, PAGE_SIZE, region, SANDBOX_HELPER_ADDR } from '@instar/shared-abi';
 import {
   both,
   exit,

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import type { ValueOf } from '@instar/layout';
 import {
   COMMAND_FLAG,
   COMMAND_MAX_LENGTH,
@@ -7,7 +8,6 @@ import {
   OPCODE,
   region,
   RING_ENTRIES,
-  type ValueOf,
 } from '@instar/shared-abi';
 import { badDescriptor, both, exit, STANDSTILL, type Row } from '../expectation.js';
 import { DEVICE, INPUT_BYTES, OUTPUT_LIMIT, SMALL_INPUT_BYTES } from '../scene.js';

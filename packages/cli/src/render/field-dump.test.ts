@@ -1,4 +1,4 @@
-import { array, codec, resolve, struct, text, u8, x86_64, type Struct } from '@instar/shared-abi';
+import { array, codec, resolve, struct, text, u8, x86_64, type Struct } from '@instar/layout';
 import { describe, expect, it } from 'vitest';
 import { fieldDump, leafCount, leavesOf, valueText } from './field-dump.js';
 

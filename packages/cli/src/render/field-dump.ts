@@ -1,5 +1,5 @@
 import { quoteName } from '@instar/engine';
-import { nameOf, type ConstantSet, type ResolvedInteger, type ResolvedType } from '@instar/shared-abi';
+import { nameOf, type ConstantSet, type ResolvedInteger, type ResolvedType } from '@instar/layout';
 
 /** One line of a dump: a leaf of a value, with the bytes that it was read from. */
 export interface DumpedField {

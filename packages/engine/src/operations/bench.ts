@@ -1,12 +1,6 @@
 import { lockInput } from '@instar/host-files';
-import {
-  BENCH_FLAG,
-  BENCH_RESULT_MAGIC,
-  BenchConfig,
-  BenchResult,
-  DEVICE_ROLE,
-  type ValueOf,
-} from '@instar/shared-abi';
+import type { ValueOf } from '@instar/layout';
+import { BENCH_FLAG, BENCH_RESULT_MAGIC, BenchConfig, BenchResult, DEVICE_ROLE } from '@instar/shared-abi';
 import { openChain } from '../chain.js';
 import { EngineError, withEngineErrors } from '../errors.js';
 import { forcedFormat } from '../formats.js';

@@ -1,5 +1,6 @@
 import { escapeText } from '@instar/host-files';
-import { CHECK_RESULT_MAGIC, CheckConfig, CheckResult, FINDING_KIND, FindingRecord, nameOf } from '@instar/shared-abi';
+import { nameOf } from '@instar/layout';
+import { CHECK_RESULT_MAGIC, CheckConfig, CheckResult, FINDING_KIND, FindingRecord } from '@instar/shared-abi';
 import { openChain } from '../chain.js';
 import { forcedFormat } from '../formats.js';
 import { formatName } from '../format-names.js';

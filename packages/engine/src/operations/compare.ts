@@ -1,3 +1,4 @@
+import { nameOf } from '@instar/layout';
 import {
   COMPARE_FLAG,
   COMPARE_RESULT_MAGIC,
@@ -5,7 +6,6 @@ import {
   CompareConfig,
   CompareResult,
   DEVICE_ROLE,
-  nameOf,
 } from '@instar/shared-abi';
 import { guestContext, type OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';

@@ -1,4 +1,5 @@
 import { identity, openEdited, statFile, type EditedFile } from '@instar/host-files';
+import type { ValueOf } from '@instar/layout';
 import {
   DEVICE_FLAG,
   DEVICE_ROLE,
@@ -7,7 +8,6 @@ import {
   EditResult,
   IMAGE_FORMAT,
   NO_PARENT,
-  type ValueOf,
 } from '@instar/shared-abi';
 import { EngineError, withEngineErrors } from '../errors.js';
 import { formatName } from '../format-names.js';

@@ -1,4 +1,5 @@
-import { LOST_RANGES_MAX, type ConvertResult, type ValueOf } from '@instar/shared-abi';
+import type { ValueOf } from '@instar/layout';
+import { LOST_RANGES_MAX, type ConvertResult } from '@instar/shared-abi';
 import { impossibleResult } from '../session/outcome.js';
 
 /** A range of a disk. */

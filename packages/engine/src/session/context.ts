@@ -1,4 +1,5 @@
-import type { ChainDevice, ValueOf } from '@instar/shared-abi';
+import type { ValueOf } from '@instar/layout';
+import type { ChainDevice } from '@instar/shared-abi';
 import type { DeviceOptions } from '@instar/vmm-native';
 import type { DumpRequests } from '../dump-requests.js';
 import type { EngineError } from '../errors.js';

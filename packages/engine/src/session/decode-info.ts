@@ -1,3 +1,4 @@
+import type { ValueOf } from '@instar/layout';
 import {
   BitmapRecord,
   ErrorRecord,
@@ -8,7 +9,6 @@ import {
   InfoResult,
   LuksRecord,
   SnapshotRecord,
-  type ValueOf,
 } from '@instar/shared-abi';
 
 /** What the guest said of an image. Its lists hold what is counted. */

@@ -1,4 +1,5 @@
-import { RESULT_STATUS, type ErrorRecord, type ValueOf } from '@instar/shared-abi';
+import type { ValueOf } from '@instar/layout';
+import { RESULT_STATUS, type ErrorRecord } from '@instar/shared-abi';
 import { hostError, impossibleResult, recordError } from './outcome.js';
 import type { GuestRequest, GuestSession, SessionAnswer } from './session.js';
 

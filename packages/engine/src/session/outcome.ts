@@ -1,5 +1,6 @@
 import { escapeText } from '@instar/host-files';
-import { ERROR_KIND, nameOf, type ErrorRecord, type ValueOf } from '@instar/shared-abi';
+import { nameOf, type ValueOf } from '@instar/layout';
+import { ERROR_KIND, type ErrorRecord } from '@instar/shared-abi';
 import { errnoName, type CommandFailure, type RunReport } from '@instar/vmm-native';
 import { describeSystemError, EngineError, isNoSpace, systemError } from '../errors.js';
 import type { EngineErrorCode } from '../error-codes.js';

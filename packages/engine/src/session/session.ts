@@ -1,4 +1,5 @@
-import { CHAIN_MAX_DEVICES, ChainConfig, SnapshotChoice, type ChainDevice, type ValueOf } from '@instar/shared-abi';
+import type { ValueOf } from '@instar/layout';
+import { CHAIN_MAX_DEVICES, ChainConfig, SnapshotChoice, type ChainDevice } from '@instar/shared-abi';
 import type { CommandFailure, LimitOptions } from '@instar/vmm-native';
 import { EngineError } from '../errors.js';
 import { withDictionaryMemory } from '../secrets.js';

@@ -1,6 +1,4 @@
-import { deferStruct } from '../layout/fixed-struct.js';
-import { field } from '../layout/struct.js';
-import { u32, u64 } from '../layout/types.js';
+import { deferStruct, field, u32, u64 } from '@instar/layout';
 
 /** "CALL", read as a big-endian word. */
 export const CALL_TABLE_MAGIC = 0x4341_4c4c;

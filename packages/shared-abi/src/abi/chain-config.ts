@@ -1,7 +1,4 @@
-import { defineFlags } from '../layout/constants.js';
-import { deferStruct } from '../layout/fixed-struct.js';
-import { field } from '../layout/struct.js';
-import { bytes, fixedArray, named, u32, u64 } from '../layout/types.js';
+import { bytes, deferStruct, defineFlags, field, fixedArray, named, u32, u64 } from '@instar/layout';
 import { DEVICE_ROLE } from './codes.js';
 import { IMAGE_FORMAT } from './formats.js';
 

@@ -1,4 +1,4 @@
-import { defineEnum } from '../layout/constants.js';
+import { defineEnum } from '@instar/layout';
 
 /** What the bytes of a file without an image format look like. Append-only. */
 export const RAW_CONTENT = defineEnum('RawContent', 'What a raw file was recognised by.', {

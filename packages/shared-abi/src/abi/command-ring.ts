@@ -1,7 +1,4 @@
-import { defineEnum, defineFlags } from '../layout/constants.js';
-import { deferStruct } from '../layout/fixed-struct.js';
-import { field } from '../layout/struct.js';
-import { bytes, i32, named, u32, u64 } from '../layout/types.js';
+import { bytes, deferStruct, defineEnum, defineFlags, field, i32, named, u32, u64 } from '@instar/layout';
 
 /** "RING", read as a big-endian word. */
 export const RING_MAGIC = 0x5249_4e47;

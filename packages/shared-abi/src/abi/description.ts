@@ -1,6 +1,5 @@
-import { isNamed, type Interface, type NamedConstant, type NamedDescription } from '../emit/emitter.js';
-import type { ConstantSet } from '../layout/constants.js';
-import type { Description } from '../layout/types.js';
+import { type Interface, isNamed, type NamedConstant, type NamedDescription } from '@instar/layout/emit';
+import type { ConstantSet, Description } from '@instar/layout';
 import * as bench from './bench.js';
 import * as callTable from './call-table.js';
 import * as chain from './chain-config.js';

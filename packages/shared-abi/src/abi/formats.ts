@@ -1,4 +1,4 @@
-import { defineEnum } from '../layout/constants.js';
+import { defineEnum } from '@instar/layout';
 
 /** What is said of a format. */
 interface Format {

@@ -1,7 +1,16 @@
-import { defineEnum, defineFlags } from '../layout/constants.js';
-import { deferStruct } from '../layout/fixed-struct.js';
-import { field, struct, type Struct } from '../layout/struct.js';
-import { bytes, named, u32, u64, type ValueOf } from '../layout/types.js';
+import {
+  bytes,
+  deferStruct,
+  defineEnum,
+  defineFlags,
+  field,
+  named,
+  struct,
+  type Struct,
+  u32,
+  u64,
+  type ValueOf,
+} from '@instar/layout';
 import { FINGERPRINT_SIZE } from './version.js';
 
 /** "INSTARGI", read as a big-endian doubleword. */

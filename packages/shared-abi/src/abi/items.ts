@@ -1,7 +1,4 @@
-import { defineEnum } from '../layout/constants.js';
-import { deferStruct } from '../layout/fixed-struct.js';
-import { field } from '../layout/struct.js';
-import { bytes, i32, named, u16, u32, u64 } from '../layout/types.js';
+import { bytes, deferStruct, defineEnum, field, i32, named, u16, u32, u64 } from '@instar/layout';
 
 /** I/O port on which a guest rings for an item request on KVM. */
 export const PORT_ITEM = 0x50c;

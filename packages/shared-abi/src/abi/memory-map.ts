@@ -1,4 +1,4 @@
-import type { Region } from '../layout/region.js';
+import type { Region } from '@instar/layout';
 
 /** Page size of the guest's address space (bytes); x86-64, 4 KiB translations. */
 export const PAGE_SIZE = 0x1000;

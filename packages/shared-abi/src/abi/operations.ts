@@ -1,7 +1,4 @@
-import { defineEnum, defineFlags } from '../layout/constants.js';
-import { deferStruct } from '../layout/fixed-struct.js';
-import { field } from '../layout/struct.js';
-import { bytes, named, u32, u64 } from '../layout/types.js';
+import { bytes, deferStruct, defineEnum, defineFlags, field, named, u32, u64 } from '@instar/layout';
 import { RESULT_STATUS } from './codes.js';
 import { ErrorRecord } from './results.js';
 

@@ -1,7 +1,4 @@
-import { defineEnum, defineFlags } from '../layout/constants.js';
-import { deferStruct } from '../layout/fixed-struct.js';
-import { field } from '../layout/struct.js';
-import { bytes, fixedArray, i64, named, u32, u64 } from '../layout/types.js';
+import { bytes, deferStruct, defineEnum, defineFlags, field, fixedArray, i64, named, u32, u64 } from '@instar/layout';
 import { ERROR_KIND, RAW_CONTENT, RESULT_STATUS } from './codes.js';
 import { IMAGE_FORMAT } from './formats.js';
 

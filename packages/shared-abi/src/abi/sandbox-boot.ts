@@ -1,7 +1,4 @@
-import { defineEnum, defineFlags } from '../layout/constants.js';
-import { deferStruct } from '../layout/fixed-struct.js';
-import { field } from '../layout/struct.js';
-import { fixedArray, u32, u64 } from '../layout/types.js';
+import { deferStruct, defineEnum, defineFlags, field, fixedArray, u32, u64 } from '@instar/layout';
 
 /** "BOOT", read as a big-endian word. */
 export const SANDBOX_BOOT_MAGIC = 0x424f_4f54;

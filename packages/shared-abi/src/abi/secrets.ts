@@ -1,6 +1,4 @@
-import { deferStruct } from '../layout/fixed-struct.js';
-import { field } from '../layout/struct.js';
-import { fixedArray, named, u32, u64 } from '../layout/types.js';
+import { deferStruct, field, fixedArray, named, u32, u64 } from '@instar/layout';
 import { DEVICE_ROLE } from './codes.js';
 
 /** "SECR", read as a big-endian word. */

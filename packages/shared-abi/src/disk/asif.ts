@@ -1,5 +1,4 @@
-import { field } from '../layout/struct.js';
-import { bytes } from '../layout/types.js';
+import { bytes, field } from '@instar/layout';
 import { diskStruct } from './disk-struct.js';
 import { be16, be32, be64 } from './numbers.js';
 

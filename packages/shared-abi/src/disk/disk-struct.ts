@@ -1,4 +1,4 @@
-import { struct, type FieldSpec, type Struct, type StructValue } from '../layout/struct.js';
+import { struct, type FieldSpec, type Struct, type StructValue } from '@instar/layout';
 
 /**
  * A structure of a disk image: every offset and the size are stated and checked, nothing lies between fields that is not

@@ -1,4 +1,4 @@
-import { uint } from '../layout/types.js';
+import { uint } from '@instar/layout';
 
 /** Numbers of files, whose byte order is that of the format, whatever machine reads them. */
 export const be16 = uint(16, { endian: 'big' });

@@ -1,5 +1,4 @@
-import { field } from '../layout/struct.js';
-import { u8 } from '../layout/types.js';
+import { field, u8 } from '@instar/layout';
 import { diskStruct } from './disk-struct.js';
 import { be16, be32, be64 } from './numbers.js';
 

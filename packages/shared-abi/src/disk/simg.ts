@@ -1,4 +1,4 @@
-import { field } from '../layout/struct.js';
+import { field } from '@instar/layout';
 import { diskStruct } from './disk-struct.js';
 import { le16, le32 } from './numbers.js';
 

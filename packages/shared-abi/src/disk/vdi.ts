@@ -1,6 +1,5 @@
+import { bytes, field } from '@instar/layout';
 import { diskStruct } from './disk-struct.js';
-import { field } from '../layout/struct.js';
-import { bytes } from '../layout/types.js';
 import { le32, le64 } from './numbers.js';
 
 /** A VirtualBox disk image begins with this (`VDICore.h`: `VDIPREHEADER` and `VDIHEADER1PLUS`). */

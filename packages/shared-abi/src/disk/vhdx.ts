@@ -1,6 +1,5 @@
+import { bytes, field } from '@instar/layout';
 import { diskStruct } from './disk-struct.js';
-import { field } from '../layout/struct.js';
-import { bytes } from '../layout/types.js';
 import { le16, le32, le64 } from './numbers.js';
 
 /** [MS-VHDX] 2.2.1; the rest of its 64 KiB is zero. */

@@ -1,6 +1,5 @@
+import { bytes, field, u8 } from '@instar/layout';
 import { diskStruct } from './disk-struct.js';
-import { field } from '../layout/struct.js';
-import { bytes, u8 } from '../layout/types.js';
 import { le16, le32, le64 } from './numbers.js';
 
 /** "Virtual Disk Format 5.0", "Hosted Sparse Extents": packed, so that the later numbers lie where they fall. */

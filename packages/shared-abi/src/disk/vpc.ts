@@ -1,7 +1,5 @@
+import { array, bytes, field, u8 } from '@instar/layout';
 import { diskStruct } from './disk-struct.js';
-import { array } from '../layout/array.js';
-import { field } from '../layout/struct.js';
-import { bytes, u8 } from '../layout/types.js';
 import { be16, be32, be64 } from './numbers.js';
 
 /** At the end of every VHD, and at the beginning of those that grow ("Virtual Hard Disk Image Format Specification", 1.0). */

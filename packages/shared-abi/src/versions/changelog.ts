@@ -1,5 +1,5 @@
-import type { Interface } from '../emit/emitter.js';
-import { diffInterfaces } from './diff.js';
+import type { Interface } from '@instar/layout/emit';
+import { diffInterfaces } from '@instar/layout/versions';
 
 /**
  * The history of an interface as Markdown, the newest version first.

@@ -1,5 +1,5 @@
-import { aarch64, i386, s390x, x86_64, type Target } from '@instar/shared-abi/layout';
-import { ExtractError, extractFile, type ExtractedField, type ExtractedType } from '@instar/shared-abi/extract';
+import { aarch64, i386, s390x, x86_64, type Target } from '@instar/layout';
+import { ExtractError, extractFile, type ExtractedField, type ExtractedType } from '@instar/layout/extract';
 import { VmcoreError } from '../errors.js';
 import type { Dump } from '../read/dump.js';
 import { lookUpSymbols } from './kallsyms.js';
@@ -11,7 +11,7 @@ export interface DebugInfoOptions {
   readonly vmlinux?: string | undefined;
 }
 
-/** A type as the kernel's compiler laid it out; `layout` is the same for `codec()` of `@instar/shared-abi/layout`. */
+/** A type as the kernel's compiler laid it out; `layout` is the same for `codec()` of `@instar/layout`. */
 export type KernelType = ExtractedType;
 
 /** Most bytes of BTF: kernels have 4 to 10 MiB. */

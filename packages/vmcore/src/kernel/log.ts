@@ -1,4 +1,4 @@
-import type { Endian } from '@instar/shared-abi/layout';
+import type { Endian } from '@instar/layout';
 import { hex, VmcoreError } from '../errors.js';
 import type { VmcoreInfo } from '../notes/vmcoreinfo.js';
 import type { Dump } from '../read/dump.js';

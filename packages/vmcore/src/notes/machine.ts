@@ -1,4 +1,4 @@
-import type { Endian } from '@instar/shared-abi/layout';
+import type { Endian } from '@instar/layout';
 import type { Machine } from '../structures/machines.js';
 import { CORE_NOTE, hasRegisters, NT_PRSTATUS, prstatusSize } from '../structures/prstatus.js';
 import type { Note } from './note.js';

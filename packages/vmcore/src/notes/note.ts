@@ -1,4 +1,4 @@
-import type { Endian } from '@instar/shared-abi/layout';
+import type { Endian } from '@instar/layout';
 import { VmcoreError } from '../errors.js';
 import { Nhdr } from '../structures/elf.js';
 import { dumpTarget, structureCodec } from '../structures/targets.js';

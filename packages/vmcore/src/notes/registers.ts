@@ -1,4 +1,4 @@
-import type { Endian } from '@instar/shared-abi/layout';
+import type { Endian } from '@instar/layout';
 import { VmcoreError } from '../errors.js';
 import type { Machine } from '../structures/machines.js';
 import {

@@ -1,4 +1,4 @@
-import type { Endian } from '@instar/shared-abi/layout';
+import type { Endian } from '@instar/layout';
 import { VmcoreError } from '../errors.js';
 import { bytesAt, checkRange, type ByteSource } from '../source/byte-source.js';
 import {

@@ -1,4 +1,4 @@
-import { defineFlags, i32, struct, text, u32, u64, uword } from '@instar/shared-abi/layout';
+import { defineFlags, i32, struct, text, u32, u64, uword } from '@instar/layout';
 
 // The kdump-compressed format, as makedumpfile (diskdump_mod.h) and QEMU (include/sysemu/dump.h) define it.
 

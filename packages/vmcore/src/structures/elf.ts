@@ -1,4 +1,4 @@
-import { bytes, struct, u16, u32, u64, uword, type Codec, type Endian } from '@instar/shared-abi/layout';
+import { bytes, struct, u16, u32, u64, uword, type Codec, type Endian } from '@instar/layout';
 import { dumpTarget, structureCodec, type WordBits } from './targets.js';
 
 // System V gABI, chapters "ELF Header", "Sections" and "Program Header".

@@ -1,4 +1,4 @@
-import { aarch64_be, codec, i64, struct, text } from '@instar/shared-abi/layout';
+import { aarch64_be, codec, i64, struct, text } from '@instar/layout';
 
 // The flattened format: makedumpfile's IMPLEMENTATION, "The flattened format"; big endian on every machine.
 

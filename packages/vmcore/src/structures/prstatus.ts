@@ -1,4 +1,4 @@
-import { array, byteSize, i16, i32, resolve, struct, u32, u64, uword, type Type } from '@instar/shared-abi/layout';
+import { array, byteSize, i16, i32, resolve, struct, u32, u64, uword, type Type } from '@instar/layout';
 import type { Machine } from './machines.js';
 import { Timeval } from './diskdump.js';
 import { dumpTarget } from './targets.js';

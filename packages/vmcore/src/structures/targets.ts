@@ -1,4 +1,4 @@
-import { codec, i386, s390x, x86_64, type Codec, type Endian, type Target, type Type } from '@instar/shared-abi/layout';
+import { codec, i386, s390x, x86_64, type Codec, type Endian, type Target, type Type } from '@instar/layout';
 
 /** Bits of a machine's words: the class of its ELF files. */
 export type WordBits = 32 | 64;

@@ -1,4 +1,4 @@
-import type { Endian } from '@instar/shared-abi/layout';
+import type { Endian } from '@instar/layout';
 import { hex, VmcoreError } from '../errors.js';
 import type { Extent, MemoryImage, Utsname } from '../image.js';
 import { latin1Bytes, type Note } from '../notes/note.js';

@@ -1,4 +1,4 @@
-import { byteSize, resolve, type Endian, type Type } from '@instar/shared-abi/layout';
+import { byteSize, resolve, type Endian, type Type } from '@instar/layout';
 import type { Random } from '../../../../tests/support/random.js';
 import { DiskDumpHeader, KdumpSubHeader, PageDescriptor } from '../../src/structures/diskdump.js';
 import { Ehdr, Nhdr, Phdr32, Phdr64, Shdr } from '../../src/structures/elf.js';

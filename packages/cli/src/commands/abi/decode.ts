@@ -8,7 +8,7 @@ import {
   type ResolvedType,
   type Target,
   type Type,
-} from '@instar/shared-abi';
+} from '@instar/layout';
 import { fieldDump, leafCount, leavesOf, valueJson, type Colour } from '../../render/field-dump.js';
 import { coloursOf } from '../../render/colours.js';
 import { findTypes, placeOf, readBytes, usageError, type Source } from './source.js';

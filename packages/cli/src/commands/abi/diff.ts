@@ -1,6 +1,9 @@
 import { existsSync } from 'node:fs';
 import { escapeText } from '@instar/engine';
-import { describeAbi, diffInterfaces, type ChangeLevel, type Interface, type Target } from '@instar/shared-abi';
+import type { Target } from '@instar/layout';
+import type { Interface } from '@instar/layout/emit';
+import { diffInterfaces, type ChangeLevel } from '@instar/layout/versions';
+import { describeAbi } from '@instar/shared-abi';
 import { releasedInterfaces } from '@instar/shared-abi/releases';
 import { readInterface, usageError } from './source.js';
 import { recordText } from '../../render/record.js';

@@ -1,3 +1,4 @@
+import type { Target } from '@instar/layout';
 import {
   asciiEmitter,
   cEmitter,
@@ -11,8 +12,7 @@ import {
   svgEmitter,
   typescriptEmitter,
   type Emitter,
-  type Target,
-} from '@instar/shared-abi';
+} from '@instar/layout/emit';
 import { escapeText } from '@instar/engine';
 import { findTypes, usageError, type Source } from './source.js';
 

@@ -1,13 +1,6 @@
 import { escapeText, quoteName } from '@instar/engine';
-import {
-  inOrder,
-  jsonEmitter,
-  type ConstantSet,
-  type Description,
-  type NamedConstant,
-  type NamedDescription,
-  type Target,
-} from '@instar/shared-abi';
+import type { ConstantSet, Description, Target } from '@instar/layout';
+import { inOrder, jsonEmitter, type NamedConstant, type NamedDescription } from '@instar/layout/emit';
 import {
   extract,
   extractFile,
@@ -16,7 +9,7 @@ import {
   type ExtractedType,
   type ExtractFileOptions,
   type Extraction,
-} from '@instar/shared-abi/extract';
+} from '@instar/layout/extract';
 import { findTarget, usageError } from './source.js';
 import { recordText } from '../../render/record.js';
 

@@ -1,4 +1,5 @@
-import { asciiEmitter, byteSize, resolve, type Target } from '@instar/shared-abi';
+import { byteSize, resolve, type Target } from '@instar/layout';
+import { asciiEmitter } from '@instar/layout/emit';
 import { findTypes, type Source } from './source.js';
 import { recordText } from '../../render/record.js';
 

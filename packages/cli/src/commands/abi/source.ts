@@ -2,16 +2,10 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { EngineError, escapeText } from '@instar/engine';
 import { OperandError, parseSize } from '@instar/operands';
-import {
-  describeAbi,
-  FINGERPRINT,
-  parseInterface,
-  TARGETS,
-  x86_64,
-  type Interface,
-  type NamedDescription,
-  type Target,
-} from '@instar/shared-abi';
+import { TARGETS, x86_64, type Target } from '@instar/layout';
+import type { Interface, NamedDescription } from '@instar/layout/emit';
+import { parseInterface } from '@instar/layout/versions';
+import { describeAbi, FINGERPRINT } from '@instar/shared-abi';
 
 /** Where types come from: our own ABI, or a file that `emit --to json` or `extract --layout` wrote. */
 export interface Source {

@@ -1,6 +1,6 @@
 import { escapeText, EngineError } from '@instar/engine';
-import { byteSize, codec, LayoutError, resolve, x86_64, type Endian, type Type } from '@instar/shared-abi';
-import { importKsy, type KaitaiImport } from '@instar/shared-abi/kaitai';
+import { byteSize, codec, LayoutError, resolve, x86_64, type Endian, type Type } from '@instar/layout';
+import { importKsy, type KaitaiImport } from '@instar/layout/kaitai';
 import { isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
 import { valueJson } from '../../render/field-dump.js';
 import { recordText } from '../../render/record.js';
