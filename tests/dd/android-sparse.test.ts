@@ -31,3 +31,52 @@ it('an Android sparse image reads as the disk that it was made of, and as simg2i
   expect(instar('compare', 'disk.simg', 'disk.raw').in(directory).run().stdout).toBe('Images are identical.\n');
   expect(instar('info', 'disk.simg').in(directory).must().stdout).toContain('file format: simg\nvirtual size: 9 MiB');
 });
+
+it.for(['kvm', 'process'])(
+  'a disk is written as an Android sparse image, which simg2img unpacks (%s)',
+  (sandbox, context) => {
+    if (!isThere()) skipLoudly(context, `simg2img is not installed (apt-get install ${IMG2SIMG.package})`);
+    const directory = workdir();
+    // Data in the middle of blocks, whole zeros between, and an end that is no whole block.
+    const sizes = [512, 4096, (3 << 20) + 512, 9 << 20];
+    for (const [seed, size] of sizes.entries()) {
+      const disk = Buffer.alloc(size);
+      for (let at = 0; at < size; at += 300_000) noise(70_001, seed + at).copy(disk, at + 777);
+      directory.write('disk.raw', disk);
+      instar('convert', '-O', 'qcow2', 'disk.raw', 'disk.qcow2').in(directory).must();
+      const whole = Buffer.concat([disk, Buffer.alloc(Math.ceil(size / 4096) * 4096 - size)]);
+      const commands = [
+        ['convert', `--sandbox=${sandbox}`, '-O', 'simg', 'disk.raw', 'out.simg'],
+        ['convert', `--sandbox=${sandbox}`, '-O', 'simg', '-S', '0', 'disk.qcow2', 'out.simg'],
+        ['dd', `--sandbox=${sandbox}`, '-O', 'simg', 'if=disk.qcow2', 'of=out.simg', 'bs=1M'],
+      ];
+      for (const command of commands) {
+        instar(...command)
+          .in(directory)
+          .must();
+        program('simg2img', 'out.simg', 'judged.raw').in(directory).must();
+        expect(directory.read('judged.raw').equals(whole), command.join(' ')).toBe(true);
+        expect(instar('compare', 'out.simg', 'judged.raw').in(directory).run().stdout).toBe('Images are identical.\n');
+      }
+      const measured = instar('measure', '-O', 'simg', '--json', 'disk.raw').in(directory).must().stdout;
+      instar('convert', '-O', 'simg', 'disk.raw', 'out.simg').in(directory).must();
+      const { required } = JSON.parse(measured) as { required: number };
+      expect(required).toBeGreaterThanOrEqual(directory.read('out.simg').length);
+    }
+  },
+);
+
+it('an empty Android sparse image is zeros, also where it is flashed over something', (context) => {
+  if (!isThere()) skipLoudly(context, `simg2img is not installed (apt-get install ${IMG2SIMG.package})`);
+  const directory = workdir();
+  instar('create', '-f', 'simg', 'empty.simg', '5M').in(directory).must();
+  // Left out is what the device keeps; filled is what it loses.
+  expect(directory.read('empty.simg').readUInt16LE(28)).toBe(0xcac2);
+  program('simg2img', 'empty.simg', 'judged.raw').in(directory).must();
+  expect(directory.read('judged.raw').equals(Buffer.alloc(5 << 20))).toBe(true);
+  const { status, stderr } = instar('convert', '-O', 'simg', 'judged.raw', '-').in(directory).run();
+  expect([status, stderr]).toEqual([
+    1,
+    'instar: convert: a stream is raw or a streamOptimized vmdk: simg needs a file to write to\n',
+  ]);
+});

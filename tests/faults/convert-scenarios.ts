@@ -1,5 +1,5 @@
 import { WRITABLE_FORMATS, type Sandbox } from '@instar/engine';
-import { instar } from '../support/command.js';
+import { instar, program } from '../support/command.js';
 import { openedBy, PASSPHRASE } from '../support/encrypted-images.js';
 import { qemuImg } from '../support/qemu-img.js';
 import { noise } from '../support/random.js';
@@ -45,11 +45,22 @@ const EXTENTS: ReadonlyMap<string, readonly string[]> = new Map([
   ['-o,data_file=out-data', ['out-data']],
 ]);
 
+/** Whether Android's own program unpacks an output to the disk. */
+function unpacksToTheDisk(directory: Workdir, output: string): string | undefined {
+  const { status, stderr } = program('simg2img', `${output}/out`, `${output}/unpacked`).in(directory).run();
+  if (status !== 0) return `simg2img: ${stderr}`;
+  const disk = directory.read('in/disk.raw');
+  const unpacked = directory.read(`${output}/unpacked`);
+  const same = unpacked.subarray(0, disk.length).equals(disk) && unpacked.length - disk.length < 4096;
+  return same ? undefined : 'simg2img: not the disk';
+}
+
 /** Whether an output is whole, and holds the disk that was converted. */
 function holdsTheDisk(directory: Workdir, output: string, format: string, encrypted: boolean): string | undefined {
   const file = 'out';
   // QEMU looks for a data file in the directory in which it is started.
   const here = `${directory.path}/${output}`;
+  if (format === 'simg') return unpacksToTheDisk(directory, output);
   if (!UNCHECKED.has(format)) {
     const image = encrypted ? openedBy(file, format) : ['-f', format, file];
     const { status, stdout, stderr } = qemuImg('check', '-q', ...image)

@@ -26,7 +26,7 @@ import { checkOutput } from './output/check.js';
 import { checksumsOf, type ChecksumAlgorithm, type Checksums } from './output/checksum.js';
 import { layoutFlags, outputConfig, outputLimit, unitSizes } from './output/config.js';
 import { abandonQuietly, openOutputFile } from './output/file.js';
-import { isAllocated } from './output/layout.js';
+import { isAllocated, type ImageLayout } from './output/layout.js';
 import { lostOf, lostSentences, type Lost } from './output/lost.js';
 import type { GuestContext, GuestDevice, Reflink } from './session/context.js';
 import { spool } from './operations/spool.js';
@@ -263,12 +263,11 @@ async function copyWindow(
       accountsForReads: ({ lost_count: count }) => request.salvage === true && count > 0n,
     });
     const lost = lostOf(result, virtualSize, top.file.path);
-    const rounded = request.format === IMAGE_FORMAT.values.VPC && layout.forceSize !== true;
     const expected = {
       length: raw ? rawLength : undefined,
       most: limit - output.start,
       virtualSize: rawLength,
-      mostVirtualSize: rawLength + (rounded ? LARGEST_CYLINDER : 0n),
+      mostVirtualSize: rawLength + mostRounded(request.format, layout),
     };
     checkResult(result, expected, top.file.path);
     if (container !== undefined) {
@@ -379,6 +378,15 @@ function convertFlags({ sparse, output, format, empty, salvage, layout = {} }: C
 
 /** What a VHD of a geometry may be longer than was asked for: 16 heads, 255 sectors of 512 bytes. */
 const LARGEST_CYLINDER = 16n * 255n * 512n;
+/** What an Android sparse image may be longer: less than a block. */
+const SPARSE_BLOCK = 4096n;
+
+/** Bytes that a disk of a format may have more than was asked for. */
+function mostRounded(format: number, layout: ImageLayout): bigint {
+  const { SIMG, VPC } = IMAGE_FORMAT.values;
+  if (format === SIMG) return SPARSE_BLOCK;
+  return format === VPC && layout.forceSize !== true ? LARGEST_CYLINDER : 0n;
+}
 
 /** What an output can come to (bytes). */
 interface ExpectedOutput {

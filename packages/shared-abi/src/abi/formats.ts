@@ -29,7 +29,7 @@ const FORMATS = {
   CLOOP: { number: 12, name: 'cloop', doc: 'compressed loop image', uses: 'read' },
   DMG: { number: 13, name: 'dmg', doc: 'Apple disk image', uses: 'read' },
   ISO: { number: 14, name: 'iso9660', doc: 'ISO 9660 file system in a raw image', uses: 'recognised' },
-  SIMG: { number: 15, name: 'simg', doc: 'Android sparse image', uses: 'read' },
+  SIMG: { number: 15, name: 'simg', doc: 'Android sparse image', uses: 'written' },
   GZIP: { number: 16, name: 'gzip', doc: 'raw bytes, packed by gzip', uses: 'read', packed: true },
   XZ: { number: 17, name: 'xz', doc: 'raw bytes, packed by xz', uses: 'read', packed: true },
   ZSTD: { number: 18, name: 'zstd', doc: 'raw bytes, packed by zstd', uses: 'read', packed: true },

@@ -10,6 +10,7 @@ mod parallels;
 mod places;
 mod qcow;
 mod qed;
+mod simg;
 mod stream_optimized;
 mod vdi;
 mod vhdx;
@@ -189,6 +190,7 @@ pub fn layout(
         )?),
         (Format::Qcow, Subformat::Default) => Box::new(qcow::layout(size, options.backing)?),
         (Format::Qed, Subformat::Default) => Box::new(qed::layout(size, options)?),
+        (Format::Simg, Subformat::Default) => Box::new(simg::Simg::new(size)?),
         (Format::Vdi, Subformat::Default) => {
             Box::new(Blocks::new(size, vdi::Vdi::new(size, given, false))?)
         }
