@@ -67,6 +67,80 @@ describe('a container of LUKS', () => {
     expect(directory.read('ours')).toHaveLength(directory.read('theirs').length);
   });
 
+  it.for([
+    [],
+    ['cipher-mode=cbc', 'ivgen-alg=essiv', 'hash-alg=sha1'],
+    ['cipher-alg=aes-128', 'cipher-mode=cbc', 'ivgen-alg=plain', 'hash-alg=sha512'],
+  ])('of version 2, %j, is what cryptsetup makes, opens and reads', (options, context) => {
+    requireJudge(context, CRYPTSETUP);
+    const directory = withDisk();
+    const chosen = [FAST, 'version=2', ...options].join(',');
+    for (const sandbox of ['kvm', 'process']) {
+      const words = [`--sandbox=${sandbox}`, '-f', 'raw', '-O', 'luks', '--passphrase-file', 'key', '-o', chosen];
+      instar('convert', ...words, 'disk.raw', 'out')
+        .in(directory)
+        .must();
+      program('cryptsetup', 'open', '--test-passphrase', '--key-file', 'key', 'out').in(directory).must();
+      directory.write('wrong', 'not this');
+      const wrong = program('cryptsetup', 'open', '--test-passphrase', '--key-file', 'wrong', 'out')
+        .in(directory)
+        .run();
+      expect(wrong.status).toBe(2);
+      instar('convert', '--passphrase-file', 'key', 'out', 'back').in(directory).must();
+      expect(directory.read('back').equals(directory.read('disk.raw'))).toBe(true);
+      // Its own decryption: nothing of ours has a say in it.
+      program(
+        'cryptsetup',
+        'reencrypt',
+        '--decrypt',
+        '--header',
+        'detached',
+        '--key-file',
+        'key',
+        '--batch-mode',
+        '--force-offline-reencrypt',
+        'out',
+      )
+        .in(directory)
+        .must();
+      expect(
+        directory
+          .read('out')
+          .subarray(0, 3 * MIB + 1536)
+          .equals(directory.read('disk.raw')),
+      ).toBe(true);
+      directory.delete('detached');
+    }
+  });
+
+  it('of version 2 has the layout of one that cryptsetup formats', (context) => {
+    requireJudge(context, CRYPTSETUP);
+    const directory = withDisk();
+    directory.write('theirs', Buffer.alloc(32 * MIB));
+    const format = ['luksFormat', '--type', 'luks2', '--pbkdf', 'pbkdf2', '--pbkdf-force-iterations', '1000'];
+    program('cryptsetup', ...format, '--sector-size', '512', '--key-size', '512', '-q', 'theirs', 'key')
+      .in(directory)
+      .must();
+    instar('create', '-q', '-f', 'luks', '--passphrase-file', 'key', '-o', `${FAST},version=2`, 'ours', '16M')
+      .in(directory)
+      .must();
+    const [ours, theirs] = ['ours', 'theirs'].map((file) =>
+      program('cryptsetup', 'luksDump', file)
+        .in(directory)
+        .must()
+        .stdout.split('\n')
+        .filter((line) => !/UUID|Iterations|Epoch|^\s+([0-9a-f]{2} )+|Salt|Digest:/.test(line)),
+    );
+    expect(ours).toEqual(theirs);
+    const measured = instar('measure', '-O', 'luks', '-o', 'version=2', '--size', '16M').in(directory).must().stdout;
+    expect(measured).toBe(`required size: ${32 * MIB}\nfully allocated size: ${32 * MIB}\n`);
+    expect(directory.read('ours')).toHaveLength(32 * MIB);
+    const refused = instar('create', '--passphrase-file', 'key', '-f', 'luks', '-o', `${FAST},version=3`, 'bad', '1M')
+      .in(directory)
+      .run();
+    expect([refused.status, refused.stderr]).toEqual([1, 'instar: create: -o version=3: expected 1, 2\n']);
+  });
+
   it('is created without a look at its disk, as long as that of qemu-img', (context) => {
     requireJudge(context, CRYPTSETUP);
     const directory = withDisk();

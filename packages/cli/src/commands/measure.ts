@@ -27,8 +27,9 @@ function invalid(what: string): EngineError {
 
 /** The target that `-O` and `-o` describe. */
 function targetOf({ outputFormat: format = 'raw', options }: MeasureFlags): MeasureTarget {
-  const { layout, backing } = outputOptions(options, format);
-  return { ...layout, format, ...(backing === undefined ? {} : { allocated: true }) };
+  const { layout, backing, encryption } = outputOptions(options, format);
+  const luksVersion = encryption?.version;
+  return { ...layout, format, luksVersion, ...(backing === undefined ? {} : { allocated: true }) };
 }
 
 function print({ required, fullyAllocated, bitmaps }: Measurement, json: boolean): void {

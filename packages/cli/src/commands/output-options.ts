@@ -242,7 +242,11 @@ const OPTIONS: Readonly<Record<string, readonly OutputOption[]>> = {
       full: { preallocation: 'full' },
     }),
   ],
-  luks: [SIZE, ...luksOptions('')],
+  luks: [
+    SIZE,
+    ...luksOptions(''),
+    encryptionOption('version', '1 or 2, of LUKS (1)', { 1: { version: 1 }, 2: { version: 2 } }),
+  ],
   qcow2: [
     encryptionOption('encrypt.format', 'luks, for an image that is encrypted', { luks: { method: 'luks' } }),
     ...luksOptions('encrypt.'),

@@ -4,13 +4,17 @@ import { promisify } from 'node:util';
 import { EngineError, fileError } from '../errors.js';
 import { formatName } from '../format-names.js';
 import type { ImageLayout } from '../output/layout.js';
-import { newLuks1, type NewContainer } from './luks1.js';
+import { newLuks1 } from './luks1.js';
+import { newLuks2 } from './luks2.js';
+import type { NewContainer } from './new-key.js';
 
 /**
- * How an output is encrypted: as LUKS1 does it, with AES. A luks output needs it, a qcow2 output may have it. The defaults are
+ * How an output is encrypted: as LUKS does it, with AES. A luks output needs it, a qcow2 output may have it. The defaults are
  * those of qemu-img.
  */
 export interface OutputEncryption {
+  /** Version of LUKS (default 1): 2 is what Linux makes today. A qcow2 output has 1. */
+  readonly version?: 1 | 2 | undefined;
   /** What opens it: text (UTF-8) or bytes. It is in no dump and no message. */
   readonly passphrase: string | Uint8Array;
   /** Bits of the key of AES (default 256). */
@@ -49,6 +53,8 @@ export function checkEncryption(encryption: OutputEncryption | undefined, format
     const what = `encryption: outputs of format ${formatName(format)} are not encrypted; luks and qcow2 are`;
     throw new EngineError('INVALID_OPTION', what);
   }
+  if (encryption.version === 2 && format === QCOW2)
+    throw new EngineError('INVALID_OPTION', 'encryption.version: a qcow2 image has LUKS 1 inside');
   if (layout.compress === true) throw new EngineError('INVALID_OPTION', 'compress and encryption exclude each other');
   if (encryption.passphrase.length === 0)
     throw new EngineError('INVALID_OPTION', 'encryption: the passphrase is empty');
@@ -57,9 +63,10 @@ export function checkEncryption(encryption: OutputEncryption | undefined, format
 /** Makes the key and the header of an output. */
 export async function encryptOutput(given: OutputEncryption): Promise<EncryptedOutput> {
   const { passphrase: secret, keyBits = 256, mode = 'xts', ivGenerator = 'plain64', ivHash = 'sha256' } = given;
-  const { hash = 'sha256', iterTimeMs = ITER_TIME_MS } = given;
+  const { hash = 'sha256', iterTimeMs = ITER_TIME_MS, version = 1 } = given;
   const passphrase = typeof secret === 'string' ? new TextEncoder().encode(secret) : secret;
-  return { ...(await newLuks1({ keyBits, mode, ivGenerator, ivHash, hash, iterTimeMs }, passphrase)), passphrase };
+  const make = version === 2 ? newLuks2 : newLuks1;
+  return { ...(await make({ keyBits, mode, ivGenerator, ivHash, hash, iterTimeMs }, passphrase)), passphrase };
 }
 
 /**

@@ -31,6 +31,8 @@ export interface MeasureTarget extends ImageLayout {
   readonly format?: string | undefined;
   /** Everything is allocated at once, or counts as if it were, as with a backing file. */
   readonly allocated?: boolean | undefined;
+  /** Version of LUKS of a luks output (default 1). */
+  readonly luksVersion?: 1 | 2 | undefined;
 }
 
 /** How an image is measured. */
@@ -51,8 +53,8 @@ export interface Measurement {
 /** Entries of the largest L1 table that QEMU opens (32 MiB). */
 const MOST_L1_ENTRIES = 4_194_304n;
 
-/** Bytes in front of the disk in a container of the usual key length. */
-const LUKS_HEADER = 2_068_480;
+/** Bytes in front of the disk in a container with the longest key, by version. */
+const LUKS_HEADERS = { 1: 2_068_480, 2: 16 << 20 } as const;
 
 function invalid(what: string): EngineError {
   return new EngineError('INVALID_OPTION', what);
@@ -63,15 +65,16 @@ interface CheckedTarget {
   readonly format: number;
   readonly layout: ImageLayout;
   readonly allocated: boolean;
+  readonly luksVersion: 1 | 2;
 }
 
-function checkedTarget({ format = 'raw', allocated, ...given }: MeasureTarget): CheckedTarget {
+function checkedTarget({ format = 'raw', allocated, luksVersion = 1, ...given }: MeasureTarget): CheckedTarget {
   const number = outputFormat(format, 'output');
   checkLayout(given, number);
   // With a data file both files are measured together, as qemu-img does it.
   const { dataFile: _, dataFileRaw: __, ...layout } = given;
   if (isSplit(layout)) throw invalid('subformat: disks in several files are not measured');
-  return { format: number, layout, allocated: allocated === true || isAllocated(layout) };
+  return { format: number, layout, allocated: allocated === true || isAllocated(layout), luksVersion };
 }
 
 const { RAW, QCOW2, LUKS } = IMAGE_FORMAT.values;
@@ -145,7 +148,7 @@ async function measureLayout(chain: Chain, size: bigint, target: CheckedTarget):
   const { MEASURE, MEASURE_ALL, DD_WINDOW } = CONVERT_FLAG.values;
   const { format, layout } = target;
   const { path } = chain.layers[0].file;
-  const container = format === LUKS ? { mode: '', length: LUKS_HEADER } : undefined;
+  const container = format === LUKS ? { mode: '', length: LUKS_HEADERS[target.luksVersion] } : undefined;
   const [required = 0n, fullyAllocated = 0n] = await inTurn([MEASURE, MEASURE + MEASURE_ALL], async (flags, last) => {
     const result = await perform(chain.session, {
       config: Buffer.concat([

@@ -75,6 +75,7 @@ const encryption = options({
   ivHash: v.optional(oneOf('sha256')),
   hash: v.optional(oneOf('sha1', 'sha224', 'sha256', 'sha384', 'sha512')),
   iterTimeMs: v.optional(whole(1, MOST_ITER_TIME)),
+  version: v.optional(v.picklist([1, 2], '1 or 2')),
 } satisfies Fields<OutputEncryption>);
 
 /** An internal snapshot. */
@@ -196,6 +197,7 @@ const measure = options({
       ...layoutFields,
       format: v.optional(formatName),
       allocated: v.optional(yesNo),
+      luksVersion: v.optional(v.picklist([1, 2], '1 or 2')),
     } satisfies Fields<MeasureTarget>),
   ),
 } satisfies Fields<MeasureOptions>);

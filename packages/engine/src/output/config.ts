@@ -10,7 +10,7 @@ import {
 } from '@instar/shared-abi';
 import { fullQcow2Length } from '../operations/qcow2-size.js';
 import { randomBytes } from '@instar/vmm-native';
-import type { NewContainer } from '../encryption/luks1.js';
+import type { NewContainer } from '../encryption/new-key.js';
 import type { Backing } from './backing.js';
 import type { ImageLayout } from './layout.js';
 
