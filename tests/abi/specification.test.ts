@@ -3,8 +3,11 @@ import { stringify } from 'yaml';
 import { describe, expect, it } from 'vitest';
 import { camelCase, referenceReader } from '../../packages/layout/test/kaitai/reference.js';
 import { SPECIFIED } from '../../packages/layout/test/kaitai/specifications.js';
-import { instar } from '../support/command.js';
+import { instar, program } from '../support/command.js';
+import { requireJudge, type Judge } from '../support/judge.js';
 import { workdir } from '../support/workdir.js';
+
+const GCC: Judge = { program: 'gcc', probe: ['--version'], package: 'gcc' };
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -25,6 +28,17 @@ function agreed(mine: unknown, theirs: unknown): readonly [mine: unknown, theirs
     Object.fromEntries(pairs.map(([name, [one]]) => [name, one])),
     Object.fromEntries(pairs.map(([name, [, other]]) => [name, other])),
   ];
+}
+
+/** The fields of the reference's value that the specification above names, by those names. */
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([name]) => !name.startsWith('_'))
+      .map(([name, item]) => [name, plain(item)]),
+  );
 }
 
 describe('a specification of Kaitai in YAML', () => {
@@ -102,4 +116,88 @@ describe('a specification of Kaitai in YAML', () => {
     expect(stderr).toMatch(said);
     expect(stderr.trimEnd().split('\n')).toHaveLength(1);
   });
+});
+
+describe('types of a specification', () => {
+  const MIXED = {
+    meta: { id: 'mixed', endian: 'be' },
+    seq: [
+      { id: 'head', type: 'head' },
+      { id: 'items', type: 'item', repeat: 'expr', 'repeat-expr': 'head.count' },
+    ],
+    types: {
+      head: {
+        seq: [
+          { id: 'kind', type: 'u4', doc: 'what follows' },
+          { id: 'high', type: 'b3' },
+          { id: 'low', type: 'b5' },
+          { id: 'count', type: 'u2' },
+        ],
+      },
+      item: {
+        seq: [
+          { id: 'size', type: 'u1' },
+          { id: 'name', type: 'str', size: 'size', encoding: 'UTF-8' },
+        ],
+      },
+    },
+  };
+  const FILE = Buffer.from('\x01\x02\x03\x04\x5d\0\x02\x03abc\x02de', 'latin1');
+  const folder = (): ReturnType<typeof workdir> => workdir().write('mixed.ksy', stringify(MIXED)).write('file', FILE);
+
+  it('are listed, and drawn where they have a size', () => {
+    const directory = folder();
+    const listed = instar('abi', 'show', '--from', 'mixed.ksy').in(directory).must().stdout;
+    expect(listed).toMatch(/mixed_head +7\n +mixed_item +varies\n +mixed +varies/);
+    const drawn = instar('abi', 'show', '--from', 'mixed.ksy', 'mixed::head').in(directory).must().stdout;
+    expect(drawn).toContain('mixed_head (7 bytes, alignment 1)');
+  });
+
+  it('are written in C, which the compiler takes with all assertions', (context) => {
+    requireJudge(context, GCC);
+    const directory = folder();
+    const header = instar('abi', 'emit', '--from', 'mixed.ksy', '--to', 'c', 'mixed::head').in(directory).must().stdout;
+    directory
+      .write('head.h', header)
+      .write('use.c', '#include "head.h"\n_Static_assert(sizeof(mixed_head) == 7, "7");\n');
+    program('gcc', '-std=c11', '-Wall', '-Werror', '-fsyntax-only', 'use.c').in(directory).must();
+  });
+
+  it('are written in their own language again, and read the same with the reference', async () => {
+    const directory = folder();
+    const again = instar('abi', 'emit', '--from', 'mixed.ksy', '--to', 'ksy').in(directory).must().stdout;
+    const document = JSON.parse(again) as { readonly meta: Readonly<Record<string, unknown>> };
+    const theirs = (await referenceReader(MIXED))(FILE);
+    const [mine, value] = agreed(plain(theirs), (await referenceReader(document))(FILE)['value']);
+    expect(mine).toEqual(value);
+    expect(plain(theirs)).toMatchObject({ head: { kind: 0x01020304, high: 2, low: 29, count: 2 } });
+  });
+
+  it('are shown for a browser where they have a size', () => {
+    const directory = folder();
+    const words = ['abi', 'inspect', '--html', '--from', 'mixed.ksy'];
+    expect(
+      instar(...words, 'mixed::head', 'file')
+        .in(directory)
+        .must().stdout,
+    ).toContain('count');
+    const refused = instar(...words, '.', 'file')
+      .in(directory)
+      .run();
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toMatch(/without a fixed size/);
+  });
+
+  it.each(['c', 'rust', 'poke', 'typescript', 'json', 'jsonschema', 'hexpat', 'markdown', 'svg', 'ascii'])(
+    'are refused by %s, by the name of the field, where their parts vary',
+    (language) => {
+      const { status, stderr, stdout } = instar('abi', 'emit', '--from', 'mixed.ksy', '--to', language)
+        .in(folder())
+        .run();
+      expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+      expect(stderr).toBe(
+        'instar: abi: mixed_item.name at byte 0: found a part without a fixed size, which only a codec reads\n',
+      );
+    },
+  );
 });

@@ -9,6 +9,7 @@ import {
   anonymous,
   array,
   bitField,
+  bitStruct,
   codec,
   f64,
   i32,
@@ -17,6 +18,7 @@ import {
   u32,
   u64,
   u8,
+  uint,
   union,
   viewOf,
   x86_64,
@@ -99,6 +101,17 @@ describe('anonymous members', () => {
       expect(ended.stderr).toBe('');
       expect(await rustRefusals(context, rustEmitter.emit(again, { target: x86_64 }))).toBe('');
     }
+  });
+
+  it('stay in a member with a name where they are bits, which have no names in C', (context) => {
+    requireJudge(context, GCC);
+    const head = bitStruct('Head', { high: uint(3), low: uint(5) });
+    const type = struct('Row', { kind: u16, head: anonymous(head), last: u8 }, { packing: 'packed' });
+    const source = cEmitter.emit(unit([type]), { target: x86_64 });
+    const use =
+      'int f(Row *p) { return p->kind + p->head.bytes[0] + p->last; }\n_Static_assert(sizeof(Row) == 4, "4");\n';
+    const words = ['-std=c11', '-Wall', '-fsyntax-only', '-x', 'c', '-'];
+    expect(spawnSync('gcc', words, { input: source + use, encoding: 'utf8' }).stderr).toBe('');
   });
 
   it('may take in what stood beside them without a change that C code sees', async (context) => {

@@ -10,8 +10,8 @@ import { emit, EMITTERS } from './abi/emit.js';
 import { inspect } from './abi/inspect.js';
 import { extractedFrom, extractTypes } from './abi/extract.js';
 import { show } from './abi/show.js';
-import { findTarget, readSource, TARGET_NAMES, usageError } from './abi/source.js';
-import { decodeSpecified, isSpecification } from './abi/specification.js';
+import { findTarget, readSource, TARGET_NAMES, usageError, type Source } from './abi/source.js';
+import { decodeSpecified, isSpecification, specifiedSource } from './abi/specification.js';
 import { runProgram, type Perform } from './run-program.js';
 
 interface Flags {
@@ -42,7 +42,7 @@ function parser(
     .showSuggestionAfterError(false);
   const from = [
     '--from <file>',
-    'types from canonical JSON (emit --to json, extract --layout) instead of the ABI; decode also takes FILE.ksy',
+    'types from canonical JSON (emit --to json, extract --layout) or a specification of Kaitai (FILE.ksy) instead of the ABI',
   ] as const;
   const target = ['--target <name>', `${TARGET_NAMES} (default: m64)`] as const;
   const command = (usage: string, about: string): Command => {
@@ -102,6 +102,18 @@ function parser(
   return program;
 }
 
+const noted = (note: string): void => void process.stderr.write(`instar: abi: note: ${note}\n`);
+
+/** Where types come from, and their names by the words for them. */
+async function sourceOf(
+  from: string | undefined,
+  words: readonly string[],
+): Promise<{ readonly source: Source; readonly names: readonly string[] }> {
+  if (!isSpecification(from)) return { source: await readSource(from), names: words };
+  const source = await specifiedSource(from, noted);
+  return { source, names: words.map(source.nameOf) };
+}
+
 async function perform(
   name: string,
   words: readonly string[],
@@ -114,12 +126,16 @@ async function perform(
   const json = flags.json === true;
   let text: string;
   switch (name) {
-    case 'show':
-      text = show(await readSource(flags.from), words, target, json);
+    case 'show': {
+      const { source, names } = await sourceOf(flags.from, words);
+      text = show(source, names, target, json);
       break;
-    case 'emit':
-      text = emit(await readSource(flags.from), flags.to ?? '', words, target);
+    }
+    case 'emit': {
+      const { source, names } = await sourceOf(flags.from, words);
+      text = emit(source, flags.to ?? '', names, target);
       break;
+    }
     case 'diff': {
       const { text: found, exceeded } = await diff(first, second, flags.atMost, json, target);
       process.stdout.write(found);
@@ -147,16 +163,14 @@ async function perform(
       if (endian !== undefined && endian !== 'little' && endian !== 'big') {
         throw usageError(`found --endian ${escapeText(endian)}, expected little or big`);
       }
-      if (isSpecification(flags.from)) {
-        if (name === 'inspect')
-          throw usageError('--from FILE.ksy is for decode: such types have no fixed layout to show');
-        const onNote = (note: string): void => void process.stderr.write(`instar: abi: note: ${note}\n`);
-        text = await decodeSpecified(flags.from, first, second, { endian, json, onNote });
+      if (name === 'decode' && isSpecification(flags.from)) {
+        text = await decodeSpecified(flags.from, first, second, { endian, json, onNote: noted });
         break;
       }
-      const source = await readSource(flags.from);
-      if (name === 'inspect') text = await inspect(source, first, words.slice(1), { target, endian });
-      else text = await decode(source, first, second, { target, endian, json });
+      const { source, names } = await sourceOf(flags.from, [first]);
+      const [type = ''] = names;
+      if (name === 'inspect') text = await inspect(source, type, words.slice(1), { target, endian });
+      else text = await decode(source, type, second, { target, endian, json });
     }
   }
   process.stdout.write(text);

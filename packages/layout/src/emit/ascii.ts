@@ -1,5 +1,5 @@
 import { resolve } from '../layout/resolve.js';
-import { inOrder, type Emitter } from './emitter.js';
+import { fixedInOrder, type Emitter } from './emitter.js';
 import { pictureOf, type Cell, type Picture, type Row } from './picture.js';
 
 const WIDTH = 64;
@@ -77,7 +77,7 @@ function pictureText(picture: Picture): string[] {
 export const asciiEmitter: Emitter = {
   name: 'ascii',
   emit(unit, { target }) {
-    const pictures = inOrder(unit.types).map((type) => pictureOf(resolve(type, target)));
+    const pictures = fixedInOrder(unit.types).map((type) => pictureOf(resolve(type, target)));
     return `${pictures.flatMap(pictureText).join('\n').trimEnd()}\n`;
   },
 };

@@ -99,6 +99,28 @@ export function inOrder(types: readonly NamedDescription[]): NamedDescription[] 
   return [...done.values()];
 }
 
+/**
+ * As {@link inOrder}, for languages whose types have a fixed size.
+ * @throws LayoutError also `LAYOUT_UNSUPPORTED`, whose path is that of the first field without one
+ */
+export function fixedInOrder(types: readonly NamedDescription[]): NamedDescription[] {
+  const all = inOrder(types);
+  for (const type of all) {
+    const parts = type.kind === 'struct' || type.kind === 'integral' ? type.fields : type.arms;
+    const found = parts.find((part) => elementOf(part.type).kind === 'variable');
+    if (found === undefined) continue;
+    throw new LayoutError('LAYOUT_UNSUPPORTED', 'found a part without a fixed size, which only a codec reads', {
+      path: `${type.name}.${found.name}`,
+      offset: 0,
+    });
+  }
+  return all;
+}
+
+function elementOf(type: Description): Description {
+  return type.kind === 'array' ? elementOf(type.element) : type;
+}
+
 /** The sets that the integers of a type have. */
 function setsIn(type: Description): readonly ConstantSet[] {
   switch (type.kind) {

@@ -1,7 +1,7 @@
 import { LayoutError } from '../layout/errors.js';
 import type { ConstantSet } from '../layout/constants.js';
 import type { Description, FieldDescription } from '../layout/types.js';
-import { inOrder, type Emitter, type NamedDescription } from './emitter.js';
+import { fixedInOrder, type Emitter, type NamedDescription } from './emitter.js';
 import type { Json } from './json.js';
 
 // What `instar abi decode --json` prints of a value (JSON Schema, draft 2020-12): numbers up to 32 bits are numbers, wider
@@ -88,7 +88,7 @@ function namedSchema(type: NamedDescription): Json {
 export const jsonSchemaEmitter: Emitter = {
   name: 'jsonschema',
   emit(unit) {
-    const types = inOrder(unit.types);
+    const types = fixedInOrder(unit.types);
     const last = types.at(-1);
     const schema = {
       $schema: 'https://json-schema.org/draft/2020-12/schema',

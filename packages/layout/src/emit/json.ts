@@ -8,7 +8,7 @@ import type {
   IntegralDescription,
   StructDescription,
 } from '../layout/types.js';
-import { allSets, inOrder, type Emitter, type Interface, type NamedDescription } from './emitter.js';
+import { allSets, fixedInOrder, type Emitter, type Interface, type NamedDescription } from './emitter.js';
 
 /** Any JSON value without `null`, which no layout needs. */
 export type Json = string | number | boolean | readonly Json[] | { readonly [key: string]: Json };
@@ -121,7 +121,7 @@ function listed(key: string, items: readonly Json[]): Readonly<Record<string, Js
  * @throws LayoutError `LAYOUT_NAME` where two different sets have one name.
  */
 export function canonicalAbi(unit: Interface): Json {
-  const types = inOrder(unit.types);
+  const types = fixedInOrder(unit.types);
   const byName = (a: { readonly name: string }, b: { readonly name: string }): number => (a.name < b.name ? -1 : 1);
   types.sort(byName);
   // A version names its sets beside the types, as it always did; what has no version says which field has which.

@@ -76,6 +76,7 @@ class KsyWriter {
 
   /** Fields with a fixed place: what lies between them is read over. */
   #fixed(type: StructDescription): Attribute[] {
+    if (type.packing === 'bits') return this.#bits(type);
     const layout = resolve(type, this.#target);
     const seq: Attribute[] = [];
     let at = 0;
@@ -85,23 +86,53 @@ class KsyWriter {
     type.fields.forEach((item) => {
       const path = `${type.name}.${item.name}`;
       if (item.type.kind === 'bitField') throw refuse(path, 'found a C bit field, which Kaitai does not lay out');
-      if (item.anonymous === true) throw refuse(path, 'found an anonymous member, which Kaitai does not have');
       const place = layout.fields.find((found) => found.name === item.name);
       if (place === undefined || place.bit % 8 !== 0 || place.type.bits % 8 !== 0) {
         throw refuse(path, 'found a field that does not begin and end with a byte');
       }
       gap(place.offset);
-      seq.push(this.#attribute(item, path));
+      seq.push(...(this.#members(item, path) ?? [this.#attribute(item, path)]));
       at = place.offset + byteSize(place.type);
     });
     gap(byteSize(layout));
     return seq;
   }
 
+  /** The attributes of an anonymous member, which has none of its own; undefined for a field with a name. */
+  #members(item: FieldDescription, path: string): Attribute[] | undefined {
+    if (item.anonymous !== true) return undefined;
+    if (item.type.kind === 'struct' && item.type.packing === 'bits') return this.#bits(item.type);
+    throw refuse(path, 'found an anonymous member that is no row of bits, which Kaitai does not have');
+  }
+
+  /** A row of bits, of which Kaitai ends each with a byte. */
+  #bits(type: StructDescription): Attribute[] {
+    const { bits } = resolve(type, this.#target);
+    if (bits % 8 !== 0) throw refuse(type.name, `found ${bits} bits, expected whole bytes`);
+    const order = type.order ?? 'msb';
+    return type.fields.map((item) => {
+      const path = `${type.name}.${item.name}`;
+      const { type: inner } = item;
+      if (item.label !== undefined) throw refuse(path, 'found a label, expected one field behind the other');
+      if (inner.kind !== 'integer' || inner.signed || (inner.order ?? 'msb') !== order) {
+        throw refuse(path, 'found something else than an unsigned integer in a row of bits');
+      }
+      // Kaitai reads bits from the most significant on as one big-endian number, from the least significant as little-endian.
+      const endian = inner.endian ?? this.#target.endian;
+      if (order === 'msb' && inner.bits > 8 && endian !== 'big') {
+        throw refuse(path, 'found a little-endian integer in a row of bits');
+      }
+      if (item.value !== undefined) throw refuse(path, 'found a constant in a row of bits');
+      const name = `b${inner.bits}${order === 'lsb' ? 'le' : 'be'}`;
+      return { id: idOf(item.name, path), type: name, ...(item.doc === '' ? {} : { doc: item.doc }) };
+    });
+  }
+
   #parts(type: StructDescription, instances: Record<string, Yaml>): Attribute[] {
     return type.fields.flatMap((item): Attribute[] => {
       const path = `${type.name}.${item.name}`;
-      if (item.anonymous === true) throw refuse(path, 'found an anonymous member, which Kaitai does not have');
+      const members = this.#members(item, path);
+      if (members !== undefined) return members;
       if (item.type.kind === 'variable' && item.type.part.form === 'pointed') {
         const { at, type: inner } = item.type.part;
         const pos = typeof at === 'number' ? at : pathText(at, path);

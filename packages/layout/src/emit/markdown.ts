@@ -1,6 +1,6 @@
 import { resolve } from '../layout/resolve.js';
 import { byteSize, type ResolvedType } from '../layout/resolved.js';
-import { inOrder, type Emitter } from './emitter.js';
+import { fixedInOrder, type Emitter } from './emitter.js';
 import { hexText } from './json.js';
 import { markdownText } from './plain-text.js';
 import { typeName } from './picture.js';
@@ -124,7 +124,7 @@ export const markdownEmitter: Emitter = {
         ),
         '',
       ]),
-      ...inAlphabet(inOrder(unit.types).map((type) => resolve(type, target))).flatMap(typeLines),
+      ...inAlphabet(fixedInOrder(unit.types).map((type) => resolve(type, target))).flatMap(typeLines),
     ];
     return `${lines.join('\n').trimEnd()}\n`;
   },

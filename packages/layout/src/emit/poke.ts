@@ -11,7 +11,7 @@ import type {
   UnionDescription,
 } from '../layout/types.js';
 import { bitFieldRuns, shiftInRun, type BitFieldRun } from './bit-field-runs.js';
-import { inOrder, withSets, type Emitter, type NamedDescription } from './emitter.js';
+import { fixedInOrder, withSets, type Emitter, type NamedDescription } from './emitter.js';
 import { commentText } from './plain-text.js';
 import { besides, renamed } from './reserved.js';
 
@@ -242,7 +242,7 @@ export const pokeEmitter: Emitter = {
   name: 'poke',
   emit(described, { target }) {
     // Behind a field that has the name of a type, the type cannot be reached.
-    const names = new Set(inOrder(described.types).map((type) => pokeName(type.name)));
+    const names = new Set(fixedInOrder(described.types).map((type) => pokeName(type.name)));
     const unit = renamed(withSets(described), {
       field: (name) => besides(name, (stem) => names.has(pokeName(stem))),
       type: (name) => name,
@@ -259,7 +259,7 @@ export const pokeEmitter: Emitter = {
         ),
         '',
       ]),
-      ...inOrder(unit.types).flatMap((type) => declaration(type, target)),
+      ...fixedInOrder(unit.types).flatMap((type) => declaration(type, target)),
     ];
     return `${lines.join('\n').trimEnd()}\n`;
   },

@@ -1,7 +1,7 @@
 import { resolve } from '../layout/resolve.js';
 import type { Target } from '../layout/target.js';
 import type { ConstantSet } from '../layout/constants.js';
-import { inOrder, withSets, type Emitter, type Interface, type NamedDescription } from './emitter.js';
+import { fixedInOrder, withSets, type Emitter, type Interface, type NamedDescription } from './emitter.js';
 import { RUST_NAMING, renamed } from './reserved.js';
 import { bitStructText, integralText, structText, taggedText, unionText } from './rust-types.js';
 import { BIT_FUNCTIONS, docText } from './rust-values.js';
@@ -149,7 +149,7 @@ export const rustEmitter: Emitter = {
   emit(described, { target, fingerprint = new Uint8Array(0) }) {
     const abi = renamed(withSets(described), RUST_NAMING);
     // Rust does not care for the order: what was listed keeps it, and what that uses besides follows.
-    const used = inOrder(abi.types).filter((type) => !abi.types.includes(type));
+    const used = fixedInOrder(abi.types).filter((type) => !abi.types.includes(type));
     const modules = modulesOf(abi, [...abi.types, ...used]);
     const types = [...abi.types, ...used].flatMap((type) => typeText(type, target));
     const lines = [

@@ -1,6 +1,6 @@
 import { oneLine } from './plain-text.js';
 import { resolve } from '../layout/resolve.js';
-import { inOrder, type Emitter } from './emitter.js';
+import { fixedInOrder, type Emitter } from './emitter.js';
 import { pictureOf, type Cell, type Picture, type Row } from './picture.js';
 
 /** Pixels. */
@@ -114,7 +114,7 @@ export const svgEmitter: Emitter = {
   emit(unit, { target }) {
     const lines: string[] = [];
     let y = MARGIN;
-    for (const type of inOrder(unit.types)) {
+    for (const type of fixedInOrder(unit.types)) {
       const drawing = drawPicture(pictureOf(resolve(type, target)), y);
       lines.push(...drawing.lines);
       y = drawing.bottom + GAP;

@@ -1,7 +1,7 @@
 import type { ConstantSet } from '../layout/constants.js';
 import { LayoutError } from '../layout/errors.js';
 import type { Description, FieldDescription, IntegerDescription } from '../layout/types.js';
-import { inOrder, withSets, type Emitter, type NamedDescription } from './emitter.js';
+import { fixedInOrder, withSets, type Emitter, type NamedDescription } from './emitter.js';
 import { commentText } from './plain-text.js';
 import { besides } from './reserved.js';
 
@@ -155,7 +155,7 @@ export const typescriptEmitter: Emitter = {
       ...unit.constants.map(({ name, value }) => `export const ${nameOf(name)} = ${literal(value)};`),
       ...(unit.constants.length === 0 ? [] : ['']),
       ...unit.sets.flatMap(setText),
-      ...inOrder(unit.types).flatMap(declaration),
+      ...fixedInOrder(unit.types).flatMap(declaration),
     ];
     return `${lines.join('\n').trimEnd()}\n`;
   },

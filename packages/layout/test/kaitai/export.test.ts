@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import {
+  anonymous,
   array,
   bitField,
+  bitStruct,
   bytes,
   bytesOf,
   checksum,
@@ -63,6 +65,18 @@ function emitted(type: NamedDescription, target: Target) {
   return JSON.parse(ksyEmitter.emit(unit, { target })) as { meta: Record<string, unknown> };
 }
 
+const Bits = struct(
+  'Bits',
+  {
+    kind: u8,
+    head: anonymous(bitStruct('Head', { high: uint(3), middle: uint(11, { endian: 'big' }), low: uint(2) })),
+    row: bitStruct('Row', { first: uint(4), rest: uint(12) }, { order: 'lsb' }),
+    data: bytesOf('kind'),
+  },
+  { packing: 'packed' },
+);
+const BITS = { kind: 2, high: 5, middle: 1234, low: 1, row: { first: 9, rest: 0xabc }, data: Uint8Array.of(1, 2) };
+
 const point = { x: -2, y: 70_000 };
 const FIXED = {
   kind: 7,
@@ -86,6 +100,8 @@ describe("what is written in Kaitai's language", () => {
     ['a fixed struct, big endian', Fixed, FIXED, s390x],
     ['a struct that varies, little endian', Varied, VARIED, x86_64],
     ['a struct that varies, big endian', Varied, VARIED, s390x],
+    ['rows of bits, little endian', Bits, BITS, x86_64],
+    ['rows of bits, big endian', Bits, BITS, s390x],
   ] as const)(
     '%s: reads with the reference compiler and when it is imported as it was written',
     async (_what, type, value, target) => {
@@ -103,6 +119,10 @@ describe("what is written in Kaitai's language", () => {
 
   it.each([
     ['a union', struct('S', { u: union('U', { a: u8, b: u16 }) }), 'U'],
+    ['an anonymous union', struct('S', { u: anonymous(union('U', { a: u8, b: u16 })) }), 'S.u'],
+    ['a row of bits that ends within a byte', bitStruct('B', { a: uint(3) }), 'B'],
+    ['a little-endian number in a row of bits', bitStruct('B', { a: uint(4), b: uint(12) }), 'B.b'],
+    ['a label in a row of bits', bitStruct('B', { a: { type: uint(8), label: 0 } }), 'B.a'],
     ['a C bit field', struct('S', { a: bitField(u32, 3) }), 'S.a'],
     ['a choice by a function', struct('S', { a: u8, b: optional(u8, () => true) }), 'S.b'],
     ['integers of odd widths', struct('S', { a: uint(24) }, { packing: 'packed' }), 'S.a'],

@@ -1,9 +1,14 @@
 import { byteSize, resolve, type Target } from '@instar/layout';
-import { asciiEmitter } from '@instar/layout/emit';
+import { asciiEmitter, type NamedDescription } from '@instar/layout/emit';
 import { findTypes, type Source } from './source.js';
 import { recordText } from '../../render/record.js';
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
+
+/** Bytes of a type; undefined where only a value has a size. */
+function sizeOf(type: NamedDescription, target: Target): number | undefined {
+  return type.kind === 'struct' && type.variable === true ? undefined : byteSize(resolve(type, target));
+}
 
 /** What there is: version, fingerprint, regions and types; or pictures of the types that were named. */
 export function show(source: Source, names: readonly string[], target: Target, json: boolean): string {
@@ -13,7 +18,7 @@ export function show(source: Source, names: readonly string[], target: Target, j
   const sizes = types.map((type) => ({
     name: type.name,
     kind: type.kind,
-    size: byteSize(resolve(type, target)),
+    size: sizeOf(type, target),
     doc: type.doc,
   }));
   const print = fingerprint === undefined ? undefined : Buffer.from(fingerprint).toString('hex');
@@ -29,7 +34,9 @@ export function show(source: Source, names: readonly string[], target: Target, j
     ),
     '',
     'Types (bytes):',
-    ...sizes.map((item) => `  ${item.name.padEnd(width)} ${String(item.size).padStart(6)}  ${item.doc}`.trimEnd()),
+    ...sizes.map((item) =>
+      `  ${item.name.padEnd(width)} ${String(item.size ?? 'varies').padStart(6)}  ${item.doc}`.trimEnd(),
+    ),
     '',
     'instar abi show TYPE draws a type; instar abi emit writes it in other languages.',
     '',

@@ -1,10 +1,11 @@
 import { escapeText, EngineError } from '@instar/engine';
 import { byteSize, codec, LayoutError, resolve, x86_64, type Endian, type Type } from '@instar/layout';
+import { isNamed, type NamedDescription } from '@instar/layout/emit';
 import { importKsy, type KaitaiImport } from '@instar/layout/kaitai';
 import { isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
 import { valueJson } from '../../render/field-dump.js';
 import { recordText } from '../../render/record.js';
-import { placeOf, readBytes, usageError } from './source.js';
+import { placeOf, readBytes, usageError, type Source } from './source.js';
 
 /** More than any specification has (bytes). */
 const MOST_SPECIFICATION = 4 << 20;
@@ -50,6 +51,43 @@ async function readSpecification(file: string): Promise<KaitaiImport & { readonl
     if (error instanceof ReferenceError) throw new EngineError('INVALID_OPTION', escapeText(error.message), { file });
     throw error;
   }
+}
+
+/** A note on what of a specification is not taken; nothing where all is. */
+function noteOn(leftOut: readonly string[]): string | undefined {
+  if (leftOut.length === 0) return undefined;
+  return `left out, since they are worked out from others: ${leftOut.map((name) => escapeText(name)).join(', ')}`;
+}
+
+/** Types of a specification, that of a whole file last, and what their names are as words of a command line. */
+export interface SpecifiedSource extends Source {
+  /** The name of the type for `.`, the specification's `id`, or a name as the specification has it (`id::type`). */
+  readonly nameOf: (word: string) => string;
+}
+
+/**
+ * Reads the types of a specification, to be written in other languages or shown.
+ * @throws EngineError
+ */
+export async function specifiedSource(file: string, onNote: (note: string) => void): Promise<SpecifiedSource> {
+  const { root, types, leftOut, id } = await readSpecification(file);
+  const named = new Map<string, NamedDescription>();
+  for (const [name, type] of types) if (isNamed(type)) named.set(name, type);
+  const whole = [...named.values()].find((type) => type === root);
+  if (whole === undefined) throw new EngineError('INVALID_OPTION', 'describes no file', { file });
+  const note = noteOn(leftOut);
+  if (note !== undefined) onNote(note);
+  return {
+    unit: {
+      title: id,
+      regions: [],
+      constants: [],
+      sets: [],
+      types: [...[...named.values()].filter((type) => type !== whole), whole],
+    },
+    fingerprint: undefined,
+    nameOf: (word) => (word === '.' || word === id ? whole : named.get(word))?.name ?? word,
+  };
 }
 
 /** A value as indented lines. */
@@ -119,8 +157,8 @@ export async function decodeSpecified(
       throw new EngineError('READ_FAILED', escapeText(error.message), { file, cause: error });
     throw error;
   }
-  if (leftOut.length > 0)
-    onNote(`left out, since they are worked out from others: ${leftOut.map((name) => escapeText(name)).join(', ')}`);
+  const note = noteOn(leftOut);
+  if (note !== undefined) onNote(note);
   if (json) return recordText({ type: wanted, file, offset, value: valueJson(value) });
   return [...linesOf(typeof value === 'object' && value !== null ? value : { value })]
     .map((line) => `${line}\n`)
