@@ -27,7 +27,7 @@ import {
 } from '../variable/describe.js';
 import { evaluate, isTrue, namesIn, parseExpression, type Expression, type Scope } from './expression.js';
 import { TypeTree, type KsyMap } from './type-tree.js';
-import { constantOf, ENCODINGS, numberOf, shownKey, valueAt } from './values.js';
+import { constantOf, ENCODINGS, hasSteps, numberOf, shownKey, valueAt } from './values.js';
 
 /** What a specification in Kaitai's language describes, in the layout language. */
 export interface KaitaiImport {
@@ -38,6 +38,9 @@ export interface KaitaiImport {
   /** Values that are worked out from others (`value` instances), which are left out. */
   readonly leftOut: readonly string[];
 }
+
+/** The fields before the one that is read, by their names. */
+type Known = ReadonlyMap<string, Type>;
 
 /** Keys of an attribute that change nothing of what is read. */
 const REMARKS = ['id', 'doc', 'doc-ref', 'enum'];
@@ -79,11 +82,11 @@ class Importer {
     const description = this.#tree.get(name);
     if (description.get('params') !== undefined) throw refuse(`${name}.params`, 'found a type with parameters');
     const fields: Record<string, Type | FieldSpec> = {};
-    const known = new Set<string>();
+    const known = new Map<string, Type>();
     const add = (id: string, type: Type | FieldSpec, path: string): void => {
       if (!isIdentifier(id)) throw refuse(path, `found the name ${JSON.stringify(id)}, expected an identifier`);
       if (known.has(id)) throw refuse(path, `found the name ${id} twice`);
-      known.add(id);
+      known.set(id, 'kind' in type ? type : type.type);
       fields[id] = type;
     };
     let bits: [id: string, width: number, order: string][] = [];
@@ -117,7 +120,7 @@ class Importer {
       const order = suffix ?? this.#tree.bitEndian;
       if (bits.length > 0 && bits[0]?.[2] !== order) flush();
       if (known.has(id)) throw refuse(path, `found the name ${id} twice`);
-      known.add(id);
+      known.set(id, uint(Number(width)));
       bits.push([id, Number(width), order]);
     });
     flush();
@@ -145,7 +148,7 @@ class Importer {
     }
   }
 
-  #instance(attribute: KsyMap, owner: string, known: ReadonlySet<string>, path: string): Type {
+  #instance(attribute: KsyMap, owner: string, known: Known, path: string): Type {
     const io = attribute.get('io');
     if (io !== undefined && io !== '_root._io') throw refuse(`${path}.io`, `found ${shownKey(io)}, expected _root._io`);
     if (io === undefined && owner !== this.#tree.root && this.#tree.isSized(owner)) {
@@ -161,14 +164,14 @@ class Importer {
     return this.#conditional(attribute, type, owner, known, path);
   }
 
-  #attribute(attribute: KsyMap, owner: string, known: ReadonlySet<string>, path: string): Type {
+  #attribute(attribute: KsyMap, owner: string, known: Known, path: string): Type {
     const repeat = attribute.get('repeat');
     const element = this.#element(attribute, owner, known, path);
     const type = repeat === undefined ? element : this.#repeated(attribute, element, owner, known, path);
     return this.#conditional(attribute, type, owner, known, path);
   }
 
-  #conditional(attribute: KsyMap, type: Type, owner: string, known: ReadonlySet<string>, path: string): Type {
+  #conditional(attribute: KsyMap, type: Type, owner: string, known: Known, path: string): Type {
     const condition = attribute.get('if');
     if (condition === undefined) return type;
     const parsed = this.#expression(condition, `${path}.if`);
@@ -183,7 +186,7 @@ class Importer {
     );
   }
 
-  #repeated(attribute: KsyMap, element: Type, owner: string, known: ReadonlySet<string>, path: string): Type {
+  #repeated(attribute: KsyMap, element: Type, owner: string, known: Known, path: string): Type {
     const repeat = attribute.get('repeat');
     if (repeat === 'eos') return array(element);
     if (repeat === 'expr') {
@@ -201,7 +204,7 @@ class Importer {
   }
 
   /** What one attribute reads, without repetition and condition. */
-  #element(attribute: KsyMap, owner: string, known: ReadonlySet<string>, path: string): Type {
+  #element(attribute: KsyMap, owner: string, known: Known, path: string): Type {
     const common = [...REMARKS, 'if', 'repeat', 'repeat-expr', 'repeat-until'];
     const [type, contents] = [attribute.get('type'), attribute.get('contents')];
     if (contents !== undefined) {
@@ -270,7 +273,7 @@ class Importer {
   }
 
   /** The type that a name stands for, or a choice of several. */
-  #named(type: unknown, owner: string, known: ReadonlySet<string>, path: string, hasSize: boolean): Type {
+  #named(type: unknown, owner: string, known: Known, path: string, hasSize: boolean): Type {
     if (type instanceof Map) return this.#choice(type as KsyMap, owner, known, path, hasSize);
     if (typeof type !== 'string') throw refuse(path, 'found neither a name nor a choice');
     const [, kind, width, suffix] = NUMBER.exec(type) ?? [];
@@ -295,7 +298,7 @@ class Importer {
     return name === 'le' ? 'little' : 'big';
   }
 
-  #choice(type: KsyMap, owner: string, known: ReadonlySet<string>, path: string, hasSize: boolean): Type {
+  #choice(type: KsyMap, owner: string, known: Known, path: string, hasSize: boolean): Type {
     this.#only(type, ['switch-on', 'cases'], path);
     const by = this.#pathOrNumber(type.get('switch-on'), owner, known, `${path}.switch-on`);
     if (typeof by === 'number') throw refuse(`${path}.switch-on`, 'found a number, expected a field');
@@ -340,15 +343,17 @@ class Importer {
   }
 
   /** A name that leads into the struct itself, as conditions want it. */
-  #nearby(names: readonly string[], owner: string, known: ReadonlySet<string>, path: string): void {
-    const [first = ''] = names;
-    if (known.has(first)) return;
+  #nearby(names: readonly string[], owner: string, known: Known, path: string): void {
+    const [first = '', ...steps] = names;
+    const type = known.get(first);
+    if (type !== undefined && hasSteps(type, steps)) return;
+    if (type !== undefined) throw refuse(path, `found ${names.join('.')}, which leads to no field`);
     const why = this.#tree.isComputed(first, owner) ? 'is computed from others' : 'is no field before it in its type';
     throw refuse(path, `found ${names.join('.')}, which ${why}`);
   }
 
   /** A count, a length, a place or a tag: a number, or a field before it, here or in a type around. */
-  #pathOrNumber(text: unknown, owner: string, known: ReadonlySet<string>, path: string): string | number {
+  #pathOrNumber(text: unknown, owner: string, known: Known, path: string): string | number {
     const parsed = this.#expression(text, path);
     if (parsed.kind === 'value' && typeof parsed.value === 'bigint' && parsed.value >= 0n) return Number(parsed.value);
     if (parsed.kind !== 'name') {
@@ -360,7 +365,11 @@ class Importer {
     const [first = ''] = names;
     if (first === '' || first.startsWith('_')) throw refuse(path, `found ${String(text)}, expected a field`);
     if (isOutside && known.has(first)) throw refuse(path, `found ${String(text)}, but the type itself has ${first}`);
-    if (isOutside ? this.#tree.hasField(first) : known.has(first)) return names.join('.');
+    const type = known.get(first);
+    if (type !== undefined && !hasSteps(type, names.slice(1))) {
+      throw refuse(path, `found ${String(text)}, which leads to no field`);
+    }
+    if (isOutside ? this.#tree.hasField(first) : type !== undefined) return names.join('.');
     const why = this.#tree.isComputed(first, owner) ? 'is computed from others' : 'is no field before it';
     throw refuse(path, `found ${String(text)}, which ${why}`);
   }

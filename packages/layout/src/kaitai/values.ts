@@ -1,4 +1,4 @@
-import type { TextEncoding } from '../layout/types.js';
+import type { Description, TextEncoding } from '../layout/types.js';
 import type { KsyMap } from './type-tree.js';
 
 /** Encodings by the names that specifications use, in lower case. */
@@ -30,6 +30,21 @@ export function constantOf(attribute: KsyMap): { readonly constant: number | und
   const constant = numberOf(valid instanceof Map && valid.size === 1 ? valid.get('eq') : valid);
   if (constant === undefined) return { constant, rest: attribute };
   return { constant, rest: new Map([...attribute].filter(([key]) => key !== 'valid')) };
+}
+
+/** Whether names lead from a type to fields inside it: what Kaitai calls by a name as well (`length`, `to_i`) is none. */
+export function hasSteps(type: Description, [name, ...rest]: readonly string[]): boolean {
+  if (name === undefined) return true;
+  if (type.kind === 'variable') {
+    const { part } = type;
+    return 'type' in part && typeof part.type !== 'function' && hasSteps(part.type, [name, ...rest]);
+  }
+  if (type.kind !== 'struct') return false;
+  return type.fields.some(
+    (field) =>
+      (field.name === name && hasSteps(field.type, rest)) ||
+      (field.anonymous === true && hasSteps(field.type, [name, ...rest])),
+  );
 }
 
 /** What names lead to from a value. */

@@ -90,6 +90,17 @@ describe("a specification in Kaitai's language", () => {
     ['an unknown type', { meta, seq: [{ id: 'a', type: 'nothing' }] }, 'x.seq[0].type'],
     ['a rule', { meta, seq: [{ id: 'a', type: 'u1', valid: { min: 3 } }] }, 'x.seq[0].valid'],
     ['a call', { meta, seq: [{ id: 'a', type: 'u1', if: '_io.eof()' }] }, 'x.seq[0].if'],
+    [
+      'a call without brackets',
+      {
+        meta,
+        seq: [
+          { id: 'a', type: 'str', size: 3, encoding: 'ASCII' },
+          { id: 'b', type: 'u1', if: 'a.length == 3' },
+        ],
+      },
+      'x.seq[1].if',
+    ],
     ['an encoding', { meta, seq: [{ id: 'a', type: 'str', size: 3, encoding: 'CP437' }] }, 'x.seq[0].encoding'],
     ['a name', { meta, seq: [{ id: '__proto__', type: 'u1' }] }, 'x.seq[0]'],
     ['no map', [1, 2], 'document'],
