@@ -200,4 +200,22 @@ describe('types of a specification', () => {
       );
     },
   );
+
+  it('derive what zerocopy has where Rust is asked to', () => {
+    const directory = folder();
+    const words = ['abi', 'emit', '--from', 'mixed.ksy', '--derive'];
+    const rust = instar(...words, 'zerocopy', '--to', 'rust', 'mixed::head')
+      .in(directory)
+      .must().stdout;
+    expect(rust).toMatch(/zerocopy::FromBytes[^\n]*\npub struct mixed_head/);
+    for (const [crate, language, said] of [
+      ['serde', 'rust', 'found --derive serde, expected zerocopy'],
+      ['zerocopy', 'c', '--derive is for --to rust'],
+    ] as const) {
+      const { status, stderr } = instar(...words, crate, '--to', language, 'mixed::head')
+        .in(directory)
+        .run();
+      expect({ status, stderr }).toEqual({ status: 1, stderr: `instar: abi: ${said}\n` });
+    }
+  });
 });

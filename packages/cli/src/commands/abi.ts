@@ -21,6 +21,7 @@ interface Flags {
   readonly from?: string;
   readonly base?: string;
   readonly to?: string;
+  readonly derive?: string;
   readonly cc?: string;
   readonly include: readonly string[];
   readonly define: readonly string[];
@@ -62,6 +63,7 @@ function parser(
     .option('--json', 'as JSON');
   command('emit [types...]', 'write types in another language')
     .requiredOption('--to <language>', EMITTERS.map((item) => item.name).join(', '))
+    .option('--derive <crate>', 'zerocopy: types of Rust derive its traits besides')
     .option(...target)
     .option(...from);
   command(
@@ -133,7 +135,7 @@ async function perform(
     }
     case 'emit': {
       const { source, names } = await sourceOf(flags.from, words);
-      text = emit(source, flags.to ?? '', names, target);
+      text = emit(source, { language: flags.to ?? '', derive: flags.derive }, names, target);
       break;
     }
     case 'diff': {
@@ -195,6 +197,7 @@ export const abiCommand = asCommand(abi, async () =>
     {
       '--endian': ['little', 'big'],
       '--at-most': ['none', 'minor', 'major'],
+      '--derive': ['zerocopy'],
       '--to': EMITTERS.map(({ name }) => name),
     },
   ),

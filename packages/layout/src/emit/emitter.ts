@@ -38,6 +38,8 @@ export interface EmitOptions {
   readonly target: Target;
   /** SHA-256 of the interface's canonical JSON, where it has a version. */
   readonly fingerprint?: Uint8Array | undefined;
+  /** Traits of this crate that the types of Rust derive besides; the crate that takes the file depends on it. */
+  readonly derive?: 'zerocopy' | undefined;
 }
 
 /** Writes an interface in one language. */

@@ -3,6 +3,7 @@ import type { Target } from '../layout/target.js';
 import type { ConstantSet } from '../layout/constants.js';
 import { fixedInOrder, withSets, type Emitter, type Interface, type NamedDescription } from './emitter.js';
 import { RUST_NAMING, renamed } from './reserved.js';
+import { holdsBoolean, withZerocopy } from './rust-zerocopy.js';
 import { bitStructText, integralText, structText, taggedText, unionText } from './rust-types.js';
 import { BIT_FUNCTIONS, docText } from './rust-values.js';
 
@@ -146,12 +147,15 @@ function typeText(described: NamedDescription, target: Target): string[] {
  */
 export const rustEmitter: Emitter = {
   name: 'rust',
-  emit(described, { target, fingerprint = new Uint8Array(0) }) {
+  emit(described, { target, fingerprint = new Uint8Array(0), derive }) {
     const abi = renamed(withSets(described), RUST_NAMING);
     // Rust does not care for the order: what was listed keeps it, and what that uses besides follows.
     const used = fixedInOrder(abi.types).filter((type) => !abi.types.includes(type));
     const modules = modulesOf(abi, [...abi.types, ...used]);
-    const types = [...abi.types, ...used].flatMap((type) => typeText(type, target));
+    const types = [...abi.types, ...used].flatMap((type) => {
+      const lines = typeText(type, target);
+      return derive === undefined ? lines : withZerocopy(lines, holdsBoolean(resolve(type, target)));
+    });
     const lines = [
       abi.version === undefined ? plainHeader(abi.title, target) : HEADER,
       'fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {',
