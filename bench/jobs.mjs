@@ -9,10 +9,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { closePool, inspectEach } from '@instar/engine';
-import { openQueue, submit } from '@instar/jobs';
+import { inspectJob, openQueue, submit } from '@instar/jobs';
 import { INSTAR } from './measure.mjs';
 
 const FORMATS = ['qcow2', 'raw', 'vmdk', 'vdi', 'vpc', 'vhdx', 'qed'];
+/** Uploads that are one job. */
+const JOB_SIZES = [1, 10, 50];
 const LEAST_RATIO = 0.9;
 const LEAST_GAIN = 1.8;
 
@@ -85,12 +87,18 @@ async function plainly(files) {
   return performance.now() - started;
 }
 
-async function byQueue(queue, files) {
+/** @param size images that are one job */
+async function byQueue(queue, files, size) {
   const started = performance.now();
+  const jobs = [];
+  for (let at = 0; at < files.length; at += size) {
+    const some = files.slice(at, at + size);
+    jobs.push(inspectJob(size === 1 ? { input: some[0] } : { inputs: some }));
+  }
   const ids = [];
-  for (let at = 0; at < files.length; at += 50) {
-    const some = files.slice(at, at + 50);
-    ids.push(...(await Promise.all(some.map(async (input) => submit(queue, { kind: 'inspect', input })))));
+  while (ids.length < jobs.length) {
+    const some = jobs.slice(ids.length, ids.length + 50);
+    ids.push(...(await Promise.all(some.map(async (job) => submit(queue, job)))));
   }
   for (;;) {
     const { waiting, active, failed } = await queue.counts();
@@ -120,26 +128,31 @@ async function benchUploads(directory, url, count) {
   await closePool();
   const queue = await openQueue(url, 'uploads');
   const workers = await startWorkers(url, 'uploads', directory, 2, ['--concurrency', '4']);
-  const queued = [];
+  const queued = new Map(JOB_SIZES.map((size) => [size, []]));
   const memory = [];
   try {
-    await byQueue(queue, files.slice(0, 200));
-    for (let turn = 0; turn < 4; turn += 1) {
-      queued.push(await byQueue(queue, files));
+    await byQueue(queue, files.slice(0, 200), 1);
+    for (let turn = 0; turn < 3; turn += 1) {
+      for (const [size, times] of queued) times.push(await byQueue(queue, files, size));
       memory.push(workers.memory());
     }
   } finally {
     await workers.stop();
     await queue.close();
   }
-  const [one, other] = [Math.min(...plain), Math.min(...queued)];
-  const ratio = one / other;
+  plain.push(await plainly(files));
+  await closePool();
+  const one = Math.min(...plain);
+  for (const [size, times] of queued) {
+    const other = Math.min(...times);
+    const ratio = one / other;
+    console.log(
+      `${count} uploads, ${size} a job: API ${(count / one).toFixed(2)} a ms, queue ${(count / other).toFixed(2)} a ms: ` +
+        `${ratio.toFixed(2)} of it, at least ${LEAST_RATIO}: ${ratio >= LEAST_RATIO ? 'met' : 'NOT met'}`,
+    );
+  }
   console.log(
-    `${count} uploads: API ${(count / one).toFixed(2)} a ms, queue ${(count / other).toFixed(2)} a ms: ` +
-      `${ratio.toFixed(2)} of it, at least ${LEAST_RATIO}: ${ratio >= LEAST_RATIO ? 'met' : 'NOT met'}`,
-  );
-  console.log(
-    `resident set of the workers after each ${count} (MiB): ${memory.map((each) => each.map(Math.round).join(' and ')).join(', ')}`,
+    `resident set of the workers after each turn (MiB): ${memory.map((each) => each.map(Math.round).join(' and ')).join(', ')}`,
   );
 }
 

@@ -1,103 +1,18 @@
 // Jobs through both queues: what they come to, and what happens to those that fail, are cancelled, or whose worker goes.
 import { spawn } from 'node:child_process';
-import { randomFillSync } from 'node:crypto';
 import { readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  checksumJob,
-  compareJob,
-  convertJob,
-  inspectJob,
-  openQueue,
-  startWorker,
-  submit,
-  type EndedJob,
-  type JobQueue,
-  type JobStatus,
-  type SubmitOptions,
-  type Taking,
-  type WorkerOptions,
-} from '@instar/jobs';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { checksumJob, compareJob, convertJob, inspectJob, submit, type SubmitOptions } from '@instar/jobs';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { INSTAR, instar, program, ROOT } from '../support/command.js';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
 import { qemuImg } from '../support/qemu-img.js';
-import { workdir, type Workdir } from '../support/workdir.js';
 import { serve, type RangeServer } from '../remote/server.js';
-import { requireServer, startServer, type QueueServer, type ServerKind } from './servers.js';
+import { bench, KINDS, RAW, startServers, until } from './bench.js';
+import { requireServer } from './servers.js';
 
-const MIB = 1 << 20;
-const RAW = randomFillSync(new Uint8Array(3 * MIB));
-const KINDS: readonly ServerKind[] = ['redis', 'postgres'];
-const ENDED: readonly JobStatus['state'][] = ['done', 'refused', 'failed', 'cancelled'];
-
-const servers = new Map<ServerKind, QueueServer>();
-let names = 0;
-
-beforeAll(async () => {
-  for (const kind of KINDS) {
-    const server = await startServer(kind);
-    if (server !== undefined) servers.set(kind, server);
-  }
-});
-
-afterAll(async () => {
-  for (const server of servers.values()) await server.stop();
-});
-
-interface Bench {
-  readonly queue: JobQueue;
-  readonly url: string;
-  readonly name: string;
-  readonly directory: Workdir;
-  readonly ended: EndedJob[];
-  readonly work: (
-    options?: Partial<WorkerOptions> & { readonly concurrency?: number; readonly lockMs?: number },
-  ) => Promise<Taking>;
-  readonly outcome: (id: string) => Promise<JobStatus>;
-}
-
-/** A queue of its own in the server, and a directory with an image. */
-async function bench(kind: ServerKind): Promise<Bench> {
-  const url = servers.get(kind)?.url ?? '';
-  const name = `test${(names += 1)}`;
-  const directory = workdir().write('disk.raw', RAW);
-  qemuImg('convert', '-c', '-O', 'qcow2', 'disk.raw', 'disk.qcow2').in(directory).must();
-  const queue = await openQueue(url, name);
-  const takings: Taking[] = [];
-  const ended: EndedJob[] = [];
-  onTestFinished(async () => {
-    for (const taking of takings) await taking.drain(0);
-    await queue.close();
-  });
-  return {
-    queue,
-    url,
-    name,
-    directory,
-    ended,
-    work: async (options = {}) => {
-      const taking = await startWorker(queue, {
-        directories: [directory.path],
-        sandbox: 'process',
-        onEnd: (job) => ended.push(job),
-        ...options,
-      });
-      takings.push(taking);
-      return taking;
-    },
-    outcome: async (id) => {
-      for (;;) {
-        const status = await queue.status(id);
-        if (status === undefined) throw new Error(`no job ${id}`);
-        if (ENDED.includes(status.state)) return status;
-        await sleep(50);
-      }
-    },
-  };
-}
-
+startServers();
 /** A server whose image never comes, until it is told to send it. */
 async function slowImage(): Promise<{
   readonly server: RangeServer;
@@ -107,13 +22,6 @@ async function slowImage(): Promise<{
   let stalls = true;
   const server = await serve(RAW, ({ range }) => (stalls && range !== 'bytes=0-65535' ? { stall: true } : undefined));
   return { server, host: `127.0.0.1:${server.port}`, release: () => void (stalls = false) };
-}
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; !(await condition()); tries += 1) {
-    if (tries > 600) throw new Error('it does not come to that');
-    await sleep(50);
-  }
 }
 
 describe.each(KINDS)('jobs in %s', (kind) => {

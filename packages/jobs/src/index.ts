@@ -1,5 +1,6 @@
 export { JobsError } from './errors.js';
 export type { JobsErrorCode } from './errors.js';
+export type { InspectedInput } from './inspections.js';
 export { createMetrics } from './metrics.js';
 export type { Metrics, ServedMetrics } from './metrics.js';
 export { openQueue } from './open.js';

@@ -13,12 +13,11 @@ export class AttemptFailed extends Error {
 
 const OWN_REFUSALS: readonly string[] = ['INVALID_JOB', 'NOT_ALLOWED', 'INVALID_OPTION', 'INPUT_CHANGED'];
 
-/** What an error makes of a job: a refusal where no attempt would change it, else a failed attempt, which is thrown. */
-export function outcomeOf(error: unknown): Outcome {
-  if (error instanceof FinalFailure) throw error;
+/** What an error means: a refusal where no attempt would change it, else a failure. */
+export function verdictOf(error: unknown): { readonly refused: JobFailure } | { readonly failed: JobFailure } {
   if (!isInstarError(error)) {
     const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
-    throw new AttemptFailed({ code: 'INTERNAL', message }, error);
+    return { failed: { code: 'INTERNAL', message } };
   }
   const failure = { code: error.code, message: error.message };
   const fault = errorCodes().get(error.code as EngineErrorCode)?.fault;
@@ -26,8 +25,15 @@ export function outcomeOf(error: unknown): Outcome {
   const final =
     OWN_REFUSALS.includes(error.code) ||
     ((fault === 'image' || fault === 'caller') && error.code !== 'ABORTED' && error.code !== 'GUEST_LIMIT');
-  if (final) return { refused: failure };
-  throw new AttemptFailed(failure, error);
+  return final ? { refused: failure } : { failed: failure };
+}
+
+/** What an error makes of a job: it is refused, or the attempt failed, which is thrown. */
+export function outcomeOf(error: unknown): Outcome {
+  if (error instanceof FinalFailure || error instanceof AttemptFailed) throw error;
+  const verdict = verdictOf(error);
+  if ('refused' in verdict) return verdict;
+  throw new AttemptFailed(verdict.failed, error);
 }
 
 const outcome = v.union([

@@ -5,6 +5,8 @@ import { JobsError } from './errors.js';
 
 const MOST_NAME = 4096;
 const MOST_WINDOWS = 1024;
+/** Images that one job looks at. What comes of them is kept in the queue as one answer: some KiB each. */
+const MOST_INPUTS = 1000;
 
 /** A path from the root, or a URL. What authorises does not belong into a job, which a queue stores. */
 const place = v.pipe(
@@ -44,7 +46,17 @@ const convert = v.pipe(
     'windows: need an input and an output that are files of a directory which the workers share',
   ),
 );
-const inspect = v.strictObject({ kind: v.literal('inspect'), input: place, inputFormat: v.optional(readable) });
+const inspect = v.pipe(
+  v.strictObject({
+    kind: v.literal('inspect'),
+    input: v.optional(place),
+    inputs: v.optional(
+      v.pipe(v.array(place), v.minLength(1, 'one at least'), v.maxLength(MOST_INPUTS, `at most ${MOST_INPUTS}`)),
+    ),
+    inputFormat: v.optional(readable),
+  }),
+  v.check(({ input, inputs }) => (input === undefined) !== (inputs === undefined), 'one of input and inputs'),
+);
 const compare = v.strictObject({
   kind: v.literal('compare'),
   first: place,
@@ -96,7 +108,10 @@ const anyJob = v.variant('kind', [convert, inspect, compare, checksum, window]);
 
 /** Copies the disk of an image into another format; with `windows` by several workers at once. */
 export type ConvertJob = v.InferOutput<typeof convert>;
-/** Says what an image is, and whether it is safe. */
+/**
+ * Says what an image is, and whether it is safe: `input`. Of many small ones it costs the queue as much as they do themselves to
+ * hand out each; with `inputs` they are one job, whose result has an {@link InspectedInput} for each, in their order.
+ */
 export type InspectJob = v.InferOutput<typeof inspect>;
 /** Says whether two images hold the same disk. */
 export type CompareJob = v.InferOutput<typeof compare>;
@@ -122,7 +137,7 @@ export function convertJob(options: Omit<v.InferInput<typeof convert>, 'kind'>):
   return checked(convert, { ...options, kind: 'convert' });
 }
 
-/** A look at an image. @throws JobsError `INVALID_JOB` */
+/** A look at an image, or at several. @throws JobsError `INVALID_JOB` */
 export function inspectJob(options: Omit<v.InferInput<typeof inspect>, 'kind'>): InspectJob {
   return checked(inspect, { ...options, kind: 'inspect' });
 }

@@ -26,7 +26,7 @@ export interface JobStatus {
   readonly state: JobState;
   /** Attempts that have begun and ended. */
   readonly attempts: number;
-  /** Bytes done, and to be done; of queues that keep it. */
+  /** Bytes done, and to be done (images, where a job looks at several); of queues that keep it. */
   readonly progress?: { readonly done: number; readonly total: number };
   readonly result?: Json;
   readonly error?: JobFailure;

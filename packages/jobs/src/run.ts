@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import {
   compare,
   convert,
-  inspect,
   jsonOf,
   openImage,
   type GuestLimits,
@@ -10,8 +9,9 @@ import {
   type OperationControl,
   type SandboxChoice,
 } from '@instar/engine';
+import { inspectImages } from './inspections.js';
 import { outcomeOf } from './outcome.js';
-import { parseAnyJob, type ChecksumJob, type CompareJob, type ConvertJob, type InspectJob } from './payloads.js';
+import { parseAnyJob, type ChecksumJob, type CompareJob, type ConvertJob } from './payloads.js';
 import { allowedInput, allowedOutput, engineAccess, type WorkerPolicy } from './policy.js';
 import { Spread, type Handler, type Outcome, type TakenJob } from './queue.js';
 import { convertInWindows, writeOneWindow } from './windows.js';
@@ -66,11 +66,6 @@ async function runConvert(job: ConvertJob, { policy, control }: Running): Promis
   return convert(input, output, { format, outputFormat, layout, ...engineAccess(policy), ...control });
 }
 
-async function runInspect(job: InspectJob, { policy, control }: Running): Promise<unknown> {
-  const { pathPolicy: _, ...access } = engineAccess(policy);
-  return inspect(await allowedInput(job.input, policy), { format: job.inputFormat, ...access, ...control });
-}
-
 async function runCompare(job: CompareJob, { policy, control }: Running): Promise<unknown> {
   const { firstFormat, secondFormat, strict } = job;
   const [first, second] = [await allowedInput(job.first, policy), await allowedInput(job.second, policy)];
@@ -101,7 +96,7 @@ async function run(running: Running): Promise<unknown> {
     case 'convert':
       return (job.windows ?? 1) > 1 ? convertInWindows(job, running) : runConvert(job, running);
     case 'inspect':
-      return runInspect(job, running);
+      return inspectImages(job, running);
     case 'compare':
       return runCompare(job, running);
     case 'checksum':

@@ -5,7 +5,7 @@ import type * as JobsModule from '@instar/jobs';
 import type { Job, JobQueue, JobStatus } from '@instar/jobs';
 import { EXIT_CODES } from '../exit-codes.js';
 import { defineJobCommand } from './jobs/define.js';
-import { hasEnded, jobLine } from './jobs/show.js';
+import { hasEnded, imagesWithoutResult, jobLine } from './jobs/show.js';
 import { recordLine } from '../render/record.js';
 
 interface SubmitFlags {
@@ -42,12 +42,14 @@ function jobOf([kind, ...files]: readonly string[], flags: SubmitFlags, { parseJ
     const known = Object.keys(NUMBER_OF_FILES).join(', ');
     throw new EngineError('INVALID_OPTION', `found ${escapeText(kind ?? 'nothing')}, expected one of ${known}`);
   }
-  if (files.length !== NUMBER_OF_FILES[kind]) {
+  const several = kind === 'inspect' && files.length > 1;
+  if (files.length !== NUMBER_OF_FILES[kind] && !several) {
     const what = `${kind}: found ${files.length} files, expected ${NUMBER_OF_FILES[kind]}`;
     throw new EngineError('INVALID_OPTION', what);
   }
   // Workers have other current directories.
-  const [first, second] = files.map((name) => (isRemoteName(name) ? name : resolve(name)));
+  const places = files.map((name) => (isRemoteName(name) ? name : resolve(name)));
+  const [first, second] = places;
   const { format, secondFormat, outputFormat, compress, windows, strict, algorithm } = flags;
   const inputFormat = format;
   // What does not belong to the kind is refused with it.
@@ -63,7 +65,16 @@ function jobOf([kind, ...files]: readonly string[], flags: SubmitFlags, { parseJ
       strict,
       algorithm,
     },
-    inspect: { input: first, inputFormat, outputFormat, compress, windows, secondFormat, strict, algorithm },
+    inspect: {
+      ...(several ? { inputs: places } : { input: first }),
+      inputFormat,
+      outputFormat,
+      compress,
+      windows,
+      secondFormat,
+      strict,
+      algorithm,
+    },
     compare: { first, second, firstFormat: format, secondFormat, strict, outputFormat, compress, windows, algorithm },
     checksum: { input: first, inputFormat, algorithm, outputFormat, compress, windows, secondFormat, strict },
   }[kind];
@@ -91,7 +102,9 @@ async function end(queue: JobQueue, id: string, signal: AbortSignal): Promise<Jo
 export const submitCommand = defineJobCommand<SubmitFlags>({
   name: 'submit',
   about: 'Queues a job for workers: convert, inspect, compare or checksum.',
-  operands: [['<words...>', 'convert INPUT OUTPUT, inspect IMAGE, compare ONE OTHER or checksum IMAGE; files or URLs']],
+  operands: [
+    ['<words...>', 'convert INPUT OUTPUT, inspect IMAGE…, compare ONE OTHER or checksum IMAGE; files or URLs'],
+  ],
   options: (command, values) =>
     command
       .option('-f, --format <fmt>', 'format of the image; it is then not probed')
@@ -107,8 +120,8 @@ export const submitCommand = defineJobCommand<SubmitFlags>({
       .option('--wait', 'wait for its end, and tell what came of it'),
   notes:
     'Prints the id of the job. The same job has the same id: it is not done twice at a time, nor again after it is done where it\n' +
-    'has a --key. With --wait the exit code says whether it was done; Ctrl-C then stops the waiting, not the job.\n' +
-    'Exit codes: 0 queued, or done; 1 refused or failed.\n\n' +
+    'has a --key. Several images of inspect are one job, which costs the queue less than one each. With --wait the exit code says whether it was done; Ctrl-C then stops the waiting, not the job.\n' +
+    'Exit codes: 0 queued, or done; 1 refused or failed, or an image of several was.\n\n' +
     'Examples:\n' +
     '  instar submit convert -O qcow2 /images/upload.vmdk /images/disk.qcow2\n' +
     '  instar submit convert --windows 16 --wait /images/big.qcow2 /images/big.raw\n' +
@@ -124,6 +137,9 @@ export const submitCommand = defineJobCommand<SubmitFlags>({
     }
     const status = await end(queue, id, interrupt.signal);
     process.stdout.write(jobLine(status, json));
-    return status.state === 'done' ? EXIT_CODES.OK : EXIT_CODES.FAILURE;
+    const without = imagesWithoutResult(status);
+    if (!json)
+      process.stdout.write(without.map(({ input, why }) => `  ${escapeText(input)}: ${escapeText(why)}\n`).join(''));
+    return status.state === 'done' && without.length === 0 ? EXIT_CODES.OK : EXIT_CODES.FAILURE;
   },
 });
