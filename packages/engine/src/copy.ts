@@ -422,7 +422,7 @@ async function openOutput(
   if (request.upload !== undefined) {
     const { openUpload } = await import('./remote/s3-upload.js');
     const size = { exactLength: request.outputSize, most: request.outputSize ?? limit, fresh };
-    return openUpload(request.upload, size, control.signal);
+    return openUpload(request.upload, size, control.signal, control.remote?.stallMs);
   }
   if ('stream' in request.output) {
     return streamOutput(request.output.stream, request.outputSize, control.signal, fresh);

@@ -7,10 +7,12 @@ import { JobsError } from './errors.js';
 export interface WorkerPolicy {
   /** Directories below which inputs and outputs must lie, after all symbolic links. */
   readonly directories: readonly string[];
-  /** Hosts of URLs that may be read, as `host` or `host:port` (default: none). */
+  /** Hosts of URLs that may be read: `host`, which is its usual port, or `host:port` (default: none). */
   readonly hosts?: readonly string[] | undefined;
   /** Buckets of S3 that may be read and written (default: none). */
   readonly buckets?: readonly string[] | undefined;
+  /** Longest time in which a server of URLs or objects may send nothing (ms, default 30000). */
+  readonly stallMs?: number | undefined;
   /** Whether images may draw in other files of their own directory (default: they may not). */
   readonly references?: boolean | undefined;
 }
@@ -26,9 +28,12 @@ function checkRemote(name: string, { hosts = [], buckets = [] }: WorkerPolicy): 
     return;
   }
   if (!URL.canParse(name)) throw refused(name, 'is no URL');
-  const { host, hostname } = new URL(name);
-  if (!hosts.includes(host) && !hosts.includes(hostname)) {
-    throw refused(name, 'is on a host that this worker does not read from (--allow-host)');
+  const { hostname, port, protocol } = new URL(name);
+  const number = port === '' ? (protocol === 'https:' ? '443' : '80') : port;
+  const allowed = hosts.map((entry) => entry.toLowerCase());
+  // A host alone is its usual port, as in redirects: who may read images of a host may not talk to all that listens there.
+  if (!allowed.includes(`${hostname}:${number}`) && !(port === '' && allowed.includes(hostname))) {
+    throw refused(name, 'is on a host, or a port of it, that this worker does not read from (--allow-host)');
   }
 }
 
@@ -71,11 +76,11 @@ export function engineAccess(policy: WorkerPolicy): {
   readonly pathPolicy: PathPolicy;
   readonly remote?: RemoteAccess;
 } {
-  const { references = false, hosts = [], buckets = [], directories } = policy;
+  const { references = false, hosts = [], buckets = [], directories, stallMs } = policy;
   return {
     pathPolicy: references
       ? { references: 'within-directories', allowedDirectories: directories }
       : { references: 'refuse', allowedDirectories: [] },
-    ...(hosts.length + buckets.length === 0 ? {} : { remote: { allowedHosts: hosts } }),
+    ...(hosts.length + buckets.length === 0 ? {} : { remote: { allowedHosts: hosts, stallMs } }),
   };
 }

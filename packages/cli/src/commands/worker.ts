@@ -15,6 +15,7 @@ interface WorkerFlags {
   readonly isolation: string;
   readonly drainTime: number;
   readonly lockTime: number;
+  readonly stallTime: number;
   readonly limitVirtualSize?: bigint;
   readonly limitTime?: number;
   readonly limitCpu?: number;
@@ -43,7 +44,7 @@ export const workerCommand = defineJobCommand<WorkerFlags>({
   options: (command, values) =>
     command
       .option('--directory <dir>', 'inputs and outputs must lie below it; may be repeated', values.several, [])
-      .option('--allow-host <host>', 'host of URLs that may be read; may be repeated', values.several, [])
+      .option('--allow-host <host>', 'host of URLs that may be read, or host:port; may be repeated', values.several, [])
       .option(
         '--allow-bucket <bucket>',
         'bucket of S3 that may be read and written; may be repeated',
@@ -69,6 +70,7 @@ export const workerCommand = defineJobCommand<WorkerFlags>({
         values.time,
         30_000,
       )
+      .option('--stall-time <time>', 'how long a server of URLs or objects may send nothing', values.time, 30_000)
       .option('--metrics <port>', 'serve figures for Prometheus on this port of 127.0.0.1', values.integer(0, 65_535)),
   notes:
     'What a job may name is decided here, since whoever can write into the queue can name anything: without --directory,\n' +
@@ -94,6 +96,7 @@ export const workerCommand = defineJobCommand<WorkerFlags>({
       hosts,
       buckets,
       references,
+      stallMs: flags.stallTime,
       concurrency,
       sandbox: oneOf('--sandbox', flags.sandbox, ['kvm', 'process', 'auto']),
       isolation: oneOf('--isolation', flags.isolation, ['pooled', 'fresh']),

@@ -2,9 +2,7 @@ import type { Agent, request as httpRequest, IncomingHttpHeaders, IncomingMessag
 import { EngineError } from '../errors.js';
 import { lookupFor, refusePrivateAddress, type Destination } from './hosts.js';
 import { Transient } from './retry.js';
-
-/** Least pace of an answer, beside the time in which no byte has to come (bytes a second). */
-const LEAST_PACE = 8192;
+import { LEAST_PACE } from './source.js';
 
 const AGENT = { keepAlive: true, maxSockets: 6 };
 

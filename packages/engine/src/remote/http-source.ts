@@ -5,14 +5,13 @@ import { namedDestination, redirected, type Destination } from './hosts.js';
 import { ask, Connections, type RangeAnswer } from './http-request.js';
 import { shownUrl } from './names.js';
 import { retrying, Transient } from './retry.js';
-import type { RangeSource, RemoteAccess } from './source.js';
+import { DEFAULT_STALL_MS, type RangeSource, type RemoteAccess } from './source.js';
 
 /** Redirects that one range follows. */
 const MOST_REDIRECTS = 5;
 /** Bytes of the first range: the head of an image is what is read first. */
 const FIRST_BYTES = 65_536;
 const DEFAULT_ATTEMPTS = 5;
-const DEFAULT_STALL_MS = 30_000;
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 const PASSING: readonly number[] = [408, 425, 429, 500, 502, 503, 504];
 

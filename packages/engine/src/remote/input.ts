@@ -32,7 +32,7 @@ export async function openRemote(name: string, context: RemoteContext): Promise<
   const location = parseLocation(name);
   const source: RangeSource =
     location.kind === 's3'
-      ? await openS3Source(location, signal)
+      ? await openS3Source(location, signal, access.stallMs)
       : await HttpSource.open(location.url, access, onWarning, signal);
   const cache = new CachedSource(source, access.cacheBytes);
   let failed: EngineError | undefined;

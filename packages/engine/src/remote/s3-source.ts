@@ -1,8 +1,8 @@
 import { EngineError } from '../errors.js';
 import type { Location } from './location.js';
 import { retrying, Transient } from './retry.js';
-import { loadS3, s3Client, s3Failure, statusOf } from './s3-client.js';
-import type { RangeSource } from './source.js';
+import { inTime, loadS3, s3Client, s3Failure, statusOf } from './s3-client.js';
+import { DEFAULT_STALL_MS, type RangeSource } from './source.js';
 
 /** How often a range is asked for again whose bytes did not come; what the client itself tries again is not counted. */
 const ATTEMPTS = 3;
@@ -11,13 +11,15 @@ const ATTEMPTS = 3;
 export async function openS3Source(
   { bucket: Bucket, key: Key }: Extract<Location, { kind: 's3' }>,
   signal: AbortSignal | undefined,
+  stallMs: number = DEFAULT_STALL_MS,
 ): Promise<RangeSource> {
   const name = `s3://${Bucket}/${Key}`;
   const module = await loadS3();
-  const client = s3Client(module);
+  const client = s3Client(module, stallMs);
   const abort = new AbortController();
   const head = new module.HeadObjectCommand({ Bucket, Key });
-  const found = await client.send(head, signal === undefined ? {} : { abortSignal: signal }).catch((error: unknown) => {
+  const asked = inTime(0, stallMs, signal, async (abortSignal) => client.send(head, { abortSignal }));
+  const found = await asked.catch((error: unknown) => {
     client.destroy();
     throw s3Failure(error, name, signal, 'read');
   });
@@ -26,7 +28,7 @@ export async function openS3Source(
     client.destroy();
     throw new EngineError('READ_FAILED', 'cannot be read: its server tells neither length nor ETag', { file: name });
   }
-  const range = async (offset: bigint, length: number): Promise<Uint8Array> => {
+  const rangeWithin = async (offset: bigint, length: number, abortSignal: AbortSignal): Promise<Uint8Array> => {
     const end = offset + BigInt(length) - 1n;
     const request = new module.GetObjectCommand({
       Bucket,
@@ -36,7 +38,7 @@ export async function openS3Source(
       ...(VersionId === undefined || VersionId === 'null' ? {} : { VersionId }),
     });
     try {
-      const answer = await client.send(request, { abortSignal: abort.signal });
+      const answer = await client.send(request, { abortSignal });
       const expected = `bytes ${offset}-${end}/${size}`;
       if (answer.ETag !== etag || answer.ContentRange !== expected) {
         throw changed(name, answer.ETag === etag ? `${answer.ContentRange ?? 'no range'} came, not ${expected}` : '');
@@ -55,6 +57,8 @@ export async function openS3Source(
       throw s3Failure(error, name, abort.signal, 'read');
     }
   };
+  const range = async (offset: bigint, length: number): Promise<Uint8Array> =>
+    inTime(length, stallMs, abort.signal, async (within) => rangeWithin(offset, length, within));
   return {
     name,
     size: BigInt(size),

@@ -3,7 +3,8 @@ import { RemoteDevice } from '@instar/vmm-native';
 import type { OutputFile } from '@instar/host-files';
 import { EngineError } from '../errors.js';
 import { parseLocation } from './location.js';
-import { loadS3, s3Client, s3Failure, type S3Module } from './s3-client.js';
+import { inTime, loadS3, s3Client, s3Failure, type S3Module } from './s3-client.js';
+import { DEFAULT_STALL_MS } from './source.js';
 
 /** Bytes of a part, at least (S3 takes 5 MiB to 5 GiB, the last one less). */
 const LEAST_PART = 16n << 20n;
@@ -35,6 +36,7 @@ class Upload {
   readonly #object: { readonly Bucket: string; readonly Key: string };
   readonly #name: string;
   readonly #signal: AbortSignal | undefined;
+  readonly #stallMs: number;
   readonly #partSize: number;
   readonly #parts: Part[] = [];
   /** Parts that were begun, by which the next one is numbered. */
@@ -51,9 +53,11 @@ class Upload {
     { bucket: Bucket, key: Key }: { readonly bucket: string; readonly key: string },
     most: bigint,
     signal: AbortSignal | undefined,
+    stallMs: number,
   ) {
     this.#module = module;
-    this.#client = s3Client(module);
+    this.#stallMs = stallMs;
+    this.#client = s3Client(module, stallMs);
     this.#object = { Bucket, Key };
     this.#name = `s3://${Bucket}/${Key}`;
     this.#signal = signal;
@@ -93,8 +97,9 @@ class Upload {
     try {
       if (this.#failed !== undefined) throw this.#failed;
       if (this.#id === undefined) {
-        const put = new this.#module.PutObjectCommand({ ...this.#object, Body: this.#gather() });
-        await this.#client.send(put, this.#options());
+        const Body = this.#gather();
+        const put = new this.#module.PutObjectCommand({ ...this.#object, Body });
+        await this.#inTime(Body.length, async (abortSignal) => this.#client.send(put, { abortSignal }));
         return;
       }
       if (this.#gathered > 0) await this.#send();
@@ -104,7 +109,11 @@ class Upload {
       if (failed !== undefined) throw failed;
       const Parts = this.#parts.sort((one, other) => one.PartNumber - other.PartNumber);
       const upload = { ...this.#object, UploadId: this.#id, MultipartUpload: { Parts } };
-      await this.#client.send(new this.#module.CompleteMultipartUploadCommand(upload), this.#options());
+      const complete = new this.#module.CompleteMultipartUploadCommand(upload);
+      // What S3 makes of many parts takes it minutes.
+      await this.#inTime(Number(this.#taken / 1024n), async (abortSignal) =>
+        this.#client.send(complete, { abortSignal }),
+      );
       this.#id = undefined;
     } catch (error) {
       throw s3Failure(error, this.#name, this.#signal, 'written');
@@ -120,7 +129,9 @@ class Upload {
     if (UploadId !== undefined) {
       const upload = new this.#module.AbortMultipartUploadCommand({ ...this.#object, UploadId });
       // Also where the operation was aborted.
-      await this.#client.send(upload).catch(() => undefined);
+      await inTime(0, this.#stallMs, undefined, async (abortSignal) =>
+        this.#client.send(upload, { abortSignal }),
+      ).catch(() => undefined);
     }
     this.#client.destroy();
   }
@@ -142,7 +153,8 @@ class Upload {
     const { CreateMultipartUploadCommand, UploadPartCommand } = this.#module;
     try {
       if (this.#id === undefined) {
-        const begun = await this.#client.send(new CreateMultipartUploadCommand({ Bucket, Key }), this.#options());
+        const begin = new CreateMultipartUploadCommand({ Bucket, Key });
+        const begun = await this.#inTime(0, async (abortSignal) => this.#client.send(begin, { abortSignal }));
         this.#id = begun.UploadId;
       }
     } catch (error) {
@@ -150,8 +162,9 @@ class Upload {
     }
     const PartNumber = (this.#begun += 1);
     const part = new UploadPartCommand({ Bucket, Key, UploadId: this.#id, PartNumber, Body });
-    const sent: Promise<void> = this.#client
-      .send(part, this.#options())
+    const sent: Promise<void> = this.#inTime(Body.length, async (abortSignal) =>
+      this.#client.send(part, { abortSignal }),
+    )
       .then(({ ETag }) => {
         this.#parts.push({ PartNumber, ETag });
       })
@@ -164,8 +177,8 @@ class Upload {
     if (this.#failed !== undefined) throw this.#failed;
   }
 
-  #options(): { readonly abortSignal?: AbortSignal } {
-    return this.#signal === undefined ? {} : { abortSignal: this.#signal };
+  async #inTime<T>(bytes: number, action: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return inTime(bytes, this.#stallMs, this.#signal, action);
   }
 }
 
@@ -196,11 +209,12 @@ export async function openUpload(
     fresh,
   }: { readonly exactLength: bigint | undefined; readonly most: bigint; readonly fresh: boolean },
   signal: AbortSignal | undefined,
+  stallMs: number = DEFAULT_STALL_MS,
 ): Promise<RemoteOutput> {
   checkRemoteOutput(name);
   const location = parseLocation(name);
   if (location.kind !== 's3') throw new EngineError('INVALID_OPTION', 'is no object', { file: name });
-  const upload = new Upload(await loadS3(), location, most, signal);
+  const upload = new Upload(await loadS3(), location, most, signal, stallMs);
   const device = new RemoteDevice({ write: async (offset, bytes) => upload.write(offset, bytes) });
   return {
     fd: -1,

@@ -33,3 +33,8 @@ export interface RemoteAccess {
   /** Longest time without a byte of an answer (ms, default 30000). */
   readonly stallMs?: number | undefined;
 }
+
+/** Longest time without a byte of an answer, where the caller names none (ms). */
+export const DEFAULT_STALL_MS = 30_000;
+/** Bytes a second that are waited for at least. */
+export const LEAST_PACE = 8192;

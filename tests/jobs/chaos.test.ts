@@ -1,0 +1,266 @@
+// Stores that fail, and a network that is cut between workers and their queue: the same bytes each time, and nothing is left.
+import { createHash, randomFillSync } from 'node:crypto';
+import { spawn } from 'node:child_process';
+import { createServer, request as httpRequest } from 'node:http';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { checksumJob, convertJob, submit } from '@instar/jobs';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { INSTAR } from '../support/command.js';
+import { QEMU_IMG, requireJudge } from '../support/judge.js';
+import { qemuImg } from '../support/qemu-img.js';
+import { Random } from '../support/random.js';
+import { workdir, Workdir } from '../support/workdir.js';
+import { bench, startServers, until } from './bench.js';
+import { cuttable } from './cut.js';
+import { requireServer } from './servers.js';
+
+startServers();
+
+const MIB = 1 << 20;
+/** Two parts of an upload, and some. */
+const RAW = randomFillSync(new Uint8Array(36 * MIB));
+const SUM = createHash('sha256').update(RAW).digest('hex');
+const RUNS = Number(process.env['INSTAR_CHAOS'] ?? 4);
+const SEED = Number(process.env['INSTAR_SEED'] ?? 1);
+const STALL_MS = 400;
+const LOCK_MS = 1500;
+
+/** What of s3rver is used; it has no types. */
+interface S3Server {
+  run(): Promise<AddressInfo>;
+  close(): Promise<void>;
+}
+const S3rver = createRequire(import.meta.url)('s3rver') as new (options: object) => S3Server;
+
+let store: Workdir;
+let server: S3Server;
+let endpoint: string;
+let client: S3Client;
+
+beforeAll(async () => {
+  store = new Workdir();
+  const settings = { port: 0, address: '127.0.0.1', silent: true, directory: store.path };
+  server = new S3rver({ ...settings, configureBuckets: [{ name: 'images' }] });
+  endpoint = `http://127.0.0.1:${(await server.run()).port}`;
+  client = new S3Client({
+    endpoint,
+    forcePathStyle: true,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' },
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+  });
+});
+
+afterAll(async () => {
+  client.destroy();
+  await server.close();
+  store.remove();
+});
+
+/** How a store answers a request. */
+type Mood = 'well' | 500 | 503 | 'stalls' | 'breaks' | 'slow';
+
+/** A server in front of the store, in a mood for each request. */
+async function moody(
+  moodOf: (method: string) => Mood,
+): Promise<{ readonly url: string; readonly moods: Set<Mood>; readonly asked: string[] }> {
+  const moods = new Set<Mood>();
+  const asked: string[] = [];
+  const proxy = createServer((incoming, response) => {
+    const { method = '', url = '', headers } = incoming;
+    const mood = moodOf(method);
+    moods.add(mood);
+    asked.push(`${method} ${url}`);
+    incoming.on('error', () => undefined);
+    response.on('error', () => undefined);
+    if (mood === 'stalls') {
+      incoming.resume();
+      return;
+    }
+    if (typeof mood === 'number') {
+      incoming.resume();
+      response.writeHead(mood).end();
+      return;
+    }
+    const onward = httpRequest(`${endpoint}${url}`, { method, headers }, (answer) => {
+      answer.on('error', () => undefined);
+      const pass = async (): Promise<void> => {
+        if (mood === 'slow') await sleep(STALL_MS / 2);
+        response.writeHead(answer.statusCode ?? 500, answer.headers);
+        if (mood === 'breaks') {
+          response.flushHeaders();
+          await sleep(5);
+          response.destroy();
+          return;
+        }
+        answer.pipe(response);
+      };
+      void pass();
+    });
+    onward.on('error', () => response.destroy());
+    // Who does not want the rest leaves the store alone, too.
+    response.once('close', () => onward.destroy());
+    incoming.pipe(onward);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    proxy.closeAllConnections();
+    proxy.close();
+  });
+  return { url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, moods, asked };
+}
+
+function worker(url: string, name: string, directory: Workdir, environment: NodeJS.ProcessEnv = {}): () => void {
+  const words = ['worker', '--name', name, '--directory', directory.path, '--allow-bucket', 'images'];
+  const times = ['--stall-time', `${STALL_MS}ms`, '--lock-time', `${LOCK_MS}ms`, '--concurrency', '2'];
+  const child = spawn(process.execPath, [INSTAR, ...words, ...times, '--sandbox', 'process'], {
+    env: { ...process.env, INSTAR_QUEUE: url, ...environment },
+    stdio: 'ignore',
+  });
+  const end = (): void => void child.kill('SIGKILL');
+  onTestFinished(end);
+  return end;
+}
+
+async function sumOf(Key: string): Promise<string> {
+  const { Body } = await client.send(new GetObjectCommand({ Bucket: 'images', Key }));
+  return createHash('sha256')
+    .update((await Body?.transformToByteArray()) ?? '')
+    .digest('hex');
+}
+
+describe('a store that answers 500, 503, late, never or half', () => {
+  it(
+    `comes to the same bytes in each of ${RUNS} runs, and keeps no upload`,
+    { timeout: 60_000 + RUNS * 60_000 },
+    async (context) => {
+      requireServer(context, 'redis');
+      requireJudge(context, QEMU_IMG);
+      const { queue, url, name, outcome } = await bench('redis');
+      const directory = workdir().write('disk.raw', RAW);
+      qemuImg('convert', '-O', 'qcow2', 'disk.raw', 'disk.qcow2').in(directory).must();
+      await client.send(
+        new PutObjectCommand({ Bucket: 'images', Key: 'disk.qcow2', Body: directory.read('disk.qcow2') }),
+      );
+      const random = new Random(SEED);
+      const bad: readonly Mood[] = [500, 503, 'stalls', 'breaks', 'slow'];
+      const {
+        url: at,
+        moods,
+        asked,
+      } = await moody(() => (random.below(100) < 25 ? (bad[random.below(bad.length)] ?? 500) : 'well'));
+      worker(url, name, directory, {
+        AWS_ENDPOINT_URL_S3: at,
+        AWS_ACCESS_KEY_ID: 'S3RVER',
+        AWS_SECRET_ACCESS_KEY: 'S3RVER',
+      });
+      for (let run = 0; run < RUNS; run += 1) {
+        const tries = { attempts: 30, backoffMs: 20, key: `run ${run}` };
+        const [up, down] = [`s3://images/out${run}.raw`, directory.file('down.raw')];
+        const jobs = [
+          convertJob({ input: directory.file('disk.qcow2'), output: up }),
+          convertJob({ input: 's3://images/disk.qcow2', output: down }),
+          checksumJob({ input: 's3://images/disk.qcow2' }),
+        ];
+        const ids = await Promise.all(
+          jobs.map(async (job, index) => submit(queue, job, { ...tries, key: `${run} ${index}` })),
+        );
+        const ended = await Promise.all(ids.map(outcome));
+        expect(
+          ended.map(({ state, error }) => [state, error]),
+          `run ${run}`,
+        ).toEqual(ids.map(() => ['done', undefined]));
+        expect(ended[2], `run ${run}`).toMatchObject({ result: { checksum: SUM } });
+        expect(await sumOf(`out${run}.raw`), `run ${run}`).toBe(SUM);
+        expect(directory.digests()['down.raw'], `run ${run}`).toBe(directory.digests()['disk.raw']);
+        directory.delete('down.raw');
+      }
+      expect(moods.size).toBeGreaterThan(3);
+      expect(directory.names()).toEqual(['disk.qcow2', 'disk.raw']);
+      // The store knows no abort and no list of uploads: what counts is that each that got a part was told its end.
+      const of = (method: string): ReadonlySet<string> =>
+        new Set(asked.flatMap((line) => new RegExp(`^${method} .*[?&]uploadId=([^&]+)`).exec(line)?.[1] ?? []));
+      const ends = [...of('POST'), ...of('DELETE')];
+      expect(of('PUT').size).toBeGreaterThanOrEqual(RUNS);
+      for (const id of of('PUT')) expect(ends).toContain(id);
+      const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: 'images' }));
+      expect(Contents.map(({ Key }) => Key).sort()).toEqual(
+        ['disk.qcow2', ...Array.from({ length: RUNS }, (_, run) => `out${run}.raw`)].sort(),
+      );
+    },
+  );
+
+  it('for good, is given up with its reason: no job waits without end', async (context) => {
+    requireServer(context, 'redis');
+    const { queue, url, name, directory, outcome } = await bench('redis');
+    await client.send(new PutObjectCommand({ Bucket: 'images', Key: 'stuck.raw', Body: RAW.subarray(0, MIB) }));
+    let told = 0;
+    // It tells what there is, and then no more.
+    const { url: at } = await moody((method) => (method === 'HEAD' ? 'well' : ((told += 1), 'stalls')));
+    worker(url, name, directory, {
+      AWS_ENDPOINT_URL_S3: at,
+      AWS_ACCESS_KEY_ID: 'S3RVER',
+      AWS_SECRET_ACCESS_KEY: 'S3RVER',
+    });
+    const tries = { attempts: 2, backoffMs: 20 };
+    const reads = await submit(queue, checksumJob({ input: 's3://images/stuck.raw', inputFormat: 'raw' }), tries);
+    const writes = await submit(
+      queue,
+      convertJob({ input: directory.file('disk.qcow2'), output: 's3://images/never' }),
+      tries,
+    );
+    expect(await outcome(reads)).toMatchObject({ state: 'failed', attempts: 2, error: { code: 'READ_FAILED' } });
+    expect(await outcome(writes)).toMatchObject({ state: 'failed', attempts: 2, error: { code: 'WRITE_FAILED' } });
+    expect(told).toBeGreaterThan(2);
+    const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: 'images' }));
+    expect(Contents.map(({ Key }) => Key)).not.toContain('never');
+  });
+});
+
+describe('a network that is cut between workers and their queue', () => {
+  it.for(['redis', 'postgres'] as const)(
+    `loses no job in ${RUNS} runs: %s`,
+    { timeout: 60_000 + RUNS * 60_000 },
+    async (kind, context) => {
+      requireServer(context, kind);
+      requireJudge(context, QEMU_IMG);
+      const { queue, url, name, outcome } = await bench(kind);
+      const directory = workdir().write('disk.raw', RAW);
+      qemuImg('convert', '-c', '-O', 'qcow2', 'disk.raw', 'disk.qcow2').in(directory).must();
+      const cut = await cuttable(Number(new URL(url).port));
+      const through = new URL(url);
+      through.port = String(cut.port);
+      worker(through.href, name, directory);
+      worker(url, name, directory);
+      const random = new Random(SEED);
+      for (let run = 0; run < RUNS; run += 1) {
+        const output = directory.file('out.raw');
+        const windows = queue.spreads ? { windows: 8 } : {};
+        const tries = { attempts: 30, backoffMs: 50, expireMs: 4000 };
+        const ids = await Promise.all([
+          submit(queue, convertJob({ input: directory.file('disk.qcow2'), output, ...windows }), tries),
+          submit(queue, checksumJob({ input: directory.file('disk.qcow2') }), tries),
+        ]);
+        await sleep(random.below(300));
+        if (random.below(2) === 0) cut.pull();
+        else cut.refuse();
+        await sleep(random.below(2 * LOCK_MS));
+        cut.mend();
+        const ended = await Promise.all(ids.map(outcome));
+        expect(
+          ended.map(({ state, error }) => [state, error]),
+          `run ${run}`,
+        ).toEqual(ids.map(() => ['done', undefined]));
+        expect(ended[1], `run ${run}`).toMatchObject({ result: { checksum: SUM } });
+        await until(() => !directory.names().some((file) => file.startsWith('.')));
+        expect(directory.names(), `run ${run}`).toEqual(['disk.qcow2', 'disk.raw', 'out.raw']);
+        expect(directory.digests()['out.raw'], `run ${run}`).toBe(directory.digests()['disk.raw']);
+        directory.delete('out.raw');
+      }
+      expect(await queue.counts()).toMatchObject({ waiting: 0, active: 0, failed: 0 });
+    },
+  );
+});
