@@ -29,6 +29,18 @@ interface Stored {
 
 type QueuedJob = BullMq.Job<Stored>;
 
+/** What lies in a job, which anybody may have put there. */
+function storedIn({ data }: { readonly data: unknown }): { readonly job: unknown } & Omit<Stored, 'job'> {
+  const fields: Readonly<Record<string, unknown>> =
+    typeof data === 'object' && data !== null ? (data as Readonly<Record<string, unknown>>) : {};
+  const { job, spread, partOf } = fields;
+  return {
+    job,
+    ...(typeof spread === 'number' ? { spread } : {}),
+    ...(typeof partOf === 'string' ? { partOf } : {}),
+  };
+}
+
 const DEFAULT_ATTEMPTS = 5;
 const DEFAULT_BACKOFF_MS = 1000;
 /** A lower number comes first, and none at all first of all. */
@@ -224,7 +236,9 @@ class BullQueue implements JobQueue {
     return this.#queue.toKey(`cancelled:${id}`);
   }
 
-  async #isCancelled({ id = '', data: { partOf = id } }: Pick<QueuedJob, 'id' | 'data'>): Promise<boolean> {
+  async #isCancelled(job: Pick<QueuedJob, 'id' | 'data'>): Promise<boolean> {
+    const { id = '' } = job;
+    const { partOf = id } = storedIn(job);
     return (await this.#connection.exists(this.#markOf(id), this.#markOf(partOf))) > 0;
   }
 
@@ -234,14 +248,14 @@ class BullQueue implements JobQueue {
       if (await this.#isCancelled(job).catch(() => false)) abort.abort(cancelled());
     };
     await look();
-    const { spread } = job.data;
+    const { spread, job: data } = storedIn(job);
     if (spread !== undefined && !abort.signal.aborted) await this.#awaitParts(job, token);
     const timer = setInterval(() => void look(), LOOK_MS);
     let told = 0;
     try {
       return await handler({
         id: job.id ?? '',
-        data: job.data.job,
+        data,
         attempt: job.attemptsMade + 1,
         lastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
         signal: abort.signal,
@@ -302,9 +316,8 @@ class BullQueue implements JobQueue {
       return reasons;
     }
     const outcomes = Object.values(await job.getChildrenValues()).map(parseOutcome);
-    if (outcomes.length !== job.data.spread) {
-      return [`${outcomes.length} of ${job.data.spread ?? 0} parts have ended`];
-    }
+    const { spread = 0 } = storedIn(job);
+    if (outcomes.length !== spread) return [`${outcomes.length} of ${spread} parts have ended`];
     return outcomes.flatMap((outcome) => {
       if (outcome === undefined) return ['a part left nothing'];
       return 'refused' in outcome ? [outcome.refused.message] : [];

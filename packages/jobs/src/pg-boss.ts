@@ -200,10 +200,16 @@ const STATES: Readonly<Record<PgBoss.JobWithMetadata['state'], JobState>> = {
 
 function describe(job: PgBoss.JobWithMetadata): JobStatus {
   const { id, data, state, retryCount } = job;
-  const output = job.output as object | null;
+  // Anybody may have put anything there.
+  const given: unknown = data;
+  const output: unknown = job.output;
   const outcome = state === 'completed' ? parseOutcome(output) : undefined;
-  const failed = output !== null && 'message' in output && state !== 'completed' ? String(output.message) : undefined;
-  const kind = 'kind' in data && typeof data.kind === 'string' ? data.kind : 'unknown';
+  const failed =
+    typeof output === 'object' && output !== null && 'message' in output && state !== 'completed'
+      ? String(output.message)
+      : undefined;
+  const known = typeof given === 'object' && given !== null && 'kind' in given ? given.kind : undefined;
+  const kind = typeof known === 'string' ? known : 'unknown';
   return {
     id,
     kind,

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { lstat, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { dd, info, openImage, type Image, type Json, type OperationControl } from '@instar/engine';
+import { dd, info, isInstarError, openImage, type Image, type Json, type OperationControl } from '@instar/engine';
 import { lockForReading, lockForWriting } from '@instar/vmm-native';
 import { JobsError } from './errors.js';
 import { AttemptFailed } from './outcome.js';
@@ -85,7 +85,13 @@ export async function chooseWindows(
 /** Opens a file of this name that is nothing but that: no link, no FIFO, and no file that has another name as well. */
 async function openPlain(part: string, flags = 0): Promise<FileHandle> {
   const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants;
-  const file = await open(part, flags | O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0o666);
+  const file = await open(part, flags | O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0o666).catch((error: unknown) => {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (code === 'ENOENT' && (flags & constants.O_CREAT) === 0) throw error;
+    if (code === 'ELOOP') throw new JobsError('NOT_ALLOWED', `${JSON.stringify(part)} is a link`);
+    const name = JSON.stringify(part);
+    throw new AttemptFailed({ code: 'WRITE_FAILED', message: `${name} cannot be opened for writing (${code})` }, error);
+  });
   const found = await file.stat();
   if (found.isFile() && found.nlink <= 1) return file;
   await file.close();
@@ -191,6 +197,8 @@ export async function writeOneWindow(job: WindowJob, { policy, control }: Window
       forceShare: true,
       ...engineAccess(policy),
       ...control,
+    }).catch((error: unknown) => {
+      throw aboutPart(error, part);
     });
     await requireUnchanged(job.files);
     // By this its finisher knows what was written, also once that has another name.
@@ -199,6 +207,13 @@ export async function writeOneWindow(job: WindowJob, { policy, control }: Window
   } finally {
     await file.close();
   }
+}
+
+/** An error of a write into the part, which was written by the number of its descriptor, with its name. */
+function aboutPart(error: unknown, part: string): unknown {
+  if (!isInstarError(error) || (error.code !== 'NO_SPACE' && error.code !== 'WRITE_FAILED')) return error;
+  const message = error.message.replace(/^\/proc\/self\/fd\/\d+/, part);
+  return new AttemptFailed({ code: error.code, message }, error);
 }
 
 /** The file that a window says that it wrote into. */
