@@ -69,6 +69,7 @@ async function moody(
 ): Promise<{ readonly url: string; readonly moods: Set<Mood>; readonly asked: string[] }> {
   const moods = new Set<Mood>();
   const asked: string[] = [];
+  const completed = new Set<string>();
   const proxy = createServer((incoming, response) => {
     const { method = '', url = '', headers } = incoming;
     const mood = moodOf(method);
@@ -85,6 +86,14 @@ async function moody(
       response.writeHead(mood).end();
       return;
     }
+    const completes = method === 'POST' && url.includes('uploadId=');
+    if (completes && completed.has(url)) {
+      // As S3 says; this store breaks where it is told so twice, which happens where its first answer was lost.
+      incoming.resume();
+      response.writeHead(404).end();
+      return;
+    }
+    if (completes) completed.add(url);
     const onward = httpRequest(`${endpoint}${url}`, { method, headers }, (answer) => {
       answer.on('error', () => undefined);
       const pass = async (): Promise<void> => {
