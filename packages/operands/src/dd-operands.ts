@@ -7,7 +7,18 @@ import { readSize } from './size.js';
 import { DD_DEFAULT_BLOCK_SIZE, DD_MAX_BLOCK_SIZE } from './window.js';
 
 /** The formats that `-O` knows. That a name is known does not mean that the engine can write it. */
-export const OUTPUT_FORMATS = ['raw', 'qcow2', 'vmdk', 'vpc', 'vhdx', 'vdi', 'parallels', 'qed', 'qcow', 'simg'] as const;
+export const OUTPUT_FORMATS = [
+  'raw',
+  'qcow2',
+  'vmdk',
+  'vpc',
+  'vhdx',
+  'vdi',
+  'parallels',
+  'qed',
+  'qcow',
+  'simg',
+] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
 /** Where the image may be parsed: in a VM, in a confined process, or in the VM if there can be one. */
