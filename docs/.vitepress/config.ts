@@ -22,6 +22,7 @@ const INSIDE = [
   { text: 'Architecture', link: '/architecture' },
   { text: 'The ABI', link: '/abi' },
   { text: 'Looking into a guest', link: '/debugging' },
+  { text: 'Adding a format, a command', link: '/adding' },
   { text: 'Roadmap', link: '/roadmap' },
 ];
 

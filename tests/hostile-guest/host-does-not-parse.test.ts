@@ -104,6 +104,7 @@ const LOCAL_MODULES: Readonly<Record<string, readonly string[]>> = {
     '@instar/layout/emit',
     '@instar/layout/extract',
     '@instar/layout/versions',
+    '@instar/shared-abi/disk',
     '@instar/shared-abi/releases',
   ],
   // Specifications that the user names, of whatever files he has.

@@ -17,6 +17,6 @@ export type {
   Taking,
   TakingOptions,
 } from './queue.js';
-export type { EndedJob, WorkerOptions } from './run.js';
+export type { BegunJob, EndedJob, WorkerOptions } from './run.js';
 export { startWorker, submit } from './worker.js';
 export type { SubmitOptions } from './worker.js';

@@ -27,15 +27,25 @@ export interface WorkerOptions extends WorkerPolicy {
   readonly isolation?: Isolation | undefined;
   /** Bounds of each job. */
   readonly limits?: GuestLimits | undefined;
+  /**
+   * Runs around each attempt, as a span of a trace does: `attempt` does it, and tells how it ended; it never rejects. What this throws
+   * is no fault of the job, which is done all the same, once.
+   */
+  readonly around?: ((job: BegunJob, attempt: () => Promise<EndedJob>) => Promise<unknown>) | undefined;
   /** Told of each job that ended in this worker. */
   readonly onEnd?: ((job: EndedJob) => void) | undefined;
 }
 
-/** A job that ended in a worker. */
-export interface EndedJob {
+/** A job that a worker begins with. */
+export interface BegunJob {
   readonly id: string;
   readonly kind: string;
+  /** From 1 on. */
   readonly attempt: number;
+}
+
+/** A job that ended in a worker. */
+export interface EndedJob extends BegunJob {
   readonly state: 'done' | 'refused' | 'failed' | 'spread';
   readonly elapsedMs: number;
   /** Why it was not done. */
@@ -112,39 +122,43 @@ function kindOf(data: unknown): string {
     : 'unknown';
 }
 
+/** How an attempt ended, for whoever watches and for the queue. */
+type Ended = { readonly told: EndedJob } & ({ readonly outcome: Outcome } | { readonly failure: unknown });
+
+async function attempt(job: TakenJob, begun: BegunJob, options: WorkerOptions): Promise<Ended> {
+  const started = performance.now();
+  const told = (state: EndedJob['state'], message?: string): EndedJob => ({
+    ...begun,
+    state,
+    elapsedMs: performance.now() - started,
+    ...(message === undefined ? {} : { message }),
+  });
+  try {
+    const result = await run({ job, policy: options, control: controlOf(job, options) });
+    return { told: told('done'), outcome: { result: jsonOf(result) } };
+  } catch (error) {
+    if (error instanceof Spread) return { told: told('spread'), failure: error };
+    try {
+      const outcome = outcomeOf(error);
+      return { told: told('refused', 'refused' in outcome ? outcome.refused.message : undefined), outcome };
+    } catch (failure) {
+      return { told: told('failed', failure instanceof Error ? failure.message : undefined), failure };
+    }
+  }
+}
+
 /** Does jobs of a queue with the engine. */
 export function handlerOf(options: WorkerOptions): Handler {
   return async (job): Promise<Outcome> => {
-    const started = performance.now();
-    const tell = (state: EndedJob['state'], message?: string): void => {
-      const elapsedMs = performance.now() - started;
-      const { id, attempt } = job;
-      options.onEnd?.({
-        id,
-        kind: kindOf(job.data),
-        attempt,
-        state,
-        elapsedMs,
-        ...(message === undefined ? {} : { message }),
-      });
-    };
-    try {
-      const result = await run({ job, policy: options, control: controlOf(job, options) });
-      tell('done');
-      return { result: jsonOf(result) };
-    } catch (error) {
-      if (error instanceof Spread) {
-        tell('spread');
-        throw error;
-      }
-      try {
-        const outcome = outcomeOf(error);
-        tell('refused', 'refused' in outcome ? outcome.refused.message : undefined);
-        return outcome;
-      } catch (failure) {
-        tell('failed', failure instanceof Error ? failure.message : undefined);
-        throw failure;
-      }
-    }
+    const begun = { id: job.id, kind: kindOf(job.data), attempt: job.attempt };
+    let running: Promise<Ended> | undefined;
+    const once = async (): Promise<Ended> => (running ??= attempt(job, begun, options));
+    // Whoever watches has no say in what becomes of the job.
+    const watched = async (): Promise<unknown> => options.around?.(begun, async () => (await once()).told);
+    await watched().catch(() => undefined);
+    const ended = await once();
+    options.onEnd?.(ended.told);
+    if ('failure' in ended) throw ended.failure;
+    return ended.outcome;
   };
 }

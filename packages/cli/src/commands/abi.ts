@@ -43,7 +43,7 @@ function parser(
     .showSuggestionAfterError(false);
   const from = [
     '--from <file>',
-    'types from canonical JSON (emit --to json, extract --layout) or a specification of Kaitai (FILE.ksy) instead of the ABI',
+    'types from canonical JSON (emit --to json, extract --layout), a specification of Kaitai (FILE.ksy), or disk-images, which are known, instead of the ABI',
   ] as const;
   const target = ['--target <name>', `${TARGET_NAMES} (default: m64)`] as const;
   const command = (usage: string, about: string): Command => {

@@ -86,7 +86,17 @@ export async function readInterface(file: string): Promise<Interface> {
   return parseInterface(json);
 }
 
+/** Stands for the structures of disk images, where types would come from a file; one of that name is `./disk-images`. */
+const DISK_IMAGES = 'disk-images';
+
 export async function readSource(from: string | undefined): Promise<Source> {
+  if (from === DISK_IMAGES) {
+    const types = Object.values(await import('@instar/shared-abi/disk'));
+    return {
+      unit: { title: 'structures of disk images', regions: [], constants: [], sets: [], types },
+      fingerprint: undefined,
+    };
+  }
   if (from === undefined) return { unit: describeAbi(), fingerprint: FINGERPRINT };
   return { unit: await readInterface(from), fingerprint: undefined };
 }
