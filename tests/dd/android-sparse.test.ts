@@ -80,3 +80,17 @@ it('an empty Android sparse image is zeros, also where it is flashed over someth
     'instar: convert: a stream is raw or a streamOptimized vmdk: simg needs a file to write to\n',
   ]);
 });
+
+it.for([
+  [['-B', 'disk.raw', '-F', 'raw'], '-o backing_file'],
+  [['-o', 'cluster_size=4k'], '-o cluster_size'],
+  [['-c'], '-c'],
+] as const)('%j is refused, and not passed over', ([words, named]) => {
+  const directory = workdir().write('disk.raw', noise(8192));
+  const { status, stderr } = instar('convert', '-O', 'simg', ...words, 'disk.raw', 'out.simg')
+    .in(directory)
+    .run();
+  expect(status).toBe(1);
+  expect(stderr.startsWith(`instar: convert: ${named}: `), stderr).toBe(true);
+  expect(directory.names()).toEqual(['disk.raw']);
+});

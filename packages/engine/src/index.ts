@@ -53,6 +53,7 @@ export { jsonOf } from './json.js';
 export type { Json } from './json.js';
 export { escapeText, quoteName } from '@instar/host-files';
 export { READABLE_FORMATS, WRITABLE_FORMATS } from './formats.js';
+export type { WritableFormat } from './formats.js';
 export type { GuestLimits, Isolation, Reflink, OperationDetail } from './session/context.js';
 export { closePool } from './session/pool.js';
 export type { BenchOptions, BenchReport } from './operations/bench.js';

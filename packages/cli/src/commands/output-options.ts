@@ -5,6 +5,7 @@ import {
   type BackingFile,
   type ImageLayout,
   type OutputEncryption,
+  type WritableFormat,
 } from '@instar/engine';
 import { OperandError, parseSize } from '@instar/operands';
 import { splitOptions } from './option-list.js';
@@ -233,7 +234,7 @@ const GROWS_OR_NOT = wordOption('subformat', 'dynamic or fixed (dynamic)', {
 const VMDK_LAYOUTS = Object.fromEntries(VMDK_SUBFORMATS.map((subformat) => [subformat, { subformat }]));
 
 /** Options of each format, in the order in which `create` shows them. */
-const OPTIONS: Readonly<Record<string, readonly OutputOption[]>> = {
+const OPTIONS: Readonly<Record<WritableFormat, readonly OutputOption[]>> = {
   raw: [
     SIZE,
     wordOption('preallocation', 'off, falloc or full (off)', {
@@ -329,6 +330,7 @@ const OPTIONS: Readonly<Record<string, readonly OutputOption[]>> = {
     numberOption('table_size', 'tableSize', 'clusters of a table, 2 to 16 (4)'),
   ],
   qcow: [SIZE, ...BACKING, onlyOption('encryption', ['off'])],
+  simg: [SIZE],
 };
 
 function optionsOf(format: string): readonly OutputOption[] | undefined {
