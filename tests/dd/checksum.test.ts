@@ -79,6 +79,58 @@ describe('--checksum sums up the disk of the output', () => {
     expect(stdout).toBe(`sha256: ${sum}\n`);
   });
 
+  it.for([
+    [['-O', 'vmdk', '-o', 'subformat=monolithicFlat'], 'vmdk'],
+    [['-O', 'vmdk', '-o', 'subformat=twoGbMaxExtentFlat'], 'vmdk'],
+    [['-O', 'vmdk', '-o', 'subformat=twoGbMaxExtentSparse'], 'vmdk'],
+    [['-O', 'qcow2', '-o', 'data_file=data'], 'qcow2'],
+    [['-O', 'qcow2', '-o', 'data_file=data,data_file_raw=on'], 'qcow2'],
+    [['-O', 'ova'], undefined],
+  ] as const)('counts the disk of several files, and of one inside a file: %s', ([words, format], context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = withDisk();
+    const all = ['--checksum', 'sha512,sha1,sha256,md5', 'disk.raw', 'out'];
+    const { stdout } = instar('convert', '-f', 'raw', ...words, ...all)
+      .in(directory)
+      .must();
+    if (format === undefined) program('tar', 'xf', 'out').in(directory).must();
+    expect(stdout).toBe(sums(directory, format ?? 'vmdk', format === undefined ? 'out-disk1.vmdk' : 'out'));
+  });
+
+  it('counts a disk of several files across the end of one', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    program('truncate', '-s', '2148M', 'disk.raw').in(directory).must();
+    program('sh', '-c', 'echo data | dd of=disk.raw bs=1M seek=2047 conv=notrunc status=none').in(directory).must();
+    program('sh', '-c', 'echo more | dd of=disk.raw bs=1M seek=2049 conv=notrunc status=none').in(directory).must();
+    const words = ['-f', 'raw', '-O', 'vmdk', '-o', 'subformat=twoGbMaxExtentSparse', '--checksum', 'sha256'];
+    const { stdout } = instar('convert', ...words, 'disk.raw', 'out.vmdk')
+      .in(directory)
+      .must();
+    const [sum = ''] = program('sha256sum', 'disk.raw').in(directory).must().stdout.split(' ');
+    expect(stdout).toBe(`sha256: ${sum}\n`);
+  });
+
+  it.for([
+    [[], 'raw'],
+    [['-O', 'vmdk', '-o', 'subformat=streamOptimized'], 'vmdk'],
+  ] as const)('of a stream is that of the inputs: %s', ([words, format], context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = withDisk();
+    const all = ['--checksum', 'sha512,sha1,sha256,md5'];
+    qemuImg('convert', '-f', 'raw', '-O', 'qcow2', '-c', 'disk.raw', 'disk.qcow2').in(directory).must();
+    for (const [inputs, given] of [
+      [['disk.qcow2'], undefined],
+      [['-'], directory.read('disk.qcow2')],
+      [['disk.qcow2', 'disk.raw'], undefined],
+    ] as const) {
+      const run = instar('convert', ...words, ...all, ...inputs, '-').in(directory);
+      const { stdoutBytes, stderr } = (given === undefined ? run : run.reading(given)).must();
+      directory.write('out', stdoutBytes);
+      expect(stderr, inputs.join()).toBe(sums(directory, format, 'out'));
+    }
+  });
+
   it('stands in the JSON, and in the result of the library', async () => {
     const directory = withDisk();
     const [sum = ''] = program('sha1sum', 'disk.raw').in(directory).must().stdout.split(' ');

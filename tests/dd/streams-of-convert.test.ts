@@ -41,9 +41,8 @@ describe('convert writes to a stream', () => {
   });
 
   it.for([
-    [['-O', 'qcow2'], 'a stream is raw or a streamOptimized vmdk: qcow2 needs a file to write to'],
-    [['-O', 'vmdk'], 'a stream is raw or a streamOptimized vmdk: vmdk needs a file to write to'],
-    [['--checksum', 'md5'], 'checksums: a stream cannot be read back; write a file'],
+    [['-O', 'qcow2'], 'a stream is raw, simg or a streamOptimized vmdk: qcow2 needs a file to write to'],
+    [['-O', 'vmdk'], 'a stream is raw, simg or a streamOptimized vmdk: vmdk needs a file to write to'],
     [['-n'], 'seek= needs a file: a stream has no place to seek to'],
   ] as const)('and refuses %j by name', ([words, sentence]) => {
     const directory = workdir().write('disk.raw', noise(512, 1));

@@ -34,6 +34,8 @@ const OTHERS: readonly { readonly format: string; readonly words: readonly strin
   { format: 'qcow2', words: ['-o', 'data_file=out-data'] },
   // The host writes a header of its own.
   { format: 'qcow2', words: [...OPENED, '-o', 'encrypt.format=luks,encrypt.iter-time=10'] },
+  // The disk lies inside a file, around which the host writes.
+  { format: 'ova', words: [] },
   // The output is read back.
   { format: 'qcow2', words: ['-c', '--checksum=sha256'] },
 ];
@@ -56,11 +58,21 @@ function unpacksToTheDisk(directory: Workdir, output: string): string | undefine
 }
 
 /** Whether an output is whole, and holds the disk that was converted. */
-function holdsTheDisk(directory: Workdir, output: string, format: string, encrypted: boolean): string | undefined {
-  const file = 'out';
+function holdsTheDisk(
+  directory: Workdir,
+  output: string,
+  format: string,
+  encrypted: boolean,
+  file = 'out',
+): string | undefined {
   // QEMU looks for a data file in the directory in which it is started.
   const here = `${directory.path}/${output}`;
   if (format === 'simg') return unpacksToTheDisk(directory, output);
+  if (format === 'ova') {
+    const { status, stderr } = program('tar', '-xf', 'out', 'out-disk1.vmdk').in(here).run();
+    if (status !== 0) return `tar: ${stderr}`;
+    return holdsTheDisk(directory, output, 'vmdk', encrypted, 'out-disk1.vmdk');
+  }
   if (!UNCHECKED.has(format)) {
     const image = encrypted ? openedBy(file, format) : ['-f', format, file];
     const { status, stdout, stderr } = qemuImg('check', '-q', ...image)

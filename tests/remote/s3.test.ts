@@ -135,7 +135,7 @@ describe('an object', () => {
     [['info', 's3://images/'], /names no object/],
     [['dd', 'if=disk.raw', 'of=s3://nowhere/x', '-f', 'raw'], /there is no such object, or no such bucket$/],
     [['dd', 'if=disk.raw', 'of=https://images.example/x', '-f', 'raw'], /is read only: an output is/],
-    [['convert', '-O', 'qcow2', 'disk.raw', 's3://images/x'], /a stream is raw or a streamOptimized vmdk/],
+    [['convert', '-O', 'qcow2', 'disk.raw', 's3://images/x'], /a stream is raw, simg or a streamOptimized vmdk/],
     [['convert', '-n', 'disk.raw', 's3://images/x'], /an object is written as a whole/],
     [['dd', 'if=disk.raw', 'of=s3://images/x', 'seek=1', '-f', 'raw'], /seek= needs a file/],
     [['dd', 'if=-', 'of=s3://images/x'], /saves it first/],

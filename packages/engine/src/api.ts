@@ -233,7 +233,7 @@ function sourceOf(source: Source): ConvertEndpoint {
  * Copies the whole disk of an image, through all that it reads from, into an image of another format, as
  * `qemu-img convert` does. The output gets its name when it is complete.
  * @param input one image, or several whose disks become one; one that comes through a stream is saved first
- * @param output a file, or a stream for formats that are written in order: raw and streamOptimized vmdk
+ * @param output a file, or a stream for formats that are written in order: raw, simg and streamOptimized vmdk
  * @throws EngineError; the output is then as it was before (unless it was written in place).
  */
 export async function convert(

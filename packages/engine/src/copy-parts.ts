@@ -8,12 +8,14 @@ import { copy, type CopyRequest, type CopyResult, type HeldOutput } from './copy
 import type { Endpoint } from './dd-request.js';
 import { EngineError, fileError } from './errors.js';
 import { info } from './info.js';
-import type { OperationControl } from './operation.js';
+import { guestContext, type OperationControl } from './operation.js';
+import { checksumsOf } from './output/checksum.js';
 import { abandonQuietly, openOutputFile } from './output/file.js';
 import { partsOf, type Parts } from './output/parts.js';
 import { descriptorOf, type DiskPart } from './output/split-vmdk.js';
 
 const writeAt = promisify(write);
+const { RAW, VMDK } = IMAGE_FORMAT.values;
 /** Unit in which windows of the disk are told (bytes); extents begin at multiples. */
 const MIB = 1n << 20n;
 
@@ -49,9 +51,6 @@ export async function copyParts(
   if (inputs.some((endpoint) => 'stream' in endpoint)) {
     throw new EngineError('INVALID_OPTION', 'a disk in several files is not read from a stream: save it first');
   }
-  if (request.checksums !== undefined) {
-    throw new EngineError('INVALID_OPTION', 'checksums: are those of outputs of one file');
-  }
   if (request.bitmaps !== undefined) {
     throw new EngineError('INVALID_OPTION', 'bitmaps: are for outputs of one file');
   }
@@ -66,19 +65,29 @@ export async function copyParts(
     held.push({ ...part, path });
   };
   try {
+    const { checksums } = request;
     let last: CopyResult | undefined;
     for (const part of parts.files) {
       last = await copy(
-        { ...partOf(request, part, parts, size), hold: hold(part.path) },
+        { ...partOf(request, part, parts, size), checksums: undefined, hold: hold(part.path) },
         input,
         partControl(control, part, size),
         started,
       );
     }
+    const written = held.map(({ output: { fd }, length, path: name }) => ({
+      fd,
+      name,
+      length,
+      format: parts.raw ? RAW : VMDK,
+      backing: undefined,
+    }));
+    const sums =
+      checksums && (await checksumsOf(written, checksums, guestContext({ ...control, onProgress: undefined })));
     if (layout.dataFile !== undefined) {
       // It has but tables, and so copies nothing.
       const quiet = { ...control, onProgress: undefined, onWarning: undefined };
-      last = await copy({ ...request, hold: hold(output.path) }, input, quiet, started);
+      last = await copy({ ...request, checksums: undefined, hold: hold(output.path) }, input, quiet, started);
     } else {
       const heldInputs = held.flatMap((part) => part.inputs);
       const text = descriptorOf(parts.files, layout);
@@ -88,7 +97,14 @@ export async function copyParts(
     await publish(held);
     control.onProgress?.(size, size);
     const outputLength = held.reduce((sum, { length }) => sum + length, 0n);
-    return { ...last, bytes: size, outputVirtualSize: size, outputLength, elapsedMs: performance.now() - started };
+    return {
+      ...last,
+      bytes: size,
+      outputVirtualSize: size,
+      outputLength,
+      elapsedMs: performance.now() - started,
+      ...(sums === undefined ? {} : { checksums: sums }),
+    };
   } catch (error) {
     for (const { output: file } of held) await abandonQuietly(file);
     throw error;
@@ -127,7 +143,6 @@ async function requireDistinct(output: string, { files }: Parts): Promise<void> 
 
 function partOf(request: CopyRequest, { path, start, length }: DiskPart, { raw }: Parts, size: bigint): CopyRequest {
   const { layout = {} } = request;
-  const { RAW, VMDK } = IMAGE_FORMAT.values;
   const end = start + length;
   // A data file is allocated as its image says.
   const ofRaw = { preallocation: layout.preallocation === 'metadata' ? 'off' : layout.preallocation } as const;

@@ -23,7 +23,13 @@ import { guestContext, type OperationControl } from './operation.js';
 import { openBacking, type Backing, type BackingFile } from './output/backing.js';
 import { checkBitmaps, copyBitmaps, type BrokenBitmaps } from './output/bitmaps.js';
 import { checkOutput } from './output/check.js';
-import { checksumsOf, type ChecksumAlgorithm, type Checksums } from './output/checksum.js';
+import {
+  checksumsOf,
+  checksumsOfDisks,
+  openedAgain,
+  type ChecksumAlgorithm,
+  type Checksums,
+} from './output/checksum.js';
 import { layoutFlags, outputConfig, outputLimit, unitSizes } from './output/config.js';
 import { abandonQuietly, openOutputFile } from './output/file.js';
 import { isAllocated, type ImageLayout } from './output/layout.js';
@@ -59,6 +65,8 @@ export interface CopyRequest extends DdRequest {
   readonly empty?: boolean | undefined;
   /** Takes the output before it has its name, which it then gets from there: it is a part of a disk in several files. */
   readonly hold?: ((held: HeldOutput) => void) | undefined;
+  /** Bytes in front of the output in its file, for what is written there by who holds it. */
+  readonly reserved?: bigint | undefined;
   /** Most bytes that the output receives in a second. */
   readonly writeRate?: bigint | undefined;
   /** Whether blocks may be shared with the input. */
@@ -129,7 +137,16 @@ export async function copy(
     const steps = request.checksums === undefined ? 1n : 2n;
     const onProgress: GuestContext['onProgress'] =
       control.onProgress && ((done, total) => control.onProgress?.(done, steps * total));
-    const result = await copyWindow({ ...request, container }, images, { ...context, onProgress }, control, started);
+    const streamed = 'stream' in request.output ? request.checksums : undefined;
+    const asked = streamed === undefined ? request : { ...request, checksums: undefined };
+    const copied = await copyWindow({ ...asked, container }, images, { ...context, onProgress }, control, started);
+    const result: CopyResult =
+      streamed === undefined
+        ? copied
+        : {
+            ...copied,
+            checksums: await sumUpInputs(request, images.inputs, copied, { ...context, onProgress }, policy),
+          };
     control.onProgress?.(steps * result.bytes, steps * result.bytes);
     // Only now: an image that is refused for it has its one line already.
     const losses = result.lost === undefined ? [] : lostSentences(result.lost, images.inputs[0].layers[0].file.path);
@@ -226,7 +243,9 @@ async function copyWindow(
   requireOutputSize(most, context.limits, request.outputName);
   if (request.mustExist === true) await requireRoom(request.outputName, rawLength);
   const files = all.flatMap((opened) => opened.files);
-  const output = await openOutput(request, plan, files, most, control);
+  const { reserved = 0n } = request;
+  const opened = await openOutput(request, plan, files, reserved + most, control);
+  const output = { ...opened, start: opened.start + reserved };
   try {
     const wanted = output.start + most;
     const limit = output.room === undefined || output.room > wanted ? wanted : output.room;
@@ -280,7 +299,11 @@ async function copyWindow(
     }
     const finalLength = plan.ends ?? written;
     // A flat part of a disk is nothing that anybody would guess about.
-    if (plan.kind === 'file' && (!raw || (request.inputFormat === undefined && hold === undefined))) {
+    if (
+      plan.kind === 'file' &&
+      reserved === 0n &&
+      (!raw || (request.inputFormat === undefined && hold === undefined))
+    ) {
       const complete = {
         fd: output.fd,
         name: request.outputName,
@@ -312,7 +335,7 @@ async function copyWindow(
         context,
       ));
     if (hold !== undefined) {
-      await output.sync(finalLength);
+      if (reserved === 0n) await output.sync(finalLength);
       hold({ output, length: finalLength, inputs: identities(files) });
     }
     const length = hold === undefined ? await output.finish(finalLength) : finalLength;
@@ -348,7 +371,24 @@ async function sumUp(
 ): Promise<Checksums> {
   const onProgress = context.onProgress && ((done: bigint) => context.onProgress?.(size + done, size));
   const secrets = passphrase === undefined ? undefined : layOutSecrets([passphrase], context.limits.keyMemory);
-  return checksumsOf({ ...output, name, format, length }, checksums, { ...context, secrets, onProgress });
+  return checksumsOf([{ ...output, name, format, length }], checksums, { ...context, secrets, onProgress });
+}
+
+/** Of the disks of the inputs: what went out through a stream cannot be read back. */
+async function sumUpInputs(
+  { checksums = [], inputFormat, snapshot }: CopyRequest,
+  inputs: Images['inputs'],
+  { bytes, outputVirtualSize: size }: CopyResult,
+  context: GuestContext,
+  policy: ChainPolicy,
+): Promise<Checksums> {
+  const onProgress = context.onProgress && ((done: bigint) => context.onProgress?.(bytes + done, bytes));
+  const again = inputs.map(({ layers: [{ file }] }, index) => ({
+    file,
+    format: forcedFormat(inputFormat, file.path),
+    policy: index === 0 ? { ...policy, snapshot } : policy,
+  }));
+  return checksumsOfDisks(openedAgain(again, context), size, checksums, { ...context, onProgress });
 }
 
 /** @throws EngineError where there is no such file, or one that is shorter than `bytes` */

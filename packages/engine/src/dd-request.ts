@@ -98,9 +98,10 @@ export function checkOptions(given: DdOptions): DdRequest {
   const stream = 'stream' in output;
   checkLayout(options.layout ?? {}, format);
   checkEncryption(options.encryption, format, options.layout ?? {});
-  const inOrder = raw || (format === IMAGE_FORMAT.values.VMDK && options.layout?.subformat === 'streamOptimized');
-  if (!inOrder && stream) {
-    throw invalid(`a stream is raw or a streamOptimized vmdk: ${name} needs a file to write to`);
+  const { SIMG, VMDK } = IMAGE_FORMAT.values;
+  const streamOptimized = format === VMDK && options.layout?.subformat === 'streamOptimized';
+  if (!raw && !streamOptimized && format !== SIMG && stream) {
+    throw invalid(`a stream is raw, simg or a streamOptimized vmdk: ${name} needs a file to write to`);
   }
   if (!raw && options.seek !== undefined) throw invalid(`seek= writes into raw files only, not ${name}`);
   if (!raw && options.outputSize !== undefined) throw invalid(`osize= is the length of a raw output, not of ${name}`);

@@ -13,6 +13,11 @@ const { PROBE } = IMAGE_FORMAT.values;
 
 export { READABLE_FORMATS, WRITABLE_FORMATS, type WritableFormat };
 
+/** What `convert` writes: images, and an appliance in one file with an image inside. */
+export const CONVERT_FORMATS = [...WRITABLE_FORMATS, 'ova'] as const;
+/** One of them. */
+export type ConvertFormat = (typeof CONVERT_FORMATS)[number];
+
 /**
  * The number of an input format that the user forced.
  * @throws EngineError `UNSUPPORTED_FORMAT`

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isRemoteName, READABLE_FORMATS, WRITABLE_FORMATS } from '@instar/engine';
+import { CONVERT_FORMATS, isRemoteName, READABLE_FORMATS } from '@instar/engine';
 import * as v from 'valibot';
 import { JobsError } from './errors.js';
 
@@ -25,7 +25,7 @@ const file = v.pipe(
   v.check((text) => !isRemoteName(text), 'a path: a part of an output is written at its place'),
 );
 const readable = v.picklist(READABLE_FORMATS, `one of ${READABLE_FORMATS.join(', ')}`);
-const writable = v.picklist(WRITABLE_FORMATS, `one of ${WRITABLE_FORMATS.join(', ')}`);
+const writable = v.picklist(CONVERT_FORMATS, `one of ${CONVERT_FORMATS.join(', ')}`);
 
 const convert = v.pipe(
   v.strictObject({

@@ -1,9 +1,9 @@
 import {
   CHECKSUM_ALGORITHMS,
+  CONVERT_FORMATS,
   convert,
   EngineError,
   escapeText,
-  WRITABLE_FORMATS,
   type ChecksumAlgorithm,
   type ConvertEndpoint,
   type SnapshotSelector,
@@ -155,9 +155,10 @@ async function run(command: CommandRun<ConvertFlags>): Promise<number> {
   const [from, to] = endpoints(inputs, output, command);
   const result = await inWordsOfCommand(async () => convert(from, to, options, control));
   const { warnings } = command;
-  if (json)
-    (typeof to === 'string' ? process.stdout : process.stderr).write(recordText({ result: { ...result, warnings } }));
-  else Object.entries(result.checksums ?? {}).forEach(([name, sum]) => process.stdout.write(`${name}: ${sum}\n`));
+  // Where the disk goes to standard output, nothing else may.
+  const printer = typeof to === 'string' ? process.stdout : process.stderr;
+  if (json) printer.write(recordText({ result: { ...result, warnings } }));
+  else Object.entries(result.checksums ?? {}).forEach(([name, sum]) => printer.write(`${name}: ${sum}\n`));
   return EXIT_CODES.OK;
 }
 
@@ -171,7 +172,7 @@ export const convertCommand = defineCommand<ConvertFlags>({
   options: (command, values) =>
     command
       .option('-f, --format <fmt>', 'format of the input; it is then not probed')
-      .option('-O, --output-format <fmt>', `format of the output: ${WRITABLE_FORMATS.join(', ')}`, 'raw')
+      .option('-O, --output-format <fmt>', `format of the output: ${CONVERT_FORMATS.join(', ')}`, 'raw')
       .option(
         '-S, --sparse-size <size>',
         'least zeros that are left out (4k); 0 leaves none out (raw, qcow2)',
@@ -185,7 +186,7 @@ export const convertCommand = defineCommand<ConvertFlags>({
       )
       .option(
         '--checksum <algorithms>',
-        'print checksums of the disk as it reads back from the output: sha256, or several as in sha256,md5',
+        'print checksums of the disk as it reads back from the output (of a stream: as the input reads): sha256, or several as in sha256,md5',
       )
       .option('-B, --backing <file>', 'the output holds only what differs from this image (qcow2, qed, qcow)')
       .option('-F, --backing-format <fmt>', 'format of that image')

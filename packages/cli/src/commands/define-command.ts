@@ -1,4 +1,5 @@
 import {
+  CONVERT_FORMATS,
   EngineError,
   escapeText,
   IMAGE_DIRECTORY_ONLY,
@@ -329,7 +330,7 @@ export function defineCommand<F>(definition: ImageCommand<F>): OurCommand {
       '--format': READABLE_FORMATS,
       '--second-format': READABLE_FORMATS,
       '--backing-format': READABLE_FORMATS,
-      '--output-format': WRITABLE_FORMATS,
+      '--output-format': definition.name === 'convert' ? CONVERT_FORMATS : WRITABLE_FORMATS,
     }),
   );
 }

@@ -5,7 +5,7 @@ import {
   type BackingFile,
   type ImageLayout,
   type OutputEncryption,
-  type WritableFormat,
+  type ConvertFormat,
 } from '@instar/engine';
 import { OperandError, parseSize } from '@instar/operands';
 import { splitOptions } from './option-list.js';
@@ -234,7 +234,7 @@ const GROWS_OR_NOT = wordOption('subformat', 'dynamic or fixed (dynamic)', {
 const VMDK_LAYOUTS = Object.fromEntries(VMDK_SUBFORMATS.map((subformat) => [subformat, { subformat }]));
 
 /** Options of each format, in the order in which `create` shows them. */
-const OPTIONS: Readonly<Record<WritableFormat, readonly OutputOption[]>> = {
+const OPTIONS: Readonly<Record<ConvertFormat, readonly OutputOption[]>> = {
   raw: [
     SIZE,
     wordOption('preallocation', 'off, falloc or full (off)', {
@@ -331,6 +331,13 @@ const OPTIONS: Readonly<Record<WritableFormat, readonly OutputOption[]>> = {
   ],
   qcow: [SIZE, ...BACKING, onlyOption('encryption', ['off'])],
   simg: [SIZE],
+  ova: [
+    wordOption('adapter_type', 'ide, buslogic or lsilogic (lsilogic)', {
+      ide: { adapterType: 'ide' },
+      buslogic: { adapterType: 'buslogic' },
+      lsilogic: { adapterType: 'lsilogic' },
+    }),
+  ],
 };
 
 function optionsOf(format: string): readonly OutputOption[] | undefined {

@@ -1,5 +1,6 @@
 import { ownStream } from '@instar/host-files';
 import { copy, type CopyResult } from '../copy.js';
+import { copyAppliance, diskOfAppliance } from '../copy-appliance.js';
 import { copyParts } from '../copy-parts.js';
 import { checkOptions, type Endpoint } from '../dd-request.js';
 import type { OutputEncryption } from '../encryption/output.js';
@@ -19,7 +20,7 @@ import type { Reflink } from '../session/context.js';
 
 /** How a disk is converted. */
 export interface ConvertOptions extends ReadOptions {
-  /** Format of the output (default `raw`). */
+  /** Format of the output (default `raw`); `ova` is an appliance in one file, of a streamOptimized vmdk. */
   readonly outputFormat?: string | undefined;
   /** What the output is made with. */
   readonly layout?: ImageLayout | undefined;
@@ -40,7 +41,7 @@ export interface ConvertOptions extends ReadOptions {
   readonly targetIsZero?: boolean | undefined;
   /**
    * Sum up the disk of the output, as it reads back, with these. It costs the time of reading and hashing the disk, zeros
-   * included (some GiB a second).
+   * included (some GiB a second). A stream cannot be read back: there the disk of the input is read a second time.
    */
   readonly checksums?: readonly ChecksumAlgorithm[] | undefined;
   /**
@@ -84,7 +85,7 @@ function invalid(what: string): EngineError {
  * Copies the whole disk of an image, through all that it reads from, into an image of another format, as
  * `qemu-img convert` does. The output gets its name when it is complete.
  * @param input one image, or several whose disks become one; one that comes through a stream is saved first
- * @param output a file, or a stream for formats that are written in order: raw and streamOptimized vmdk
+ * @param output a file, or a stream for formats that are written in order: raw, simg and streamOptimized vmdk
  * @throws EngineError; the output is then as it was before (unless it was written in place).
  */
 export async function convert(
@@ -162,8 +163,10 @@ async function convertTo(
   const { diskSize, upload, ...rest } = others;
   const stream = 'stream' in target;
   const inputFormat = format;
+  const appliance = rest.outputFormat === 'ova';
   const request = checkOptions({
     ...rest,
+    ...(appliance ? { outputFormat: 'vmdk', layout: diskOfAppliance(rest.layout) } : {}),
     // Where a stream is saved and then read, it may be of any format.
     input: { path: 'path' in first ? first.path : 'standard input' },
     output: target,
@@ -185,7 +188,6 @@ async function convertTo(
     throw invalid(`sparseSize: expected a multiple of 512 up to ${MOST_SPARSE_SIZE}, found ${sparseSize}`);
   }
   if (targetIsZero === true && existing !== true) throw invalid('targetIsZero: needs an output that exists');
-  if (stream && wanted.length > 0) throw invalid('checksums: a stream cannot be read back; write a file');
   if ([first, ...further].filter((endpoint) => 'stream' in endpoint).length > 1) {
     throw invalid('input: only one of the images can come through a stream');
   }
@@ -205,7 +207,7 @@ async function convertTo(
     bitmaps: copied,
     diskSize,
   };
-  const act = isInParts(request.layout ?? {}) ? copyParts : copy;
+  const act = appliance ? copyAppliance : isInParts(request.layout ?? {}) ? copyParts : copy;
   const whole = upload === undefined ? request : await uploading(request, upload);
   return act({ ...whole, ...more }, first, control, started);
 }

@@ -3,9 +3,9 @@ import { DEVICE_FLAG } from '@instar/shared-abi';
 import { createHash, type Hash } from 'node:crypto';
 import { constants, read } from 'node:fs';
 import { promisify } from 'node:util';
-import { openChain } from '../chain.js';
+import { openChain, type ChainPolicy } from '../chain.js';
 import { EngineError, fileError } from '../errors.js';
-import { adoptInput } from '../input-file.js';
+import { adoptInput, openInput, type InputFile } from '../input-file.js';
 import { Image } from '../operations/open-image.js';
 import { ScratchFile } from '../operations/scratch.js';
 import { combinePath, IMAGE_DIRECTORY_ONLY } from '../path-policy.js';
@@ -34,27 +34,79 @@ const ZEROS = new Uint8Array(PIECE);
 /**
  * Sums up the disk of an output as it reads back, before it has its name: in a sandbox that has not seen the input, and
  * through what lies below the output. Zeros that its metadata tells of are not read.
+ * @param outputs its parts, one behind the other
+ * @param context its `onProgress` receives the bytes done, and all as far as they are known
  * @throws EngineError
  */
 export async function checksumsOf(
-  output: WrittenDisk,
+  outputs: readonly WrittenDisk[],
   algorithms: readonly ChecksumAlgorithm[],
   context: GuestContext,
 ): Promise<Checksums> {
-  const hashes = algorithms.map((name) => [name, hashOf(name)] as const);
-  const image = await openOutput(output, context);
-  try {
-    let done = 0n;
-    for await (const bytes of ahead(piecesOf(output, image))) {
-      throwIfAborted(context.signal);
-      hashes.forEach(([, hash]) => hash.update(bytes));
-      done += BigInt(bytes.length);
-      context.onProgress?.(done, image.virtualSize);
-    }
-  } finally {
-    await image.close();
+  const sums = new Sums(algorithms, context);
+  for (const output of outputs) await sums.add(await openOutput(output, context), output);
+  return sums.done();
+}
+
+/**
+ * Sums up disks that lie one behind the other, as they are read: what an output has that cannot be read back.
+ * @param images which are closed here
+ * @param size bytes; what the disks lack of it are zeros
+ * @throws EngineError
+ */
+export async function checksumsOfDisks(
+  images: AsyncIterable<Image>,
+  size: bigint,
+  algorithms: readonly ChecksumAlgorithm[],
+  context: Pick<GuestContext, 'signal' | 'onProgress'>,
+): Promise<Checksums> {
+  const sums = new Sums(algorithms, context);
+  for await (const image of images) await sums.add(image);
+  sums.extend(size);
+  return sums.done();
+}
+
+/** Several hashes of the same bytes. */
+class Sums {
+  readonly #hashes: readonly (readonly [ChecksumAlgorithm, Hash])[];
+  readonly #context: Pick<GuestContext, 'signal' | 'onProgress'>;
+  #bytes = 0n;
+
+  constructor(algorithms: readonly ChecksumAlgorithm[], context: Pick<GuestContext, 'signal' | 'onProgress'>) {
+    this.#hashes = algorithms.map((name) => [name, hashOf(name)] as const);
+    this.#context = context;
   }
-  return Object.fromEntries(hashes.map(([name, hash]) => [name, hash.digest('hex')]));
+
+  /** Takes the disk of an image, and closes it. */
+  async add(image: Image, output?: WrittenDisk): Promise<void> {
+    const end = this.#bytes + image.virtualSize;
+    try {
+      for await (const bytes of ahead(piecesOf(output, image))) {
+        this.#take(bytes);
+        this.#context.onProgress?.(this.#bytes, end);
+      }
+    } finally {
+      await image.close();
+    }
+  }
+
+  /** Takes zeros up to a size (bytes). */
+  extend(size: bigint): void {
+    while (this.#bytes < size) {
+      const left = size - this.#bytes;
+      this.#take(ZEROS.subarray(0, left < BigInt(PIECE) ? Number(left) : PIECE));
+    }
+  }
+
+  done(): Checksums {
+    return Object.fromEntries(this.#hashes.map(([name, hash]) => [name, hash.digest('hex')]));
+  }
+
+  #take(bytes: Uint8Array): void {
+    throwIfAborted(this.#context.signal);
+    this.#hashes.forEach(([, hash]) => hash.update(bytes));
+    this.#bytes += BigInt(bytes.length);
+  }
 }
 
 /**
@@ -66,15 +118,15 @@ export function requireHashes(algorithms: readonly ChecksumAlgorithm[]): void {
 }
 
 /** The disk, piece by piece. A piece holds until the one after the next is asked for. */
-async function* piecesOf(output: WrittenDisk, image: Image): AsyncGenerator<Uint8Array> {
+async function* piecesOf(output: WrittenDisk | undefined, image: Image): AsyncGenerator<Uint8Array> {
   const buffers = [new Uint8Array(PIECE), new Uint8Array(PIECE)] as const;
   let turn = 0;
   for await (const { start, length, zero, data, offset, filename } of image.extents()) {
-    const plain = data && filename === output.name ? offset : undefined;
+    const plain = data && output !== undefined && filename === output.name ? offset : undefined;
     for (let at = 0n; at < length; at += BigInt(PIECE)) {
       const size = length - at < BigInt(PIECE) ? Number(length - at) : PIECE;
       if (zero) yield ZEROS.subarray(0, size);
-      else if (plain === undefined) yield await image.read(start + at, size);
+      else if (plain === undefined || output === undefined) yield await image.read(start + at, size);
       else {
         turn = 1 - turn;
         yield await readBack(output, plain + at, (buffers[turn] ?? buffers[0]).subarray(0, size));
@@ -109,24 +161,49 @@ function hashOf(name: ChecksumAlgorithm): Hash {
 
 async function openOutput(output: WrittenDisk, context: GuestContext): Promise<Image> {
   const { fd, name, format, length, backing } = output;
+  const file = { ...(await anotherDescriptor(fd, name)), size: length };
+  const below = backing === undefined ? [] : [directoryOf(combinePath(name, backing.name))];
+  const references = { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: below };
+  return openAlone(file, format, { references, forceShare: true, strict: false }, context);
+}
+
+/** A description of its own of an open file. */
+async function anotherDescriptor(fd: number, name: string): Promise<InputFile> {
   let own: number;
   try {
-    // A description of its own, which the image closes.
     own = await openFile(`/proc/self/fd/${fd}`, constants.O_RDONLY);
   } catch (error) {
     throw unreadable(name, error);
   }
-  const file = { ...(await adoptInput(own, name, true)), size: length };
-  const below = backing === undefined ? [] : [directoryOf(combinePath(name, backing.name))];
-  const references = { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: below };
-  const { sandbox, limits, signal, secrets } = context;
-  const session = new GuestSession({ sandbox, isolation: 'fresh', limits, signal, secrets });
-  const chain = await openChain(file, format, { references, forceShare: true, strict: false }, session);
+  return adoptInput(own, name, true);
+}
+
+/** An image in a sandbox of its own. */
+async function openAlone(
+  file: InputFile,
+  format: number,
+  policy: ChainPolicy,
+  { sandbox, limits, signal, secrets, remote }: GuestContext,
+): Promise<Image> {
+  const session = new GuestSession({ sandbox, isolation: 'fresh', limits, signal, secrets, remote });
+  const chain = await openChain(file, format, policy, session);
   try {
     return new Image(chain, await scratchOf(session));
   } catch (error) {
     await chain.close();
     throw error;
+  }
+}
+
+/** Inputs that are open, once more: each with its format and how it is opened. */
+export async function* openedAgain(
+  inputs: readonly { readonly file: InputFile; readonly format: number; readonly policy: ChainPolicy }[],
+  context: GuestContext,
+): AsyncGenerator<Image> {
+  for (const { file, format, policy } of inputs) {
+    const { fd, path, remote } = file;
+    const again = remote === undefined ? await anotherDescriptor(fd, path) : await openInput(path, true, context);
+    yield await openAlone(again, format, { ...policy, forceShare: true }, context);
   }
 }
 

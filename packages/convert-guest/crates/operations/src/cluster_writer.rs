@@ -48,6 +48,8 @@ pub struct ClusterWriter<'a> {
     packer: Option<Packer>,
     says_zeros: bool,
     ends_with_disk: bool,
+    /// Clusters go out one behind the other, each with what stands in front of it.
+    in_order: bool,
     cipher: Option<OutputCipher>,
     cluster_size: usize,
     /// Bytes of the disk that were taken.
@@ -79,9 +81,10 @@ impl<'a> ClusterWriter<'a> {
             (Some(effort), Some(packing)) => Some(Packer::new(packing, effort)?),
             (Some(_), None) => return Err(internal("a format without compressed clusters")),
         };
+        let in_order = output.block_in_order();
         let cluster_size = match &packer {
             Some(packer) => packer.packing.block,
-            None => clusters.size,
+            None => in_order.unwrap_or(clusters.size),
         };
         let cluster_size =
             usize::try_from(cluster_size).map_err(|_| internal("a cluster does not fit memory"))?;
@@ -93,6 +96,7 @@ impl<'a> ClusterWriter<'a> {
             ends_with_disk: cipher
                 .as_ref()
                 .map_or(clusters.ends_with_disk, OutputCipher::ends_with_disk),
+            in_order: in_order.is_some(),
             cipher,
             cluster_size,
             position: 0,
@@ -267,6 +271,10 @@ impl<'a> ClusterWriter<'a> {
     fn put_plain(&mut self, offset: u64, cluster: &[u8]) -> Result<(), OperationError> {
         let left = self.output.virtual_size().saturating_sub(offset);
         let length = left.min(cluster.len() as u64);
+        if self.in_order {
+            let cut = usize::try_from(length).unwrap_or(usize::MAX);
+            return self.put_stream(offset, cluster.get(..cut).unwrap_or(cluster));
+        }
         for placed in self.output.place_bytes(self.commands, offset, length)? {
             let from = usize::try_from(placed.from).unwrap_or(usize::MAX);
             // The cluster counts in full, whatever part of it the disk reaches, but where the file ends with the disk.

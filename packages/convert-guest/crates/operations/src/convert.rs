@@ -120,6 +120,10 @@ fn convert(
     let (index, device) = output(chain_config).ok_or_else(|| {
         OperationError::plain(error_kind::BAD_CONFIG, 0, "no device is the output")
     })?;
+    let options = Options {
+        in_order: device.flags & device_flag::STREAM != 0,
+        ..options
+    };
     let refused = |detail| OperationError::plain(error_kind::UNSUPPORTED_OUTPUT, index, detail);
     let has = |flag| layout.flags & flag != 0;
     let preallocated = has(output_layout_flag::PREALLOCATED);
@@ -179,7 +183,7 @@ fn convert(
         size => usize::try_from(size).unwrap_or(usize::MAX),
     };
     let over_backing = options.backing.is_some();
-    let in_clusters = compress || encrypted || over_backing;
+    let in_clusters = compress || encrypted || over_backing || output.block_in_order().is_some();
     // What cannot be read must be known before anything is written in its place.
     let path = if in_clusters || salvages {
         let shown = !fresh || !skip_zeros;
@@ -316,6 +320,7 @@ fn output_options<'a>(
         adapter: text(&layout.adapter, layout.adapter_len),
         hardware_version: layout.hardware_version,
         header_length: data.header_length,
+        in_order: false,
     }
 }
 

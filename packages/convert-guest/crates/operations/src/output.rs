@@ -204,7 +204,15 @@ impl Output {
         }
     }
 
-    /// Places the bytes that the cluster at `offset` was compressed to. What is complete of the metadata is written on the
+    /// Bytes of the disk that go out at once where all is written in order; `None` where it need not be.
+    pub fn block_in_order(&self) -> Option<u64> {
+        match &self.format {
+            Format::Growing(growing) => growing.borrow().0.block_in_order(),
+            _ => None,
+        }
+    }
+
+    /// Places the bytes that the cluster at `offset` was compressed to, or those of a cluster of what is written in order. What is complete of the metadata is written on the
     /// way, but for a stream.
     pub fn place_compressed(
         &self,

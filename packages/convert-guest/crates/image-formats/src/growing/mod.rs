@@ -11,6 +11,7 @@ mod places;
 mod qcow;
 mod qed;
 mod simg;
+mod simg_stream;
 mod stream_optimized;
 mod vdi;
 mod vhdx;
@@ -110,6 +111,13 @@ pub trait Growing {
         None
     }
 
+    /// Bytes of the disk that are written at once where the whole file is written in order, and nothing a second time: `None` for
+    /// a format that has no such form. Whole blocks of data then get their places by
+    /// [`place_compressed`](Self::place_compressed), as they are.
+    fn block_in_order(&self) -> Option<u64> {
+        None
+    }
+
     /// What stands in front of a stream of `length` bytes that is the block at `offset`; it counts into the length of the stream's
     /// place.
     fn prefix(&self, _offset: u64, _length: u64) -> Vec<u8> {
@@ -190,6 +198,9 @@ pub fn layout(
         )?),
         (Format::Qcow, Subformat::Default) => Box::new(qcow::layout(size, options.backing)?),
         (Format::Qed, Subformat::Default) => Box::new(qed::layout(size, options)?),
+        (Format::Simg, Subformat::Default) if options.in_order => {
+            Box::new(simg_stream::SimgStream::new(size)?)
+        }
         (Format::Simg, Subformat::Default) => Box::new(simg::Simg::new(size)?),
         (Format::Vdi, Subformat::Default) => {
             Box::new(Blocks::new(size, vdi::Vdi::new(size, given, false))?)

@@ -39,4 +39,6 @@ pub struct Options<'a> {
     pub hardware_version: u32,
     /// luks: bytes of the header.
     pub header_length: u64,
+    /// simg: what was written is not written again, since it goes into a stream.
+    pub in_order: bool,
 }

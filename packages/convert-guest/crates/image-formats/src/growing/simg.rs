@@ -12,9 +12,9 @@ use crate::structure::Built;
 use crate::structures::simg::{chunk, header};
 
 /// Blocks of 4 KiB, which are what all programs write.
-const BLOCK: PowerOfTwo = PowerOfTwo::from_bits(12);
+pub(super) const BLOCK: PowerOfTwo = PowerOfTwo::from_bits(12);
 const MAGIC: u32 = 0xed26_ff3a;
-const RAW: u16 = 0xcac1;
+pub(super) const RAW: u16 = 0xcac1;
 const FILL: u16 = 0xcac2;
 /// Bytes of what a chunk fills with.
 const PATTERN: usize = 4;
@@ -53,7 +53,7 @@ pub(super) struct Simg {
     chunks: u64,
 }
 
-fn head(kind: u16, blocks: u64, stored: u64) -> Vec<u8> {
+pub(super) fn head(kind: u16, blocks: u64, stored: u64) -> Vec<u8> {
     Built::new(chunk::BYTES)
         .put(chunk::CHUNK_TYPE, kind)
         .put(chunk::CHUNK_SZ, small(blocks))
@@ -64,19 +64,47 @@ fn head(kind: u16, blocks: u64, stored: u64) -> Vec<u8> {
         .done()
 }
 
+/// A chunk that fills so many blocks with zeros.
+pub(super) fn zeros(blocks: u64) -> Vec<u8> {
+    let mut bytes = head(FILL, blocks, to_u64(PATTERN));
+    bytes.extend_from_slice(&[0; PATTERN]);
+    bytes
+}
+
+/// What the file begins with.
+pub(super) fn opening(blocks: u64, chunks: u64) -> Vec<u8> {
+    Built::new(header::BYTES)
+        .put(header::MAGIC, MAGIC)
+        .put(header::MAJOR_VERSION, 1)
+        .put(header::FILE_HDR_SZ, 28)
+        .put(header::CHUNK_HDR_SZ, 12)
+        .put(header::BLK_SZ, small(BLOCK.size()))
+        .put(header::TOTAL_BLKS, small(blocks))
+        .put(header::TOTAL_CHUNKS, small(chunks))
+        .done()
+}
+
+/// Blocks of a disk.
+///
+/// # Errors
+/// `TooBig` where they are more than 32 bits count.
+pub(super) fn blocks_of(size: u64) -> Result<u64, LayoutError> {
+    let blocks = BLOCK.count_for(size);
+    if blocks > u32::MAX.into() {
+        let safe_size = BLOCK.times(u32::MAX.into()).unwrap_or(u64::MAX);
+        return Err(LayoutError::TooBig { safe_size });
+    }
+    Ok(blocks)
+}
+
 impl Simg {
     /// An image for `size` bytes, which whole blocks have room for.
     ///
     /// # Errors
     /// `TooBig`.
     pub fn new(size: u64) -> Result<Self, LayoutError> {
-        let blocks = BLOCK.count_for(size);
-        if blocks > u32::MAX.into() {
-            let safe_size = BLOCK.times(u32::MAX.into()).unwrap_or(u64::MAX);
-            return Err(LayoutError::TooBig { safe_size });
-        }
         Ok(Self {
-            blocks,
+            blocks: blocks_of(size)?,
             open: None,
             next: 0,
             end: to_u64(header::BYTES),
@@ -100,8 +128,7 @@ impl Simg {
     /// The zeros up to a block.
     fn fill(&mut self, until: u64) -> Option<Part> {
         let blocks = until.checked_sub(self.next).filter(|blocks| *blocks > 0)?;
-        let mut bytes = head(FILL, blocks, to_u64(PATTERN));
-        bytes.extend_from_slice(&[0; PATTERN]);
+        let bytes = zeros(blocks);
         let offset = self.end;
         self.end = offset.saturating_add(to_u64(bytes.len()));
         self.next = until;
@@ -167,17 +194,9 @@ impl Growing for Simg {
     fn finish(&mut self) -> Box<dyn Iterator<Item = Part> + '_> {
         let last = self.close();
         let zeros = self.fill(self.blocks);
-        let header = Built::new(header::BYTES)
-            .put(header::MAGIC, MAGIC)
-            .put(header::MAJOR_VERSION, 1)
-            .put(header::FILE_HDR_SZ, 28)
-            .put(header::CHUNK_HDR_SZ, 12)
-            .put(header::BLK_SZ, small(BLOCK.size()))
-            .put(header::TOTAL_BLKS, small(self.blocks))
-            .put(header::TOTAL_CHUNKS, small(self.chunks));
         let header = Part {
             offset: 0,
-            bytes: header.done(),
+            bytes: opening(self.blocks, self.chunks),
         };
         Box::new(
             last.into_iter()
