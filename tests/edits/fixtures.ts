@@ -53,6 +53,21 @@ function withBacking(directory: Workdir, overlay: string, below: string): void {
   qemuIo(top, 'write -P 3 50k 30k', 'write -z 90k 20k', 'write -P 4 200k 5k').must();
 }
 
+/** A disk that is written into an image of a format: over what that has, and beside it. */
+function writing(format: string, options: string, ordinary = false): EditCase {
+  return {
+    name: `convert -n into ${format}`,
+    ordinary,
+    prepare: (directory) => {
+      const image = directory.file('image');
+      qemuImg('create', '-q', '-f', format, ...(options === '' ? [] : ['-o', options]), image, '3M').must();
+      qemuIo(image, `write -P 1 100k 70k`).must();
+      directory.write('source.raw', Buffer.concat([noise(150 * KIB), Buffer.alloc(2000 * KIB), lines(40 * KIB)]));
+    },
+    command: (image) => instar('convert', '-n', '-f', 'raw', '-O', format, `${dirname(image)}/source.raw`, image),
+  };
+}
+
 /** A resize of an image of another format, for which its tables move. */
 function growth(format: string, options: string, size: string): EditCase {
   return {
@@ -189,4 +204,11 @@ export const EDIT_CASES: readonly EditCase[] = [
   growth('vpc', 'force_size=on', '300M'),
   growth('vhdx', 'block_size=1M', '150G'),
   growth('vmdk', '', '300M'),
+  writing('vdi', ''),
+  writing('vpc', 'force_size=on', true),
+  writing('vhdx', 'block_size=1M'),
+  writing('vmdk', '', true),
+  writing('qed', 'cluster_size=4k'),
+  writing('parallels', ''),
+  writing('qcow', ''),
 ];

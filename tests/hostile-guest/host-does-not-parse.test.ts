@@ -71,6 +71,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'packages/host-files/src/carry-over.ts: readFileSync': 'reads how users are mapped, in /proc',
   'packages/host-files/src/resolve.ts: readFile': 'reads what its own descriptor is, in /proc',
   'packages/host-files/src/output.ts: readFileSync': 'reads its own capabilities in /proc',
+  'packages/engine/src/copy-appliance.ts: read': 'the disk that was written, for its sum in the manifest',
   'packages/engine/src/dump-memory.ts: read': 'reads the memory of the guest, to be dumped as it is',
   'packages/engine/src/operations/scratch.ts: read':
     'reads what the guest left: records of a fixed layout, and bytes of a disk that are handed on as they are',
@@ -114,6 +115,7 @@ const LOCAL_MODULES: Readonly<Record<string, readonly string[]>> = {
   // The header of a LUKS output is made of random numbers and the passphrase; a checksum is of bytes as they are.
   'packages/engine/src/encryption/': ['node:crypto'],
   'packages/engine/src/output/checksum.ts': ['node:crypto'],
+  'packages/engine/src/copy-appliance.ts': ['node:crypto'],
   // Jobs come out of a queue, and name images.
   'packages/cli/src/commands/': ['@instar/jobs', 'node:timers/promises'],
   'packages/jobs/src/': ['bullmq', 'ioredis', 'pg-boss', 'node:crypto', 'node:http', 'node:net'],

@@ -190,7 +190,10 @@ export const convertCommand = defineCommand<ConvertFlags>({
       )
       .option('-B, --backing <file>', 'the output holds only what differs from this image (qcow2, qed, qcow)')
       .option('-F, --backing-format <fmt>', 'format of that image')
-      .option('-n, --no-create', 'write into an output that exists: a raw one, or a qcow2 image that is empty')
+      .option(
+        '-n, --no-create',
+        'write into an output that exists and has room, in place; it keeps what it was made with',
+      )
       .option('--target-is-zero', 'with -n: the output reads as zeros, which need not be written')
       .option(
         '-o, --options <options>',

@@ -1,4 +1,5 @@
 import { ownStream } from '@instar/host-files';
+import { stat } from 'node:fs/promises';
 import { copy, type CopyResult } from '../copy.js';
 import { copyAppliance, diskOfAppliance } from '../copy-appliance.js';
 import { copyParts } from '../copy-parts.js';
@@ -10,11 +11,13 @@ import type { OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkConvertOptions, checkEndpoint, checkFileName } from '../options/operations.js';
 import { checkBacking, type BackingFile } from '../output/backing.js';
-import { emptyImage } from '../output/empty-image.js';
+import { emptyImage, holdsAlready, type EmptyImage } from '../output/empty-image.js';
 import type { ImageLayout } from '../output/layout.js';
 import { isInParts } from '../output/parts.js';
 import { requireHashes, type ChecksumAlgorithm } from '../output/checksum.js';
 import { isRemoteName } from '../remote/names.js';
+import { IMAGE_DIRECTORY_ONLY } from '../path-policy.js';
+import { fill } from './fill.js';
 import type { ReadOptions } from './reading.js';
 import type { Reflink } from '../session/context.js';
 
@@ -33,8 +36,8 @@ export interface ConvertOptions extends ReadOptions {
   /** Least zeros that are left out: bytes, a multiple of 512 up to 16 MiB (default 4096). */
   readonly sparseSize?: bigint | number | undefined;
   /**
-   * Write into an output that exists and has room (default false): a raw one, in which what lies behind the disk stays, or a
-   * qcow2 image that is empty, which keeps its size, its backing file and what it was made with.
+   * Write into an output that exists and has room (default false): a raw one, or an image, which keeps its size and what it was
+   * made with. What lies behind the disk stays. An image is as it was if that fails; a raw output is not.
    */
   readonly existing?: boolean | undefined;
   /** An existing output reads as zeros, so that zeros need not be written (default false). */
@@ -109,22 +112,71 @@ export async function convert(
   if (options.existing !== true || (options.outputFormat ?? 'raw') === 'raw') {
     return convertTo(target, [first, ...further], options, control, started);
   }
-  if (options.outputFormat !== 'qcow2') throw invalid('existing: only raw and qcow2 outputs are written into');
+  if (options.outputFormat === 'ova') throw invalid('existing: an appliance is written as a whole');
   if (!('path' in target)) throw invalid('existing: a stream holds no image; name a file');
-  if (further.length > 0) throw invalid('existing: a qcow2 output takes one input');
-  return convertTo(target, [first], await filling(target.path, options, control), control, started);
+  if (further.length > 0) throw invalid('existing: an image takes one input');
+  if (options.outputFormat === 'qcow2') {
+    const empty = await emptyImage(target.path, options, control);
+    if (typeof empty !== 'string') return convertTo(target, [first], filling(empty, options), control, started);
+    const unable = ENTIRE.find((name) => options[name] !== undefined && options[name] !== false);
+    if (unable !== undefined) throw holdsAlready(target.path, `${empty}, with which ${unable} does not go together`);
+  }
+  return fillExisting(target.path, first, options, control, started);
+}
+
+/** What only an output can have that is made anew. */
+const ENTIRE = ['backing', 'bitmaps', 'salvage'] as const;
+
+/** Writes into an image that exists, in place. */
+async function fillExisting(
+  output: string,
+  input: Endpoint,
+  options: CheckedOptions,
+  control: OperationControl,
+  started: number,
+): Promise<ConvertResult> {
+  const { outputFormat = 'raw', pathPolicy = IMAGE_DIRECTORY_ONLY, snapshot, layout = {}, checksums = [] } = options;
+  const entire = ENTIRE.find((name) => options[name] !== undefined && options[name] !== false);
+  if (entire !== undefined) throw invalid(`${entire}: is for outputs that are made anew, or raw ones`);
+  if (layout.compress === true) throw invalid('compress: is for outputs that are made anew, or empty');
+  requireHashes(checksums);
+  const { forceShare = false, strict = false } = options;
+  const filled = await fill(
+    {
+      input,
+      output,
+      inputFormat: options.format,
+      outputFormat,
+      targetIsZero: options.targetIsZero === true,
+      writeRate: options.writeRate,
+      checksums: checksums.length > 0 ? checksums : undefined,
+      policy: { references: pathPolicy, forceShare, strict, snapshot },
+    },
+    control,
+  );
+  const { bytes, virtualSize, inputFormat, checksums: sums } = filled;
+  const { size } = await stat(output, { bigint: true });
+  return {
+    bytes,
+    inputVirtualSize: bytes,
+    outputVirtualSize: virtualSize,
+    outputLength: size,
+    inputFormat,
+    outputFormat,
+    sandbox: filled.sandbox,
+    elapsedMs: performance.now() - started,
+    ...(sums === undefined ? {} : { checksums: sums }),
+  };
 }
 
 /** What the schema leaves of the options. */
 type CheckedOptions = ReturnType<typeof checkConvertOptions>;
 
 /** How an image is made that takes the place of an empty one, as if that had been written into. */
-async function filling(
-  path: string,
+function filling(
+  { layout, backing, virtualSize }: EmptyImage,
   options: CheckedOptions,
-  control: OperationControl,
-): Promise<CheckedOptions & { readonly diskSize: bigint }> {
-  const { layout, backing, virtualSize } = await emptyImage(path, options, control);
+): CheckedOptions & { readonly diskSize: bigint } {
   const { compress, compressLevel } = options.layout ?? {};
   if (options.backing !== undefined && options.backing.file !== backing?.file) {
     throw invalid('backing: is not the backing file that the output has');

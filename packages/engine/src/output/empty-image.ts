@@ -15,21 +15,25 @@ export interface EmptyImage {
 }
 
 /**
- * How a qcow2 image that exists was made.
- * @throws EngineError `FILE_NOT_USABLE` where it holds something that another one would not, and as reading it does
+ * How a qcow2 image that exists was made; what it holds, where another one would not hold that.
+ * @throws EngineError as reading it does
  */
-export async function emptyImage(path: string, options: ReadOptions, control: OperationControl): Promise<EmptyImage> {
+export async function emptyImage(
+  path: string,
+  options: ReadOptions,
+  control: OperationControl,
+): Promise<EmptyImage | string> {
   const { pathPolicy, forceShare } = options;
   const quiet = { ...control, onProgress: undefined, onWarning: undefined };
   const [found] = await info(path, { format: 'qcow2', forceShare }, quiet);
   const { qcow2 } = found;
   if (qcow2 === undefined) throw new EngineError('IMAGE_NOT_THIS_FORMAT', 'is no qcow2 image', { file: path });
   const holds = contentOf(found, qcow2);
-  if (holds !== undefined) throw holdsAlready(path, holds);
+  if (holds !== undefined) return holds;
   const { backingFilename: file, backingFormat: format } = found;
-  if (file !== undefined && format === undefined) throw holdsAlready(path, 'a backing file without its format');
+  if (file !== undefined && format === undefined) return 'a backing file without its format';
   for await (const { depth, present } of map(path, { format: 'qcow2', forceShare, pathPolicy }, quiet)) {
-    if (depth === 0 && present) throw holdsAlready(path, 'data');
+    if (depth === 0 && present) return 'data';
   }
   return {
     virtualSize: found.virtualSize,
@@ -46,12 +50,11 @@ function contentOf(found: ImageDescription, qcow2: Qcow2Details): string | undef
   return found.encrypted ? 'a key' : undefined;
 }
 
-function holdsAlready(path: string, what: string): EngineError {
-  return new EngineError(
-    'FILE_NOT_USABLE',
-    `holds ${what}, and only an empty image is written into; let it be replaced, or convert into a new one`,
-    { file: path },
-  );
+/** The refusal of an image that holds something. */
+export function holdsAlready(path: string, what: string): EngineError {
+  return new EngineError('FILE_NOT_USABLE', `holds ${what}; let it be replaced, or convert into a new one`, {
+    file: path,
+  });
 }
 
 function layoutOf({ clusterSize }: ImageDescription, qcow2: Qcow2Details): ImageLayout {

@@ -29,6 +29,7 @@ export const EDIT_ACTION = defineEnum('EditAction', 'What an edit does to an ima
   EMPTY: [15, 'gives all that the image holds back to its backing file'],
   AMEND: [16, 'gives it the options of `flags` and `number`'],
   BITMAPS_COPY: [17, 'adds all bitmaps of the image COMPARED'],
+  FILL: [18, 'copies the disk of the image COMPARED into it; what lies behind that stays'],
 });
 
 /** Flags of an edit. */
@@ -42,6 +43,7 @@ export const EDIT_FLAG = defineFlags('EditFlag', 'Flags of an edit.', {
   LAZY_OFF: [1 << 6, 'AMEND has refcounts updated at once'],
   OTHER_IMAGE: [1 << 7, 'BITMAP_MERGE takes the other bitmap from the image COMPARED'],
   SKIP_BROKEN: [1 << 8, 'BITMAPS_COPY leaves out what was not saved properly'],
+  READS_AS_ZERO: [1 << 9, 'FILL leaves zeros out: the disk reads as zeros'],
 });
 
 /** Config of the edit operation, which works on the device of role IMAGE that is EDITED. */

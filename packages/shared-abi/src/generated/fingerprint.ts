@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = 'fea9598583f8e28af067ac2d346f65b2b8d17519795fc9d9c5fd1ac46d8097ff';
+export const FINGERPRINT_HEX = 'c31f88cfc06ef29286c3d01ac23e451c6ad3141a1ba6c405cce20517a8576011';

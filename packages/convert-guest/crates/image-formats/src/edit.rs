@@ -9,7 +9,7 @@ use crate::extent::Codec;
 use crate::facts::Bitmap;
 use crate::probe::Format;
 use crate::source::{ByteSource, DeviceIndex, SourceError};
-use crate::{luks, parallels, qcow2, qed, raw, vdi, vhdx, vmdk, vpc};
+use crate::{luks, parallels, qcow, qcow2, qed, raw, vdi, vhdx, vmdk, vpc};
 
 /// A file that is edited: what was written is read again.
 pub trait EditTarget: ByteSource {
@@ -304,6 +304,13 @@ pub fn open_writer<'a, T: EditTarget + 'a>(
     match format {
         Format::Raw => Ok(raw::open_writer(target, device)),
         Format::Qcow2 => qcow2::open_writer(target, device),
+        Format::Parallels => parallels::open_writer(target, device),
+        Format::Qcow => qcow::open_writer(target, device),
+        Format::Qed => qed::open_writer(target, device),
+        Format::Vdi => vdi::open_writer(target, device),
+        Format::Vhdx => vhdx::open_writer(target, device),
+        Format::Vmdk => vmdk::open_writer(target, device),
+        Format::Vpc => vpc::open_writer(target, device),
         other => Err(not_of_format(device, other)),
     }
 }
@@ -351,6 +358,12 @@ pub(crate) fn unsupported(device: DeviceIndex, what: &str) -> FormatError {
     let expected = Expected::Sentence("another edit");
     FormatError::new(ErrorKind::UnsupportedEdit, device, "", 0, 0, expected)
         .with_text(what.as_bytes())
+}
+
+/// The refusal of a disk that is written and has no room.
+pub(crate) fn too_small(device: DeviceIndex) -> FormatError {
+    let what = "the disk that gets the content is smaller than that; resize it first";
+    unsupported(device, what)
 }
 
 /// The refusal of an edit that is not done to images of a format.

@@ -16,6 +16,7 @@ use crate::probe::Ends;
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::Within;
 
+pub(crate) use edit::open_plain;
 pub use edit::{edit, open_writer};
 
 /// A raw file is what no format claims.

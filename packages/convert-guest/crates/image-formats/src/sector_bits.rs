@@ -73,3 +73,18 @@ impl SectorBits {
         })
     }
 }
+
+/// Sets the bits of `count` sectors from the one of a number on in a bitmap, or clears them.
+pub(crate) fn put_bits(bitmap: &mut [u8], first: u64, count: u64, lowest_first: bool, set: bool) {
+    for sector in first..first.saturating_add(count) {
+        let bit = u32::try_from(sector % 8).unwrap_or(0);
+        let mask = if lowest_first {
+            1_u8.wrapping_shl(bit)
+        } else {
+            0x80_u8.wrapping_shr(bit)
+        };
+        if let Some(byte) = bitmap.get_mut(to_usize(sector / 8)) {
+            *byte = if set { *byte | mask } else { *byte & !mask };
+        }
+    }
+}

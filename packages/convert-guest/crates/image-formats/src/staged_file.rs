@@ -129,6 +129,11 @@ impl<T: EditTarget> StagedFile<T> {
         self.write(number.place(start), bytes)
     }
 
+    /// Has the file reach to `size` bytes at least; what it gets reads as zeros.
+    pub fn reach(&mut self, size: u64) {
+        self.size = self.size.max(size);
+    }
+
     /// Has what a range of content holds kept, before parts of it are written.
     ///
     /// # Errors

@@ -45,7 +45,10 @@ fn edit(
     result: &mut EditResult,
 ) -> Result<(), OperationError> {
     let config = EditConfig::from_bytes(config_bytes(config)?);
-    if matches!(config.action, edit_action::COMMIT | edit_action::REBASE) {
+    if matches!(
+        config.action,
+        edit_action::COMMIT | edit_action::REBASE | edit_action::FILL
+    ) {
         return edit_content::edit(&config, chain, commands, &mut windows, result);
     }
     let (index, device) = edited_device(chain)?;

@@ -4,7 +4,8 @@
 use alloc::vec::Vec;
 
 use instar_abi::{
-    ChainConfig, Descriptor, EditConfig, EditResult, NO_PARENT, device_role, edit_action, opcode,
+    ChainConfig, Descriptor, EditConfig, EditResult, NO_PARENT, device_role, edit_action,
+    edit_flag, opcode,
 };
 use instar_codecs::{Compressor, Effort};
 use instar_guest_runtime::WindowPool;
@@ -43,7 +44,7 @@ impl Progress<'_> {
     }
 }
 
-/// Carries out COMMIT or REBASE.
+/// Carries out COMMIT, FILL or REBASE.
 pub fn edit(
     config: &EditConfig,
     chain: &ChainConfig,
@@ -65,6 +66,7 @@ pub fn edit(
     };
     match config.action {
         edit_action::COMMIT => commit(config, &mut *writer, &mut reader, progress)?,
+        edit_action::FILL => fill(config, &mut *writer, &mut reader, progress)?,
         _ => rebase(config, chain, &mut *writer, &mut reader, progress)?,
     }
     let edited = writer.finish()?;
@@ -119,6 +121,47 @@ fn commit(
             writer.write(start, piece)?;
         }
         offset = start.saturating_add(unit);
+        progress.reach(offset)?;
+    }
+    Ok(())
+}
+
+/// Copies the disk of the chain COMPARED into the edited image, zeros too unless its disk reads as such.
+fn fill(
+    config: &EditConfig,
+    writer: &mut dyn DiskWriter,
+    reader: &mut DiskReader<'_>,
+    mut progress: Progress<'_>,
+) -> Result<(), OperationError> {
+    let mut source = reader.setup.open(device_role::COMPARED)?;
+    let size = source.virtual_size();
+    if size > writer.virtual_size() {
+        writer.grow(size)?;
+    }
+    let reads_as_zero = config.flags & edit_flag::READS_AS_ZERO != 0;
+    let (unit, end) = (writer.unit(), writer.virtual_size());
+    let mut buffer = buffer_of(unit)?;
+    progress.total = size;
+    let mut offset = 0_u64;
+    while offset < size {
+        let length = usize::try_from(unit.min(end.saturating_sub(offset))).unwrap_or(0);
+        let held = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let piece = buffer
+            .get_mut(..length)
+            .ok_or_else(|| internal("a unit is longer than its buffer"))?;
+        let (from, rest) = piece.split_at_mut(held.min(length));
+        let mut zero = reader.read(&mut source, offset, from)?;
+        if !rest.is_empty() {
+            // Behind the end of the source, the image keeps what it has.
+            let mut own = reader.setup.open(device_role::IMAGE)?;
+            zero &= reader.read(&mut own, size, rest)?;
+        }
+        if !zero {
+            writer.write(offset, piece)?;
+        } else if !reads_as_zero {
+            writer.zero(offset, piece.len() as u64)?;
+        }
+        offset = offset.saturating_add(unit);
         progress.reach(offset)?;
     }
     Ok(())

@@ -9,16 +9,16 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// SHA-256 of the canonical JSON of this ABI (version 1.11).
+/// SHA-256 of the canonical JSON of this ABI (version 1.12).
 pub const FINGERPRINT: [u8; 32] = [
-    0xfe, 0xa9, 0x59, 0x85, 0x83, 0xf8, 0xe2, 0x8a, 0xf0, 0x67, 0xac, 0x2d, 0x34, 0x6f, 0x65, 0xb2,
-    0xb8, 0xd1, 0x75, 0x19, 0x79, 0x5f, 0xc9, 0xd9, 0xc5, 0xfd, 0x1a, 0xc4, 0x6d, 0x80, 0x97, 0xff,
+    0xc3, 0x1f, 0x88, 0xcf, 0xc0, 0x6e, 0xf2, 0x92, 0x86, 0xc3, 0xd0, 0x1a, 0xc2, 0x3e, 0x45, 0x1c,
+    0x6a, 0xd3, 0x14, 0x1a, 0x1b, 0xa6, 0xc4, 0x05, 0xcc, 0xe2, 0x05, 0x17, 0xa8, 0x57, 0x60, 0x11,
 ];
 
 /// ABI_VERSION_MAJOR.
 pub const ABI_VERSION_MAJOR: u32 = 0x1;
 /// ABI_VERSION_MINOR.
-pub const ABI_VERSION_MINOR: u32 = 0xb;
+pub const ABI_VERSION_MINOR: u32 = 0xc;
 /// BENCH_CONFIG_MAGIC.
 pub const BENCH_CONFIG_MAGIC: u32 = 0x42454e3f;
 /// BENCH_RESULT_MAGIC.
@@ -505,6 +505,8 @@ pub mod edit_action {
     pub const AMEND: u32 = 16;
     /// adds all bitmaps of the image COMPARED.
     pub const BITMAPS_COPY: u32 = 17;
+    /// copies the disk of the image COMPARED into it; what lies behind that stays.
+    pub const FILL: u32 = 18;
 }
 
 /// Flags of an edit.
@@ -527,6 +529,8 @@ pub mod edit_flag {
     pub const OTHER_IMAGE: u32 = 0x80;
     /// BITMAPS_COPY leaves out what was not saved properly.
     pub const SKIP_BROKEN: u32 = 0x100;
+    /// FILL leaves zeros out: the disk reads as zeros.
+    pub const READS_AS_ZERO: u32 = 0x200;
 }
 
 /// Why a guest refused an image or an operation.
@@ -5461,7 +5465,7 @@ impl SnapshotRecord {
 }
 
 /// Fingerprints of the older minor versions of this major one.
-pub const OLDER_FINGERPRINTS: [[u8; 32]; 11] = [
+pub const OLDER_FINGERPRINTS: [[u8; 32]; 12] = [
     [
         250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238,
         95, 1, 238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
@@ -5505,6 +5509,10 @@ pub const OLDER_FINGERPRINTS: [[u8; 32]; 11] = [
     [
         208, 167, 165, 137, 113, 232, 68, 231, 8, 190, 83, 155, 174, 57, 21, 23, 154, 245, 139,
         220, 17, 127, 218, 224, 232, 9, 210, 237, 161, 128, 110, 116,
+    ],
+    [
+        254, 169, 89, 133, 131, 248, 226, 138, 240, 103, 172, 45, 52, 111, 101, 178, 184, 209, 117,
+        25, 121, 95, 201, 217, 197, 253, 26, 196, 109, 128, 151, 255,
     ],
 ];
 

@@ -8,6 +8,7 @@ mod mend;
 mod table;
 mod table_disk;
 mod within_file;
+mod writer;
 
 use alloc::vec::Vec;
 use core::num::NonZeroU64;
@@ -25,6 +26,7 @@ pub(crate) use mend::{Mender, mend};
 pub(crate) use table::{Entry, Table, Width, scan};
 pub(crate) use table_disk::{Check, Layout, Place, TableDisk, one_table};
 pub(crate) use within_file::within_file;
+pub(crate) use writer::{Part, Writable, open_blocks};
 
 /// Stretches of tables that one call looks at before it is content with the extent that it has.
 const MAX_LOOKS: u32 = 64;

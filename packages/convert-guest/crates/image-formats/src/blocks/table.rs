@@ -1,5 +1,7 @@
 //! Tables of offsets, read through the cache of metadata.
 
+use alloc::vec::Vec;
+
 use crate::arith::to_usize;
 use crate::blocks::{BlockSize, Piece, Run};
 use crate::error::FormatError;
@@ -21,6 +23,17 @@ impl Width {
             Self::Be32 | Self::Le32 => 4,
             Self::Be64 | Self::Le64 => 8,
         }
+    }
+
+    /// The bytes of an entry; `None` where the value does not fit.
+    pub fn encode(self, value: u64) -> Option<Vec<u8>> {
+        let four = || u32::try_from(value).ok();
+        Some(match self {
+            Self::Be32 => four()?.to_be_bytes().to_vec(),
+            Self::Le32 => four()?.to_le_bytes().to_vec(),
+            Self::Be64 => value.to_be_bytes().to_vec(),
+            Self::Le64 => value.to_le_bytes().to_vec(),
+        })
     }
 
     fn decode(self, bytes: &[u8]) -> u64 {

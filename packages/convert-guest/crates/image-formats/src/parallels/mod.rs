@@ -4,6 +4,7 @@
 mod check;
 mod edit;
 mod header;
+mod write;
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -23,6 +24,7 @@ use crate::within::Beyond;
 
 pub use edit::edit;
 use header::Header;
+pub use write::open_writer;
 
 /// Whether a file begins with one of the two magics and the one version.
 pub fn probe(ends: &Ends<'_>) -> bool {

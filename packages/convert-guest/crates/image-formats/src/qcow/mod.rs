@@ -1,6 +1,7 @@
 //! qcow, version 1 (QEMU's `block/qcow` of 2004: a header, one L1 table, L2 tables, compressed clusters).
 
 mod header;
+mod write;
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -24,6 +25,7 @@ use crate::structures;
 use crate::within::Beyond;
 
 use header::Header;
+pub use write::open_writer;
 
 /// Set in an L2 entry whose cluster is compressed.
 const COMPRESSED: u64 = 1 << 63;

@@ -3,6 +3,7 @@
 mod check;
 mod edit;
 mod header;
+mod write;
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -21,6 +22,7 @@ use crate::within::Beyond;
 
 pub use edit::edit;
 use header::Header;
+pub use write::open_writer;
 
 /// Whether a file begins with the magic.
 pub fn probe(ends: &Ends<'_>) -> bool {

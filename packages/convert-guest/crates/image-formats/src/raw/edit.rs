@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use crate::arith::{PowerOfTwo, SECTOR};
-use crate::edit::{DiskWriter, Edit, EditTarget, Edited, unsupported};
+use crate::edit::{DiskWriter, Edit, EditTarget, Edited, too_small, unsupported};
 use crate::error::FormatError;
 use crate::source::DeviceIndex;
 
@@ -49,6 +49,21 @@ pub fn open_writer<'a, T: EditTarget + 'a>(
         target,
         device,
         kept: None,
+        disk: None,
+    })
+}
+
+/// Opens a file for writing its first `size` bytes, which are the disk.
+pub(crate) fn open_plain<'a, T: EditTarget + 'a>(
+    target: T,
+    device: DeviceIndex,
+    size: u64,
+) -> Box<dyn DiskWriter + 'a> {
+    Box::new(Writer {
+        target,
+        device,
+        kept: None,
+        disk: Some(size),
     })
 }
 
@@ -60,6 +75,8 @@ struct Writer<T> {
     device: DeviceIndex,
     /// Number of the part that was kept last.
     kept: Option<u64>,
+    /// Bytes of the disk, where something stands behind it.
+    disk: Option<u64>,
 }
 
 impl<T: EditTarget> DiskWriter for Writer<T> {
@@ -68,7 +85,8 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
     }
 
     fn virtual_size(&self) -> u64 {
-        SECTOR.round_up(self.target.size()).unwrap_or(u64::MAX)
+        let whole = SECTOR.round_up(self.target.size());
+        self.disk.unwrap_or(whole.unwrap_or(u64::MAX))
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FormatError> {
@@ -104,6 +122,9 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
     }
 
     fn grow(&mut self, size: u64) -> Result<(), FormatError> {
+        if self.disk.is_some() {
+            return Err(too_small(self.device));
+        }
         let failed = |error| FormatError::of_source(self.device, size, error);
         let last = size.saturating_sub(1);
         self.target.write_at(last, &[0]).map_err(failed)

@@ -4,6 +4,7 @@
 mod check;
 mod edit;
 mod header;
+mod write;
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -22,6 +23,7 @@ use crate::within::Beyond;
 
 pub use edit::edit;
 use header::Header;
+pub use write::open_writer;
 
 /// From this value on an entry of the block map names no block: 0xffffffff was never written, 0xfffffffe was discarded.
 const LEAST_UNALLOCATED: u64 = 0xffff_fffe;

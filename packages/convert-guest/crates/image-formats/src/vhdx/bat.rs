@@ -18,10 +18,12 @@ use super::regions::{Region, Regions};
 /// Sectors whose bits one block of sector bitmaps holds.
 pub(super) const SECTORS_OF_CHUNK: u64 = 1 << 23;
 /// Bits 0 to 2 of an entry are the block's state, bits 20 to 63 its offset in MiB.
-const STATE: u64 = 7;
+pub(super) const STATE: u64 = 7;
+/// The state of a block whose bytes are all in the file.
+pub(super) const PRESENT: u64 = 6;
 /// The state of a block of which the parent holds some sectors.
-const PARTLY: u64 = 7;
-const OFFSET: u64 = !0xf_ffff;
+pub(super) const PARTLY: u64 = 7;
+pub(super) const OFFSET: u64 = !0xf_ffff;
 /// The part of the file that holds signatures, headers and region tables.
 const FIRST_MEGABYTE: Region = Region {
     offset: 0,
@@ -32,15 +34,15 @@ const FIRST_MEGABYTE: Region = Region {
 pub(super) struct AllocationTable {
     device: DeviceIndex,
     block: BlockSize,
-    bat: Region,
+    pub bat: Region,
     /// Payload blocks of a chunk.
-    chunk: u64,
+    pub chunk: u64,
     /// Entries that the disk needs.
     entries: u64,
     /// Sector bitmaps say what the disk holds and what its parent.
-    differencing: bool,
+    pub differencing: bool,
     /// Bytes of a sector.
-    sector: BlockSize,
+    pub sector: BlockSize,
     /// Parts of the file that no payload may overlap.
     structures: [Region; 4],
     /// What the log changes outside of structures: the payload there is not what the file holds.
@@ -58,10 +60,7 @@ impl AllocationTable {
     ) -> Result<SectorBits, FormatError> {
         let index = self.block.index_of(position);
         let number = index.checked_div(self.chunk).unwrap_or(0);
-        // The entry behind those of the chunk's blocks.
-        let before = self.chunk.saturating_add(1).saturating_mul(number);
-        let entry = before.saturating_add(self.chunk);
-        let at = self.bat.offset.saturating_add(entry.saturating_mul(8));
+        let at = self.place_of_bitmap(number);
         let mut bytes = [0; 8];
         cache.read(at, &mut bytes)?;
         let value = u64::from_le_bytes(bytes);
@@ -153,6 +152,13 @@ impl AllocationTable {
                 .collect(),
             replayed: !patches.is_empty(),
         })
+    }
+
+    /// Where the entry of the bitmap of a chunk stands, behind those of its blocks (byte offset in the file).
+    pub fn place_of_bitmap(&self, chunk: u64) -> u64 {
+        let before = self.chunk.saturating_add(1).saturating_mul(chunk);
+        let entry = before.saturating_add(self.chunk);
+        self.bat.offset.saturating_add(entry.saturating_mul(8))
     }
 
     pub fn block(&self) -> BlockSize {

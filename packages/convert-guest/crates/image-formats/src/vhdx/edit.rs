@@ -57,7 +57,10 @@ pub fn edit<T: EditTarget>(
 }
 
 /// Carries out the log, and makes both headers and both region tables valid. Returns how much of that was to be done.
-fn make_whole<T: EditTarget>(target: &mut T, device: DeviceIndex) -> Result<u64, FormatError> {
+pub(super) fn make_whole<T: EditTarget>(
+    target: &mut T,
+    device: DeviceIndex,
+) -> Result<u64, FormatError> {
     let header = Header::read(&mut Borrowed(&mut *target), device)?;
     let mut fixed = carry_out_log(target, device, &header)?;
     let mut file = StagedFile::new(&mut *target, device);

@@ -11,6 +11,7 @@ mod log;
 mod metadata;
 mod parent;
 mod regions;
+mod write;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -29,6 +30,7 @@ pub use edit::edit;
 use header::Header;
 use metadata::Metadata;
 use regions::{Region, Regions};
+pub use write::open_writer;
 
 /// Whether a file begins with the signature.
 pub fn probe(ends: &Ends<'_>) -> bool {

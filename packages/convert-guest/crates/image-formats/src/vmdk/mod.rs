@@ -9,6 +9,7 @@ mod files;
 mod grains;
 mod hosted;
 mod se_sparse;
+mod write;
 
 use alloc::boxed::Box;
 
@@ -25,6 +26,7 @@ use crate::source::{ByteSource, DeviceIndex};
 use descriptor::Descriptor;
 pub use edit::edit;
 use grains::{Entries, Grains};
+pub use write::open_writer;
 
 /// Whether a file begins with a magic of sparse extents, or is a descriptor.
 pub fn probe(ends: &Ends<'_>) -> bool {

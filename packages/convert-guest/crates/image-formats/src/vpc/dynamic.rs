@@ -37,9 +37,11 @@ pub(super) struct DynamicDisk {
     pub table: Table,
     table_field: u64,
     /// What the disk does not hold, its parent holds; bitmaps say that for each sector.
-    differencing: bool,
+    pub differencing: bool,
     /// Bytes of the bitmap in front of each block.
     pub bitmap: u64,
+    /// What the file ends with, once it is read for writing.
+    pub footer: Vec<u8>,
 }
 
 /// Opens the disk behind the footer.
@@ -50,9 +52,40 @@ pub(super) fn open<'a, S: ByteSource + 'a>(
     mut cache: MetadataCache<S>,
     footer: &Footer,
 ) -> Result<Box<dyn FormatImage + 'a>, FormatError> {
+    let layout = read(&mut cache, footer)?;
+    let (parent, parent_id) = if layout.differencing {
+        let parent = parent::read(&mut cache, layout.header)?;
+        (Some(parent.name), alloc::vec![parent.unique_id])
+    } else {
+        (None, Vec::new())
+    };
+    let facts = Facts {
+        cluster_size: layout.table.block.bytes(),
+        backing_format: parent.is_some().then(|| b"vpc".to_vec()),
+        backing_file: parent,
+        identity: Some(footer.unique_id),
+        parent_identities: parent_id,
+        ..Facts::default()
+    };
+    Ok(Box::new(TableDisk {
+        cache,
+        layout,
+        size: footer.size,
+        facts,
+    }))
+}
+
+/// Reads where the blocks are.
+///
+/// # Errors
+/// As for [`open`].
+pub(super) fn read<S: ByteSource>(
+    cache: &mut MetadataCache<S>,
+    footer: &Footer,
+) -> Result<DynamicDisk, FormatError> {
     let device = cache.device();
     let at = footer.data_offset.value;
-    let bytes = read_header(&mut cache, at, dynamic_header::BYTES)?;
+    let bytes = read_header(cache, at, dynamic_header::BYTES)?;
     let head = Structure::new(&bytes, at, device, ErrorKind::BadHeader);
     if head.bytes(dynamic_header::COOKIE)? != COOKIE {
         let expected = Expected::Sentence("the offset of a dynamic header (\"cxsparse\")");
@@ -75,15 +108,8 @@ pub(super) fn open<'a, S: ByteSource + 'a>(
     let bitmap = SECTOR
         .round_up(block.bytes() >> SECTORS_OF_BITMAP_BYTE.bits())
         .unwrap_or(0);
-    let differencing = footer.disk_type == DiskType::Differencing;
-    let (parent, parent_id) = if differencing {
-        let parent = parent::read(&mut cache, at)?;
-        (Some(parent.name), alloc::vec![parent.unique_id])
-    } else {
-        (None, Vec::new())
-    };
-    let layout = DynamicDisk {
-        differencing,
+    Ok(DynamicDisk {
+        differencing: footer.disk_type == DiskType::Differencing,
         header: at,
         table: Table {
             offset: offset.value,
@@ -94,21 +120,8 @@ pub(super) fn open<'a, S: ByteSource + 'a>(
         },
         table_field: offset.offset,
         bitmap,
-    };
-    let facts = Facts {
-        cluster_size: block.bytes(),
-        backing_format: parent.is_some().then(|| b"vpc".to_vec()),
-        backing_file: parent,
-        identity: Some(footer.unique_id),
-        parent_identities: parent_id,
-        ..Facts::default()
-    };
-    Ok(Box::new(TableDisk {
-        cache,
-        layout,
-        size: footer.size,
-        facts,
-    }))
+        footer: Vec::new(),
+    })
 }
 
 impl Layout for DynamicDisk {

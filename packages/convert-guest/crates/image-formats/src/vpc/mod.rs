@@ -7,6 +7,7 @@ mod edit;
 mod fixed;
 mod footer;
 mod parent;
+mod write;
 
 use alloc::boxed::Box;
 
@@ -20,6 +21,7 @@ use crate::source::{ByteSource, DeviceIndex};
 pub use edit::edit;
 pub(crate) use footer::checksum;
 use footer::{DiskType, Footer};
+pub use write::open_writer;
 
 /// Whether a file has the footer at its end, or a copy of it at its beginning, as dynamic disks have.
 pub fn probe(ends: &Ends<'_>) -> bool {
