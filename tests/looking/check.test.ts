@@ -26,7 +26,7 @@ function damage(random: Random, image: Buffer): void {
   for (let count = random.between(1, 3); count > 0; count -= 1) {
     const entry = l2 + 8 * random.below(6);
     const hasTable = l2 > 0 && l2 + cluster <= image.length;
-    switch (random.below(4)) {
+    switch (random.below(5)) {
       case 0:
         if (hasTable) {
           const copied = random.chance(2) ? 1n << 63n : 0n;
@@ -39,6 +39,12 @@ function damage(random: Random, image: Buffer): void {
         break;
       case 2: {
         const place = block + random.below(24);
+        image.writeUInt8(image.readUInt8(place) ^ 1, place);
+        break;
+      }
+      case 3: {
+        // The lowest byte of an entry of the refcount table is reserved.
+        const place = at(AT.REFCOUNT_OFFSET) + 8 * random.below(8) + 7;
         image.writeUInt8(image.readUInt8(place) ^ 1, place);
         break;
       }
@@ -92,6 +98,18 @@ describe('check', () => {
       directory.write('damaged.qcow2', image);
       expectTheSame('damaged.qcow2');
     }
+  });
+
+  it.for([0, 3])('finds, and repairs, reserved bits in entry %i of the refcount table', (entry, context) => {
+    requireJudge(context, QEMU_IMG);
+    qemuImg('create', '-q', '-f', 'qcow2', 'reserved.qcow2', '1M').in(directory).must();
+    const image = directory.read('reserved.qcow2');
+    image.writeUInt8(1, Number(image.readBigUInt64BE(AT.REFCOUNT_OFFSET)) + 8 * entry + 7);
+    directory.write('reserved.qcow2', image);
+    expectTheSame('reserved.qcow2');
+    expect(instar('check', 'reserved.qcow2').in(directory).run().status).toBe(2);
+    instar('check', '-r', 'all', 'reserved.qcow2').in(directory).must();
+    qemuImg('check', '-q', 'reserved.qcow2').in(directory).must();
   });
 
   it('gives each finding to programs, and changes nothing', async () => {

@@ -253,7 +253,10 @@ impl<S: ByteSource> Qcow2Image<S> {
             let at = table.saturating_add(index.saturating_mul(refcounts::TABLE_ENTRY));
             let entry = self.cache.be64(at)?;
             let block = entry & refcounts::BLOCK;
-            if !cluster.is_aligned(block) {
+            if entry != block {
+                let text = format!("ERROR refcount table entry {index} has reserved bits set");
+                range.mendable(at, entry, text, Remedy::Recount)?;
+            } else if !cluster.is_aligned(block) {
                 let text = format!(
                     "ERROR refcount block {index} is not cluster aligned; refcount table entry corrupted"
                 );
