@@ -68,4 +68,33 @@ describe('a dd that runs out of space', () => {
     expect(directory.read('small/out').toString()).toBe(OLD);
     expect(directory.names('small')).toEqual(['out']);
   });
+
+  it.for(['vdi', 'vmdk', 'vpc', 'vhdx', 'qed', 'parallels', 'qcow', 'simg'])(
+    'refuses no %s that fits, though tables could come on top, and replaces what was there as a whole',
+    (format, context) => {
+      const directory = workdir().write('disk.raw', Buffer.concat([Buffer.alloc(MIB, 'x'), Buffer.alloc(15 * MIB)]));
+      const mount = directory.file('small');
+      mkdirSync(mount);
+      const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', mount]);
+      if (mounted.status !== 0) skipWithoutRight(context, 'a small tmpfs needs the right to mount');
+      onTestFinished(() => {
+        spawnSync('umount', [mount]);
+      });
+      for (const words of [
+        ['convert', '-f', 'raw', '-S', '0', '-O', format, 'disk.raw', 'small/out'],
+        ['dd', '-f', 'raw', '-O', format, 'if=disk.raw', 'of=small/out', 'bs=1M'],
+      ]) {
+        directory.write('small/out', OLD);
+        // What is written in place is warned of.
+        expect(
+          instar(...words)
+            .in(directory)
+            .must().stderr,
+        ).toBe('');
+        expect(instar('compare', '-F', 'raw', 'small/out', 'disk.raw').in(directory).must().stdout).toContain(
+          'Images are identical.',
+        );
+      }
+    },
+  );
 });

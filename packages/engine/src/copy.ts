@@ -473,7 +473,7 @@ async function openOutput(
       limit,
       // Tables come on top, but how many is for the guest to say.
       atLeast: bytes < limit && !mayShrink(request) ? bytes : undefined,
-      mayBeLess: !raw && mayShrink(request),
+      mayBeLess: !raw,
       length: request.outputSize,
       sparse: mayShrink(request),
       noClobber: request.noClobber === true,
@@ -490,9 +490,14 @@ function identities(files: readonly InputFile[]): OutputRequest['inputs'] {
   return files.map(({ identity, path }) => ({ identity, path }));
 }
 
+/** Formats whose zeros are written unless they are to be left out; of the others they always are. */
+const WITH_ZEROS: readonly number[] = [IMAGE_FORMAT.values.RAW, IMAGE_FORMAT.values.QCOW2, IMAGE_FORMAT.values.LUKS];
+
 /** Whether the output may take less room than the disk. */
-function mayShrink({ sparse, layout = {} }: CopyRequest): boolean {
-  return (sparse === true || layout.compress === true) && !isAllocated(layout);
+function mayShrink({ format, sparse, layout = {} }: CopyRequest): boolean {
+  if (isAllocated(layout)) return false;
+  if (sparse === true || layout.compress === true) return true;
+  return !WITH_ZEROS.includes(format) && layout.subformat !== 'fixed';
 }
 
 function outputDevice(

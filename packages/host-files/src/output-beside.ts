@@ -5,7 +5,7 @@ import { closeFile, fchown, fsync, ftruncate, openIn, statFile } from './descrip
 import { HostFileError, hostFileError } from './errors.js';
 import { systemErrorName } from './system-errors.js';
 import {
-  needed,
+  leastNeeded,
   type ExistingFile,
   type OutputFile,
   type OutputRequest,
@@ -52,10 +52,10 @@ export async function createBeside(
   const { name } = output;
   await removeLeftovers(name, existing?.status.uid);
   const room = output.sparse ? undefined : roomOf(name.directory);
-  if (room !== undefined && room < needed(output)) {
-    const inPlace = existing !== undefined && room + existing.status.allocated >= needed(output);
+  if (room !== undefined && room < leastNeeded(output)) {
+    const inPlace = existing !== undefined && room + existing.status.allocated >= leastNeeded(output);
     if (inPlace) return new CannotReplace('there is no room for the old file and the new one');
-    throw noSpace(output.path, needed(output), room);
+    throw noSpace(output.path, leastNeeded(output), room);
   }
   const mode = existing !== undefined || output.ownerOnly === true ? PRIVATE_MODE : NEW_FILE_MODE;
   let temporary: TemporaryFile;

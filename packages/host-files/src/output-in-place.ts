@@ -4,7 +4,7 @@ import { closeFile, fchmod, fsync, ftruncate, openIn, statFile } from './descrip
 import { hostFileError } from './errors.js';
 import { lockOutput } from './locks.js';
 import { noSpace, openFolder, roomOf, setLength, syncFolder, syncOnce } from './output-beside.js';
-import { checkLength, needed, type ExistingFile, type OutputFile, type ResolvedOutput } from './output-request.js';
+import { checkLength, leastNeeded, type ExistingFile, type OutputFile, type ResolvedOutput } from './output-request.js';
 
 const { O_CREAT, O_EXCL, O_NONBLOCK, O_RDWR } = constants;
 const NEW_FILE_MODE = 0o666;
@@ -97,8 +97,8 @@ export async function rewrite(
   reason: string,
 ): Promise<OutputFile> {
   const room = output.sparse ? undefined : roomOf(fd);
-  if (room !== undefined && room + status.allocated < needed(output)) {
-    throw noSpace(output.path, needed(output), room + status.allocated);
+  if (room !== undefined && room + status.allocated < leastNeeded(output)) {
+    throw noSpace(output.path, leastNeeded(output), room + status.allocated);
   }
   const warn = (problem: string): void => output.onWarning?.(`${output.path}: ${problem}`);
   const hadContent = status.size > 0n;

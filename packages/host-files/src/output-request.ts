@@ -81,7 +81,12 @@ export function checkLength(file: string, length: bigint): void {
   if (length > MAX_LENGTH) throw new HostFileError('NO_SPACE', `${length} bytes are more than a file can have`, file);
 }
 
-/** Bytes from its beginning that an output needs. */
-export function needed({ limit, length = 0n }: OutputRequest): bigint {
+/** Bytes from its beginning that an output may come to. */
+export function mostNeeded({ limit, length = 0n }: OutputRequest): bigint {
   return length > limit ? length : limit;
+}
+
+/** Bytes from its beginning that an output needs in any case, of which alone it can be said that there is no room. */
+export function leastNeeded({ limit, length, atLeast }: OutputRequest): bigint {
+  return length ?? atLeast ?? limit;
 }

@@ -8,7 +8,8 @@ import { CannotReplace, createBeside, noSpace } from './output-beside.js';
 import { createInPlace, rewrite, writeWindow } from './output-in-place.js';
 import {
   checkLength,
-  needed,
+  leastNeeded,
+  mostNeeded,
   type ExistingFile,
   type OutputFile,
   type OutputRequest,
@@ -34,7 +35,7 @@ export async function createOutput(request: OutputRequest): Promise<OutputFile> 
   const name = await resolveName(request.path);
   const output: ResolvedOutput = { ...request, name };
   try {
-    checkLength(request.path, (request.inPlaceAt ?? 0n) + needed(request));
+    checkLength(request.path, (request.inPlaceAt ?? 0n) + mostNeeded(request));
     if (name.existing === undefined) return await createNew(output);
     checkExisting(output, name.existing);
     const existing = await openExisting(output, name.existing);
@@ -132,7 +133,7 @@ async function writeExisting(output: ResolvedOutput, existing: ExistingFile): Pr
 function writeDevice(output: ResolvedOutput, existing: ExistingFile): OutputFile {
   const start = output.inPlaceAt ?? 0n;
   const room = deviceSize(existing.fd);
-  const least = output.length ?? output.atLeast ?? output.limit;
+  const least = leastNeeded(output);
   if (start + least > room) throw noSpace(output.path, start + least, room, 'the device has');
   return writeWindow(output, existing, room);
 }
