@@ -39,6 +39,17 @@ describe('limits of the process', () => {
     });
   }
 
+  it('memory for keys that finds no place in the address space is named, with what to do', () => {
+    const limited = (...words: readonly string[]): ReturnType<typeof program> =>
+      program('prlimit', `--as=${GIB}`, INSTAR, ...words, 'in.qcow2', 'out.luks').in(directory);
+    const words = ['convert', '-O', 'luks', '-o', 'iter-time=10', '--object', 'secret,id=key,data=of a test'];
+    const { status, stderr } = limited(...words).run();
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^instar: [^\n]*set aside for making keys[^\n]*--limit-key-memory 64M[^\n]*\n$/);
+    limited(...words, '--limit-key-memory', '64M').must();
+    directory.delete('out.luks');
+  });
+
   it('too little address space is named, with what to do', () => {
     const words = ['prlimit', `--as=800000000`, process.execPath, INSTAR, 'info', 'in.qcow2'];
     const { status, stderr } = program(...words)

@@ -14,7 +14,10 @@ function softLimit(name: string): bigint | undefined {
   }
 }
 
-function reasonOf(errno: number): string | undefined {
+/** More memory for keys than PBKDF2 needs (bytes). */
+const LARGE_KEY_MEMORY = 128n << 20n;
+
+function reasonOf(errno: number, keyMemory: bigint): string | undefined {
   if (errno === 2 && !existsSync('/dev/null')) {
     return '/dev/null is missing, and a sandbox needs it; make it (mknod -m 666 /dev/null c 1 3) or bind it from the host';
   }
@@ -23,9 +26,13 @@ function reasonOf(errno: number): string | undefined {
   }
   const space = softLimit('Max address space');
   if (errno === 12 && space !== undefined) {
+    const keys =
+      keyMemory < LARGE_KEY_MEMORY
+        ? ''
+        : `, and ${keyMemory} are set aside for making keys of passphrases; lower limits.keyMemory (--limit-key-memory 64M)`;
     return (
       `the address space of this process is limited to ${space} bytes (RLIMIT_AS, ulimit -v), most of which Node.js ` +
-      'reserves without using it; allow 2 GiB, set MALLOC_ARENA_MAX=1, or bound the memory by a cgroup instead'
+      `reserves without using it${keys}; allow 2 GiB, set MALLOC_ARENA_MAX=1, or bound the memory by a cgroup instead`
     );
   }
   const processes = softLimit('Max processes');
@@ -38,13 +45,14 @@ function reasonOf(errno: number): string | undefined {
 /**
  * Says which limit of the process kept a sandbox from starting, where it was one.
  * @param error what the native part, or a read of the product's own files, has thrown
+ * @param keyMemory address space that was asked for keys (bytes)
  * @returns undefined where no limit is to blame
  */
-export function explainLimit(error: unknown): EngineError | undefined {
+export function explainLimit(error: unknown, keyMemory = 0n): EngineError | undefined {
   if (!(error instanceof Error)) return undefined;
   const fromRust = /\(os error (\d+)\)/.exec(error.message)?.[1];
   const fromNode = 'errno' in error && typeof error.errno === 'number' ? -error.errno : 0;
-  const reason = reasonOf(fromRust === undefined ? fromNode : Number(fromRust));
+  const reason = reasonOf(fromRust === undefined ? fromNode : Number(fromRust), keyMemory);
   if (reason === undefined) return undefined;
   return new EngineError('SANDBOX_UNAVAILABLE', `the sandbox cannot start: ${reason}`, { cause: error });
 }

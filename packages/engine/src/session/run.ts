@@ -73,7 +73,7 @@ export class GuestRun {
         if (problem === undefined) throw new EngineError('SANDBOX_UNAVAILABLE', answer.message);
         context.sandbox.refuse(problem);
       } catch (error) {
-        const limit = explainLimit(error);
+        const limit = explainLimit(error, context.secrets?.keyMemory);
         if (limit !== undefined || !(error instanceof VmmError)) throw limit ?? error;
         if (error.code !== 'SANDBOX_UNAVAILABLE')
           throw new EngineError('GUEST_FAILED', error.message, { cause: error });
