@@ -42,6 +42,7 @@ describe('create', () => {
     [['-f', 'bochs', 'disk', '1M'], /images of format bochs are not written yet/],
     [['-f', 'vpc', 'disk', '4T'], /an image of this format cannot have so many bytes/],
     [['--no-clobber', 'there', '1M'], /there/],
+    [['-f', 'qcow2', '-o', 'data_file=a:b', 'disk', '1M'], /-o data_file: "a:b" would be taken for "a:"/],
   ] as const)('refuses %j in one line, and leaves nothing', ([words, message]) => {
     const directory = workdir().write('there', 'before');
     const refused = instar('create', ...words)

@@ -34,6 +34,36 @@ describe('command lines of edits', () => {
     expect(sizeOf(directory, 'theirs')).toBe(3 << 20);
   });
 
+  it.for([
+    ['create', '-q', '-f', 'qcow2', '-b', 'json:{}', '-F', 'qcow2', 'new'],
+    ['create', '-q', '-f', 'qcow2', '-b', 'a:b', '-F', 'qcow2', 'new'],
+    ['convert', '-O', 'qcow2', '-B', 'a:b', '-F', 'qcow2', 'top', 'new'],
+    ['rebase', '-b', 'a:b', '-F', 'qcow2', 'top'],
+  ])('%s … refuses a name that would be taken for a protocol, and takes it behind ./', (words, context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    for (const name of ['json:{}', 'a:b', 'base']) {
+      qemuImg('create', '-q', '-f', 'qcow2', `./${name}`, '1M').in(directory).must();
+      qemuIo(`./${name}`, 'write -q -P 7 64k 64k').in(directory).must();
+    }
+    qemuImg('create', '-q', '-f', 'qcow2', '-b', 'base', '-F', 'qcow2', 'top').in(directory).must();
+    const before = directory.digests();
+    const refused = instar(...words)
+      .in(directory)
+      .run();
+    expect([refused.status, refused.stdout]).toEqual([1, '']);
+    expect(refused.stderr).toMatch(
+      /^instar: \w+: \S+: "\S+" would be taken for "\w+:", a protocol, .*write \.\/ in front\n$/,
+    );
+    expect(directory.digests()).toEqual(before);
+    instar(...words.map((word) => (/^(?:json|a):/.test(word) ? `./${word}` : word)))
+      .in(directory)
+      .must();
+    const written = words[0] === 'rebase' ? 'top' : 'new';
+    qemuImg('compare', '-q', written, 'base').in(directory).must();
+    instar('compare', written, 'base').in(directory).must();
+  });
+
   it.for(['base', './base', 'link', 'sub/../base'])(
     'commit -b %s finds the image that is named ./base',
     (name, context) => {

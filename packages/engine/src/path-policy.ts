@@ -45,6 +45,23 @@ const PROTOCOL =
   /^(?:json|nbd|nbd\+unix|https?|ftps?|ssh|sftp|iscsi|rbd|nfs|gluster(?:\+\w+)?|fat|vvfat|host_device|host_cdrom|blkdebug|blkverify|quorum|nvme|null-co|null-aio|fd):/;
 const PLAIN_FILE = /^file:(?:\/\/(?=\/))?/;
 
+/** What QEMU takes for a protocol, known or not: all in front of a colon that no slash precedes. */
+const ANY_PROTOCOL = /^[^/:]*:/;
+
+/**
+ * Refuses to put a name of a file into an image that would lead whoever opens the image elsewhere.
+ * @param option what names the file
+ * @throws EngineError `INVALID_OPTION`
+ */
+export function requirePlainName(option: string, name: string): void {
+  const protocol = ANY_PROTOCOL.exec(name)?.[0];
+  if (protocol === undefined || PLAIN_FILE.test(name)) return;
+  throw new EngineError(
+    'INVALID_OPTION',
+    `${option}: ${quoteName(name)} would be taken for ${quoteName(protocol)}, a protocol, in the image; write ./ in front`,
+  );
+}
+
 /** The path that a name in an image leads to: relative names begin in the image's directory. Nothing is normalised. */
 export function combinePath(image: string, name: string): string {
   const plain = name.replace(PLAIN_FILE, '');

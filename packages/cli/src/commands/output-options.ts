@@ -445,6 +445,7 @@ const WORDS: Readonly<Record<string, string>> = {
   compressionType: '-o compression_type',
   refcountBits: '-o refcount_bits',
   tableSize: '-o table_size',
+  backing: '-b',
   dataFile: '-o data_file',
   dataFileRaw: '-o data_file_raw',
   lazyRefcounts: '-o lazy_refcounts',

@@ -12,6 +12,7 @@ import { checkCreateOptions, checkFileName } from '../options/operations.js';
 import { backingPath, checkBacking, refuseItself, type BackingFile } from '../output/backing.js';
 import type { ImageLayout } from '../output/layout.js';
 import { isInParts } from '../output/parts.js';
+import { requirePlainName } from '../path-policy.js';
 import { openTemporary } from '../temporary.js';
 
 /** How an empty disk is created. */
@@ -65,6 +66,7 @@ export async function create(
   const { format: number } = checkOptions(described);
   if (backing !== undefined) {
     checkBacking(backing, number);
+    if (checked) requirePlainName('backing', backing.file);
     await refuseItself(output, backingPath(output, backing));
     if ((rest.layout?.preallocation ?? 'off') !== 'off') {
       throw new EngineError('INVALID_OPTION', 'backing and preallocation exclude each other');

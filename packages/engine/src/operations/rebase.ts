@@ -10,7 +10,7 @@ import { checkControl } from '../options/control.js';
 import { checkRebaseOptions } from '../options/edits.js';
 import { checkFileName } from '../options/operations.js';
 import type { BackingFile } from '../output/backing.js';
-import { combinePath, IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
+import { combinePath, IMAGE_DIRECTORY_ONLY, requirePlainName, type PathPolicy } from '../path-policy.js';
 import { GuestSession } from '../session/session.js';
 import { editImage, editInSession, editName, otherName, type EditedImage, type EditOptions } from './edit.js';
 
@@ -55,6 +55,7 @@ export async function rebase(
       return { action: EDIT_ACTION.values.SET_BACKING, ...names };
     });
   }
+  if (wanted !== undefined) requirePlainName('backing', wanted.file);
   const context = guestContext(control);
   const forced = forcedFormat(options.format, file);
   const policy = { references: pathPolicy ?? IMAGE_DIRECTORY_ONLY, forceShare: true, strict: false };

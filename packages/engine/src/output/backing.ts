@@ -6,7 +6,7 @@ import { EngineError } from '../errors.js';
 import { formatName } from '../format-names.js';
 import { forcedFormat } from '../formats.js';
 import { openInput } from '../input-file.js';
-import { combinePath } from '../path-policy.js';
+import { combinePath, requirePlainName } from '../path-policy.js';
 
 /** The image below an output. */
 export interface BackingFile {
@@ -83,6 +83,7 @@ export async function openBacking(
   policy: ChainPolicy,
   ofSnapshot: boolean,
 ): Promise<OpenBacking> {
+  requirePlainName('backing', given.file);
   const path = backingPath(output, given);
   const format = forcedFormat(given.format, path);
   const backing = { name: given.file, format: given.format };

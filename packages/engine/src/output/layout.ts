@@ -2,6 +2,7 @@ import { nameBytes } from '@instar/host-files';
 import { IMAGE_FORMAT } from '@instar/shared-abi';
 import { EngineError } from '../errors.js';
 import { formatName } from '../format-names.js';
+import { requirePlainName } from '../path-policy.js';
 
 /** Kinds of vmdk, by the names in their descriptors. */
 export const VMDK_SUBFORMATS = [
@@ -176,6 +177,7 @@ function requireDataFile({ dataFile, dataFileRaw, compress }: ImageLayout): void
   if (dataFileRaw === true && dataFile === undefined) throw invalid('dataFileRaw: needs the name of a data file');
   if (dataFile === undefined) return;
   if (dataFile === '') throw invalid('dataFile: expected the name of a file');
+  requirePlainName('dataFile', dataFile);
   if (nameBytes(dataFile).length > MOST_NAME_BYTES) {
     throw invalid(`dataFile: expected a name of at most ${MOST_NAME_BYTES} bytes`);
   }
