@@ -8,18 +8,22 @@ import {
   checksum,
   codec,
   digestOf,
+  i8,
   lazyAt,
   LayoutError,
   optional,
   pointedTo,
   processed,
+  ranged,
   sha256,
   sized,
   struct,
   textUntil,
   u16,
   u32,
+  u64,
   u8,
+  when,
   type Lazy,
   type Type,
 } from '../src/index.js';
@@ -60,6 +64,81 @@ describe('checksums of parts that vary', () => {
     }
     const wrong = { data, digest: new Uint8Array(32) };
     expect(() => codec(Signed).encode(wrong)).toThrow(invalid('LAYOUT_VALUE', 'Signed.digest'));
+  });
+});
+
+describe('bounds and comparisons', () => {
+  const Bounded = struct('Bounded', {
+    count: ranged(u8, { least: 1, most: 3 }),
+    level: ranged(i8, { most: -2 }),
+    wide: ranged(u64, { least: 2n ** 40n }),
+    items: array(u16, 'count'),
+    more: optional(u8, when('level', '<', -100)),
+  });
+  const bytes = (count: number, level: number, wide: bigint, ...rest: number[]): Uint8Array => {
+    const head = Buffer.alloc(10);
+    head.writeUInt8(count);
+    head.writeInt8(level, 1);
+    head.writeBigUInt64LE(wide, 2);
+    return Uint8Array.from([...head, ...rest]);
+  };
+
+  it('are the same in both directions', () => {
+    const bounded = codec(Bounded);
+    const value = { count: 2, level: -2, wide: 2n ** 40n, items: [5, 6], more: undefined };
+    const there = { ...value, level: -128, more: 9 };
+    for (let turn = 0; turn < 5; turn += 1) {
+      expect(bounded.decode(bytes(2, -2, 2n ** 40n, 5, 0, 6, 0))).toEqual(value);
+      expect(bounded.decode(bytes(2, -128, 2n ** 40n, 5, 0, 6, 0, 9))).toEqual(there);
+      expect(Buffer.from(bounded.encode({ level: -2, wide: 2n ** 40n, items: [5, 6] }))).toEqual(
+        Buffer.from(bytes(2, -2, 2n ** 40n, 5, 0, 6, 0)),
+      );
+      expect(Buffer.from(bounded.encode(there))).toEqual(Buffer.from(bytes(2, -128, 2n ** 40n, 5, 0, 6, 0, 9)));
+    }
+  });
+
+  it('are refused where they are not kept, in both directions', () => {
+    const bounded = codec(Bounded);
+    const fine = { level: -2, wide: 2n ** 40n, items: [1] };
+    for (let turn = 0; turn < 5; turn += 1) {
+      for (const [file, path] of [
+        [bytes(0, -2, 2n ** 40n), 'Bounded.count'],
+        [bytes(4, -2, 2n ** 40n), 'Bounded.count'],
+        [bytes(1, -1, 2n ** 40n), 'Bounded.level'],
+        [bytes(1, -2, 2n ** 40n - 1n), 'Bounded.wide'],
+      ] as const) {
+        expect(() => bounded.decode(file)).toThrow(invalid('LAYOUT_RANGE', path));
+      }
+      expect(() => bounded.encode({ ...fine, items: [] })).toThrow(invalid('LAYOUT_RANGE', 'Bounded.count'));
+      expect(() => bounded.encode({ ...fine, items: [1, 2, 3, 4] })).toThrow(invalid('LAYOUT_RANGE', 'Bounded.count'));
+      expect(() => bounded.encode({ ...fine, level: 0 })).toThrow(invalid('LAYOUT_RANGE', 'Bounded.level'));
+      // Zero, as what is left out and follows from nothing.
+      expect(() => bounded.encode({ ...fine, level: undefined })).toThrow(invalid('LAYOUT_RANGE', 'Bounded.level'));
+      expect(() => bounded.encode({ ...fine, level: -101 })).toThrow(invalid('LAYOUT_VALUE', 'Bounded.more'));
+    }
+  });
+
+  it.each([
+    ['==', [5n]],
+    ['!=', [3n, 4n, 6n]],
+    ['<', [3n, 4n]],
+    ['<=', [3n, 4n, 5n]],
+    ['>', [6n]],
+    ['>=', [5n, 6n]],
+    ['&', [3n, 4n, 5n, 6n]],
+  ] as const)('compare by %s, numbers and bigints alike', (operator, expected) => {
+    const is = when('inner.field', operator, 5);
+    const there = [3n, 4n, 5n, 6n].filter((field) => is({ inner: { field } }));
+    expect(there).toEqual(expected);
+    expect(there).toEqual([3n, 4n, 5n, 6n].filter((field) => is({ inner: { field: Number(field) } })));
+    expect(is.says).toEqual({ path: 'inner.field', operator, number: 5n });
+  });
+
+  it('that say nothing are refused', () => {
+    expect(() => ranged(u8, {})).toThrow(invalid('LAYOUT_RANGE', 'ranged'));
+    expect(() => ranged(u8, { least: 2, most: 1 })).toThrow(invalid('LAYOUT_RANGE', 'ranged'));
+    expect(() => when('a', 'constructor' as never, 1)).toThrow(invalid('LAYOUT_UNSUPPORTED', 'when'));
+    expect(() => when('a b', '==', 1)).toThrow(invalid('LAYOUT_NAME', 'when'));
   });
 });
 

@@ -241,8 +241,31 @@ class KsyWriter {
         throw refuse(path, 'found a part that a function of the program unpacks');
       case 'align':
         throw refuse(path, 'found an alignment, which Kaitai says by expressions');
-      case 'optional':
-        throw refuse(path, 'found a part that a function chooses');
+      case 'range': {
+        const { least, most } = part;
+        for (const bound of [least, most]) {
+          if (bound !== undefined && !Number.isSafeInteger(Number(bound))) {
+            throw refuse(path, `found the bound ${bound}, which JSON cannot hold`);
+          }
+        }
+        const valid = {
+          ...(least === undefined ? {} : { min: Number(least) }),
+          ...(most === undefined ? {} : { max: Number(most) }),
+        };
+        return { ...this.#typed(part.type, path), valid };
+      }
+      case 'optional': {
+        const { says } = part.isThere;
+        if (says === undefined)
+          throw refuse(path, 'found a part that a function chooses, expected a comparison (when)');
+        const inner = this.#typed(part.type, path);
+        if ('if' in inner)
+          throw refuse(path, 'found a condition in a condition, expected a struct around the inner one');
+        const field = pathText(says.path, path);
+        const is =
+          says.operator === '&' ? `(${field} & ${says.number}) != 0` : `${field} ${says.operator} ${says.number}`;
+        return { ...inner, if: is };
+      }
       case 'pointed':
         throw refuse(path, 'found a part that is elsewhere, expected it as a field');
     }

@@ -27,7 +27,7 @@ import {
 } from '../variable/describe.js';
 import { evaluate, isTrue, namesIn, parseExpression, type Expression, type Scope } from './expression.js';
 import { TypeTree, type KsyMap } from './type-tree.js';
-import { constantOf, ENCODINGS, hasSteps, numberOf, shownKey, valueAt } from './values.js';
+import { bounded, comparisonOf, constantOf, ENCODINGS, hasSteps, numberOf, shownKey, valueAt } from './values.js';
 
 /** What a specification in Kaitai's language describes, in the layout language. */
 export interface KaitaiImport {
@@ -109,9 +109,10 @@ class Importer {
       const [, width, suffix] = BITS.exec(String(attribute.get('type'))) ?? [];
       if (width === undefined) {
         flush();
-        const { constant, rest } = constantOf(attribute);
+        const { constant, bounds, rest } = constantOf(attribute);
         const type = this.#attribute(rest, name, known, path);
-        if (constant === undefined) add(id, type, path);
+        if (bounds !== undefined) add(id, bounded(type, bounds, `${path}.valid`), path);
+        else if (constant === undefined) add(id, type, path);
         else if (type.kind !== 'integer') throw refuse(`${path}.valid`, 'found a constant that is no integer');
         else add(id, { type, value: type.bits > 32 ? BigInt(constant) : constant }, path);
         return;
@@ -176,14 +177,15 @@ class Importer {
     if (condition === undefined) return type;
     const parsed = this.#expression(condition, `${path}.if`);
     for (const names of namesIn(parsed)) this.#nearby(names, owner, known, `${path}.if`);
-    return optional(type, (fields) =>
+    const isThere = (fields: Readonly<Record<string, unknown>>): boolean =>
       isTrue(
         evaluate(
           parsed,
           this.#scope(owner, (names) => valueAt(fields, names)),
         ),
-      ),
-    );
+      );
+    const says = comparisonOf(parsed);
+    return optional(type, says === undefined ? isThere : Object.assign(isThere, { says }));
   }
 
   #repeated(attribute: KsyMap, element: Type, owner: string, known: Known, path: string): Type {

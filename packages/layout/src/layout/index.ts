@@ -103,12 +103,14 @@ export {
   optional,
   pointedTo,
   processed,
+  ranged,
   sized,
   textOf,
   textUntil,
   variant,
+  when,
 } from '../variable/describe.js';
-export type { Variable, VariantValue } from '../variable/describe.js';
+export type { Condition, Variable, VariantValue } from '../variable/describe.js';
 export { sha256 } from '../variable/sha256.js';
 export type { ChecksumName } from '../variable/checksums.js';
 export type * from './types.js';

@@ -202,12 +202,19 @@ export type VariablePart =
   | {
       readonly form: 'optional';
       readonly type: Type;
-      readonly isThere: (fields: Readonly<Record<string, unknown>>) => boolean;
+      /** A function that says what it compares (`when`) can be written in other languages too. */
+      readonly isThere: ((fields: Readonly<Record<string, unknown>>) => boolean) & { readonly says?: Comparison };
     }
   | { readonly form: 'variant'; readonly by: string; readonly arms: readonly VariantArm[] }
   | { readonly form: 'pointed'; readonly at: string | number; readonly type: Type }
   | { readonly form: 'sized'; readonly length: string | number; readonly type: Type }
   | { readonly form: 'align'; readonly to: number }
+  | {
+      readonly form: 'range';
+      readonly type: IntegerDescription;
+      readonly least: bigint | undefined;
+      readonly most: bigint | undefined;
+    }
   | { readonly form: 'magic'; readonly expected: Uint8Array }
   | { readonly form: 'lazy'; readonly at: string | number; readonly type: () => Type }
   | {
@@ -224,6 +231,13 @@ export type VariablePart =
       readonly first: string;
       readonly last: string;
     };
+
+/** What a condition compares: the field at a path from the struct around it, and a number. `&`: has one of these bits. */
+export interface Comparison {
+  readonly path: string;
+  readonly operator: '==' | '!=' | '<' | '<=' | '>' | '>=' | '&';
+  readonly number: bigint;
+}
 
 /** What makes other bytes of the bytes that a file has (inflate, a cipher), and those again; both belong to the program. */
 export interface Process {

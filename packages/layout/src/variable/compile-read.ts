@@ -13,6 +13,7 @@ import {
   nameCode,
   NotCompiled,
   numberCode,
+  rangeCode,
   tagCode,
   type Part,
 } from './compile.js';
@@ -258,6 +259,11 @@ class ReadCompiler extends Code {
       }
       case 'checksum':
         return this.#value(part.type, end, scopes);
+      case 'range': {
+        const value = this.keep(this.#value(part.type, end, scopes));
+        this.emit(rangeCode(part, value));
+        return value;
+      }
       case 'digest': {
         const at = this.#take(numberCode(part.digest.size), end);
         return this.keep(this.#bytes(at, 'p'));

@@ -13,11 +13,13 @@ import {
   nameCode,
   NotCompiled,
   numberCode,
+  rangeCode,
   survey,
   tagCode,
   type Part,
 } from './compile.js';
 import { sumsOf } from './sums.js';
+import { integerOf } from './write-values.js';
 import { MOST_GAP } from './write.js';
 import { helpersFor, Scratch } from './write-helpers.js';
 
@@ -144,7 +146,7 @@ class WriteCompiler extends Code {
     };
     let run: FieldDescription[] = [];
     for (const item of type.fields) {
-      if (hasFixedSize(item.type) && item.anonymous !== true) {
+      if (hasFixedSize(integerOf(item.type)) && item.anonymous !== true) {
         run.push(item);
         continue;
       }
@@ -164,6 +166,7 @@ class WriteCompiler extends Code {
       const is = `${this.typed(item.type.part)}.isThere(${this.#around(scopes)})`;
       this.emit(`if(${is}!==(${object}.${item.name}!==undefined))S();`);
     }
+    for (const item of type.fields) this.#bounds(item, scope);
     for (const { item, part } of sums) {
       const { name } = item;
       const [first, last, own] = [places.get(part.first), places.get(part.last), places.get(name)];
@@ -177,6 +180,16 @@ class WriteCompiler extends Code {
           : `${this.#helpers}.checksum(${this.typed(part)},${this.typed(this.resolved(part.type))},b,v,${place});`;
       this.emit(this.#isDeferred ? `Z.push(()=>{${sum}});` : sum);
     }
+  }
+
+  /** Checks an integer that has bounds when all that it may follow from is written. */
+  #bounds({ name, type }: FieldDescription, scope: Scope): void {
+    if (type.kind !== 'variable' || type.part.form !== 'range') return;
+    const value = scope.claimed.get(name)?.code ?? `${scope.object}.${name}`;
+    const zero = type.part.type.bits > 32 ? '0n' : '0';
+    const found = this.fresh();
+    const check = `const ${found}=${value}===undefined?${zero}:${value};${rangeCode(type.part, found)}`;
+    this.emit(this.#isDeferred ? `Z.push(()=>{${check}});` : check);
   }
 
   /** A variable with what was given of an anonymous member. */
@@ -194,7 +207,7 @@ class WriteCompiler extends Code {
     if (run.length === 0) return;
     let size = 0;
     const placed = run.map((item) => {
-      const layout = this.resolved(item.type);
+      const layout = this.resolved(integerOf(item.type));
       size += byteSize(layout);
       return { item, layout, from: size - byteSize(layout), to: size };
     });
@@ -219,7 +232,7 @@ class WriteCompiler extends Code {
       this.#fixed(layout, at, 0, code, undefined, scopes);
     });
     this.emit(`if(${code}!==undefined){${given}}`);
-    scopes.at(-1)?.claimed.set(item.name, { code, at, type: item.type });
+    scopes.at(-1)?.claimed.set(item.name, { code, at, type: integerOf(item.type) });
   }
 
   /** The innermost struct's field that a path begins with, and its type at the path's end. */
@@ -315,6 +328,14 @@ class WriteCompiler extends Code {
       case 'checksum':
         this.#room(numberCode(byteSize(this.resolved(part.type))));
         return;
+      case 'range': {
+        // One that was left out may follow from what comes later, which the interpreter knows.
+        const given = this.keep(value);
+        this.emit(`if(${given}===undefined)S();`);
+        this.#write(part.type, given, scopes);
+        this.emit(rangeCode(part, given));
+        return;
+      }
       case 'digest':
         this.#room(numberCode(part.digest.size));
         return;

@@ -39,6 +39,15 @@ export function tagCode(tag: bigint, isWide: boolean): string {
   return isWide ? `${tag}n` : `${tag}`;
 }
 
+/** A check that a value is within its bounds. */
+export function rangeCode({ type, least, most }: Part<'range'>, value: string): string {
+  const code = (bound: bigint): string => tagCode(bound, type.bits > 32);
+  return [
+    ...(least === undefined ? [] : [`if(!(${value}>=${code(least)}))S();`]),
+    ...(most === undefined ? [] : [`if(!(${value}<=${code(most)}))S();`]),
+  ].join('');
+}
+
 /** A field of a description whose name may stand in code. */
 export function nameCode(item: { readonly name: string }): string {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(item.name) || item.name in {}) throw new NotCompiled();
@@ -77,7 +86,8 @@ export function liftedFields(type: Type, code: string): readonly (readonly [name
 
 /** What a path that leads to a number or a tag has there; anything else stays interpreted. */
 export function leafOf(type: Type | undefined): { readonly isWide: boolean; readonly isCount: boolean } {
-  const leaf = type?.kind === 'variable' && type.part.form === 'checksum' ? type.part.type : type;
+  const isInteger = type?.kind === 'variable' && (type.part.form === 'checksum' || type.part.form === 'range');
+  const leaf = isInteger ? type.part.type : type;
   if (leaf?.kind === 'word') return { isWide: true, isCount: false };
   if (leaf?.kind !== 'integer') throw new NotCompiled();
   return { isWide: leaf.bits > 32, isCount: leaf.bits <= 32 && !leaf.signed };

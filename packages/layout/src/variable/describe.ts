@@ -2,9 +2,10 @@ import { layoutError } from '../layout/errors.js';
 import { kinds } from '../layout/kinds.js';
 import { isIdentifier } from '../layout/names.js';
 import { bytes, text, type TextEncoding, type Type, type Typed, type Integer } from '../layout/types.js';
-import type { Description, Digest, Lazy, Process, VariableDescription } from '../layout/types.js';
+import type { Comparison, Description, Digest, Lazy, Process, VariableDescription } from '../layout/types.js';
 import type { ChecksumName } from './checksums.js';
 import { variableKind } from './codec.js';
+import { lookUp } from './read.js';
 
 // Parts of a format whose length is known only when its bytes are read. They stand in structs, which then have no gaps.
 
@@ -85,12 +86,65 @@ function byteOf(value: number): number {
   throw layoutError('LAYOUT_RANGE', `found ${value}, expected a byte that ends it`, 'terminator', 0, value, '0..255');
 }
 
-/** A part that is there only where `isThere` says so of the fields before it; its value is undefined elsewhere. */
+/**
+ * A part that is there only where `isThere` says so of the fields before it; its value is undefined elsewhere. Other
+ * languages can be told of one that `when` made.
+ */
 export function optional<T>(
   type: Type<T>,
-  isThere: (fields: Readonly<Record<string, unknown>>) => boolean,
+  isThere: ((fields: Readonly<Record<string, unknown>>) => boolean) | Condition,
 ): Variable<T | undefined> {
   return make({ form: 'optional', type, isThere });
+}
+
+/** Whether a part is there, and what is compared to know it. */
+export type Condition = ((fields: Readonly<Record<string, unknown>>) => boolean) & { readonly says: Comparison };
+
+const COMPARED: Readonly<Record<Comparison['operator'], (found: bigint, number: bigint) => boolean>> = {
+  '==': (found, number) => found === number,
+  '!=': (found, number) => found !== number,
+  '<': (found, number) => found < number,
+  '<=': (found, number) => found <= number,
+  '>': (found, number) => found > number,
+  '>=': (found, number) => found >= number,
+  '&': (found, number) => (found & number) !== 0n,
+};
+
+/**
+ * A condition for `optional` that other languages can be told: how an integer compares with a number. What is no integer,
+ * or was not given, is taken for zero.
+ * @param path of the field, from the struct around the part
+ * @param operator `&`: whether it has one of the bits of the number
+ */
+export function when(path: string, operator: Comparison['operator'], number: number | bigint): Condition {
+  if (!Object.hasOwn(COMPARED, operator)) {
+    throw layoutError('LAYOUT_UNSUPPORTED', `found ${operator}, expected a comparison`, 'when', 0, operator);
+  }
+  const says: Comparison = { path: pathOf(path, 'when'), operator, number: BigInt(number) };
+  const compare = COMPARED[operator];
+  const isThere = (fields: Readonly<Record<string, unknown>>): boolean => {
+    const found = lookUp([fields], path);
+    return compare(typeof found === 'bigint' || typeof found === 'number' ? BigInt(found) : 0n, says.number);
+  };
+  return Object.assign(isThere, { says });
+}
+
+/**
+ * An integer with bounds: others are refused, in both directions.
+ * @param bounds the least and the greatest value; at least one of them
+ */
+export function ranged<T extends number | bigint>(
+  type: Integer<T>,
+  { least, most }: { readonly least?: number | bigint; readonly most?: number | bigint },
+): Variable<T> {
+  const bound = (value: number | bigint | undefined): bigint | undefined =>
+    value === undefined ? undefined : BigInt(value);
+  const bounds = { least: bound(least), most: bound(most) };
+  const isEmpty = bounds.least !== undefined && bounds.most !== undefined && bounds.least > bounds.most;
+  if (isEmpty || (bounds.least === undefined && bounds.most === undefined)) {
+    throw layoutError('LAYOUT_RANGE', 'expected a least or a greatest value, in this order', 'ranged', 0);
+  }
+  return make({ form: 'range', type, ...bounds });
 }
 
 /** The value of a variant: which arm, and its value. */

@@ -4,7 +4,7 @@ import { layoutError, type LayoutError } from '../layout/errors.js';
 import { resolve } from '../layout/resolve.js';
 import { byteSize } from '../layout/resolved.js';
 import type { Target } from '../layout/target.js';
-import type { Digest, Lazy, StructDescription, Type, VariableDescription } from '../layout/types.js';
+import type { Digest, Lazy, StructDescription, Type, VariableDescription, VariablePart } from '../layout/types.js';
 import { sumsOf, type Sum } from './sums.js';
 import { CHECKSUMS, type ChecksumName } from './checksums.js';
 
@@ -86,6 +86,18 @@ export function isSum(
   const range = summed(bytes, from, to, own, ownEnd);
   if (part.form === 'digest') return isDigest(part.digest, range, found);
   return isNumber(found, sumOf(part.algorithm, range));
+}
+
+/** What is wrong with an integer that has bounds; undefined where it is within them. */
+export function outOfRange(
+  part: Extract<VariablePart, { readonly form: 'range' }>,
+  found: unknown,
+): string | undefined {
+  const number = typeof found === 'bigint' || typeof found === 'number' ? BigInt(found) : 0n;
+  const { least, most } = part;
+  if ((least === undefined || number >= least) && (most === undefined || number <= most)) return undefined;
+  if (most === undefined) return `found ${number}, expected at least ${least}`;
+  return `found ${number}, expected ${least === undefined ? 'at most' : `${least} to`} ${most}`;
 }
 
 /** Reads one value; it belongs to one decoding, whose steps it counts. */
@@ -263,6 +275,12 @@ export class VariableReader {
       }
       case 'checksum':
         return this.read(part.type, at, end, path, scopes);
+      case 'range': {
+        const found = this.read(part.type, at, end, path, scopes);
+        const problem = outOfRange(part, found.value);
+        if (problem !== undefined) throw failure('LAYOUT_RANGE', problem, path, at, found.value);
+        return found;
+      }
       case 'digest': {
         const next = at + part.digest.size;
         this.#room(at, next, end, path);

@@ -34,6 +34,11 @@ export function partOf(type: Type, values: Readonly<Record<string, unknown>>): R
   return Object.fromEntries(names.flatMap(({ name }) => (values[name] === undefined ? [] : [[name, values[name]]])));
 }
 
+/** The type that stands in the bytes: an integer without its bounds. */
+export function integerOf(type: Type): Type {
+  return type.kind === 'variable' && type.part.form === 'range' ? type.part.type : type;
+}
+
 /** A value with the number that a path leads to, in the type that the field has there. */
 export function put(value: unknown, path: readonly string[], number: number | bigint, type: Type): unknown {
   const [first, ...rest] = path;

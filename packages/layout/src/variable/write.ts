@@ -1,13 +1,13 @@
 import { textAsBytes } from '../codec/text.js';
 import { checkKeys, checkObject } from '../codec/integers.js';
-import { writeValue } from '../codec/interpret.js';
+import { readValue, writeValue } from '../codec/interpret.js';
 import { resolve } from '../layout/resolve.js';
 import { byteSize } from '../layout/resolved.js';
 import type { Target } from '../layout/target.js';
 import type { FieldDescription, Lazy, StructDescription, Type, VariableDescription } from '../layout/types.js';
-import { knownKeys, partOf, put, valueAt, type Scope } from './write-values.js';
+import { integerOf, knownKeys, partOf, put, valueAt, type Scope } from './write-values.js';
 import { sumsOf } from './sums.js';
-import { failure, isNumber, lookUp, rangeOf, shown, sumOf } from './read.js';
+import { failure, isNumber, lookUp, outOfRange, rangeOf, shown, sumOf } from './read.js';
 
 /** Bytes that may be left out before what is elsewhere. */
 export const MOST_GAP = 2 ** 30;
@@ -161,8 +161,9 @@ export class VariableWriter {
         found,
       );
     }
-    scope.values[first] = put(scope.values[first], rest, number, field.type);
-    const layout = resolve(field.type, this.#target);
+    const type = integerOf(field.type);
+    scope.values[first] = put(scope.values[first], rest, number, type);
+    const layout = resolve(type, this.#target);
     writeValue(layout, this.#view(), place[0] * 8, scope.values[first], `${scope.path}.${first}`, scope.values);
   }
 
@@ -302,6 +303,17 @@ export class VariableWriter {
       case 'checksum':
         this.#grow(byteSize(resolve(part.type, this.#target)));
         return;
+      case 'range': {
+        const at = this.#length;
+        this.#write(part.type, value, path, scopes);
+        // What was left out may follow from what comes later.
+        this.#sums.push(() => {
+          const found = value ?? readValue(resolve(part.type, this.#target), this.#view(), at * 8, path);
+          const problem = outOfRange(part, found);
+          if (problem !== undefined) throw failure('LAYOUT_RANGE', problem, path, at, found);
+        });
+        return;
+      }
       case 'digest':
         this.#grow(part.digest.size);
         return;

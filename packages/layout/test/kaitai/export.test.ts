@@ -15,6 +15,7 @@ import {
   magic,
   optional,
   pointedTo,
+  ranged,
   s390x,
   sized,
   struct,
@@ -27,6 +28,7 @@ import {
   uint,
   union,
   variant,
+  when,
   x86_64,
   type Target,
   type Type,
@@ -77,6 +79,18 @@ const Bits = struct(
 );
 const BITS = { kind: 2, high: 5, middle: 1234, low: 1, row: { first: 9, rest: 0xabc }, data: Uint8Array.of(1, 2) };
 
+const Asked = struct('Asked', {
+  flags: u8,
+  version: ranged(u16, { least: 2, most: 9 }),
+  level: ranged(i16, { most: -1 }),
+  count: ranged(u32, { least: 1 }),
+  some: optional(u32, when('flags', '&', 6)),
+  none: optional(u8, when('flags', '&', 8)),
+  new: optional(array(u16, 'count'), when('version', '>=', 3)),
+  other: optional(u8, when('version', '!=', 3)),
+});
+const ASKED = { flags: 2, version: 3, level: -7, some: 5, new: [1, 2, 3] };
+
 const point = { x: -2, y: 70_000 };
 const FIXED = {
   kind: 7,
@@ -100,6 +114,8 @@ describe("what is written in Kaitai's language", () => {
     ['a fixed struct, big endian', Fixed, FIXED, s390x],
     ['a struct that varies, little endian', Varied, VARIED, x86_64],
     ['a struct that varies, big endian', Varied, VARIED, s390x],
+    ['conditions and bounds, little endian', Asked, ASKED, x86_64],
+    ['conditions and bounds, big endian', Asked, ASKED, s390x],
     ['rows of bits, little endian', Bits, BITS, x86_64],
     ['rows of bits, big endian', Bits, BITS, s390x],
   ] as const)(
@@ -116,6 +132,34 @@ describe("what is written in Kaitai's language", () => {
       expect(imported).toEqual(reference);
     },
   );
+
+  it('has the reference compiler refuse what is out of bounds, as we do', async () => {
+    const file = codec(Asked, x86_64).encode(ASKED);
+    const read = await referenceReader(emitted(Asked, x86_64));
+    const other = codec(importKsy(emitted(Asked, x86_64)).root, x86_64);
+    for (const [at, byte, isFine] of [
+      [1, 9, true],
+      [1, 10, false],
+      [1, 1, false],
+      [4, 0x7f, false],
+    ] as const) {
+      const changed = Uint8Array.of(...file, 0);
+      changed[at] = byte;
+      const outcomes = [
+        () => codec(Asked, x86_64).decode(changed),
+        () => other.decode(changed),
+        () => read(changed),
+      ].map((run) => {
+        try {
+          run();
+          return true;
+        } catch {
+          return false;
+        }
+      });
+      expect([at, byte, ...outcomes]).toEqual([at, byte, isFine, isFine, isFine]);
+    }
+  });
 
   it.each([
     ['a union', struct('S', { u: union('U', { a: u8, b: u16 }) }), 'U'],

@@ -88,7 +88,8 @@ describe("a specification in Kaitai's language", () => {
       'x::t',
     ],
     ['an unknown type', { meta, seq: [{ id: 'a', type: 'nothing' }] }, 'x.seq[0].type'],
-    ['a rule', { meta, seq: [{ id: 'a', type: 'u1', valid: { min: 3 } }] }, 'x.seq[0].valid'],
+    ['a rule', { meta, seq: [{ id: 'a', type: 'u1', valid: { expr: '_ != 3' } }] }, 'x.seq[0].valid'],
+    ['bounds of bytes', { meta, seq: [{ id: 'a', size: 2, valid: { min: 3 } }] }, 'x.seq[0].valid'],
     ['a call', { meta, seq: [{ id: 'a', type: 'u1', if: '_io.eof()' }] }, 'x.seq[0].if'],
     [
       'a call without brackets',

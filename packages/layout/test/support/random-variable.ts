@@ -16,6 +16,7 @@ import {
   optional,
   pointedTo,
   processed,
+  ranged,
   sha256,
   sized,
   struct,
@@ -28,6 +29,7 @@ import {
   u8,
   uint,
   variant,
+  when,
   type FieldSpec,
   type Type,
 } from '../../src/index.js';
@@ -120,7 +122,8 @@ export class RandomVariable {
     const omitted = (): unknown => OMITTED;
     /** A field for a count of at least so many bits; its path. */
     const counter = (least: number): string => {
-      const kinds = [u8, u16, u32, u64, uint(32, { endian: 'big' })].filter(({ bits }) => bits >= least);
+      const kinds: Type[] = [u8, u16, u32, u64, uint(32, { endian: 'big' })].filter(({ bits }) => bits >= least);
+      if (random.chance(4)) kinds.splice(0, kinds.length, ranged(u32, { most: 100_000 }));
       if (random.chance(4)) {
         fields[n] = integral(this.#name(), u32, { kind: uint(6), count: uint(26) });
         put(n, { type: fields[n], value: () => (random.chance(2) ? OMITTED : { kind: random.below(64) }) });
@@ -163,7 +166,7 @@ export class RandomVariable {
         let flag = 0;
         put(n, { type: u8, value: () => (flag = random.below(4)) });
         put(p, {
-          type: optional(type, (seen) => (Number(seen[n]) & 1) === 1),
+          type: optional(type, random.chance(2) ? when(n, '&', 1) : (seen) => (Number(seen[n]) & 1) === 1),
           value: () => ((flag & 1) === 1 ? value() : undefined),
         });
       },
@@ -185,6 +188,12 @@ export class RandomVariable {
       () => {
         const { type, value } = this.struct(Math.max(0, depth - 1), true);
         put(p, { type: sized(counter(16), type), value });
+      },
+      () => {
+        put(p, { type: ranged(u16, { least: 20_000, most: 60_000 }), value: () => random.between(20_000, 60_000) });
+      },
+      () => {
+        put(p, { type: ranged(u64, { least: 2n ** 33n }), value: () => 2n ** 33n + BigInt(random.below(9)) });
       },
       () => {
         put(p, { type: alignedTo(random.pick([2, 4, 8])), value: omitted });
