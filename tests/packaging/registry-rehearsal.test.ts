@@ -19,6 +19,72 @@ const PACKAGES = ['packages', 'packages/vmm-native/npm']
   .flatMap((folder) => readdirSync(join(ROOT, folder)).map((name) => `${folder}/${name}`))
   .filter((folder) => existsSync(join(ROOT, folder, 'package.json')));
 
+/** Other programs that run JavaScript: as npm has them, and the words in front of the script. */
+const RUNTIMES = [
+  ['bun', '1.4.5'],
+  ['deno', '2.9.6', 'run', '--allow-all'],
+] as const;
+
+/** What a script does with the library. */
+const USE = `
+import { closePool, convert, info, isInstarError } from '@instar/engine';
+const { format } = await info('disk.qcow2');
+console.log(format);
+for (const sandbox of ['kvm', 'process']) {
+  const { bytes, sandbox: used } = await convert('disk.qcow2', sandbox + '.raw', { outputFormat: 'raw', sandbox });
+  console.log(bytes + 'n', used);
+}
+try {
+  await info('missing');
+} catch (error) {
+  console.log(error.code, isInstarError(error));
+}
+await closePool();
+`;
+
+interface Manifest {
+  readonly version: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
+interface Tree {
+  readonly version?: string;
+  readonly dependencies?: Readonly<Record<string, Tree>>;
+}
+
+/** The next version of a number. */
+function next(version: string): string {
+  const [major = '0', minor = '0', patch = '0'] = version.replace(/^[~^]/, '').split('.');
+  return `${major}.${minor}.${Number(patch) + 1}-next.0`;
+}
+
+/** A package in its next version, which asks for the next versions of the others. */
+function raised(manifest: Manifest): Manifest {
+  const others = (list: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> =>
+    Object.fromEntries(
+      Object.entries(list).map(([name, range]) => [name, name.startsWith('@instar/') ? next(range) : range]),
+    );
+  const { dependencies, optionalDependencies } = manifest;
+  return {
+    ...manifest,
+    version: next(manifest.version),
+    dependencies: others(dependencies),
+    optionalDependencies: others(optionalDependencies),
+  };
+}
+
+/** The versions of our packages in a tree of installed ones. */
+function versionsOf(tree: Tree, found = new Map<string, Set<string>>()): ReadonlyMap<string, ReadonlySet<string>> {
+  for (const [name, package_] of Object.entries(tree.dependencies ?? {})) {
+    if (name.startsWith('@instar/') && package_.version !== undefined) {
+      found.set(name, (found.get(name) ?? new Set()).add(package_.version));
+    }
+    versionsOf(package_, found);
+  }
+  return found;
+}
+
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -110,6 +176,69 @@ describe('a registry to which everything was published', () => {
       expect(program(node, '--input-type=module', '-e', use).in(here).must().stdout).toBe('qcow2\n');
     },
   );
+
+  it.for(RUNTIMES)('the library runs under %s', { timeout: 5 * MINUTES }, ([runtime, version, ...words]) => {
+    const folder = `under-${runtime}`;
+    // From the registry of the user: it is nothing of ours.
+    const itself = installed(directory, `${folder}-itself`, { dependencies: { [runtime]: version } });
+    const executable = join(itself, 'node_modules/.bin', runtime);
+    mkdirSync(directory.file(folder));
+    directory.write(`${folder}/package.json`, JSON.stringify({ private: true, type: 'module' }));
+    copyFileSync(join(ROOT, 'examples/disk.qcow2'), directory.file(`${folder}/disk.qcow2`));
+    directory.write(`${folder}/use.js`, USE);
+    const here = directory.file(folder);
+    program('npm', 'install', '--no-audit', '--no-fund', '@instar/engine').in(here).environment(user).must();
+    expect(
+      program(executable, ...words, 'use.js')
+        .in(here)
+        .must().stdout,
+    ).toBe('qcow2\n4194304n kvm\n4194304n process\nREAD_FAILED true\n');
+    for (const sandbox of ['kvm', 'process']) {
+      expect(readFileSync(directory.file(`${folder}/${sandbox}.raw`)).length).toBe(4 << 20);
+    }
+  });
+
+  it('an upgrade leaves nothing of the version before', { timeout: 5 * MINUTES }, () => {
+    mkdirSync(directory.file('upgraded'));
+    directory.write('upgraded/package.json', JSON.stringify({ private: true }));
+    copyFileSync(join(ROOT, 'examples/disk.qcow2'), directory.file('upgraded/disk.qcow2'));
+    const here = directory.file('upgraded');
+    const install = ['install', '--no-audit', '--no-fund'];
+    program('npm', ...install, '@instar/cli')
+      .in(here)
+      .environment(user)
+      .must();
+    const before = program('npx', 'instar', '--version').in(here).must().stdout;
+    mkdirSync(directory.file('next'));
+    for (const name of PACKAGES) {
+      const packed = program('npm', 'pack', '--json', '--pack-destination', directory.file('next')).in(
+        join(ROOT, name),
+      );
+      const [{ filename }] = JSON.parse(packed.must().stdout) as [{ readonly filename: string }];
+      program('tar', '-xf', filename).in(directory.file('next')).must();
+      const manifest = JSON.parse(directory.read('next/package/package.json').toString()) as Manifest;
+      directory.write('next/package/package.json', JSON.stringify(raised(manifest)));
+      const publish = ['publish', '--tag=latest', '--provenance=false', '--loglevel=error'];
+      program('npm', ...publish)
+        .in(directory.file('next/package'))
+        .environment(user)
+        .must();
+      program('rm', '-r', 'package').in(directory.file('next')).must();
+    }
+    program('npm', ...install, '@instar/cli@latest')
+      .in(here)
+      .environment(user)
+      .must();
+    const after = program('npx', 'instar', '--version').in(here).must().stdout;
+    expect(after).not.toBe(before);
+    expect(after).toMatch(/-next\.0\n$/);
+    program('npx', 'instar', 'dd', 'if=disk.qcow2', 'of=out.raw').in(here).must();
+    expect(directory.read('upgraded/out.raw').length).toBe(4 << 20);
+    const tree = JSON.parse(program('npm', 'ls', '--all', '--json').in(here).must().stdout) as Tree;
+    const versions = versionsOf(tree);
+    expect(versions.size).toBeGreaterThan(3);
+    for (const [name, found] of versions) expect([name, ...found].join(' ')).toMatch(/^\S+ \S+-next\.0$/);
+  });
 
   it('all man pages are there after npm install --global', { timeout: 5 * MINUTES }, () => {
     const prefix = directory.file('prefix');

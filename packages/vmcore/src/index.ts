@@ -30,7 +30,7 @@ export { splitDump } from './operations/split.js';
 export { unflatten } from './operations/unflatten.js';
 export { verifyDump } from './operations/verify.js';
 export type { VerifyCause, VerifyOptions, VerifyReport } from './operations/verify.js';
-export type { CutOff, Dump, DumpFile, Page, ReadOptions } from './read/dump.js';
+export type { CutOff, Dump, DumpFile, Page, ReadOptions, StreamRange } from './read/dump.js';
 export { openDump, openSource } from './read/open.js';
 export { openStream } from './read/open-stream.js';
 export type { StreamOptions } from './read/open-stream.js';

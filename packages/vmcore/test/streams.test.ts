@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fileSource, flatten, providedImage, unflatten, writeDump } from '../src/index.js';
+import { fileSource, flatten, openDump, openStream, providedImage, unflatten, writeDump } from '../src/index.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'instar-streams-'));
 afterAll(() => {
@@ -122,5 +122,55 @@ describe('a file that was closed', () => {
     const source = await fileSource(file);
     await source.close();
     await expect(source.read(0n, new Uint8Array(4))).rejects.toMatchObject({ code: 'READ_FAILED' });
+  });
+});
+
+describe('streams of the Web', () => {
+  const memory = providedImage({
+    machine: 'x86_64',
+    ranges: [{ start: 0n, length: 3n << 20n }],
+    read: (address, target) => {
+      target.forEach((_, index) => {
+        target[index] = Number((address + BigInt(index)) >> 8n) & 0xff;
+      });
+    },
+  });
+  const expected = Buffer.from(Uint8Array.from({ length: 3 << 20 }, (_, index) => index >> 8));
+
+  it('take a dump, and give one', async () => {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const [dump] = await Promise.all([
+      openStream(readable),
+      writeDump(memory, { stream: writable }, { format: 'kdump' }),
+    ]);
+    await using opened = dump;
+    expect(Buffer.from(await opened.read(0n, 3 << 20)).equals(expected)).toBe(true);
+  });
+
+  it('give its memory, as those of Node.js do', async () => {
+    const file = join(directory, 'memory.elf');
+    await writeDump(memory, { file }, { format: 'elf' });
+    {
+      await using dump = await openDump(file);
+      const whole = Buffer.from(await new Response(dump.createWebStream()).arrayBuffer());
+      expect(whole.equals(expected)).toBe(true);
+      const part = await new Response(dump.createWebStream({ start: 1_000_000, end: 2_500_000n })).arrayBuffer();
+      expect(Buffer.from(part).equals(expected.subarray(1_000_000, 2_500_001))).toBe(true);
+      const pieces: Buffer[] = [];
+      for await (const piece of dump.createReadStream({ end: 4999 })) pieces.push(piece as Buffer);
+      expect(Buffer.concat(pieces).equals(expected.subarray(0, 5000))).toBe(true);
+      const beyond = dump.createReadStream({ start: 2n << 20n, end: 4n << 20n }).toArray();
+      await expect(beyond).rejects.toMatchObject({ code: 'NO_MEMORY' });
+      expect(() => dump.createReadStream({ start: 'x' as unknown as bigint })).toThrow(/range\.start/);
+    }
+    rmSync(file);
+  });
+
+  it('are refused where somebody else writes to them', async () => {
+    const { writable } = new TransformStream<Uint8Array, Uint8Array>();
+    writable.getWriter();
+    await expect(writeDump(memory, { stream: writable }, { format: 'kdump' })).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+    });
   });
 });

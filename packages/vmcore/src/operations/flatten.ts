@@ -29,7 +29,7 @@ export interface FlattenOptions {
  */
 export async function flatten(file: string, output: DumpOutput, options: FlattenOptions = {}): Promise<void> {
   check.file(file);
-  check.output(output);
+  const target = check.output(output);
   check.progress(options);
   const source = await fileSource(file);
   try {
@@ -38,11 +38,11 @@ export async function flatten(file: string, output: DumpOutput, options: Flatten
       throw new VmcoreError('INVALID_ARGUMENT', 'is a flattened stream already', { file });
     }
     const inputs = source.identity === undefined ? [] : [{ path: file, identity: source.identity }];
-    if ('stream' in output) await checkStream(output.stream, inputs);
+    if ('stream' in target) await checkStream(target.stream, inputs);
     const appender =
-      'file' in output
-        ? await OutputFile.create(output.file, { inputs, onWarning: options.onWarning })
-        : writableAppender(output.stream, options.signal);
+      'file' in target
+        ? await OutputFile.create(target.file, { inputs, onWarning: options.onWarning })
+        : writableAppender(target.stream, options.signal);
     const sink = flattenedSink(appender);
     try {
       const buffer = new Uint8Array(CHUNK);

@@ -75,7 +75,7 @@ async function checkKind(source: ByteSource): Promise<void> {
  */
 export async function repairDump(file: string, output: DumpOutput, given: RepairOptions = {}): Promise<RepairReport> {
   check.file(file);
-  check.output(output);
+  const target = check.output(output);
   const options = check.repair(given);
   const stored = await fileSource(file);
   try {
@@ -84,7 +84,7 @@ export async function repairDump(file: string, output: DumpOutput, given: Repair
     return await repair(
       source,
       { path: file, size: stored.size, flattened, identity: stored.identity },
-      output,
+      target,
       options,
     );
   } finally {

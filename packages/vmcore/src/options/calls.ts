@@ -1,4 +1,4 @@
-import type { Readable, Writable } from 'node:stream';
+import { Writable as NodeWritable, type Readable, type Writable } from 'node:stream';
 import * as v from 'valibot';
 import type { MemoryImage } from '../image.js';
 import type { DebugInfoOptions } from '../kernel/debug-info.js';
@@ -10,11 +10,11 @@ import type { MemoryFilter } from '../operations/filter.js';
 import type { FlattenOptions } from '../operations/flatten.js';
 import type { RepairOptions } from '../operations/repair.js';
 import type { VerifyOptions } from '../operations/verify.js';
-import type { Dump, ReadOptions } from '../read/dump.js';
+import type { Dump, ReadOptions, StreamRange } from '../read/dump.js';
 import type { StreamOptions } from '../read/open-stream.js';
 import type { ByteSource } from '../source/byte-source.js';
 import type { SplitPart } from '../write/kdump-header-writer.js';
-import type { DumpOutput, WriteOptions } from '../write/write-dump.js';
+import type { DumpOutput, OpenableOutput, WriteOptions } from '../write/write-dump.js';
 import {
   abortSignal,
   bytes,
@@ -102,13 +102,26 @@ const streamed = options({
 
 const read = options({ excluded: v.optional(oneOf('error', 'zero')) } satisfies Fields<ReadOptions>);
 
+const memoryRange = options({
+  start: v.optional(integer),
+  end: v.optional(integer),
+  excluded: v.optional(oneOf('error', 'zero')),
+} satisfies Fields<StreamRange>);
+type MemoryRange = v.InferOutput<typeof memoryRange>;
+
 const virtual = options({
   excluded: v.optional(oneOf('error', 'zero')),
   pgd: v.optional(integer),
 } satisfies Fields<ReadOptions> & Fields<TranslateOptions>);
 
+const nodeStream = withMethods<Writable>('a writable stream', 'write', 'end', 'on');
+const webStream = v.pipe(
+  withMethods<WritableStream<Uint8Array>>('a writable stream', 'getWriter', 'abort'),
+  v.check(({ locked }) => !locked, 'a writable stream that nobody else writes to'),
+  v.transform((stream) => NodeWritable.fromWeb(stream)),
+);
 const output = v.union(
-  [options({ file: fileName }), options({ stream: withMethods<Writable>('a writable stream', 'write', 'end', 'on') })],
+  [options({ file: fileName }), options({ stream: v.union([nodeStream, webStream], 'a writable stream') })],
   'either { file: … } for a file, or { stream: … } for a writable stream',
 );
 
@@ -133,7 +146,8 @@ export const check = {
   bytes: (value: Uint8Array): Uint8Array => checked(bytes, 'bytes', value),
   file: (value: string): string => checked(fileName, 'file', value),
   files: (value: readonly string[]): readonly string[] => checked(fileNames, 'files', value),
-  output: (value: DumpOutput): DumpOutput => checked(output, 'output', value),
+  output: (value: DumpOutput): OpenableOutput => checked(output, 'output', value),
+  memoryRange: (value: StreamRange): MemoryRange => checked(memoryRange, 'range', value),
   openable: (value: string | readonly string[] | Uint8Array): void => {
     checked(openable, 'path', value);
   },

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { DebugInfoOptions, KernelType } from '../kernel/debug-info.js';
 import type { TranslateOptions, Translation } from '../kernel/page-walk.js';
 import type { MemoryImage } from '../image.js';
@@ -35,7 +36,7 @@ export interface Page {
 }
 
 /** A dump that was opened. */
-export interface Dump extends MemoryImage {
+export interface Dump extends MemoryImage, AsyncDisposable {
   readonly format: 'elf' | 'kdump';
   /** The file, or the parts of a split dump. */
   readonly files: readonly DumpFile[];
@@ -85,9 +86,24 @@ export interface Dump extends MemoryImage {
    * @throws VmcoreError as `symbol`
    */
   type(name: string, options?: DebugInfoOptions): Promise<KernelType>;
+  /**
+   * Physical memory as a stream of bytes, as of `fs.createReadStream`. Memory that is not there ends it with an error.
+   * @throws VmcoreError `INVALID_ARGUMENT` at once; others come through the stream
+   */
+  createReadStream(range?: StreamRange): Readable;
+  /** The same as a stream of the Web, as `Response` takes it. */
+  createWebStream(range?: StreamRange): ReadableStream<Uint8Array>;
   /** The stored pages in ascending order. */
   pages(): AsyncIterable<Page>;
   close(): Promise<void>;
+}
+
+/** A part of physical memory. */
+export interface StreamRange extends ReadOptions {
+  /** First physical address (default 0). */
+  readonly start?: bigint | number | undefined;
+  /** Last physical address, which belongs to it (default: that of all memory). */
+  readonly end?: bigint | number | undefined;
 }
 
 export interface ReadOptions {

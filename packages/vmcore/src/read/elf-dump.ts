@@ -1,4 +1,5 @@
 import { kernelLookups } from '../kernel/lookups.js';
+import { memoryStreams } from './memory-stream.js';
 import { VmcoreError } from '../errors.js';
 import { ERASEINFO_NOTE, MAX_NOTE_BYTES, parseNotes, type Note } from '../notes/note.js';
 import { cpusOf, type CpuRegisters } from '../notes/registers.js';
@@ -132,6 +133,7 @@ export async function openElf(source: ByteSource, file: DumpFile): Promise<Dump>
     read: async (address, length, options) => readMemory(dump, address, length, options),
     pages: () => pagesOf(dump),
     ...kernelLookups(() => dump),
+    ...memoryStreams(() => dump),
     close: async () => source.close(),
   };
   return dump;

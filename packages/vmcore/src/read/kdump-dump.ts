@@ -1,4 +1,5 @@
 import { kernelLookups } from '../kernel/lookups.js';
+import { memoryStreams } from './memory-stream.js';
 import { hex, VmcoreError } from '../errors.js';
 import { MAX_NOTE_BYTES, parseNotes, type Note } from '../notes/note.js';
 import { machineOfNotes } from '../notes/machine.js';
@@ -121,6 +122,7 @@ export async function openKdump(source: ByteSource, file: DumpFile, budget?: Par
     read: async (address, length, options) => readMemory(dump, address, length, options),
     pages: () => pagesOf(dump),
     ...kernelLookups(() => dump),
+    ...memoryStreams(() => dump),
     close: async () => source.close(),
   };
   return dump;

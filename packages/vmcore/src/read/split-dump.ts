@@ -1,4 +1,5 @@
 import { kernelLookups } from '../kernel/lookups.js';
+import { memoryStreams } from './memory-stream.js';
 import { hex, VmcoreError } from '../errors.js';
 import type { Extent } from '../image.js';
 import type { Dump } from './dump.js';
@@ -115,6 +116,7 @@ export function joinParts(dumps: readonly Dump[]): Dump {
     read: async (address, length, options) => readMemory(joined, address, length, options),
     pages: () => pagesOf(joined),
     ...kernelLookups(() => joined),
+    ...memoryStreams(() => joined),
     async close() {
       await Promise.all(parts.map(async ({ dump }) => dump.close()));
     },

@@ -22,7 +22,9 @@ import { writeKdump } from './kdump-writer.js';
 import type { Compression } from './page-pipeline.js';
 
 /** Where a dump goes. A file is written beside its name and renamed when it is complete; its mode is 0600. */
-export type DumpOutput = { readonly file: string } | { readonly stream: Writable };
+export type DumpOutput = { readonly file: string } | { readonly stream: Writable | WritableStream<Uint8Array> };
+/** The same when a stream of the Web has become one of Node.js. */
+export type OpenableOutput = { readonly file: string } | { readonly stream: Writable };
 
 /** How a dump is written. */
 export interface WriteOptions {
@@ -146,7 +148,11 @@ function inputsOf(image: MemoryImage): readonly NamedInput[] {
   return files.flatMap(({ path, identity }) => (identity === undefined ? [] : [{ path, identity }]));
 }
 
-async function openSink(output: DumpOutput, options: WriteOptions, inputs: readonly NamedInput[]): Promise<DumpSink> {
+async function openSink(
+  output: OpenableOutput,
+  options: WriteOptions,
+  inputs: readonly NamedInput[],
+): Promise<DumpSink> {
   const zstd = options.zstd === true;
   const sequential = 'stream' in output || zstd;
   checkOptions(options, sequential);
@@ -206,7 +212,7 @@ function inKernelPages(image: MemoryImage, { format }: WriteOptions): MemoryImag
 
 async function perform(
   given: MemoryImage,
-  output: DumpOutput,
+  output: OpenableOutput,
   options: WriteOptions,
   tracker: Tracker,
   more: readonly NamedInput[],
@@ -234,11 +240,11 @@ function start(
   more: readonly NamedInput[] = [],
 ): DumpJob {
   check.image(image);
-  check.output(output);
+  const target = check.output(output);
   const options = check.write(given);
   const tracker = new Tracker(options, detached);
   tracker.status = 'active';
-  const completed = perform(image, output, options, tracker, more).then(
+  const completed = perform(image, target, options, tracker, more).then(
     () => {
       tracker.end('completed');
       return tracker.state();
