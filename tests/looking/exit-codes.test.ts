@@ -26,6 +26,8 @@ it.for([
   'check -T off disk.qcow2',
   'check -T bogus disk.qcow2',
   'check -f raw disk.qcow2',
+  'check -f bogus disk.qcow2',
+  'check -r all -f bogus disk.qcow2',
   'check disk.qcow2 disk.raw',
   'map disk.raw disk.qcow2',
   'map --output=bogus disk.raw',

@@ -11,6 +11,8 @@ interface CheckFlags extends EditFlags {
 }
 
 /** Exit codes of `qemu-img check`. */
+/** What the library says of formats that exist, and have nothing to check; of those that do not it says something else. */
+const NOTHING_TO_CHECK = /images of format \S+ are not (?:checked|repaired)$/;
 const CODES = { CLEAN: 0, CORRUPTIONS: 2, LEAKS: 3, UNSUPPORTED: 63 } as const;
 
 function percent(part: bigint, whole: bigint): string {
@@ -153,7 +155,7 @@ export const checkCommand = defineCommand<CheckFlags>({
     'Findings are printed on standard error.\n' +
     'Exit codes: 0 no findings, 1 refused or failed, 2 corruptions, 3 leaks only, 63 nothing to check, 130 interrupted.',
   failure: (error) =>
-    error instanceof EngineError && error.code === 'UNSUPPORTED_FORMAT' ? CODES.UNSUPPORTED : EXIT_CODES.FAILURE,
+    error instanceof EngineError && NOTHING_TO_CHECK.test(error.message) ? CODES.UNSUPPORTED : EXIT_CODES.FAILURE,
   readsRemote: true,
   run,
 });
