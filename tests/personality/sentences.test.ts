@@ -79,6 +79,36 @@ const LINES = [
   'dd of=out',
   'dd if=disk.raw of=out bs=0',
   'dd if=disk.raw of=out speed=1',
+  'check',
+  'check disk.qcow2 disk.qcow2',
+  'check -f nonsense disk.qcow2',
+  'check --output=xml disk.qcow2',
+  'check -r all -f nonsense disk.qcow2',
+  'info',
+  'info disk.raw disk.raw',
+  'info -f nonsense disk.raw',
+  'map --output=xml disk.raw',
+  'map disk.raw disk.raw',
+  'snapshot -l disk.raw disk.raw',
+  'rebase -u -b none disk.raw disk.raw',
+  'commit',
+  'commit -b none over.qcow2',
+  'bench disk.raw disk.raw',
+  'compare disk.raw',
+  'amend -o compat=none disk.qcow2',
+  'amend -o compat=0.10',
+  'bitmap --clear -g 512 disk.qcow2 b0',
+  'convert -m many disk.raw out',
+  'convert -S 1000 disk.raw out',
+  'convert -S some disk.raw out',
+  'convert -f nonsense disk.raw out',
+  'convert -O bochs disk.raw out',
+  'convert -B disk.qcow2 -O qcow2 disk.raw out',
+  'convert --target-is-zero disk.raw out',
+  'convert -c -O qcow2 -o preallocation=full disk.raw out',
+  'convert --bitmaps disk.qcow2 out',
+  'convert --bitmaps -O qcow2 disk.raw out',
+  'convert -l s1 disk.qcow2 disk.qcow2 out',
 ];
 
 describe('the stand-in says word for word what qemu-img says', () => {
@@ -91,6 +121,7 @@ describe('the stand-in says word for word what qemu-img says', () => {
     for (const format of ['qcow2', 'vmdk', 'parallels']) {
       qemuImg('create', '-q', '-f', format, `disk.${format}`, '1M').in(directory).must();
     }
+    qemuImg('create', '-q', '-f', 'qcow2', '-b', 'disk.qcow2', '-F', 'qcow2', 'over.qcow2').in(directory).must();
   });
 
   afterAll(() => {
@@ -106,8 +137,26 @@ describe('the stand-in says word for word what qemu-img says', () => {
       directory.delete('out');
       return { status, stdout, stderr };
     });
-    expect(ours).toEqual(theirs);
+    // Both say whom to ask for help, by the names that they were called by.
+    const asked = { ...theirs, stderr: theirs?.stderr.replace(/^Try '.*qemu-img /m, "Try 'qemu-img ") };
+    expect(ours).toEqual(asked);
   });
+
+  it.for(['convert -p disk.raw out', 'rebase -p -u -b disk.raw -F raw over.qcow2', 'commit -p over.qcow2'])(
+    'shows to its end how far it is, on one line: %s',
+    (line, context) => {
+      requireJudge(context, QEMU_IMG);
+      const words = line.split(' ');
+      const shown = [qemuImg(...words), program(process.execPath, OURS, ...words)].map((command) => {
+        qemuImg('create', '-q', '-f', 'qcow2', '-b', 'disk.qcow2', '-F', 'qcow2', 'over.qcow2').in(directory).must();
+        const { stdout } = command.in(directory).must();
+        directory.delete('out');
+        // How often it is told in between is for each to say.
+        return stdout.replace(/(?: {4}\(\d+\.\d\d\/100%\)\r)+(?= {4}\(100\.00)/, '');
+      });
+      expect(shown[1]).toBe(shown[0]);
+    },
+  );
 
   it('says of an edit that is not done that it is not, and not that the image could not be opened', (context) => {
     requireJudge(context, QEMU_IMG);

@@ -11,13 +11,14 @@ interface CommitFlags extends EditFlags {
   readonly rate?: bigint;
 }
 
-async function run({ files, flags, json, control, pathPolicy, say }: CommandRun<CommitFlags>): Promise<number> {
+async function run({ files, flags, json, control, pathPolicy, done, say }: CommandRun<CommitFlags>): Promise<number> {
   const [file = ''] = files;
   const { base, drop, rate } = flags;
   const writeRate = rate === 0n ? undefined : rate;
   // `-d` says that the image is not worth emptying, because it is deleted next.
   const options = { ...editOptions(flags), base, pathPolicy, writeRate, ...(drop === true ? { keep: true } : {}) };
   const result = await commit(file, { ...options, ...control });
+  done();
   if (json) process.stdout.write(recordText({ result: { filename: file, ...result } }));
   else say('Image committed.');
   return EXIT_CODES.OK;

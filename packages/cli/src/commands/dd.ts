@@ -140,7 +140,7 @@ async function runDd(tokens: readonly string[], habits: Habits): Promise<number>
       ...(voice === undefined ? { remote: remoteAccess(remote) } : {}),
       limits: limitsOf(operands.limits, secrets.keyMemory),
     });
-    frame.done();
+    frame.done(true);
     if (frame.errors !== undefined) frame.errors.write(recordText({ result: { ...result, warnings: frame.warnings } }));
     else if (operands.status === 'progress') process.stderr.write(transferLine(result));
     return EXIT_CODES.OK;

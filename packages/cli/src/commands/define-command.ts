@@ -79,6 +79,8 @@ export interface CommandRun<F> {
   readonly requireOpen: (fd: 0 | 1) => void;
   /** Prints a line for people, unless --quiet. */
   readonly say: (line: string) => void;
+  /** Everything is done, and only the result is told after this: for commands that must not tell it under a bar. */
+  readonly done: () => void;
   /** What was warned of so far. */
   readonly warnings: readonly string[];
 }
@@ -310,11 +312,14 @@ export function defineCommand<F>(definition: ImageCommand<F>): OurCommand {
         requireOpen: (fd) => {
           requireOpen(habits, fd);
         },
+        done: () => {
+          frame.done(true);
+        },
         say: (line) => {
           if (flags.quiet !== true) process.stdout.write(`${line}\n`);
         },
       });
-      frame.done();
+      frame.done(exitCode === EXIT_CODES.OK);
       return exitCode;
     } catch (error) {
       if (!(error instanceof commander.CommanderError)) return frame.failed(error, definition.failure?.(error));

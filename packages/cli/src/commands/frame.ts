@@ -50,9 +50,10 @@ export class Frame {
   }
 
   /** The command has done what it was to do; only its result is told after this. */
-  done(): void {
-    this.#progress?.close();
+  done(complete: boolean): void {
+    this.#progress?.close(complete);
     this.#details?.end();
+    this.#details = undefined;
   }
 
   /** Tells why the command failed. Returns its exit code. */

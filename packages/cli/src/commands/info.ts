@@ -120,6 +120,10 @@ async function run({
     const what = stdin0 ? '--stdin0: found operands, expected none' : "missing required argument 'file'";
     throw new EngineError('INVALID_OPTION', `${what}; see instar info --help`);
   }
+  if (!additions && files.length > 1) {
+    const what = `too many arguments. Expected 1 argument but got ${files.length}.`;
+    throw new EngineError('INVALID_OPTION', `${what}; see instar info --help`);
+  }
   const chain = flags.backingChain === true;
   const backingChain = chain ? pathPolicy : undefined;
   const options = { format, forceShare, strict, backingChain, requireSafe };

@@ -18,6 +18,12 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   EROFS: 'Read-only file system',
 };
 
+const NO_SPARSE_SIZE =
+  'Invalid buffer size for sparse output specified. Valid sizes are multiples of 512 up to 16777216. ' +
+  'Select 0 to disable sparse detection (fully allocates output).';
+const LAZY_NEEDS_VERSION_3 =
+  'Lazy refcounts only supported with compatibility level 1.1 and above (use compat=1.1 or greater)';
+
 /** What is said of some errors, and what qemu-img says of them. */
 const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
   [/^images of format \S+ are not (?:checked|repaired)$/, 'This image format does not support checks'],
@@ -30,6 +36,26 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
   [/^-o backing_file: no option of (\S+) outputs .*$/, "Backing file not supported for file format '$1'"],
   [/^-o (\S+): no option of \S+ outputs .*$/, "Invalid parameter '$1'"],
   [/^-c: only qcow2 outputs are compressed, .*$/, 'Compression not supported for this file format'],
+  [/^-c and preallocation exclude each other$/, 'Compression and preallocation not supported at the same time'],
+  [/^--target-is-zero: needs an output that exists$/, '--target-is-zero requires use of -n flag'],
+  [/^-b: the backing file .* needs its format, .*$/, 'Use of backing file requires explicit backing format'],
+  [/^-S: expected a multiple of 512 up to 16777216, .*$/, NO_SPARSE_SIZE],
+  [
+    /^option '-S, --sparse-size <size>' argument '(.*)' is invalid\. '.*' is not a size: .*$/,
+    "Invalid buffer size for sparse output specified: '$1'.",
+  ],
+  [/^snapshot: needs one input, found several$/, 'No support for concatenating multiple snapshot'],
+  [/^bitmaps: images of format (\S+) have none$/, "Format driver '$1' does not support bitmaps"],
+  [/^has no bitmaps$/, 'Source lacks bitmap support'],
+  [/^images of format (\S+) are not written yet; .*$/, "Format driver '$1' does not support image creation"],
+  [/^-g is of use with --add only$/, 'granularity only supported with --add'],
+  [/^lazy refcounts need version 3 .*$/, LAZY_NEEDS_VERSION_3],
+  [/^-o compat: found '(.*)', expected .*$/, 'Unknown compatibility level $1'],
+  [/^needs an image, as in amend .*$/, 'Expecting one image file name'],
+  [
+    /^option '--output <kind>' argument '(.*)' is invalid\. .*$/,
+    "--output expects 'human' or 'json' not '$1'\nTry 'qemu-img $COMMAND --help' for more info",
+  ],
   [/^'([^']*)' is not a size: .*$/, "Invalid image size specified: '$1'."],
   [/^needs an input and an output$/, 'Must specify image file name'],
   [/^needs a name and a size, .*$/, 'Image creation needs a size parameter'],
@@ -124,6 +150,8 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
     [new RegExp(`^option '${option}' argument '(.*)' is invalid\\..*$`), `Invalid ${what} specified: '$1'.`],
   ]),
   [/^either a file or --size is needed$/, 'Either --size N or one filename must be specified.'],
+  [/^option '-m, --parallel <number>' argument '(?!-?\d+')(.*?)' .*$/, "Invalid number of coroutines specified: '$1'."],
+  [/^option '-g, --granularity <size>' argument '([^']*)' .*$/, "Invalid granularity specified: '$1'."],
   [
     /^option '-m, --parallel <number>' argument .*$/,
     'Invalid number of coroutines specified. Must be between 1 and 16.',
@@ -132,6 +160,22 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
   [/^option '-t, --\S+ <mode>' argument '(.*)' is invalid\..*$/, 'Invalid cache option: $1'],
   [/^option '-T, --\S+ <mode>' argument '(.*)' is invalid\..*$/, 'Invalid source cache option: $1'],
 ];
+
+const NUMBER_OF_OPERANDS = /^(?:missing required argument '|too many arguments\. )/;
+const ONE_IMAGE = 'Expecting one image file name';
+
+/** What is said where a command has fewer operands than it needs, or more than it takes. */
+const OPERANDS: Readonly<Record<string, string>> = {
+  bench: ONE_IMAGE,
+  check: ONE_IMAGE,
+  commit: ONE_IMAGE,
+  compare: 'Expecting two image file names',
+  create: 'Expecting image file name',
+  info: ONE_IMAGE,
+  map: ONE_IMAGE,
+  rebase: ONE_IMAGE,
+  snapshot: ONE_IMAGE,
+};
 
 /** Codes of images whose sentences are not those of an image that cannot be opened. */
 const SAID_OF_IMAGES: ReadonlySet<string> = new Set([
@@ -153,6 +197,8 @@ function withoutFile({ message, file }: SpokenError): string {
 function sentence(error: SpokenError): string {
   const { code, message, file, system } = error;
   const bare = withoutFile(error);
+  const [, sought] = file === undefined ? [] : (/^did not find '(.*)' in the backing chain$/.exec(bare) ?? []);
+  if (sought !== undefined) return `Did not find '${sought}' in the backing chain of '${file}'`;
   const known = theirSentence(bare);
   if (known !== undefined && (SAID_OF_IMAGES.has(code) || !code.startsWith('IMAGE_'))) return known;
   const why = system === undefined ? undefined : SYSTEM_ERRORS[system];
@@ -172,7 +218,7 @@ function sentence(error: SpokenError): string {
       if (name === undefined) return message;
       return withoutFile(error).startsWith('unknown output')
         ? `Unknown file format '${name}'`
-        : `Unknown driver '${name}'`;
+        : `Could not open '${file}': Unknown driver '${name}'`;
     }
     case 'IMAGE_REPAIR_FIRST':
     case 'IMAGE_UNSUPPORTED_EDIT':
@@ -201,6 +247,7 @@ function percent(done: bigint, total: bigint): number {
 /** `(12.34/100%)` on one line that is overwritten, at most one for each percent. */
 function progress(): ProgressDisplay {
   let last = -1;
+  let open = true;
   const show = (value: number): void => {
     if (value - last < 1 && (value < 100 || last >= 100)) return;
     last = value;
@@ -211,7 +258,10 @@ function progress(): ProgressDisplay {
     update(done, total) {
       show(percent(done, total));
     },
-    close() {
+    close(complete) {
+      if (!open) return;
+      open = false;
+      if (complete === true) show(100);
       process.stdout.write('\n');
     },
   };
@@ -227,9 +277,9 @@ export const QEMU_IMG_VOICE: Voice = {
     if (!error.usage) return `qemu-img: ${sentence(error)}`;
     const message = error.message.replace(/; see instar .*$/, '');
     const known = theirSentence(message);
-    if (known !== undefined) return `qemu-img: ${known}`;
-    const missing = /^missing required argument 'second'$/.test(message) ? 'Expecting two image file names' : message;
-    return `qemu-img: ${missing}\nTry 'qemu-img ${command} --help' for more info`;
+    if (known !== undefined) return `qemu-img: ${known.replace('$COMMAND', command)}`;
+    const operands = NUMBER_OF_OPERANDS.test(message) ? OPERANDS[command] : undefined;
+    return `qemu-img: ${operands ?? message}\nTry 'qemu-img ${command} --help' for more info`;
   },
   warning: (text) => `qemu-img: warning: ${text}`,
   progress,

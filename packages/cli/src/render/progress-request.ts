@@ -14,9 +14,9 @@ export function answerProgressRequests(display?: ProgressDisplay): ProgressDispl
       [done, total] = [nowDone, nowTotal];
       display?.update(nowDone, nowTotal);
     },
-    close() {
+    close(complete) {
       process.off('SIGUSR1', onSignal);
-      display?.close();
+      display?.close(complete);
     },
   };
 }

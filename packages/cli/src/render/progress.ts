@@ -6,8 +6,11 @@ import { recordLine } from './record.js';
 /** Shows how far an operation is. */
 export interface ProgressDisplay {
   update(done: bigint, total: bigint): void;
-  /** Ends the display, whatever the outcome. */
-  close(): void;
+  /**
+   * Ends the display, whatever the outcome.
+   * @param complete everything is done
+   */
+  close(complete?: boolean): void;
 }
 
 /** A bar on a terminal. */
