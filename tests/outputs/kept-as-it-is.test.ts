@@ -198,6 +198,32 @@ describe('a block device', () => {
     },
   );
 
+  it.for([
+    ['convert', '-f', 'raw', '-O', 'qcow2', 'in.raw', 'DEVICE'],
+    ['create', '-f', 'qcow2', 'DEVICE', '8M'],
+    ['dd', '-f', 'raw', '-O', 'qcow2', 'if=in.raw', 'of=DEVICE', 'bs=1M'],
+  ])(
+    'that has all that a qcow2 image may take gets it, and a smaller one is refused before the first byte: %s',
+    (words, context) => {
+      const directory = workdir().write('in.raw', Buffer.concat([Buffer.alloc(7 << 20), Buffer.alloc(1 << 20, 'x')]));
+      const measured = instar('measure', '-O', 'qcow2', '--json', '--size', '8M').in(directory).must().stdout;
+      const { 'fully-allocated': whole } = JSON.parse(measured) as { 'fully-allocated': number };
+      for (const bytes of [whole - 512, whole]) {
+        const name = device(context, directory, bytes);
+        const told = instar(...words.map((word) => word.replace('DEVICE', name)))
+          .in(directory)
+          .run();
+        spawnSync('blockdev', ['--flushbufs', name]);
+        if (bytes === whole) expect([told.status, told.stderr]).toEqual([0, '']);
+        else {
+          expect(told.stderr).toMatch(/needs \d+ bytes, the device has \d+ free\n$/);
+          expect(directory.read('disk').every((byte) => byte === 'P'.charCodeAt(0))).toBe(true);
+        }
+      }
+      expect(program('qemu-img', 'check', '-q', '-f', 'qcow2', 'disk').in(directory).run().status).toBe(0);
+    },
+  );
+
   it('that is larger gets the bytes, and keeps the rest', (context) => {
     const directory = withInput();
     const name = device(context, directory, 131_072);

@@ -42,6 +42,7 @@ import type { RemoteOutput } from './remote/s3-upload.js';
 import { perform } from './session/operation.js';
 import { GuestSession } from './session/session.js';
 import { layOutSecrets } from './secrets.js';
+import { fullQcow2Length } from './operations/qcow2-size.js';
 import { requireOutputSize } from './size-limits.js';
 import { streamOutput } from './stream.js';
 
@@ -206,8 +207,11 @@ async function closeAll(chains: readonly Chain[]): Promise<void> {
   for (const chain of chains) await chain.close();
 }
 
+/** A copy, and what its output is encrypted with. */
+type WindowRequest = CopyRequest & { readonly container: EncryptedOutput | undefined };
+
 async function copyWindow(
-  request: CopyRequest & { readonly container: EncryptedOutput | undefined },
+  request: WindowRequest,
   { inputs: chains, backing, all }: Images,
   context: GuestContext,
   control: OperationControl,
@@ -451,7 +455,7 @@ function checkResult(result: ValueOf<typeof ConvertResult>, expected: ExpectedOu
 }
 
 async function openOutput(
-  request: CopyRequest,
+  request: WindowRequest,
   { bytes, raw, start }: Plan,
   files: readonly InputFile[],
   limit: bigint,
@@ -471,8 +475,7 @@ async function openOutput(
     {
       path: request.output.path,
       limit,
-      // Tables come on top, but how many is for the guest to say.
-      atLeast: bytes < limit && !mayShrink(request) ? bytes : undefined,
+      atLeast: leastLength(request, bytes, limit),
       mayBeLess: !raw,
       length: request.outputSize,
       sparse: mayShrink(request),
@@ -488,6 +491,22 @@ async function openOutput(
 
 function identities(files: readonly InputFile[]): OutputRequest['inputs'] {
   return files.map(({ identity, path }) => ({ identity, path }));
+}
+
+/**
+ * Bytes that an output takes in any case where nothing of it is a hole, if that is less than the worst case. A qcow2 image
+ * is then as long as can be told; of the tables of other formats only the guest knows how many there are.
+ */
+function leastLength(
+  { format, container, layout = {} }: WindowRequest,
+  bytes: bigint,
+  limit: bigint,
+): bigint | undefined {
+  const { clusterSize = 65_536, refcountBits = 16, extendedL2 = false } = layout;
+  const shape = { clusterSize: BigInt(clusterSize), refcountBits: BigInt(refcountBits), extendedL2 };
+  const isQcow2 = format === IMAGE_FORMAT.values.QCOW2;
+  const least = isQcow2 ? fullQcow2Length(bytes, shape) + BigInt(container?.length ?? 0) : bytes;
+  return least < limit ? least : undefined;
 }
 
 /** Formats whose zeros are written unless they are to be left out; of the others they always are. */
