@@ -9,6 +9,7 @@ import type {
   TaggedDescription,
   UnionDescription,
 } from '../layout/types.js';
+import { innerTypes } from '../variable/parts.js';
 
 /** A description that has a name of its own. */
 export type NamedDescription = StructDescription | IntegralDescription | UnionDescription | TaggedDescription;
@@ -64,6 +65,8 @@ export function usedTypes(type: Description): NamedDescription[] {
     case 'union':
     case 'tagged':
       return type.arms.flatMap((arm) => (isNamed(arm.type) ? [arm.type] : usedTypes(arm.type)));
+    case 'variable':
+      return innerTypes(type.part).flatMap((inner) => (isNamed(inner) ? [inner] : usedTypes(inner)));
     default:
       return [];
   }
@@ -138,6 +141,8 @@ function setsIn(type: Description): readonly ConstantSet[] {
     case 'union':
     case 'tagged':
       return type.arms.flatMap((arm) => (isNamed(arm.type) ? [] : setsIn(arm.type)));
+    case 'variable':
+      return innerTypes(type.part).flatMap((inner) => (isNamed(inner) ? [] : setsIn(inner)));
     default:
       return [];
   }

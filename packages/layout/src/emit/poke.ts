@@ -1,4 +1,3 @@
-import { LayoutError } from '../layout/errors.js';
 import { resolve } from '../layout/resolve.js';
 import { byteSize, type ResolvedField } from '../layout/resolved.js';
 import type { Target } from '../layout/target.js';
@@ -11,84 +10,12 @@ import type {
   UnionDescription,
 } from '../layout/types.js';
 import { bitFieldRuns, shiftInRun, type BitFieldRun } from './bit-field-runs.js';
-import { fixedInOrder, withSets, type Emitter, type NamedDescription } from './emitter.js';
+import { inOrder, usedTypes, withSets, type Emitter, type NamedDescription } from './emitter.js';
 import { commentText } from './plain-text.js';
+import { constraintText, docText, integerText, numberText, pokeName, typeText, unsupported } from './poke-text.js';
+import { VariablePickle } from './poke-variable.js';
 import { besides, renamed } from './reserved.js';
-
-// Words that GNU poke 2.4 does not take as the name of a field.
-const KEYWORDS = new Set(
-  (
-    'any as assert big little break continue else enum for fun if in isa lambda load method pinned print printf raise ' +
-    'return sizeof string struct try catch type typeof union unit unmap until var void while where format'
-  ).split(' '),
-);
-
-/** Names that the pickle itself gives to paddings and storage units. */
-const OWN = /^(bits[0-9]+|pad[0-9]+_|end_|bytes_)$/;
-
-/**
- * The name that a field or a type has in a pickle: keywords of GNU poke get an underscore behind them, and so does what
- * would then have the same name.
- */
-export function pokeName(name: string): string {
-  return besides(name, (stem) => KEYWORDS.has(stem) || OWN.test(stem));
-}
-
-function integerText(bits: number, signed: boolean): string {
-  return `${signed ? 'int' : 'uint'}<${bits}>`;
-}
-
-/** A number with the suffix of the narrowest type that GNU poke has for it. */
-function numberText(value: number | bigint): string {
-  // GNU poke reads the digits before the sign, and finds those of the least integers too many.
-  if (BigInt(value) === -(2n ** 31n)) return '(~0x7fffffff)';
-  if (BigInt(value) === -(2n ** 63n)) return '(~0x7fffffffffffffffL)';
-  const suffix = BigInt.asIntN(33, BigInt(value)) === BigInt(value) ? '' : 'L';
-  return BigInt(value) < 0n ? `(${value}${suffix})` : `0x${value.toString(16)}${suffix === '' ? 'U' : 'UL'}`;
-}
-
-/** How a type is written where a field is declared, without its name. */
-function typeText(type: Description, target: Target, path: string): string {
-  switch (type.kind) {
-    case 'integer':
-      if (type.order === 'lsb') throw unsupported(path, 'GNU poke counts bits from the most significant one on');
-      return `${type.endian === undefined ? '' : `${type.endian} `}${integerText(type.bits, type.signed)}`;
-    case 'word':
-      return integerText(target.wordBits, type.signed);
-    case 'float':
-      // GNU poke has no floating point numbers: the bits as an integer.
-      return `${type.endian === undefined ? '' : `${type.endian} `}${integerText(type.bits, false)}`;
-    case 'boolean':
-      return 'uint<8>';
-    case 'bytes':
-    case 'text':
-      return `uint<8>[${type.count}]`;
-    case 'array': {
-      if (type.element.kind === 'integer' && type.element.endian !== undefined) {
-        throw unsupported(path, 'GNU poke has no arrays of integers with a byte order of their own');
-      }
-      return `${typeText(type.element, target, path)}[${type.count}]`;
-    }
-    case 'bitField':
-      throw unsupported(path, 'a bit field stands in a storage unit');
-    case 'tagged':
-      throw unsupported(path, 'a tagged union can only be a field of a struct');
-    default:
-      return pokeName(type.name);
-  }
-}
-
-function unsupported(path: string, message: string): LayoutError {
-  return new LayoutError('LAYOUT_UNSUPPORTED', message, { path, offset: 0 });
-}
-
-function constraintText(item: FieldDescription): string {
-  return item.value === undefined ? '' : ` : ${pokeName(item.name)} == ${numberText(item.value)}`;
-}
-
-function docText(doc: string): string {
-  return doc === '' ? '' : ` /* ${commentText(doc)} */`;
-}
+import { innerTypes } from '../variable/parts.js';
 
 /** Structs packed to the bit are what GNU poke's structs are; labels that follow from the byte order ask for it. */
 function bitsLines(type: StructDescription, target: Target): string[] {
@@ -204,8 +131,12 @@ function integralLines(type: IntegralDescription, target: Target): string[] {
   });
 }
 
+function aboutText(doc: string): string[] {
+  return doc === '' ? [] : [`/* ${commentText(doc)} */`];
+}
+
 function declaration(type: NamedDescription, target: Target): string[] {
-  const about = type.doc === '' ? [] : [`/* ${commentText(type.doc)} */`];
+  const about = aboutText(type.doc);
   switch (type.kind) {
     case 'integral': {
       const container = integerText(type.container.bits, type.container.signed);
@@ -234,15 +165,54 @@ function declaration(type: NamedDescription, target: Target): string[] {
   }
 }
 
+/** Every name that a field, an arm or a type has in a pickle. */
+function namesIn(types: readonly NamedDescription[]): Set<string> {
+  const parts = (type: Description): readonly { readonly name: string }[] => {
+    if (type.kind === 'variable') {
+      return [...(type.part.form === 'variant' ? type.part.arms : []), ...innerTypes(type.part).flatMap(parts)];
+    }
+    return type.kind === 'array' ? parts(type.element) : [];
+  };
+  return new Set(
+    types.flatMap((type) => {
+      const members = type.kind === 'struct' || type.kind === 'integral' ? type.fields : type.arms;
+      const inner = members.flatMap((item) => [item, ...parts(item.type)]);
+      return [type.name, ...inner.map((item) => item.name)].map(pokeName);
+    }),
+  );
+}
+
+/** The declarations of types, each behind what it uses. */
+function declarations(roots: readonly NamedDescription[], target: Target): string[] {
+  const types = inOrder(roots);
+  const used = new Set(types.flatMap(usedTypes));
+  const pickle = new VariablePickle(
+    target,
+    namesIn(types),
+    roots.filter((type) => !used.has(type)),
+  );
+  const lines = types.flatMap((type) => {
+    if (type.kind !== 'struct' || type.variable !== true) return declaration(type, target);
+    const text = pickle.declaration(type);
+    return text.length === 0 ? [] : [...aboutText(type.doc), ...text, ''];
+  });
+  return [...[...pickle.helpers.values()].flat(), ...lines];
+}
+
 /**
  * A GNU poke pickle. The byte order is the reader's to set (`.set endian`); C bit fields and words are those of the
  * target. Storage units of bit fields are integral structs named `bits0`, `bits1`, … (GNU poke manual, "Integral Structs").
+ *
+ * Of parts that vary: a variant is a union whose arm has its value in `value`, what is there only sometimes is an array of
+ * one element or none, and so are the parts of what another part bounds. Checksums are read and not checked. A list up to the
+ * end ends where GNU poke finds something wrong. What functions decide, unpack or end, and values elsewhere in a struct
+ * inside another, are refused by name.
  */
 export const pokeEmitter: Emitter = {
   name: 'poke',
   emit(described, { target }) {
     // Behind a field that has the name of a type, the type cannot be reached.
-    const names = new Set(fixedInOrder(described.types).map((type) => pokeName(type.name)));
+    const names = new Set(inOrder(described.types).map((type) => pokeName(type.name)));
     const unit = renamed(withSets(described), {
       field: (name) => besides(name, (stem) => names.has(pokeName(stem))),
       type: (name) => name,
@@ -253,13 +223,13 @@ export const pokeEmitter: Emitter = {
       ...unit.constants.map(({ name, value }) => `var ${name} = ${numberText(value)};`),
       ...(unit.constants.length === 0 ? [] : ['']),
       ...unit.sets.flatMap((set) => [
-        ...(set.doc === '' ? [] : [`/* ${commentText(set.doc)} */`]),
+        ...aboutText(set.doc),
         ...Object.entries<number>(set.values).map(
           ([name, value]) => `var ${set.plainNames === true ? '' : `${set.name}_`}${name} = ${numberText(value)};`,
         ),
         '',
       ]),
-      ...fixedInOrder(unit.types).flatMap((type) => declaration(type, target)),
+      ...declarations(unit.types, target),
     ];
     return `${lines.join('\n').trimEnd()}\n`;
   },

@@ -1,7 +1,15 @@
 import type { Interface, NamedDescription } from './emitter.js';
 import { isNamed } from './emitter.js';
 import type { ConstantSet } from '../layout/constants.js';
-import type { ArmDescription, Description, FieldDescription, Type } from '../layout/types.js';
+import type {
+  ArmDescription,
+  Description,
+  FieldDescription,
+  Type,
+  VariableDescription,
+  VariantArm,
+} from '../layout/types.js';
+import { when } from '../variable/describe.js';
 
 // A layout may have any identifier as a name. What a language reserves, its emitter writes in that language's own way.
 
@@ -67,7 +75,7 @@ export function renamed(unit: Interface, naming: Naming): Interface {
     done.set(old, fresh);
     return fresh;
   };
-  const field = <F extends FieldDescription | ArmDescription>(old: F): F => {
+  const field = <F extends FieldDescription | ArmDescription | VariantArm>(old: F): F => {
     const [name, inner] = [naming.field(old.name), type(old.type)];
     return name === old.name && inner === old.type ? old : { ...old, name, type: inner };
   };
@@ -75,11 +83,36 @@ export function renamed(unit: Interface, naming: Naming): Interface {
     const fresh = old.map(map);
     return fresh.every((item, index) => item === old[index]) ? old : fresh;
   };
+  const path = <P extends string | number | undefined>(old: P): P =>
+    (typeof old === 'string' ? old.split('.').map(naming.field).join('.') : old) as P;
+  const part = (old: VariableDescription): VariableDescription => {
+    const { part: from } = old;
+    switch (from.form) {
+      case 'list':
+        return { ...old, part: { ...from, element: type(from.element), count: path(from.count) } };
+      case 'run':
+        return { ...old, part: { ...from, length: path(from.length) } };
+      case 'optional': {
+        const { says } = from.isThere;
+        const isThere = says && when(path(says.path), says.operator, says.number);
+        return { ...old, part: { ...from, type: type(from.type), isThere: isThere ?? from.isThere } };
+      }
+      case 'variant':
+        return { ...old, part: { ...from, by: path(from.by), arms: list(from.arms, field) } };
+      case 'pointed':
+        return { ...old, part: { ...from, at: path(from.at), type: type(from.type) } };
+      case 'sized':
+        return { ...old, part: { ...from, length: path(from.length), type: type(from.type) } };
+      default:
+        return old;
+    }
+  };
   const changed = (old: Type): Type => {
     if (old.kind === 'array') {
       const element = type(old.element);
       return element === old.element ? old : { ...old, element };
     }
+    if (old.kind === 'variable') return part(old);
     if (!isNamed(old)) return old;
     const name = naming.type(old.name);
     if (old.kind === 'tagged') {

@@ -8,11 +8,14 @@ import { pokeName } from '../../src/emit/index.js';
 
 export const POKE: Judge = { program: 'poke', probe: ['--version'], package: 'poke' };
 
-/** Runs a pickle beside a file `bytes`, and returns the lines that it prints. */
-export function runPoke(pickle: string, bytes: Uint8Array): Promise<readonly string[]> {
+/** Runs a pickle beside a file `bytes`, or files `bytes0`, `bytes1`, …, and returns the lines that it prints. */
+export function runPoke(pickle: string, bytes: Uint8Array | readonly Uint8Array[]): Promise<readonly string[]> {
   const directory = mkdtempSync(join(tmpdir(), 'instar-poke-'));
-  writeFileSync(join(directory, 'bytes'), bytes);
-  writeFileSync(join(directory, 'test.pk'), `var ios = open ("bytes");\n${pickle}`);
+  const files =
+    bytes instanceof Uint8Array ? [['bytes', bytes] as const] : bytes.map((file, at) => [`bytes${at}`, file] as const);
+  for (const [name, file] of files) writeFileSync(join(directory, name), file);
+  const opened = bytes instanceof Uint8Array ? 'var ios = open ("bytes");' : '';
+  writeFileSync(join(directory, 'test.pk'), `${opened}\n${pickle}`);
   return new Promise((resolve, reject) => {
     const words = ['--quiet', '-L', 'test.pk'];
     const child = execFile('poke', words, { cwd: directory, maxBuffer: 2 ** 28 }, (error, stdout, stderr) => {
@@ -21,7 +24,7 @@ export function runPoke(pickle: string, bytes: Uint8Array): Promise<readonly str
       if (error !== null || /error|exception/i.test(stdout + stderr)) {
         const place = /test\.pk:(\d+)/.exec(stdout)?.[1];
         const line = place === undefined ? '' : (`\n${pickle}`.split('\n')[Number(place) - 1] ?? '');
-        reject(new Error(`poke: ${stdout.slice(0, 400)}${stderr.slice(0, 400)}\n${line}`));
+        reject(new Error(`poke: ${stdout.slice(-400)}${stderr.slice(0, 400)}\n${line}`));
       } else resolve(stdout.trimEnd().split('\n'));
     });
     child.stdin?.end();

@@ -50,13 +50,21 @@ export class RandomVariable {
   readonly random: Random;
   #names = 0;
 
-  constructor(seed: number) {
+  /**
+   * @param forPoke only what GNU poke can say
+   * @param prefix what every name of a type begins with
+   */
+  constructor(
+    seed: number,
+    readonly forPoke = false,
+    readonly prefix = '',
+  ) {
     this.random = new Random(seed);
   }
 
   #name(): string {
     this.#names += 1;
-    return `T${this.#names}`;
+    return `${this.prefix}T${this.#names}`;
   }
 
   /** A field of a fixed size. */
@@ -135,6 +143,8 @@ export class RandomVariable {
     const inner = (last: boolean): RandomPart =>
       depth > 0 && random.chance(2) ? this.struct(depth - 1, last) : this.fixed();
     const some = <T>(make: () => T): T[] => Array.from({ length: random.below(4) }, make);
+    /** What GNU poke cannot say. */
+    const outside = (make: () => void): (() => void)[] => (this.forPoke ? [] : [make]);
     const word = (): string => random.pick(WORDS);
     const forms: (() => void)[] = [
       () => {
@@ -153,20 +163,23 @@ export class RandomVariable {
       () => {
         put(p, { type: bytesUntil(10), value: () => Uint8Array.from(some(() => random.between(11, 255))) });
       },
-      () => {
+      ...outside(() => {
         const type = struct(this.#name(), { more: u8, note: textUntil(0, { encoding: 'latin1' }) });
         const value = (more: number): unknown => ({ more, note: random.pick(['', 'é', 'plain']) });
         put(p, {
           type: arrayUntil(type, (item) => item.more === 0),
           value: () => [...some(() => value(1 + random.below(9))), value(0)],
         });
-      },
+      }),
       () => {
         const { type, value } = inner(false);
         let flag = 0;
         put(n, { type: u8, value: () => (flag = random.below(4)) });
         put(p, {
-          type: optional(type, random.chance(2) ? when(n, '&', 1) : (seen) => (Number(seen[n]) & 1) === 1),
+          type: optional(
+            type,
+            this.forPoke || random.chance(2) ? when(n, '&', 1) : (seen) => (Number(seen[n]) & 1) === 1,
+          ),
           value: () => ((flag & 1) === 1 ? value() : undefined),
         });
       },
@@ -211,15 +224,16 @@ export class RandomVariable {
         put(n, this.fixed());
         put(p, { type: digestOf(sha256, n), value: omitted });
       },
-      () => {
+      ...outside(() => {
         const { type, value } = this.struct(0, true);
         put(p, { type: processed({ decode: flipped, encode: flipped }, type, counter(16)), value });
-      },
-      () => {
+      }),
+      // GNU poke counts from the start of a struct.
+      ...outside(() => {
         const { type, value } = inner(false);
         put(n, { type: u32, value: omitted });
         put(p, { type: pointedTo(n, type), value });
-      },
+      }),
     ];
     if (isLast) {
       forms.push(
