@@ -68,6 +68,36 @@ function writing(format: string, options: string, ordinary = false): EditCase {
   };
 }
 
+/** An edit of a differencing disk, or of its parent. */
+function differencing(format: string, edit: 'commit' | 'rebase'): EditCase {
+  const [top, base] = edit === 'commit' ? ['top', 'image'] : ['image', 'base'];
+  return {
+    name: `${edit} of a differencing ${format}`,
+    prepare: (directory) => {
+      const options = format === 'vpc' ? ['-o', 'force_size=on'] : ['-o', 'block_size=1M'];
+      qemuImg('create', '-q', '-f', format, ...options, base, '3M')
+        .in(directory)
+        .must();
+      qemuIo(directory.file(base), `write -P 1 100k 70k`).must();
+      instar('create', '-q', '-f', format, '-b', base, '-F', format, top).in(directory).must();
+      directory.write('source.raw', Buffer.concat([noise(150 * KIB), Buffer.alloc(2882 * KIB), lines(40 * KIB)]));
+      const words = ['-n', '--target-is-zero', '-f', 'raw', '-O', format, 'source.raw', top];
+      instar('convert', ...words)
+        .in(directory)
+        .must();
+      if (edit !== 'rebase') return;
+      directory.write('other', directory.read(base));
+      qemuIo(directory.file('other'), `write -P 3 1M 70k`).must();
+    },
+    command: (image) => {
+      const here = dirname(image);
+      return edit === 'rebase'
+        ? instar('rebase', '-f', format, '-b', 'other', '-F', format, image)
+        : instar('commit', '-q', '-d', '-f', format, `${here}/top`);
+    },
+  };
+}
+
 /** A resize of an image of another format, for which its tables move. */
 function growth(format: string, options: string, size: string): EditCase {
   return {
@@ -211,4 +241,7 @@ export const EDIT_CASES: readonly EditCase[] = [
   writing('qed', 'cluster_size=4k'),
   writing('parallels', ''),
   writing('qcow', ''),
+  differencing('vpc', 'rebase'),
+  differencing('vpc', 'commit'),
+  differencing('vhdx', 'rebase'),
 ];

@@ -39,7 +39,7 @@ function isRaw({ name }: EditCase): boolean {
 
 /** Whether qemu-img checks images of its format. */
 function isChecked(edit: EditCase): boolean {
-  return !isRaw(edit) && !/ (vpc|qcow)$/.test(edit.name);
+  return !isRaw(edit) && !/ (vpc|qcow)$|differencing/.test(edit.name);
 }
 
 describe('an edit that is stopped leaves the image as it was or as it was to become', () => {

@@ -53,7 +53,7 @@ export interface CopyRequest extends DdRequest {
   /** The image below the output. */
   readonly backing?: BackingFile | undefined;
   /** The image below an output that holds nothing of its own. */
-  readonly named?: { readonly name: string; readonly format: string } | undefined;
+  readonly named?: NamedBacking | undefined;
   /** Bytes of the disk of the output, which has that of the input at its beginning. */
   readonly diskSize?: bigint | undefined;
   /** Least zeros that are left out (bytes). */
@@ -80,6 +80,14 @@ export interface CopyRequest extends DdRequest {
   readonly upload?: string | undefined;
   /** What the disk of the output is summed up with. */
   readonly checksums?: readonly ChecksumAlgorithm[] | undefined;
+}
+
+/** The image below an output that holds nothing of its own. */
+export interface NamedBacking {
+  readonly name: string;
+  readonly format: string;
+  /** Where it lies, of formats that know it by an identity of its own. */
+  readonly parent?: string | undefined;
 }
 
 /** An output that is complete but for its name. */
@@ -192,7 +200,15 @@ async function openImages(
       all.push(chain);
     }
     const { named } = request;
-    if (named !== undefined) return { inputs, backing: { ...named, depth: 0 }, all };
+    if (named !== undefined) {
+      const { name, format, parent } = named;
+      if (parent !== undefined) {
+        const file = await openInput(parent, true, session.context);
+        const how = { ...policy, forceShare: true, alone: true, snapshot: undefined };
+        all.push(await openChain(file, forcedFormat(format, parent), how, session, DEVICE_ROLE.values.BACKING));
+      }
+      return { inputs, backing: { name, format, depth: 0 }, all };
+    }
     if (below === undefined || !('path' in output)) return { inputs, backing: undefined, all };
     const { backing, chain } = await openBacking(output.path, below, inputs[0], policy, snapshot !== undefined);
     if (chain !== undefined) all.push(chain);

@@ -14,7 +14,15 @@ interface CreateFlags {
   readonly unsafe?: boolean;
 }
 
-async function run({ files, flags, json, control, say, passphrase }: CommandRun<CreateFlags>): Promise<number> {
+async function run({
+  files,
+  flags,
+  json,
+  control,
+  say,
+  passphrase,
+  additions,
+}: CommandRun<CreateFlags>): Promise<number> {
   const { format, clobber } = flags;
   const help = outputOptionsHelp(flags.options, format);
   if (help !== undefined) {
@@ -22,10 +30,8 @@ async function run({ files, flags, json, control, say, passphrase }: CommandRun<
     return EXIT_CODES.OK;
   }
   const [output, size] = files;
-  const given = outputOptions(flags.options, format, {
-    backing_file: flags.backing,
-    backing_fmt: flags.backingFormat,
-  });
+  const below = { backing_file: flags.backing, backing_fmt: flags.backingFormat };
+  const given = outputOptions(flags.options, format, below, additions);
   const backing = wholeBacking(given);
   if (output === undefined || (size === undefined && given.size === undefined && backing === undefined)) {
     throw new EngineError('INVALID_OPTION', 'needs a name and a size, as in create -f qcow2 disk.qcow2 10G');

@@ -340,6 +340,9 @@ const OPTIONS: Readonly<Record<ConvertFormat, readonly OutputOption[]>> = {
   ],
 };
 
+/** Formats of differencing disks. */
+const DIFFERENCING: readonly string[] = ['vpc', 'vhdx'];
+
 function optionsOf(format: string): readonly OutputOption[] | undefined {
   return Object.entries(OPTIONS).find(([name]) => name === format)?.[1];
 }
@@ -354,14 +357,17 @@ export function outputOptionsHelp(given: readonly string[], format: string): str
 /**
  * Reads `-o`. What an output cannot have is refused by name.
  * @param more options that have letters of their own (`-b`, `-F`)
+ * @param differencing a differencing disk may be made, which qemu-img makes none of
  * @throws EngineError `INVALID_OPTION`
  */
 export function outputOptions(
   given: readonly string[],
   format: string,
   more: Readonly<Record<string, string | undefined>> = {},
+  differencing = false,
 ): OutputOptions {
-  const known = optionsOf(format);
+  const own = optionsOf(format);
+  const known = differencing && DIFFERENCING.includes(format) && own !== undefined ? [...own, ...BACKING] : own;
   // That there is no such format is said where it is looked for.
   if (known === undefined)
     return { layout: {}, backing: undefined, size: undefined, encryption: undefined, words: ['', ''] };

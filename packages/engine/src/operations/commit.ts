@@ -1,5 +1,5 @@
 import { lockInput, quoteName } from '@instar/host-files';
-import { DEVICE_ROLE, EDIT_ACTION } from '@instar/shared-abi';
+import { DEVICE_ROLE, EDIT_ACTION, IMAGE_FORMAT } from '@instar/shared-abi';
 import { openChain, type Chain, type Layer } from '../chain.js';
 import { EngineError, withEngineErrors } from '../errors.js';
 import { formatName } from '../format-names.js';
@@ -11,7 +11,9 @@ import { checkCommitOptions } from '../options/edits.js';
 import { checkFileName } from '../options/operations.js';
 import { combinePath, IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
 import { GuestSession } from '../session/session.js';
+import type { ImageInfo } from '../session/look.js';
 import { editImage, editInSession, type EditOptions } from './edit.js';
+import { relink } from './relink.js';
 
 /** How an image is committed. */
 export interface CommitOptions extends EditOptions {
@@ -78,6 +80,12 @@ export async function commit(
     try {
       const depth = depthOf(chain, file, base);
       const target = layerAt(chain, depth);
+      const { VMDK } = IMAGE_FORMAT.values;
+      if (layerAt(chain, depth - 1).info.format === VMDK && target.info.format === VMDK) {
+        // It knows the content below by a number, which changes, and would show nothing any more.
+        const problem = 'is not committed into a vmdk image; convert the chain into a new one';
+        throw new EngineError('IMAGE_UNSUPPORTED_EDIT', problem, { file });
+      }
       for (const layer of chain.layers) if (layer !== target) lockInput(layer.file.fd, layer.file.path);
       const { path, size, identity } = target.file;
       const room = chain.layers.slice(0, depth).reduce((sum, layer) => sum + layer.file.size * 2n, size);
@@ -85,20 +93,35 @@ export async function commit(
       const about = { path, identity, format, undo: options.undo, room, onProgress: control.onProgress };
       return await editInSession(session, about, async ({ edit }) => {
         const edited = await edit({ action: EDIT_ACTION.values.COMMIT, number: depth }, true);
-        return { base: path, format: formatName(format), virtualSize: edited.virtual_size };
+        const { info: above, file: child } = layerAt(chain, depth - 1);
+        // A VHD keeps its unique id, whatever is written to it.
+        const linked = above.format === IMAGE_FORMAT.values.VHDX ? nameBelow(child.path, above) : undefined;
+        return { base: path, format: formatName(format), virtualSize: edited.virtual_size, linked };
       });
     } finally {
       await chain.close();
     }
   });
+  const { linked, ...committed } = result;
+  // Its content is another now, by which the image above knows it.
+  if (linked !== undefined) {
+    const { child, name } = linked;
+    await relink(child, { file: name, format: committed.format }, { undo: options.undo, pathPolicy }, control);
+  }
   if (!keep) {
     try {
       await editImage(file, options, control, () => ({ action: EDIT_ACTION.values.EMPTY }));
     } catch (error) {
-      throw notEmptied(file, result.base, error);
+      throw notEmptied(file, committed.base, error);
     }
   }
-  return result;
+  return committed;
+}
+
+/** The name that an image has for the one below it. */
+function nameBelow(child: string, info: ImageInfo): { readonly child: string; readonly name: string } {
+  const bytes = info.backing_file.subarray(0, info.backing_file_len);
+  return { child, name: Buffer.from(bytes).toString() };
 }
 
 /** Why an image could not be emptied whose content the one below has got: nothing is lost, and that is to be known. */

@@ -9,7 +9,7 @@ import { info } from '../info.js';
 import type { OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkCreateOptions, checkFileName } from '../options/operations.js';
-import { backingPath, checkBacking, refuseItself, type BackingFile } from '../output/backing.js';
+import { backingPath, checkBacking, isDifferencing, refuseItself, type BackingFile } from '../output/backing.js';
 import type { ImageLayout } from '../output/layout.js';
 import { isInParts } from '../output/parts.js';
 import { requirePlainName } from '../path-policy.js';
@@ -23,7 +23,7 @@ export interface CreateOptions {
   readonly layout?: Omit<ImageLayout, 'compress' | 'compressLevel'> | undefined;
   /** How the output is encrypted (luks, qcow2). */
   readonly encryption?: OutputEncryption | undefined;
-  /** The image below it, whose disk it shows until something is written (qcow2, qcow, qed). */
+  /** The image below it, whose disk it shows until something is written (qcow2, qcow, qed; vpc and vhdx: of the same format and size). */
   readonly backing?: BackingFile | undefined;
   /** Whether the backing file must be there and in its format (default true); else a size is needed. */
   readonly checkBacking?: boolean | undefined;
@@ -65,7 +65,13 @@ export async function create(
   const described = { ...rest, input: { path: output }, output: { path: output }, outputFormat: format, sparse: true };
   const { format: number } = checkOptions(described);
   if (backing !== undefined) {
-    checkBacking(backing, number);
+    checkBacking(backing, number, true);
+    if (isDifferencing(backing, number) && !checked) {
+      throw new EngineError(
+        'INVALID_OPTION',
+        'checkBacking: a differencing disk needs its parent, whose identity it has',
+      );
+    }
     if (checked) requirePlainName('backing', backing.file);
     await refuseItself(output, backingPath(output, backing));
     if ((rest.layout?.preallocation ?? 'off') !== 'off') {
@@ -75,6 +81,9 @@ export async function create(
   const below =
     backing !== undefined && checked ? await sizeOf(backingPath(output, backing), backing, control) : undefined;
   const bytes = wanted ?? below;
+  if (isDifferencing(backing, number) && below !== undefined && bytes !== below) {
+    throw new EngineError('INVALID_OPTION', `size: a differencing disk has that of its parent, ${below} bytes`);
+  }
   if (bytes === undefined) throw new EngineError('INVALID_OPTION', 'size: needed, as no backing file tells one');
   const whole = ((bytes + SECTOR - 1n) / SECTOR) * SECTOR;
   if (whole > MAX_SIZE) throw new EngineError('INVALID_OPTION', `size: expected at most ${MAX_SIZE} bytes`);
@@ -85,7 +94,13 @@ export async function create(
     // It is locked, by this process.
     const disk = { input: { path: input }, inputFormat: 'raw', inputSize: whole, forceShare: true };
     const request = checkOptions({ ...described, ...disk });
-    const named = backing === undefined ? undefined : { name: backing.file, format: backing.format };
+    const differencing = isDifferencing(backing, number);
+    const named = backing && {
+      // As it is read again.
+      name: differencing ? backing.file.replace(/^(?:\.\/+)+/, '') : backing.file,
+      format: backing.format,
+      parent: differencing ? backingPath(output, backing) : undefined,
+    };
     const act = isInParts(request.layout ?? {}) ? copyParts : copy;
     const done = await act({ ...request, named, empty: true }, { path: input }, control, started);
     return { format, virtualSize: done.outputVirtualSize, fileLength: done.outputLength };

@@ -1,5 +1,5 @@
 import { lockInput } from '@instar/host-files';
-import { DEVICE_ROLE, EDIT_ACTION, EDIT_FLAG, IMAGE_FORMAT } from '@instar/shared-abi';
+import { DEVICE_ROLE, EDIT_ACTION, EDIT_FLAG, IMAGE_FORMAT, INFO_FLAG } from '@instar/shared-abi';
 import type { CopyResult } from '../copy.js';
 import { openChain, type ChainPolicy } from '../chain.js';
 import type { Endpoint } from '../dd-request.js';
@@ -63,9 +63,15 @@ export async function fill(request: FillRequest, control: OperationControl): Pro
       const { info } = chain.layers[0];
       const room = 2n * info.virtual_size;
       const about = { path: output, format, undo: true, room, onProgress: control.onProgress };
-      const size = await editInSession(session, about, async ({ edit, info: { virtual_size: size } }) => {
+      const size = await editInSession(session, about, async ({ edit, info: { virtual_size: size, flags: has } }) => {
         if (size < info.virtual_size) {
           const problem = `has a disk of ${size} bytes, fewer than the ${info.virtual_size} of the input`;
+          throw new EngineError('FILE_NOT_USABLE', problem, { file: output });
+        }
+        if ((has & INFO_FLAG.values.BACKING_FILE) !== 0 && size > info.virtual_size) {
+          const problem =
+            `has a backing file, and a disk of ${size} bytes, more than the ${info.virtual_size} of the input; ` +
+            'what shows behind them could not be kept';
           throw new EngineError('FILE_NOT_USABLE', problem, { file: output });
         }
         const flags = request.targetIsZero ? EDIT_FLAG.values.READS_AS_ZERO : 0;

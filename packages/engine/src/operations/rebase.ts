@@ -12,6 +12,7 @@ import { checkFileName } from '../options/operations.js';
 import type { BackingFile } from '../output/backing.js';
 import { combinePath, IMAGE_DIRECTORY_ONLY, requirePlainName, type PathPolicy } from '../path-policy.js';
 import { GuestSession } from '../session/session.js';
+import { knowsByIdentity, relink } from './relink.js';
 import { editImage, editInSession, editName, otherName, type EditedImage, type EditOptions } from './edit.js';
 
 /** How an image gets another backing file. */
@@ -49,6 +50,9 @@ export async function rebase(
   } = checkRebaseOptions({ ...givenOptions, backing });
   const control = checkControl(givenControl);
   const names = { ...editName(wanted?.file ?? ''), ...otherName(wanted?.format ?? '') };
+  if (unsafe && wanted !== undefined && knowsByIdentity(forcedFormat(wanted.format, file))) {
+    return relink(file, wanted, { ...options, pathPolicy }, control);
+  }
   if (unsafe) {
     return editImage(file, options, control, (_, isRaw) => {
       if (isRaw) throw new EngineError('UNSUPPORTED_FORMAT', 'images of format raw have no backing file', { file });

@@ -25,8 +25,10 @@ export interface Backing {
 }
 
 const MOST_NAME_BYTES = 1023;
-const { QCOW2, QCOW, QED } = IMAGE_FORMAT.values;
+const { QCOW2, QCOW, QED, VPC, VHDX } = IMAGE_FORMAT.values;
 const CAN_HAVE_BACKING: readonly number[] = [QCOW2, QCOW, QED];
+/** Formats whose differencing disks are created empty, over a parent of their own format. */
+const DIFFERENCING: readonly number[] = [VPC, VHDX];
 
 /** The path that the name of a backing file leads to. */
 export function backingPath(output: string, { file }: BackingFile): string {
@@ -36,9 +38,14 @@ export function backingPath(output: string, { file }: BackingFile): string {
 /**
  * Refuses backing files that an output cannot have.
  * @param format number of the output's format
+ * @param isEmpty it holds nothing of its own
  * @throws EngineError `INVALID_OPTION`
  */
-export function checkBacking(backing: BackingFile, format: number): void {
+export function checkBacking(backing: BackingFile, format: number, isEmpty = false): void {
+  if (isEmpty && DIFFERENCING.includes(format)) {
+    checkParent(backing, format);
+    return;
+  }
   if (!CAN_HAVE_BACKING.includes(format)) {
     throw new EngineError(
       'INVALID_OPTION',
@@ -48,6 +55,28 @@ export function checkBacking(backing: BackingFile, format: number): void {
   if (nameBytes(backing.file).length > MOST_NAME_BYTES) {
     throw new EngineError('INVALID_OPTION', `backing: expected a name of at most ${MOST_NAME_BYTES} bytes`);
   }
+}
+
+/** @throws EngineError `INVALID_OPTION` for what is no parent of a differencing disk */
+function checkParent({ file, format: parent }: BackingFile, format: number): void {
+  const name = formatName(format);
+  if (forcedFormat(parent, file) !== format) {
+    throw new EngineError('INVALID_OPTION', `backing: the parent of a ${name} image is one of its own format`);
+  }
+  if (file.startsWith('/') || /[:\\]/.test(file) || !isUtf8(file)) {
+    const what = `backing: ${name} images name a parent from their own directory on, without : and \\`;
+    throw new EngineError('INVALID_OPTION', what);
+  }
+}
+
+/** Whether a name is text, which UTF-16 has units for. */
+function isUtf8(name: string): boolean {
+  return Buffer.from(nameBytes(name)).equals(Buffer.from(name));
+}
+
+/** Whether an output is a differencing disk. */
+export function isDifferencing(backing: BackingFile | undefined, format: number): boolean {
+  return backing !== undefined && DIFFERENCING.includes(format);
 }
 
 /**

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::Codec;
-use crate::facts::Bitmap;
+use crate::facts::{Bitmap, Identity};
 use crate::probe::Format;
 use crate::source::{ByteSource, DeviceIndex, SourceError};
 use crate::{luks, parallels, qcow, qcow2, qed, raw, vdi, vhdx, vmdk, vpc};
@@ -110,6 +110,8 @@ pub enum Edit<'a> {
         name: &'a [u8],
         /// Its format.
         format: &'a [u8],
+        /// What it is known by, where it is there and its format has that.
+        parent: Option<Identity>,
     },
     /// Gives all that the image holds back to its backing file.
     Empty,
@@ -277,7 +279,12 @@ pub trait DiskWriter {
     ///
     /// # Errors
     /// See [`write`](Self::write).
-    fn set_backing(&mut self, name: &[u8], format: &[u8]) -> Result<(), FormatError>;
+    fn set_backing(
+        &mut self,
+        name: &[u8],
+        format: &[u8],
+        parent: Option<Identity>,
+    ) -> Result<(), FormatError>;
 
     /// Gives the disk more bytes.
     ///

@@ -18,6 +18,18 @@ pub(crate) fn from_windows(units: impl IntoIterator<Item = u16>) -> Option<Vec<u
     (!name.is_empty()).then(|| name.as_bytes().to_vec())
 }
 
+/// The name of a file beside an image, as Windows programs store it: `a/b.vhd` is `.\\a\\b.vhd`. `None` for what they cannot name.
+pub(crate) fn to_windows(name: &[u8]) -> Option<Vec<u16>> {
+    let name = core::str::from_utf8(name).ok()?;
+    let strange = |letter: char| matches!(letter, '\\' | ':' | '\0');
+    if name.is_empty() || name.starts_with('/') || name.contains(strange) {
+        return None;
+    }
+    let front = if name.starts_with("../") { "" } else { ".\\" };
+    let name = name.replace('/', "\\");
+    Some(front.encode_utf16().chain(name.encode_utf16()).collect())
+}
+
 /// Units of UTF-16 in bytes, the lower byte first.
 pub(crate) fn little_endian(bytes: &[u8]) -> impl Iterator<Item = u16> {
     let (pairs, _) = bytes.as_chunks::<2>();
@@ -52,5 +64,12 @@ mod tests {
             assert_eq!(name.as_deref(), expected.map(str::as_bytes), "{stored}");
         }
         assert_eq!(from_windows(big_endian(&[0xd8, 0, 0, 65])), None);
+        for name in ["base.vhd", "a b/\u{fc}.vhd", "../x.vhd"] {
+            let stored = to_windows(name.as_bytes()).unwrap();
+            assert_eq!(from_windows(stored).as_deref(), Some(name.as_bytes()));
+        }
+        for name in ["", "/x.vhd", "a\\b.vhd", "c:b.vhd"] {
+            assert_eq!(to_windows(name.as_bytes()), None, "{name}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use instar_codecs::{Codec, Effort};
 use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::growing::{Options, Subformat};
 use instar_image_formats::qcow2::writer::{Backing, DataFile, LayoutOptions};
-use instar_image_formats::{Extent, ExtentKind};
+use instar_image_formats::{Extent, ExtentKind, FormatImage, Identity};
 
 use crate::batch::Pipeline;
 use crate::cluster_writer::{ClusterWriter, Clusters};
@@ -23,7 +23,7 @@ use crate::fetch::Fetcher;
 use crate::holes::Holes;
 use crate::lost::SharedLost;
 use crate::measure::{self, Counted};
-use crate::open_chain::{Opener, output};
+use crate::open_chain::{Opener, new_parent, output};
 use crate::output::{Output, grown};
 use crate::output_cipher::OutputCipher;
 use crate::overlay::{Below, Overlay, copy_extent};
@@ -122,6 +122,7 @@ fn convert(
     })?;
     let options = Options {
         in_order: device.flags & device_flag::STREAM != 0,
+        parent: parent_identity(&opener)?,
         ..options
     };
     let refused = |detail| OperationError::plain(error_kind::UNSUPPORTED_OUTPUT, index, detail);
@@ -238,6 +239,14 @@ fn convert(
     Ok(())
 }
 
+/// What an image is known by that nothing refers to yet: the parent of the output.
+fn parent_identity(opener: &Opener<'_>) -> Result<Option<Identity>, OperationError> {
+    let Some((index, _)) = new_parent(opener.chain) else {
+        return Ok(None);
+    };
+    Ok(opener.open_itself(index)?.identity())
+}
+
 /// Gives places to what has data, which somebody else copies there.
 fn describe(
     output: &Output,
@@ -321,6 +330,7 @@ fn output_options<'a>(
         hardware_version: layout.hardware_version,
         header_length: data.header_length,
         in_order: false,
+        parent: None,
     }
 }
 

@@ -6,15 +6,15 @@ use instar_abi::{
 };
 use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::{
-    Amendment, BitmapEdit, DeviceIndex, Edit, Take, Time, bitmaps_of, edit as edit_image,
-    take_bitmaps,
+    Amendment, BitmapEdit, DeviceIndex, Edit, FormatImage, Identity, Take, Time, bitmaps_of,
+    edit as edit_image, take_bitmaps,
 };
 
 use crate::commands::SharedCommands;
 use crate::edit_content;
 use crate::edited_file::EditedFile;
 use crate::error::{OperationError, ending};
-use crate::open_chain::devices;
+use crate::open_chain::{devices, new_parent};
 use crate::setup::{Setup, config_bytes};
 
 /// Edits the named image, and leaves an EditResult.
@@ -62,7 +62,13 @@ fn edit(
             let mut other = bitmaps_of(other_format, source, DeviceIndex(other))?;
             take_bitmaps(format, file, target, &mut *other, take)?
         }
-        None => edit_image(format, file, target, &request_of(&config)?)?,
+        None => {
+            let parent = match new_parent(chain) {
+                Some((index, _)) => setup.open_itself(index)?.identity(),
+                None => None,
+            };
+            edit_image(format, file, target, &request_of(&config, parent)?)?
+        }
     };
     result.file_length = edited.file_length;
     result.virtual_size = edited.virtual_size;
@@ -106,7 +112,7 @@ fn taken_bitmaps(config: &EditConfig) -> Result<Option<Take<'_>>, OperationError
     })
 }
 
-fn request_of(config: &EditConfig) -> Result<Edit<'_>, OperationError> {
+fn request_of(config: &EditConfig, parent: Option<Identity>) -> Result<Edit<'_>, OperationError> {
     let (name, other) = names(config)?;
     let bitmap = |edit| Ok(Edit::Bitmap { name, edit });
     let has = |flag: u32| config.flags & flag != 0;
@@ -139,6 +145,7 @@ fn request_of(config: &EditConfig) -> Result<Edit<'_>, OperationError> {
         edit_action::SET_BACKING => Ok(Edit::SetBacking {
             name,
             format: other,
+            parent,
         }),
         edit_action::EMPTY => Ok(Edit::Empty),
         edit_action::AMEND => Ok(Edit::Amend(Amendment {

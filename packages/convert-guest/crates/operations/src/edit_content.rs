@@ -1,15 +1,17 @@
 //! Edits that move content from image to image: what stands above an image is committed into it, or an image gets another
 //! backing file and keeps what it shows.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use instar_abi::{
-    ChainConfig, Descriptor, EditConfig, EditResult, NO_PARENT, device_role, edit_action,
-    edit_flag, opcode,
+    ChainConfig, Descriptor, EditConfig, EditResult, device_role, edit_action, edit_flag, opcode,
 };
 use instar_codecs::{Compressor, Effort};
 use instar_guest_runtime::WindowPool;
-use instar_image_formats::{Chain, Codec, DeviceIndex, DiskWriter, Image, open_writer};
+use instar_image_formats::{
+    Chain, Codec, DeviceIndex, DiskWriter, Edited, FormatImage, Image, open_writer,
+};
 
 use crate::commands::{SharedCommands, descriptor};
 use crate::disk_reader::{DiskReader, buffer_of};
@@ -17,7 +19,7 @@ use crate::edit::{bad_config, edited_device};
 use crate::edited_file::EditedFile;
 use crate::error::OperationError;
 use crate::fetch::Fetcher;
-use crate::open_chain::{GuestImage, devices};
+use crate::open_chain::{GuestImage, new_parent};
 use crate::setup::{Setup, internal};
 
 /// Bytes between two PROGRESS commands.
@@ -44,6 +46,9 @@ impl Progress<'_> {
     }
 }
 
+/// Opens the edited image for writing. Images that refer to it are opened before: some know it by what changes then.
+type OpenWriter<'a> = Box<dyn FnOnce() -> Result<Box<dyn DiskWriter + 'a>, OperationError> + 'a>;
+
 /// Carries out COMMIT, FILL or REBASE.
 pub fn edit(
     config: &EditConfig,
@@ -57,19 +62,19 @@ pub fn edit(
     let fetcher = Fetcher::new(commands, windows, setup.keys())?;
     let format = setup.open_one(device_role::IMAGE)?.format();
     let file = EditedFile::new(commands, setup.metadata_window(), index, device.file_size);
-    let mut writer = open_writer(format, file, DeviceIndex(index))?;
+    let target = DeviceIndex(index);
+    let writer: OpenWriter<'_> = Box::new(move || Ok(open_writer(format, file, target)?));
     let mut reader = DiskReader { setup, fetcher };
     let progress = Progress {
         commands,
         told: 0,
         total: 0,
     };
-    match config.action {
-        edit_action::COMMIT => commit(config, &mut *writer, &mut reader, progress)?,
-        edit_action::FILL => fill(config, &mut *writer, &mut reader, progress)?,
-        _ => rebase(config, chain, &mut *writer, &mut reader, progress)?,
-    }
-    let edited = writer.finish()?;
+    let edited = match config.action {
+        edit_action::COMMIT => commit(config, writer, &mut reader, progress)?,
+        edit_action::FILL => fill(config, writer, &mut reader, progress)?,
+        _ => rebase(config, chain, writer, &mut reader, progress)?,
+    };
     result.file_length = edited.file_length;
     result.virtual_size = edited.virtual_size;
     Ok(())
@@ -78,16 +83,17 @@ pub fn edit(
 /// Copies into the edited image what the layers above it hold: those of the chain COMPARED down to the depth `number`.
 fn commit(
     config: &EditConfig,
-    writer: &mut dyn DiskWriter,
+    writer: OpenWriter<'_>,
     reader: &mut DiskReader<'_>,
     mut progress: Progress<'_>,
-) -> Result<(), OperationError> {
+) -> Result<Edited, OperationError> {
     let depth = usize::try_from(config.number).unwrap_or(usize::MAX);
     let mut above = reader.setup.open(device_role::COMPARED)?;
     let below = above.layers().get(depth).map(GuestImage::device);
     let below = below.ok_or_else(|| bad_config("the chain is not as deep as the base"))?;
     let mut base = reader.setup.open_from(below.0)?;
     let size = above.virtual_size();
+    let mut writer = writer()?;
     if size > writer.virtual_size() {
         writer.grow(size)?;
     }
@@ -123,18 +129,19 @@ fn commit(
         offset = start.saturating_add(unit);
         progress.reach(offset)?;
     }
-    Ok(())
+    Ok(writer.finish()?)
 }
 
 /// Copies the disk of the chain COMPARED into the edited image, zeros too unless its disk reads as such.
 fn fill(
     config: &EditConfig,
-    writer: &mut dyn DiskWriter,
+    writer: OpenWriter<'_>,
     reader: &mut DiskReader<'_>,
     mut progress: Progress<'_>,
-) -> Result<(), OperationError> {
+) -> Result<Edited, OperationError> {
     let mut source = reader.setup.open(device_role::COMPARED)?;
     let size = source.virtual_size();
+    let mut writer = writer()?;
     if size > writer.virtual_size() {
         writer.grow(size)?;
     }
@@ -164,7 +171,7 @@ fn fill(
         offset = offset.saturating_add(unit);
         progress.reach(offset)?;
     }
-    Ok(())
+    Ok(writer.finish()?)
 }
 
 /// `number` of a REBASE that compresses what it copies.
@@ -216,20 +223,24 @@ impl Packer {
 fn rebase(
     config: &EditConfig,
     chain: &ChainConfig,
-    writer: &mut dyn DiskWriter,
+    writer: OpenWriter<'_>,
     reader: &mut DiskReader<'_>,
     mut progress: Progress<'_>,
-) -> Result<(), OperationError> {
+) -> Result<Edited, OperationError> {
     let mut old = reader.setup.open(device_role::COMPARED)?;
-    // The new backing file is a backing file of nothing that there is.
-    let new = devices(chain)
-        .find(|(_, device)| device.role == device_role::BACKING && device.parent == NO_PARENT)
-        .map(|(index, _)| reader.setup.open_from(index))
+    let below = new_parent(chain).map(|(index, _)| index);
+    let identity = match below {
+        Some(index) => reader.setup.open_itself(index)?.identity(),
+        None => None,
+    };
+    let new = below
+        .map(|index| reader.setup.open_from(index))
         .transpose()?;
     let mut new = match new {
         Some(new) => new,
         None => Chain::new(1),
     };
+    let mut writer = writer()?;
     let (unit, size) = (writer.unit(), writer.virtual_size());
     let mut packer = match writer.codec() {
         Some(codec) if config.number == COMPRESSED => Some(Packer::new(codec, unit)?),
@@ -256,7 +267,7 @@ fn rebase(
                 writer.zero(offset, length)?;
             } else if !packer
                 .as_mut()
-                .map_or(Ok(false), |packer| packer.put(writer, offset, before))?
+                .map_or(Ok(false), |packer| packer.put(&mut *writer, offset, before))?
             {
                 writer.write(offset, before)?;
             }
@@ -266,8 +277,8 @@ fn rebase(
     }
     let name = text(&config.name, config.name_len)?;
     let format = text(&config.other, config.other_len)?;
-    writer.set_backing(name, format)?;
-    Ok(())
+    writer.set_backing(name, format, identity)?;
+    Ok(writer.finish()?)
 }
 
 /// Whether the top image of a chain holds all of a range.

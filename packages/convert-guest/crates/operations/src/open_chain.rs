@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use instar_abi::{
-    ChainConfig, ChainDevice, SnapshotChoice as SnapshotConfig, device_flag, device_role,
-    error_kind, image_format, snapshot_choice_flag,
+    ChainConfig, ChainDevice, NO_PARENT, SnapshotChoice as SnapshotConfig, device_flag,
+    device_role, error_kind, image_format, snapshot_choice_flag,
 };
 use instar_guest_runtime::Window;
 use instar_image_formats::{
@@ -33,6 +33,12 @@ pub struct Opener<'a> {
     pub keys: SharedKeys,
     /// Most bytes that a packed file may unpack to.
     pub most_unpacked: u64,
+}
+
+/// An image below which nothing was opened, though it is a backing file: the one that another is to get.
+pub fn new_parent(chain: &ChainConfig) -> Option<(u32, &ChainDevice)> {
+    devices(chain)
+        .find(|(_, device)| device.role == device_role::BACKING && device.parent == NO_PARENT)
 }
 
 /// The devices that are used, with their indexes.

@@ -449,6 +449,10 @@ fn refusal(index: u32, error: LayoutError) -> OperationError {
             error_kind::UNSUPPORTED_OUTPUT,
             "the header has no room for the name of the backing file: use larger clusters or a shorter name",
         ),
+        LayoutError::NotBeside => unsupported(
+            error_kind::UNSUPPORTED_OUTPUT,
+            "images of this format name a parent from their own directory on, without : and \\",
+        ),
         _ => unsupported(error_kind::INTERNAL, "the layout refused its options"),
     }
 }

@@ -91,6 +91,11 @@ impl<'a> Setup<'a> {
         self.opener.open_from(index)
     }
 
+    /// Opens the image in a device alone.
+    pub fn open_itself(&self, index: u32) -> Result<GuestImage, OperationError> {
+        self.opener.open_itself(index)
+    }
+
     /// Opens the image of a role with everything below it.
     pub fn open(&self, role: u32) -> Result<Chain<GuestImage>, OperationError> {
         self.opener.open_all(role)

@@ -8,6 +8,7 @@ use super::{Layout, Piece, Place, Table};
 use crate::arith::to_u64;
 use crate::edit::{DiskWriter, EditTarget, Edited, too_small, unsupported};
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::facts::Identity;
 use crate::metadata_cache::MetadataCache;
 use crate::source::{ByteSource, SourceError};
 use crate::staged_file::{StagedFile, zeros};
@@ -85,6 +86,20 @@ pub(crate) trait Writable: Layout {
         _end: &mut u64,
     ) -> Result<(), FormatError> {
         Ok(())
+    }
+
+    /// Names another parent, by its name and what it is known by. `end` is where the file is used up to.
+    ///
+    /// # Errors
+    /// `UnsupportedEdit`, and see [`second`](Self::second).
+    fn set_parent<T: EditTarget>(
+        &mut self,
+        file: &mut StagedFile<T>,
+        _parent: (&[u8], Option<Identity>),
+        _end: &mut u64,
+    ) -> Result<(), FormatError> {
+        let what = "images of its format do not get another backing file";
+        Err(unsupported(file.device(), what))
     }
 
     /// Says in the rest of the metadata what was written: so many blocks were added, and the file is used up to `end`.
@@ -343,9 +358,17 @@ impl<T: EditTarget, L: Writable> DiskWriter for Writer<T, L> {
         self.write(offset, &bytes)
     }
 
-    fn set_backing(&mut self, _: &[u8], _: &[u8]) -> Result<(), FormatError> {
-        let what = "images of its format do not get another backing file";
-        Err(unsupported(self.file.device(), what))
+    fn set_backing(
+        &mut self,
+        name: &[u8],
+        _: &[u8],
+        parent: Option<Identity>,
+    ) -> Result<(), FormatError> {
+        let mut end = self.end;
+        self.layout
+            .set_parent(&mut self.file, (name, parent), &mut end)?;
+        self.take_place(end);
+        Ok(())
     }
 
     fn grow(&mut self, _: u64) -> Result<(), FormatError> {

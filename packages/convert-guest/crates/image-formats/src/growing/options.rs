@@ -1,5 +1,6 @@
 //! What images of all formats are made with.
 
+use crate::facts::Identity;
 use crate::qcow2::writer::{Backing, DataFile, LayoutOptions};
 
 /// Which kind of image of its format.
@@ -21,8 +22,10 @@ pub enum Subformat {
 pub struct Options<'a> {
     /// qcow2.
     pub qcow2: LayoutOptions,
-    /// qcow2, qed, qcow: the image below.
+    /// qcow2, qed, qcow, vpc, vhdx: the image below.
     pub backing: Option<Backing<'a>>,
+    /// vpc, vhdx: what they know the image below by.
+    pub parent: Option<Identity>,
     /// qcow2: the file that has its data.
     pub data_file: Option<DataFile<'a>>,
     /// All formats.

@@ -13,6 +13,7 @@ use crate::structure::{Built, Le, Number, put};
 use crate::structures::vhdx::{
     file_identifier, header, metadata_entry, metadata_table, region_entry, region_table,
 };
+use crate::vhdx::locator::locator;
 use crate::vhdx::{crc32c, guid};
 
 const MIB: u64 = 1 << 20;
@@ -32,6 +33,8 @@ const MOST_BYTES: u64 = 64 << 40;
 /// State of a block that is fully present.
 const PRESENT: u64 = 6;
 const REQUIRED: u32 = 4;
+/// A flag of the file's parameters.
+const HAS_PARENT: u32 = 2;
 const OF_THE_DISK: u32 = 2;
 
 pub(super) struct Vhdx {
@@ -44,6 +47,8 @@ pub(super) struct Vhdx {
     file_id: [u8; 16],
     data_id: [u8; 16],
     disk_id: [u8; 16],
+    /// What a differencing disk says of its parent.
+    parent: Option<Vec<u8>>,
 }
 
 /// The larger the disk, the larger the blocks, as QEMU chooses them.
@@ -67,8 +72,21 @@ impl Vhdx {
         };
         let blocks = size.div_ceil(block);
         let chunk = chunk_of(block);
-        let entries =
-            blocks.saturating_add(blocks.saturating_sub(1).checked_div(chunk).unwrap_or(0));
+        let parent = match (options.backing, options.parent) {
+            (None, _) => None,
+            (Some(backing), Some(identity)) => {
+                Some(locator(&identity, backing.name).ok_or(LayoutError::NotBeside)?)
+            }
+            (Some(_), None) => return Err(LayoutError::BadOptions),
+        };
+        let entries = if parent.is_some() {
+            // Every chunk has an entry for its bitmap.
+            blocks
+                .div_ceil(chunk)
+                .saturating_mul(chunk.saturating_add(1))
+        } else {
+            blocks.saturating_add(blocks.saturating_sub(1).checked_div(chunk).unwrap_or(0))
+        };
         Ok(Self {
             size,
             block,
@@ -81,6 +99,7 @@ impl Vhdx {
             file_id: given.uuid(0),
             data_id: given.uuid(1),
             disk_id: given.uuid(2),
+            parent,
         })
     }
 
@@ -119,13 +138,14 @@ impl Vhdx {
     }
 
     fn metadata(&self) -> Vec<u8> {
-        let items: [(&guid::Guid, Vec<u8>, u32); 5] = [
+        let has_parent = if self.parent.is_some() { HAS_PARENT } else { 0 };
+        let mut items: Vec<(&guid::Guid, Vec<u8>, u32)> = alloc::vec![
             (
                 &guid::FILE_PARAMETERS,
                 Fields::default()
                     .le32(small(self.block))
                     // Whether blocks keep their places.
-                    .le32(u32::from(self.fixed))
+                    .le32(u32::from(self.fixed) | has_parent)
                     .done(),
                 REQUIRED,
             ),
@@ -150,9 +170,13 @@ impl Vhdx {
                 REQUIRED | OF_THE_DISK,
             ),
         ];
+        if let Some(locator) = &self.parent {
+            items.push((&guid::PARENT_LOCATOR, locator.clone(), REQUIRED));
+        }
+        let count = u16::try_from(items.len()).unwrap_or(u16::MAX);
         let mut table = Built::new(metadata_table::BYTES)
             .put_bytes(metadata_table::SIGNATURE, b"metadata")
-            .put(metadata_table::ENTRY_COUNT, 5)
+            .put(metadata_table::ENTRY_COUNT, count)
             .done();
         let mut values = Vec::new();
         for (id, value, flags) in &items {

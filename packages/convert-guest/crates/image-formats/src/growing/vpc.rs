@@ -9,11 +9,11 @@ use alloc::vec::Vec;
 use super::blocks::{Allocated, Table, entries};
 use super::fields::{Fields, small};
 use super::{Given, Options, Part};
-use crate::arith::{SECTOR, to_usize};
+use crate::arith::{SECTOR, to_u64, to_usize};
 use crate::qcow2::writer::LayoutError;
 use crate::structure::{Be, Built, Number, put};
 use crate::structures::vpc::{dynamic_header, footer};
-use crate::vpc::checksum;
+use crate::vpc::{Parent, checksum};
 
 const BLOCK: u64 = 2 << 20;
 const DYNAMIC_HEADER: u64 = 512;
@@ -21,6 +21,7 @@ const TABLE: u64 = 1536;
 const FOOTER: u64 = 512;
 const KIND_FIXED: u32 = 2;
 const KIND_DYNAMIC: u32 = 3;
+const KIND_DIFFERENCING: u32 = 4;
 /// A bitmap of the 4,096 sectors of a block.
 const BITMAP: u64 = 512;
 const UNUSED: u32 = u32::MAX;
@@ -111,7 +112,9 @@ impl Common {
     /// # Errors
     /// `TooBig`.
     fn new(size: u64, given: Given<'_>, options: &Options<'_>) -> Result<Self, LayoutError> {
-        let (geometry, size) = geometry(size, options.geometry);
+        // A differencing disk has exactly the size of its parent.
+        let counts = options.geometry && options.backing.is_none();
+        let (geometry, size) = geometry(size, counts);
         let safe_size = MOST_BYTES;
         if size > safe_size {
             return Err(LayoutError::TooBig { safe_size });
@@ -119,7 +122,7 @@ impl Common {
         Ok(Self {
             size,
             geometry,
-            creator: if options.geometry { b"qemu" } else { b"qem2" },
+            creator: if counts { b"qemu" } else { b"qem2" },
             id: given.uuid(0),
             now: given.now,
         })
@@ -160,6 +163,8 @@ pub(super) struct Vpc {
     common: Common,
     blocks: u64,
     data: u64,
+    /// What a differencing disk lies above.
+    parent: Option<Parent>,
 }
 
 impl Vpc {
@@ -171,10 +176,21 @@ impl Vpc {
         let table = SECTOR
             .round_up(blocks.saturating_mul(4))
             .unwrap_or(u64::MAX);
+        let parent = match (options.backing, options.parent) {
+            (None, _) => None,
+            (Some(backing), Some(identity)) => {
+                Some(Parent::new(identity, backing.name).ok_or(LayoutError::NotBeside)?)
+            }
+            (Some(_), None) => return Err(LayoutError::BadOptions),
+        };
+        let locator = parent
+            .as_ref()
+            .map_or(0, |parent| to_u64(parent.locator().len()));
         Ok(Self {
             common,
             blocks,
-            data: TABLE.saturating_add(table),
+            data: TABLE.saturating_add(table).saturating_add(locator),
+            parent,
         })
     }
 }
@@ -260,7 +276,14 @@ impl Table for Vpc {
             table.be32(offset.map_or(UNUSED, |offset| small(SECTOR.index_of(offset))))
         });
         let mut table = table.done();
-        table.resize(to_usize(self.data.saturating_sub(TABLE)), 0xff);
+        let locator = self
+            .parent
+            .as_ref()
+            .map(Parent::locator)
+            .unwrap_or_default();
+        let path = self.data.saturating_sub(to_u64(locator.len()));
+        table.resize(to_usize(path.saturating_sub(TABLE)), 0xff);
+        table.extend(locator);
         let header = Built::new(dynamic_header::BYTES)
             .put_bytes(dynamic_header::COOKIE, b"cxsparse")
             .put(dynamic_header::DATA_OFFSET, u64::MAX)
@@ -268,7 +291,15 @@ impl Table for Vpc {
             .put(dynamic_header::HEADER_VERSION, 0x0001_0000)
             .put(dynamic_header::MAX_TABLE_ENTRIES, small(self.blocks))
             .put(dynamic_header::BLOCK_SIZE, small(BLOCK));
-        let footer = self.common.footer(KIND_DYNAMIC, DYNAMIC_HEADER);
+        let mut header = header.done();
+        let kind = match &self.parent {
+            Some(parent) => {
+                parent.put_into(&mut header, path);
+                KIND_DIFFERENCING
+            }
+            None => KIND_DYNAMIC,
+        };
+        let footer = self.common.footer(kind, DYNAMIC_HEADER);
         Box::new(
             vec![
                 Part {
@@ -277,7 +308,7 @@ impl Table for Vpc {
                 },
                 Part {
                     offset: DYNAMIC_HEADER,
-                    bytes: with_checksum(header.done(), dynamic_header::CHECKSUM),
+                    bytes: with_checksum(header, dynamic_header::CHECKSUM),
                 },
                 Part {
                     offset: blocks.end(),

@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use crate::arith::{PowerOfTwo, SECTOR};
 use crate::edit::{DiskWriter, Edit, EditTarget, Edited, too_small, unsupported};
 use crate::error::FormatError;
+use crate::facts::Identity;
 use crate::source::DeviceIndex;
 
 /// Edits the image in `target`.
@@ -117,7 +118,7 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
         self.target.zero_at(offset, length).map_err(failed)
     }
 
-    fn set_backing(&mut self, _: &[u8], _: &[u8]) -> Result<(), FormatError> {
+    fn set_backing(&mut self, _: &[u8], _: &[u8], _: Option<Identity>) -> Result<(), FormatError> {
         Err(unsupported(self.device, "raw images have no backing file"))
     }
 

@@ -44,7 +44,7 @@ pub(super) struct AllocationTable {
     /// Bytes of a sector.
     pub sector: BlockSize,
     /// Parts of the file that no payload may overlap.
-    structures: [Region; 4],
+    pub structures: [Region; 4],
     /// What the log changes outside of structures: the payload there is not what the file holds.
     changed: Vec<(u64, u64)>,
     /// The log changes something.

@@ -31,6 +31,19 @@ pub fn edit<T: EditTarget>(
     edit: &Edit<'_>,
 ) -> Result<Edited, FormatError> {
     let is_repair = matches!(edit, Edit::Repair { .. });
+    match *edit {
+        Edit::Empty => return super::write::empty(target, device),
+        Edit::SetBacking {
+            name,
+            format,
+            parent,
+        } => {
+            let mut writer = super::open_writer(target, device)?;
+            writer.set_backing(name, format, parent)?;
+            return writer.finish();
+        }
+        _ => {}
+    }
     // Whoever writes an image carries out its log first.
     let fixed = if is_repair || matches!(edit, Edit::Resize { .. }) {
         make_whole(&mut target, device)?

@@ -1,5 +1,8 @@
 //! GUIDs as they are stored: the first three parts little-endian.
 
+use alloc::format;
+use alloc::string::String;
+
 pub(crate) type Guid = [u8; 16];
 
 const fn guid(first: u32, second: u16, third: u16, rest: [u8; 8]) -> Guid {
@@ -86,6 +89,16 @@ pub(crate) fn parse(text: &str) -> Option<Guid> {
         .then(|| guid(first, second, third, [g, h, i, j, k, l, m, n]))
 }
 
+/// The text of a GUID, in braces.
+pub(crate) fn text(guid: &Guid) -> String {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *guid;
+    let first = u32::from_le_bytes([a, b, c, d]);
+    let (second, third) = (u16::from_le_bytes([e, f]), u16::from_le_bytes([g, h]));
+    let fourth = u16::from_be_bytes([i, j]);
+    let last = u64::from_be_bytes([0, 0, k, l, m, n, o, p]);
+    format!("{{{first:08x}-{second:04x}-{third:04x}-{fourth:04x}-{last:012x}}}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +107,7 @@ mod tests {
     fn a_text_is_a_guid_or_none() {
         let text = "{2dc27766-F623-4200-9D64-115e9bfd4a08}";
         assert_eq!(parse(text), Some(BAT));
+        assert_eq!(super::text(&BAT), text.to_lowercase());
         for text in [
             "",
             "{}",

@@ -2,11 +2,13 @@
 
 use crate::arith::to_u64;
 use crate::cursor::Cursor;
+use crate::edit::EditTarget;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::field::Field;
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
-use crate::structure::Structure;
+use crate::staged_file::StagedFile;
+use crate::structure::{Structure, put};
 use crate::structures::vhdx::{metadata_entry, metadata_table};
 
 use super::guid;
@@ -164,4 +166,57 @@ impl Metadata {
             parent_locator,
         })
     }
+}
+
+/// Writes another parent locator: in the place of the old one, or behind all other items of the region where it is longer.
+///
+/// # Errors
+/// `BadTable` without an old one, or without room.
+pub(super) fn put_parent_locator<T: EditTarget>(
+    file: &mut StagedFile<T>,
+    region: Region,
+    locator: &[u8],
+) -> Result<(), FormatError> {
+    let device = file.device();
+    let mut table = file.read_vec(region.offset, to_u64(TABLE_BYTES))?;
+    let head = Structure::new(&table, region.offset, device, ErrorKind::BadTable);
+    let count = head.get(metadata_table::ENTRY_COUNT)?.value.min(MOST_ITEMS);
+    let (mut old, mut behind) = (None, to_u64(TABLE_BYTES));
+    for number in 0..usize::from(count) {
+        let entry = head.entry(metadata_table::BYTES, metadata_entry::BYTES, number);
+        let offset = u64::from(entry.get(metadata_entry::OFFSET)?.value);
+        let length = u64::from(entry.get(metadata_entry::LENGTH)?.value);
+        behind = behind.max(offset.saturating_add(length));
+        if entry.bytes(metadata_entry::ITEM_ID)? == guid::PARENT_LOCATOR {
+            old = Some((number, offset, length));
+        }
+    }
+    let length = to_u64(locator.len());
+    let refuse = |value| {
+        let expected = Expected::Sentence("a metadata region with room for the parent locator");
+        let kind = ErrorKind::BadTable;
+        FormatError::new(
+            kind,
+            device,
+            "parent locator",
+            region.offset,
+            value,
+            expected,
+        )
+    };
+    let (number, offset, room) = old.ok_or_else(|| refuse(0))?;
+    let place = if length <= room { offset } else { behind };
+    if place.saturating_add(length) > region.length {
+        return Err(refuse(length));
+    }
+    let at = number
+        .saturating_mul(metadata_entry::BYTES)
+        .saturating_add(metadata_table::BYTES);
+    let short = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+    if let Some(entry) = table.get_mut(at..at.saturating_add(metadata_entry::BYTES)) {
+        put(entry, metadata_entry::OFFSET, short(place));
+        put(entry, metadata_entry::LENGTH, short(length));
+    }
+    file.write(region.offset.saturating_add(place), locator)?;
+    file.write(region.offset, &table)
 }

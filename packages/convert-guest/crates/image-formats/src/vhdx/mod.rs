@@ -7,6 +7,7 @@ mod edit;
 mod growth;
 pub(crate) mod guid;
 mod header;
+pub(crate) mod locator;
 mod log;
 mod metadata;
 mod parent;

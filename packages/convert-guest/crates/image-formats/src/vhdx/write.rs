@@ -6,18 +6,20 @@ use alloc::boxed::Box;
 use super::bat::{AllocationTable, OFFSET, PARTLY, PRESENT, SECTORS_OF_CHUNK, STATE};
 use super::edit::{Headers, Identities, make_whole};
 use super::header::Header;
-use super::metadata::Metadata;
+use super::locator::locator;
+use super::metadata::{self, Metadata};
 use super::regions::{Region, Regions};
 use crate::arith::PowerOfTwo;
 use crate::blocks::{BlockSize, Layout, Part, Place, Writable, open_blocks};
-use crate::edit::{Borrowed, DiskWriter, EditTarget};
+use crate::edit::{Borrowed, DiskWriter, EditTarget, Edited, unsupported};
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::facts::Identity;
 use crate::metadata_cache::MetadataCache;
 use crate::probe::Format;
 use crate::resizing::require_sound;
 use crate::sector_bits::put_bits;
 use crate::source::DeviceIndex;
-use crate::staged_file::StagedFile;
+use crate::staged_file::{StagedFile, zeros};
 
 /// What blocks and the file are multiples of.
 const MEGABYTE: PowerOfTwo = PowerOfTwo::from_bits(20);
@@ -109,6 +111,28 @@ impl Writable for AllocationTable {
         file.write(at, &bits)
     }
 
+    fn set_parent<T: EditTarget>(
+        &mut self,
+        file: &mut StagedFile<T>,
+        (name, identity): (&[u8], Option<Identity>),
+        _: &mut u64,
+    ) -> Result<(), FormatError> {
+        let refused = |what| Err(unsupported(file.device(), what));
+        if !self.differencing {
+            return refused("of vhdx images, differencing ones have a parent");
+        }
+        let Some(identity) = identity else {
+            return refused(
+                "a differencing disk needs a parent, which must be there: convert it instead",
+            );
+        };
+        let Some(locator) = locator(&identity, name) else {
+            return refused("it names a parent from its own directory on, without : and \\");
+        };
+        let [_, _, region, _] = self.structures;
+        metadata::put_parent_locator(file, region, &locator)
+    }
+
     fn finish<T: EditTarget>(
         &mut self,
         file: &mut StagedFile<T>,
@@ -120,22 +144,26 @@ impl Writable for AllocationTable {
     }
 }
 
-/// Opens the image in `target` for writing its disk. A log that was left is carried out, and the identity of the content
-/// changes, by which differencing disks know it.
-///
-/// # Errors
-/// What the readers of the headers, the log, the regions and the metadata refuse, `RepairFirst`, and `SourceFailed`.
-pub fn open_writer<'a, T: EditTarget + 'a>(
-    mut target: T,
+/// An image whose log was carried out, and which a check finds nothing wrong with.
+struct Opened {
+    table: AllocationTable,
+    size: u64,
+    /// Where all but the blocks ends (byte offset in the file).
+    structures_end: u64,
+}
+
+fn open_sound<T: EditTarget>(
+    target: &mut T,
     device: DeviceIndex,
-) -> Result<Box<dyn DiskWriter + 'a>, FormatError> {
-    make_whole(&mut target, device)?;
-    require_sound(&mut target, device, Format::Vhdx)?;
-    let mut file = StagedFile::new(&mut target, device);
-    Headers::read(&mut file)?.rewrite(&mut file, Identities::Changed)?;
+    identities: Identities,
+) -> Result<Opened, FormatError> {
+    make_whole(target, device)?;
+    require_sound(target, device, Format::Vhdx)?;
+    let mut file = StagedFile::new(&mut *target, device);
+    Headers::read(&mut file)?.rewrite(&mut file, identities)?;
     drop(file);
-    let header = Header::read(&mut Borrowed(&mut target), device)?;
-    let mut cache = MetadataCache::new(Borrowed(&mut target), device, 4);
+    let header = Header::read(&mut Borrowed(&mut *target), device)?;
+    let mut cache = MetadataCache::new(Borrowed(&mut *target), device, 4);
     let regions = Regions::read(&mut cache)?;
     let metadata = Metadata::read(&mut cache, regions.metadata)?;
     drop(cache);
@@ -151,14 +179,58 @@ pub fn open_writer<'a, T: EditTarget + 'a>(
     let table = AllocationTable::new(device, block, &metadata, regions, log, &[])?;
     let structures = [regions.bat, regions.metadata, log];
     let used = structures.iter().map(Region::end).max().unwrap_or(0);
-    let end = target.size().max(used).max(MEGABYTE.size());
-    let is_above = table.differencing;
-    let file = StagedFile::new(target, device);
-    Ok(open_blocks(
-        file,
+    Ok(Opened {
         table,
-        (metadata.size, block.bytes()),
-        is_above,
-        end,
-    ))
+        size: metadata.size,
+        structures_end: used.max(MEGABYTE.size()),
+    })
+}
+
+/// Opens the image in `target` for writing its disk. A log that was left is carried out, and the identity of the content
+/// changes, by which differencing disks know it.
+///
+/// # Errors
+/// What the readers of the headers, the log, the regions and the metadata refuse, `RepairFirst`, and `SourceFailed`.
+pub fn open_writer<'a, T: EditTarget + 'a>(
+    mut target: T,
+    device: DeviceIndex,
+) -> Result<Box<dyn DiskWriter + 'a>, FormatError> {
+    let Opened {
+        table,
+        size,
+        structures_end,
+    } = open_sound(&mut target, device, Identities::Changed)?;
+    let end = target.size().max(structures_end);
+    let (is_above, block) = (table.differencing, table.block().bytes());
+    let file = StagedFile::new(target, device);
+    Ok(open_blocks(file, table, (size, block), is_above, end))
+}
+
+/// Gives all that a differencing disk holds back to its parent: no block is there any more, and the file ends behind the
+/// structures.
+///
+/// # Errors
+/// As for [`open_writer`]; `UnsupportedEdit` for disks without a parent.
+pub(super) fn empty<T: EditTarget>(
+    mut target: T,
+    device: DeviceIndex,
+) -> Result<Edited, FormatError> {
+    let Opened {
+        table,
+        size,
+        structures_end,
+    } = open_sound(&mut target, device, Identities::Kept)?;
+    if !table.differencing {
+        let what = "of vhdx images, differencing ones have a parent";
+        return Err(unsupported(device, what));
+    }
+    let mut file = StagedFile::new(target, device);
+    let bytes = zeros(device, table.bat.offset, table.bat.length)?;
+    file.write(table.bat.offset, &bytes)?;
+    file.flush()?;
+    Ok(Edited {
+        file_length: MEGABYTE.round_up(structures_end).unwrap_or(structures_end),
+        virtual_size: size,
+        ..Edited::default()
+    })
 }

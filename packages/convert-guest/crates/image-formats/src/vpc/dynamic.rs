@@ -42,6 +42,8 @@ pub(super) struct DynamicDisk {
     pub bitmap: u64,
     /// What the file ends with, once it is read for writing.
     pub footer: Vec<u8>,
+    /// It must be written anew.
+    pub moved: bool,
 }
 
 /// Opens the disk behind the footer.
@@ -121,6 +123,7 @@ pub(super) fn read<S: ByteSource>(
         table_field: offset.offset,
         bitmap,
         footer: Vec::new(),
+        moved: false,
     })
 }
 

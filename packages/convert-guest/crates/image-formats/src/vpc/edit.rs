@@ -30,6 +30,19 @@ pub fn edit<T: EditTarget>(
     edit: &Edit<'_>,
 ) -> Result<Edited, FormatError> {
     let footer = Footer::read(&mut MetadataCache::new(Borrowed(&mut target), device, 2))?;
+    match *edit {
+        Edit::Empty => return super::write::empty(target, device, &footer),
+        Edit::SetBacking {
+            name,
+            format,
+            parent,
+        } => {
+            let mut writer = super::open_writer(target, device)?;
+            writer.set_backing(name, format, parent)?;
+            return writer.finish();
+        }
+        _ => {}
+    }
     let mut virtual_size = footer.size;
     if let Some(size) = wanted_size(device, Format::Vpc, edit, footer.size)? {
         if footer.disk_type == DiskType::Differencing {

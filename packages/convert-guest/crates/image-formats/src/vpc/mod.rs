@@ -6,6 +6,7 @@ mod dynamic;
 mod edit;
 mod fixed;
 mod footer;
+mod locator;
 mod parent;
 mod write;
 
@@ -21,6 +22,7 @@ use crate::source::{ByteSource, DeviceIndex};
 pub use edit::edit;
 pub(crate) use footer::checksum;
 use footer::{DiskType, Footer};
+pub(crate) use locator::Parent;
 pub use write::open_writer;
 
 /// Whether a file has the footer at its end, or a copy of it at its beginning, as dynamic disks have.

@@ -2,12 +2,14 @@
 
 use alloc::vec::Vec;
 
-use crate::arith::to_usize;
+use crate::arith::{SECTOR, to_u64, to_usize};
 use crate::blocks::read_header;
+use crate::edit::EditTarget;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::facts::Identity;
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
+use crate::staged_file::StagedFile;
 use crate::structure::Structure;
 use crate::structures::vpc::{dynamic_header, parent_locator};
 use crate::windows_name::{big_endian, from_windows, little_endian};
@@ -66,4 +68,46 @@ pub(super) fn read<S: ByteSource>(
         FormatError::new(kind, device, "parent locator", name_at, 0, expected)
     })?;
     Ok(Parent { unique_id, name })
+}
+
+/// Where the path beside the disk stands, and the whole sectors that it has (byte offset in the file, and bytes).
+pub(super) fn relative_path<T: EditTarget>(
+    file: &mut StagedFile<T>,
+    at: u64,
+) -> Result<Option<(u64, u64)>, FormatError> {
+    let bytes = file.read_vec(at, to_u64(dynamic_header::BYTES))?;
+    let head = Structure::new(&bytes, at, file.device(), ErrorKind::BadHeader);
+    for number in 0..LOCATORS {
+        let locators = dynamic_header::PARENT_LOCATORS.offset();
+        let locator = head.entry(locators, parent_locator::BYTES, number);
+        if locator.get(parent_locator::PLATFORM_CODE)?.value == RELATIVE {
+            let length = locator.get(parent_locator::PLATFORM_DATA_LENGTH)?.value;
+            let offset = locator.get(parent_locator::PLATFORM_DATA_OFFSET)?.value;
+            let whole = SECTOR.round_up(length.into()).unwrap_or(0);
+            let inside = offset.saturating_add(whole) <= file.size();
+            return Ok(inside.then_some((offset, whole)));
+        }
+    }
+    Ok(None)
+}
+
+/// Where the last of the paths ends that the dynamic header at `at` names (byte offset in the file).
+pub(super) fn end_of_locators<T: EditTarget>(
+    file: &mut StagedFile<T>,
+    at: u64,
+) -> Result<u64, FormatError> {
+    let bytes = file.read_vec(at, to_u64(dynamic_header::BYTES))?;
+    let head = Structure::new(&bytes, at, file.device(), ErrorKind::BadHeader);
+    let mut end = 0;
+    for number in 0..LOCATORS {
+        let locators = dynamic_header::PARENT_LOCATORS.offset();
+        let locator = head.entry(locators, parent_locator::BYTES, number);
+        if locator.get(parent_locator::PLATFORM_CODE)?.value == 0 {
+            continue;
+        }
+        let length = locator.get(parent_locator::PLATFORM_DATA_LENGTH)?.value;
+        let offset = locator.get(parent_locator::PLATFORM_DATA_OFFSET)?.value;
+        end = end.max(offset.saturating_add(length.into()).min(file.size()));
+    }
+    Ok(end)
 }

@@ -5,10 +5,13 @@ use alloc::vec;
 
 use super::dynamic::{self, DynamicDisk};
 use super::footer::{COOKIE, DiskType, Footer};
+use super::locator::Parent;
+use super::parent;
 use crate::arith::{SECTOR, to_u64, to_usize};
 use crate::blocks::{Part, Writable, open_blocks};
-use crate::edit::{Borrowed, DiskWriter, EditTarget};
+use crate::edit::{Borrowed, DiskWriter, EditTarget, Edited, unsupported};
 use crate::error::FormatError;
+use crate::facts::Identity;
 use crate::metadata_cache::MetadataCache;
 use crate::probe::Format;
 use crate::raw::open_plain;
@@ -16,7 +19,7 @@ use crate::resizing::require_sound;
 use crate::sector_bits::put_bits;
 use crate::source::DeviceIndex;
 use crate::staged_file::StagedFile;
-use crate::structures::vpc::footer;
+use crate::structures::vpc::{dynamic_header, footer};
 
 /// The entry of a block that is not there.
 const UNUSED: u64 = 0xffff_ffff;
@@ -69,35 +72,68 @@ impl Writable for DynamicDisk {
         file.write(at, &bitmap)
     }
 
+    fn set_parent<T: EditTarget>(
+        &mut self,
+        file: &mut StagedFile<T>,
+        (name, identity): (&[u8], Option<Identity>),
+        end: &mut u64,
+    ) -> Result<(), FormatError> {
+        let refused = |what| Err(unsupported(file.device(), what));
+        if !self.differencing {
+            return refused("of vpc images, differencing ones have a parent");
+        }
+        let Some(identity) = identity else {
+            return refused(
+                "a differencing disk needs a parent, which must be there: convert it instead",
+            );
+        };
+        let Some(parent) = Parent::new(identity, name) else {
+            return refused("it names a parent from its own directory on, without : and \\");
+        };
+        let locator = parent.locator();
+        let room = parent::relative_path(file, self.header)?;
+        let place = match room {
+            Some((at, length)) if length >= to_u64(locator.len()) => at,
+            _ => {
+                let place = SECTOR.round_up(*end).unwrap_or(*end);
+                *end = place.saturating_add(to_u64(locator.len()));
+                self.moved = true;
+                place
+            }
+        };
+        file.write(place, &locator)?;
+        let mut header = file.read_vec(self.header, to_u64(dynamic_header::BYTES))?;
+        parent.put_into(&mut header, place);
+        file.write(self.header, &header)
+    }
+
     fn finish<T: EditTarget>(
         &mut self,
         file: &mut StagedFile<T>,
         added: u64,
         end: u64,
     ) -> Result<(), FormatError> {
-        if added == 0 {
+        if added == 0 && !self.moved {
             return Ok(());
         }
         file.write(SECTOR.round_up(end).unwrap_or(end), &self.footer)
     }
 }
 
-/// Opens the image in `target` for writing its disk.
-///
-/// # Errors
-/// What the readers of the footer and of the dynamic header refuse, `RepairFirst`, and `SourceFailed`.
-pub fn open_writer<'a, T: EditTarget + 'a>(
+/// A disk that grows, where its file is used up to, and whether it lies above a parent.
+struct Opened<T> {
+    file: StagedFile<T>,
+    disk: DynamicDisk,
+    end: u64,
+}
+
+fn open_dynamic<T: EditTarget>(
     mut target: T,
     device: DeviceIndex,
-) -> Result<Box<dyn DiskWriter + 'a>, FormatError> {
-    require_sound(&mut target, device, Format::Vpc)?;
+    footer: &Footer,
+) -> Result<Opened<T>, FormatError> {
     let mut cache = MetadataCache::new(Borrowed(&mut target), device, 2);
-    let footer = Footer::read(&mut cache)?;
-    if footer.disk_type == DiskType::Fixed {
-        drop(cache);
-        return Ok(open_plain(target, device, footer.size));
-    }
-    let mut disk = dynamic::read(&mut cache, &footer)?;
+    let mut disk = dynamic::read(&mut cache, footer)?;
     drop(cache);
     let length = to_u64(footer::BYTES);
     let mut file = StagedFile::new(target, device);
@@ -109,6 +145,54 @@ pub fn open_writer<'a, T: EditTarget + 'a>(
     if !disk.footer.starts_with(COOKIE) {
         disk.footer = at_end;
     }
+    Ok(Opened { file, disk, end })
+}
+
+/// Opens the image in `target` for writing its disk.
+///
+/// # Errors
+/// What the readers of the footer and of the dynamic header refuse, `RepairFirst`, and `SourceFailed`.
+pub fn open_writer<'a, T: EditTarget + 'a>(
+    mut target: T,
+    device: DeviceIndex,
+) -> Result<Box<dyn DiskWriter + 'a>, FormatError> {
+    require_sound(&mut target, device, Format::Vpc)?;
+    let footer = Footer::read(&mut MetadataCache::new(Borrowed(&mut target), device, 2))?;
+    if footer.disk_type == DiskType::Fixed {
+        return Ok(open_plain(target, device, footer.size));
+    }
+    let Opened { file, disk, end } = open_dynamic(target, device, &footer)?;
     let (is_above, shape) = (disk.differencing, (footer.size, disk.table.block.bytes()));
     Ok(open_blocks(file, disk, shape, is_above, end))
+}
+
+/// Gives all that a differencing disk holds back to its parent: no block is there any more, and the file ends behind the tables.
+///
+/// # Errors
+/// As for [`open_writer`]; `UnsupportedEdit` for disks without a parent.
+pub(super) fn empty<T: EditTarget>(
+    mut target: T,
+    device: DeviceIndex,
+    footer: &Footer,
+) -> Result<Edited, FormatError> {
+    if footer.disk_type != DiskType::Differencing {
+        let what = "of vpc images, differencing ones have a parent";
+        return Err(unsupported(device, what));
+    }
+    require_sound(&mut target, device, Format::Vpc)?;
+    let Opened { mut file, disk, .. } = open_dynamic(target, device, footer)?;
+    let table = disk.table;
+    let bytes = table.file_end().saturating_sub(table.offset);
+    let header_end = disk.header.saturating_add(to_u64(dynamic_header::BYTES));
+    let tables = table.file_end().max(header_end).max(to_u64(footer::BYTES));
+    let used = tables.max(parent::end_of_locators(&mut file, disk.header)?);
+    file.write(table.offset, &vec![0xff; to_usize(bytes)])?;
+    let end = SECTOR.round_up(used).unwrap_or(used);
+    file.write(end, &disk.footer)?;
+    file.flush()?;
+    Ok(Edited {
+        file_length: end.saturating_add(to_u64(footer::BYTES)),
+        virtual_size: footer.size,
+        ..Edited::default()
+    })
 }

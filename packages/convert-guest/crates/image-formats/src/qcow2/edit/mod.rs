@@ -74,7 +74,7 @@ pub fn edit<T: EditTarget>(
         }
         Edit::Repair { .. } => {}
         Edit::Bitmap { name, edit } => editor.edit_bitmap(name, edit)?,
-        Edit::SetBacking { name, format } => editor.set_backing(name, format)?,
+        Edit::SetBacking { name, format, .. } => editor.set_backing(name, format)?,
         Edit::Empty => editor.empty()?,
         Edit::Amend(wish) => recount = editor.amend(wish)?,
     }

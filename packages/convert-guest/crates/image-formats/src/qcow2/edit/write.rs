@@ -7,6 +7,7 @@ use crate::arith::{SECTOR, to_u64, to_usize};
 use crate::edit::{DiskWriter, EditTarget, Edited};
 use crate::error::FormatError;
 use crate::extent::Codec;
+use crate::facts::Identity;
 use crate::qcow2::{compressed, l1};
 
 /// Bit 0 of a standard L2 entry: the cluster reads as zeros.
@@ -285,7 +286,12 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
         self.editor.zero_cluster(number)
     }
 
-    fn set_backing(&mut self, name: &[u8], format: &[u8]) -> Result<(), FormatError> {
+    fn set_backing(
+        &mut self,
+        name: &[u8],
+        format: &[u8],
+        _: Option<Identity>,
+    ) -> Result<(), FormatError> {
         self.editor.file.flush()?;
         self.editor.set_backing(name, format)
     }

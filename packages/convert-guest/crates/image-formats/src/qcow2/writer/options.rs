@@ -86,6 +86,8 @@ pub enum LayoutError {
     BadOptions,
     /// The header's cluster has no room for the names of other files.
     NoRoomForName,
+    /// The name of the backing file is none that this format can hold.
+    NotBeside,
     /// The virtual size needs larger tables than QEMU opens.
     TooBig {
         /// A size that every image with these clusters can have, in bytes.
@@ -103,6 +105,7 @@ impl core::fmt::Display for LayoutError {
             Self::NotWholeSectors => f.write_str("the virtual size is not a multiple of 512"),
             Self::BadClusterSize => f.write_str("the cluster size is not 512 bytes to 2 MiB"),
             Self::BadOptions => f.write_str("options that do not go together"),
+            Self::NotBeside => f.write_str("the name of the parent is not relative"),
             Self::NoRoomForName => {
                 f.write_str("the header has no room for the names of other files")
             }
