@@ -43,13 +43,16 @@ export interface Btf {
   readonly base: Base;
 }
 
-interface Base {
+/** What split BTF asks of the BTF that it was split from. */
+interface Base extends Pick<Btf, 'wordBits' | 'find' | 'enumerator'> {
+  readonly endian: Endian;
   /** Bytes and fields of a type. */
   readonly extent: (id: number) => Extent;
   readonly count: number;
   readonly textLength: number;
   readonly text: (at: number) => string;
   readonly entry: (id: number) => Entry | undefined;
+  readonly oldBitField: (id: number) => readonly [offset: number, width: number] | undefined;
 }
 
 /** How much a type is. */
@@ -80,6 +83,7 @@ export function isBtf(bytes: Uint8Array): boolean {
 export function readBtf(bytes: Uint8Array, base?: Base): Btf {
   if (!isBtf(bytes)) throw damaged('found another magic');
   const little = bytes[0] === 0x9f;
+  if (base !== undefined && (base.endian === 'little') !== little) throw damaged('its base has another byte order');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const u32 = (at: number): number => {
     if (at + 4 > bytes.length) throw damaged('it ends too early');
@@ -243,7 +247,8 @@ export function readBtf(bytes: Uint8Array, base?: Base): Btf {
   };
   /** Bit offset and width that an integer of a bit field states itself, as BTF had it at first. */
   const oldBitField = (id: number): readonly [number, number] | undefined => {
-    const at = id < first ? undefined : places[id - first];
+    if (id < first) return base?.oldBitField(id);
+    const at = places[id - first];
     if (at === undefined || ((u32(at + 4) >>> 24) & 0x1f) !== 1) return undefined;
     const how = u32(at + 12);
     return (how & 0xff) < u32(at + 8) * 8 && (how & 0xff) > 0 ? [(how >>> 16) & 0xff, how & 0xff] : undefined;
@@ -267,29 +272,35 @@ export function readBtf(bytes: Uint8Array, base?: Base): Btf {
   const KINDS = { struct: [4], union: [5], enum: [6, 19] } as const;
   const long = search((kind) => kind === 1, 'long int') ?? search((kind) => kind === 1, 'long');
   const longAt = long === undefined || long < first ? undefined : places[long - first];
+  const wordBits = longAt === undefined ? base?.wordBits : u32(longAt + 8) === 4 ? 32 : 64;
+  const endian = little ? 'little' : 'big';
+  /** What split BTF does not have itself, it shares with its base. */
+  const find: Btf['find'] = (keyword, name) => {
+    const kinds: readonly number[] = keyword === undefined ? [8, 1, 16] : KINDS[keyword];
+    const id =
+      search((kind) => kinds.includes(kind), name) ??
+      (keyword === undefined ? search((kind) => [4, 5, 6, 19].includes(kind), name) : undefined);
+    return id === undefined ? base?.find(keyword, name) : entry(id);
+  };
+  const enumerator = (name: string): bigint | undefined => {
+    for (const at of places) {
+      const kind = (u32(at + 4) >>> 24) & 0x1f;
+      if (kind !== 6 && kind !== 19) continue;
+      const found = enumerators(at).find(([key]) => key === name);
+      if (found !== undefined) return found[1];
+    }
+    return base?.enumerator(name);
+  };
+  const [count, allText] = [first + places.length - 1, baseText + textLength];
   return {
-    endian: little ? 'little' : 'big',
-    wordBits: longAt === undefined ? undefined : u32(longAt + 8) === 4 ? 32 : 64,
-    find(keyword, name) {
-      const kinds: readonly number[] = keyword === undefined ? [8, 1, 16] : KINDS[keyword];
-      const id =
-        search((kind) => kinds.includes(kind), name) ??
-        (keyword === undefined ? search((kind) => [4, 5, 6, 19].includes(kind), name) : undefined);
-      return id === undefined ? undefined : entry(id);
-    },
-    enumerator(name) {
-      for (const at of places) {
-        const kind = (u32(at + 4) >>> 24) & 0x1f;
-        if (kind !== 6 && kind !== 19) continue;
-        const found = enumerators(at).find(([key]) => key === name);
-        if (found !== undefined) return found[1];
-      }
-      return undefined;
-    },
+    endian,
+    wordBits,
+    find,
+    enumerator,
     referred(from, attribute) {
       const id = from.attributes.get(attribute);
       return typeof id === 'bigint' ? entry(Number(id)) : undefined;
     },
-    base: { extent, count: first + places.length - 1, textLength: baseText + textLength, text, entry },
+    base: { endian, wordBits, find, enumerator, extent, count, textLength: allText, text, entry, oldBitField },
   };
 }

@@ -8,6 +8,9 @@ import { ExtractError } from '../errors.js';
 /** Bytes that one section may come to; more is an attack on memory. */
 const MOST_BYTES = 2 ** 30;
 
+/** Bytes of the longest header of a file. */
+export const HEADER = 64;
+
 /** The target of a machine, by its number in the header (gABI, "e_machine"). */
 function machineOf(machine: number, is64: boolean, endian: Endian): Target | undefined {
   const big = endian === 'big';
@@ -78,9 +81,11 @@ export function isElf(bytes: Uint8Array): boolean {
 
 /**
  * Reads the section headers of an ELF file.
+ * @param fill called before bytes of the file are looked at, for a file that is read as it is needed
  * @throws ExtractError `EXTRACT_BINARY`.
  */
-export function readElf(file: Uint8Array): Elf {
+export function readElf(file: Uint8Array, fill: (from: number, to: number) => void = () => undefined): Elf {
+  fill(0, HEADER);
   const is64 = file[4] === 2;
   const endian: Endian = file[5] === 2 ? 'big' : 'little';
   const little = endian === 'little';
@@ -108,9 +113,11 @@ export function readElf(file: Uint8Array): Elf {
   let names = u16(is64 ? 62 : 50);
   if (start === 0 || size < (is64 ? 64 : 40)) throw damaged('it has no section headers');
   // gABI, "e_shnum": what does not fit the header is in the first section header.
+  fill(start, start + size);
   if (count === 0) count = word(start + (is64 ? 32 : 20));
   if (names === 0xffff) names = u32(start + (is64 ? 40 : 24));
   if (count * size > file.length) fail();
+  fill(start, start + count * size);
   const raw = Array.from({ length: count }, (_, index) => {
     const at = start + index * size;
     const field = (wide: number, narrow: number): number => word(at + (is64 ? wide : narrow));
@@ -128,6 +135,7 @@ export function readElf(file: Uint8Array): Elf {
   const bytesAt = (item: { readonly type: number; readonly offset: number; readonly size: number }): Uint8Array => {
     if (item.type === 8) return new Uint8Array(0);
     if (item.offset + item.size > file.length) fail();
+    fill(item.offset, item.offset + item.size);
     return file.subarray(item.offset, item.offset + item.size);
   };
   const namesHeader = raw[names];
@@ -160,6 +168,8 @@ export function readElf(file: Uint8Array): Elf {
     for (const list of relocations) {
       const symbols = headers[list.link];
       if (symbols === undefined) fail();
+      fill(list.offset, list.offset + list.size);
+      fill(symbols.offset, symbols.offset + symbols.size);
       const hasAddend = list.type === 4;
       const step = (is64 ? 16 : 8) + (hasAddend ? (is64 ? 8 : 4) : 0);
       for (let at = list.offset; at + step <= list.offset + list.size; at += step) {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -8,6 +8,7 @@ import { extract, extractFile, type ExtractedField } from '../index.js';
 
 const GCC: Judge = { program: 'gcc', probe: ['--version'], package: 'gcc' };
 const CLANG: Judge = { program: 'clang', probe: ['--version'], package: 'clang' };
+const PAHOLE: Judge = { program: 'pahole', probe: ['--version'], package: 'pahole' };
 const GDB: Judge = { program: 'gdb', probe: ['--version'], package: 'gdb' };
 
 const SOURCE = `
@@ -77,6 +78,30 @@ describe('types of a file', () => {
     expect(found.constants).toMatchObject([{ name: 'HIGH', value: 70_000n }]);
   });
 
+  it.each([
+    ['a program', ['-g']],
+    ['an object, of which relocations are read', ['-g', '-c']],
+    ['an object with BTF', ['-gbtf', '-c']],
+  ])('are the same where a file is so large that little of it is read: %s', (_what, words) => {
+    const large = `${SOURCE.replace('PAIRS [2][3]', 'PAIRS [6]')} char large[3 << 20] = { 1 };`;
+    writeFileSync(at('large.c'), large);
+    execFileSync('gcc', [...words, '-o', at('large'), at('large.c')]);
+    const bytes = readFileSync(at('large'));
+    expect(bytes.length).toBeGreaterThan(3 << 20);
+    const types = ['struct node', 'pair', 'enum level', 'LOW'];
+    const read = extractFile({ file: at('large'), types });
+    expect(read).toEqual(extractFile({ file: at('large'), bytes, types }));
+    expect(read.types[1]).toMatchObject({ name: 'pair', size: 4 });
+  });
+
+  it('are refused of a file for which there is no memory', () => {
+    writeFileSync(at('endless'), readFileSync(at('large')));
+    truncateSync(at('endless'), 2 ** 43);
+    expect(() => extractFile({ file: at('endless'), types: ['struct node'] })).toThrow(
+      expect.objectContaining({ code: 'EXTRACT_BINARY', message: expect.stringContaining('no memory') as string }),
+    );
+  });
+
   it('are those of gdb', (context) => {
     requireJudge(context, GCC);
     requireJudge(context, GDB);
@@ -87,6 +112,67 @@ describe('types of a file', () => {
       const question = `print (int)(long)&((struct node *)0)->${field.name}`;
       const answer = execFileSync('gdb', ['-batch', '-nx', '-ex', question, at('gdb')], { encoding: 'utf8' });
       expect(answer.trim(), field.name).toBe(`$1 = ${field.bitOffset / 8}`);
+    }
+  });
+
+  it('are those of a module, whose BTF was split from that of a kernel: pahole shows the same', (context) => {
+    requireJudge(context, GCC);
+    requireJudge(context, PAHOLE);
+    const shared = SOURCE.replace(/struct node \*instar_node;[^]*$/, '');
+    const module = `${shared}
+      enum mine { ONE = 1, TWO = 2 };
+      struct own { pair first; struct node *other; enum mine mine; unsigned low : 5, high : 20; struct node nodes[2]; long end; };
+      struct own own;`;
+    writeFileSync(at('base.c'), `${SOURCE} enum { WIDE = 0x7fffffff } wide; long word;`);
+    writeFileSync(at('module.c'), module);
+    execFileSync('gcc', ['-g', '-DPAIRS=[6]', '-o', at('base'), at('base.c')]);
+    execFileSync('gcc', ['-g', '-DPAIRS=[6]', '-c', '-o', at('module.ko'), at('module.c')]);
+    execFileSync('pahole', ['-J', at('base')]);
+    execFileSync('pahole', ['-J', '--btf_base', at('base'), at('module.ko')]);
+    const words = ['-F', 'btf', '--btf_base', at('base')];
+    const places = (type: string): string[] => {
+      const text = execFileSync('pahole', [...words, '-C', type, at('module.ko')], { encoding: 'utf8' });
+      const members = [...text.matchAll(/^\t([^\t].*);\s+\/\*\s+(\d+)(?::\s*(\d+))?\s+\d+\s*\*\/$/gm)];
+      const found = members.flatMap(([, declaration = '', byte, bit = '0']) => {
+        const name = /(\w+)(?:\[\d*\])*(?::\d+)?$/.exec(declaration.replace(/\s+__attribute__.*$/, ''))?.[1];
+        return name === undefined ? [] : [`${name} ${Number(byte) * 8 + Number(bit)}`];
+      });
+      const size = /size: (\d+)/.exec(text)?.[1];
+      return [...found, `size ${size}`];
+    };
+    const file = { file: at('module.ko'), base: at('base') };
+    const { types, constants } = extractFile({ ...file, types: ['struct own', 'struct node', 'pair', 'TWO', 'WIDE'] });
+    const mine = types.map((type) => [
+      ...(type.fields ?? []).filter(({ name }) => name !== null).map((item) => `${item.name} ${item.bitOffset}`),
+      `size ${type.size}`,
+    ]);
+    expect(mine[0]).toEqual(places('own'));
+    expect(mine[0]).toHaveLength(8);
+    // What the module shares with the kernel stands in the kernel's BTF alone.
+    expect(mine[1]).toEqual(places('node'));
+    expect(mine[2]).toEqual(['x 0', 'y 16', 'size 4']);
+    expect(constants).toMatchObject([
+      { name: 'TWO', value: 2n },
+      { name: 'WIDE', value: 0x7fff_ffffn },
+    ]);
+    // Without the kernel, or with another one, its numbers lead nowhere.
+    expect(() => extractFile({ file: at('module.ko'), types: ['struct own'] })).toThrow(
+      expect.objectContaining({ code: 'EXTRACT_BINARY' }),
+    );
+    expect(() => extractFile({ ...file, base: at('module.ko'), types: ['struct own'] })).toThrow(
+      expect.objectContaining({ code: 'EXTRACT_BINARY' }),
+    );
+    // Damaged, it never ends otherwise.
+    const whole = readFileSync(at('module.ko'));
+    for (let seed = 1; seed <= 150; seed += 1) {
+      const bytes = Uint8Array.from(whole);
+      for (let index = 0; index < 20; index += 1)
+        bytes[(seed * 7919 + index * 104_729 * seed) % bytes.length] = (seed * 31 + index) & 0xff;
+      try {
+        extractFile({ ...file, bytes, types: ['struct own'] });
+      } catch (error) {
+        expect((error as Error).name, String((error as Error).stack)).toMatch(/^(ExtractError|LayoutError)$/);
+      }
     }
   });
 

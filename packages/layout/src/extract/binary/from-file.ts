@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { LayoutError } from '../../layout/errors.js';
 import { resolve } from '../../layout/resolve.js';
 import { aarch64, i386, ppc, s390x, x86_64, type Target } from '../../layout/target.js';
@@ -10,6 +9,7 @@ import { ExtractError } from '../errors.js';
 import { extracted, type Extraction } from '../extract.js';
 import { isBtf, readBtf, type Btf } from './btf.js';
 import { isElf, readElf, type Elf } from './elf.js';
+import { openBytes } from './file.js';
 
 /** Which types to take out of which file. */
 export interface ExtractFileOptions {
@@ -41,15 +41,6 @@ interface Source {
 type Keyword = 'struct' | 'union' | 'enum';
 
 const NAME = /^(?:(struct|union|enum|class)\s+)?((?:[A-Za-z_]\w*::)*[A-Za-z_]\w*)$/;
-
-function readFile(file: string): Uint8Array {
-  try {
-    return readFileSync(file);
-  } catch (cause) {
-    const { code = 'EIO' } = cause as NodeJS.ErrnoException;
-    throw new ExtractError('EXTRACT_BINARY', `${file} cannot be read (${code})`, { cause });
-  }
-}
 
 /**
  * Takes types out of the BTF or the debug information of a file; no compiler is asked, and nothing is run. Alignments are
@@ -92,10 +83,11 @@ function described(word: string, found: Found, describer: Describer, target: Tar
   }
 }
 
-function sourceOf({ file, bytes = readFile(file), base, target }: ExtractFileOptions): Source {
+function sourceOf({ file, bytes: given, base, target }: ExtractFileOptions): Source {
+  const { bytes, fill } = given === undefined ? openBytes(file) : { bytes: given, fill: undefined };
   if (isBtf(bytes)) return btfSource(readBtf(bytes, baseOf(base)), target);
   if (!isElf(bytes)) throw new ExtractError('EXTRACT_BINARY', `${file} is neither ELF nor BTF`);
-  const elf = readElf(bytes);
+  const elf = readElf(bytes, fill);
   if (elf.has('.BTF')) return btfSource(readBtf(elf.section('.BTF').bytes, baseOf(base)), elf.target);
   if (elf.has('.debug_info')) return dwarfSource(elf);
   throw new ExtractError(
@@ -106,8 +98,8 @@ function sourceOf({ file, bytes = readFile(file), base, target }: ExtractFileOpt
 
 function baseOf(file: string | undefined): Btf['base'] | undefined {
   if (file === undefined) return undefined;
-  const bytes = readFile(file);
-  return readBtf(isElf(bytes) ? readElf(bytes).section('.BTF').bytes : bytes).base;
+  const { bytes, fill } = openBytes(file);
+  return readBtf(isElf(bytes) ? readElf(bytes, fill).section('.BTF').bytes : bytes).base;
 }
 
 function btfSource(btf: Btf, target: Target | undefined): Source {
