@@ -1,11 +1,10 @@
-import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { instar, program } from '../support/command.js';
+import { instar } from '../support/command.js';
 import { requireJudge, type Judge } from '../support/judge.js';
 import { workdir, type Workdir } from '../support/workdir.js';
+import { CHROMIUM, inBrowser, selected } from './page-in-browser.js';
 
 const GCC: Judge = { program: 'gcc', probe: ['--version'], package: 'gcc' };
-const CHROMIUM: Judge = { program: 'chromium', probe: ['--version'], package: 'chromium' };
 
 const HEADER = `
 struct point { int x, y; };
@@ -38,28 +37,6 @@ const page = (directory: Workdir, ...words: readonly string[]): string =>
   instar('abi', 'inspect', '--html', '--from', 'layout.json', ...words)
     .in(directory)
     .must().stdout;
-
-/** The page after its script has run. */
-function inBrowser(directory: Workdir, name: string, fragment: string): string {
-  return program(
-    'chromium',
-    ...[
-      '--headless=new',
-      '--no-sandbox',
-      '--disable-gpu',
-      `--user-data-dir=${directory.file('profile')}`,
-      '--dump-dom',
-    ],
-    `${pathToFileURL(directory.file(name)).href}${fragment}`,
-  ).must().stdout;
-}
-
-/** Texts of the elements that are selected. */
-function selected(dom: string): string[] {
-  return [...dom.matchAll(/<(td|li) [^>]*class="(?:[^"]* )?on"[^>]*>(.*?)<\/\1>/gs)].map(([, , text = '']) =>
-    text.replaceAll(/<[^>]*>/g, '').trim(),
-  );
-}
 
 describe('a page about a value', () => {
   it('selects the bytes of a field and the field of bytes, in a browser', (context) => {

@@ -6,6 +6,7 @@ import { SPECIFIED } from '../../packages/layout/test/kaitai/specifications.js';
 import { instar, program } from '../support/command.js';
 import { requireJudge, type Judge } from '../support/judge.js';
 import { workdir } from '../support/workdir.js';
+import { CHROMIUM, inBrowser, selected } from './page-in-browser.js';
 
 const GCC: Judge = { program: 'gcc', probe: ['--version'], package: 'gcc' };
 const POKE: Judge = { program: 'poke', probe: ['--version'], package: 'poke' };
@@ -190,19 +191,69 @@ describe('types of a specification', () => {
     expect(stdout).toBe('16909060U 29U 2UL\nabcde');
   });
 
-  it('are shown for a browser where they have a size', () => {
+  it('are shown for a browser, where bytes and fields select each other', (context) => {
+    requireJudge(context, CHROMIUM);
     const directory = folder();
     const words = ['abi', 'inspect', '--html', '--from', 'mixed.ksy'];
+    const page = instar(...words, '.', 'file')
+      .in(directory)
+      .must().stdout;
+    directory.write('page.html', page);
+    const on = (path: string): string[] => selected(inBrowser(directory, 'page.html', `#${encodeURIComponent(path)}`));
+    expect(on('items[0].name')).toEqual(['61', '62', '63', 'name "abc" 0x8, 24 bits']);
+    expect(on('items[1].size')).toEqual(['02', 'size 2 0xb, 8 bits']);
+    expect(on('head.high')).toEqual(['5d', 'high 2 0x4, 3 bits']);
+    expect(on('items[2].name')).toEqual([]);
+    // Each byte is somebody's.
+    expect(page).not.toContain('data-f="-"');
+    expect(page.match(/<td /g)).toHaveLength(FILE.length);
     expect(
       instar(...words, 'mixed::head', 'file')
         .in(directory)
         .must().stdout,
     ).toContain('count');
-    const refused = instar(...words, '.', 'file')
+  });
+
+  it('say which fields of two files differ, also where one has more of them', () => {
+    const directory = folder();
+    directory.write('other', Buffer.from('\x01\x02\x03\x04\x5d\0\x03\x03abX\x02de\x01f', 'latin1'));
+    const words = ['abi', 'inspect', '--html', '--from', 'mixed.ksy', '.'];
+    const text = instar(...words, 'file', 'other')
+      .in(directory)
+      .must().stdout;
+    expect(text).toContain('4 of 10 fields differ');
+    expect([...text.matchAll(/data-path="([^"]*)" class="changed"/g)].map(([, path]) => path)).toEqual([
+      'head.count',
+      'items[0].name',
+      'items[2].size',
+      'items[2].name',
+    ]);
+    expect(text).toContain('<s>&quot;abc&quot;</s> &quot;abX&quot;');
+    expect(text).toContain('<s></s> &quot;f&quot;');
+    const cut = instar(...words, 'file@1')
       .in(directory)
       .run();
-    expect(refused.status).toBe(1);
-    expect(refused.stderr).toMatch(/without a fixed size/);
+    expect([cut.status, cut.stdout]).toEqual([1, '']);
+    expect(cut.stderr).toMatch(/^instar: abi: file: mixed.* bytes.* are there\n$/);
+  });
+
+  it('may be hostile, and stay text in a page that is bounded', () => {
+    const directory = folder();
+    directory.write('hostile', Buffer.from('\0\0\0\0\0\0\x01\x14<script>"&\x1b</b>......', 'latin1'));
+    const words = ['abi', 'inspect', '--html', '--from', 'mixed.ksy', '.'];
+    const text = instar(...words, 'hostile')
+      .in(directory)
+      .must().stdout;
+    expect(text).toContain("default-src 'none'");
+    expect(text.match(/<script>/g)).toHaveLength(1);
+    expect(text).toMatch(/&lt;script&gt;.{0,2}&quot;&amp;/);
+    expect(text).not.toContain('\u001b');
+    directory.write('many', Buffer.concat([Buffer.of(0, 0, 0, 0, 0, 0xff, 0xff), Buffer.alloc(65_536)]));
+    const many = instar(...words, 'many')
+      .in(directory)
+      .run();
+    expect([many.status, many.stdout]).toEqual([1, '']);
+    expect(many.stderr).toMatch(/more than 20000 places/);
   });
 
   it.each(['c', 'rust', 'typescript', 'json', 'jsonschema', 'hexpat', 'markdown', 'svg', 'ascii'])(

@@ -111,6 +111,8 @@ export {
   when,
 } from '../variable/describe.js';
 export type { Condition, Variable, VariantValue } from '../variable/describe.js';
+export { placesOf } from '../variable/places.js';
+export type { Place, Placed } from '../variable/places.js';
 export { sha256 } from '../variable/sha256.js';
 export type { ChecksumName } from '../variable/checksums.js';
 export type * from './types.js';

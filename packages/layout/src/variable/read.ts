@@ -2,7 +2,7 @@ import { bytesAsText } from '../codec/text.js';
 import { readValue } from '../codec/interpret.js';
 import { layoutError, type LayoutError } from '../layout/errors.js';
 import { resolve } from '../layout/resolve.js';
-import { byteSize } from '../layout/resolved.js';
+import { byteSize, type ResolvedType } from '../layout/resolved.js';
 import type { Target } from '../layout/target.js';
 import type { Digest, Lazy, StructDescription, Type, VariableDescription, VariablePart } from '../layout/types.js';
 import { sumsOf, type Sum } from './sums.js';
@@ -13,6 +13,9 @@ const MOST_DEPTH = 200;
 /** Values of one decoding for each byte that is there, and a few: what has no bytes cannot be there without end. */
 export const MOST_PER_BYTE = 8;
 export const MOST_WITHOUT_BYTES = 65_536;
+
+/** Parts whose value is no other part's. */
+const BYTES: ReadonlySet<string> = new Set(['run', 'align', 'magic', 'digest', 'processed']);
 
 /** Values of the structs around a part, the innermost last. */
 type Scopes = readonly Readonly<Record<string, unknown>>[];
@@ -100,6 +103,9 @@ export function outOfRange(
   return `found ${number}, expected ${least === undefined ? 'at most' : `${least} to`} ${most}`;
 }
 
+/** What is told of a value: the bytes that it was read from, and its layout where it has a fixed one. */
+export type Note = (path: string, from: number, to: number, value: unknown, layout: ResolvedType | undefined) => void;
+
 /** Reads one value; it belongs to one decoding, whose steps it counts. */
 export class VariableReader {
   readonly #view: DataView;
@@ -107,13 +113,16 @@ export class VariableReader {
   readonly #all: Uint8Array<ArrayBuffer>;
   readonly #start: number;
   readonly #target: Target;
+  readonly #note: Note | undefined;
   readonly #open = new Set<string>();
   /** Values elsewhere that were asked for. */
   readonly #places = new Map<Type, Map<number, Found>>();
   #left: number;
   #depth = 0;
 
-  constructor(view: DataView, start: number, target: Target) {
+  /** @param note told of each value that is not made of others, and where it lies; not of what stands for other bytes */
+  constructor(view: DataView, start: number, target: Target, note?: Note) {
+    this.#note = note;
     this.#view = view;
     this.#all = new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength);
     this.#start = start;
@@ -126,11 +135,17 @@ export class VariableReader {
     if (this.#left < 0) throw failure('LAYOUT_UNSUPPORTED', 'found more values than its bytes can hold', path, at);
     if (type.kind === 'struct' && type.variable === true)
       return this.#deeper(path, at, () => this.#struct(type, at, end, path, scopes));
-    if (type.kind === 'variable') return this.#deeper(path, at, () => this.#part(type, at, end, path, scopes));
+    if (type.kind === 'variable') {
+      const found = this.#deeper(path, at, () => this.#part(type, at, end, path, scopes));
+      if (BYTES.has(type.part.form)) this.#note?.(path, at, found.next, found.value, undefined);
+      return found;
+    }
     const layout = resolve(type, this.#target);
     const next = at + byteSize(layout);
     this.#room(at, next, end, path);
-    return { value: readValue(layout, this.#view, at * 8, path, scopes.at(-1)), next };
+    const value = readValue(layout, this.#view, at * 8, path, scopes.at(-1));
+    this.#note?.(path, at, next, value, layout);
+    return { value, next };
   }
 
   #deeper(path: string, at: number, read: () => Found): Found {
