@@ -8,6 +8,7 @@ import type { FieldDescription, IntegralDescription, StructDescription, Type } f
 import type { TaggedDescription, UnionDescription } from '../layout/types.js';
 import { transparentParts } from './anonymous.js';
 import { fixedInOrder, withSets, type Emitter, type Interface, type NamedDescription } from './emitter.js';
+import { withHeads } from './heads.js';
 import { commentText } from './plain-text.js';
 import { C_NAMING, renamed } from './reserved.js';
 
@@ -373,7 +374,7 @@ function checkMacros(lines: readonly string[]): void {
 export const cEmitter: Emitter = {
   name: 'c',
   emit(described, { target }) {
-    const unit = renamed(withSets(described), C_NAMING);
+    const unit = renamed(withHeads(withSets(described)), C_NAMING);
     const types = fixedInOrder(unit.types);
     const guard = `INSTAR_${unit.title.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}_H`;
     const lines = [

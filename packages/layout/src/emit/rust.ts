@@ -2,6 +2,7 @@ import { resolve } from '../layout/resolve.js';
 import type { Target } from '../layout/target.js';
 import type { ConstantSet } from '../layout/constants.js';
 import { fixedInOrder, withSets, type Emitter, type Interface, type NamedDescription } from './emitter.js';
+import { withHeads } from './heads.js';
 import { RUST_NAMING, renamed } from './reserved.js';
 import { holdsBoolean, withZerocopy } from './rust-zerocopy.js';
 import { bitStructText, integralText, structText, taggedText, unionText } from './rust-types.js';
@@ -148,7 +149,7 @@ function typeText(described: NamedDescription, target: Target): string[] {
 export const rustEmitter: Emitter = {
   name: 'rust',
   emit(described, { target, fingerprint = new Uint8Array(0), derive }) {
-    const abi = renamed(withSets(described), RUST_NAMING);
+    const abi = renamed(withHeads(withSets(described)), RUST_NAMING);
     // Rust does not care for the order: what was listed keeps it, and what that uses besides follows.
     const used = fixedInOrder(abi.types).filter((type) => !abi.types.includes(type));
     const modules = modulesOf(abi, [...abi.types, ...used]);
