@@ -1,3 +1,4 @@
+import { isIdentifier } from '../layout/names.js';
 import { resolve } from '../layout/resolve.js';
 import { byteSize } from '../layout/resolved.js';
 import type { Target } from '../layout/target.js';
@@ -312,6 +313,9 @@ export class VariablePickle {
       place,
     );
     const body = arms.flatMap((arm) => {
+      if (!isIdentifier(arm.name)) {
+        throw unsupported(path, `found the arm ${JSON.stringify(arm.name)}, expected a name`);
+      }
       const { text, constraint } = this.#spec(arm.type, `${path}.${arm.name}`, inner);
       const more = constraint === undefined ? '' : ` : ${constraint('value')}`;
       return [

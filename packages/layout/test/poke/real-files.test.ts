@@ -329,6 +329,11 @@ describe('what a pickle says of values', () => {
   });
 
   it.each([
+    [
+      'an arm whose name would be code',
+      struct('S', { k: u8, b: variant('b', 'k', { 'x; } y; system ("id"); struct {': [1, u8] }) }),
+      'S.b',
+    ],
     ['a choice by a function', struct('S', { a: u8, b: optional(u8, () => true) }), 'S.b'],
     [
       'an alignment where nothing is known of the start',

@@ -1,4 +1,4 @@
-import { BZIP2, fields, GCC, GZIP, PYTHON, TCPDUMP, ZIP, type Format } from './gallery.js';
+import { BZIP2, CHROMIUM, fields, GCC, GZIP, PYTHON, TCPDUMP, ZIP, type Format } from './gallery.js';
 
 const python = (...lines: readonly string[]): string => `python3 -W ignore -c '${lines.join('\n')}'`;
 
@@ -275,4 +275,37 @@ const terminfo: Format = {
   whole: true,
 };
 
-export const FILES: readonly Format[] = [gzip, bzip2, zip, wav, au, aiff, pyc, sqlite, pcap, elf, terminfo];
+/** PNG, third edition, 5.3 and 11.2. */
+const png: Format = {
+  name: 'png_file',
+  endian: 'be',
+  seq: [
+    { id: 'magic', contents: [0x89, 'PNG', 13, 10, 26, 10] },
+    { id: 'header_length', type: 'u4', valid: 13 },
+    { id: 'header_kind', contents: 'IHDR' },
+    { id: 'header', type: 'header' },
+    { id: 'header_crc', type: 'u4' },
+    { id: 'chunks', type: 'chunk', repeat: 'eos' },
+  ],
+  types: {
+    header: {
+      seq: [
+        { id: 'width', type: 'u4', valid: { min: 1, max: 0x7fff_ffff } },
+        { id: 'height', type: 'u4', valid: { min: 1, max: 0x7fff_ffff } },
+        { id: 'depth', type: 'u1', valid: { max: 16 } },
+        ...fields('colour:u1 packing:u1 filter:u1'),
+        { id: 'interlace', type: 'u1', valid: { max: 1 } },
+      ],
+    },
+    chunk: { seq: [...fields('length:u4 kind:str4'), { id: 'body', size: 'length' }, ...fields('crc:u4')] },
+  },
+  maker: CHROMIUM,
+  make: [
+    'chromium --headless=new --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$PWD/profile"',
+    '--window-size=200,100 --screenshot="$PWD/made.png" data:text/html,x 2>/dev/null; mv made.png made',
+  ].join(' '),
+  known: { 'header.width': 200, 'header.depth': 8, 'header.interlace': 0 },
+  whole: true,
+};
+
+export const FILES: readonly Format[] = [png, gzip, bzip2, zip, wav, au, aiff, pyc, sqlite, pcap, elf, terminfo];

@@ -59,3 +59,4 @@ export const MKSWAP = judge('mkswap', 'util-linux');
 export const MKFS_MINIX = judge('mkfs.minix', 'util-linux');
 export const TCPDUMP = judge('tcpdump', 'tcpdump');
 export const GCC = judge('gcc', 'gcc');
+export const CHROMIUM = judge('chromium', 'chromium');
