@@ -1,6 +1,8 @@
 /** Writes descriptions in other languages, as documentation and as pictures. */
 export { asciiEmitter } from './ascii.js';
 export { cEmitter } from './c.js';
+export { emit } from './emit.js';
+export type { EmitTypesOptions } from './emit.js';
 export { inOrder, isNamed } from './emitter.js';
 export type { Emitter, EmitOptions, Interface, NamedConstant, NamedDescription } from './emitter.js';
 export { hexpatEmitter } from './hexpat.js';
