@@ -77,6 +77,18 @@ describe('instar abi diff', () => {
     expect(ended.stdout).toMatch(/\nmajor change\n$/);
     const json = instar('abi', 'diff', 'old.json', 'new.json', '--json').in(directory).must().stdout;
     expect(JSON.parse(json)).toMatchObject({ level: 'major' });
+    // Somebody declares that nobody reads it.
+    const words = ['abi', 'diff', 'old.json', 'new.json', '--at-most', 'minor', '--compatible'];
+    const declared = instar(...words, 'Completion')
+      .in(directory)
+      .must().stdout;
+    expect(declared).toMatch(/^minor {2}narrowed {2}Completion\.status +from 32 to 16 bits \(declared compatible\)$/m);
+    expect(declared).toMatch(/\nminor change\n$/);
+    const stale = instar(...words, 'Completion', '--compatible', 'Completion.tag')
+      .in(directory)
+      .run();
+    expect([stale.status, stale.stdout]).toEqual([1, '']);
+    expect(stale.stderr).toMatch(/^instar: abi: Completion\.tag.*no major change there/);
   });
 });
 

@@ -27,6 +27,7 @@ interface Flags {
   readonly define: readonly string[];
   readonly endian?: string;
   readonly atMost?: string;
+  readonly compatible: readonly string[];
 }
 
 const repeated = (value: string, earlier: readonly string[]): readonly string[] => [...earlier, value];
@@ -72,6 +73,12 @@ function parser(
   )
     .option(...target)
     .option('--at-most <level>', 'exit with 1 when the change is more than none, minor or major')
+    .option(
+      '--compatible <path>',
+      'a type or TYPE.FIELD whose major changes break nobody, as you declare: they count as minor',
+      repeated,
+      [],
+    )
     .option('--json', 'as JSON');
   command(
     'extract <header-and-names...>',
@@ -139,7 +146,7 @@ async function perform(
       break;
     }
     case 'diff': {
-      const { text: found, exceeded } = await diff(first, second, flags.atMost, json, target);
+      const { text: found, exceeded } = await diff(first, second, flags, json, target);
       process.stdout.write(found);
       return exceeded ? EXIT_CODES.FAILURE : EXIT_CODES.OK;
     }

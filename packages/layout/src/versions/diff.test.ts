@@ -16,7 +16,7 @@ import {
   uint,
   union,
 } from '../layout/index.js';
-import { diffInterfaces } from './diff.js';
+import { declareCompatible, diffInterfaces } from './diff.js';
 
 function unit(types: readonly NamedDescription[], rest: Partial<Interface> = {}): Interface {
   return { title: 'test', regions: [], constants: [], sets: [], types, ...rest };
@@ -162,5 +162,29 @@ describe('what no field of a type shows', () => {
       diffInterfaces(unit([older]), unit([newer])).level;
     expect(level(union('U', { a: u32 }), union('U', { a: u32, b: u16 }))).toBe('minor');
     expect(level(tagged('T', 'k', { one: arms.one }), tagged('T', 'k', arms))).toBe('minor');
+  });
+});
+
+describe('what maintainers declare compatible', () => {
+  const older = struct('Head', { a: u32, flags: u16, b: u16 });
+  const newer = struct('Head', { a: u32, flags: u8, b: u16 });
+  const found = diffInterfaces(unit([older]), unit([newer]));
+
+  it('counts as minor and stays in the list, field by field or as a whole', () => {
+    expect(found.level).toBe('major');
+    const paths = found.changes.filter(({ level }) => level === 'major').map(({ path }) => path);
+    expect(paths).toContain('Head.flags');
+    const some = declareCompatible(found, ['Head.flags']);
+    expect(some.level).toBe(paths.every((path) => path === 'Head.flags') ? 'minor' : 'major');
+    expect(some.changes).toHaveLength(found.changes.length);
+    expect(some.changes.find(({ path }) => path === 'Head.flags')).toMatchObject({ level: 'minor', compatible: true });
+    const all = declareCompatible(found, ['Head']);
+    expect(all.level).toBe('minor');
+    expect(all.changes.map(({ text }) => text).join()).toContain('(declared compatible)');
+    expect(declareCompatible(found, [])).toEqual(found);
+  });
+
+  it.each(['Head.none', 'Hea', 'Head.a', ''])('is refused where nothing major happened: %j', (path) => {
+    expect(() => declareCompatible(found, [path])).toThrow(expect.objectContaining({ code: 'LAYOUT_NAME', path }));
   });
 });

@@ -1,6 +1,7 @@
 import { typeJson } from '../emit/json.js';
 import { allSets, inOrder, isNamed, usedTypes, type Interface, type NamedDescription } from '../emit/emitter.js';
 import { resolve } from '../layout/resolve.js';
+import { layoutError } from '../layout/errors.js';
 import { x86_64, type Endian, type Target } from '../layout/target.js';
 import type { ResolvedType } from '../layout/resolved.js';
 import type { Description, FieldDescription } from '../layout/types.js';
@@ -20,6 +21,8 @@ export interface Change {
   readonly path: string;
   /** A sentence without the path. */
   readonly text: string;
+  /** Set where somebody declared that a major change breaks nobody; it counts as a minor one. */
+  readonly compatible?: true;
 }
 
 /** All differences, in the order of the newer interface, what was removed last. */
@@ -49,8 +52,31 @@ export function diffInterfaces(older: Interface, newer: Interface, target: Targe
     ...diffSets(older, newer),
     ...diffTypes(older, newer, target),
   ];
-  const level = changes.some((item) => item.level === 'major') ? 'major' : changes.length > 0 ? 'minor' : 'none';
-  return { level, changes };
+  return { level: levelOf(changes), changes };
+}
+
+/**
+ * Differences of which the maintainers declare some to break nobody: a field that no one reads yet, a type that never left the
+ * house. They count as minor, and stay in the list.
+ * @param compatible paths of changes, or of what they lie in (`Header`, `Header.flags`)
+ * @throws LayoutError `LAYOUT_NAME` for a path without a major change: a declaration that says nothing is forgotten there
+ */
+export function declareCompatible(found: InterfaceDiff, compatible: readonly string[]): InterfaceDiff {
+  const covers = (path: string, { level, path: at }: Change): boolean =>
+    level === 'major' && (at === path || at.startsWith(`${path}.`) || at.startsWith(`${path}[`));
+  for (const path of compatible) {
+    if (found.changes.some((item) => covers(path, item))) continue;
+    throw layoutError('LAYOUT_NAME', 'found no major change there, expected one that is declared compatible', path, 0);
+  }
+  const changes = found.changes.map((item): Change => {
+    if (!compatible.some((path) => covers(path, item))) return item;
+    return { ...item, level: 'minor', compatible: true, text: `${item.text} (declared compatible)` };
+  });
+  return { level: levelOf(changes), changes };
+}
+
+function levelOf(changes: readonly Change[]): ChangeLevel {
+  return changes.some((item) => item.level === 'major') ? 'major' : changes.length > 0 ? 'minor' : 'none';
 }
 
 /** Calls `both` for what has the same name on both sides, and reports the rest as added or removed. */

@@ -1,4 +1,4 @@
 /** Interfaces as they were: read back from canonical JSON, and compared. */
-export { diffInterfaces } from './diff.js';
+export { declareCompatible, diffInterfaces } from './diff.js';
 export type { Change, ChangeKind, ChangeLevel, InterfaceDiff } from './diff.js';
 export { parseInterface } from './parse.js';

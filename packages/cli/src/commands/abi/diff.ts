@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { escapeText } from '@instar/engine';
 import type { Target } from '@instar/layout';
 import type { Interface } from '@instar/layout/emit';
-import { diffInterfaces, type ChangeLevel } from '@instar/layout/versions';
+import { declareCompatible, diffInterfaces, type ChangeLevel } from '@instar/layout/versions';
 import { describeAbi } from '@instar/shared-abi';
 import { releasedInterfaces } from '@instar/shared-abi/releases';
 import { readInterface, usageError } from './source.js';
@@ -27,14 +27,17 @@ async function side(name: string): Promise<Interface> {
 export async function diff(
   older: string,
   newer: string,
-  atMost: string | undefined,
+  { atMost, compatible }: { readonly atMost?: string | undefined; readonly compatible: readonly string[] },
   json: boolean,
   target: Target,
 ): Promise<{ readonly text: string; readonly exceeded: boolean }> {
   if (atMost !== undefined && !LEVELS.includes(atMost as ChangeLevel)) {
     throw usageError(`found --at-most ${escapeText(atMost)}, expected none, minor or major`);
   }
-  const { level, changes } = diffInterfaces(await side(older), await side(newer), target);
+  const { level, changes } = declareCompatible(
+    diffInterfaces(await side(older), await side(newer), target),
+    compatible,
+  );
   const exceeded = atMost !== undefined && LEVELS.indexOf(level) > LEVELS.indexOf(atMost as ChangeLevel);
   if (json) return { text: recordText({ level, changes }), exceeded };
   const width = Math.max(0, ...changes.map((item) => item.path.length));
