@@ -77,7 +77,7 @@ const LINES: readonly (readonly [words: string, says: RegExp])[] = [
   ['dd if=disk.raw of=out --count=3', /write count=N/],
   ['dd if=disk.raw of=out --jsno', /did you mean --json\?/],
   ['dd -i disk.raw -o out', /write if=FILE/],
-  ['dd if=disk.raw of=out conv=noerror', /a copy that goes on after an error is no copy/],
+  ['dd if=disk.raw of=out conv=noerror', /a copy that goes on after an error is not a copy/],
   ['dd if=disk.raw of=out oflag=direct', /page cache/],
   ['vmcore inof dump', /unknown command 'inof' \(did you mean info\?\); see instar vmcore --help$/],
   ['vmcore info --jsn dump', /did you mean --json\?/],

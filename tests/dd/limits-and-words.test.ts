@@ -82,7 +82,7 @@ describe('words of coreutils', () => {
 
   it.each([
     ['conv=notrunc', /needs seek=/],
-    ['conv=noerror,sync', /a copy that goes on after an error is no copy/],
+    ['conv=noerror,sync', /a copy that goes on after an error is not a copy/],
     ['oflag=direct', /page cache/],
     ['oflag=bogus', /unknown output flag 'bogus'/],
     ['iflag=direct', /page cache/],

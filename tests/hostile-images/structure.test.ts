@@ -121,7 +121,7 @@ describe('a number at the edge of what its field holds', () => {
     ['an L2 table that does not start a cluster', (b) => b.u64(PART.L1_TABLE, COPIED + BigInt(PART.L2_TABLE) + 512n)],
     ['a cluster that does not start one', (b) => b.l2(0, COPIED + BigInt(PART.DATA) + 512n)],
     ['a compressed cluster behind the end of the file', (b) => b.l2(0, COMPRESSED | (1n << 50n))],
-    ['a compressed cluster that is no stream', (b) => b.compressed(noise(1000), 0)],
+    ['a compressed cluster that is not a stream', (b) => b.compressed(noise(1000), 0)],
     ['extended L2 with clusters of 512 bytes', (b) => b.incompatible(INCOMPATIBLE.EXTENDED_L2).u32(AT.CLUSTER_BITS, 9)],
     [
       'a compression type of 2',

@@ -36,7 +36,7 @@ async function forge(kind: ServerKind, url: string, name: string): Promise<reado
 }
 
 describe.each(KINDS)('in %s', (kind) => {
-  it('what is no job at all is refused, and the queue tells of it and of the others', async (context) => {
+  it('what is not a job at all is refused, and the queue tells of it and of the others', async (context) => {
     requireServer(context, kind);
     const { queue, url, name, directory, work, outcome } = await bench(kind);
     const ids = await forge(kind, url, name);

@@ -135,7 +135,7 @@ describe('a job for several images', () => {
     [{ inputs: [] }, /inputs: one at least/],
     [{ inputs: Array.from({ length: 1001 }, () => '/a') }, /inputs: at most 1000/],
     [{ inputs: ['/a', 'b'] }, /inputs\.1: a path from the root on/],
-    [{ inputs: '/a' }, /this is no job: inputs/],
+    [{ inputs: '/a' }, /this is not a job: inputs/],
   ] as const)('%j is refused before it is stored', ([options, message]) => {
     expect(() => inspectJob(options as never)).toThrow(message);
   });

@@ -278,8 +278,8 @@ describe('what is submitted', () => {
     [{ input: 'https://images.example/x?X-Amz-Signature=1' }, /may be secret/],
     [{ input: 'relative' }, /a path from the root on/],
     [{ input: '/a\0b' }, /without a zero byte/],
-    [{ input: '/a', passphrase: 'x' }, /this is no job/],
-    [{ input: '/a', inputFormat: 'nonsense' }, /this is no job: inputFormat/],
+    [{ input: '/a', passphrase: 'x' }, /this is not a job/],
+    [{ input: '/a', inputFormat: 'nonsense' }, /this is not a job: inputFormat/],
   ] as const)('%s is refused before it is stored', ([options, message]) => {
     expect(() => inspectJob(options as never)).toThrow(message);
   });

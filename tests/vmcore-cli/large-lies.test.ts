@@ -91,14 +91,14 @@ describe('a dump that is large, or says so, takes bounded time and memory', () =
     const directory = workdir();
     records(directory, 16 * 65536, (index) => 0x1000_0000 - 2 * index);
     const refused = bounded(instar('vmcore', 'info', 'large'), directory);
-    expect(refused.stderr).toMatch(/is no guest memory dump/);
+    expect(refused.stderr).toMatch(/is not a guest memory dump/);
   });
 
   it('records of one byte that all overlap', () => {
     const directory = workdir();
     records(directory, 16 * 65536, () => 5);
     const refused = bounded(instar('vmcore', 'info', 'large'), directory);
-    expect(refused.stderr).toMatch(/is no guest memory dump/);
+    expect(refused.stderr).toMatch(/is not a guest memory dump/);
   });
 
   it('more records than are indexed', () => {

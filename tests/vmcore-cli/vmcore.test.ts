@@ -141,13 +141,13 @@ describe('instar vmcore, as a user types it', () => {
 
 describe('instar vmcore, when something is wrong', () => {
   const refusals: readonly (readonly [string, readonly string[], RegExp])[] = [
-    ['a file that is no dump', ['info', 'text'], /text, at 0x0: is no guest memory dump \(found the bytes 68656c6c/],
+    ['a file that is no dump', ['info', 'text'], /text, at 0x0: is not a guest memory dump \(found the bytes 68656c6c/],
     [
       'a file that is not there',
       ['info', 'nothing'],
       /nothing: cannot be opened: no such file or directory \(ENOENT\)/,
     ],
-    ['a directory', ['verify', '.'], /is no regular file/],
+    ['a directory', ['verify', '.'], /is not a regular file/],
     ['memory that the dump lacks', ['read', 'dump.elf', '0', '16'], /at 0x0: the dump has no memory/],
     ['an address that is none', ['read', 'dump.elf', 'x', '16'], /ADDRESS/],
     ['an unknown codec', ['convert', '--to', 'kdump', '--compress', 'lz4', 'dump.elf', 'o'], /found the codec lz4/],
@@ -165,7 +165,7 @@ describe('instar vmcore, when something is wrong', () => {
     ],
     ['an empty range', ['filter', '--begin', '1M', '--length', '0', 'dump.elf', 'o'], /the range of memory is empty/],
     ['one part of two', ['info', 'p1', 'p1'], /leave a gap or overlap/],
-    ['a stream that is not flattened', ['unflatten', 'dump.elf', 'o'], /is no flattened stream/],
+    ['a stream that is not flattened', ['unflatten', 'dump.elf', 'o'], /is not a flattened stream/],
     ['a stream that is flattened already', ['flatten', 'flat', 'o'], /is a flattened stream already/],
     ['a name in no directory', ['convert', 'dump.elf', 'no/o'], /cannot be created: no such file or directory/],
     ['an output that is a directory', ['convert', 'dump.elf', '.'], /is a directory/],

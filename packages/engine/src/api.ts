@@ -130,7 +130,7 @@ export async function infoChain(
 ): Promise<readonly [ImageDescription, ...ImageDescription[]]> {
   const [chosen, control] = apart<InfoOptions>(options, {});
   const { backingChain = IMAGE_DIRECTORY_ONLY, ...rest }: InfoOptions = isRecord(chosen) ? chosen : {};
-  // What is no object at all comes from plain JavaScript, whose checks say what is wrong.
+  // What is not an object at all comes from plain JavaScript, whose checks say what is wrong.
   const asked = isRecord(chosen) ? { ...rest, backingChain } : (chosen as { backingChain: typeof backingChain });
   return withJson(await described.info(pathOf(file), asked, control));
 }

@@ -47,7 +47,7 @@ export async function copyParts(
     );
   }
   const inputs = [input, ...further];
-  if ('stream' in output) throw new EngineError('INVALID_OPTION', 'a disk in several files is no stream');
+  if ('stream' in output) throw new EngineError('INVALID_OPTION', 'a disk in several files is not a stream');
   if (inputs.some((endpoint) => 'stream' in endpoint)) {
     throw new EngineError('INVALID_OPTION', 'a disk in several files is not read from a stream: save it first');
   }

@@ -84,7 +84,7 @@ function checkExisting({ filesOnly, inputs, noClobber, path }: ResolvedOutput, s
   if (kind === 'file' || (kind === 'block device' && filesOnly !== true)) return;
   const hint =
     kind === 'fifo' || kind === 'character device' ? '; a stream is written by dd with of=-, by convert with -' : '';
-  if (filesOnly === true) throw new HostFileError('FILE_NOT_USABLE', 'is no regular file and is not replaced', path);
+  if (filesOnly === true) throw new HostFileError('FILE_NOT_USABLE', 'is not a regular file and is not replaced', path);
   const problem = `is ${kindInWords(status)}, not a file that can be written${hint}`;
   throw new HostFileError('FILE_NOT_USABLE', problem, path);
 }

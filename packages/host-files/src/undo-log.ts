@@ -77,7 +77,7 @@ export async function createUndoLog(fd: number, path: string): Promise<UndoLog> 
   const name = logOf(fd, path, status);
   if (name === undefined || !status.isFile()) {
     const problem =
-      'is no file in a directory, so that no undo log can stand beside it; without one an edit that is interrupted leaves ' +
+      'is not a file in a directory, so that no undo log can stand beside it; without one an edit that is interrupted leaves ' +
       'it damaged: choose that with --no-undo';
     throw new HostFileError('FILE_NOT_USABLE', problem, path);
   }

@@ -2,7 +2,7 @@ import { InstarError } from '@instar/engine';
 
 /** Codes of a `JobsError`. They are stable. */
 export type JobsErrorCode =
-  /** What was submitted, or came out of the queue, is no job. */
+  /** What was submitted, or came out of the queue, is not a job. */
   | 'INVALID_JOB'
   /** A job names what the worker may not read or write. */
   | 'NOT_ALLOWED'

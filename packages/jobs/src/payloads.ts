@@ -129,7 +129,7 @@ function checked<S extends v.GenericSchema>(schema: S, value: unknown): v.InferO
   if (found.success) return found.output;
   const [issue] = found.issues;
   const path = v.getDotPath(issue);
-  throw new JobsError('INVALID_JOB', `this is no job: ${path === null ? '' : `${path}: `}${issue.message}`);
+  throw new JobsError('INVALID_JOB', `this is not a job: ${path === null ? '' : `${path}: `}${issue.message}`);
 }
 
 /** A conversion. @throws JobsError `INVALID_JOB` */

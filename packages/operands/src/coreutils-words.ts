@@ -14,7 +14,8 @@ export const REFUSED_WORDS: Readonly<Record<string, string>> = {
   sync: 'the output is synced when it is complete, and a block is never padded: leave it out',
   excl: 'write --no-clobber to refuse an output that exists',
   nocreat: 'an output is always created where there is none: leave it out',
-  noerror: 'a copy that goes on after an error is no copy: leave it out, or copy the good parts with skip= and count=',
+  noerror:
+    'a copy that goes on after an error is not a copy: leave it out, or copy the good parts with skip= and count=',
   nocache: 'the page cache is left to the system: leave it out',
   noatime: 'times of access are left to the system: leave it out',
   nofollow: 'names that you give are followed: name the file itself',

@@ -66,7 +66,7 @@ function isUnknownKey(issue: Pick<SchemaIssue, 'type' | 'expected'>): boolean {
 }
 
 /**
- * What a schema of an object says: which options there are where one is unknown, which is missing, or that it is no object.
+ * What a schema of an object says: which options there are where one is unknown, which is missing, or that it is not an object.
  * @param names the options that there are
  */
 export function objectMessage(names: readonly string[]): (issue: { readonly expected: string | null }) => string {

@@ -142,7 +142,7 @@ export const checkCommand = defineCommand<CheckFlags>({
       .option('-f, --format <fmt>', 'format of the image; it is then not probed')
       .option(
         '-r, --repair <what>',
-        'mend what is found (qcow2, qed, parallels, vdi, log of vhdx): leaks or all',
+        'repair what is found (qcow2, qed, parallels, vdi, log of vhdx): leaks or all',
         values.oneOf(['leaks', 'all'] as const),
       )
       .option(

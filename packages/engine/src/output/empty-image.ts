@@ -27,7 +27,7 @@ export async function emptyImage(
   const quiet = { ...control, onProgress: undefined, onWarning: undefined };
   const [found] = await info(path, { format: 'qcow2', forceShare }, quiet);
   const { qcow2 } = found;
-  if (qcow2 === undefined) throw new EngineError('IMAGE_NOT_THIS_FORMAT', 'is no qcow2 image', { file: path });
+  if (qcow2 === undefined) throw new EngineError('IMAGE_NOT_THIS_FORMAT', 'is not a qcow2 image', { file: path });
   const holds = contentOf(found, qcow2);
   if (holds !== undefined) return holds;
   const { backingFilename: file, backingFormat: format } = found;

@@ -213,7 +213,7 @@ export async function openUpload(
 ): Promise<RemoteOutput> {
   checkRemoteOutput(name);
   const location = parseLocation(name);
-  if (location.kind !== 's3') throw new EngineError('INVALID_OPTION', 'is no object', { file: name });
+  if (location.kind !== 's3') throw new EngineError('INVALID_OPTION', 'is not an object', { file: name });
   const upload = new Upload(await loadS3(), location, most, signal, stallMs);
   const device = new RemoteDevice({ write: async (offset, bytes) => upload.write(offset, bytes) });
   return {

@@ -114,7 +114,7 @@ export function checkConstant(
   );
 }
 
-/** @throws LayoutError `LAYOUT_VALUE` for what is no object with fields. */
+/** @throws LayoutError `LAYOUT_VALUE` for what is not an object with fields. */
 export function checkObject(value: unknown, path: string, offset: number): Readonly<Record<string, unknown>> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value))
     return value as Readonly<Record<string, unknown>>;

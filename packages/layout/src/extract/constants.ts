@@ -65,7 +65,7 @@ export async function readConstant(compiler: Compiler, name: string): Promise<Ex
   );
 }
 
-/** An enumerator of C++ that has a scope of its own is no integer before it is cast. */
+/** An enumerator of C++ that has a scope of its own is not an integer before it is cast. */
 function scopedEnumerator(compiler: Compiler, name: string): string | undefined {
   return compiler.isPlusPlus ? `(unsigned long long)(__underlying_type(__typeof__((${name}))))(${name})` : undefined;
 }

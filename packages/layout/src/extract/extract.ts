@@ -55,7 +55,7 @@ export interface Extraction {
   readonly compiler: string;
   readonly target: string;
   readonly types: readonly ExtractedType[];
-  /** What was asked for and is no type: macros and enumerators. */
+  /** What was asked for and is not a type: macros and enumerators. */
   readonly constants: readonly ExtractedConstant[];
 }
 

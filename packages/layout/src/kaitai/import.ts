@@ -113,7 +113,7 @@ class Importer {
         const type = this.#attribute(rest, name, known, path);
         if (bounds !== undefined) add(id, bounded(type, bounds, `${path}.valid`), path);
         else if (constant === undefined) add(id, type, path);
-        else if (type.kind !== 'integer') throw refuse(`${path}.valid`, 'found a constant that is no integer');
+        else if (type.kind !== 'integer') throw refuse(`${path}.valid`, 'found a constant that is not an integer');
         else add(id, { type, value: type.bits > 32 ? BigInt(constant) : constant }, path);
         return;
       }

@@ -58,7 +58,7 @@ function boundsOf(valid: unknown): Bounds | undefined {
 /** An integer within bounds. */
 export function bounded(type: Type, bounds: Bounds, path: string): Type {
   if (type.kind !== 'integer') {
-    throw layoutError('LAYOUT_UNSUPPORTED', 'found bounds of what is no integer', path, 0);
+    throw layoutError('LAYOUT_UNSUPPORTED', 'found bounds of what is not an integer', path, 0);
   }
   return ranged(type as Integer, bounds);
 }

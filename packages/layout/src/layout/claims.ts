@@ -40,7 +40,7 @@ export function checkOffset(
   throw layoutError(
     'LAYOUT_OFFSET',
     `declared at ${item.at ?? 'no offset'}, but the fields before it end at ${before / 8} and its alignment is ${align}; ` +
-      'declare the padding or mend the offset',
+      'declare the padding or correct the offset',
     path,
     Math.floor(bit / 8),
     item.at,

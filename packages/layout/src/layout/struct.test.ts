@@ -131,7 +131,7 @@ const CASES: readonly (readonly [about: string, define: () => Type, code: Layout
     /found number, expected bigint/,
   ],
   [
-    'a constant that is no integer',
+    'a constant that is not an integer',
     () => struct('S', { a: { type: bytes(1), value: Uint8Array.of(1) } }),
     'LAYOUT_VALUE',
     /S\.a/,

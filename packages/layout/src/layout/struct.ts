@@ -187,7 +187,7 @@ function inLeastFirst(type: Type): Type {
  * An integral struct: the bytes are read as one integer in the container's byte order and then split from the most
  * significant bit down (GNU poke manual, "Integral Structs"). Fields are integers or integral structs; their widths must
  * add up to the container's.
- * @throws LayoutError `LAYOUT_SIZE` when they do not, `LAYOUT_UNSUPPORTED` for a field that is no integer.
+ * @throws LayoutError `LAYOUT_SIZE` when they do not, `LAYOUT_UNSUPPORTED` for a field that is not an integer.
  */
 export function integral<const F extends Specs>(
   name: string,
@@ -358,7 +358,7 @@ function describeFields(owner: string, specs: Specs): FieldDescription[] {
       seen.add(key);
     }
     if (value !== undefined && !(typeof value === 'number' || typeof value === 'bigint')) {
-      throw layoutError('LAYOUT_VALUE', 'found a constant that is no integer, expected one', path, 0, value);
+      throw layoutError('LAYOUT_VALUE', 'found a constant that is not an integer, expected one', path, 0, value);
     }
     const described = { name, type, doc, at, label, value, align };
     return isAnonymous === true ? { ...described, anonymous: true } : described;

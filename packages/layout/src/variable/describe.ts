@@ -111,7 +111,7 @@ const COMPARED: Readonly<Record<Comparison['operator'], (found: bigint, number: 
 };
 
 /**
- * A condition for `optional` that other languages can be told: how an integer compares with a number. What is no integer,
+ * A condition for `optional` that other languages can be told: how an integer compares with a number. What is not an integer,
  * or was not given, is taken for zero.
  * @param path of the field, from the struct around the part
  * @param operator `&`: whether it has one of the bits of the number

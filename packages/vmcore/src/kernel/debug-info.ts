@@ -88,7 +88,7 @@ export class DebugInfo {
         extractFile({ file, bytes, types, target }).types[0];
       // What has no keyword is a structure first, as it is for people who look at kernels.
       const found = (plain ? attempt(() => ask([`struct ${name}`])) : undefined) ?? ask([name]);
-      if (found === undefined) throw new ExtractError('EXTRACT_UNKNOWN_TYPE', `${name} is no type`);
+      if (found === undefined) throw new ExtractError('EXTRACT_UNKNOWN_TYPE', `${name} is not a type`);
       this.#types.set(name, found);
       return found;
     } catch (error) {

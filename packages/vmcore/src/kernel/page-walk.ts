@@ -179,7 +179,7 @@ export class PageTables {
   async translate(address: bigint): Promise<Translation> {
     const { format, pgd } = this.#root;
     if (!isAddress(address, format))
-      throw this.#notMapped(address, 'is no address of this machine', 'canonical', address);
+      throw this.#notMapped(address, 'is not an address of this machine', 'canonical', address);
     let table = pgd;
     for (const { name, shift, bits: width, decode } of format.levels) {
       const index = BigInt.asUintN(width, address >> BigInt(shift));

@@ -47,7 +47,7 @@ export class Vmlinux {
       const ident = new Uint8Array(16);
       const read = await source.read(0n, ident);
       if (read < 16 || !ELF_MAGIC.every((byte, index) => ident[index] === byte)) {
-        throw new VmcoreError('INVALID_ARGUMENT', 'is no kernel with symbols', {
+        throw new VmcoreError('INVALID_ARGUMENT', 'is not a kernel with symbols', {
           file,
           found: `the bytes ${Buffer.from(ident.subarray(0, 4)).toString('hex')}`,
           expected: 'an ELF vmlinux (of a bzImage: extract-vmlinux)',
@@ -129,7 +129,7 @@ async function sectionsOf(source: ByteSource, wordBits: WordBits, endian: 'littl
   const header = headerCodec.decode(await bytesAt(source, 0n, headerCodec.size, 'ELF header'));
   const count = header.e_shnum;
   if (header.e_shentsize !== codec.size || count === 0 || count > MAX_SECTIONS) {
-    throw new VmcoreError('INVALID_ARGUMENT', 'is no kernel with symbols: its sections are missing', {
+    throw new VmcoreError('INVALID_ARGUMENT', 'is not a kernel with symbols: its sections are missing', {
       file: source.name,
       field: 'e_shnum, e_shentsize',
       found: `${count} of ${header.e_shentsize} bytes`,

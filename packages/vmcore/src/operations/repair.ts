@@ -54,7 +54,7 @@ async function checkKind(source: ByteSource): Promise<void> {
   const elf = isElf(start);
   throw new VmcoreError(
     elf ? 'UNSUPPORTED' : 'NOT_A_DUMP',
-    elf ? 'an ELF dump has no bitmaps and page descriptors that could be recomputed' : 'is no kdump-compressed dump',
+    elf ? 'an ELF dump has no bitmaps and page descriptors that could be recomputed' : 'is not a kdump-compressed dump',
     {
       file: source.name,
       offset: 0n,

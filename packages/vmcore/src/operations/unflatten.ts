@@ -161,7 +161,7 @@ class Rearranger {
   }
 
   #foreign(): VmcoreError {
-    return new VmcoreError('NOT_A_DUMP', 'is no flattened stream', {
+    return new VmcoreError('NOT_A_DUMP', 'is not a flattened stream', {
       file: this.#name,
       offset: 0n,
       expected: 'a stream that begins with "makedumpfile"',

@@ -52,7 +52,7 @@ function identify(ident: Uint8Array, file: string): { byteOrder: Endian; wordBit
   return { byteOrder: data === ELFDATA2LSB ? 'little' : 'big', wordBits: elfClass === ELFCLASS64 ? 64 : 32 };
 }
 
-/** @throws VmcoreError `BAD_DUMP`, `TRUNCATED`, `TOO_LARGE`, `NOT_A_DUMP` when it is no core file */
+/** @throws VmcoreError `BAD_DUMP`, `TRUNCATED`, `TOO_LARGE`, `NOT_A_DUMP` when it is not a core file */
 export async function readElfHeader(source: ByteSource): Promise<ElfHeader> {
   const file = source.name;
   const ident = await bytesAt(source, 0n, 16, 'e_ident');
@@ -61,7 +61,7 @@ export async function readElfHeader(source: ByteSource): Promise<ElfHeader> {
   const codec = structureCodec(Ehdr, target);
   const header = codec.decode(await bytesAt(source, 0n, codec.size, 'ELF header'));
   if (header.e_type !== ET_CORE) {
-    throw new VmcoreError('NOT_A_DUMP', 'the ELF file is no core file', {
+    throw new VmcoreError('NOT_A_DUMP', 'the ELF file is not a core file', {
       file,
       field: 'e_type',
       offset: 16n,

@@ -52,7 +52,7 @@ async function openPart(stored: ByteSource, budget: PartBudget | undefined): Pro
     if (foreign !== undefined) {
       throw new VmcoreError('NOT_A_DUMP', foreign.what, { file: stored.name, expected: foreign.remedy });
     }
-    throw new VmcoreError('NOT_A_DUMP', 'is no guest memory dump', {
+    throw new VmcoreError('NOT_A_DUMP', 'is not a guest memory dump', {
       file: stored.name,
       offset: 0n,
       found: start.length === 0 ? 'an empty file' : `the bytes ${Buffer.from(start.subarray(0, 8)).toString('hex')}`,

@@ -13,7 +13,7 @@ interface Part {
 
 /** The error of a file that is none of several parts. */
 export function notAPart(file: string): VmcoreError {
-  return new VmcoreError('BAD_DUMP', 'is no part of a split dump', { file, field: 'split' });
+  return new VmcoreError('BAD_DUMP', 'is not a part of a split dump', { file, field: 'split' });
 }
 
 function partOf(dump: Dump): Part {

@@ -30,7 +30,7 @@ export async function fileSource(name: string): Promise<ByteSource> {
   }
   try {
     const stat = await statFile(fd);
-    if (!stat.isFile()) throw new VmcoreError('READ_FAILED', 'is no regular file', { file: name });
+    if (!stat.isFile()) throw new VmcoreError('READ_FAILED', 'is not a regular file', { file: name });
     if (stat.size > MAX_OFFSET) {
       const found = `${stat.size} bytes`;
       throw new VmcoreError('TOO_LARGE', 'the file is too large', { file: name, found, expected: 'at most 2^53' });

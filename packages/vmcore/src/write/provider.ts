@@ -88,7 +88,7 @@ export function providedImage(given: MemoryProvider): MemoryImage {
     });
   }
   if (provider.vmcoreinfo !== undefined && Array.from(provider.vmcoreinfo).some((character) => character > '\u00ff')) {
-    throw new VmcoreError('INVALID_ARGUMENT', 'VMCOREINFO has characters that are no bytes', { file: name });
+    throw new VmcoreError('INVALID_ARGUMENT', 'VMCOREINFO has characters that are not bytes', { file: name });
   }
   const ranges = sortRanges(provider.ranges, name);
   const byteOrder = provider.byteOrder ?? (BIG_ENDIAN.includes(machine) ? 'big' : 'little');

@@ -66,7 +66,7 @@ function extractionText(found: Extraction, title: string, target: Target, output
     const named = inOrder(found.types.flatMap((type) => namedLayouts(type)));
     const constants = found.constants.map(({ name, value }): NamedConstant => {
       if (typeof value === 'bigint') return { name: name.replaceAll('::', '_'), value };
-      throw usageError(`${escapeText(name)} is no integer: --layout has no place for it`);
+      throw usageError(`${escapeText(name)} is not an integer: --layout has no place for it`);
     });
     return jsonEmitter.emit({ title, regions: [], constants, sets, types: named }, { target });
   }
@@ -97,7 +97,7 @@ function namedLayouts(type: ExtractedType): NamedDescription[] {
   if (layout.kind === 'struct' || layout.kind === 'union' || layout.kind === 'integral' || layout.kind === 'tagged')
     return [layout];
   if (setOf(layout).length > 0) return [];
-  throw usageError(`${type.name} is no struct, no union and no enumeration: --layout has no name for it`);
+  throw usageError(`${type.name} is not a struct, a union or an enumeration: --layout has no name for it`);
 }
 
 function typeText(type: ExtractedType, target: string): string {
