@@ -1,6 +1,6 @@
 // Images behind a URL: what an honest server comes to, and what servers that lie, change, stop or lead elsewhere do.
 import { randomFillSync } from 'node:crypto';
-import { dd, info, isRemoteName, type EngineError, type RemoteAccess } from '@instar/engine';
+import { dd, info, isRemoteName, openImage, type EngineError, type RemoteAccess } from '@instar/engine';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { instar } from '../support/command.js';
 import { QEMU_IMG, requireJudge, type Judge } from '../support/judge.js';
@@ -41,6 +41,47 @@ it('may be without its time in later answers, which its ETag says all of', async
   expect(await copy(server, directory)).toBeUndefined();
   expect(server.requests.length).toBeGreaterThan(1);
   expect(directory.read('out.raw').equals(RAW)).toBe(true);
+});
+
+describe('an image that was looked at before', () => {
+  /** Which one it is, for whoever reads it again. */
+  async function versionOf(server: RangeServer): Promise<RemoteAccess> {
+    await using image = await openImage(server.url(), { format: 'raw', remote: FAST, sandbox: 'process' });
+    const { remoteVersion } = image;
+    if (remoteVersion === undefined) throw new Error('a URL has a version');
+    return { ...FAST, expected: { [server.url()]: remoteVersion } };
+  }
+
+  it('is read again, of which the first question says so', async () => {
+    const directory = workdir();
+    const server = await serve(RAW);
+    const expected = await versionOf(server);
+    expect(expected.expected?.[server.url()]).toMatchObject({ size: BigInt(RAW.length), etag: '"one"' });
+    const { length } = server.requests;
+    expect(await copy(server, directory, expected)).toBeUndefined();
+    expect(server.requests[length]?.headers['if-range']).toBe('"one"');
+    expect(directory.read('out.raw').equals(RAW)).toBe(true);
+  });
+
+  it.for([
+    ['by its ETag', { headers: { etag: '"two"' } }],
+    ['as its server says', { status: 200, body: RAW }],
+    ['by its time', { headers: { etag: '"one"', 'last-modified': 'Mon, 01 Jan 2024 00:00:00 GMT' } }],
+  ] as const)('is refused before a byte is written where it is another one by now: %s', async ([, another]) => {
+    const directory = workdir();
+    let changed = false;
+    const server = await serve(RAW, () => (changed ? another : undefined));
+    const expected = await versionOf(server);
+    changed = true;
+    expect(await copy(server, directory, expected)).toMatchObject({ code: 'REMOTE_CHANGED' });
+    expect(directory.names()).toEqual([]);
+  });
+
+  it('has no version where it is a file', async () => {
+    const directory = workdir().write('disk.raw', RAW);
+    await using image = await openImage(directory.file('disk.raw'), { format: 'raw', sandbox: 'process' });
+    expect(image.remoteVersion).toBeUndefined();
+  });
 });
 
 describe('an image behind a URL', () => {

@@ -42,7 +42,7 @@ export type { DumpTarget, WrittenDump } from './dump-target.js';
 export type { DumpWriteControl } from './dump-write.js';
 export type { OperationControl } from './operation.js';
 export { isRemoteName, shownName } from './remote/names.js';
-export type { RemoteAccess } from './remote/source.js';
+export type { RemoteAccess, RemoteVersion } from './remote/source.js';
 export { describeSystemError, EngineError, systemErrorName } from './errors.js';
 export type { EngineErrorDetails, ErrorLocation } from './errors.js';
 export { errorCodes } from './error-codes.js';

@@ -21,6 +21,7 @@ import {
   checkReadRange,
   checkStreamRange,
 } from '../options/operations.js';
+import type { RemoteVersion } from '../remote/source.js';
 import { perform } from '../session/operation.js';
 import { impossibleResult } from '../session/outcome.js';
 import { GuestSession } from '../session/session.js';
@@ -71,6 +72,11 @@ export class Image implements AsyncDisposable {
     this.#scratch = scratch;
     this.virtualSize = info.virtual_size;
     this.format = formatName(info.format);
+  }
+
+  /** Which bytes are read of an image behind a URL; undefined of a file. For `RemoteAccess.expected` of whoever reads the same. */
+  get remoteVersion(): RemoteVersion | undefined {
+    return this.#chain.layers[0].file.remote?.version;
   }
 
   /** What the image says of itself. */

@@ -4,7 +4,7 @@ import type { GuestLimits } from '../session/context.js';
 import type { OperationControl } from '../operation.js';
 import { checked } from './check.js';
 import { dumpTarget } from './dump.js';
-import type { RemoteAccess } from '../remote/source.js';
+import type { RemoteAccess, RemoteVersion } from '../remote/source.js';
 import { abortSignal, callback, fileName, milliseconds, oneOf, options, size, yesNo, type Fields } from './kinds.js';
 
 const ATTEMPTS = 'an integer from 1 to 100';
@@ -21,6 +21,13 @@ const limits = options({
   keyMemory: v.optional(size(0n, MOST_KEY_MEMORY)),
 } satisfies Fields<GuestLimits>);
 
+const version = options({
+  size: size(),
+  etag: v.optional(v.string('text')),
+  modified: v.optional(v.string('text')),
+  versionId: v.optional(v.string('text')),
+} satisfies Fields<RemoteVersion>);
+
 const remote = options({
   allowedHosts: v.optional(v.array(v.string('a host'), 'an array of hosts')),
   allowInsecure: v.optional(yesNo),
@@ -30,6 +37,7 @@ const remote = options({
     v.pipe(v.number(ATTEMPTS), v.integer(ATTEMPTS), v.minValue(1, ATTEMPTS), v.maxValue(100, ATTEMPTS)),
   ),
   stallMs: v.optional(v.pipe(milliseconds, v.minValue(1, 'milliseconds: an integer from 1'))),
+  expected: v.optional(v.record(v.string(), version, 'which version each name must lead to')),
 } satisfies Fields<RemoteAccess>);
 
 const passphrases = (() => {

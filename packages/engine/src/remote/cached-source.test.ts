@@ -13,6 +13,7 @@ function source(fails: (count: number) => boolean = () => false): RangeSource & 
     name: 'test',
     identity: 'test',
     size: BigInt(BYTES.length),
+    version: { size: BigInt(BYTES.length) },
     close: () => undefined,
     read: async (offset, length) => {
       asked.push([offset, length]);

@@ -5,7 +5,7 @@ import { namedDestination, redirected, type Destination } from './hosts.js';
 import { ask, Connections, type RangeAnswer } from './http-request.js';
 import { shownUrl } from './names.js';
 import { retrying, Transient } from './retry.js';
-import { DEFAULT_STALL_MS, type RangeSource, type RemoteAccess } from './source.js';
+import { DEFAULT_STALL_MS, type RangeSource, type RemoteAccess, type RemoteVersion } from './source.js';
 
 /** Redirects that one range follows. */
 const MOST_REDIRECTS = 5;
@@ -14,13 +14,6 @@ const FIRST_BYTES = 65_536;
 const DEFAULT_ATTEMPTS = 5;
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 const PASSING: readonly number[] = [408, 425, 429, 500, 502, 503, 504];
-
-/** What says that two answers are of the same bytes. */
-interface Version {
-  readonly etag: string | undefined;
-  readonly modified: string | undefined;
-  readonly size: bigint;
-}
 
 /** Where an answer says that its bytes lie (RFC 9110, 14.4). */
 interface ContentRange {
@@ -53,15 +46,16 @@ export class HttpSource implements RangeSource {
   readonly #access: RemoteAccess;
   readonly #connections = new Connections();
   readonly #abort = new AbortController();
-  #version: Version | undefined;
+  #version: RemoteVersion | undefined;
   /** Where the last redirect led: a range begins there, and at the first URL again where that is refused. */
   #at: Destination;
   /** What the first answer held. */
   #head: Uint8Array = new Uint8Array(0);
 
-  private constructor(url: URL, access: RemoteAccess) {
+  private constructor(url: URL, access: RemoteAccess, expected: RemoteVersion | undefined) {
     this.#first = url;
     this.#access = access;
+    this.#version = expected;
     this.#at = namedDestination(url, access);
     this.name = shownUrl(url);
     this.identity = `url ${url.href}`;
@@ -69,6 +63,7 @@ export class HttpSource implements RangeSource {
 
   /**
    * Asks for the first bytes, and keeps what says which bytes they are.
+   * @param expected which they must be
    * @throws EngineError
    */
   static async open(
@@ -76,8 +71,9 @@ export class HttpSource implements RangeSource {
     access: RemoteAccess,
     onWarning: ((warning: string) => void) | undefined,
     signal: AbortSignal | undefined,
+    expected?: RemoteVersion,
   ): Promise<HttpSource> {
-    const source = new HttpSource(url, access);
+    const source = new HttpSource(url, access, expected);
     const onAbort = (): void => {
       source.close();
     };
@@ -104,6 +100,10 @@ export class HttpSource implements RangeSource {
     return this.#known().size;
   }
 
+  get version(): RemoteVersion {
+    return this.#known();
+  }
+
   async read(offset: bigint, length: number): Promise<Uint8Array> {
     const end = offset + BigInt(length);
     if (end <= BigInt(this.#head.length)) return this.#head.slice(Number(offset), Number(end));
@@ -115,7 +115,7 @@ export class HttpSource implements RangeSource {
     this.#connections.close();
   }
 
-  #known(): Version {
+  #known(): RemoteVersion {
     if (this.#version === undefined) throw new EngineError('READ_FAILED', 'is not open', { file: this.name });
     return this.#version;
   }
@@ -211,7 +211,7 @@ export class HttpSource implements RangeSource {
   }
 
   /** Keeps what the first answer says of the bytes, and compares the others with it. */
-  #compare(found: Version): void {
+  #compare(found: RemoteVersion): void {
     const known = (this.#version ??= found);
     if (known.size !== found.size) throw this.#changed(`its length was ${known.size}, is ${found.size}`);
     if (known.etag !== found.etag) throw this.#changed('its ETag is another one');

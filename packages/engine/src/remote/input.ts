@@ -5,7 +5,7 @@ import { CachedSource } from './cached-source.js';
 import { HttpSource } from './http-source.js';
 import { parseLocation } from './location.js';
 import { openS3Source } from './s3-source.js';
-import type { RangeSource, RemoteAccess } from './source.js';
+import type { RangeSource, RemoteAccess, RemoteVersion } from './source.js';
 
 /** An input that is no file. */
 export interface RemoteInput {
@@ -14,6 +14,8 @@ export interface RemoteInput {
   /** Why it could last not be read. */
   readonly failure: () => EngineError | undefined;
   readonly close: () => void;
+  /** Which bytes are read. */
+  readonly version: RemoteVersion;
 }
 
 /** What opening needs of an operation. */
@@ -30,10 +32,12 @@ export interface RemoteContext {
 export async function openRemote(name: string, context: RemoteContext): Promise<InputFile> {
   const { remote: access = {}, signal, onWarning } = context;
   const location = parseLocation(name);
+  const { expected: known = {} } = access;
+  const expected = Object.hasOwn(known, name) ? known[name] : undefined;
   const source: RangeSource =
     location.kind === 's3'
-      ? await openS3Source(location, signal, access.stallMs)
-      : await HttpSource.open(location.url, access, onWarning, signal);
+      ? await openS3Source(location, signal, access.stallMs, expected)
+      : await HttpSource.open(location.url, access, onWarning, signal, expected);
   const cache = new CachedSource(source, access.cacheBytes);
   let failed: EngineError | undefined;
   const device = new RemoteDevice({
@@ -56,6 +60,7 @@ export async function openRemote(name: string, context: RemoteContext): Promise<
     remote: {
       number: device.number,
       failure: () => failed,
+      version: source.version,
       close: () => {
         device.close();
         source.close();

@@ -2,31 +2,40 @@ import { EngineError } from '../errors.js';
 import type { Location } from './location.js';
 import { retrying, Transient } from './retry.js';
 import { inTime, loadS3, s3Client, s3Failure, statusOf } from './s3-client.js';
-import { DEFAULT_STALL_MS, type RangeSource } from './source.js';
+import { DEFAULT_STALL_MS, type RangeSource, type RemoteVersion } from './source.js';
 
 /** How often a range is asked for again whose bytes did not come; what the client itself tries again is not counted. */
 const ATTEMPTS = 3;
 
-/** Opens an object of a bucket, by its version or its ETag. @throws EngineError */
+/**
+ * Opens an object of a bucket, by its version or its ETag.
+ * @param expected which one it must be
+ * @throws EngineError
+ */
 export async function openS3Source(
   { bucket: Bucket, key: Key }: Extract<Location, { kind: 's3' }>,
   signal: AbortSignal | undefined,
   stallMs: number = DEFAULT_STALL_MS,
+  expected?: RemoteVersion,
 ): Promise<RangeSource> {
   const name = `s3://${Bucket}/${Key}`;
   const module = await loadS3();
   const client = s3Client(module, stallMs);
   const abort = new AbortController();
-  const head = new module.HeadObjectCommand({ Bucket, Key });
+  const head = new module.HeadObjectCommand({ Bucket, Key, ...versionOf(expected?.versionId) });
   const asked = inTime(0, stallMs, signal, async (abortSignal) => client.send(head, { abortSignal }));
   const found = await asked.catch((error: unknown) => {
     client.destroy();
     throw s3Failure(error, name, signal, 'read');
   });
-  const { ContentLength: size, ETag: etag, VersionId } = found;
+  const { ContentLength: size, ETag: etag, VersionId: versionId, LastModified: modified } = found;
   if (size === undefined || etag === undefined) {
     client.destroy();
     throw new EngineError('READ_FAILED', 'cannot be read: its server tells neither length nor ETag', { file: name });
+  }
+  if (expected !== undefined && (expected.etag !== etag || expected.size !== BigInt(size))) {
+    client.destroy();
+    throw changed(name, expected.etag === etag ? `its length was ${expected.size}, is ${size}` : '');
   }
   const rangeWithin = async (offset: bigint, length: number, abortSignal: AbortSignal): Promise<Uint8Array> => {
     const end = offset + BigInt(length) - 1n;
@@ -35,7 +44,7 @@ export async function openS3Source(
       Key,
       Range: `bytes=${offset}-${end}`,
       IfMatch: etag,
-      ...(VersionId === undefined || VersionId === 'null' ? {} : { VersionId }),
+      ...versionOf(versionId),
     });
     try {
       const answer = await client.send(request, { abortSignal });
@@ -63,12 +72,18 @@ export async function openS3Source(
     name,
     size: BigInt(size),
     identity: `object ${Bucket}/${Key}`,
+    version: { size: BigInt(size), etag, modified: modified?.toUTCString(), versionId },
     read: async (offset, length) => retrying(name, ATTEMPTS, abort.signal, async () => range(offset, length)),
     close: () => {
       abort.abort();
       client.destroy();
     },
   };
+}
+
+/** The version of an object that a request asks for. A bucket that keeps none has the one that is called null. */
+function versionOf(versionId: string | undefined): { readonly VersionId?: string } {
+  return versionId === undefined || versionId === 'null' ? {} : { VersionId: versionId };
 }
 
 function changed(name: string, how: string): EngineError {

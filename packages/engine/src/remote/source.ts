@@ -6,6 +6,8 @@ export interface RangeSource {
   readonly size: bigint;
   /** The same for all names of one object. */
   readonly identity: string;
+  /** What each range is compared with. */
+  readonly version: RemoteVersion;
   /**
    * Exactly `length` bytes from `offset` on, of what was opened.
    * @throws EngineError `READ_FAILED`, `REMOTE_CHANGED`, `REMOTE_REFUSED`, `ABORTED`
@@ -32,6 +34,22 @@ export interface RemoteAccess {
   readonly attempts?: number | undefined;
   /** Longest time without a byte of an answer (ms, default 30000). */
   readonly stallMs?: number | undefined;
+  /**
+   * By the name of an input: which bytes it must lead to, as {@link RemoteVersion} of an image that was opened earlier, maybe elsewhere.
+   * What leads to others by now is refused (`REMOTE_CHANGED`); of an object that has versions, that one is read.
+   */
+  readonly expected?: Readonly<Record<string, RemoteVersion>> | undefined;
+}
+
+/** Which bytes a name led to, as its server tells. */
+export interface RemoteVersion {
+  /** Bytes. */
+  readonly size: bigint;
+  readonly etag?: string | undefined;
+  /** Last-Modified, as the server writes it. */
+  readonly modified?: string | undefined;
+  /** Of an object in a bucket that keeps several. */
+  readonly versionId?: string | undefined;
 }
 
 /** Longest time without a byte of an answer, where the caller names none (ms). */
