@@ -1,78 +1,29 @@
 // Objects of an S3 server (s3rver, which the test starts) as inputs and outputs.
 import { randomFillSync } from 'node:crypto';
-import { createRequire } from 'node:module';
 import { createServer, request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import {
-  GetObjectCommand,
-  ListMultipartUploadsCommand,
-  ListObjectsV2Command,
-  PutObjectCommand,
-  S3Client,
-} from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { instar, type CommandLine } from '../support/command.js';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
+import { startObjectStore, type ObjectStore } from '../support/object-store.js';
 import { qemuImg } from '../support/qemu-img.js';
-import { workdir, Workdir } from '../support/workdir.js';
-
-/** What of s3rver is used; it has no types. */
-interface S3Server {
-  run(): Promise<AddressInfo>;
-  close(): Promise<void>;
-}
-const S3rver = createRequire(import.meta.url)('s3rver') as new (options: object) => S3Server;
+import { workdir } from '../support/workdir.js';
 
 const MIB = 1 << 20;
-const CREDENTIALS = { AWS_ACCESS_KEY_ID: 'S3RVER', AWS_SECRET_ACCESS_KEY: 'S3RVER' };
 const RAW = randomFillSync(new Uint8Array(40 * MIB));
 
-let store: Workdir;
-let server: S3Server;
-let endpoint: string;
-let client: S3Client;
+let store: ObjectStore;
 
 beforeAll(async () => {
-  store = new Workdir();
-  server = new S3rver({
-    port: 0,
-    address: '127.0.0.1',
-    silent: true,
-    directory: store.path,
-    configureBuckets: [{ name: 'images' }],
-  });
-  endpoint = `http://127.0.0.1:${(await server.run()).port}`;
-  client = new S3Client({
-    endpoint,
-    forcePathStyle: true,
-    region: 'us-east-1',
-    credentials: { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' },
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-  });
+  store = await startObjectStore();
 });
 
 afterAll(async () => {
-  client.destroy();
-  await server.close();
-  store.remove();
+  await store.stop();
 });
 
-function withStore(command: CommandLine, at = endpoint): CommandLine {
-  return command.environment({ ...CREDENTIALS, AWS_ENDPOINT_URL_S3: at });
-}
-
-async function put(Key: string, Body: Uint8Array): Promise<void> {
-  await client.send(new PutObjectCommand({ Bucket: 'images', Key, Body }));
-}
-
-async function get(Key: string): Promise<Buffer> {
-  const { Body } = await client.send(new GetObjectCommand({ Bucket: 'images', Key }));
-  return Buffer.from((await Body?.transformToByteArray()) ?? []);
-}
-
-async function keys(): Promise<readonly (string | undefined)[]> {
-  const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: 'images' }));
-  return Contents.map(({ Key }) => Key);
+function withStore(command: CommandLine, at = store.url): CommandLine {
+  return command.environment({ ...store.environment, AWS_ENDPOINT_URL_S3: at });
 }
 
 describe('an object', () => {
@@ -80,7 +31,7 @@ describe('an object', () => {
     requireJudge(context, QEMU_IMG);
     const directory = workdir().write('disk.raw', RAW);
     qemuImg('convert', '-O', 'qcow2', 'disk.raw', 'disk.qcow2').in(directory).must();
-    await put('a folder/disk+1%41.qcow2', directory.read('disk.qcow2'));
+    await store.put('a folder/disk+1%41.qcow2', directory.read('disk.qcow2'));
     const name = 's3://images/a folder/disk+1%41.qcow2';
     const info = await withStore(instar('info', '--json', name)).start();
     expect(info.stderr).toBe('');
@@ -100,34 +51,36 @@ describe('an object', () => {
       const done = await withStore(command.in(directory)).start();
       expect(done.stderr).toBe('');
       expect(done.status).toBe(0);
-      expect((await get(key)).equals(RAW)).toBe(true);
+      expect((await store.get(key)).equals(RAW)).toBe(true);
     }
     const small = await withStore(
       instar('dd', 'if=disk.qcow2', 'of=s3://images/small.raw', 'count=3', 'osize=5000').in(directory),
     ).start();
     expect(small.stderr).toBe('');
-    expect((await get('small.raw')).equals(Buffer.concat([RAW.subarray(0, 1536), Buffer.alloc(5000 - 1536)]))).toBe(
-      true,
-    );
+    expect(
+      (await store.get('small.raw')).equals(Buffer.concat([RAW.subarray(0, 1536), Buffer.alloc(5000 - 1536)])),
+    ).toBe(true);
     const packed = await withStore(
       instar('convert', '-O', 'vmdk', '-o', 'subformat=streamOptimized', 'disk.qcow2', 's3://images/disk.vmdk').in(
         directory,
       ),
     ).start();
     expect(packed.stderr).toBe('');
-    directory.write('disk.vmdk', await get('disk.vmdk'));
+    directory.write('disk.vmdk', await store.get('disk.vmdk'));
     expect(qemuImg('compare', 'disk.vmdk', 'disk.qcow2').in(directory).must().stdout).toContain('identical');
-    const { Uploads = [] } = await client
-      .send(new ListMultipartUploadsCommand({ Bucket: 'images' }))
-      .catch(() => ({ Uploads: [] }));
-    expect(Uploads).toEqual([]);
+    // Three are longer than a part.
+    expect(store.uploads.map(({ path, state }) => [path, state])).toEqual([
+      ['/images/dd.raw', 'completed'],
+      ['/images/convert.raw', 'completed'],
+      ['/images/disk.vmdk', 'completed'],
+    ]);
   });
 
   it('goes from object to object', async () => {
-    await put('from.raw', RAW);
+    await store.put('from.raw', RAW);
     const done = await withStore(instar('dd', '-f', 'raw', 'if=s3://images/from.raw', 'of=s3://images/to.raw')).start();
     expect(done.stderr).toBe('');
-    expect((await get('to.raw')).equals(RAW)).toBe(true);
+    expect((await store.get('to.raw')).equals(RAW)).toBe(true);
   });
 
   it.for([
@@ -146,7 +99,7 @@ describe('an object', () => {
     expect(done.stderr.trimEnd()).toMatch(message);
     expect(done.stderr).not.toContain('S3RVER');
     expect(done.status).toBe(1);
-    expect(await keys()).not.toContain('x');
+    expect(await store.keys()).not.toContain('x');
   });
 });
 
@@ -165,7 +118,7 @@ async function failing(
       return;
     }
     // The signature holds for the host that was asked, which the store is not told to compare.
-    const onward = httpRequest(`${endpoint}${url}`, { method, headers }, (answer) => {
+    const onward = httpRequest(`${store.url}${url}`, { method, headers }, (answer) => {
       response.writeHead(answer.statusCode ?? 500, answer.headers);
       answer.pipe(response);
     });
@@ -196,7 +149,10 @@ describe('a store that fails', () => {
     expect(done.status).toBe(1);
     expect(asked.filter((line) => line.startsWith('DELETE ') && line.includes('uploadId='))).toHaveLength(1);
     expect(asked.some((line) => line.startsWith('POST ') && line.includes('uploadId='))).toBe(false);
-    expect(await keys()).not.toContain('broken.raw');
+    expect(store.uploads.filter(({ path }) => path === '/images/broken.raw').map(({ state }) => state)).toEqual([
+      'aborted',
+    ]);
+    expect(await store.keys()).not.toContain('broken.raw');
   });
 
   it('for a moment: what it does then counts', async () => {
@@ -208,12 +164,12 @@ describe('a store that fails', () => {
       url,
     ).start();
     expect(done.stderr).toBe('');
-    expect((await get('later.raw')).equals(RAW)).toBe(true);
+    expect((await store.get('later.raw')).equals(RAW)).toBe(true);
   });
 
   it('because the object was changed: one line, and no output', async () => {
     const directory = workdir();
-    await put('changing.raw', RAW);
+    await store.put('changing.raw', RAW);
     const { url } = await failing((method, _, count) => {
       if (method === 'GET' && count > 2) return 412;
       return undefined;
