@@ -149,6 +149,7 @@ describe.each(KINDS)('jobs in %s', (kind) => {
     await work();
     const input = directory.file('disk.raw');
     const part = directory.file('.o.instar-00000000-0000-8000-8000-000000000000.part');
+    const upload = { output: 's3://images/o', id: 'x', partSize: 16 << 20 };
     const forged = [
       { kind: 'shell', command: 'id' },
       { kind: 'inspect', input, sandbox: 'none' },
@@ -160,6 +161,13 @@ describe.each(KINDS)('jobs in %s', (kind) => {
       // It would tell whether a file elsewhere has this size.
       { kind: 'window', input, part, start: 0, end: 512, files: [{ path: '/etc/passwd', size: '1', modified: '1' }] },
       { kind: 'window', input, part, start: 0, end: 512, files: [{ path: input, size: 'x', modified: '1' }] },
+      { kind: 'window', input, upload, start: 0, end: 512, files: [] },
+      { kind: 'window', input, upload, part, start: 0, end: 512, files: [] },
+      { kind: 'window', input, upload: { ...upload, output: part }, start: 0, end: 512, files: [] },
+      { kind: 'window', input, upload: { ...upload, partSize: 2 ** 40 }, start: 0, end: 512, files: [] },
+      { kind: 'window', input, upload, start: 65_536, end: 2 ** 30, files: [] },
+      { kind: 'window', input: 's3://images/x', part, start: 0, end: 512, files: [] },
+      { kind: 'window', input, part, start: 0, end: 512, files: [], version: { size: '1' } },
       {},
     ];
     const ids = forged.map((_, index) => `00000000-0000-8000-8000-${String(index).padStart(12, '0')}`);
@@ -167,7 +175,7 @@ describe.each(KINDS)('jobs in %s', (kind) => {
     const done = await Promise.all(ids.map(outcome));
     expect(done.map(({ state }) => state)).toEqual(forged.map(() => 'refused'));
     expect(done.map(({ error }) => error?.code)).toEqual(
-      forged.map((_, index) => ([4, 7].includes(index) ? 'NOT_ALLOWED' : 'INVALID_JOB')),
+      forged.map((_, index) => ([4, 7, 9].includes(index) ? 'NOT_ALLOWED' : 'INVALID_JOB')),
     );
     expect(directory.names()).toEqual(['disk.qcow2', 'disk.raw']);
     expect(directory.read('disk.raw').equals(RAW)).toBe(true);

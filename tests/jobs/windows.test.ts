@@ -114,7 +114,7 @@ describe('an image in windows', () => {
   it('is one image to a queue that spreads nothing, which says so', () => {
     const directory = workdir();
     expect(() => convertJob({ ...job(directory, 4), outputFormat: 'qcow2' })).toThrow('only raw outputs');
-    expect(() => convertJob({ ...job(directory, 4), input: 'https://images.example/x' })).toThrow('are files');
+    expect(() => convertJob({ ...job(directory, 4), output: 'https://images.example/x' })).toThrow('an object (s3:');
   });
 
   it('that is changed meanwhile is refused, and nothing is left', async (context) => {

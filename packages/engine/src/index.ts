@@ -43,6 +43,8 @@ export type { DumpWriteControl } from './dump-write.js';
 export type { OperationControl } from './operation.js';
 export { isRemoteName, shownName } from './remote/names.js';
 export type { RemoteAccess, RemoteVersion } from './remote/source.js';
+export { MultipartUpload } from './remote/s3-multipart.js';
+export type { ObjectAccess, UploadedPart } from './remote/s3-multipart.js';
 export { describeSystemError, EngineError, systemErrorName } from './errors.js';
 export type { EngineErrorDetails, ErrorLocation } from './errors.js';
 export { errorCodes } from './error-codes.js';

@@ -1,6 +1,7 @@
 import type { Json } from '@instar/engine';
 import type * as BullMq from 'bullmq';
 import type * as IoRedis from 'ioredis';
+import { kindOf, storedIn, type QueuedJob, type Stored } from './bullmq-data.js';
 import { JobsError } from './errors.js';
 import { parseOutcome } from './outcome.js';
 import {
@@ -17,29 +18,6 @@ import {
   type Taking,
   type TakingOptions,
 } from './queue.js';
-
-/** What lies in a job of the queue, besides what was asked. */
-interface Stored {
-  readonly job: object;
-  /** How many parts of it were queued. */
-  readonly spread?: number;
-  /** The job that this is a part of. */
-  readonly partOf?: string;
-}
-
-type QueuedJob = BullMq.Job<Stored>;
-
-/** What lies in a job, which anybody may have put there. */
-function storedIn({ data }: { readonly data: unknown }): { readonly job: unknown } & Omit<Stored, 'job'> {
-  const fields: Readonly<Record<string, unknown>> =
-    typeof data === 'object' && data !== null ? (data as Readonly<Record<string, unknown>>) : {};
-  const { job, spread, partOf } = fields;
-  return {
-    job,
-    ...(typeof spread === 'number' ? { spread } : {}),
-    ...(typeof partOf === 'string' ? { partOf } : {}),
-  };
-}
 
 const DEFAULT_ATTEMPTS = 5;
 const DEFAULT_BACKOFF_MS = 1000;
@@ -108,8 +86,8 @@ class BullQueue implements JobQueue {
       if (known !== undefined) {
         if (!givesWay(await this.#describe(known), options.anew)) return;
         await known.remove();
-        await this.#connection.del(this.#markOf(id));
       }
+      await this.#connection.del(this.#markOf(id), this.#keptOf(id));
       await this.#queue.add(kindOf(data), { job: data }, this.#options(id, options));
     });
   }
@@ -236,6 +214,21 @@ class BullQueue implements JobQueue {
     return this.#queue.toKey(`cancelled:${id}`);
   }
 
+  /** Where a job keeps something. */
+  #keptOf(id: string): string {
+    return this.#queue.toKey(`kept:${id}`);
+  }
+
+  async #kept(id: string): Promise<unknown> {
+    const text = await this.#connection.get(this.#keptOf(id));
+    if (text === null) return undefined;
+    try {
+      return JSON.parse(text);
+    } catch {
+      return undefined;
+    }
+  }
+
   async #isCancelled(job: Pick<QueuedJob, 'id' | 'data'>): Promise<boolean> {
     const { id = '' } = job;
     const { partOf = id } = storedIn(job);
@@ -268,6 +261,13 @@ class BullQueue implements JobQueue {
         spreadTo: async (parts) => this.#spread(job, token, parts),
         failedParts: async () => this.#failedParts(job),
         partResults: async () => partResults(job),
+        keep: async (value) => {
+          const { id = '' } = job;
+          // Not in the job: whoever was taken for gone would write an older one over it.
+          await this.#connection.set(this.#keptOf(id), JSON.stringify(value), 'EX', KEEP_FAILED, 'NX');
+          return this.#kept(id);
+        },
+        kept: async () => this.#kept(job.id ?? ''),
       });
     } catch (error) {
       const { reason } = abort.signal as { readonly reason: unknown };
@@ -360,10 +360,6 @@ function stateOf(state: string, refused: boolean): JobState {
   if (state === 'completed') return refused ? 'refused' : 'done';
   if (state === 'failed') return 'failed';
   return state === 'active' || state === 'waiting-children' ? 'active' : 'waiting';
-}
-
-function kindOf(data: object): string {
-  return 'kind' in data && typeof data.kind === 'string' ? data.kind : 'unknown';
 }
 
 /** Says of a server that cannot be reached that it cannot, and nothing of how. */

@@ -8,6 +8,10 @@ const MOST_WINDOWS = 1024;
 /** Images that one job looks at. What comes of them is kept in the queue as one answer: some KiB each. */
 const MOST_INPUTS = 1000;
 
+function isObject(name: string): boolean {
+  return /^s3:\/\//i.test(name);
+}
+
 /** A path from the root, or a URL. What authorises does not belong into a job, which a queue stores. */
 const place = v.pipe(
   v.string('a path or a URL'),
@@ -24,6 +28,7 @@ const file = v.pipe(
   place,
   v.check((text) => !isRemoteName(text), 'a path: a part of an output is written at its place'),
 );
+const object = v.pipe(place, v.check(isObject, 'an object: s3://bucket/key'));
 const readable = v.picklist(READABLE_FORMATS, `one of ${READABLE_FORMATS.join(', ')}`);
 const writable = v.picklist(CONVERT_FORMATS, `one of ${CONVERT_FORMATS.join(', ')}`);
 
@@ -42,8 +47,8 @@ const convert = v.pipe(
     'windows: only raw outputs are written in windows',
   ),
   v.check(
-    ({ windows = 1, input, output }) => windows === 1 || !(isRemoteName(input) || isRemoteName(output)),
-    'windows: need an input and an output that are files of a directory which the workers share',
+    ({ windows = 1, output }) => windows === 1 || !isRemoteName(output) || isObject(output),
+    'windows: need an output that is a file of a directory which the workers share, or an object (s3://bucket/key)',
   ),
 );
 const inspect = v.pipe(
@@ -84,19 +89,64 @@ const MOST_FILES = 1024;
 /** Which bytes a file had when a job in windows began. */
 const version = v.strictObject({ path: file, size: digits, modified: digits });
 
-/** A window of a disk, which is written into a file that there is. Workers make these themselves. */
+/** More than any server writes into a header that names a version, or calls an upload. */
+const MOST_TEXT = 2048;
+const text = v.pipe(v.string(), v.maxLength(MOST_TEXT, `at most ${MOST_TEXT} characters`));
+/** Which bytes a URL led to when a job in windows began. */
+const remoteVersion = v.strictObject({
+  size: digits,
+  etag: v.optional(text),
+  modified: v.optional(text),
+  versionId: v.optional(text),
+});
+/** Bytes of a part, at most: a worker holds a few of them. */
+export const MOST_PART = 512 << 20;
+/** An object that is written in parts, by several workers. */
+const upload = v.strictObject({
+  output: object,
+  id: text,
+  /** Bytes of each part but the last; the first is 1. */
+  partSize: v.pipe(v.number(), v.integer(), v.minValue(WINDOW_UNIT), v.maxValue(MOST_PART), v.multipleOf(WINDOW_UNIT)),
+});
+const versions = v.pipe(v.array(version), v.maxLength(MOST_FILES, `at most ${MOST_FILES} files`));
+
+/** What the attempts of a job keep of its upload. */
+export const keptUpload = v.strictObject({
+  ...upload.entries,
+  /** By which its object is known. */
+  token: text,
+  /** Bytes of the object. */
+  length: digits,
+  files: versions,
+});
+
+/** A window of a disk, which is written into a file that there is, or into an upload. Workers make these themselves. */
 const window = v.pipe(
   v.strictObject({
     kind: v.literal('window'),
-    input: file,
+    input: place,
     inputFormat: v.optional(readable),
     /** The file that becomes the output. */
-    part: file,
+    part: v.optional(file),
+    /** The object that becomes the output. */
+    upload: v.optional(upload),
     /** First byte of the disk, and the one behind the last. */
     start: number,
     end: number,
-    files: v.pipe(v.array(version), v.maxLength(MOST_FILES, `at most ${MOST_FILES} files`)),
+    /** What is read, of an input that is a file. */
+    files: versions,
+    /** What is read, of an input that is behind a URL. */
+    version: v.optional(remoteVersion),
   }),
+  v.check(({ part, upload: parts }) => (part === undefined) !== (parts === undefined), 'one of part and upload'),
+  v.check(
+    ({ input, version: known }) => isRemoteName(input) === (known !== undefined),
+    'version: of an input that is behind a URL',
+  ),
+  v.check(
+    ({ start, upload: parts }) => parts === undefined || start % parts.partSize === 0,
+    'start: where a part begins',
+  ),
   v.check(
     ({ start, end }) => start < end && start % WINDOW_UNIT === 0,
     `start: a multiple of ${WINDOW_UNIT} below end`,
@@ -119,6 +169,8 @@ export type CompareJob = v.InferOutput<typeof compare>;
 export type ChecksumJob = v.InferOutput<typeof checksum>;
 /** A window of a conversion. */
 export type WindowJob = v.InferOutput<typeof window>;
+/** What the attempts of a job keep of its upload. */
+export type KeptUpload = v.InferOutput<typeof keptUpload>;
 /** What can be submitted. */
 export type Job = v.InferOutput<typeof job>;
 /** What a queue holds. */

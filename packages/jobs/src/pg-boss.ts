@@ -176,6 +176,8 @@ class PgBossQueue implements JobQueue {
         spreadTo: undefined,
         failedParts: async () => Promise.resolve([]),
         partResults: async () => Promise.resolve([]),
+        keep: async (value) => Promise.resolve(value),
+        kept: async () => Promise.resolve(undefined),
       });
     } catch (error) {
       // What cannot go better is done, as far as the queue knows.

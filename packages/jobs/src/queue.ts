@@ -73,6 +73,13 @@ export interface TakenJob {
   readonly failedParts: () => Promise<readonly string[]>;
   /** What its parts came to, of those that were done. */
   readonly partResults: () => Promise<readonly Json[]>;
+  /**
+   * Keeps something for the attempts to come, once: what was kept before stays.
+   * @returns what is kept now
+   */
+  readonly keep: (value: object) => Promise<unknown>;
+  /** What an attempt has kept, which anybody may have written since. */
+  readonly kept: () => Promise<unknown>;
 }
 
 /** Does a job. What it throws makes for another attempt. */

@@ -5,7 +5,9 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { convertJob } from './payloads.js';
-import { chooseWindows, convertInWindows, type WindowRun } from './windows.js';
+import { chooseWindows } from './window-choice.js';
+import type { WindowRun } from './window-inputs.js';
+import { convertInWindows } from './windows.js';
 
 const UNIT = 65_536n;
 
@@ -97,6 +99,8 @@ describe('the end of a job in windows, whose part has gone', () => {
     const parts = {
       failedParts: async () => Promise.resolve([]),
       partResults: async () => Promise.resolve([{ bytes: 1, file }]),
+      keep: unused,
+      kept: unused,
     };
     return { job: { ...job, ...parts, spreadTo: unused }, policy: { directories: [directory] }, control: {} };
   }

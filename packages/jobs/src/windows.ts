@@ -1,85 +1,29 @@
 import { constants } from 'node:fs';
 import { lstat, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { dd, info, isInstarError, openImage, type Image, type Json, type OperationControl } from '@instar/engine';
+import { dd, info, isInstarError, isRemoteName, type Json } from '@instar/engine';
 import { lockForReading, lockForWriting } from '@instar/vmm-native';
 import { JobsError } from './errors.js';
 import { AttemptFailed } from './outcome.js';
-import { WINDOW_UNIT, type ConvertJob, type WindowJob } from './payloads.js';
-import { allowedInput, allowedOutput, engineAccess, type WorkerPolicy } from './policy.js';
-import { FinalFailure, Spread, type TakenJob } from './queue.js';
-
-/** Windows begin and end at multiples of this (bytes), the last one at the end of the disk. */
-const UNIT = BigInt(WINDOW_UNIT);
-const SECTOR = 512n;
-/** What a byte that has to be decompressed costs, and one that reads as zero, where one that is copied costs 16. */
-const COSTS = { compressed: 64, copied: 16, zero: 1 } as const;
-/** Slices of a disk whose costs are told apart. */
-const MOST_SLICES = 16_384n;
-
-/** What a job in windows runs with. */
-export interface WindowRun {
-  readonly job: TakenJob;
-  readonly policy: WorkerPolicy;
-  readonly control: OperationControl;
-}
-
-type FileVersion = WindowJob['files'][number];
+import type { ConvertJob, WindowJob } from './payloads.js';
+import { allowedInput, allowedOutput } from './policy.js';
+import { FinalFailure } from './queue.js';
+import { convertIntoUpload, sendWindow } from './uploads.js';
+import { chooseWindows, UNIT } from './window-choice.js';
+import {
+  diskLength,
+  isOver,
+  planOf,
+  readWindow,
+  requireAllowed,
+  requireSpreading,
+  windowsOf,
+  type WindowRun,
+} from './window-inputs.js';
 
 /** Where an output lies until it is complete: beside its name, one for each job. */
 export function partOf(output: string, id: string): string {
   return join(dirname(output), `.${basename(output).slice(0, 180)}.instar-${id}.part`);
-}
-
-async function versionOf(path: string): Promise<FileVersion> {
-  const { size, mtimeNs } = await stat(path, { bigint: true });
-  return { path, size: String(size), modified: String(mtimeNs) };
-}
-
-async function requireUnchanged(files: readonly FileVersion[]): Promise<void> {
-  for (const known of files) {
-    const now = await versionOf(known.path).catch(() => undefined);
-    if (now?.size !== known.size || now.modified !== known.modified) {
-      throw new JobsError(
-        'INPUT_CHANGED',
-        `${JSON.stringify(known.path)} was changed while it was converted in windows`,
-      );
-    }
-  }
-}
-
-/**
- * Parts of a disk that take about as long as each other. An image may have more extents than there is memory for: what they cost
- * is summed up in slices, at whose ends parts begin.
- * @param most how many there are at most
- */
-export async function chooseWindows(
-  image: Pick<Image, 'virtualSize' | 'extents'>,
-  most: number,
-): Promise<readonly { readonly start: bigint; readonly end: bigint }[]> {
-  const slice = (image.virtualSize / MOST_SLICES / UNIT + 1n) * UNIT;
-  const costs = new Float64Array(Number((image.virtualSize + slice - 1n) / slice));
-  for await (const { start, length, data, zero, compressed } of image.extents()) {
-    const cost = compressed ? COSTS.compressed : data && !zero ? COSTS.copied : COSTS.zero;
-    const end = start + length;
-    for (let index = start / slice; index * slice < end; index += 1n) {
-      const from = index * slice > start ? index * slice : start;
-      const to = (index + 1n) * slice < end ? (index + 1n) * slice : end;
-      const known = costs[Number(index)];
-      if (known !== undefined) costs[Number(index)] = known + Number(to - from) * cost;
-    }
-  }
-  const total = costs.reduce((sum, cost) => sum + cost, 0);
-  const edges = [0n];
-  let before = 0;
-  costs.forEach((cost, index) => {
-    before += cost;
-    const end = BigInt(index + 1) * slice;
-    // A window ends where the cost so far reaches its share.
-    if (edges.length < most && before >= (total * edges.length) / most && end < image.virtualSize) edges.push(end);
-  });
-  edges.push(image.virtualSize);
-  return edges.slice(1).map((end, index) => ({ start: edges[index] ?? 0n, end }));
 }
 
 /** Opens a file of this name that is nothing but that: no link, no FIFO, and no file that has another name as well. */
@@ -108,15 +52,12 @@ async function openPart(part: string): Promise<FileHandle | undefined> {
 /** Converts an image by several workers: a plan, its windows, and then the name. */
 export async function convertInWindows(job: ConvertJob, run: WindowRun): Promise<unknown> {
   const [input, output] = [await allowedInput(job.input, run.policy), await allowedOutput(job.output, run.policy)];
+  if (isRemoteName(output)) return convertIntoUpload(job, input, output, run);
   const part = partOf(output, run.job.id);
   try {
     return run.job.spread ? await finish(job, output, part, run) : await plan(job, input, output, part, run);
   } catch (error) {
-    // An attempt that failed is followed by another; else nobody comes who would need what there is.
-    const { lastAttempt, signal } = run.job;
-    const cancelled = signal.reason instanceof JobsError && signal.reason.code === 'CANCELLED';
-    const over = error instanceof FinalFailure || error instanceof JobsError || cancelled || lastAttempt;
-    if (over && !(error instanceof Spread)) await rm(part, { force: true });
+    if (isOver(error, run.job)) await rm(part, { force: true });
     throw error;
   }
 }
@@ -133,74 +74,62 @@ async function requirePlainOutput(output: string): Promise<void> {
 }
 
 async function plan(job: ConvertJob, input: string, output: string, part: string, run: WindowRun): Promise<never> {
-  const { spreadTo } = run.job;
-  if (spreadTo === undefined)
-    throw new JobsError('INVALID_JOB', 'windows: this queue does not spread jobs; use BullMQ');
-  const access = { format: job.inputFormat, ...engineAccess(run.policy), ...run.control };
+  const spreadTo = requireSpreading(run.job);
   await requirePlainOutput(output);
-  const image = await openImage(input, access);
-  let windows: readonly { readonly start: bigint; readonly end: bigint }[];
-  let files: readonly FileVersion[];
-  try {
-    files = await Promise.all(image.infoChain().map(async ({ filename }) => versionOf(filename)));
-    windows = await chooseWindows(image, job.windows ?? 1);
+  const windows = await planOf(job, input, run, async (image, sources) => {
+    const chosen = await chooseWindows(image, job.windows ?? 1);
     const file = await openPlain(part, constants.O_CREAT);
     try {
-      await file.truncate(Number(((image.virtualSize + SECTOR - 1n) / SECTOR) * SECTOR));
+      await file.truncate(Number(diskLength(image)));
     } finally {
       await file.close();
     }
-  } finally {
-    await image.close();
-  }
-  const { inputFormat } = job;
-  return spreadTo(
-    windows.map(({ start, end }): WindowJob => ({
-      kind: 'window',
-      input,
-      ...(inputFormat === undefined ? {} : { inputFormat }),
-      part,
-      start: Number(start),
-      end: Number(end),
-      files: [...files],
-    })),
-  );
+    return windowsOf(job, input, chosen, sources);
+  });
+  return spreadTo(windows.map((window): WindowJob => ({ ...window, part })));
 }
 
 /** Writes a part of a disk to its place. Whoever does so again, or at the same time, writes the same bytes. */
-export async function writeOneWindow(job: WindowJob, { policy, control }: WindowRun): Promise<unknown> {
-  const [input, part] = [await allowedInput(job.input, policy), await allowedOutput(job.part, policy)];
+export async function writeOneWindow(job: WindowJob, run: WindowRun): Promise<unknown> {
+  const { part, upload } = job;
+  await requireAllowed(job, run.policy);
+  if (upload !== undefined) return sendWindow(job, upload, run);
+  if (part === undefined) throw new JobsError('INVALID_JOB', 'a window of no output');
+  return writePart(job, await allowedOutput(part, run.policy), run);
+}
+
+async function writePart(job: WindowJob, part: string, { policy, control }: WindowRun): Promise<unknown> {
   if (!/^\..*\.instar-[0-9a-f-]{36}\.part$/.test(basename(part))) {
     throw new JobsError('NOT_ALLOWED', 'a window is written into the output of a job that goes on, and nowhere else');
   }
-  // A job comes from a queue, and what it names from whoever can write there.
-  for (const { path } of job.files) await allowedInput(path, policy);
   const file = await openPart(part);
   if (file === undefined) throw new JobsError('INVALID_JOB', 'the job of this window has ended');
   try {
     // Held for as long as anything is written, also by a process that stands still: the output gets its name after that.
     if (!lockForReading(file.fd))
       throw new AttemptFailed({ code: 'INPUT_IN_USE', message: 'its output is being finished' });
-    await requireUnchanged(job.files);
     const [start, end] = [BigInt(job.start), BigInt(job.end)];
-    const done = await dd({
-      input: { path: input },
-      // What was opened, and no other file that may be there by now.
-      output: { path: `/proc/self/fd/${file.fd}` },
-      inputFormat: job.inputFormat,
-      blockSize: UNIT,
-      skip: start / UNIT,
-      seek: start / UNIT,
-      count: (end + UNIT - 1n) / UNIT,
-      sparse: true,
-      // The others write it as well.
-      forceShare: true,
-      ...engineAccess(policy),
-      ...control,
-    }).catch((error: unknown) => {
-      throw aboutPart(error, part);
-    });
-    await requireUnchanged(job.files);
+    const done = await readWindow(job, policy, async (path, access) =>
+      dd(
+        {
+          input: { path },
+          // What was opened, and no other file that may be there by now.
+          output: { path: `/proc/self/fd/${file.fd}` },
+          inputFormat: job.inputFormat,
+          blockSize: UNIT,
+          skip: start / UNIT,
+          seek: start / UNIT,
+          count: (end + UNIT - 1n) / UNIT,
+          sparse: true,
+          // The others write it as well.
+          forceShare: true,
+          pathPolicy: access.pathPolicy,
+        },
+        { ...control, remote: access.remote },
+      ).catch((error: unknown) => {
+        throw aboutPart(error, part);
+      }),
+    );
     // By this its finisher knows what was written, also once that has another name.
     const { ino } = await file.stat({ bigint: true });
     return { bytes: done.bytes, file: String(ino) };
