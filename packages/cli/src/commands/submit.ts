@@ -125,6 +125,7 @@ export const submitCommand = defineJobCommand<SubmitFlags>({
     'Examples:\n' +
     '  instar submit convert -O qcow2 /images/upload.vmdk /images/disk.qcow2\n' +
     '  instar submit convert --windows 16 --wait /images/big.qcow2 /images/big.raw\n' +
+    '  instar submit convert --windows 16 s3://images/big.qcow2 s3://images/big.raw\n' +
     '  instar submit inspect https://images.example/disk.qcow2',
   async run(words, flags, { module, queue }, { interrupt }) {
     const job = jobOf(words, flags, module);
