@@ -146,6 +146,30 @@ describe('an image in windows into an object', () => {
   });
 });
 
+it.for([
+  ['is begun for no disk that would be taken for an image, as long as nobody says what it is', undefined],
+  ['is made of such a disk where somebody does', 'qcow2'],
+] as const)('an upload %s', async ([, inputFormat], context) => {
+  const { queue, work, outcome, images } = await setUp(context);
+  // A disk that is itself an image.
+  qemuImg('convert', '-f', 'raw', '-O', 'qcow2', 'disk.qcow2', 'nested.qcow2').in(images).must();
+  await work(allowed(images));
+  const job = { input: images.file('nested.qcow2'), output: 's3://images/nested.raw', windows: 2 };
+  const ended = await outcome(
+    await submit(queue, convertJob(inputFormat === undefined ? job : { ...job, inputFormat })),
+  );
+  if (inputFormat === undefined) {
+    expect(ended).toMatchObject({ state: 'failed', attempts: 1, error: { code: 'OUTPUT_MISTAKABLE' } });
+    expect(states()).toEqual([]);
+    return;
+  }
+  expect(ended.state).toBe('done');
+  const made = await store.get('nested.raw');
+  const inner = images.read('disk.qcow2');
+  expect(made.subarray(0, inner.length).equals(inner)).toBe(true);
+  expect(made.subarray(inner.length).every((byte) => byte === 0)).toBe(true);
+});
+
 describe('an upload in windows that comes to nothing', () => {
   async function fails(context: TestContext, key: string, changes: (images: Workdir) => void): Promise<JobStatus> {
     const { queue, work, outcome, images } = await setUp(context);
