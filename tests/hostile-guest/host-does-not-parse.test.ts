@@ -86,6 +86,9 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'packages/engine/src/remote/http-source.ts: read': 'has them sent by a server',
   'packages/engine/src/remote/s3-source.ts: read': 'the same',
   'packages/jobs/src/run.ts: createReadStream': 'asks the guest for the disk, to be summed up',
+  'packages/jobs/src/uploads.ts: createReadStream': 'asks the guest for a part of the disk, which is sent as it is',
+  'packages/jobs/src/uploads.ts: read': 'asks the guest for the ends of the disk, which are looked at in a sandbox',
+  'packages/jobs/src/window-inputs.ts: read': 'is a callback, which opens the input in the engine',
   'packages/engine/src/dump-write.ts: read': 'the same; of it only the place of the note is looked at',
 };
 

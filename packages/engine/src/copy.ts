@@ -461,7 +461,7 @@ interface ExpectedOutput {
 /** The guest may be in an attacker's hands: its numbers count only as far as they can be right. */
 function checkResult(result: ValueOf<typeof ConvertResult>, expected: ExpectedOutput, file: string): void {
   const impossible = (what: string): EngineError =>
-    new EngineError('GUEST_FAILED', `the sandboxed reader reports an output of ${what}, which cannot be`, { file });
+    new EngineError('GUEST_FAILED', `the sandboxed reader reports an output of ${what}, which is invalid`, { file });
   const length = result.output_length;
   if (expected.length === undefined ? length > expected.most : length !== expected.length) {
     throw impossible(`${length} bytes`);

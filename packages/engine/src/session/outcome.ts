@@ -75,5 +75,5 @@ export function recordError(
 
 /** A result that no working guest leaves. */
 export function impossibleResult(file: string): EngineError {
-  return new EngineError('GUEST_FAILED', 'the sandboxed reader left an impossible result', { file });
+  return new EngineError('GUEST_FAILED', 'the sandboxed reader left an invalid result', { file });
 }

@@ -31,7 +31,7 @@ async function* blocks(source: LogSource): AsyncGenerator<Uint8Array> {
   ];
   // `log_end` counts all characters that ever were; a mask makes a place of it.
   if (size === 0 || size > MAX_BUFFER || !Number.isInteger(Math.log2(size))) {
-    throw new VmcoreError('BAD_DUMP', 'the log buffer cannot be', {
+    throw new VmcoreError('BAD_DUMP', 'the log buffer is not valid', {
       file: source.name,
       field: 'log_buf_len',
       found: String(size),

@@ -40,7 +40,7 @@ export async function* readOldLog(source: LogSource): AsyncGenerator<LogRecord> 
     await number('log_next_idx'),
   ];
   if (length > MAX_BUFFER || first > length || next > length) {
-    throw new VmcoreError('BAD_DUMP', 'the log buffer cannot be', {
+    throw new VmcoreError('BAD_DUMP', 'the log buffer is not valid', {
       file: source.name,
       field: 'log_buf_len, log_first_idx, log_next_idx',
       found: `${length}, ${first}, ${next}`,

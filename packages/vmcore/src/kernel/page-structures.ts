@@ -40,7 +40,7 @@ function unsupported(dump: Dump, what: string): never {
 function needed(dump: Dump, value: bigint | undefined, what: string, most = 4096n): number {
   if (value === undefined) return unsupported(dump, what);
   if (value >= 0n && value <= most) return Number(value);
-  throw new VmcoreError('BAD_DUMP', `page types cannot be told: ${what} cannot be`, {
+  throw new VmcoreError('BAD_DUMP', `page types cannot be told: ${what} is not valid`, {
     file: dump.name,
     field: what,
     found: hex(value),

@@ -32,7 +32,7 @@ async function readRing(source: LogSource, offset: Offset): Promise<Ring> {
     const bytes = await source.read(at, 4);
     const found = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, source.little);
     if (found <= most) return found;
-    throw new VmcoreError('BAD_DUMP', 'the ring buffer of the log cannot be', {
+    throw new VmcoreError('BAD_DUMP', 'the ring buffer of the log is not valid', {
       file: source.name,
       field,
       found: `2^${found}`,

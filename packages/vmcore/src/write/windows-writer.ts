@@ -41,7 +41,7 @@ function runsOf(image: MemoryImage, bytes: Uint8Array, layout: WindowsHeader): R
   const word = (at: number): bigint =>
     wordBytes === 8 ? view.getBigUint64(at, true) : BigInt(view.getUint32(at, true));
   const impossible = (field: string, found: string, expected: string): VmcoreError =>
-    new VmcoreError('BAD_DUMP', "the guest's header of a Windows crash dump cannot be", {
+    new VmcoreError('BAD_DUMP', "the guest's header of a Windows crash dump is not valid", {
       file: image.name,
       field,
       found,

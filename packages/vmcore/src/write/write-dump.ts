@@ -134,11 +134,11 @@ function checkOptions(
     throw refuse('pages are compressed in a kdump alone', 'format kdump, or zstd for the whole file');
   }
   if (part !== undefined && (part.startPfn < 0n || part.endPfn < part.startPfn)) {
-    throw refuse('a part of a split dump cannot be', 'a startPfn from 0 and an endPfn that is not below it');
+    throw refuse('the part of a split dump is not valid', 'a startPfn from 0 and an endPfn that is not below it');
   }
   if (time !== undefined && Number.isNaN(time.getTime())) throw refuse('the time of the dump is none', 'a valid date');
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 256)) {
-    throw refuse('so many threads cannot be', '1 to 256');
+    throw refuse('the number of threads is not valid', '1 to 256');
   }
 }
 

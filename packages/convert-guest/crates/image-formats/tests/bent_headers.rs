@@ -10,12 +10,12 @@ use support::{Judge, Workdir, judge, open_chain};
 
 const MIB: usize = 1 << 20;
 
-struct Court<'a> {
+struct Judges<'a> {
     judge: Judge<'a>,
     workdir: &'a Workdir,
 }
 
-impl Court<'_> {
+impl Judges<'_> {
     /// An image that holds something at its beginning and its end.
     fn image(&self, format: Format, options: &str) -> Vec<u8> {
         let name = format.name();
@@ -49,18 +49,18 @@ fn both_refuse(format: Format, bends: &[Bend]) {
     let Some(judge) = judge(&workdir, format.name()) else {
         return;
     };
-    let court = Court {
+    let judges = Judges {
         judge,
         workdir: &workdir,
     };
-    let good = court.image(format, "");
-    assert!(court.read(format, &good).unwrap() == court.judged(format).unwrap());
+    let good = judges.image(format, "");
+    assert!(judges.read(format, &good).unwrap() == judges.judged(format).unwrap());
     for (at, number, kind, field) in bends {
         let mut bytes = good.clone();
         put(&mut bytes, *at, number);
-        let error = court.read(format, &bytes).unwrap_err();
+        let error = judges.read(format, &bytes).unwrap_err();
         assert_eq!((error.kind, error.field), (*kind, *field), "{error}");
-        assert!(court.judged(format).is_err(), "{error}: qemu-img reads it");
+        assert!(judges.judged(format).is_err(), "{error}: qemu-img reads it");
     }
 }
 
@@ -158,11 +158,11 @@ fn parallels_of_the_first_layout() {
     let Some(judge) = judge(&workdir, "parallels_of_the_first_layout") else {
         return;
     };
-    let court = Court {
+    let judges = Judges {
         judge,
         workdir: &workdir,
     };
-    let mut bytes = court.image(Format::Parallels, "");
+    let mut bytes = judges.image(Format::Parallels, "");
     let tracks = u32::from_le_bytes(bytes[28..32].try_into().unwrap());
     put(&mut bytes, 0, b"WithoutFreeSpace");
     put(&mut bytes, 40, &[0xff; 4]);
@@ -170,9 +170,9 @@ fn parallels_of_the_first_layout() {
         let entry = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
         put(&mut bytes, at, &(entry * tracks).to_le_bytes());
     }
-    let ours = court.read(Format::Parallels, &bytes).unwrap();
+    let ours = judges.read(Format::Parallels, &bytes).unwrap();
     assert_eq!((ours[0], ours[3 * MIB]), (1, 2));
-    assert!(ours == court.judged(Format::Parallels).unwrap());
+    assert!(ours == judges.judged(Format::Parallels).unwrap());
 }
 
 /// Puts the checksum of a footer right.
@@ -201,11 +201,11 @@ fn sizes_of_vhd_follow_the_program_that_wrote_it() {
     let Some(judge) = judge(&workdir, "sizes_of_vhd") else {
         return;
     };
-    let court = Court {
+    let judges = Judges {
         judge,
         workdir: &workdir,
     };
-    let good = court.image(Format::Vpc, "");
+    let good = judges.image(Format::Vpc, "");
     // A current size that is not that of the geometry.
     let good = with_footer(&good, 48, &(5_u64 << 20).to_be_bytes());
     let mut sizes = Vec::new();
@@ -213,8 +213,8 @@ fn sizes_of_vhd_follow_the_program_that_wrote_it() {
         b"vpc ", b"qemu", b"qem2", b"win ", b"d2v ", b"tap\0", b"CTXS", b"wa\0\0", b"vs  ", b"VBox",
     ] {
         let bytes = with_footer(&good, 28, creator);
-        let ours = court.read(Format::Vpc, &bytes).unwrap();
-        let theirs = court.judged(Format::Vpc).unwrap();
+        let ours = judges.read(Format::Vpc, &bytes).unwrap();
+        let theirs = judges.judged(Format::Vpc).unwrap();
         assert!(
             ours == theirs,
             "{creator:?}: {} of {}",
@@ -233,11 +233,11 @@ fn vhd_that_bends_a_rule_is_refused() {
     let Some(judge) = judge(&workdir, "vhd_that_bends_a_rule") else {
         return;
     };
-    let court = Court {
+    let judges = Judges {
         judge,
         workdir: &workdir,
     };
-    let good = court.image(Format::Vpc, "");
+    let good = judges.image(Format::Vpc, "");
     let bends: &[Bend] = &[
         (512, b"x", BadHeader, "data offset"),
         (512 + 28, &[0, 0, 0, 1], BadTable, "max table entries"),
@@ -250,25 +250,25 @@ fn vhd_that_bends_a_rule_is_refused() {
     for (at, number, kind, field) in bends {
         let mut bytes = good.clone();
         put(&mut bytes, *at, number);
-        let error = court.read(Format::Vpc, &bytes).unwrap_err();
+        let error = judges.read(Format::Vpc, &bytes).unwrap_err();
         assert_eq!((error.kind, error.field), (*kind, *field), "{error}");
         assert!(
-            court.judged(Format::Vpc).is_err(),
+            judges.judged(Format::Vpc).is_err(),
             "{error}: qemu-img reads it"
         );
     }
     // QEMU takes a differencing disk for a dynamic one, and reads zeros for what its parent holds.
     let differencing = with_footer(&good, 60, &[0, 0, 0, 4]);
-    let error = court.read(Format::Vpc, &differencing).unwrap_err();
+    let error = judges.read(Format::Vpc, &differencing).unwrap_err();
     assert_eq!(
         (error.kind, error.field),
         (BadBackingName, "parent locator")
     );
     // A block behind the end of the file is no hole.
     let cut = &good[..good.len() - MIB];
-    let error = court.read(Format::Vpc, cut).unwrap_err();
+    let error = judges.read(Format::Vpc, cut).unwrap_err();
     assert_eq!((error.kind, error.field), (BadTableEntry, "BAT entry"));
-    assert!(court.judged(Format::Vpc).is_err());
+    assert!(judges.judged(Format::Vpc).is_err());
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn images_that_lost_their_end_are_not_whole() {
     let Some(judge) = judge(&workdir, "images_that_lost_their_end") else {
         return;
     };
-    let court = Court {
+    let judges = Judges {
         judge,
         workdir: &workdir,
     };
@@ -290,7 +290,7 @@ fn images_that_lost_their_end_are_not_whole() {
         (Format::Qed, 1),
         (Format::Parallels, 1),
     ] {
-        let whole = court.image(format, "");
+        let whole = judges.image(format, "");
         for (length, expected) in [(whole.len(), true), (whole.len() - lost, false)] {
             let path = workdir.write("image", &whole[..length]);
             let mut chain = open_chain(&path, Some(format)).unwrap();

@@ -15,12 +15,12 @@ fn read_ours(workdir: &Workdir, image: &str) -> Result<Vec<u8>, FormatError> {
     open_chain(&workdir.path(image), Some(Format::Qcow2))?.read_all(u64::MAX)
 }
 
-struct Court<'a> {
+struct Judges<'a> {
     workdir: &'a Workdir,
     judge: Option<Judge<'a>>,
 }
 
-impl<'a> Court<'a> {
+impl<'a> Judges<'a> {
     fn new(workdir: &'a Workdir, test: &str) -> Self {
         workdir.write("data", &[0x33; 2 * CLUSTER]);
         Self {
@@ -79,21 +79,21 @@ fn bent(change: impl FnOnce(&mut Builder)) -> Builder {
 #[test]
 fn the_unbent_images_are_fine() {
     let workdir = Workdir::new();
-    let court = Court::new(&workdir, "the_unbent_images_are_fine");
+    let judges = Judges::new(&workdir, "the_unbent_images_are_fine");
     for image in [Builder::new(), Builder::version_2(), Builder::extended_l2()] {
-        let disk = court.accepts(&image);
+        let disk = judges.accepts(&image);
         assert_eq!(disk.len() as u64, DISK_SIZE);
         assert!(disk[..CLUSTER].iter().all(|byte| *byte == 0x11));
         assert!(disk[CLUSTER..2 * CLUSTER].iter().all(|byte| *byte == 0x22));
     }
-    assert!(court.accepts(&Builder::data_file())[..2 * CLUSTER] == [0x33; 2 * CLUSTER]);
+    assert!(judges.accepts(&Builder::data_file())[..2 * CLUSTER] == [0x33; 2 * CLUSTER]);
 }
 
 #[test]
 fn headers_with_one_impossible_number_are_refused() {
     use ErrorKind::*;
     let workdir = Workdir::new();
-    let court = Court::new(&workdir, "headers_with_one_impossible_number_are_refused");
+    let judges = Judges::new(&workdir, "headers_with_one_impossible_number_are_refused");
     let numbers: &[(usize, u32, ErrorKind, &str)] = &[
         (0, 0x5146_49fa, NotThisFormat, "magic"),
         (at::VERSION, 0, UnsupportedVersion, "version"),
@@ -184,7 +184,7 @@ fn headers_with_one_impossible_number_are_refused() {
         ),
     ];
     for (at, number, kind, field) in numbers {
-        court.refuses(
+        judges.refuses(
             &bent(|image| {
                 image.u32(*at, *number);
             }),
@@ -203,7 +203,7 @@ fn headers_with_one_impossible_number_are_refused() {
     ];
     for (at, kind, field) in offsets {
         for offset in [1, 512, 65535, 1 << 63, u64::MAX, u64::MAX << 16] {
-            court.refuses(
+            judges.refuses(
                 &bent(|image| {
                     image.u64(*at, offset);
                 }),
@@ -217,17 +217,17 @@ fn headers_with_one_impossible_number_are_refused() {
 #[test]
 fn sizes_at_the_edges() {
     let workdir = Workdir::new();
-    let court = Court::new(&workdir, "sizes_at_the_edges");
+    let judges = Judges::new(&workdir, "sizes_at_the_edges");
     let sized = |size: u64| {
         bent(|image| {
             image.u64(at::SIZE, size);
         })
     };
     let table = 512 << 20;
-    court.refuses(&sized(table + 1), ErrorKind::L1TableTooSmall, "l1_size");
-    court.refuses(&sized(1 << 62), ErrorKind::ImageTooBig, "size");
+    judges.refuses(&sized(table + 1), ErrorKind::L1TableTooSmall, "l1_size");
+    judges.refuses(&sized(1 << 62), ErrorKind::ImageTooBig, "size");
     for size in [1 << 63, u64::MAX, u64::MAX - 511, (1 << 63) - 1] {
-        court.refuses(&sized(size), ErrorKind::ImageTooBig, "size");
+        judges.refuses(&sized(size), ErrorKind::ImageTooBig, "size");
     }
     // A part of a sector at the end is not part of the disk.
     for (size, expected) in [
@@ -238,20 +238,20 @@ fn sizes_at_the_edges() {
         (1000, 512),
         (70001, 69632),
     ] {
-        assert_eq!(court.accepts(&sized(size)).len(), expected);
+        assert_eq!(judges.accepts(&sized(size)).len(), expected);
     }
-    assert_eq!(court.accepts(&sized(8 << 20)).len(), 8 << 20);
+    assert_eq!(judges.accepts(&sized(8 << 20)).len(), 8 << 20);
 }
 
 #[test]
 fn unknown_incompatible_features_are_refused_by_name() {
     let workdir = Workdir::new();
-    let court = Court::new(
+    let judges = Judges::new(
         &workdir,
         "unknown_incompatible_features_are_refused_by_name",
     );
     let text_of = |image: &Builder| {
-        court.refuses(image, ErrorKind::UnknownFeature, "incompatible_features");
+        judges.refuses(image, ErrorKind::UnknownFeature, "incompatible_features");
         let error = read_ours(&workdir, "image.qcow2").unwrap_err();
         String::from_utf8(error.text.to_vec()).unwrap()
     };
@@ -269,23 +269,23 @@ fn unknown_incompatible_features_are_refused_by_name() {
     assert_eq!(text_of(&image), format!("quantum disk, {}", "x".repeat(46)));
 
     // Unknown bits of the other two kinds are harmless.
-    court.accepts(&bent(|image| {
+    judges.accepts(&bent(|image| {
         image.u64(at::COMPATIBLE, u64::MAX);
     }));
-    court.accepts(&bent(|image| {
+    judges.accepts(&bent(|image| {
         image.u64(at::AUTOCLEAR, u64::MAX << 2);
     }));
     // And version 2 has no such bits: an empty extension of an unknown kind lies there.
     let mut image = Builder::version_2();
-    court.accepts(image.u64(at::INCOMPATIBLE, 0x80 << 32));
+    judges.accepts(image.u64(at::INCOMPATIBLE, 0x80 << 32));
 }
 
 #[test]
 fn dirty_and_corrupt_images_are_still_read() {
     let workdir = Workdir::new();
-    let court = Court::new(&workdir, "dirty_and_corrupt_images_are_still_read");
+    let judges = Judges::new(&workdir, "dirty_and_corrupt_images_are_still_read");
     for bits in [1, 2, 3] {
-        court.accepts(&bent(|image| {
+        judges.accepts(&bent(|image| {
             image.u64(at::INCOMPATIBLE, bits);
         }));
     }
@@ -294,39 +294,39 @@ fn dirty_and_corrupt_images_are_still_read() {
 #[test]
 fn longer_headers_and_unknown_extensions_are_skipped() {
     let workdir = Workdir::new();
-    let court = Court::new(
+    let judges = Judges::new(
         &workdir,
         "longer_headers_and_unknown_extensions_are_skipped",
     );
-    court.accepts(&bent(|image| {
+    judges.accepts(&bent(|image| {
         image.u32(at::HEADER_LENGTH, 104).u64(104, 0);
     }));
-    court.accepts(&bent(|image| {
+    judges.accepts(&bent(|image| {
         image.u32(at::HEADER_LENGTH, 65536);
     }));
-    court.accepts(&bent(|image| {
+    judges.accepts(&bent(|image| {
         image.u32(at::HEADER_LENGTH, 200).u32(112, 0xdead_beef);
     }));
     // 13 bytes are padded to 16; the extension behind them must be found, and is too long.
     let mut image = Builder::new();
     image.extension(at::EXTENSIONS, 0x1234_5678, b"thirteen byte");
-    court.accepts(&image);
+    judges.accepts(&image);
     image.extension(at::EXTENSIONS + 24, 0xe279_2aca, b"sixteen bytes...");
-    court.refuses(&image, ErrorKind::BadExtension, "header extension length");
+    judges.refuses(&image, ErrorKind::BadExtension, "header extension length");
 }
 
 #[test]
 fn extensions_that_leave_their_room_are_refused() {
     use ErrorKind::BadExtension;
     let workdir = Workdir::new();
-    let court = Court::new(&workdir, "extensions_that_leave_their_room_are_refused");
+    let judges = Judges::new(&workdir, "extensions_that_leave_their_room_are_refused");
     for length in [65536, 65536 - 112 - 7, u32::MAX] {
         let image = bent(|image| {
             image
                 .u32(at::EXTENSIONS, 0x1234_5678)
                 .u32(at::EXTENSIONS + 4, length);
         });
-        court.refuses(&image, BadExtension, "header extension length");
+        judges.refuses(&image, BadExtension, "header extension length");
     }
     // No end mark: the last whole tag begins before the backing name, and its length after it.
     let image = bent(|image| {
@@ -335,30 +335,30 @@ fn extensions_that_leave_their_room_are_refused() {
             .u32(at::BACKING_LENGTH, 0);
         image.u32(at::EXTENSIONS, 0x1234_5678);
     });
-    court.refuses(&image, BadExtension, "header extension type");
+    judges.refuses(&image, BadExtension, "header extension type");
     let image = bent(|image| {
         image.extension(at::EXTENSIONS, 0x0537_be77, &[0; 16]);
     });
-    court.refuses(&image, BadExtension, "header extension type");
+    judges.refuses(&image, BadExtension, "header extension type");
     let image = bent(|image| {
         image
             .u32(at::CRYPT_METHOD, 2)
             .extension(at::EXTENSIONS, 0x0537_be77, &[0; 15]);
     });
-    court.refuses(&image, BadExtension, "header extension length");
+    judges.refuses(&image, BadExtension, "header extension length");
     let image = bent(|image| {
         image
             .u32(at::CRYPT_METHOD, 2)
             .extension(at::EXTENSIONS, 0x0537_be77, &[1; 16]);
     });
-    court.refuses(&image, BadExtension, "encryption header offset");
+    judges.refuses(&image, BadExtension, "encryption header offset");
 }
 
 #[test]
 fn backing_names_must_fit_where_they_lie() {
     use ErrorKind::BadBackingName;
     let workdir = Workdir::new();
-    let court = Court::new(&workdir, "backing_names_must_fit_where_they_lie");
+    let judges = Judges::new(&workdir, "backing_names_must_fit_where_they_lie");
     workdir.write("base", &[0x44; 3 * CLUSTER]);
     let named = |offset: u64, length: u32| {
         bent(|image| {
@@ -370,7 +370,7 @@ fn backing_names_must_fit_where_they_lie() {
                 .bytes(1024, b"base\0/etc/shadow");
         })
     };
-    let disk = court.accepts(&named(1024, 4));
+    let disk = judges.accepts(&named(1024, 4));
     assert!(
         disk[2 * CLUSTER..3 * CLUSTER]
             .iter()
@@ -378,20 +378,20 @@ fn backing_names_must_fit_where_they_lie() {
     );
     assert!(disk[3 * CLUSTER..].iter().all(|byte| *byte == 0));
     // The name ends at its first zero byte.
-    court.accepts(&named(1024, 16));
-    court.refuses(&named(1024, 1024), BadBackingName, "backing_file_size");
-    court.refuses(&named(65530, 7), BadBackingName, "backing_file_size");
-    court.refuses(&named(65536, 1), BadBackingName, "backing_file_size");
-    court.refuses(&named(1024, u32::MAX), BadBackingName, "backing_file_size");
+    judges.accepts(&named(1024, 16));
+    judges.refuses(&named(1024, 1024), BadBackingName, "backing_file_size");
+    judges.refuses(&named(65530, 7), BadBackingName, "backing_file_size");
+    judges.refuses(&named(65536, 1), BadBackingName, "backing_file_size");
+    judges.refuses(&named(1024, u32::MAX), BadBackingName, "backing_file_size");
     // No bytes, no name.
-    court.accepts(&named(1024, 0));
+    judges.accepts(&named(1024, 0));
 }
 
 #[test]
 fn l1_and_l2_entries_that_point_nowhere_sensible() {
     use ErrorKind::{BadL1Entry, BadL2Entry};
     let workdir = Workdir::new();
-    let court = Court::new(&workdir, "l1_and_l2_entries_that_point_nowhere_sensible");
+    let judges = Judges::new(&workdir, "l1_and_l2_entries_that_point_nowhere_sensible");
     let l2 = |entry: u64| {
         bent(|image| {
             image.l2(1, entry);
@@ -401,52 +401,52 @@ fn l1_and_l2_entries_that_point_nowhere_sensible() {
     let image = bent(|image| {
         image.u64(L1_TABLE, COPIED | 0x200);
     });
-    court.refuses(&image, BadL1Entry, "L2 table offset");
-    court.refuses(
+    judges.refuses(&image, BadL1Entry, "L2 table offset");
+    judges.refuses(
         &l2(COPIED | (DATA as u64 + 512)),
         BadL2Entry,
         "host cluster offset",
     );
     // Zero clusters with a host cluster need a sensible one all the same.
-    court.refuses(&l2(1 | 512), BadL2Entry, "host cluster offset");
+    judges.refuses(&l2(1 | 512), BadL2Entry, "host cluster offset");
     // Reserved bits do not matter to a reader.
-    court.accepts(&bent(|image| {
+    judges.accepts(&bent(|image| {
         image.u64(L1_TABLE, 0xff00_0000_0000_01ff | 4 << 16);
     }));
-    court.accepts(&l2(0x3f00_0000_0000_01fe | DATA as u64));
+    judges.accepts(&l2(0x3f00_0000_0000_01fe | DATA as u64));
     // Beyond the end of the file everything is zero.
     let beyond = 0x00ff_ffff_ffff_0000;
     assert!(
-        court.accepts(&l2(beyond))[CLUSTER..2 * CLUSTER]
+        judges.accepts(&l2(beyond))[CLUSTER..2 * CLUSTER]
             .iter()
             .all(|byte| *byte == 0)
     );
-    court.accepts(&bent(|image| {
+    judges.accepts(&bent(|image| {
         image.u64(L1_TABLE, beyond);
     }));
-    court.accepts(&bent(|image| {
+    judges.accepts(&bent(|image| {
         image.u64(at::L1_OFFSET, 1 << 55);
     }));
-    court.accepts(&bent(|image| {
+    judges.accepts(&bent(|image| {
         image.u64(at::REFCOUNT_OFFSET, 1 << 55);
     }));
     // Tables may point at the header or at themselves; that is data like any other.
-    court.accepts(&bent(|image| {
+    judges.accepts(&bent(|image| {
         image.u64(L1_TABLE, L1_TABLE as u64);
     }));
-    court.accepts(&l2(L1_TABLE as u64));
+    judges.accepts(&l2(L1_TABLE as u64));
     // Zero clusters, with and without a host cluster, and what they are in version 2.
-    court.accepts(&l2(1));
-    court.accepts(&l2(1 | DATA as u64));
+    judges.accepts(&l2(1));
+    judges.accepts(&l2(1 | DATA as u64));
     let mut image = Builder::version_2();
-    court.refuses(image.l2(1, 1), BadL2Entry, "L2 entry");
+    judges.refuses(image.l2(1, 1), BadL2Entry, "L2 entry");
 }
 
 #[test]
 fn subcluster_bitmaps_that_contradict_themselves() {
     use ErrorKind::{BadClusterSize, BadL2Entry};
     let workdir = Workdir::new();
-    let court = Court::new(&workdir, "subcluster_bitmaps_that_contradict_themselves");
+    let judges = Judges::new(&workdir, "subcluster_bitmaps_that_contradict_themselves");
     let host = COPIED | DATA as u64;
     let entry = |entry: u64, bitmap: u64| {
         let mut image = Builder::extended_l2();
@@ -454,11 +454,11 @@ fn subcluster_bitmaps_that_contradict_themselves() {
         image
     };
     let field = "L2 entry's subcluster bitmap";
-    court.refuses(&entry(host, 1 << 32 | 1), BadL2Entry, field);
-    court.refuses(&entry(host, 1 << 63 | 1 << 31), BadL2Entry, field);
-    court.refuses(&entry(0, 1), BadL2Entry, field);
-    court.refuses(&entry(0, 1 << 31), BadL2Entry, field);
-    court.refuses(&entry(COPIED | 512, 0), BadL2Entry, "host cluster offset");
+    judges.refuses(&entry(host, 1 << 32 | 1), BadL2Entry, field);
+    judges.refuses(&entry(host, 1 << 63 | 1 << 31), BadL2Entry, field);
+    judges.refuses(&entry(0, 1), BadL2Entry, field);
+    judges.refuses(&entry(0, 1 << 31), BadL2Entry, field);
+    judges.refuses(&entry(COPIED | 512, 0), BadL2Entry, "host cluster offset");
     for bitmap in [
         0,
         1,
@@ -467,21 +467,21 @@ fn subcluster_bitmaps_that_contradict_themselves() {
         0x0f0f_0f0f_f0f0_f0f0,
         0xffff_ffff << 32,
     ] {
-        court.accepts(&entry(host, bitmap));
-        court.accepts(&entry(0, bitmap & (0xffff_ffff << 32)));
+        judges.accepts(&entry(host, bitmap));
+        judges.accepts(&entry(0, bitmap & (0xffff_ffff << 32)));
     }
     // Bit 0 is no zero flag here.
-    court.accepts(&entry(host | 1, 0xffff_ffff));
+    judges.accepts(&entry(host | 1, 0xffff_ffff));
     let mut image = Builder::extended_l2();
     image.u32(at::CLUSTER_BITS, 13);
-    court.refuses(&image, BadClusterSize, "incompatible_features");
+    judges.refuses(&image, BadClusterSize, "incompatible_features");
 }
 
 #[test]
 fn data_file_clusters_must_lie_where_the_disk_has_them() {
     use ErrorKind::BadL2Entry;
     let workdir = Workdir::new();
-    let court = Court::new(
+    let judges = Judges::new(
         &workdir,
         "data_file_clusters_must_lie_where_the_disk_has_them",
     );
@@ -490,25 +490,25 @@ fn data_file_clusters_must_lie_where_the_disk_has_them() {
         image.l2(1, entry);
         image
     };
-    court.refuses(&l2(COPIED | 2 << 16), BadL2Entry, "host cluster offset");
-    court.refuses(&l2(COPIED), BadL2Entry, "host cluster offset");
-    court.refuses(&l2(2 << 16 | 1), BadL2Entry, "host cluster offset");
-    court.refuses(&l2(COMPRESSED | DATA as u64), BadL2Entry, "L2 entry");
+    judges.refuses(&l2(COPIED | 2 << 16), BadL2Entry, "host cluster offset");
+    judges.refuses(&l2(COPIED), BadL2Entry, "host cluster offset");
+    judges.refuses(&l2(2 << 16 | 1), BadL2Entry, "host cluster offset");
+    judges.refuses(&l2(COMPRESSED | DATA as u64), BadL2Entry, "L2 entry");
     // Without the copied bit an offset of 0 means "not allocated", with it it is an offset.
     let mut image = Builder::data_file();
     assert!(
-        court.accepts(image.l2(0, 0))[..CLUSTER]
+        judges.accepts(image.l2(0, 0))[..CLUSTER]
             .iter()
             .all(|byte| *byte == 0)
     );
-    court.accepts(&l2(1 << 16));
-    court.accepts(&l2(1 << 16 | 1));
+    judges.accepts(&l2(1 << 16));
+    judges.accepts(&l2(1 << 16 | 1));
     // The bit without a name, and a name without the bit.
     let image = bent(|image| {
         image.u64(at::INCOMPATIBLE, 1 << 2);
     });
-    court.refuses(&image, ErrorKind::DataFileMissing, "incompatible_features");
-    court.accepts(&bent(|image| {
+    judges.refuses(&image, ErrorKind::DataFileMissing, "incompatible_features");
+    judges.accepts(&bent(|image| {
         image.extension(at::EXTENSIONS, 0x4441_5441, b"data");
     }));
 }
@@ -517,31 +517,31 @@ fn data_file_clusters_must_lie_where_the_disk_has_them() {
 fn snapshot_tables_that_do_not_end() {
     use ErrorKind::BadSnapshotTable;
     let workdir = Workdir::new();
-    let court = Court::new(&workdir, "snapshot_tables_that_do_not_end");
-    court.accepts(&bent(|image| {
+    let judges = Judges::new(&workdir, "snapshot_tables_that_do_not_end");
+    judges.accepts(&bent(|image| {
         image.snapshot(16, &[0; 16], "1", "name");
     }));
-    court.accepts(&bent(|image| {
+    judges.accepts(&bent(|image| {
         image.snapshot(0, &[], "1", "name");
     }));
-    court.accepts(&bent(|image| {
+    judges.accepts(&bent(|image| {
         image.snapshot(1024, &[0; 1024], "1", "name");
     }));
     let image = bent(|image| {
         image.snapshot(1025, &[0; 1025], "1", "name");
     });
-    court.refuses(&image, BadSnapshotTable, "snapshot's extra_data_size");
+    judges.refuses(&image, BadSnapshotTable, "snapshot's extra_data_size");
     let image = bent(|image| {
         image.snapshot(u32::MAX, &[], "1", "name");
     });
-    court.refuses(&image, BadSnapshotTable, "snapshot's extra_data_size");
+    judges.refuses(&image, BadSnapshotTable, "snapshot's extra_data_size");
     // More entries than the file has bytes for are entries of zeros, as everything beyond its end.
     let image = bent(|image| {
         image
             .snapshot(0, &[], "1", "n")
             .u32(at::SNAPSHOT_COUNT, 60_000);
     });
-    court.accepts(&image);
+    judges.accepts(&image);
     // Entries of 128 KiB each make a table that is too large before their number is.
     let image = bent(|image| {
         image
@@ -553,15 +553,15 @@ fn snapshot_tables_that_do_not_end() {
             image.u64(at + 8, 0xffff_ffff);
         }
     });
-    court.refuses(&image, BadSnapshotTable, "nb_snapshots");
+    judges.refuses(&image, BadSnapshotTable, "nb_snapshots");
 }
 
 #[test]
 fn bitmap_directories_that_lie() {
     use ErrorKind::{BadBitmapDirectory, BadExtension};
     let workdir = Workdir::new();
-    let court = Court::new(&workdir, "bitmap_directories_that_lie");
-    court.accepts(&bent(|image| {
+    let judges = Judges::new(&workdir, "bitmap_directories_that_lie");
+    judges.accepts(&bent(|image| {
         image.bitmap(&BitmapEntry::default());
     }));
     let spare = SPARE as u64;
@@ -577,10 +577,10 @@ fn bitmap_directories_that_lie() {
             image.bitmap(&BitmapEntry::default());
             image.bitmaps_extension(*count, *reserved, *length, *offset);
         });
-        court.refuses(&image, BadExtension, field);
+        judges.refuses(&image, BadExtension, field);
         // Without the autoclear bit the extension says nothing.
         let mut image = image;
-        court.accepts(image.u64(at::AUTOCLEAR, 0));
+        judges.accepts(image.u64(at::AUTOCLEAR, 0));
     }
     for (count, length, field) in [
         (2, 32, "nb_bitmaps"),
@@ -592,7 +592,7 @@ fn bitmap_directories_that_lie() {
                 .bitmap(&BitmapEntry::default())
                 .bitmaps_extension(count, 0, length, spare);
         });
-        court.refuses(&image, BadBitmapDirectory, field);
+        judges.refuses(&image, BadBitmapDirectory, field);
     }
     let good = BitmapEntry::default;
     let entries: Vec<(BitmapEntry, &str)> = vec![
@@ -666,13 +666,13 @@ fn bitmap_directories_that_lie() {
         let image = bent(|image| {
             image.bitmap(&entry);
         });
-        court.refuses(&image, BadBitmapDirectory, field);
+        judges.refuses(&image, BadBitmapDirectory, field);
     }
     let nameless = BitmapEntry {
         name: Vec::new(),
         ..good()
     };
-    court.accepts(&bent(|image| {
+    judges.accepts(&bent(|image| {
         image.bitmap(&nameless);
     }));
     let broken_table = BitmapEntry {
@@ -682,13 +682,13 @@ fn bitmap_directories_that_lie() {
     let image = bent(|image| {
         image.bitmap(&broken_table);
     });
-    court.accepts_alone(
+    judges.accepts_alone(
         &image,
         "what is in a bitmap does not matter to who reads the disk",
     );
     // A bitmap that was in use says nothing and need not cover the disk.
     let stale = BitmapEntry { flags: 1, ..good() };
-    court.accepts(&bent(|image| {
+    judges.accepts(&bent(|image| {
         image.bitmap(&stale);
     }));
 }
@@ -696,7 +696,7 @@ fn bitmap_directories_that_lie() {
 #[test]
 fn files_of_every_short_length() {
     let workdir = Workdir::new();
-    let court = Court::new(&workdir, "files_of_every_short_length");
+    let judges = Judges::new(&workdir, "files_of_every_short_length");
     let image = Builder::new();
     for length in [
         0, 1, 3, 4, 8, 24, 71, 72, 96, 103, 104, 105, 112, 113, 500, 65536,
@@ -706,7 +706,7 @@ fn files_of_every_short_length() {
         };
         workdir.write("image.qcow2", &short.bytes);
         let ours = read_ours(&workdir, "image.qcow2");
-        if let Some(judge) = &court.judge {
+        if let Some(judge) = &judges.judge {
             let theirs = judge.try_disk("image.qcow2", "-f qcow2");
             assert_eq!(ours.is_ok(), theirs.is_ok(), "{length} bytes: {ours:?}");
             assert!(ours.ok() == theirs.ok());

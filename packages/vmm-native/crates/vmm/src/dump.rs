@@ -225,7 +225,7 @@ pub struct DumpRequest {
 
 /// Where a running guest is asked for a dump.
 #[derive(Default)]
-pub struct DumpDesk {
+pub struct DumpRequests {
     state: Mutex<Desk>,
 }
 
@@ -235,7 +235,7 @@ struct Desk {
     waiting: Option<DumpRequest>,
 }
 
-impl DumpDesk {
+impl DumpRequests {
     /// From now on requests are taken.
     pub fn open(&self) {
         lock(&self.state).open = true;

@@ -12,7 +12,7 @@ use instar_abi::{
 };
 
 use crate::device::DeviceTable;
-use crate::dump::{self, CpuState, DumpDesk, DumpOptions, DumpReport};
+use crate::dump::{self, CpuState, DumpRequests, DumpOptions, DumpReport};
 use crate::executor::{Counters, Executor, Remains, Wake};
 use crate::gate::Gate;
 use crate::guest_image::{GuestImage, ImageError};
@@ -76,7 +76,7 @@ pub struct Control {
     /// Counters, updated while commands complete.
     pub counters: Counters,
     /// Takes requests for dumps while a run with dumps goes on.
-    pub dumps: DumpDesk,
+    pub dumps: DumpRequests,
     /// More requests for a run that takes them.
     pub session: SessionDesk,
 }

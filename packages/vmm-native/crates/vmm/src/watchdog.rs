@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::dump::{CpuState, DumpDesk, DumpReport};
+use crate::dump::{CpuState, DumpRequests, DumpReport};
 use crate::executor::Executor;
 use crate::memory::GuestMemory;
 use crate::report::{LimitKind, Outcome};
@@ -57,7 +57,7 @@ pub trait Stop: Sync {
 /// What the watchdog needs to take a dump that somebody asked for.
 pub struct Dumps<'a> {
     /// Where requests come in.
-    pub desk: &'a DumpDesk,
+    pub desk: &'a DumpRequests,
     /// Guest memory.
     pub memory: &'a GuestMemory,
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use instar_abi::{ConvertConfig, CONVERT_CONFIG_MAGIC, MEMORY_SIZE, REGION_HEAP, REGION_KEYS, REGION_OPERATION_CONFIG};
 
-use super::{secret, write_memory, DumpDesk, PIECE};
+use super::{secret, write_memory, DumpRequests, PIECE};
 use crate::memory::GuestMemory;
 
 fn file() -> File {
@@ -102,7 +102,7 @@ fn only_a_convert_config_has_a_secret() {
 
 #[test]
 fn a_closed_desk_takes_no_requests_and_lets_nobody_wait() {
-    let desk = DumpDesk::default();
+    let desk = DumpRequests::default();
     assert!(desk.request(0).is_none());
     desk.open();
     let waiting = desk.request(0).unwrap();
