@@ -12,7 +12,7 @@ use instar_abi::{
 };
 
 use crate::device::DeviceTable;
-use crate::dump::{self, CpuState, DumpRequests, DumpOptions, DumpReport};
+use crate::dump::{self, CpuState, DumpOptions, DumpReport, DumpRequests};
 use crate::executor::{Counters, Executor, Remains, Wake};
 use crate::gate::Gate;
 use crate::guest_image::{GuestImage, ImageError};

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::dump::{CpuState, DumpRequests, DumpReport};
+use crate::dump::{CpuState, DumpReport, DumpRequests};
 use crate::executor::Executor;
 use crate::memory::GuestMemory;
 use crate::report::{LimitKind, Outcome};
