@@ -166,6 +166,47 @@ describe('streams of the Web', () => {
     rmSync(file);
   });
 
+  it('get bytes of their own, since they may keep them', async () => {
+    const kept: Uint8Array[] = [];
+    const writable = new WritableStream<Uint8Array>({
+      write: (bytes) => {
+        kept.push(bytes);
+      },
+    });
+    await writeDump(memory, { stream: writable }, { format: 'kdump' });
+    const file = join(directory, 'kept.kdump');
+    writeFileSync(file, Buffer.concat(kept));
+    {
+      await using dump = await openDump(file);
+      expect(Buffer.from(await dump.read(0n, 3 << 20)).equals(expected)).toBe(true);
+    }
+    rmSync(file);
+  });
+
+  it('that fail, or are cancelled, end the dump', async () => {
+    const full = new WritableStream<Uint8Array>({
+      write: () => {
+        throw new Error('no room');
+      },
+    });
+    await expect(writeDump(memory, { stream: full }, { format: 'kdump' })).rejects.toMatchObject({
+      code: 'WRITE_FAILED',
+    });
+    const reasons: unknown[] = [];
+    const slow = new WritableStream<Uint8Array>({
+      write: async () => new Promise(() => undefined),
+      abort: (reason) => {
+        reasons.push(reason);
+      },
+    });
+    const controller = new AbortController();
+    setTimeout(() => {
+      controller.abort();
+    }, 50);
+    const writing = writeDump(memory, { stream: slow }, { format: 'kdump', signal: controller.signal });
+    await expect(writing).rejects.toMatchObject({ code: 'ABORTED' });
+  });
+
   it('are refused where somebody else writes to them', async () => {
     const { writable } = new TransformStream<Uint8Array, Uint8Array>();
     writable.getWriter();

@@ -1,4 +1,4 @@
-import { Writable as NodeWritable, type Readable, type Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import * as v from 'valibot';
 import type { MemoryImage } from '../image.js';
 import type { DebugInfoOptions } from '../kernel/debug-info.js';
@@ -12,6 +12,7 @@ import type { RepairOptions } from '../operations/repair.js';
 import type { VerifyOptions } from '../operations/verify.js';
 import type { Dump, ReadOptions, StreamRange } from '../read/dump.js';
 import type { StreamOptions } from '../read/open-stream.js';
+import { nodeWritable } from '../sink/web-stream.js';
 import type { ByteSource } from '../source/byte-source.js';
 import type { SplitPart } from '../write/kdump-header-writer.js';
 import type { DumpOutput, OpenableOutput, WriteOptions } from '../write/write-dump.js';
@@ -118,7 +119,7 @@ const nodeStream = withMethods<Writable>('a writable stream', 'write', 'end', 'o
 const webStream = v.pipe(
   withMethods<WritableStream<Uint8Array>>('a writable stream', 'getWriter', 'abort'),
   v.check(({ locked }) => !locked, 'a writable stream that nobody else writes to'),
-  v.transform((stream) => NodeWritable.fromWeb(stream)),
+  v.transform(nodeWritable),
 );
 const output = v.union(
   [options({ file: fileName }), options({ stream: v.union([nodeStream, webStream], 'a writable stream') })],
