@@ -43,6 +43,7 @@ await closePool();
 `;
 
 interface Manifest {
+  readonly name: string;
   readonly version: string;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
@@ -53,9 +54,17 @@ interface Tree {
   readonly dependencies?: Readonly<Record<string, Tree>>;
 }
 
+/** The version of each package. */
+const CURRENT: Readonly<Record<string, string>> = Object.fromEntries(
+  PACKAGES.map((folder) => {
+    const manifest = JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8')) as Manifest;
+    return [manifest.name, manifest.version];
+  }),
+);
+
 /** The next version of a number. */
 function next(version: string): string {
-  const [major = '0', minor = '0', patch = '0'] = version.replace(/^[~^]/, '').split('.');
+  const [major = '0', minor = '0', patch = '0'] = version.split('.');
   return `${major}.${minor}.${Number(patch) + 1}-next.0`;
 }
 
@@ -63,7 +72,7 @@ function next(version: string): string {
 function raised(manifest: Manifest): Manifest {
   const others = (list: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> =>
     Object.fromEntries(
-      Object.entries(list).map(([name, range]) => [name, name.startsWith('@instar/') ? next(range) : range]),
+      Object.entries(list).map(([name, range]) => [name, name in CURRENT ? next(CURRENT[name] ?? range) : range]),
     );
   const { dependencies, optionalDependencies } = manifest;
   return {
