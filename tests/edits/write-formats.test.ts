@@ -101,6 +101,24 @@ describe('convert -n into an image that holds something', () => {
     expect(directory.names()).toEqual(['image', 'source.raw']);
   });
 
+  it('is refused where the image contradicts itself: what is in use would be given away', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir().write('source.raw', noise(2 * MIB));
+    create(directory, 'qcow2', '', 3 * MIB);
+    qemuIo(directory.file('image'), 'write -P 1 0 192k').must();
+    const bytes = directory.read('image');
+    const block = Number(bytes.readBigUInt64BE(Number(bytes.readBigUInt64BE(48))));
+    // The refcount of a cluster of data.
+    bytes.writeUInt16BE(0, block + 2 * 5);
+    directory.write('image', bytes);
+    expect(qemuImg('check', 'image').in(directory).run().status).toBe(2);
+    const { status, stderr } = instar('convert', '-f', 'raw', '-n', '-O', 'qcow2', 'source.raw', 'image')
+      .in(directory)
+      .run();
+    expect([status, directory.read('image').equals(bytes)]).toEqual([1, true]);
+    expect(stderr).toMatch(/repair|check -r/);
+  });
+
   it('sums up what the disk is then, and leaves zeros out where it reads as such', (context) => {
     requireJudge(context, QEMU_IMG);
     const source = Buffer.concat([noise(100 * KIB), Buffer.alloc(900 * KIB)]);

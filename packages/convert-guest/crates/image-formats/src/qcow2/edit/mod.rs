@@ -20,7 +20,9 @@ use crate::edit::{
     Borrowed, DiskWriter, Edit, EditTarget, Edited, OtherBitmaps, Take, unsupported,
 };
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::probe::Format;
 use crate::qcow2::{Encryption, Extensions, Header, Qcow2Image, features, l1};
+use crate::resizing::require_sound;
 use crate::source::DeviceIndex;
 use crate::staged_file::StagedFile;
 use crate::structures::qcow2 as disk;
@@ -135,6 +137,8 @@ pub fn open_writer<'a, T: EditTarget + 'a>(
         repair(&mut target, device, false)?;
         return open_writer(target, device);
     }
+    // What is in use and counted as free would be given away.
+    require_sound(&mut target, device, Format::Qcow2)?;
     let mut editor = Editor::of(StagedFile::new(target, device), header, extensions);
     editor.begin()?;
     if editor.header.has_data_file() || editor.header.encryption != Encryption::None {
