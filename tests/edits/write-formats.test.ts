@@ -98,6 +98,12 @@ describe('convert -n into an image that holds something', () => {
       expect(stderr).toMatch(expected);
       expect(directory.read('image').equals(before)).toBe(true);
     }
+    const same = instar('convert', '-n', '-U', '-f', 'vdi', '-O', 'vdi', 'image', 'image').in(directory).run();
+    expect([same.status, same.stderr]).toEqual([
+      1,
+      expect.stringContaining('read and would be written at the same time'),
+    ]);
+    expect(directory.read('image').equals(before)).toBe(true);
     expect(directory.names()).toEqual(['image', 'source.raw']);
   });
 

@@ -71,10 +71,11 @@ export async function copyAppliance(
       await put(file.fd, name, bytes, offset);
       length = offset + BigInt(bytes.length);
     }
+    // What there is to warn of was said when the disk was copied.
+    const quiet = guestContext({ ...control, onProgress: undefined, onWarning: undefined });
     const written = { fd: file.fd, name, format: IMAGE_FORMAT.values.VMDK, length, backing: undefined };
-    await checkOutput({ ...written, virtualSize: disk.capacity, plainInput: false }, guestContext(control));
-    const sums =
-      checksums && (await checksumsOf([written], checksums, guestContext({ ...control, onProgress: undefined })));
+    await checkOutput({ ...written, virtualSize: disk.capacity, plainInput: false }, quiet);
+    const sums = checksums && (await checksumsOf([written], checksums, quiet));
     const outputLength = await file.finish(length);
     control.onProgress?.(copied.bytes, copied.bytes);
     return {

@@ -83,7 +83,12 @@ export async function copyParts(
       backing: undefined,
     }));
     const sums =
-      checksums && (await checksumsOf(written, checksums, guestContext({ ...control, onProgress: undefined })));
+      checksums &&
+      (await checksumsOf(
+        written,
+        checksums,
+        guestContext({ ...control, onProgress: undefined, onWarning: undefined }),
+      ));
     if (layout.dataFile !== undefined) {
       // It has but tables, and so copies nothing.
       const quiet = { ...control, onProgress: undefined, onWarning: undefined };

@@ -95,7 +95,7 @@ export async function commit(
         const edited = await edit({ action: EDIT_ACTION.values.COMMIT, number: depth }, true);
         const { info: above, file: child } = layerAt(chain, depth - 1);
         // A VHD keeps its unique id, whatever is written to it.
-        const linked = above.format === IMAGE_FORMAT.values.VHDX ? nameBelow(child.path, above) : undefined;
+        const linked = above.format === IMAGE_FORMAT.values.VHDX ? nameBelow(child.path, above, identity) : undefined;
         return { base: path, format: formatName(format), virtualSize: edited.virtual_size, linked };
       });
     } finally {
@@ -105,8 +105,13 @@ export async function commit(
   const { linked, ...committed } = result;
   // Its content is another now, by which the image above knows it.
   if (linked !== undefined) {
-    const { child, name } = linked;
-    await relink(child, { file: name, format: committed.format }, { undo: options.undo, pathPolicy }, control);
+    const { child, name, parent } = linked;
+    const how = { undo: options.undo, pathPolicy, parent };
+    try {
+      await relink(child, { file: name, format: committed.format }, how, { ...control, onWarning: undefined });
+    } catch (error) {
+      throw notLinked(child, committed.base, error);
+    }
   }
   if (!keep) {
     try {
@@ -119,9 +124,20 @@ export async function commit(
 }
 
 /** The name that an image has for the one below it. */
-function nameBelow(child: string, info: ImageInfo): { readonly child: string; readonly name: string } {
+function nameBelow(
+  child: string,
+  info: ImageInfo,
+  parent: string,
+): { readonly child: string; readonly name: string; readonly parent: string } {
   const bytes = info.backing_file.subarray(0, info.backing_file_len);
-  return { child, name: Buffer.from(bytes).toString() };
+  return { child, name: Buffer.from(bytes).toString(), parent };
+}
+
+/** Why an image could not be linked again to the one that has got its content: nothing is lost, and that is to be known. */
+function notLinked(file: string, base: string, error: unknown): unknown {
+  if (!(error instanceof EngineError)) return error;
+  const what = `was committed into ${quoteName(base)}, which has another identity now, but not linked to it again (rebase -u does that)`;
+  return new EngineError(error.code, `${what}: ${error.reason}`, { file, cause: error });
 }
 
 /** Why an image could not be emptied whose content the one below has got: nothing is lost, and that is to be known. */

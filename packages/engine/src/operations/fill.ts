@@ -6,7 +6,7 @@ import type { Endpoint } from '../dd-request.js';
 import { EngineError, withEngineErrors } from '../errors.js';
 import { formatName } from '../format-names.js';
 import { forcedFormat, outputFormat } from '../formats.js';
-import { openInput } from '../input-file.js';
+import { identityOf, openInput } from '../input-file.js';
 import { guestContext, type OperationControl } from '../operation.js';
 import { checksumsOfDisks, type ChecksumAlgorithm, type Checksums } from '../output/checksum.js';
 import { GuestSession } from '../session/session.js';
@@ -59,6 +59,10 @@ export async function fill(request: FillRequest, control: OperationControl): Pro
     const forced = forcedFormat(request.inputFormat, name);
     const chain = await openChain(top, forced, { ...policy, forceShare: true }, session, DEVICE_ROLE.values.COMPARED);
     try {
+      const own = identityOf(output);
+      if (chain.files.some((file) => file.identity === own)) {
+        throw new EngineError('SAME_FILE', 'is read and would be written at the same time', { file: output });
+      }
       for (const { fd, path } of policy.forceShare ? [] : chain.files) if (fd !== -1) lockInput(fd, path);
       const { info } = chain.layers[0];
       const room = 2n * info.virtual_size;
@@ -90,7 +94,8 @@ export async function fill(request: FillRequest, control: OperationControl): Pro
     }
   });
   if (checksums === undefined) return filled;
-  const image = openImage(output, { format: request.outputFormat, pathPolicy: policy.references }, control);
+  const quiet = { ...control, onProgress: undefined, onWarning: undefined };
+  const image = openImage(output, { format: request.outputFormat, pathPolicy: policy.references }, quiet);
   const sums = await checksumsOfDisks(only(image), filled.virtualSize, checksums, { signal: control.signal });
   return { ...filled, checksums: sums };
 }

@@ -4,7 +4,7 @@ import { openChain } from '../chain.js';
 import { EngineError, withEngineErrors } from '../errors.js';
 import { formatName } from '../format-names.js';
 import { forcedFormat } from '../formats.js';
-import { openInput } from '../input-file.js';
+import { identityOf, openInput } from '../input-file.js';
 import { guestContext, type OperationControl } from '../operation.js';
 import type { BackingFile } from '../output/backing.js';
 import { combinePath, IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
@@ -19,6 +19,13 @@ export function knowsByIdentity(format: number): boolean {
   return BY_IDENTITY.includes(format);
 }
 
+/** How an image is linked to the one below it. */
+export interface RelinkOptions extends EditOptions {
+  readonly pathPolicy?: PathPolicy | undefined;
+  /** What the file below must be, where its name is that of the image and not of the caller. */
+  readonly parent?: string | undefined;
+}
+
 /**
  * Names the image below a differencing disk, and what that is known by now, whatever either shows.
  * @param backing its name as the image is to hold it
@@ -27,7 +34,7 @@ export function knowsByIdentity(format: number): boolean {
 export async function relink(
   file: string,
   backing: BackingFile,
-  options: EditOptions & { readonly pathPolicy?: PathPolicy | undefined },
+  options: RelinkOptions,
   control: OperationControl,
 ): Promise<EditedImage> {
   return withEngineErrors(async () => {
@@ -39,11 +46,16 @@ export async function relink(
       strict: false,
       alone: true,
     };
-    const image = await openInput(file, true);
-    await closeFile(image.fd);
-    if (image.identity === below.identity) {
+    const own = identityOf(file);
+    const problem =
+      own === below.identity
+        ? new EngineError('SAME_FILE', 'would be its own backing file', { file })
+        : options.parent !== undefined && options.parent !== below.identity
+          ? new EngineError('INPUT_IN_USE', 'was exchanged for another file meanwhile', { file: below.path })
+          : undefined;
+    if (problem !== undefined) {
       await closeFile(below.fd);
-      throw new EngineError('SAME_FILE', 'would be its own backing file', { file });
+      throw problem;
     }
     const number = forcedFormat(backing.format, below.path);
     const chain = await openChain(below, number, policy, session, DEVICE_ROLE.values.BACKING);
@@ -51,7 +63,6 @@ export async function relink(
       lockInput(below.fd, below.path);
       const about = {
         path: file,
-        identity: image.identity,
         format: forcedFormat(options.format, file),
         undo: options.undo,
       };
