@@ -3,6 +3,7 @@ import { parseSize } from '@instar/operands';
 import { EXIT_CODES } from '../exit-codes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
+import { requireLists } from '../qemu-img/output-options.js';
 import { recordText } from '../render/record.js';
 
 interface AmendFlags extends EditFlags {
@@ -49,14 +50,15 @@ function amendmentOf(text: string): Amendment {
   return wish;
 }
 
-async function run({ files, flags, json, control }: CommandRun<AmendFlags>): Promise<number> {
+async function run({ files, flags, json, control, additions }: CommandRun<AmendFlags>): Promise<number> {
+  const [file] = files;
   const text = flags.options.join(',');
-  if (['help', '?'].includes(text)) {
+  if (!additions && file !== undefined) requireLists(flags.options);
+  if (['help', '?'].includes(text) && (additions || file !== undefined)) {
     process.stdout.write(HELP);
     return EXIT_CODES.OK;
   }
   if (text === '') throw invalid('needs options, as in amend -o compat=1.1 disk.qcow2');
-  const [file] = files;
   if (file === undefined) throw invalid('needs an image, as in amend -o compat=1.1 disk.qcow2');
   const result = await amend(file, amendmentOf(text), { ...editOptions(flags), ...control });
   if (json) process.stdout.write(recordText({ result: { filename: file, ...result } }));
@@ -76,9 +78,10 @@ export const amendCommand = defineCommand<AmendFlags>({
         (value: string, earlier: readonly string[]) => [...earlier, value],
         [],
       )
-      .option('-p, --progress', 'without effect: no amendment takes long')
+      .option('-p, --progress', 'show how far it is')
       .option('-t, --cache <mode>', 'without effect')
       .option('--force', 'without effect'),
   notes: EDIT_NOTES,
+  showsProgress: true,
   run,
 });

@@ -12,6 +12,7 @@ import { EXIT_CODES } from '../exit-codes.js';
 import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { parseImageOptions } from './image-opts.js';
+import { notMade, refuseOptions, secretsOf } from '../qemu-img/creation.js';
 import { inWordsOfCommand, outputOptions, outputOptionsHelp, wholeBacking, wholeEncryption } from './output-options.js';
 import { SNAPSHOT_OPTION, snapshotSelector } from './snapshot-option.js';
 import { recordText } from '../render/record.js';
@@ -118,10 +119,13 @@ async function run(command: CommandRun<ConvertFlags>): Promise<number> {
   if (compress === true && outputFormat !== 'qcow2' && outputFormat !== 'vmdk') {
     throw new EngineError('INVALID_OPTION', `-c: only qcow2 outputs are compressed, not ${escapeText(outputFormat)}`);
   }
-  const given = outputOptions(flags.options, outputFormat, {
-    backing_file: flags.backing,
-    backing_fmt: flags.backingFormat,
-  });
+  const letters = { backing_file: flags.backing, backing_fmt: flags.backingFormat };
+  if (!command.additions)
+    refuseOptions(
+      { format: outputFormat, lists: flags.options, letters, hasSecret: secretsOf(command.passphrase) },
+      output,
+    );
+  const given = outputOptions(flags.options, outputFormat, letters);
   if (given.size !== undefined)
     throw new EngineError('INVALID_OPTION', '-o size: the size of the disk is that of the input');
   const existing = flags.create === false;
@@ -153,7 +157,12 @@ async function run(command: CommandRun<ConvertFlags>): Promise<number> {
     writeRate: flags.rateLimit === 0n ? undefined : flags.rateLimit,
   };
   const [from, to] = endpoints(inputs, output, command);
-  const result = await inWordsOfCommand(async () => convert(from, to, options, control));
+  const copying = inWordsOfCommand(async () => convert(from, to, options, control));
+  const result = await (command.additions || existing
+    ? copying
+    : copying.catch((error: unknown) =>
+        Promise.reject(notMade(error, output, `error while converting ${outputFormat}: `)),
+      ));
   const { warnings } = command;
   // Where the disk goes to standard output, nothing else may.
   const printer = typeof to === 'string' ? process.stdout : process.stderr;

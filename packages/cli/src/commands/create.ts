@@ -1,7 +1,8 @@
-import { create, EngineError, escapeText, WRITABLE_FORMATS } from '@instar/engine';
+import { create, EngineError, WRITABLE_FORMATS } from '@instar/engine';
 import { parseSize } from '@instar/operands';
 import { EXIT_CODES } from '../exit-codes.js';
 import { inWordsOfCommand, outputOptions, outputOptionsHelp, wholeBacking, wholeEncryption } from './output-options.js';
+import { formatting, notMade, refuseCreation, secretsOf } from '../qemu-img/creation.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { recordText } from '../render/record.js';
 
@@ -30,13 +31,21 @@ async function run({
     return EXIT_CODES.OK;
   }
   const [output, size] = files;
+  if (!additions && output === undefined)
+    throw new EngineError('INVALID_OPTION', 'missing required argument; see instar create --help');
   const below = { backing_file: flags.backing, backing_fmt: flags.backingFormat };
+  const behindName = size === undefined ? undefined : parseSize(size);
+  if (!additions && output !== undefined) {
+    const described = { name: output, format, lists: flags.options, letters: below, size: behindName };
+    const hasSecret = secretsOf(passphrase);
+    await refuseCreation({ ...described, hasSecret, looksBelow: flags.unsafe !== true, say }, control);
+  }
   const given = outputOptions(flags.options, format, below, additions);
   const backing = wholeBacking(given);
   if (output === undefined || (size === undefined && given.size === undefined && backing === undefined)) {
     throw new EngineError('INVALID_OPTION', 'needs a name and a size, as in create -f qcow2 disk.qcow2 10G');
   }
-  const bytes = size === undefined ? given.size : parseSize(size);
+  const bytes = behindName ?? given.size;
   const options = {
     format,
     noClobber: clobber === false,
@@ -45,10 +54,15 @@ async function run({
     encryption: wholeEncryption(given, passphrase),
   };
   const checked = { ...options, checkBacking: flags.unsafe !== true };
-  const result = await inWordsOfCommand(async () => create(output, bytes, checked, control));
-  const [before, behind] = given.words;
+  const announce = (known: bigint): void => {
+    say(formatting(output, format, known, given.words));
+  };
+  // What is announced is announced before it fails.
+  if (!additions && bytes !== undefined) announce(bytes);
+  const making = inWordsOfCommand(async () => create(output, bytes, checked, control));
+  const result = await (additions ? making : making.catch((error: unknown) => Promise.reject(notMade(error, output))));
   if (json) process.stdout.write(recordText({ result: { filename: output, ...result } }));
-  else say(`Formatting '${escapeText(output)}', fmt=${format} ${before}size=${bytes ?? result.virtualSize}${behind}`);
+  else if (additions || bytes === undefined) announce(bytes ?? result.virtualSize);
   return EXIT_CODES.OK;
 }
 

@@ -10,6 +10,7 @@ import {
 import { EXIT_CODES } from '../exit-codes.js';
 import { toJson } from '../render/json.js';
 import { defineCommand, type CommandRun } from './define-command.js';
+import { refuseMeasured } from '../qemu-img/creation.js';
 import { inWordsOfCommand, outputOptions } from './output-options.js';
 import { SNAPSHOT_OPTION, snapshotSelector } from './snapshot-option.js';
 
@@ -41,9 +42,14 @@ function print({ required, fullyAllocated, bitmaps }: Measurement, json: boolean
   process.stdout.write(`required size: ${required}\nfully allocated size: ${fullyAllocated}\n${rest}`);
 }
 
-async function run({ files, flags, json, control, pathPolicy }: CommandRun<MeasureFlags>): Promise<number> {
+async function run({ files, flags, json, control, pathPolicy, additions }: CommandRun<MeasureFlags>): Promise<number> {
   const [file] = files;
-  if ((file === undefined) === (flags.size === undefined)) throw invalid('either a file or --size is needed');
+  if (file !== undefined && flags.size !== undefined) throw invalid('both a file and --size were given');
+  if (file === undefined && flags.size === undefined) throw invalid('either a file or --size is needed');
+  if (!additions) {
+    const described = { format: flags.outputFormat ?? 'raw', lists: flags.options, letters: {} };
+    refuseMeasured({ ...described, hasSecret: () => true });
+  }
   const target = targetOf(flags);
   const { format, forceShare, size, snapshot } = flags;
   if (size !== undefined && snapshot !== undefined) throw invalid('--size has no snapshots: -l needs a file');

@@ -33,8 +33,10 @@ interface OptionValue {
 }
 
 /** An option of an output, by the name that qemu-img has for it. */
-interface OutputOption {
+export interface OutputOption {
   readonly name: string;
+  /** What its values are; one of some words, or a text, where nothing is said. */
+  readonly kind?: 'size' | 'switch' | 'number';
   readonly about: string;
   /** What `create` shows of it where it is not given. */
   readonly shown?: string;
@@ -53,7 +55,8 @@ function invalid(what: string): EngineError {
   return new EngineError('INVALID_OPTION', `-o ${escapeText(what)}`);
 }
 
-const BOOLEANS: Readonly<Record<string, boolean>> = {
+/** What stands for on and off. */
+export const BOOLEANS: Readonly<Record<string, boolean>> = {
   on: true,
   yes: true,
   true: true,
@@ -83,6 +86,7 @@ function bytes(name: string, value: string): bigint {
 function sizeOption(name: string, key: 'clusterSize' | 'blockSize', about: string, shown: string): OutputOption {
   return {
     name,
+    kind: 'size',
     about,
     shown,
     parse: (value) => {
@@ -96,10 +100,12 @@ function numberOption(
   name: string,
   key: 'refcountBits' | 'hardwareVersion' | 'tableSize',
   about: string,
+  kind: Pick<OutputOption, 'kind'>,
   shown?: string,
 ): OutputOption {
   return {
     name,
+    ...kind,
     about,
     ...(shown === undefined ? {} : { shown }),
     parse: (value) => {
@@ -113,6 +119,7 @@ function numberOption(
 function switchOption(name: string, about: string, layout: (on: boolean) => ImageLayout, shown?: string): OutputOption {
   return {
     name,
+    kind: 'switch',
     about,
     ...(shown === undefined ? {} : { shown }),
     parse: (value) => {
@@ -141,9 +148,15 @@ function wordOption(
 }
 
 /** An option of which only what is written anyway can be had. */
-function onlyOption(name: string, values: readonly [string, ...string[]], shown?: string): OutputOption {
+function onlyOption(
+  name: string,
+  kind: Pick<OutputOption, 'kind'>,
+  values: readonly [string, ...string[]],
+  shown?: string,
+): OutputOption {
   return {
     name,
+    ...kind,
     about: values[0],
     ...(shown === undefined ? {} : { shown }),
     parse: (value) => {
@@ -211,6 +224,7 @@ function luksOptions(prefix: string): readonly OutputOption[] {
     }),
     {
       name: `${prefix}iter-time`,
+      kind: 'number',
       about: 'milliseconds that trying a passphrase takes (2000)',
       parse: (value) => {
         if (!/^[1-9]\d{0,8}$/.test(value)) throw invalid(`${prefix}iter-time=${value}: expected a number from 1`);
@@ -222,6 +236,7 @@ function luksOptions(prefix: string): readonly OutputOption[] {
 
 const SIZE: OutputOption = {
   name: 'size',
+  kind: 'size',
   about: 'bytes of the disk',
   parse: (value) => ({ shown: '', size: bytes('size', value) }),
 };
@@ -249,6 +264,7 @@ const OPTIONS: Readonly<Record<ConvertFormat, readonly OutputOption[]>> = {
     encryptionOption('version', '1 or 2, of LUKS (1)', { 1: { version: 1 }, 2: { version: 2 } }),
   ],
   qcow2: [
+    onlyOption('encryption', { kind: 'switch' }, ['off']),
     encryptionOption('encrypt.format', 'luks, for an image that is encrypted', { luks: { method: 'luks' } }),
     ...luksOptions('encrypt.'),
     sizeOption('cluster_size', 'clusterSize', 'bytes of a cluster, 512 to 2M (65536)', '65536'),
@@ -273,7 +289,6 @@ const OPTIONS: Readonly<Record<ConvertFormat, readonly OutputOption[]>> = {
       v3: { version: 3 },
     }),
     ...BACKING,
-    onlyOption('encryption', ['off']),
     {
       name: 'data_file',
       about: 'name of the file that has the data, from the directory of the output on',
@@ -289,7 +304,7 @@ const OPTIONS: Readonly<Record<ConvertFormat, readonly OutputOption[]>> = {
       (lazyRefcounts) => ({ lazyRefcounts }),
       'off',
     ),
-    numberOption('refcount_bits', 'refcountBits', 'width of a refcount, 1 to 64 (16)', '16'),
+    numberOption('refcount_bits', 'refcountBits', 'width of a refcount, 1 to 64 (16)', { kind: 'number' }, '16'),
     switchOption('nocow', 'without effect: files of btrfs are made as their directory says (off)', () => ({})),
   ],
   vmdk: [
@@ -301,14 +316,14 @@ const OPTIONS: Readonly<Record<ConvertFormat, readonly OutputOption[]>> = {
       legacyESX: { adapterType: 'legacyESX' },
     }),
     switchOption('compat6', 'virtual hardware of version 6 (off)', (on) => (on ? { hardwareVersion: 6 } : {}), 'off'),
-    numberOption('hwversion', 'hardwareVersion', 'version of the virtual hardware (4)', 'undefined'),
+    numberOption('hwversion', 'hardwareVersion', 'version of the virtual hardware (4)', {}, 'undefined'),
     wordOption('subformat', `${VMDK_SUBFORMATS.join(', ')} (monolithicSparse)`, VMDK_LAYOUTS),
-    onlyOption('zeroed_grain', ['off']),
+    onlyOption('zeroed_grain', { kind: 'switch' }, ['off']),
   ],
   vdi: [
     SIZE,
     switchOption('static', 'every block has a place (off)', (on) => ({ subformat: on ? 'fixed' : 'dynamic' }), 'off'),
-    onlyOption('preallocation', ['off']),
+    onlyOption('preallocation', {}, ['off']),
   ],
   vpc: [
     SIZE,
@@ -317,19 +332,19 @@ const OPTIONS: Readonly<Record<ConvertFormat, readonly OutputOption[]>> = {
   ],
   vhdx: [
     SIZE,
-    onlyOption('log_size', ['1048576', '1M'], '1048576'),
+    onlyOption('log_size', { kind: 'size' }, ['1048576', '1M'], '1048576'),
     sizeOption('block_size', 'blockSize', 'bytes of a block, 1M to 256M; 0 chooses by the size of the disk (0)', '0'),
     GROWS_OR_NOT,
-    onlyOption('block_state_zero', ['on']),
+    onlyOption('block_state_zero', { kind: 'switch' }, ['on']),
   ],
   parallels: [SIZE, sizeOption('cluster_size', 'clusterSize', 'bytes of a cluster, 512 to 64M (1048576)', '1048576')],
   qed: [
     SIZE,
     ...BACKING,
     sizeOption('cluster_size', 'clusterSize', 'bytes of a cluster, 4k to 4M (65536)', '65536'),
-    numberOption('table_size', 'tableSize', 'clusters of a table, 2 to 16 (4)'),
+    numberOption('table_size', 'tableSize', 'clusters of a table, 2 to 16 (4)', { kind: 'size' }),
   ],
-  qcow: [SIZE, ...BACKING, onlyOption('encryption', ['off'])],
+  qcow: [SIZE, ...BACKING, onlyOption('encryption', { kind: 'switch' }, ['off'])],
   simg: [SIZE],
   ova: [
     wordOption('adapter_type', 'ide, buslogic or lsilogic (lsilogic)', {
@@ -343,15 +358,26 @@ const OPTIONS: Readonly<Record<ConvertFormat, readonly OutputOption[]>> = {
 /** Formats of differencing disks. */
 const DIFFERENCING: readonly string[] = ['vpc', 'vhdx'];
 
-function optionsOf(format: string): readonly OutputOption[] | undefined {
+/** The options of a format, in the order in which `create` shows them; undefined of a format that is not written. */
+export function optionsOf(format: string): readonly OutputOption[] | undefined {
   return Object.entries(OPTIONS).find(([name]) => name === format)?.[1];
 }
 
-/** What `-o help` says; undefined where it was not asked for. */
+const KINDS = { size: 'size', switch: 'bool (on/off)', number: 'num' } as const;
+
+/**
+ * What `-o help` says; undefined where it was not asked for.
+ * @throws EngineError `UNSUPPORTED_FORMAT`
+ */
 export function outputOptionsHelp(given: readonly string[], format: string): string | undefined {
   if (!given.flatMap(splitOptions).some(({ key }) => key === 'help' || key === '?')) return undefined;
-  const lines = (optionsOf(format) ?? []).map(({ name, about }) => `  ${name}=<str> - ${about}\n`);
-  return `Supported options:\n${lines.join('')}`;
+  const known = optionsOf(format);
+  if (known === undefined)
+    throw new EngineError('UNSUPPORTED_FORMAT', `unknown output format '${escapeText(format)}'`, { file: format });
+  const lines = known.map(
+    ({ name, kind, about }) => `  ${name}=<${kind === undefined ? 'str' : KINDS[kind]}> - ${about}\n`,
+  );
+  return `Supported ${format} options:\n${lines.sort().join('')}`;
 }
 
 /**

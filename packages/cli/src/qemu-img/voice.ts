@@ -1,23 +1,11 @@
 import type { ProgressDisplay } from '../render/progress.js';
 import type { SpokenError, Voice } from '../voice.js';
+import { noSize } from './sizes.js';
+import { systemErrorText } from './system-errors.js';
 
 // Sentences that programs which call qemu-img look for, and its forms of words (measured against qemu-img 10.0).
 
-/** What the C library says of errors that files have. */
-const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
-  EACCES: 'Permission denied',
-  EBUSY: 'Device or resource busy',
-  EEXIST: 'File exists',
-  EIO: 'Input/output error',
-  EISDIR: 'Is a directory',
-  ELOOP: 'Too many levels of symbolic links',
-  ENOENT: 'No such file or directory',
-  ENOSPC: 'No space left on device',
-  ENOTDIR: 'Not a directory',
-  EPERM: 'Operation not permitted',
-  EROFS: 'Read-only file system',
-};
-
+const ANY_OFFSET = 'Must be between 0 and 9223372036854775807.';
 const NO_SPARSE_SIZE =
   'Invalid buffer size for sparse output specified. Valid sizes are multiples of 512 up to 16777216. ' +
   'Select 0 to disable sparse detection (fully allocates output).';
@@ -49,7 +37,8 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
   [/^has no bitmaps$/, 'Source lacks bitmap support'],
   [/^images of format (\S+) are not written yet; .*$/, "Format driver '$1' does not support image creation"],
   [/^-g is of use with --add only$/, 'granularity only supported with --add'],
-  [/^lazy refcounts need version 3 .*$/, LAZY_NEEDS_VERSION_3],
+  [/^(?:the image cannot be edited so: )?lazy refcounts need version 3 .*$/, LAZY_NEEDS_VERSION_3],
+  [/^--object secret needs id=NAME$/, "Parameter 'id' is missing"],
   [/^-o compat: found '(.*)', expected .*$/, 'Unknown compatibility level $1'],
   [/^needs an image, as in amend .*$/, 'Expecting one image file name'],
   [
@@ -57,6 +46,7 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
     "--output expects 'human' or 'json' not '$1'\nTry 'qemu-img $COMMAND --help' for more info",
   ],
   [/^'([^']*)' is not a size: .*$/, "Invalid image size specified: '$1'."],
+  [/^'[^']*' is too large: expected at most 9223372036854775807 .*$/, `Invalid image size specified. ${ANY_OFFSET}`],
   [/^needs an input and an output$/, 'Must specify image file name'],
   [/^needs a name and a size, .*$/, 'Image creation needs a size parameter'],
   [/^no (?:in|out)put was given: .*$/, 'Must specify both input and output files'],
@@ -112,6 +102,12 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
     /^-o (\S+): can only be chosen when .*$/,
     "Invalid parameter '$1'\nThis option is only supported for image creation",
   ],
+  [
+    /^-o data_file: no option that is amended; .*$/,
+    'data-file can only be set for images that use an external data file',
+  ],
+  [/^-o data_file_raw: no option that is amended; .*$/, 'data-file-raw cannot be set on existing images'],
+  [/^-o encrypt\.\S+: no option that is amended; .*$/, "Can't amend encryption options - encryption not present"],
   [/^-o (\S+): no option that is amended; .*$/, "Invalid parameter '$1'"],
   [/^-o lazy_refcounts: found .*$/, "Parameter 'lazy_refcounts' expects 'on' or 'off'"],
   [/^the refcount width is .*$/, 'Refcount width must be a power of two and may not exceed 64 bits'],
@@ -161,7 +157,41 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
   [/^option '-T, --\S+ <mode>' argument '(.*)' is invalid\..*$/, 'Invalid source cache option: $1'],
 ];
 
-const NUMBER_OF_OPERANDS = /^(?:missing required argument '|too many arguments\. )/;
+/** What getopt says of options that are not there, or lack their value, behind the name of the command. */
+const GETOPT: typeof SENTENCES = [
+  [/^unknown option '(--.*)'$/, "unrecognized option '$1'"],
+  [/^unknown option '-(.).*'$/, "invalid option -- '$1'"],
+  [/^option '-(.), .*' argument missing$/, "option requires an argument -- '$1'"],
+];
+
+/** Sentences that one command has for what another says otherwise. */
+const OF_COMMANDS: Readonly<Record<string, typeof SENTENCES>> = {
+  amend: [[/^'[^']*' is not a size: .*$/, noSize('size')]],
+  bitmap: [[/^'([^']*)' is not a size: .*$/, "Invalid granularity specified: '$1'."]],
+  dd: [
+    [/^(bs|count|skip)=: '(.*?)' is not a size: .*$/, "Invalid $1 specified: '$2'."],
+    [/^bs=: '.*' is negative: .*$/, 'Invalid bs specified. Must be between 1 and 2147483647.'],
+    [/^(count|skip)=: '.*' is negative: .*$/, `Invalid $1 specified. ${ANY_OFFSET}`],
+    [/^unknown output format '.*$/, 'Unknown file format'],
+  ],
+  map: [
+    [
+      /^option '-s, --start-offset <offset>' argument '(.*?)' is invalid\. .*$/,
+      "Invalid start offset specified: '$1'.",
+    ],
+    [/^option '-l, --max-length <size>' argument '(.*?)' is invalid\. .*$/, "Invalid max length specified: '$1'."],
+  ],
+  measure: [
+    [/^option '--size <size>' argument '(.*?)' is invalid\. .*$/, "Invalid image size specified: '$1'."],
+    [/^both a file and --size were given$/, '--size N cannot be used together with a filename.'],
+  ],
+  resize: [
+    [/^'[^']*' is not a size: .*$/, noSize('size')],
+    [/^too many arguments\. .*$/, "Extra argument(s) in command line\nTry 'qemu-img resize --help' for more info"],
+  ],
+};
+
+const NUMBER_OF_OPERANDS = /^(?:missing required argument|too many arguments\. )/;
 const ONE_IMAGE = 'Expecting one image file name';
 
 /** What is said where a command has fewer operands than it needs, or more than it takes. */
@@ -179,14 +209,15 @@ const OPERANDS: Readonly<Record<string, string>> = {
 
 /** Codes of images whose sentences are not those of an image that cannot be opened. */
 const SAID_OF_IMAGES: ReadonlySet<string> = new Set([
+  'IMAGE_UNSUPPORTED_EDIT',
   'IMAGE_BITMAP_EXISTS',
   'IMAGE_BITMAP_MISSING',
   'IMAGE_SNAPSHOT_MISSING',
 ]);
 
 /** Its sentence for an error, if it is one of those. */
-function theirSentence(message: string): string | undefined {
-  const [ours, theirs] = SENTENCES.find(([sentence]) => sentence.test(message)) ?? [];
+function theirSentence(message: string, sentences = SENTENCES): string | undefined {
+  const [ours, theirs] = sentences.find(([sentence]) => sentence.test(message)) ?? [];
   return ours === undefined || theirs === undefined ? undefined : message.replace(ours, theirs);
 }
 
@@ -201,7 +232,7 @@ function sentence(error: SpokenError): string {
   if (sought !== undefined) return `Did not find '${sought}' in the backing chain of '${file}'`;
   const known = theirSentence(bare);
   if (known !== undefined && (SAID_OF_IMAGES.has(code) || !code.startsWith('IMAGE_'))) return known;
-  const why = system === undefined ? undefined : SYSTEM_ERRORS[system];
+  const why = system === undefined ? undefined : systemErrorText(system);
   if (file === undefined) return message;
   switch (code) {
     case 'READ_FAILED':
@@ -276,8 +307,10 @@ export const QEMU_IMG_VOICE: Voice = {
   error(command, error) {
     if (!error.usage) return `qemu-img: ${sentence(error)}`;
     const message = error.message.replace(/; see instar .*$/, '');
-    const known = theirSentence(message);
+    const known = theirSentence(message, OF_COMMANDS[command] ?? []) ?? theirSentence(message);
     if (known !== undefined) return `qemu-img: ${known.replace('$COMMAND', command)}`;
+    const read = theirSentence(message, GETOPT);
+    if (read !== undefined) return `qemu-img ${command}: ${read}\nTry 'qemu-img ${command} --help' for more info`;
     const operands = NUMBER_OF_OPERANDS.test(message) ? OPERANDS[command] : undefined;
     return `qemu-img: ${operands ?? message}\nTry 'qemu-img ${command} --help' for more info`;
   },
