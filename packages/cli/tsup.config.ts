@@ -1,12 +1,13 @@
 import { defineConfig } from 'tsup';
 import { library } from '../../tsup.base.js';
 import { thirdPartyNotices } from '../../tsup.notices.js';
-import { withoutChildProcess } from './scripts/bundle-plugins.js';
+import { lateModules, withoutChildProcess } from './scripts/bundle-plugins.js';
 import { COMMANDS } from './src/commands/names.js';
 
 // A program, not a library: one module format, and one minified file a command with all that it needs in it, because
 // starting is part of what users wait for: node takes more than a millisecond for each module that it looks up, and as
-// much for every 20 KiB that it reads. What finds files beside itself stays outside.
+// much for every 20 KiB that it reads. CommonJS, since node's loader of ES modules takes longer to start, and looks at every
+// export of node's own modules, which loads what nobody asked for. What finds files beside itself stays outside.
 export default defineConfig({
   ...library({
     entry: {
@@ -17,7 +18,12 @@ export default defineConfig({
       ...Object.fromEntries(COMMANDS.map((name) => [`commands/${name}`, `src/commands/${name}.ts`])),
     },
     platform: 'node',
-    format: ['esm'],
+    format: ['cjs'],
+    // `import()` would start the loader of ES modules.
+    esbuildOptions(options) {
+      options.supported = { ...options.supported, 'dynamic-import': false };
+      options.define = { ...options.define, 'import.meta.url': 'MODULE_URL', performance: 'CLOCK' };
+    },
     dts: false,
     minify: true,
     sourcemap: false,
@@ -25,7 +31,9 @@ export default defineConfig({
   noExternal: [/^@instar\/(engine|host-files|layout|operands|shared-abi|vmm-native\/errno)(\/|$)/],
   // Whoever names objects of S3 installs it.
   external: ['@aws-sdk/client-s3'],
-  // Packages that are not ES modules ask for node's own modules with `require`.
-  banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
-  esbuildPlugins: [withoutChildProcess, thirdPartyNotices],
+  // node's own clock is a module that is loaded when it is first asked.
+  banner: {
+    js: "const MODULE_URL=require('url').pathToFileURL(__filename).href,CLOCK={now:()=>process.uptime()*1e3};",
+  },
+  esbuildPlugins: [withoutChildProcess, lateModules, thirdPartyNotices],
 });

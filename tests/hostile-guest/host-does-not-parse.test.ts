@@ -50,7 +50,7 @@ const MODULES = new Set([
 /** The uses of a reader that there are, and why none of them sees an image. */
 const ALLOWED: Readonly<Record<string, string>> = {
   'packages/engine/src/sandbox.ts: readFileSync': 'reads the guest image, which is part of the package',
-  'packages/cli/src/main.ts: readFile': 'reads its own package.json for --version',
+  'packages/cli/src/main.ts: readFileSync': 'reads its own package.json for --version',
   // `instar abi` is a program of its own, which dd and info do not load (see below).
   'packages/cli/src/commands/abi/source.ts: createReadStream':
     'reads layouts that the user names, and the file whose fields are to be printed',
@@ -199,10 +199,10 @@ describe('no code of the host could interpret an image', () => {
     // A line that each of the files has, and that survives minification.
     const marks = ['is no JSON; expected', 'is a tagged union: decode the struct', 'is no YAML: line '];
     const program = (name: string): string => readFileSync(join(ROOT, 'packages/cli/dist', name), 'utf8');
-    const others = COMMANDS.filter((name) => name !== 'abi').map((name) => `commands/${name}.js`);
+    const others = COMMANDS.filter((name) => name !== 'abi').map((name) => `commands/${name}.cjs`);
     for (const mark of marks) {
-      expect(program('commands/abi.js')).toContain(mark);
-      for (const name of ['main.js', ...others]) expect(program(name)).not.toContain(mark);
+      expect(program('commands/abi.cjs')).toContain(mark);
+      for (const name of ['main.cjs', ...others]) expect(program(name)).not.toContain(mark);
     }
   });
 });

@@ -67,7 +67,7 @@ describe('the packed tarballs of the command and its packages, installed into an
     const script = `
       Object.defineProperty(process, 'platform', { value: 'darwin' });
       process.argv.splice(1, process.argv.length, 'instar');
-      const { main } = await import('@instar/cli/dist/main.js');
+      const { main } = await import('@instar/cli/dist/main.cjs');
       await main(['dd', 'if=disk.qcow2', 'of=out.raw']);`;
     project.write('darwin.mjs', script.replace('@instar/cli', './node_modules/@instar/cli'));
     const { status, stderr } = spawnSync(process.execPath, ['darwin.mjs'], { cwd: project.path, encoding: 'utf8' });

@@ -7,14 +7,18 @@ const start = process.env.INSTAR_START;
 delete process.env.INSTAR_START;
 // Before anything else: without a listener node opens its debugger's port when this signal comes.
 process.on('SIGUSR1', () => undefined);
-try {
-  const { main } = await import('../dist/main.js');
-  await main(process.argv.slice(2), start);
-} catch (error) {
+function failed(error) {
   const limit = { EMFILE: '; raise ulimit -n', ENOMEM: '; raise ulimit -v, or limit a cgroup instead' }[error?.code];
-  if (error?.code !== 'ERR_MODULE_NOT_FOUND' && limit === undefined) throw error;
+  if (error?.code !== 'MODULE_NOT_FOUND' && limit === undefined) throw error;
   const what = limit === undefined ? 'a part of the program is missing' : 'cannot start';
   const advice = limit ?? '; in a clone, run `npm ci` first';
-  console.error(`instar: ${what} (${error.message})${advice}`);
+  console.error(`instar: ${what} (${error.message.split('\n')[0]})${advice}`);
   process.exitCode = 1;
+}
+try {
+  require('../dist/main.cjs')
+    .main(process.argv.slice(2), start)
+    .catch(failed);
+} catch (error) {
+  failed(error);
 }

@@ -4,9 +4,34 @@ import type { Plugin } from 'esbuild';
 export const withoutChildProcess: Plugin = {
   name: 'without-child-process',
   setup(build) {
-    build.onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
+    build.onResolve({ filter: /^(?:node:)?child_process$/ }, ({ importer }) =>
       importer.includes('/commander/') ? { path: 'child_process', namespace: 'absent' } : undefined,
     );
     build.onLoad({ filter: /.*/, namespace: 'absent' }, () => ({ contents: 'module.exports = {};', loader: 'js' }));
+  },
+};
+
+/** Functions of node's own modules that few command lines need, by module. */
+const LATE: Readonly<Record<string, readonly string[]>> = {
+  crypto: ['createCipheriv', 'createHash', 'createHmac', 'pbkdf2', 'pbkdf2Sync', 'randomBytes', 'randomUUID'],
+  'timers/promises': ['setTimeout'],
+};
+
+/** Loads modules of node that take milliseconds to load when a function of theirs is called, and not when a program starts. */
+export const lateModules: Plugin = {
+  name: 'late-modules',
+  setup(build) {
+    const names = Object.keys(LATE).join('|');
+    build.onResolve({ filter: new RegExp(`^(?:node:)?(?:${names})$`), namespace: 'file' }, ({ path }) => ({
+      path: path.replace(/^node:/, ''),
+      namespace: 'late',
+      sideEffects: false,
+    }));
+    build.onLoad({ filter: /.*/, namespace: 'late' }, ({ path }) => ({
+      contents: (LATE[path] ?? [])
+        .map((name) => `export function ${name}(...args) { return require('node:${path}').${name}(...args); }`)
+        .join('\n'),
+      loader: 'js',
+    }));
   },
 };

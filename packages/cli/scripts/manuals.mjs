@@ -1,7 +1,7 @@
 // Writes the man pages from the descriptions of the commands, as they were just built.
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { describeCommands } from '../dist/commands/completion.js';
-import { mainManual, manualOf } from '../dist/manual.js';
+import { describeCommands } from '../dist/commands/completion.cjs';
+import { mainManual, manualOf } from '../dist/manual.cjs';
 
 const directory = new URL('../dist/man/', import.meta.url);
 const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
@@ -12,4 +12,4 @@ for (const command of commands) {
   await writeFile(new URL(`instar-${command.name}.1`, directory), manualOf(command, version));
 }
 // Only what is above needs it.
-await rm(new URL('../dist/manual.js', import.meta.url));
+await rm(new URL('../dist/manual.cjs', import.meta.url));

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { escapeText } from '@instar/host-files/text';
 import type { Command } from './commands/description.js';
 import { loadCommand } from './commands/load.js';
@@ -51,9 +53,8 @@ function isCommand(name: string): name is CommandName {
   return (COMMANDS as readonly string[]).includes(name);
 }
 
-async function version(): Promise<string> {
-  const { readFile } = await import('node:fs/promises');
-  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8');
+function version(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
   const manifest: unknown = JSON.parse(text);
   const found = typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : '';
   return String(found);
@@ -76,7 +77,7 @@ async function dispatch([name, ...tokens]: readonly string[], habits: Habits): P
     return name === undefined ? EXIT_CODES.FAILURE : EXIT_CODES.OK;
   }
   if (name === '--version' || name === '-V') {
-    process.stdout.write(`instar ${await version()}\n`);
+    process.stdout.write(`instar ${version()}\n`);
     return EXIT_CODES.OK;
   }
   if (!isCommand(name)) {
@@ -88,9 +89,9 @@ async function dispatch([name, ...tokens]: readonly string[], habits: Habits): P
 
 /** Runs a command line of qemu-img. */
 async function dispatchAsQemuImg([name, ...tokens]: readonly string[], how: Start): Promise<number> {
-  const path = new URL('./qemu-img.js', import.meta.url).href;
+  const path = fileURLToPath(new URL('./qemu-img.cjs', import.meta.url));
   const { qemuImgCommand, QEMU_IMG_VOICE } = (await import(path)) as typeof QemuImgModule;
-  const choice = qemuImgCommand(name, await version());
+  const choice = qemuImgCommand(name, version());
   if ('exitCode' in choice) return choice.exitCode;
   return (await load(choice.command))(tokens, habitsOf(how, QEMU_IMG_VOICE));
 }

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import type { Command } from './description.js';
 import type { CommandName } from './names.js';
 
@@ -6,8 +7,8 @@ import type { CommandName } from './names.js';
  * @param directory where the files of the commands are, as a URL that ends in `/`
  */
 export async function loadCommand(name: CommandName, directory: URL): Promise<Command> {
-  const path = new URL(`${name}.js`, directory).href;
+  const path = fileURLToPath(new URL(`${name}.cjs`, directory));
   const command = ((await import(path)) as Readonly<Record<string, Command>>)[`${name}Command`];
-  if (command === undefined) throw new Error(`${name}.js has no command`);
+  if (command === undefined) throw new Error(`${name}.cjs has no command`);
   return command;
 }

@@ -75,9 +75,9 @@ function readOptions(known: readonly OutputOption[], listed: readonly ListedOpti
   for (const { key, value = 'on' } of listed) {
     const option = known.find(({ name }) => name === key);
     if (option === undefined) return `Invalid parameter '${escapeText(key)}'`;
-    const read = typed(option, value);
-    if (read === undefined) return wrongType(option);
-    values.set(key, read);
+    const text = typed(option, value);
+    if (text === undefined) return wrongType(option);
+    values.set(key, text);
   }
   return values;
 }
@@ -218,8 +218,8 @@ export function refusalOf(output: DescribedOutput): Refusal | undefined {
   const refused = (sentence: string): Refusal => ({ sentence, announced: false, words: ['', ''] });
   const known = optionsOf(format);
   if (known === undefined) return undefined;
-  const read = readOptions(known, lists.flatMap(splitOptions));
-  if (typeof read === 'string') return refused(read);
+  const given = readOptions(known, lists.flatMap(splitOptions));
+  if (typeof given === 'string') return refused(given);
   const lettered = Object.entries(letters).flatMap(([name, value]): [string, string][] =>
     value === undefined ? [] : [[name, value]],
   );
@@ -228,7 +228,7 @@ export function refusalOf(output: DescribedOutput): Refusal | undefined {
     const what = name === 'backing_file' ? 'Backing file' : 'Backing format';
     return refused(`${what} not supported for file format '${format}'`);
   }
-  const values = new Map([...read, ...lettered]);
+  const values = new Map([...given, ...lettered]);
   const driver = Object.entries(DRIVERS).find(([name]) => name === format)?.[1];
   for (const sentence of driver?.(values, output) ?? []) {
     if (sentence !== undefined) return { sentence, announced: true, words: announced(known, values) };

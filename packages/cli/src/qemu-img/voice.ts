@@ -309,8 +309,8 @@ export const QEMU_IMG_VOICE: Voice = {
     const message = error.message.replace(/; see instar .*$/, '');
     const known = theirSentence(message, OF_COMMANDS[command] ?? []) ?? theirSentence(message);
     if (known !== undefined) return `qemu-img: ${known.replace('$COMMAND', command)}`;
-    const read = theirSentence(message, GETOPT);
-    if (read !== undefined) return `qemu-img ${command}: ${read}\nTry 'qemu-img ${command} --help' for more info`;
+    const strange = theirSentence(message, GETOPT);
+    if (strange !== undefined) return `qemu-img ${command}: ${strange}\nTry 'qemu-img ${command} --help' for more info`;
     const operands = NUMBER_OF_OPERANDS.test(message) ? OPERANDS[command] : undefined;
     return `qemu-img: ${operands ?? message}\nTry 'qemu-img ${command} --help' for more info`;
   },

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import type * as ProgressBarModule from './progress-bar.js';
 import { figuresLine, figuresOf } from './progress-figures.js';
 import { humanSize } from './size.js';
@@ -16,7 +17,7 @@ export interface ProgressDisplay {
 /** A bar on a terminal. */
 export async function progressBar(): Promise<ProgressDisplay> {
   // In a file of its own: whoever has no terminal does not wait for it.
-  const path = new URL('../progress-bar.js', import.meta.url).href;
+  const path = fileURLToPath(new URL('../progress-bar.cjs', import.meta.url));
   return ((await import(path)) as typeof ProgressBarModule).startBar();
 }
 
