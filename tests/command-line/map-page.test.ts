@@ -42,6 +42,61 @@ function bytesOf(extents: readonly Extent[], has: (extent: Extent) => boolean): 
   return extents.filter(has).reduce((sum, { length }) => sum + length, 0);
 }
 
+/** Number of a row of the table of numbers. */
+function rowOf(page: string, name: string): number {
+  return Number(new RegExp(`<th scope="row">${name}</th><td[^>]*>[^<]*</td><td[^>]*>(\\d+)</td>`).exec(page)?.[1]);
+}
+
+describe('the strip of the file', () => {
+  const CLUSTER = 65536;
+
+  /** Clusters that are data, one that a table names no more, and one that is taken and not used. */
+  function image(): Workdir {
+    const directory = workdir();
+    qemuImg('create', '-q', '-f', 'qcow2', 'disk.qcow2', '64M').in(directory).must();
+    qemuIo('disk.qcow2', 'write 0 5M', 'write 20M 1M', 'discard 2M 1M').in(directory).must();
+    // The table of refcounts is named at 48 and names its first block, of two bytes a cluster.
+    const bytes = directory.read('disk.qcow2');
+    const block = Number(bytes.readBigUInt64BE(Number(bytes.readBigUInt64BE(48))));
+    const counts = Array.from({ length: bytes.length / CLUSTER }, (_, index) => bytes.readUInt16BE(block + 2 * index));
+    bytes.writeUInt16BE(1, block + 2 * counts.indexOf(0));
+    directory.write('disk.qcow2', bytes);
+    return directory;
+  }
+
+  it('tells header, tables, data, leaked and free bytes apart, as many as qemu-img counts', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = image();
+    const page = instar('map', '--html', '-', 'disk.qcow2').in(directory).must().stdout;
+    const judged = JSON.parse(qemuImg('check', '--output=json', 'disk.qcow2').in(directory).run().stdout) as {
+      readonly leaks: number;
+      readonly 'allocated-clusters': number;
+    };
+    const length = directory.read('disk.qcow2').length;
+    const [header, tables, data, leaked, free] = ['header', 'tables', 'data', 'leaked', 'free'].map((use) =>
+      rowOf(page, `${use} in the file`),
+    );
+    expect(judged.leaks).toBe(1);
+    expect(leaked).toBe(judged.leaks * CLUSTER);
+    expect(data).toBe(judged['allocated-clusters'] * CLUSTER);
+    expect(header).toBe(CLUSTER);
+    // The table of refcounts and its block, L1 and one L2.
+    expect(tables).toBe(4 * CLUSTER);
+    expect(free).toBe(length - (header ?? 0) - (tables ?? 0) - (data ?? 0) - CLUSTER);
+    expect(page.match(/<rect class="leaked"/g)?.length).toBeGreaterThan(1);
+  });
+
+  it('is drawn in a terminal too, and has no uses where an image does not tell them', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = image();
+    const lines = instar('map', '--plot', 'disk.qcow2').in(directory).must().stdout.split('\n');
+    expect(lines[3]).toMatch(/^\[#▒+█+[█·!]*\]$/);
+    expect(lines[5]).toMatch(/^█ data 5 MiB {3}▒ tables 256 KiB {3}# header 64 KiB {3}! leaked 64 KiB/);
+    qemuImg('create', '-q', '-f', 'vdi', 'disk.vdi', '64M').in(directory).must();
+    expect(instar('map', '--plot', 'disk.vdi').in(directory).must().stdout.split('\n')).toHaveLength(4);
+  });
+});
+
 describe('instar map --html', () => {
   it(
     'is one page that says what qemu-img says, with names as text, and asks for nothing',
@@ -54,8 +109,7 @@ describe('instar map --html', () => {
       const { stdout: dom, stderr } = shown(directory, 'map.html');
 
       const map = JSON.parse(qemuImg('map', '--output=json', TOP).in(directory).must().stdout) as readonly Extent[];
-      const row = (name: string): number =>
-        Number(new RegExp(`<th scope="row">${name}</th><td[^>]*>[^<]*</td><td[^>]*>(\\d+)</td>`).exec(dom)?.[1]);
+      const row = (name: string): number => rowOf(dom, name);
       expect(row('data')).toBe(bytesOf(map, ({ data, zero }) => data && !zero));
       expect(row('zeros')).toBe(bytesOf(map, ({ zero, present }) => zero && present));
       expect(row('not allocated')).toBe(bytesOf(map, ({ present }) => !present));

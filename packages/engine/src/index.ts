@@ -59,7 +59,7 @@ export type { ConvertFormat, WritableFormat } from './formats.js';
 export type { GuestLimits, Isolation, Reflink, OperationDetail } from './session/context.js';
 export { closePool } from './session/pool.js';
 export type { BenchOptions, BenchReport } from './operations/bench.js';
-export type { CheckFinding, CheckOptions, CheckReport } from './operations/check.js';
+export type { CheckFinding, CheckOptions, CheckReport, FilePartUse } from './operations/check.js';
 export type { ConvertEndpoint, ConvertOptions, ConvertResult } from './operations/convert.js';
 export type { Lost, LostRange } from './output/lost.js';
 export type { CreatedImage, CreateOptions } from './operations/create.js';

@@ -1,8 +1,17 @@
-import { openImage, shownName, type OperationControl, type PathPolicy } from '@instar/engine';
+import {
+  check,
+  EngineError,
+  openImage,
+  shownName,
+  type FilePartUse,
+  type ImageDescription,
+  type OperationControl,
+  type PathPolicy,
+} from '@instar/engine';
 import { writeText } from './output.js';
 import { mapPage, mapSvg } from './page.js';
 import { plotLines } from './plot.js';
-import { summarize } from './summary.js';
+import { FILE_CELLS, summarize } from './summary.js';
 
 const DEFAULT_COLUMNS = 80;
 
@@ -13,6 +22,31 @@ export interface Pictures {
   readonly plot?: boolean | undefined;
 }
 
+interface Reading {
+  readonly format?: string | undefined;
+  readonly forceShare?: boolean | undefined;
+  readonly pathPolicy: PathPolicy;
+}
+
+/** What parts of an image's file are used for; undefined where its metadata does not tell, or cannot be followed. */
+async function usesOf(
+  file: string,
+  { format, fileLength }: ImageDescription,
+  options: Reading,
+  control: OperationControl,
+): Promise<readonly FilePartUse[] | undefined> {
+  if (format !== 'qcow2' || fileLength === 0n) return undefined;
+  const uses: FilePartUse[] = [];
+  const onFilePart = (part: FilePartUse): number => uses.push(part);
+  try {
+    await check(file, { ...options, format, fileParts: FILE_CELLS, onFilePart }, control);
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.code === 'ABORTED') throw error;
+    return undefined;
+  }
+  return uses.length === FILE_CELLS ? uses : undefined;
+}
+
 /**
  * Draws the map of an image.
  * @throws EngineError
@@ -20,11 +54,7 @@ export interface Pictures {
 export async function drawMap(
   file: string,
   { html, svg, plot }: Pictures,
-  options: {
-    readonly format?: string | undefined;
-    readonly forceShare?: boolean | undefined;
-    readonly pathPolicy: PathPolicy;
-  },
+  options: Reading,
   control: OperationControl,
 ): Promise<void> {
   const image = await openImage(file, options, control);
@@ -32,7 +62,9 @@ export async function drawMap(
     const [own, ...below] = image.infoChain();
     if (own === undefined) throw new RangeError('an open image has no layer');
     const { virtualSize, fileLength } = own;
-    const summary = await summarize(image.extents(), { file: shownName(file), virtualSize, fileLength });
+    const fileUses = await usesOf(file, own, options, control);
+    const shape = { file: shownName(file), virtualSize, fileLength, fileUses };
+    const summary = await summarize(image.extents(), shape);
     const subject = { images: [own, ...below], summary } as const;
     if (html !== undefined) await writeText(html, await mapPage(subject), file);
     if (svg !== undefined) await writeText(svg, mapSvg(subject), file);

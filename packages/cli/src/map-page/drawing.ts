@@ -3,10 +3,12 @@ import { markup } from './markup.js';
 import {
   CELLS,
   FILE_CELLS,
+  FILE_USES,
   mainKind,
   PLOT_STEPS,
   RANGE_KINDS,
   type Cell,
+  type FileUse,
   type MapSummary,
   type RangeKind,
 } from './summary.js';
@@ -18,6 +20,30 @@ export const KIND_NAMES: Readonly<Record<RangeKind, string>> = {
   zero: 'zeros',
   unallocated: 'not allocated',
 };
+
+/** What uses of a file are called for people. */
+export const USE_NAMES: Readonly<Record<FileUse, string>> = {
+  data: 'data',
+  compressed: 'compressed',
+  tables: 'tables',
+  header: 'header',
+  leaked: 'leaked',
+  free: 'free',
+};
+
+/** Bytes of the file by their use; undefined where that is not known. */
+export function usesInAll({ fileUses }: MapSummary): Readonly<Record<FileUse, bigint>> | undefined {
+  if (fileUses === undefined) return undefined;
+  const sum = (use: FileUse): bigint => fileUses.reduce((all, part) => all + part[use], 0n);
+  return {
+    data: sum('data'),
+    compressed: sum('compressed'),
+    tables: sum('tables'),
+    header: sum('header'),
+    leaked: sum('leaked'),
+    free: sum('free'),
+  };
+}
 
 const COLUMNS = 64;
 const SIDE = 14;
@@ -59,21 +85,41 @@ function grid({ cells, virtualSize }: MapSummary): string {
     .join('');
 }
 
-/** The image's own file, to scale. */
-function fileStrip({ fileCells, fileLength }: MapSummary): string {
-  if (fileLength === 0n) return '';
+/** A column of the strip of the file, of which parts have colours; the first stands at the foot. */
+function column(index: number, title: string, parts: readonly (readonly [name: string, share: number])[]): string {
   const width = WIDTH / FILE_CELLS;
-  const whole = Number(fileLength) / FILE_CELLS;
-  const bars = fileCells.map((bytes, index) => {
-    const share = Math.min(1, bytes / whole);
-    const height = (share * STRIP).toFixed(2);
-    const title = `${rangeText(index, FILE_CELLS, fileLength)}: ${(share * 100).toFixed(0)} % data of the disk`;
-    return (
-      `<g><title>${markup(title)}</title><rect class="rest" x="${(index * width).toFixed(2)}" y="0" width="${width.toFixed(2)}" height="${STRIP}"/>` +
-      `<rect class="data" x="${(index * width).toFixed(2)}" y="${(STRIP - Number(height)).toFixed(2)}" width="${width.toFixed(2)}" height="${height}"/></g>`
-    );
+  const place = `x="${(index * width).toFixed(2)}" width="${width.toFixed(2)}"`;
+  let below = 0;
+  const bars = parts.map(([name, share]) => {
+    const height = Math.min(share, 1 - below) * STRIP;
+    below = Math.min(1, below + share);
+    return `<rect class="${name}" ${place} y="${(STRIP * (1 - below)).toFixed(2)}" height="${height.toFixed(2)}"/>`;
   });
-  return bars.join('');
+  return `<g><title>${markup(title)}</title><rect class="rest" ${place} y="0" height="${STRIP}"/>${bars.join('')}</g>`;
+}
+
+/** The image's own file, to scale. */
+function fileStrip({ fileCells, fileLength, fileUses }: MapSummary): string {
+  if (fileLength === 0n) return '';
+  const whole = Number(fileLength) / FILE_CELLS;
+  if (fileUses === undefined) {
+    return fileCells
+      .map((bytes, index) => {
+        const share = Math.min(1, bytes / whole);
+        const title = `${rangeText(index, FILE_CELLS, fileLength)}: ${(share * 100).toFixed(0)} % data of the disk`;
+        return column(index, title, [['data', share]]);
+      })
+      .join('');
+  }
+  return fileUses
+    .map((part) => {
+      const used = FILE_USES.filter((use) => part[use] > 0n);
+      const words = used.map((use) => `${USE_NAMES[use]} ${humanSize(part[use])}`);
+      const title = `${rangeText(part.number, FILE_CELLS, fileLength)}: ${words.join(', ')}`;
+      const bars = used.filter((use) => use !== 'free').map((use) => [use, Number(part[use]) / whole] as const);
+      return column(part.number, title, bars);
+    })
+    .join('');
 }
 
 /** Places on the disk (to the right) against places in the file (upwards): a straight line is a file in order. */

@@ -1,9 +1,9 @@
 import type { ImageDescription, SafetyVerdict } from '@instar/engine';
 import { humanSize } from '../render/size.js';
-import { filePicture, gridPicture, KIND_NAMES, placesPicture, svgElement } from './drawing.js';
+import { filePicture, gridPicture, KIND_NAMES, placesPicture, svgElement, USE_NAMES, usesInAll } from './drawing.js';
 import { markup } from './markup.js';
 import { PAGE_STYLE, SVG_STYLE } from './style.js';
-import { kindOf, MOST_LISTED, RANGE_KINDS, type MapSummary } from './summary.js';
+import { FILE_USES, kindOf, MOST_LISTED, RANGE_KINDS, type MapSummary } from './summary.js';
 
 /** All that a page shows. */
 export interface MapSubject {
@@ -26,10 +26,24 @@ function size(bytes: bigint): string {
 function legend({ bytes, virtualSize }: MapSummary): string {
   const keys = RANGE_KINDS.map((kind) => {
     const share = virtualSize === 0n ? 0 : Number((bytes[kind] * 1000n) / virtualSize) / 10;
-    return `<svg class="key" width="13" height="13" aria-hidden="true"><rect class="${kind}" width="13" height="13"/></svg>${KIND_NAMES[kind]} ${share} %`;
+    return `${key(kind)}${KIND_NAMES[kind]} ${share} %`;
   });
   const more = `<svg class="key" width="13" height="13" aria-hidden="true"><rect class="data below" width="13" height="13"/></svg>in a layer below<svg class="key" width="13" height="13" aria-hidden="true"><rect class="behind" x="0.5" y="0.5" width="12" height="12"/></svg>behind the end`;
   return `<p class="note">${keys.join('')}${more}</p>`;
+}
+
+function key(name: string): string {
+  return `<svg class="key" width="13" height="13" aria-hidden="true"><rect class="${name}" width="13" height="13"/></svg>`;
+}
+
+/** What the colours of the strip of the file mean. */
+function fileLegend(summary: MapSummary): string {
+  const uses = usesInAll(summary);
+  if (uses === undefined) {
+    return '<p class="note">Blue: data of the disk as it is. The rest is header, tables, compressed clusters, and what is free.</p>';
+  }
+  const keys = FILE_USES.map((use) => `${key(use)}${USE_NAMES[use]} ${markup(humanSize(uses[use]))}`);
+  return `<p class="note">${keys.join('')}</p>`;
 }
 
 function layersTable({ images, summary }: MapSubject): string {
@@ -49,6 +63,7 @@ function numbersTable({ images: [image], summary }: MapSubject): string {
     ['file', summary.fileLength],
     ['taken on its file system', image.actualSize],
     ...RANGE_KINDS.map((kind) => [KIND_NAMES[kind], summary.bytes[kind]] as const),
+    ...Object.entries(usesInAll(summary) ?? {}).map(([use, bytes]) => [`${use} in the file`, bytes] as const),
   ];
   const plain = `<tr><th scope="row">extents</th><td></td><td class="number">${summary.extentCount}</td></tr><tr><th scope="row">jumps in the file</th><td></td><td class="number">${summary.jumps}</td></tr>`;
   return `<table><tbody>${rows.map(([name, bytes]) => `<tr><th scope="row">${name}</th>${size(bytes)}</tr>`).join('')}${plain}</tbody></table>`;
@@ -102,7 +117,7 @@ ${svgElement(gridPicture(summary))}
 ${legend(summary)}
 <h2>The file, to scale</h2>
 ${svgElement(filePicture(summary))}
-<p class="note">Blue: data of the disk as it is. The rest is header, tables, compressed clusters, and what is free or leaked.</p>
+${fileLegend(summary)}
 <h2>Where data lies</h2>
 ${svgElement(placesPicture(summary))}
 <p class="note">To the right: places on the disk; upwards: places in the file. One line upwards is a file in order.</p>

@@ -1,7 +1,7 @@
 /** Colours that are told apart by who does not see all of them; light and dark. */
-const COLOURS = `svg{--data:#2563c9;--compressed:#b4580a;--zero:#8d96a3;--none:#e4e8ee;--edge:#c3cad4;--ink:#1b2330}
-@media(prefers-color-scheme:dark){svg{--data:#6ea8ff;--compressed:#f0a35e;--zero:#6b7480;--none:#2a313b;--edge:#48525f;--ink:#e6eaf0}}
-.data{fill:var(--data)}.compressed{fill:var(--compressed)}.zero{fill:var(--zero)}.unallocated,.rest{fill:var(--none)}
+const COLOURS = `svg{--data:#2563c9;--compressed:#b4580a;--zero:#8d96a3;--none:#e4e8ee;--edge:#c3cad4;--ink:#1b2330;--table:#1d8a56;--head:#7a3fb0;--leak:#c22b22}
+@media(prefers-color-scheme:dark){svg{--data:#6ea8ff;--compressed:#f0a35e;--zero:#6b7480;--none:#2a313b;--edge:#48525f;--ink:#e6eaf0;--table:#5cc48a;--head:#c39bf0;--leak:#ff8a80}}
+.data{fill:var(--data)}.compressed{fill:var(--compressed)}.zero{fill:var(--zero)}.tables{fill:var(--table)}.header{fill:var(--head)}.leaked{fill:var(--leak)}.unallocated,.rest,.free{fill:var(--none)}
 .behind{fill:none;stroke:var(--edge);stroke-dasharray:2 2}.below{fill-opacity:.55}.frame{fill:none;stroke:var(--edge)}
 text{fill:var(--ink);font:13px system-ui,sans-serif}
 `;

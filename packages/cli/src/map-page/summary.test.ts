@@ -26,7 +26,12 @@ describe('the summary of a map', () => {
           at += length;
           return item;
         });
-        const summary = await summarize(each(extents), { file: FILE, virtualSize: at, fileLength: at });
+        const summary = await summarize(each(extents), {
+          file: FILE,
+          virtualSize: at,
+          fileLength: at,
+          fileUses: undefined,
+        });
         const sum = summary.cells.reduce(
           (total, { bytes }) => total + RANGE_KINDS.reduce((part, kind) => part + bytes[kind], 0),
           0,
@@ -45,7 +50,7 @@ describe('the summary of a map', () => {
       extent(at * part, part, { data: true, offset: offset * part, filename: FILE });
     const below = extent(4n * part, part, { data: true, offset: 0n, filename: 'base.raw', depth: 1 });
     const extents = [own(0n, 1n), own(1n, 2n), own(2n, 3n), own(3n, 0n), below];
-    const sizes = { file: FILE, virtualSize: part * 5n, fileLength: part * 8n };
+    const sizes = { file: FILE, virtualSize: part * 5n, fileLength: part * 8n, fileUses: undefined };
     const summary = await summarize(each(extents), sizes);
     expect(summary.jumps).toBe(1);
     expect(summary.plainBytes).toBe(4n * part);
@@ -59,6 +64,7 @@ describe('the summary of a map', () => {
       file: FILE,
       virtualSize: 512n,
       fileLength: 0n,
+      fileUses: undefined,
     });
     expect(summary.cells.filter((cell) => mainKind(cell) === 'zero')).toHaveLength(512);
     expect(summary.cells).toHaveLength(CELLS);

@@ -1,8 +1,12 @@
-import type { MappedExtent } from '@instar/engine';
+import type { FilePartUse, MappedExtent } from '@instar/engine';
 
 /** What a range of the disk is made of. */
 export const RANGE_KINDS = ['data', 'compressed', 'zero', 'unallocated'] as const;
 export type RangeKind = (typeof RANGE_KINDS)[number];
+
+/** What bytes of a file are used for. */
+export const FILE_USES = ['data', 'compressed', 'tables', 'header', 'leaked', 'free'] as const;
+export type FileUse = (typeof FILE_USES)[number];
 
 /** Equal parts into which the disk is divided. */
 export const CELLS = 1536;
@@ -31,6 +35,8 @@ export interface MapSummary {
   readonly layerBytes: readonly bigint[];
   /** Bytes of the disk that lie in each part of the image's own file. */
   readonly fileCells: readonly number[];
+  /** What each part of the image's own file is used for, where that is known (qcow2). */
+  readonly fileUses: readonly FilePartUse[] | undefined;
   /** Bytes of the image's own file in which data of the disk lies as it is. */
   readonly plainBytes: bigint;
   /** Where data lies: steps of the disk and of the file, as `disk * PLOT_STEPS + file`. */
@@ -82,7 +88,8 @@ export async function summarize(
     file,
     virtualSize,
     fileLength,
-  }: { readonly file: string; readonly virtualSize: bigint; readonly fileLength: bigint },
+    fileUses,
+  }: Pick<MapSummary, 'virtualSize' | 'fileLength' | 'fileUses'> & { readonly file: string },
 ): Promise<MapSummary> {
   const cells: Cell[] = Array.from({ length: CELLS }, () => ({
     bytes: { data: 0, compressed: 0, zero: 0, unallocated: 0 },
@@ -131,6 +138,7 @@ export async function summarize(
     bytes,
     layerBytes: layers,
     fileCells,
+    fileUses,
     plainBytes,
     places,
     extents: listed,

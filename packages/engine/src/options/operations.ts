@@ -188,6 +188,8 @@ const check = options({
   pathPolicy: v.optional(pathPolicy),
   forceShare: v.optional(yesNo),
   onFinding: v.optional(callback),
+  fileParts: v.optional(whole(0, 4096)),
+  onFilePart: v.optional(callback),
 } satisfies Fields<CheckOptions>);
 
 const measure = options({

@@ -91,13 +91,14 @@ export const CheckConfig = deferStruct('CheckConfig', 16, 'Config of the check o
   magic: field(u32, 0, 'CHECK_CONFIG_MAGIC', CHECK_CONFIG_MAGIC),
   flags: field(u32, 4, 'none are defined', 0),
   device: field(u32, 8, 'device to check'),
-  reserved: field(u32, 12, 'zero', 0),
+  parts: field(u32, 12, 'equal parts of the file whose uses are told as well (qcow2), 0 for none'),
 });
 
 /** Kinds of finding. */
 export const FINDING_KIND = defineEnum('FindingKind', 'What a check found.', {
   CORRUPTION: [1, 'the image contradicts itself, and data may be wrong'],
   LEAK: [2, 'room is taken that nothing uses'],
+  PART: [3, 'what a part of the file is used for: a FilePartRecord'],
 });
 
 /** One finding, written to the output device. */
@@ -108,6 +109,19 @@ export const FindingRecord = deferStruct('FindingRecord', 160, 'One finding of a
   value: field(u64, 16, 'what was found there'),
   expected: field(u64, 24, 'what belongs there'),
   text: field(bytes(128), 32, 'one sentence'),
+});
+
+/** What a part of the file is used for: one record of as many as CheckConfig asks for, among the findings. */
+export const FilePartRecord = deferStruct('FilePartRecord', 160, 'What a part of the file is used for.', {
+  kind: field(named(u32, FINDING_KIND), 0, 'FindingKind: PART'),
+  number: field(u32, 4, 'which part, from 0'),
+  header: field(u64, 8, 'bytes of the header'),
+  tables: field(u64, 16, 'bytes of tables, lists and bitmaps'),
+  data: field(u64, 24, 'bytes of data as it is'),
+  compressed: field(u64, 32, 'bytes of compressed data'),
+  leaked: field(u64, 40, 'bytes that are taken and not used'),
+  free: field(u64, 48, 'bytes that are not taken'),
+  pad: field(bytes(104), 56, 'zero'),
 });
 
 /** What a check operation counted. */

@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = 'c31f88cfc06ef29286c3d01ac23e451c6ad3141a1ba6c405cce20517a8576011';
+export const FINGERPRINT_HEX = 'f6f9df047b7c1c74190a2d4289254afff244314eb50bbfd1c27a413c30058bf3';

@@ -3,6 +3,7 @@
 use alloc::string::String;
 
 use crate::error::FormatError;
+use crate::file_parts::FilePart;
 
 /// Kinds of finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,19 @@ pub trait Findings {
     /// # Errors
     /// Where it cannot be passed on; the check ends then.
     fn take(&mut self, finding: &Finding) -> Result<(), FormatError>;
+
+    /// Equal parts of the file whose uses are wanted as well.
+    fn parts(&self) -> u32 {
+        0
+    }
+
+    /// Takes what a part of the file is used for, in their order.
+    ///
+    /// # Errors
+    /// Where it cannot be passed on; the check ends then.
+    fn take_part(&mut self, _: &FilePart) -> Result<(), FormatError> {
+        Ok(())
+    }
 }
 
 /// What a check counted.

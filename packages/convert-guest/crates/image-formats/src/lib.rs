@@ -39,6 +39,7 @@ pub mod error;
 pub mod extent;
 pub mod facts;
 pub mod field;
+mod file_parts;
 pub mod growing;
 pub mod keys;
 mod luks;
@@ -86,6 +87,7 @@ pub use facts::{
     Bitmap, Encryption, ExtentFile, ExtentFileKind, Facts, Identity, ListLimits, LuksFacts,
     LuksSlot, Snapshot,
 };
+pub use file_parts::FilePart;
 pub use keys::{KeyIndex, KeyRing, Unlocking};
 pub use luks::sector_cipher;
 pub use packed::PackedStream;

@@ -1,24 +1,31 @@
 //! The check operation: whether an image's metadata agrees with itself.
 
 use instar_abi::{
-    CHECK_RESULT_MAGIC, ChainConfig, CheckResult, FindingRecord, device_role, finding_kind,
+    CHECK_RESULT_MAGIC, ChainConfig, CheckConfig, CheckResult, FilePartRecord, FindingRecord,
+    device_role, finding_kind,
 };
 use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::{
-    DeviceIndex, Finding, FindingKind, Findings, FormatError, FormatImage, Image, SourceError,
+    DeviceIndex, FilePart, Finding, FindingKind, Findings, FormatError, FormatImage, Image,
+    SourceError,
 };
 
 use crate::commands::SharedCommands;
 use crate::error::{OperationError, ending};
 use crate::record_writer::RecordWriter;
-use crate::setup::Setup;
+use crate::setup::{Setup, config_bytes};
 use crate::text::put;
 
 /// Checks the named image alone, writes findings to the output and leaves a CheckResult.
-pub fn run(chain: &ChainConfig, commands: &SharedCommands, windows: WindowPool) -> u32 {
+pub fn run(
+    config: &[u8],
+    chain: &ChainConfig,
+    commands: &SharedCommands,
+    windows: WindowPool,
+) -> u32 {
     let mut result = CheckResult::ZERO;
     result.magic = CHECK_RESULT_MAGIC;
-    let done = check(chain, commands, windows, &mut result);
+    let done = check(config, chain, commands, windows, &mut result);
     let code;
     (result.status, result.error, code) = ending(done, commands);
     put_result(&result.to_bytes());
@@ -26,16 +33,19 @@ pub fn run(chain: &ChainConfig, commands: &SharedCommands, windows: WindowPool) 
 }
 
 fn check(
+    config: &[u8],
     chain: &ChainConfig,
     commands: &SharedCommands,
     mut windows: WindowPool,
     result: &mut CheckResult,
 ) -> Result<(), OperationError> {
+    let config = CheckConfig::from_bytes(config_bytes(config)?);
     let setup = Setup::new(chain, commands, &mut windows)?;
     let mut image = setup.open_one(device_role::IMAGE)?;
     let mut list = List {
         writer: RecordWriter::new(chain, commands, &mut windows)?,
         failed: None,
+        parts: config.parts,
     };
     let checked = image.check(&mut list);
     if let Some(error) = list.failed {
@@ -66,6 +76,18 @@ fn check(
 struct List<'a> {
     writer: RecordWriter<'a>,
     failed: Option<OperationError>,
+    /// Parts of the file whose uses are told.
+    parts: u32,
+}
+
+impl List<'_> {
+    fn put(&mut self, record: &[u8], offset: u64) -> Result<(), FormatError> {
+        self.writer.put(record).map_err(|error| {
+            self.failed.get_or_insert(error);
+            let failed = SourceError::Failed { code: 0 };
+            FormatError::of_source(DeviceIndex(0), offset, failed)
+        })
+    }
 }
 
 impl Findings for List<'_> {
@@ -81,10 +103,25 @@ impl Findings for List<'_> {
             ..FindingRecord::ZERO
         };
         record.text_len = put(&mut record.text, finding.text.as_bytes());
-        self.writer.put(&record.to_bytes()).map_err(|error| {
-            self.failed.get_or_insert(error);
-            let failed = SourceError::Failed { code: 0 };
-            FormatError::of_source(DeviceIndex(0), finding.offset, failed)
-        })
+        self.put(&record.to_bytes(), finding.offset)
+    }
+
+    fn parts(&self) -> u32 {
+        self.parts
+    }
+
+    fn take_part(&mut self, part: &FilePart) -> Result<(), FormatError> {
+        let record = FilePartRecord {
+            kind: finding_kind::PART,
+            number: part.number,
+            header: part.header,
+            tables: part.tables,
+            data: part.data,
+            compressed: part.compressed,
+            leaked: part.leaked,
+            free: part.free,
+            ..FilePartRecord::ZERO
+        };
+        self.put(&record.to_bytes(), 0)
     }
 }

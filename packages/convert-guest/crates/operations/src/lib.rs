@@ -71,7 +71,7 @@ fn operate(commands: &SharedCommands, windows: WindowPool) -> u32 {
     let [a, b, c, d, ..] = config;
     match u32::from_le_bytes([a, b, c, d]) {
         CONVERT_CONFIG_MAGIC => convert::run(&config, &chain, commands, windows),
-        CHECK_CONFIG_MAGIC => check::run(&chain, commands, windows),
+        CHECK_CONFIG_MAGIC => check::run(&config, &chain, commands, windows),
         COMPARE_CONFIG_MAGIC => compare::run(&config, &chain, commands, windows),
         EDIT_CONFIG_MAGIC => edit::run(&config, &chain, commands, windows),
         MAP_CONFIG_MAGIC => map::run(&config, &chain, commands, windows),

@@ -9,16 +9,16 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// SHA-256 of the canonical JSON of this ABI (version 1.12).
+/// SHA-256 of the canonical JSON of this ABI (version 1.13).
 pub const FINGERPRINT: [u8; 32] = [
-    0xc3, 0x1f, 0x88, 0xcf, 0xc0, 0x6e, 0xf2, 0x92, 0x86, 0xc3, 0xd0, 0x1a, 0xc2, 0x3e, 0x45, 0x1c,
-    0x6a, 0xd3, 0x14, 0x1a, 0x1b, 0xa6, 0xc4, 0x05, 0xcc, 0xe2, 0x05, 0x17, 0xa8, 0x57, 0x60, 0x11,
+    0xf6, 0xf9, 0xdf, 0x04, 0x7b, 0x7c, 0x1c, 0x74, 0x19, 0x0a, 0x2d, 0x42, 0x89, 0x25, 0x4a, 0xff,
+    0xf2, 0x44, 0x31, 0x4e, 0xb5, 0x0b, 0xbf, 0xd1, 0xc2, 0x7a, 0x41, 0x3c, 0x30, 0x05, 0x8b, 0xf3,
 ];
 
 /// ABI_VERSION_MAJOR.
 pub const ABI_VERSION_MAJOR: u32 = 0x1;
 /// ABI_VERSION_MINOR.
-pub const ABI_VERSION_MINOR: u32 = 0xc;
+pub const ABI_VERSION_MINOR: u32 = 0xd;
 /// BENCH_CONFIG_MAGIC.
 pub const BENCH_CONFIG_MAGIC: u32 = 0x42454e3f;
 /// BENCH_RESULT_MAGIC.
@@ -673,6 +673,8 @@ pub mod finding_kind {
     pub const CORRUPTION: u32 = 1;
     /// room is taken that nothing uses.
     pub const LEAK: u32 = 2;
+    /// what a part of the file is used for: a FilePartRecord.
+    pub const PART: u32 = 3;
 }
 
 /// Image formats; 0 asks for a probe.
@@ -1497,8 +1499,8 @@ pub struct CheckConfig {
     pub flags: u32,
     /// Byte 8: device to check.
     pub device: u32,
-    /// Byte 12: zero.
-    pub reserved: u32,
+    /// Byte 12: equal parts of the file whose uses are told as well (qcow2), 0 for none.
+    pub parts: u32,
 }
 
 const _: () = {
@@ -1507,7 +1509,7 @@ const _: () = {
     assert!(core::mem::offset_of!(CheckConfig, magic) == 0);
     assert!(core::mem::offset_of!(CheckConfig, flags) == 4);
     assert!(core::mem::offset_of!(CheckConfig, device) == 8);
-    assert!(core::mem::offset_of!(CheckConfig, reserved) == 12);
+    assert!(core::mem::offset_of!(CheckConfig, parts) == 12);
 };
 
 impl CheckConfig {
@@ -1519,14 +1521,14 @@ impl CheckConfig {
     pub const OFFSET_FLAGS: usize = 4;
     /// Byte offset of `device`.
     pub const OFFSET_DEVICE: usize = 8;
-    /// Byte offset of `reserved`.
-    pub const OFFSET_RESERVED: usize = 12;
+    /// Byte offset of `parts`.
+    pub const OFFSET_PARTS: usize = 12;
     /// All fields zero.
     pub const ZERO: Self = Self {
         magic: 0,
         flags: 0,
         device: 0,
-        reserved: 0,
+        parts: 0,
     };
 
     /// Reads the struct from its bytes (little endian).
@@ -1535,7 +1537,7 @@ impl CheckConfig {
         value.magic = u32::from_le_bytes(take(bytes, 0));
         value.flags = u32::from_le_bytes(take(bytes, 4));
         value.device = u32::from_le_bytes(take(bytes, 8));
-        value.reserved = u32::from_le_bytes(take(bytes, 12));
+        value.parts = u32::from_le_bytes(take(bytes, 12));
         value
     }
 
@@ -1545,7 +1547,7 @@ impl CheckConfig {
         bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.flags.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.device.to_le_bytes());
-        bytes[12..16].copy_from_slice(&self.reserved.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.parts.to_le_bytes());
         bytes
     }
 }
@@ -2814,6 +2816,109 @@ impl FileExtent {
         bytes[0..4].copy_from_slice(&self.data.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.pad.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.length.to_le_bytes());
+        bytes
+    }
+}
+
+/// What a part of the file is used for.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilePartRecord {
+    /// Byte 0: FindingKind: PART.
+    pub kind: u32,
+    /// Byte 4: which part, from 0.
+    pub number: u32,
+    /// Byte 8: bytes of the header.
+    pub header: u64,
+    /// Byte 16: bytes of tables, lists and bitmaps.
+    pub tables: u64,
+    /// Byte 24: bytes of data as it is.
+    pub data: u64,
+    /// Byte 32: bytes of compressed data.
+    pub compressed: u64,
+    /// Byte 40: bytes that are taken and not used.
+    pub leaked: u64,
+    /// Byte 48: bytes that are not taken.
+    pub free: u64,
+    /// Byte 56: zero.
+    pub pad: [u8; 104],
+}
+
+const _: () = {
+    assert!(core::mem::size_of::<FilePartRecord>() == 160);
+    assert!(core::mem::align_of::<FilePartRecord>() == 8);
+    assert!(core::mem::offset_of!(FilePartRecord, kind) == 0);
+    assert!(core::mem::offset_of!(FilePartRecord, number) == 4);
+    assert!(core::mem::offset_of!(FilePartRecord, header) == 8);
+    assert!(core::mem::offset_of!(FilePartRecord, tables) == 16);
+    assert!(core::mem::offset_of!(FilePartRecord, data) == 24);
+    assert!(core::mem::offset_of!(FilePartRecord, compressed) == 32);
+    assert!(core::mem::offset_of!(FilePartRecord, leaked) == 40);
+    assert!(core::mem::offset_of!(FilePartRecord, free) == 48);
+    assert!(core::mem::offset_of!(FilePartRecord, pad) == 56);
+};
+
+impl FilePartRecord {
+    /// Size in bytes.
+    pub const SIZE: usize = 160;
+    /// Byte offset of `kind`.
+    pub const OFFSET_KIND: usize = 0;
+    /// Byte offset of `number`.
+    pub const OFFSET_NUMBER: usize = 4;
+    /// Byte offset of `header`.
+    pub const OFFSET_HEADER: usize = 8;
+    /// Byte offset of `tables`.
+    pub const OFFSET_TABLES: usize = 16;
+    /// Byte offset of `data`.
+    pub const OFFSET_DATA: usize = 24;
+    /// Byte offset of `compressed`.
+    pub const OFFSET_COMPRESSED: usize = 32;
+    /// Byte offset of `leaked`.
+    pub const OFFSET_LEAKED: usize = 40;
+    /// Byte offset of `free`.
+    pub const OFFSET_FREE: usize = 48;
+    /// Byte offset of `pad`.
+    pub const OFFSET_PAD: usize = 56;
+    /// All fields zero.
+    pub const ZERO: Self = Self {
+        kind: 0,
+        number: 0,
+        header: 0,
+        tables: 0,
+        data: 0,
+        compressed: 0,
+        leaked: 0,
+        free: 0,
+        pad: [0; 104],
+    };
+
+    /// Reads the struct from its bytes (little endian).
+    pub fn from_bytes(bytes: &[u8; 160]) -> Self {
+        let mut value = Self::ZERO;
+        value.kind = u32::from_le_bytes(take(bytes, 0));
+        value.number = u32::from_le_bytes(take(bytes, 4));
+        value.header = u64::from_le_bytes(take(bytes, 8));
+        value.tables = u64::from_le_bytes(take(bytes, 16));
+        value.data = u64::from_le_bytes(take(bytes, 24));
+        value.compressed = u64::from_le_bytes(take(bytes, 32));
+        value.leaked = u64::from_le_bytes(take(bytes, 40));
+        value.free = u64::from_le_bytes(take(bytes, 48));
+        value.pad = take(bytes, 56);
+        value
+    }
+
+    /// The bytes of the struct (little endian).
+    pub fn to_bytes(&self) -> [u8; 160] {
+        let mut bytes = [0; 160];
+        bytes[0..4].copy_from_slice(&self.kind.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.number.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.header.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.tables.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.data.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.compressed.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.leaked.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.free.to_le_bytes());
+        bytes[56..160].copy_from_slice(&self.pad);
         bytes
     }
 }
@@ -5465,7 +5570,7 @@ impl SnapshotRecord {
 }
 
 /// Fingerprints of the older minor versions of this major one.
-pub const OLDER_FINGERPRINTS: [[u8; 32]; 12] = [
+pub const OLDER_FINGERPRINTS: [[u8; 32]; 13] = [
     [
         250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238,
         95, 1, 238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
@@ -5513,6 +5618,10 @@ pub const OLDER_FINGERPRINTS: [[u8; 32]; 12] = [
     [
         254, 169, 89, 133, 131, 248, 226, 138, 240, 103, 172, 45, 52, 111, 101, 178, 184, 209, 117,
         25, 121, 95, 201, 217, 197, 253, 26, 196, 109, 128, 151, 255,
+    ],
+    [
+        195, 31, 136, 207, 192, 110, 242, 146, 134, 195, 208, 26, 194, 62, 69, 28, 106, 211, 20,
+        26, 27, 166, 196, 5, 204, 226, 5, 23, 168, 87, 96, 17,
     ],
 ];
 

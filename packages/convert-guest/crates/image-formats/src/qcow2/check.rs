@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use crate::arith::{to_u64, to_usize};
 use crate::check::{CheckCounts, Finding, FindingKind, Findings, Remedy};
 use crate::error::FormatError;
+use crate::file_parts::{FileParts, Use, Uses};
 use crate::qcow2::header::MAX_L1_BYTES;
 use crate::qcow2::{Qcow2Image, bitmap, compressed, l1, refcounts, snapshot};
 use crate::source::ByteSource;
@@ -31,6 +32,8 @@ const BITMAP_CLUSTER: u64 = 0x00ff_ffff_ffff_fe00;
 struct Range<'a> {
     first: u64,
     references: Vec<u32>,
+    /// What they are used for, where that is wanted.
+    uses: Uses,
     counts: &'a mut CheckCounts,
     findings: &'a mut dyn Findings,
     /// What is found while tables are walked is told once.
@@ -93,8 +96,19 @@ impl Range<'_> {
         self.references.get(to_usize(index)).copied()
     }
 
-    /// Counts a reference to every cluster of a part of the file.
+    /// Counts a reference to every cluster of a table.
     fn refer(&mut self, at: u64, offset: u64, length: u64) -> Result<(), FormatError> {
+        self.refer_to(Use::Table, at, offset, length)
+    }
+
+    /// Counts a reference to every cluster of a part of the file.
+    fn refer_to(
+        &mut self,
+        used: Use,
+        at: u64,
+        offset: u64,
+        length: u64,
+    ) -> Result<(), FormatError> {
         if length == 0 {
             return Ok(());
         }
@@ -110,6 +124,7 @@ impl Range<'_> {
         let last = end.saturating_sub(1).wrapping_shr(self.cluster_bits);
         let mut number = first;
         while number <= last && number < self.end() {
+            self.uses.set(number.saturating_sub(self.first), used);
             let index = to_usize(number.saturating_sub(self.first));
             match self.references.get_mut(index) {
                 Some(references) if *references < self.most => {
@@ -151,6 +166,7 @@ impl<S: ByteSource> Qcow2Image<S> {
         let file_size = self.cache.file_size();
         // One more: the last cluster of the file may be named in full.
         let clusters = cluster.count_for(file_size).saturating_add(1);
+        let mut parts = FileParts::new(file_size, findings.parts());
         let mut first = 0;
         while first < clusters {
             let length = to_usize(clusters.saturating_sub(first).min(RANGE));
@@ -159,9 +175,13 @@ impl<S: ByteSource> Qcow2Image<S> {
                 .try_reserve_exact(length)
                 .map_err(|_| FormatError::out_of_memory(self.cache.device(), 0, to_u64(length)))?;
             references.resize(length, 0);
+            let counted = if parts.wanted() { length } else { 0 };
+            let uses = Uses::of(counted)
+                .map_err(|bytes| FormatError::out_of_memory(self.cache.device(), 0, bytes))?;
             let mut range = Range {
                 first,
                 references,
+                uses,
                 counts: &mut counts,
                 findings,
                 tells: first == 0,
@@ -171,7 +191,7 @@ impl<S: ByteSource> Qcow2Image<S> {
                     .wrapping_shr(u32::BITS.saturating_sub(self.header.refcount_bits.min(32))),
             };
             self.count_references(&mut range)?;
-            self.compare(&mut range)?;
+            self.compare(&mut range, &mut parts)?;
             if first == 0 {
                 self.check_copied(&mut range)?;
             }
@@ -182,7 +202,7 @@ impl<S: ByteSource> Qcow2Image<S> {
 
     fn count_references(&mut self, range: &mut Range<'_>) -> Result<(), FormatError> {
         let cluster = self.header.cluster;
-        range.refer(0, 0, cluster.size())?;
+        range.refer_to(Use::Header, 0, 0, cluster.size())?;
         let active = L1 {
             offset: self.header.l1_table_offset,
             entries: self.header.l1_entries,
@@ -366,7 +386,7 @@ impl<S: ByteSource> Qcow2Image<S> {
                 next = host.saturating_add(cluster.size());
             }
             if !self.header.has_data_file() {
-                range.refer(at, host, cluster.size())?;
+                range.refer_to(Use::Data, at, host, cluster.size())?;
             }
         }
         Ok(())
@@ -401,7 +421,7 @@ impl<S: ByteSource> Qcow2Image<S> {
             let text = format!("ERROR compressed cluster {index} with {strange}, entry=0x{told:x}");
             return range.corrupt(at, entry, text);
         }
-        range.refer(at, stream.offset, stream.max_length)?;
+        range.refer_to(Use::Compressed, at, stream.offset, stream.max_length)?;
         if counted {
             let counts = &mut *range.counts;
             counts.allocated_clusters = counts.allocated_clusters.saturating_add(1);
@@ -412,7 +432,7 @@ impl<S: ByteSource> Qcow2Image<S> {
     }
 
     /// Compares what was counted with what the image says.
-    fn compare(&mut self, range: &mut Range<'_>) -> Result<(), FormatError> {
+    fn compare(&mut self, range: &mut Range<'_>, parts: &mut FileParts) -> Result<(), FormatError> {
         let cluster = self.header.cluster;
         let (first, end) = (range.first, range.end());
         for number in first..end {
@@ -425,6 +445,14 @@ impl<S: ByteSource> Qcow2Image<S> {
                 continue;
             }
             let offset = cluster.times(number).unwrap_or(u64::MAX);
+            if parts.wanted() {
+                let used = match (stored, counted) {
+                    (0, 0) => Use::Free,
+                    (_, 0) => Use::Leaked,
+                    _ => range.uses.get(number.saturating_sub(first)),
+                };
+                parts.take(used, offset, cluster.size(), range.findings)?;
+            }
             if stored > 0 || counted > 0 {
                 range.counts.image_end = offset.saturating_add(cluster.size());
             }

@@ -2,8 +2,8 @@
 //! covers the disk without gaps and lies inside the file.
 
 use instar_image_formats::{
-    Chain, DeviceIndex, DiskImage, ErrorKind, Extent, ExtentKind, Finding, Findings, Format,
-    FormatError, FormatImage, Image, ListLimits, OpenOptions,
+    Chain, DeviceIndex, DiskImage, ErrorKind, Extent, ExtentKind, FilePart, Finding, Findings,
+    Format, FormatError, FormatImage, Image, ListLimits, OpenOptions,
 };
 
 use super::Random;
@@ -109,7 +109,19 @@ impl Findings for Told {
         self.0 = self.0.checked_sub(1).expect("not so many findings");
         Ok(())
     }
+
+    fn parts(&self) -> u32 {
+        PARTS
+    }
+
+    fn take_part(&mut self, part: &FilePart) -> Result<(), FormatError> {
+        assert!(part.number < PARTS, "{part:?}");
+        Ok(())
+    }
 }
+
+/// Parts of the file whose uses a check tells.
+const PARTS: u32 = 7;
 
 const LIMITS: ListLimits = ListLimits {
     snapshots: 100,
