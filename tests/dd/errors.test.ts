@@ -85,7 +85,7 @@ describe('an error is one line for people, a record with a code for programs, an
     const people = instar('dd', 'if=image.qcow2', 'of=out').in(directory).run();
     const at = PART.L2_TABLE + 24;
     expect(people.stderr).toBe(
-      `instar: dd: image.qcow2: an L2 table entry is impossible (host cluster offset at offset ${at} is 512, expected a multiple of 65536)\n`,
+      `instar: dd: image.qcow2: an L2 table entry is not valid (host cluster offset at offset ${at} is 512, expected a multiple of 65536)\n`,
     );
     const programs = instar('dd', '--json', 'if=image.qcow2', 'of=out').in(directory).run();
     expect((JSON.parse(programs.stdout) as ErrorRecord).error).toMatchObject({

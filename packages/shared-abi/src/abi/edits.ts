@@ -69,7 +69,7 @@ export const EditResult = deferStruct('EditResult', 496, 'Outcome of an edit ope
   error: field(ErrorRecord, 8, 'set when status is ERROR'),
   file_length: field(u64, 456, 'bytes that the file is to have; what lies behind them is cut off'),
   virtual_size: field(u64, 464, 'bytes of the disk afterwards'),
-  corruptions_fixed: field(u64, 472, 'REPAIR: what was mended'),
+  corruptions_fixed: field(u64, 472, 'REPAIR: what was repaired'),
   leaks_fixed: field(u64, 480, 'REPAIR: clusters that were freed'),
   reserved: field(u64, 488, 'zero'),
 });

@@ -61,7 +61,7 @@ export const INFO_FLAG = defineFlags('InfoFlag', 'Yes/no facts of an image.', {
   UNKNOWN_FEATURES: [1 << 11, 'has incompatible features that are not known'],
   EXTENTS_CHECKED: [1 << 12, 'every table was looked at for places behind the end of the file'],
   BEYOND_FILE: [1 << 13, 'a table names a place behind the end of the file: `beyond_…` say which'],
-  TABLE_FAULT: [1 << 14, 'a table entry is impossible: `error` says which, though the status is OK'],
+  TABLE_FAULT: [1 << 14, 'a table entry is not valid: `error` says which, though the status is OK'],
   EXTENT_FILES: [1 << 15, 'lies in several files, or in parts: `extent_files` says which'],
   LOG_REPLAYED: [1 << 16, 'its log was replayed in memory'],
   MORE_MEMORY: [1 << 17, 'a packed file of which not all was unpacked: that may take more memory than this guest has'],

@@ -62,7 +62,7 @@ export async function* readOldLog(source: LogSource): AsyncGenerator<LogRecord> 
     }
     const textLength = view.getUint16(layout.textLength, little);
     if (size < layout.size || at + size > length || textLength > size - layout.size) {
-      throw new VmcoreError('BAD_DUMP', 'a record of the log is impossible', {
+      throw new VmcoreError('BAD_DUMP', 'a record of the log is not valid', {
         file: source.name,
         field: 'printk_log.len, printk_log.text_len',
         found: `${size} and ${textLength} bytes at ${at}`,

@@ -59,7 +59,7 @@ export function parseNotes(bytes: Uint8Array, endian: Endian, place: NotePlace, 
       });
     }
     if (nameSize > MAX_NAME) {
-      throw new VmcoreError('BAD_DUMP', 'the name of a note is impossible', {
+      throw new VmcoreError('BAD_DUMP', 'the name of a note is not valid', {
         file: place.file,
         field: 'n_namesz',
         offset: place.offset + BigInt(at),

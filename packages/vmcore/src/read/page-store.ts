@@ -66,7 +66,7 @@ export class PageStore {
       const used = flags & CODEC_FLAGS;
       const found = used === 0 ? undefined : CODECS.find(({ flag }) => flag === used);
       if ((used !== 0 && found === undefined) || size === 0 || size > blockSize || (used === 0 && size !== blockSize)) {
-        throw new VmcoreError('BAD_DUMP', 'a page descriptor is impossible', {
+        throw new VmcoreError('BAD_DUMP', 'a page descriptor is not valid', {
           file: this.#source.name,
           field: 'page_desc',
           offset: offset + BigInt(at * PAGE_DESCRIPTOR_SIZE),

@@ -136,7 +136,7 @@ class HeaderWindow {
 export function checkRecord(header: { offset: bigint; buf_size: bigint }, file: string, position: bigint): void {
   const { offset, buf_size: size } = header;
   if (size < 0n || offset < 0n || offset > MAX_OFFSET || size > MAX_OFFSET - offset) {
-    throw new VmcoreError('BAD_DUMP', 'a record of the flattened stream is impossible', {
+    throw new VmcoreError('BAD_DUMP', 'a record of the flattened stream is not valid', {
       file,
       field: 'makedumpfile_data_header',
       offset: position,

@@ -52,7 +52,7 @@ function sortRanges(ranges: readonly ProviderRange[], name: string): ProviderRan
   let end = 0n;
   for (const { start, length } of sorted) {
     if (length <= 0n || start < end || start + length > ADDRESS_LIMIT) {
-      throw new VmcoreError('INVALID_ARGUMENT', 'a range of memory is impossible', {
+      throw new VmcoreError('INVALID_ARGUMENT', 'a range of memory is not valid', {
         file: name,
         offset: start < 0n ? undefined : start,
         found: `start ${hex(start)}, length ${hex(length)}`,
@@ -81,7 +81,7 @@ export function providedImage(given: MemoryProvider): MemoryImage {
   const provider = checkProvider(given);
   const { machine, pageSize = 4096, name = 'memory' } = provider;
   if (pageSize < 512 || pageSize > 1 << 20 || !Number.isInteger(Math.log2(pageSize))) {
-    throw new VmcoreError('INVALID_ARGUMENT', 'the page size is impossible', {
+    throw new VmcoreError('INVALID_ARGUMENT', 'the page size is not valid', {
       file: name,
       found: String(pageSize),
       expected: 'a power of two from 512 to 1048576',

@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn literals_and_both_kinds_of_copies() {
-        // "abc", 3 bytes from 3 back, 5 bytes from 1 back (a run), 4 bytes from 300 back is impossible.
+        // "abc", 3 bytes from 3 back, 5 bytes from 1 back (a run), 4 bytes from 300 back is not valid.
         let input = [0x82, b'a', b'b', b'c', 0x00, 2, 0x41, 0, 0];
         let mut output = vec![0; 11];
         decode(&input, &mut output).unwrap();

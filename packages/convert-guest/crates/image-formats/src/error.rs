@@ -73,27 +73,27 @@ error_kinds! {
     /// The cluster (or subcluster) size is out of bounds.
     BadClusterSize = BAD_CLUSTER_SIZE, "bad-cluster-size", "the cluster size is not supported";
     /// The header's own length is out of bounds.
-    BadHeaderLength = BAD_HEADER_LENGTH, "bad-header-length", "the header length is impossible";
+    BadHeaderLength = BAD_HEADER_LENGTH, "bad-header-length", "the header length is not valid";
     /// The backing file's name does not lie where it may.
     BadBackingName = BAD_BACKING_NAME, "bad-backing-name", "the backing file name is misplaced or too long";
     /// The compression type and the feature bit contradict each other, or the type is unknown.
-    BadCompressionType = BAD_COMPRESSION_TYPE, "bad-compression-type", "the compression type is impossible";
+    BadCompressionType = BAD_COMPRESSION_TYPE, "bad-compression-type", "the compression type is not valid";
     /// Refcount entries wider than 64 bits.
-    BadRefcountWidth = BAD_REFCOUNT_WIDTH, "bad-refcount-width", "the refcount width is impossible";
+    BadRefcountWidth = BAD_REFCOUNT_WIDTH, "bad-refcount-width", "the refcount width is not valid";
     /// The refcount table is missing, misplaced or too large.
-    BadRefcountTable = BAD_REFCOUNT_TABLE, "bad-refcount-table", "the refcount table is impossible";
+    BadRefcountTable = BAD_REFCOUNT_TABLE, "bad-refcount-table", "the refcount table is not valid";
     /// The snapshot table is misplaced or too large.
-    BadSnapshotTable = BAD_SNAPSHOT_TABLE, "bad-snapshot-table", "the snapshot table is impossible";
+    BadSnapshotTable = BAD_SNAPSHOT_TABLE, "bad-snapshot-table", "the snapshot table is not valid";
     /// The L1 table is misplaced or too large.
-    BadL1Table = BAD_L1_TABLE, "bad-l1-table", "the L1 table is impossible";
+    BadL1Table = BAD_L1_TABLE, "bad-l1-table", "the L1 table is not valid";
     /// The L1 table does not cover the virtual size.
     L1TableTooSmall = L1_TABLE_TOO_SMALL, "l1-table-too-small", "the L1 table is too small for the virtual size";
     /// The virtual size is beyond what can be addressed.
     ImageTooBig = IMAGE_TOO_BIG, "image-too-big", "the virtual size is too big";
     /// A header extension does not fit or contradicts the header.
-    BadExtension = BAD_EXTENSION, "bad-extension", "a header extension is impossible";
-    /// The bitmap directory is impossible.
-    BadBitmapDirectory = BAD_BITMAP_DIRECTORY, "bad-bitmap-directory", "the bitmap directory is impossible";
+    BadExtension = BAD_EXTENSION, "bad-extension", "a header extension is not valid";
+    /// The bitmap directory is not valid.
+    BadBitmapDirectory = BAD_BITMAP_DIRECTORY, "bad-bitmap-directory", "the bitmap directory is not valid";
     /// The image keeps its data in another file, and that file is not there or not named.
     DataFileMissing = DATA_FILE_MISSING, "data-file-missing", "the image needs its external data file";
     /// Data-file features without the data-file bit.
@@ -115,9 +115,9 @@ error_kinds! {
     BadTableEntry = BAD_TABLE_ENTRY, "bad-table-entry", "an entry of a table is invalid";
 
     /// An L1 entry that points nowhere sensible.
-    BadL1Entry = BAD_L1_ENTRY, "bad-l1-entry", "an L1 table entry is impossible";
+    BadL1Entry = BAD_L1_ENTRY, "bad-l1-entry", "an L1 table entry is not valid";
     /// An L2 entry that points nowhere sensible or contradicts the header.
-    BadL2Entry = BAD_L2_ENTRY, "bad-l2-entry", "an L2 table entry is impossible";
+    BadL2Entry = BAD_L2_ENTRY, "bad-l2-entry", "an L2 table entry is not valid";
 
     /// Making the key takes more memory than is allowed.
     KeyMemory = KEY_MEMORY, "key-memory", "making the key takes more memory than is allowed; --limit-key-memory raises that";

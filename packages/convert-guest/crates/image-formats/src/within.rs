@@ -40,7 +40,7 @@ pub enum Within {
     Whole(Vec<Tail>),
     /// Something does not.
     Beyond(Beyond),
-    /// An entry is impossible.
+    /// An entry is not valid.
     Fault(FormatError),
     /// There are more tables than were to be looked at.
     TooMany,

@@ -561,27 +561,27 @@ pub mod error_kind {
     pub const UNSUPPORTED_VARIANT: u32 = 17;
     /// the cluster size is not supported.
     pub const BAD_CLUSTER_SIZE: u32 = 20;
-    /// the header length is impossible.
+    /// the header length is not valid.
     pub const BAD_HEADER_LENGTH: u32 = 21;
     /// the backing file name is misplaced or too long.
     pub const BAD_BACKING_NAME: u32 = 22;
-    /// the compression type is impossible.
+    /// the compression type is not valid.
     pub const BAD_COMPRESSION_TYPE: u32 = 23;
-    /// the refcount width is impossible.
+    /// the refcount width is not valid.
     pub const BAD_REFCOUNT_WIDTH: u32 = 24;
-    /// the refcount table is impossible.
+    /// the refcount table is not valid.
     pub const BAD_REFCOUNT_TABLE: u32 = 25;
-    /// the snapshot table is impossible.
+    /// the snapshot table is not valid.
     pub const BAD_SNAPSHOT_TABLE: u32 = 26;
-    /// the L1 table is impossible.
+    /// the L1 table is not valid.
     pub const BAD_L1_TABLE: u32 = 27;
     /// the L1 table is too small for the virtual size.
     pub const L1_TABLE_TOO_SMALL: u32 = 28;
     /// the virtual size is too big.
     pub const IMAGE_TOO_BIG: u32 = 29;
-    /// a header extension is impossible.
+    /// a header extension is not valid.
     pub const BAD_EXTENSION: u32 = 30;
-    /// the bitmap directory is impossible.
+    /// the bitmap directory is not valid.
     pub const BAD_BITMAP_DIRECTORY: u32 = 31;
     /// the image needs its external data file.
     pub const DATA_FILE_MISSING: u32 = 32;
@@ -599,9 +599,9 @@ pub mod error_kind {
     pub const EXTENT_MISSING: u32 = 38;
     /// the log of the image is invalid.
     pub const BAD_LOG: u32 = 39;
-    /// an L1 table entry is impossible.
+    /// an L1 table entry is not valid.
     pub const BAD_L1_ENTRY: u32 = 40;
-    /// an L2 table entry is impossible.
+    /// an L2 table entry is not valid.
     pub const BAD_L2_ENTRY: u32 = 41;
     /// an entry of a table is invalid.
     pub const BAD_TABLE_ENTRY: u32 = 42;
@@ -755,7 +755,7 @@ pub mod info_flag {
     pub const EXTENTS_CHECKED: u32 = 0x1000;
     /// a table names a place behind the end of the file: `beyond_…` say which.
     pub const BEYOND_FILE: u32 = 0x2000;
-    /// a table entry is impossible: `error` says which, though the status is OK.
+    /// a table entry is not valid: `error` says which, though the status is OK.
     pub const TABLE_FAULT: u32 = 0x4000;
     /// lies in several files, or in parts: `extent_files` says which.
     pub const EXTENT_FILES: u32 = 0x8000;
@@ -2462,7 +2462,7 @@ pub struct EditResult {
     pub file_length: u64,
     /// Byte 464: bytes of the disk afterwards.
     pub virtual_size: u64,
-    /// Byte 472: REPAIR: what was mended.
+    /// Byte 472: REPAIR: what was repaired.
     pub corruptions_fixed: u64,
     /// Byte 480: REPAIR: clusters that were freed.
     pub leaks_fixed: u64,
