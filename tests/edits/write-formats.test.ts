@@ -30,6 +30,37 @@ const FORMATS = [
 /** Formats that `qemu-img check` does not look at. */
 const UNCHECKED = new Set(['vpc', 'qcow']);
 
+/** Images whose blocks lie where something else does: whoever writes one of them overwrites the other. */
+const OVERLAPS: readonly (readonly [string, string, (bytes: Buffer) => void])[] = [
+  ['vpc', 'a block lies over the header', (bytes) => bytes.writeUInt32BE(0, 1536 + 4)],
+  ['vpc', 'a block lies over the table', (bytes) => bytes.writeUInt32BE(3, 1536 + 4)],
+  ['vdi', 'the blocks begin inside the block map', (bytes) => bytes.writeUInt32LE(512, 344)],
+  ['vmdk', 'a grain lies over the descriptor', (bytes) => bytes.writeUInt32LE(1, tableOfVmdk(bytes) + 4)],
+  ['vmdk', 'the descriptor reaches over the tables', (bytes) => bytes.writeBigUInt64LE(80n, 36)],
+  [
+    'qcow',
+    'two entries name a cluster',
+    (bytes) => bytes.copy(bytes, tableOfQcow(bytes) + 8, tableOfQcow(bytes), tableOfQcow(bytes) + 8),
+  ],
+  ['qcow', 'a cluster lies over the header', (bytes) => bytes.writeBigUInt64BE(1n, tableOfQcow(bytes) + 8)],
+  [
+    'qcow',
+    'a cluster lies over its table',
+    (bytes) => bytes.writeBigUInt64BE(BigInt(tableOfQcow(bytes)), tableOfQcow(bytes) + 8),
+  ],
+  ['parallels', 'the table is too short', (bytes) => bytes.writeUInt32LE(1, 32)],
+];
+
+/** Where the first grain table of a VMDK lies. */
+function tableOfVmdk(bytes: Buffer): number {
+  return bytes.readUInt32LE(Number(bytes.readBigUInt64LE(56)) * 512) * 512;
+}
+
+/** Where the first L2 table of a qcow image lies. */
+function tableOfQcow(bytes: Buffer): number {
+  return Number(bytes.readBigUInt64BE(Number(bytes.readBigUInt64BE(40))));
+}
+
 afterAll(closePool);
 
 function create(directory: Workdir, format: string, options: string, size: number): void {
@@ -123,6 +154,24 @@ describe('convert -n into an image that holds something', () => {
       .run();
     expect([status, directory.read('image').equals(bytes)]).toEqual([1, true]);
     expect(stderr).toMatch(/repair|check -r/);
+  });
+
+  it.for(OVERLAPS)('is refused where in a %s image %s', { timeout: 60_000 }, ([format, , damage], context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir().write('source.raw', noise(6 * MIB));
+    create(directory, format, '', 8 * MIB);
+    qemuIo(directory.file('image'), 'write -P 1 0 1M', 'write -P 2 3M 1M').must();
+    const bytes = directory.read('image');
+    damage(bytes);
+    directory.write('image', bytes);
+    const told = instar('check', '-f', format, 'image').in(directory).run();
+    expect([told.status, told.stderr]).toEqual([2, expect.stringContaining('ERROR')]);
+    const { status, stderr } = instar('convert', '-f', 'raw', '-n', '-O', format, 'source.raw', 'image')
+      .in(directory)
+      .run();
+    expect([status, directory.read('image').equals(bytes)]).toEqual([1, true]);
+    expect(stderr).toMatch(/contradicts itself/);
+    expect(directory.names()).toEqual(['image', 'source.raw']);
   });
 
   it('sums up what the disk is then, and leaves zeros out where it reads as such', (context) => {

@@ -16,6 +16,8 @@ pub(crate) struct UsedUnits {
     unit: u64,
     first: u64,
     words: Vec<u64>,
+    /// Units that are used in part, by things that share them; empty where nothing does.
+    shared: Vec<u64>,
     /// The lowest unit behind the window that was to be marked.
     later: Option<u64>,
 }
@@ -26,17 +28,24 @@ impl UsedUnits {
     /// # Errors
     /// `OutOfMemory`.
     pub fn new(device: DeviceIndex, unit: u64, units: u64) -> Result<Self, FormatError> {
-        let count = to_usize(units.clamp(1, MOST_UNITS).div_ceil(BITS));
-        let mut words = Vec::new();
-        words
-            .try_reserve_exact(count)
-            .map_err(|_| FormatError::out_of_memory(device, 0, to_u64(count)))?;
-        words.resize(count, 0);
         Ok(Self {
             unit: unit.max(1),
             first: 0,
-            words,
+            words: bits(device, units)?,
+            shared: Vec::new(),
             later: None,
+        })
+    }
+
+    /// The same, of a file in which some things are packed so that they share units ([`mark_shared`](Self::mark_shared)).
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn with_shared(device: DeviceIndex, unit: u64, units: u64) -> Result<Self, FormatError> {
+        let units = units.min(MOST_UNITS / 2);
+        Ok(Self {
+            shared: bits(device, units)?,
+            ..Self::new(device, unit, units)?
         })
     }
 
@@ -53,6 +62,15 @@ impl UsedUnits {
 
     /// Marks the units of a part of the file (bytes); says whether one of them, inside the window, was marked before.
     pub fn mark(&mut self, offset: u64, length: u64) -> bool {
+        self.mark_as(offset, length, false)
+    }
+
+    /// The same, of a part that may share units with others of its kind.
+    pub fn mark_shared(&mut self, offset: u64, length: u64) -> bool {
+        self.mark_as(offset, length, true)
+    }
+
+    fn mark_as(&mut self, offset: u64, length: u64, shares: bool) -> bool {
         let mut unit = offset.checked_div(self.unit).unwrap_or(0);
         let end = offset.saturating_add(length).div_ceil(self.unit);
         let mut found = false;
@@ -67,9 +85,18 @@ impl UsedUnits {
             }
             let index = unit.saturating_sub(self.first);
             let bit = 1_u64.wrapping_shl(u32::try_from(index % BITS).unwrap_or(0));
-            if let Some(word) = self.words.get_mut(to_usize(index / BITS)) {
+            let index = to_usize(index / BITS);
+            let shared = self.shared.get_mut(index);
+            if let Some(word) = self.words.get_mut(index) {
                 found |= *word & bit != 0;
-                *word |= bit;
+                match (shared, shares) {
+                    (Some(shared), true) => *shared |= bit,
+                    (Some(shared), false) => {
+                        found |= *shared & bit != 0;
+                        *word |= bit;
+                    }
+                    (None, _) => *word |= bit,
+                }
             }
             unit = unit.saturating_add(1);
         }
@@ -83,6 +110,7 @@ impl UsedUnits {
         };
         self.first = first;
         self.words.fill(0);
+        self.shared.fill(0);
         true
     }
 
@@ -107,6 +135,17 @@ impl UsedUnits {
     }
 }
 
+/// Bits of so many units, or of a window of them.
+fn bits(device: DeviceIndex, units: u64) -> Result<Vec<u64>, FormatError> {
+    let count = to_usize(units.clamp(1, MOST_UNITS).div_ceil(BITS));
+    let mut words = Vec::new();
+    words
+        .try_reserve_exact(count)
+        .map_err(|_| FormatError::out_of_memory(device, 0, to_u64(count)))?;
+    words.resize(count, 0);
+    Ok(words)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +164,16 @@ mod tests {
         assert_eq!(used.find(0, 200, false), Some(68));
         assert_eq!(used.find(69, 200, true), None);
         assert!(!used.advance());
+    }
+
+    #[test]
+    fn what_is_packed_shares_units_with_its_kind_only() {
+        let mut used = UsedUnits::with_shared(DeviceIndex(0), 512, 200).unwrap();
+        assert!(!used.mark_shared(0, 700));
+        assert!(!used.mark_shared(700, 100));
+        assert!(used.mark(512, 512));
+        assert!(!used.mark(1024, 512));
+        assert!(used.mark_shared(1535, 1));
     }
 
     #[test]

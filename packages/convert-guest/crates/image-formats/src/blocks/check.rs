@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::arith::SECTOR;
 use crate::blocks::{BlockDisk, BlockSize, Layout, Piece, Place, TableDisk};
@@ -19,6 +20,8 @@ pub(crate) struct Blocks {
     pub tail: u64,
     /// Whether a block must lie inside the file to its end: the last bytes of some files were never written.
     pub whole: bool,
+    /// Whether compressed blocks and the parts of the file that the format needs are packed, so that they share sectors.
+    pub packed: bool,
     /// Says that the block at a virtual offset, with its place in the file, lies behind the end.
     pub beyond: fn(position: u64, host: u64) -> String,
 }
@@ -33,17 +36,52 @@ pub(crate) fn check_blocks<S: ByteSource, L: Layout>(
     blocks: &Blocks,
 ) -> Result<(), FormatError> {
     let (device, file_size) = disk.file();
-    let mut used = UsedUnits::new(device, SECTOR.size(), SECTOR.count_for(file_size))?;
+    let sectors = SECTOR.count_for(file_size);
+    let mut used = match blocks.packed {
+        true => UsedUnits::with_shared(device, SECTOR.size(), sectors)?,
+        false => UsedUnits::new(device, SECTOR.size(), sectors)?,
+    };
     if tables_end(disk, teller)? > file_size {
         // What would stand behind the end says nothing of blocks.
         return Ok(());
     }
     loop {
+        mark_parts(disk, teller, blocks, &mut used)?;
         walk(disk, teller, blocks, &mut used)?;
         if !used.advance() {
             return Ok(());
         }
     }
+}
+
+/// Marks the parts of the file that the format needs; tells of those that share bytes.
+fn mark_parts<S: ByteSource, L: Layout>(
+    disk: &mut TableDisk<S, L>,
+    teller: &mut Teller<'_>,
+    blocks: &Blocks,
+    used: &mut UsedUnits,
+) -> Result<(), FormatError> {
+    // Packed ones are few.
+    let mut before: Vec<(u64, u64)> = Vec::new();
+    let TableDisk { cache, layout, .. } = disk;
+    layout.each_part(cache, &mut |name, offset, length| {
+        let end = offset.saturating_add(length);
+        let shares = if blocks.packed {
+            let overlaps = |(from, to): &(u64, u64)| *from < end && offset < *to;
+            let other = before.iter().any(overlaps) && used.is_first();
+            before.push((offset, end));
+            used.mark_shared(offset, length) || other
+        } else {
+            used.mark(offset, length)
+        };
+        if !shares {
+            return Ok(());
+        }
+        let text = format!(
+            "ERROR: the {name} at offset {offset} shares bytes with another part of the image"
+        );
+        teller.corrupt(offset, 0, 0, text)
+    })
 }
 
 /// Where the last of the tables ends that are always there (byte offset in the file); tells of those behind its end.
@@ -169,10 +207,12 @@ fn check_run<S: ByteSource, L: Layout>(
         let part = blocks.block.bytes().min(end.saturating_sub(at));
         let (host, bytes) = match piece {
             Piece::Data(host) => (host.saturating_add(at.saturating_sub(position)), part),
-            // How long the stream is, only decoding tells.
+            // How long the stream is, only decoding tells, unless they are packed.
+            Piece::Compressed(stream) if blocks.packed => (stream.offset, stream.max_length),
             Piece::Compressed(stream) => (stream.offset, 1),
             Piece::Unallocated | Piece::Zero => return Ok(()),
         };
+        let shared = blocks.packed && matches!(piece, Piece::Compressed(_));
         let outside = host >= file_end || (blocks.whole && host.saturating_add(bytes) > file_end);
         if outside {
             if used.is_first() {
@@ -181,7 +221,12 @@ fn check_run<S: ByteSource, L: Layout>(
             }
         } else {
             let start = host.saturating_sub(blocks.before);
-            if used.mark(start, host.saturating_add(bytes).saturating_sub(start)) {
+            let length = host.saturating_add(bytes).saturating_sub(start);
+            let twice = match shared {
+                true => used.mark_shared(start, length),
+                false => used.mark(start, length),
+            };
+            if twice {
                 let (field, entry) = disk.entry(at)?;
                 let text = format!(
                     "ERROR: the {field} for virtual offset {at} names offset {start}, where another part of the image lies"

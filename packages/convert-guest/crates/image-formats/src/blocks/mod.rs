@@ -24,7 +24,7 @@ use crate::within::Beyond;
 pub(crate) use check::{Blocks, check_blocks, tables_end};
 pub(crate) use mend::{Mender, mend};
 pub(crate) use table::{Entry, Table, Width, scan};
-pub(crate) use table_disk::{Check, Layout, Place, TableDisk, one_table};
+pub(crate) use table_disk::{Check, Layout, Place, TableDisk, TakePart, one_table};
 pub(crate) use within_file::within_file;
 pub(crate) use writer::{Part, Writable, open_blocks};
 

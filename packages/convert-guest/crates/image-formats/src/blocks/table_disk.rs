@@ -87,7 +87,20 @@ pub(crate) trait Layout: Check {
     fn refuses_beyond(&self) -> bool {
         false
     }
+
+    /// Passes each part of the file to `take` that holds what the format itself needs, but for the lower tables: its name, byte
+    /// offset and bytes. No block and no table may lie there.
+    fn each_part<S: ByteSource>(
+        &self,
+        _cache: &mut MetadataCache<S>,
+        _take: &mut TakePart<'_>,
+    ) -> Result<(), FormatError> {
+        Ok(())
+    }
 }
+
+/// Takes a part of a file: its name, byte offset and bytes.
+pub(crate) type TakePart<'a> = dyn FnMut(&'static str, u64, u64) -> Result<(), FormatError> + 'a;
 
 /// How the metadata of a format is checked against itself.
 pub(crate) trait Check: Sized {

@@ -189,7 +189,13 @@ impl<T: EditTarget, L: Writable> Writer<T, L> {
     /// The table with the entry for `position`, which is made where there is none.
     fn table(&mut self, position: u64) -> Result<Table, FormatError> {
         let upper = match self.find(position)? {
-            Place::Table(table) | Place::Lower { table, .. } => return Ok(table),
+            Place::Table(table) | Place::Lower { table, .. } => {
+                return if position < table.end() {
+                    Ok(table)
+                } else {
+                    Err(self.full(table.file_end()))
+                };
+            }
             Place::Hole { upper } => upper,
         };
         let at = upper.place_of(position);

@@ -32,6 +32,15 @@ impl Check for Header {
         if tables_end(disk, teller)? > file_size {
             return Ok(());
         }
+        let needed = header.cluster.count_for(header.size);
+        if header.entries < needed {
+            let text = format!(
+                "ERROR the allocation table has {} entries, fewer than the {needed} clusters of the disk",
+                header.entries
+            );
+            let field = crate::structures::parallels::header::BAT_ENTRIES.place(0);
+            teller.corrupt(field, header.entries, needed, text)?;
+        }
         let data_start = check_data_offset(&header, file_size, teller)?;
         let cluster = header.cluster;
         let lies_inside = |offset: u64| {

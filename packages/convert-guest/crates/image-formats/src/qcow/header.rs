@@ -99,6 +99,12 @@ impl Header {
         self.crypt_method.value != 0
     }
 
+    /// Where the name of the backing file stands (byte offset in the file, bytes).
+    pub fn backing_name_place(&self) -> Option<(u64, u64)> {
+        let place = (self.name_offset.value, self.name_length.value.into());
+        (place.0 != 0).then_some(place)
+    }
+
     /// The name of the backing file; a name of no bytes is no name.
     ///
     /// # Errors

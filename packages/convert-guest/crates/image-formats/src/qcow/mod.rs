@@ -1,5 +1,6 @@
 //! qcow, version 1 (QEMU's `block/qcow` of 2004: a header, one L1 table, L2 tables, compressed clusters).
 
+mod check;
 mod header;
 mod write;
 
@@ -7,10 +8,10 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::arith::to_u64;
 use crate::blocks::{
-    BlockSize, Check, Entry, Layout, Piece, Place, Stream, Table, TableDisk, Width,
+    BlockSize, Entry, Layout, Piece, Place, Stream, Table, TableDisk, TakePart, Width,
 };
-use crate::check::Teller;
 use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
 use crate::encrypted::{ClusterKey, aes_key};
@@ -75,17 +76,6 @@ impl Header {
             start: 0,
             block: self.l1_span,
         }
-    }
-}
-
-impl Check for Header {
-    const IS_CHECKED: bool = false;
-
-    fn check<S: ByteSource>(
-        _: &mut TableDisk<S, Self>,
-        _: &mut Teller<'_>,
-    ) -> Result<(), FormatError> {
-        Ok(())
     }
 }
 
@@ -169,5 +159,19 @@ impl Layout for Header {
     fn unlock(&mut self, with: &mut Unlocking<'_>) -> Result<bool, FormatError> {
         self.key = Some(aes_key(with, self.crypt_method.device)?);
         Ok(true)
+    }
+
+    fn each_part<S: ByteSource>(
+        &self,
+        _: &mut MetadataCache<S>,
+        take: &mut TakePart<'_>,
+    ) -> Result<(), FormatError> {
+        take("header", 0, to_u64(structures::qcow::header::BYTES))?;
+        if let Some((offset, length)) = self.backing_name_place() {
+            take("name of the backing file", offset, length)?;
+        }
+        let l1 = self.l1();
+        let length = l1.file_end().saturating_sub(l1.offset);
+        take("L1 table", l1.offset, length)
     }
 }

@@ -7,6 +7,8 @@ use crate::blocks::{Layout, Writable, open_blocks};
 use crate::edit::{Borrowed, DiskWriter, EditTarget};
 use crate::error::FormatError;
 use crate::metadata_cache::MetadataCache;
+use crate::probe::Format;
+use crate::resizing::require_sound;
 use crate::source::DeviceIndex;
 use crate::staged_file::StagedFile;
 
@@ -32,7 +34,7 @@ impl Writable for Header {
 /// Opens the image in `target` for writing its disk.
 ///
 /// # Errors
-/// What [`Header::read`] refuses, `Encrypted`, and `SourceFailed`.
+/// What [`Header::read`] refuses, `Encrypted`, `RepairFirst`, and `SourceFailed`.
 pub fn open_writer<'a, T: EditTarget + 'a>(
     mut target: T,
     device: DeviceIndex,
@@ -44,6 +46,7 @@ pub fn open_writer<'a, T: EditTarget + 'a>(
     }
     let is_above = header.read_backing_name(&mut cache)?.is_some();
     drop(cache);
+    require_sound(&mut target, device, Format::Qcow)?;
     let end = target.size().max(header.l1().file_end());
     let file = StagedFile::new(target, device);
     let shape = (header.size, header.cluster.size());

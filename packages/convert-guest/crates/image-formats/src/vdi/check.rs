@@ -2,6 +2,7 @@
 
 use alloc::format;
 
+use crate::arith::to_u64;
 use crate::blocks::{Check, TableDisk, tables_end};
 use crate::check::{Remedy, Teller};
 use crate::error::FormatError;
@@ -22,6 +23,24 @@ impl Check for Header {
         let mut allocated = 0_u64;
         if tables_end(disk, teller)? > file_size {
             return Ok(());
+        }
+        let end = map.file_end();
+        if header.data_offset < end {
+            let text = format!(
+                "ERROR: the blocks begin at offset {}, inside the block map, which ends at {end}",
+                header.data_offset
+            );
+            let field = crate::structures::vdi::header::OFFSET_DATA.place(0);
+            teller.corrupt(field, header.data_offset, end, text)?;
+        }
+        let header_end = to_u64(crate::structures::vdi::header::BYTES);
+        if header.block_map_offset < header_end {
+            let text = format!(
+                "ERROR: the block map begins at offset {}, inside the header, which ends at {header_end}",
+                header.block_map_offset
+            );
+            let field = crate::structures::vdi::header::OFFSET_BMAP.place(0);
+            teller.corrupt(field, header.block_map_offset, header_end, text)?;
         }
         let mut used = UsedUnits::new(device, 1, header.blocks)?;
         loop {

@@ -4,7 +4,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::blocks::{BlockSize, Entry, Layout, Piece, Place, Run, Table, Width};
+use crate::blocks::{BlockSize, Entry, Layout, Piece, Place, Run, Table, TakePart, Width};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::metadata_cache::MetadataCache;
 use crate::sector_bits::SectorBits;
@@ -290,5 +290,32 @@ impl Layout for AllocationTable {
 
     fn refuses_beyond(&self) -> bool {
         true
+    }
+
+    fn each_part<S: ByteSource>(
+        &self,
+        cache: &mut MetadataCache<S>,
+        take: &mut TakePart<'_>,
+    ) -> Result<(), FormatError> {
+        for part in &self.structures {
+            take("structure of the file", part.offset, part.length)?;
+        }
+        if !self.differencing {
+            return Ok(());
+        }
+        let chunks = self.entries.div_ceil(self.chunk.saturating_add(1).max(1));
+        for chunk in 0..chunks {
+            let mut bytes = [0; 8];
+            cache.read(self.place_of_bitmap(chunk), &mut bytes)?;
+            let value = u64::from_le_bytes(bytes);
+            if value & STATE == PRESENT {
+                take(
+                    "block of sector bitmaps",
+                    value & OFFSET,
+                    SECTORS_OF_CHUNK / 8,
+                )?;
+            }
+        }
+        Ok(())
     }
 }

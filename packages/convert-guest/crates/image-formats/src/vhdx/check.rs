@@ -31,6 +31,7 @@ impl Check for AllocationTable {
             before: 0,
             tail: 0,
             whole: true,
+            packed: false,
             beyond: |position, host| {
                 format!(
                     "ERROR: the block of virtual offset {position} lies at offset {host}, behind the end of the file; it was probably cut off"

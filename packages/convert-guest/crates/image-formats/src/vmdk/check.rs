@@ -24,6 +24,7 @@ impl Check for Grains {
             before: 0,
             tail: 0,
             whole: false,
+            packed: false,
             beyond: |position, _| {
                 let sector = SECTOR.index_of(position);
                 format!("ERROR: cluster offset for sector {sector} points after EOF")

@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::arith::SECTOR;
-use crate::blocks::{BlockSize, Entry, Layout, Piece, Place, Stream, Table, Width};
+use crate::blocks::{BlockSize, Entry, Layout, Piece, Place, Stream, Table, TakePart, Width};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::Codec;
 use crate::metadata_cache::MetadataCache;
@@ -45,6 +45,8 @@ pub(super) struct Grains {
     pub entries: Entries,
     /// Byte offset of the second directory, whose tables say the same, where there is one.
     pub redundant: Option<u64>,
+    /// The description inside the file (byte offset, bytes).
+    pub descriptor: Option<(u64, u64)>,
 }
 
 /// Types of entries of space-efficient disks (bits 60 to 63).
@@ -196,5 +198,36 @@ impl Layout for Grains {
             at: self.directory_field,
             end: self.directory().file_end(),
         }]
+    }
+
+    fn each_part<S: ByteSource>(
+        &self,
+        cache: &mut MetadataCache<S>,
+        take: &mut TakePart<'_>,
+    ) -> Result<(), FormatError> {
+        take("header", 0, SECTOR.size())?;
+        if let Some((offset, length)) = self.descriptor {
+            take("descriptor", offset, length)?;
+        }
+        let first = self.directory();
+        let length = first.file_end().saturating_sub(first.offset);
+        take("grain directory", first.offset, length)?;
+        let Some(second) = self.redundant_directory() else {
+            return Ok(());
+        };
+        if second.file_end() > cache.file_size() {
+            return Ok(());
+        }
+        take("redundant grain directory", second.offset, length)?;
+        let bytes = self.table_entries.saturating_mul(self.width().bytes());
+        for index in 0..second.entries {
+            let position = second.block.times(index);
+            let entry = second.read(cache, position)?;
+            // Both may lead to one table, which is that of the first.
+            if entry.value != 0 && entry.value != first.read(cache, position)?.value {
+                take("redundant grain table", self.table_offset(entry)?, bytes)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -78,11 +78,12 @@ pub(super) fn read<S: ByteSource>(
         let expected = Expected::Sentence("an offset, or a footer at the end of the file");
         return Err(directory.refuse(ErrorKind::BadHeader, expected));
     }
-    let (last, _, directory) = read_at(cache, at)?;
+    let (mut last, _, directory) = read_at(cache, at)?;
     if directory.value == DIRECTORY_AT_END {
         let expected = Expected::Sentence("an offset in sectors");
         return Err(directory.refuse(ErrorKind::BadHeader, expected));
     }
+    last.descriptor = embedded;
     Ok((last, embedded))
 }
 
@@ -138,6 +139,8 @@ fn read_at<S: ByteSource>(
     } else {
         to_u64(grain_marker::BYTES)
     };
+    let embedded = (descriptor_offset.value != 0)
+        .then(|| (sectors(descriptor_offset), sectors(descriptor_size)));
     let grains = Grains {
         device,
         directory: sectors(directory),
@@ -153,9 +156,8 @@ fn read_at<S: ByteSource>(
             && redundant.value != 0
             && redundant.value != directory.value)
             .then_some(sectors(redundant)),
+        descriptor: embedded,
     };
-    let embedded = (descriptor_offset.value != 0)
-        .then(|| (sectors(descriptor_offset), sectors(descriptor_size)));
     Ok((grains, embedded, directory))
 }
 
@@ -195,5 +197,6 @@ pub(super) fn read_cowd<S: ByteSource>(
             compressed: None,
         },
         redundant: None,
+        descriptor: None,
     })
 }

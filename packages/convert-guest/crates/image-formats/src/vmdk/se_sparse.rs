@@ -101,6 +101,7 @@ pub(super) fn read<S: ByteSource>(cache: &mut MetadataCache<S>) -> Result<Grains
             grains: sectors(grains),
         },
         redundant: None,
+        descriptor: None,
     };
     let needed = SECTOR.count_for(layout.directory().entries.saturating_mul(8));
     if directory_size.value < needed {

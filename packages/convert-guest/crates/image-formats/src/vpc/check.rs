@@ -35,6 +35,7 @@ impl Check for DynamicDisk {
             before: disk.layout.bitmap,
             tail: to_u64(footer::BYTES),
             whole: true,
+            packed: false,
             beyond: |position, host| {
                 format!(
                     "ERROR: the block of virtual offset {position} lies at offset {host}, which reaches into the footer or behind the end of the file"

@@ -6,9 +6,10 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::arith::{PowerOfTwo, SECTOR};
+use crate::arith::{PowerOfTwo, SECTOR, to_u64};
 use crate::blocks::{
-    BlockSize, Entry, Layout, Piece, Place, Run, Table, TableDisk, Width, one_table, read_header,
+    BlockSize, Entry, Layout, Piece, Place, Run, Table, TableDisk, TakePart, Width, one_table,
+    read_header,
 };
 use crate::driver::FormatImage;
 use crate::error::{ErrorKind, Expected, FormatError};
@@ -17,7 +18,7 @@ use crate::metadata_cache::MetadataCache;
 use crate::sector_bits::SectorBits;
 use crate::source::ByteSource;
 use crate::structure::Structure;
-use crate::structures::vpc::dynamic_header;
+use crate::structures::vpc::{dynamic_header, footer};
 use crate::within::Beyond;
 
 use super::footer::{DiskType, Footer};
@@ -183,5 +184,23 @@ impl Layout for DynamicDisk {
 
     fn refuses_beyond(&self) -> bool {
         true
+    }
+
+    fn each_part<S: ByteSource>(
+        &self,
+        cache: &mut MetadataCache<S>,
+        take: &mut TakePart<'_>,
+    ) -> Result<(), FormatError> {
+        take("copy of the footer", 0, to_u64(footer::BYTES))?;
+        let bytes = to_u64(dynamic_header::BYTES);
+        take("dynamic header", self.header, bytes)?;
+        let length = self.table.file_end().saturating_sub(self.table.offset);
+        take("BAT", self.table.offset, length)?;
+        if self.differencing {
+            for (offset, length) in parent::paths(cache, self.header)? {
+                take("path of the parent", offset, length)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -91,14 +91,14 @@ pub(super) fn relative_path<T: EditTarget>(
     Ok(None)
 }
 
-/// Where the last of the paths ends that the dynamic header at `at` names (byte offset in the file).
-pub(super) fn end_of_locators<T: EditTarget>(
-    file: &mut StagedFile<T>,
+/// Where the paths stand that the dynamic header at `at` names, and how long they are (byte offset in the file, and bytes).
+pub(super) fn paths<S: ByteSource>(
+    cache: &mut MetadataCache<S>,
     at: u64,
-) -> Result<u64, FormatError> {
-    let bytes = file.read_vec(at, to_u64(dynamic_header::BYTES))?;
-    let head = Structure::new(&bytes, at, file.device(), ErrorKind::BadHeader);
-    let mut end = 0;
+) -> Result<Vec<(u64, u64)>, FormatError> {
+    let bytes = cache.read_vec(at, dynamic_header::BYTES)?;
+    let head = Structure::new(&bytes, at, cache.device(), ErrorKind::BadHeader);
+    let mut paths = Vec::new();
     for number in 0..LOCATORS {
         let locators = dynamic_header::PARENT_LOCATORS.offset();
         let locator = head.entry(locators, parent_locator::BYTES, number);
@@ -107,7 +107,7 @@ pub(super) fn end_of_locators<T: EditTarget>(
         }
         let length = locator.get(parent_locator::PLATFORM_DATA_LENGTH)?.value;
         let offset = locator.get(parent_locator::PLATFORM_DATA_OFFSET)?.value;
-        end = end.max(offset.saturating_add(length.into()).min(file.size()));
+        paths.push((offset, length.into()));
     }
-    Ok(end)
+    Ok(paths)
 }

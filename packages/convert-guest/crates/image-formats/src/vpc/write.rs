@@ -180,12 +180,20 @@ pub(super) fn empty<T: EditTarget>(
         return Err(unsupported(device, what));
     }
     require_sound(&mut target, device, Format::Vpc)?;
+    let mut cache = MetadataCache::new(Borrowed(&mut target), device, 2);
+    let (size, header) = (cache.file_size(), footer.data_offset.value);
+    let ends = parent::paths(&mut cache, header)?.into_iter();
+    let end_of_paths = ends
+        .map(|(offset, length)| offset.saturating_add(length).min(size))
+        .max()
+        .unwrap_or(0);
+    drop(cache);
     let Opened { mut file, disk, .. } = open_dynamic(target, device, footer)?;
     let table = disk.table;
     let bytes = table.file_end().saturating_sub(table.offset);
     let header_end = disk.header.saturating_add(to_u64(dynamic_header::BYTES));
     let tables = table.file_end().max(header_end).max(to_u64(footer::BYTES));
-    let used = tables.max(parent::end_of_locators(&mut file, disk.header)?);
+    let used = tables.max(end_of_paths);
     file.write(table.offset, &vec![0xff; to_usize(bytes)])?;
     let end = SECTOR.round_up(used).unwrap_or(used);
     file.write(end, &disk.footer)?;
