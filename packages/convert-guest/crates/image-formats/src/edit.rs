@@ -299,6 +299,15 @@ pub trait DiskWriter {
     fn finish(&mut self) -> Result<Edited, FormatError>;
 }
 
+/// Whether what the disk shows becomes another: some images above it know it by a number that changes then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// It shows what it did.
+    Stays,
+    /// It may show something else.
+    Changes,
+}
+
 /// Opens the image in `target` for writing its disk.
 ///
 /// # Errors
@@ -307,6 +316,7 @@ pub fn open_writer<'a, T: EditTarget + 'a>(
     format: Format,
     target: T,
     device: DeviceIndex,
+    shown: Shown,
 ) -> Result<Box<dyn DiskWriter + 'a>, FormatError> {
     match format {
         Format::Raw => Ok(raw::open_writer(target, device)),
@@ -315,7 +325,7 @@ pub fn open_writer<'a, T: EditTarget + 'a>(
         Format::Qcow => qcow::open_writer(target, device),
         Format::Qed => qed::open_writer(target, device),
         Format::Vdi => vdi::open_writer(target, device),
-        Format::Vhdx => vhdx::open_writer(target, device),
+        Format::Vhdx => vhdx::open_writer(target, device, shown),
         Format::Vmdk => vmdk::open_writer(target, device),
         Format::Vpc => vpc::open_writer(target, device),
         other => Err(not_of_format(device, other)),

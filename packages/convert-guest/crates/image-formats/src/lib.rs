@@ -78,7 +78,7 @@ pub use content::{Content, Recognised, recognise};
 pub use disk_image::{DiskImage, OpenOptions};
 pub use driver::FormatImage;
 pub use edit::{
-    Amendment, BitmapEdit, DiskWriter, Edit, EditTarget, Edited, OtherBitmaps, Take, Time,
+    Amendment, BitmapEdit, DiskWriter, Edit, EditTarget, Edited, OtherBitmaps, Shown, Take, Time,
     bitmaps_of, edit, open_writer, take_bitmaps,
 };
 pub use error::{ErrorKind, Expected, FormatError};

@@ -7,7 +7,7 @@ use instar_abi::{
     opcode,
 };
 use instar_guest_runtime::{Window, WindowPool, put_result};
-use instar_image_formats::{Chain, DeviceIndex, DiskWriter, ExtentKind, Image, open_writer};
+use instar_image_formats::{Chain, DeviceIndex, DiskWriter, ExtentKind, Image, Shown, open_writer};
 
 use crate::commands::{SharedCommands, Ticket, descriptor};
 use crate::disk_reader::{DiskReader, buffer_of};
@@ -59,7 +59,7 @@ fn bench(
         let before = setup.open(device_role::COMPARED)?;
         let file = EditedFile::new(commands, setup.metadata_window(), index, device.file_size);
         let mut writer = Writer {
-            disk: open_writer(format, file, DeviceIndex(index))?,
+            disk: open_writer(format, file, DeviceIndex(index), Shown::Changes)?,
             reader: DiskReader { setup, fetcher },
             before,
             bytes: Vec::new(),

@@ -10,7 +10,7 @@ use instar_abi::{
 use instar_codecs::{Compressor, Effort};
 use instar_guest_runtime::WindowPool;
 use instar_image_formats::{
-    Chain, Codec, DeviceIndex, DiskWriter, Edited, FormatImage, Image, open_writer,
+    Chain, Codec, DeviceIndex, DiskWriter, Edited, FormatImage, Image, Shown, open_writer,
 };
 
 use crate::commands::{SharedCommands, descriptor};
@@ -63,7 +63,11 @@ pub fn edit(
     let format = setup.open_one(device_role::IMAGE)?.format();
     let file = EditedFile::new(commands, setup.metadata_window(), index, device.file_size);
     let target = DeviceIndex(index);
-    let writer: OpenWriter<'_> = Box::new(move || Ok(open_writer(format, file, target)?));
+    let shown = match config.action {
+        edit_action::COMMIT | edit_action::FILL => Shown::Changes,
+        _ => Shown::Stays,
+    };
+    let writer: OpenWriter<'_> = Box::new(move || Ok(open_writer(format, file, target, shown)?));
     let mut reader = DiskReader { setup, fetcher };
     let progress = Progress {
         commands,

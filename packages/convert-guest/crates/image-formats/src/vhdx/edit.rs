@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use crate::arith::PowerOfTwo;
-use crate::edit::{Borrowed, Edit, EditTarget, Edited, not_of_format};
+use crate::edit::{Borrowed, Edit, EditTarget, Edited, Shown, not_of_format};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::metadata_cache::MetadataCache;
 use crate::probe::Format;
@@ -38,7 +38,7 @@ pub fn edit<T: EditTarget>(
             format,
             parent,
         } => {
-            let mut writer = super::open_writer(target, device)?;
+            let mut writer = super::open_writer(target, device, Shown::Stays)?;
             writer.set_backing(name, format, parent)?;
             return writer.finish();
         }
@@ -80,18 +80,11 @@ pub(super) fn make_whole<T: EditTarget>(
     let headers = Headers::read(&mut file)?;
     fixed = fixed.saturating_add(headers.faults);
     if fixed > 0 {
-        headers.rewrite(&mut file, Identities::Kept)?;
+        headers.rewrite(&mut file, Shown::Stays)?;
     }
     drop(file);
     fixed = fixed.saturating_add(mend_region_tables(target, device)?);
     Ok(fixed)
-}
-
-/// Whether the identity of the content changes, by which differencing disks know it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Identities {
-    Kept,
-    Changed,
 }
 
 /// Both headers.
@@ -144,11 +137,11 @@ impl Headers {
     pub fn rewrite<T: EditTarget>(
         self,
         file: &mut StagedFile<T>,
-        identities: Identities,
+        shown: Shown,
     ) -> Result<(), FormatError> {
         let (at, bytes) = self.good;
         let mut sequence = self.newest;
-        let changed = identities == Identities::Changed;
+        let changed = shown == Shown::Changes;
         let others = header::PLACES.into_iter().filter(|place| *place != at);
         for place in others.chain([at]) {
             sequence = sequence.saturating_add(1);

@@ -3,13 +3,13 @@
 use alloc::vec::Vec;
 
 use crate::arith::{PowerOfTwo, to_u64, to_usize};
-use crate::edit::{EditTarget, unsupported};
+use crate::edit::{EditTarget, Shown, unsupported};
 use crate::error::FormatError;
 use crate::source::DeviceIndex;
 use crate::staged_file::StagedFile;
 
 use super::bat::SECTORS_OF_CHUNK;
-use super::edit::{Headers, Identities};
+use super::edit::Headers;
 use super::metadata::{MOST_SIZE, Metadata};
 use super::regions::{self, Region, Regions};
 
@@ -43,7 +43,7 @@ pub(super) fn grow<T: EditTarget>(
     }
     let mut file = StagedFile::new(target, device);
     // Before anything that shows: differencing disks know the content by its identity.
-    Headers::read(&mut file)?.rewrite(&mut file, Identities::Changed)?;
+    Headers::read(&mut file)?.rewrite(&mut file, Shown::Changes)?;
     let block = u64::from(metadata.block_size).max(1);
     let chunk = SECTORS_OF_CHUNK
         .saturating_mul(metadata.logical_sector.into())

@@ -4,14 +4,14 @@
 use alloc::boxed::Box;
 
 use super::bat::{AllocationTable, OFFSET, PARTLY, PRESENT, SECTORS_OF_CHUNK, STATE};
-use super::edit::{Headers, Identities, make_whole};
+use super::edit::{Headers, make_whole};
 use super::header::Header;
 use super::locator::locator;
 use super::metadata::{self, Metadata};
 use super::regions::{Region, Regions};
 use crate::arith::PowerOfTwo;
 use crate::blocks::{BlockSize, Layout, Part, Place, Writable, open_blocks};
-use crate::edit::{Borrowed, DiskWriter, EditTarget, Edited, unsupported};
+use crate::edit::{Borrowed, DiskWriter, EditTarget, Edited, Shown, unsupported};
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::facts::Identity;
 use crate::metadata_cache::MetadataCache;
@@ -155,12 +155,12 @@ struct Opened {
 fn open_sound<T: EditTarget>(
     target: &mut T,
     device: DeviceIndex,
-    identities: Identities,
+    shown: Shown,
 ) -> Result<Opened, FormatError> {
     make_whole(target, device)?;
     require_sound(target, device, Format::Vhdx)?;
     let mut file = StagedFile::new(&mut *target, device);
-    Headers::read(&mut file)?.rewrite(&mut file, identities)?;
+    Headers::read(&mut file)?.rewrite(&mut file, shown)?;
     drop(file);
     let header = Header::read(&mut Borrowed(&mut *target), device)?;
     let mut cache = MetadataCache::new(Borrowed(&mut *target), device, 4);
@@ -186,7 +186,7 @@ fn open_sound<T: EditTarget>(
     })
 }
 
-/// Opens the image in `target` for writing its disk. A log that was left is carried out, and the identity of the content
+/// Opens the image in `target` for writing its disk. A log that was left is carried out, and with the content its identity
 /// changes, by which differencing disks know it.
 ///
 /// # Errors
@@ -194,12 +194,13 @@ fn open_sound<T: EditTarget>(
 pub fn open_writer<'a, T: EditTarget + 'a>(
     mut target: T,
     device: DeviceIndex,
+    shown: Shown,
 ) -> Result<Box<dyn DiskWriter + 'a>, FormatError> {
     let Opened {
         table,
         size,
         structures_end,
-    } = open_sound(&mut target, device, Identities::Changed)?;
+    } = open_sound(&mut target, device, shown)?;
     let end = target.size().max(structures_end);
     let (is_above, block) = (table.differencing, table.block().bytes());
     let file = StagedFile::new(target, device);
@@ -219,7 +220,7 @@ pub(super) fn empty<T: EditTarget>(
         table,
         size,
         structures_end,
-    } = open_sound(&mut target, device, Identities::Kept)?;
+    } = open_sound(&mut target, device, Shown::Stays)?;
     if !table.differencing {
         let what = "of vhdx images, differencing ones have a parent";
         return Err(unsupported(device, what));
