@@ -144,6 +144,33 @@ describe.each(FORMATS)('a differencing %s', (format) => {
     expect(status).toBe(format === 'vhdx' ? 1 : 0);
   });
 
+  it('knows a parent that was changed, however often, as far as its format can', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = withTop(format);
+    for (let time = 0; time < 8; time += 1) {
+      directory.write(`top${time}`, directory.read('top'));
+      directory.write('source.raw', noise(64 * KIB, time));
+      instar('convert', '-f', 'raw', '-n', '-O', format, 'source.raw', 'base').in(directory).must();
+      instar('create', '-q', '-f', format, '-b', 'base', '-F', format, 'top').in(directory).must();
+      for (let older = 0; older <= time; older += 1) {
+        const told = instar('compare', '-f', format, '-F', format, `top${older}`, 'base').in(directory).run();
+        // A VHD keeps its unique id, whatever is written to it.
+        if (format === 'vpc') expect(told.status).toBe(0);
+        else expect([told.status, told.stderr]).toEqual([2, expect.stringContaining('was changed since')]);
+      }
+    }
+    // Copies that were the same, and no longer are.
+    directory.write('copy', directory.read('base'));
+    for (const name of ['base', 'copy']) {
+      directory.write('source.raw', noise(64 * KIB, name.length));
+      instar('convert', '-f', 'raw', '-n', '-O', format, 'source.raw', name).in(directory).must();
+    }
+    instar('create', '-q', '-f', format, '-b', 'base', '-F', format, 'top').in(directory).must();
+    directory.write('base', directory.read('copy'));
+    const told = instar('compare', '-f', format, '-F', format, 'top', 'base').in(directory).run();
+    expect(told.status).toBe(format === 'vpc' ? 0 : 2);
+  });
+
   it('gets another parent: safely, by name only, and none', (context) => {
     requireJudge(context, QEMU_IMG);
     const directory = withTop(format);

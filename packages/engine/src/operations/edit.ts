@@ -71,6 +71,14 @@ function inPlace(name: string, what: string): Uint8Array<ArrayBuffer> {
   return padded;
 }
 
+const NANOSECONDS = 1_000_000n;
+
+/** When an edit is made: snapshots say it, and what identifies a content is made of it. */
+function now(): Pick<ValueOf<typeof EditConfig>, 'time' | 'time_nsec'> {
+  const milliseconds = BigInt(Date.now());
+  return { time: milliseconds / 1000n, time_nsec: Number((milliseconds % 1000n) * NANOSECONDS) };
+}
+
 /** The name that an edit is about. @throws EngineError `INVALID_OPTION` */
 export function editName(name: string): Pick<ValueOf<typeof EditConfig>, 'name' | 'name_len'> {
   return { name: inPlace(name, 'name'), name_len: encoder.encode(name).length };
@@ -144,7 +152,7 @@ export async function editInSession<T>(
       const edit = async (request: EditRequest, last = false): Promise<ValueOf<typeof EditResult>> => {
         const size = await refresh();
         const edited = await perform(session, {
-          config: EditConfig.encode(request),
+          config: EditConfig.encode({ ...now(), ...request }),
           result: EditResult,
           magic: EDIT_RESULT_MAGIC,
           outputBytes: (size + room) * 2n + ROOM,

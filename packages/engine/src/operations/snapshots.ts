@@ -5,8 +5,6 @@ import { checkEditOptions } from '../options/edits.js';
 import { checkFileName } from '../options/operations.js';
 import { editImage, editName, type EditedImage, type EditOptions } from './edit.js';
 
-const NANOSECONDS = 1_000_000n;
-
 async function editSnapshots(
   file: string,
   action: number,
@@ -16,11 +14,8 @@ async function editSnapshots(
 ): Promise<EditedImage> {
   checkFileName(file);
   const options = checkEditOptions(givenOptions);
-  const now = BigInt(Date.now());
   return editImage(file, options, checkControl(givenControl), () => ({
     action,
-    time: now / 1000n,
-    time_nsec: Number((now % 1000n) * NANOSECONDS),
     ...editName(name),
   }));
 }

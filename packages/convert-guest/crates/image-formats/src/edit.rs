@@ -305,7 +305,10 @@ pub enum Shown {
     /// It shows what it did.
     Stays,
     /// It may show something else.
-    Changes,
+    Changes {
+        /// When (nanoseconds since 1970, 0 where that is not known): copies of an image that become different ones are told apart.
+        when: u64,
+    },
 }
 
 /// Opens the image in `target` for writing its disk.

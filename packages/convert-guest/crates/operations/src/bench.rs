@@ -59,7 +59,7 @@ fn bench(
         let before = setup.open(device_role::COMPARED)?;
         let file = EditedFile::new(commands, setup.metadata_window(), index, device.file_size);
         let mut writer = Writer {
-            disk: open_writer(format, file, DeviceIndex(index), Shown::Changes)?,
+            disk: open_writer(format, file, DeviceIndex(index), Shown::Changes { when: 0 })?,
             reader: DiskReader { setup, fetcher },
             before,
             bytes: Vec::new(),

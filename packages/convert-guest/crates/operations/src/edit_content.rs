@@ -64,7 +64,12 @@ pub fn edit(
     let file = EditedFile::new(commands, setup.metadata_window(), index, device.file_size);
     let target = DeviceIndex(index);
     let shown = match config.action {
-        edit_action::COMMIT | edit_action::FILL => Shown::Changes,
+        edit_action::COMMIT | edit_action::FILL => Shown::Changes {
+            when: config
+                .time
+                .wrapping_mul(1_000_000_000)
+                .wrapping_add(config.time_nsec.into()),
+        },
         _ => Shown::Stays,
     };
     let writer: OpenWriter<'_> = Box::new(move || Ok(open_writer(format, file, target, shown)?));

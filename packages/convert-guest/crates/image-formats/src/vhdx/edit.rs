@@ -141,11 +141,10 @@ impl Headers {
     ) -> Result<(), FormatError> {
         let (at, bytes) = self.good;
         let mut sequence = self.newest;
-        let changed = shown == Shown::Changes;
         let others = header::PLACES.into_iter().filter(|place| *place != at);
         for place in others.chain([at]) {
             sequence = sequence.saturating_add(1);
-            let next = Header::rewritten(&bytes, sequence, changed.then_some(self.newest));
+            let next = Header::rewritten(&bytes, sequence, shown);
             file.write(place, &next)?;
             file.flush()?;
         }

@@ -43,7 +43,7 @@ pub(super) fn grow<T: EditTarget>(
     }
     let mut file = StagedFile::new(target, device);
     // Before anything that shows: differencing disks know the content by its identity.
-    Headers::read(&mut file)?.rewrite(&mut file, Shown::Changes)?;
+    Headers::read(&mut file)?.rewrite(&mut file, Shown::Changes { when: 0 })?;
     let block = u64::from(metadata.block_size).max(1);
     let chunk = SECTORS_OF_CHUNK
         .saturating_mul(metadata.logical_sector.into())

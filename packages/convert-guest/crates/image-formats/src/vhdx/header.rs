@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::edit::Shown;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::source::{ByteSource, DeviceIndex};
 use crate::structure::{Structure, put, put_bytes};
@@ -55,6 +56,14 @@ pub(super) fn read_part<S: ByteSource>(
     Ok(bytes)
 }
 
+/// Another number for each number, in no order that leads back soon (the finaliser of SplitMix64, by S. Vigna).
+fn scrambled(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
 impl Header {
     /// Reads the magic and both headers.
     ///
@@ -88,16 +97,16 @@ impl Header {
     }
 
     /// The bytes of a header with another sequence number, whose log holds nothing.
-    /// With `changed`, a number, what identifies the content becomes another one.
-    pub fn rewritten(bytes: &[u8], sequence: u64, changed: Option<u64>) -> Vec<u8> {
+    /// Where the disk shows something else, what identifies the content becomes another one.
+    pub fn rewritten(bytes: &[u8], sequence: u64, shown: Shown) -> Vec<u8> {
         let mut next = bytes.to_vec();
         put(&mut next, header::SEQUENCE_NUMBER, sequence);
         put_bytes(&mut next, header::LOG_GUID, &[0; 16]);
         for id in [header::FILE_WRITE_GUID, header::DATA_WRITE_GUID] {
             let old = bytes.get(id.range()).and_then(<[u8]>::first_chunk);
             let old = u64::from_le_bytes(old.copied().unwrap_or_default());
-            if let Some(changed) = changed {
-                let new = old ^ changed.wrapping_add(1);
+            if let Shown::Changes { when } = shown {
+                let new = scrambled(scrambled(old) ^ when);
                 put_bytes(&mut next, id, &new.to_le_bytes());
             }
         }
