@@ -143,6 +143,14 @@ describe('instar map --html', () => {
     expect(own.status).toBe(1);
     expect(own.stderr).toMatch(/^instar: map: [^\n]+\n$/);
     expect(directory.read('disk.raw').equals(Buffer.alloc(512, 1))).toBe(true);
+    // Nor an image below it, whatever may be shared.
+    directory.write('base.raw', Buffer.alloc(512, 2));
+    instar('create', '-q', '-f', 'qcow2', '-b', 'base.raw', '-F', 'raw', 'top.qcow2').in(directory).must();
+    for (const picture of ['--html', '--svg']) {
+      const below = instar('map', '-U', picture, 'base.raw', 'top.qcow2').in(directory).run();
+      expect([below.status, below.stderr]).toEqual([1, expect.stringContaining('is also an input')]);
+      expect(directory.read('base.raw').equals(Buffer.alloc(512, 2))).toBe(true);
+    }
     const range = instar('map', '--html', 'x.html', '-s', '512', 'disk.raw').in(directory).run();
     expect(range.stderr).toContain('leave -s, -l and --json out');
   });

@@ -26,6 +26,21 @@ describe.each(WRITABLE_FORMATS.filter((format) => format !== 'luks' && format !=
 });
 
 describe('create', () => {
+  it('writes no image that its backing file reads: neither could be read again', () => {
+    const directory = workdir();
+    instar('create', '-q', '-f', 'qcow2', 'base', '1M').in(directory).must();
+    instar('create', '-q', '-f', 'qcow2', '-b', 'base', '-F', 'qcow2', 'middle').in(directory).must();
+    instar('create', '-q', '-f', 'qcow2', '-b', 'middle', '-F', 'qcow2', 'top').in(directory).must();
+    const before = directory.digests();
+    for (const name of ['base', 'middle', 'top', './base']) {
+      const { status, stderr } = instar('create', '-q', '-f', 'qcow2', '-b', 'top', '-F', 'qcow2', name)
+        .in(directory)
+        .run();
+      expect([status, stderr]).toEqual([1, expect.stringContaining('would be its own backing file')]);
+    }
+    expect(directory.digests()).toEqual(before);
+  });
+
   it('is quiet, or tells a program', () => {
     const directory = workdir();
     expect(instar('create', '-q', 'disk.raw', '1M').in(directory).must().stdout).toBe('');

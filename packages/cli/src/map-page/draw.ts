@@ -66,8 +66,8 @@ export async function drawMap(
     const shape = { file: shownName(file), virtualSize, fileLength, fileUses };
     const summary = await summarize(image.extents(), shape);
     const subject = { images: [own, ...below], summary } as const;
-    if (html !== undefined) await writeText(html, await mapPage(subject), file);
-    if (svg !== undefined) await writeText(svg, mapSvg(subject), file);
+    if (html !== undefined) await writeText(html, await mapPage(subject), image.files);
+    if (svg !== undefined) await writeText(svg, mapSvg(subject), image.files);
     if (plot === true) {
       const columns = process.stdout.isTTY ? process.stdout.columns : DEFAULT_COLUMNS;
       process.stdout.write(plotLines(summary, columns));

@@ -1,4 +1,4 @@
-import { EngineError } from '@instar/engine';
+import { EngineError, isRemoteName } from '@instar/engine';
 import { closeFile, createOutput, HostFileError, identity, openFile, statFile } from '@instar/host-files';
 import { constants, write } from 'node:fs';
 import { promisify } from 'node:util';
@@ -16,10 +16,10 @@ async function identityOf(file: string): Promise<{ readonly identity: string; re
 
 /**
  * Writes a text to a file that appears when it is complete; `-` is standard output.
- * @param input a file that must not be replaced
+ * @param inputs files that must not be replaced; URLs are none
  * @throws EngineError
  */
-export async function writeText(path: string, text: string, input: string): Promise<void> {
+export async function writeText(path: string, text: string, inputs: readonly string[]): Promise<void> {
   if (path === '-') {
     process.stdout.write(text);
     return;
@@ -34,7 +34,8 @@ export async function writeText(path: string, text: string, input: string): Prom
       forceShare: false,
       force: false,
     };
-    const output = await createOutput({ ...request, filesOnly: true, inputs: [await identityOf(input)] });
+    const known = await Promise.all(inputs.filter((name) => !isRemoteName(name)).map(identityOf));
+    const output = await createOutput({ ...request, filesOnly: true, inputs: known });
     try {
       let done = 0;
       while (done < bytes.length) {

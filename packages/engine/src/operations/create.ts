@@ -12,7 +12,7 @@ import { checkCreateOptions, checkFileName } from '../options/operations.js';
 import { backingPath, checkBacking, isDifferencing, refuseItself, type BackingFile } from '../output/backing.js';
 import type { ImageLayout } from '../output/layout.js';
 import { isInParts } from '../output/parts.js';
-import { requirePlainName } from '../path-policy.js';
+import { IMAGE_DIRECTORY_ONLY, requirePlainName } from '../path-policy.js';
 import { openTemporary } from '../temporary.js';
 
 /** How an empty disk is created. */
@@ -80,6 +80,7 @@ export async function create(
   }
   const below =
     backing !== undefined && checked ? await sizeOf(backingPath(output, backing), backing, control) : undefined;
+  if (backing !== undefined && checked) await refuseInChain(output, backing, control);
   const bytes = wanted ?? below;
   if (isDifferencing(backing, number) && below !== undefined && bytes !== below) {
     throw new EngineError('INVALID_OPTION', `size: a differencing disk has that of its parent, ${below} bytes`);
@@ -115,6 +116,18 @@ export async function create(
 async function sizeOf(path: string, { format }: BackingFile, control: OperationControl): Promise<bigint> {
   const [{ virtualSize }] = await info(path, { format, forceShare: true }, control);
   return virtualSize;
+}
+
+/**
+ * Refuses an output that is one of the images below its backing file.
+ * @throws EngineError `SAME_FILE`
+ */
+async function refuseInChain(output: string, backing: BackingFile, control: OperationControl): Promise<void> {
+  const options = { format: backing.format, forceShare: true, backingChain: IMAGE_DIRECTORY_ONLY };
+  const quiet = { ...control, onWarning: undefined };
+  // Where the chain cannot be looked at, it may lie elsewhere, or be of a machine on which the image is used.
+  const chain = await info(backingPath(output, backing), options, quiet).catch(() => []);
+  for (const { filename } of chain.slice(1)) await refuseItself(output, filename);
 }
 
 /** What is wrong with the empty input, whose name says nothing to anybody, is wrong with the output. */

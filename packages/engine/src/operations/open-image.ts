@@ -79,6 +79,11 @@ export class Image implements AsyncDisposable {
     return this.#chain.layers[0].file.remote?.version;
   }
 
+  /** Names of all files and URLs that are read, those of the images below it and of their data too: an output must be none of them. */
+  get files(): readonly string[] {
+    return this.#chain.session.devices.slice(0, -1).map(({ path }) => path);
+  }
+
   /** What the image says of itself. */
   info(): ImageDescription {
     const { layers, session } = this.#chain;
