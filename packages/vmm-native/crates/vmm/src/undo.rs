@@ -309,12 +309,30 @@ pub fn settle(file: RawFd, log: RawFd) -> io::Result<Settled> {
         }
         return Ok(Settled::Completed);
     }
-    walk(log, |_, offset, content| write(file, content, offset))?;
+    // First what was appended goes: on a full file system the rest needs the room, or none.
     if files::size(file)? != owner.length && files::allocated(file).is_some() {
         files::set_size(file, owner.length)?;
     }
+    walk(log, |_, offset, content| put_back(file, content, offset))?;
     files::sync_data(file)?;
     Ok(Settled::RolledBack)
+}
+
+/// Writes what differs: a hole that was never written stays one, and takes no room where there may be none.
+fn put_back(file: RawFd, content: &[u8], offset: u64) -> io::Result<()> {
+    let length = content.len() as u64;
+    let inside = files::size(file)?.saturating_sub(offset).min(length);
+    let now = read(file, offset, inside)?;
+    let unit = usize::try_from(UNIT).map_err(io::Error::other)?;
+    let mut at = offset;
+    for (index, old) in content.chunks(unit).enumerate() {
+        let start = index.saturating_mul(unit);
+        if now.get(start..start.saturating_add(old.len())) != Some(old) {
+            write(file, old, at)?;
+        }
+        at = at.saturating_add(old.len() as u64);
+    }
+    Ok(())
 }
 
 fn read(fd: RawFd, offset: u64, length: u64) -> io::Result<Vec<u8>> {

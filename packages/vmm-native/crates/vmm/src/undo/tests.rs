@@ -78,6 +78,24 @@ fn what_was_overwritten_appended_and_overwritten_again_is_undone() {
 }
 
 #[test]
+fn holes_that_were_not_written_stay_holes() {
+    use std::os::unix::fs::MetadataExt;
+
+    let mut edit = Edit::begin(&[]);
+    edit.image.set_len(4 << 20).unwrap();
+    let (image, log) = (edit.image.as_raw_fd(), edit.log.as_raw_fd());
+    begin(image, log).unwrap();
+    edit.undo = UndoLog::open(log).unwrap();
+    edit.undo.save(image, 0, 2 << 20).unwrap();
+    edit.write(4096, &[7; 4096]);
+    edit.write(6 << 20, &[8; 65536]);
+    assert_eq!(edit.settle(), Settled::RolledBack);
+    assert_eq!(content(&edit.image), vec![0; 4 << 20]);
+    // Of a file system that is full, nothing more is wanted than what the edit took.
+    assert_eq!(edit.image.metadata().unwrap().blocks() * 512, 4096);
+}
+
+#[test]
 fn no_range_is_saved_twice() {
     let mut edit = Edit::begin(&pattern(100_000));
     for offset in [8192, 0, 4096, 6000, 8192] {
