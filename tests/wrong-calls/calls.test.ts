@@ -5,8 +5,8 @@ import { workdir } from '../support/workdir.js';
 
 /** Functions as plain JavaScript sees them: they may be called with anything. */
 type Anything = (...values: readonly unknown[]) => unknown;
-const { bench, dd, info, infoChain, inspect, checkSafety } = engine as unknown as Readonly<
-  Record<'bench' | 'dd' | 'info' | 'infoChain' | 'inspect' | 'checkSafety', Anything>
+const { bench, convert, dd, info, infoChain, inspect, checkSafety } = engine as unknown as Readonly<
+  Record<'bench' | 'convert' | 'dd' | 'info' | 'infoChain' | 'inspect' | 'checkSafety', Anything>
 >;
 const calls = vmcore as unknown as Readonly<
   Record<
@@ -42,6 +42,9 @@ const target = { file: '/nowhere/out.dump' };
 
 /** Each call with the option that its error names. */
 const WRONG: readonly (readonly [option: string, call: () => unknown])[] = [
+  ['file', () => convert()],
+  ['file', () => convert(7, '/nowhere/out.raw')],
+  ['file', () => convert(['/nowhere/in.qcow2', undefined], '/nowhere/out.raw')],
   ['options', () => dd()],
   ['options', () => dd(null)],
   ['options', () => dd('if=a', 'of=b')],

@@ -102,7 +102,7 @@ export async function amend(
 }
 
 /**
- * Gives an image another backing file, or none, as `qemu-img rebase` does (qcow2). What the disk shows stays: what reads
+ * Gives an image another backing file, or none, as `qemu-img rebase` does (qcow2, differencing vpc and vhdx). What the disk shows stays: what reads
  * differently through the new one is copied into the image first.
  * @param backing name as the image is to hold it, relative to the image, and format; undefined for none
  * @throws EngineError; the image is then as it was
@@ -116,7 +116,7 @@ export async function rebase(
 }
 
 /**
- * Copies what an image holds into an image below it, as `qemu-img commit` does (into raw and qcow2). The image is emptied
+ * Copies what an image holds into an image below it, as `qemu-img commit` does, of every format that is written in place. The image is emptied
  * afterwards, unless it is to keep its content; first the one below is complete.
  * @throws EngineError; both images are then as they were, or the one below has the content and the image has kept it as well
  */

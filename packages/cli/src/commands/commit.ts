@@ -27,7 +27,8 @@ async function run({ files, flags, json, control, pathPolicy, done, say }: Comma
 /** `instar commit` */
 export const commitCommand = defineCommand<CommitFlags>({
   name: 'commit',
-  about: 'Copies what an image holds into an image below it (into raw and qcow2), and empties it.',
+  about:
+    'Copies what an image holds into an image below it (raw, qcow2, vdi, vpc, vhdx, vmdk, qed, parallels, qcow), and empties it.',
   operands: [['<file>', 'the image']],
   options: (command, values) =>
     editing(command)
@@ -37,6 +38,6 @@ export const commitCommand = defineCommand<CommitFlags>({
       .option('-p, --progress', 'show how far it is; with --json as records on standard error')
       .option('-t, --cache <mode>', 'without effect', values.oneOf(CACHE_MODES)),
   showsProgress: true,
-  notes: EDIT_NOTES,
+  notes: `A VHDX that lies over another one is linked to it again when that has got the content. Where the command is killed between the\ntwo, all content is there, and the image is refused until rebase -u links it.\n${EDIT_NOTES}`,
   run,
 });

@@ -84,7 +84,10 @@ export const createCommand = defineCommand<CreateFlags>({
         [],
       )
       .option('-q, --quiet', 'say nothing')
-      .option('-b, --backing <file>', 'the image below, which is shown until something is written (qcow2, qed, qcow)')
+      .option(
+        '-b, --backing <file>',
+        'the image below, which is shown until something is written (qcow2, qed, qcow; vpc and vhdx: of the same format)',
+      )
       .option('-F, --backing-format <fmt>', 'format of that image')
       .option('-u, --unsafe', 'do not look at the image below')
       .option('--no-clobber', 'refuse an output that exists'),

@@ -126,7 +126,7 @@ const WIDTH = 118;
 /** A name and what it means, with the text in a column of its own that is wrapped. */
 function row(name: string, about: string, column: number): string {
   const lines: string[] = [];
-  let line = `  ${name}`.padEnd(column);
+  let line = `  ${name} `.padEnd(column);
   if (line.length > column) line += '  ';
   for (const word of about.split(' ')) {
     if (line.length + word.length > WIDTH) {

@@ -485,6 +485,7 @@ const WORDS: Readonly<Record<string, string>> = {
   blockSize: '-o block_size',
   sparseSize: '-S',
   existing: '-n',
+  checkBacking: '-u',
   targetIsZero: '--target-is-zero',
   compressLevel: '--compress-level',
   compress: '-c',

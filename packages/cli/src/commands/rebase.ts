@@ -31,7 +31,8 @@ async function run({ files, flags, json, control, pathPolicy }: CommandRun<Rebas
 /** `instar rebase` */
 export const rebaseCommand = defineCommand<RebaseFlags>({
   name: 'rebase',
-  about: 'Gives an image another backing file (qcow2). What its disk shows stays, without -u.',
+  about:
+    'Gives an image another backing file (qcow2, differencing vpc and vhdx). What its disk shows stays, without -u.',
   operands: [['<file>', 'the image']],
   options: (command, values) =>
     editing(command)

@@ -98,7 +98,7 @@ export async function convert(
   givenControl: OperationControl = {},
 ): Promise<ConvertResult> {
   const started = performance.now();
-  const given = typeof input === 'string' || 'stream' in input ? [input] : input;
+  const given = isList(input) ? input : [input];
   const [first, ...further] = await Promise.all(given.map(async (endpoint) => resolved(endpoint, 'input')));
   if (first === undefined) throw invalid('input: expected at least one image');
   const options = checkConvertOptions(givenOptions);
@@ -122,6 +122,10 @@ export async function convert(
     if (unable !== undefined) throw holdsAlready(target.path, `${empty}, with which ${unable} does not go together`);
   }
   return fillExisting(target.path, first, options, control, started);
+}
+
+function isList(input: ConvertEndpoint | readonly ConvertEndpoint[]): input is readonly ConvertEndpoint[] {
+  return Array.isArray(input);
 }
 
 /** What only an output can have that is made anew. */

@@ -29,7 +29,7 @@ export interface RebaseOptions extends EditOptions {
 const COMPRESSED = 1;
 
 /**
- * Gives an image another backing file, or none, as `qemu-img rebase` does (qcow2). What the disk shows stays: what reads
+ * Gives an image another backing file, or none, as `qemu-img rebase` does (qcow2, differencing vpc and vhdx). What the disk shows stays: what reads
  * differently through the new one is copied into the image first.
  * @param backing name as the image is to hold it, relative to the image, and format; undefined for none
  * @throws EngineError; the image is then as it was

@@ -64,7 +64,7 @@ function checkParent({ file, format: parent }: BackingFile, format: number): voi
     throw new EngineError('INVALID_OPTION', `backing: the parent of a ${name} image is one of its own format`);
   }
   if (file.startsWith('/') || /[:\\]/.test(file) || !isUtf8(file)) {
-    const what = `backing: ${name} images name a parent from their own directory on, without : and \\`;
+    const what = `backing: ${name} images name a parent from their own directory on, without colons and backslashes`;
     throw new EngineError('INVALID_OPTION', what);
   }
 }

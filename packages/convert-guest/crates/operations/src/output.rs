@@ -451,7 +451,7 @@ fn refusal(index: u32, error: LayoutError) -> OperationError {
         ),
         LayoutError::NotBeside => unsupported(
             error_kind::UNSUPPORTED_OUTPUT,
-            "images of this format name a parent from their own directory on, without : and \\",
+            "images of this format name a parent from their own directory on, without colons and backslashes",
         ),
         _ => unsupported(error_kind::INTERNAL, "the layout refused its options"),
     }

@@ -127,7 +127,9 @@ impl Writable for AllocationTable {
             );
         };
         let Some(locator) = locator(&identity, name) else {
-            return refused("it names a parent from its own directory on, without : and \\");
+            return refused(
+                "it names a parent from its own directory on, without colons and backslashes",
+            );
         };
         let [_, _, region, _] = self.structures;
         metadata::put_parent_locator(file, region, &locator)

@@ -88,7 +88,9 @@ impl Writable for DynamicDisk {
             );
         };
         let Some(parent) = Parent::new(identity, name) else {
-            return refused("it names a parent from its own directory on, without : and \\");
+            return refused(
+                "it names a parent from its own directory on, without colons and backslashes",
+            );
         };
         let locator = parent.locator();
         let room = parent::relative_path(file, self.header)?;
