@@ -17,6 +17,8 @@ export interface EditedFile {
   readonly size: bigint;
   /** Bytes that it takes on its file system. */
   readonly allocated: bigint;
+  /** Names that it has. The undo log stands beside the one that was given. */
+  readonly names: number;
   /** It has a length that can be changed. */
   readonly resizable: boolean;
   /** Descriptor of the undo log; undefined where none is written. */
@@ -70,6 +72,7 @@ export async function openEdited(path: string, undo: boolean): Promise<EditedFil
       path,
       size: status.isFile() ? size : deviceSize(fd),
       allocated: blocks * 512n,
+      names: Number(status.nlink),
       resizable: status.isFile(),
       log: log?.fd,
       async complete(length) {

@@ -130,7 +130,7 @@ export async function editInSession<T>(
   { path, identity: known, format, undo = true, room = 0n, onProgress }: Edited,
   work: (editing: Editing) => Promise<T>,
 ): Promise<T> {
-  const { limits } = session.context;
+  const { limits, onWarning } = session.context;
   const file = await openEdited(path, undo);
   let kept = MOST_LENGTH;
   let result: T;
@@ -138,6 +138,10 @@ export async function editInSession<T>(
     try {
       if (known !== undefined && identity(await statFile(file.fd)) !== known) {
         throw new EngineError('INPUT_IN_USE', 'was exchanged for another file meanwhile', { file: path });
+      }
+      if (file.resizable && file.names > 1 && file.log !== undefined) {
+        const others = `has ${file.names} names (hard links): if this edit is interrupted, open it by this one, which finds what it was before`;
+        onWarning?.(`${path}: ${others}`);
       }
       // What a disk may become is bounded where it is asked for; a raw image is as long as its disk.
       const device = session.add(editedDevice(file, format, file.resizable ? MOST_LENGTH : file.size));
