@@ -154,6 +154,21 @@ describe('convert -n into an image that holds something', () => {
       .run();
     expect([status, directory.read('image').equals(bytes)]).toEqual([1, true]);
     expect(stderr).toMatch(/repair|check -r/);
+    // The same of all else that takes clusters.
+    for (const words of [
+      ['resize', 'image', '1T'],
+      ['snapshot', '-c', 'name', 'image'],
+      ['bitmap', '--add', 'image', 'name'],
+      ['amend', '-o', 'refcount_bits=64', 'image'],
+    ]) {
+      const edited = instar(...words)
+        .in(directory)
+        .run();
+      expect([edited.status, directory.read('image').equals(bytes)], words[0]).toEqual([1, true]);
+      expect(edited.stderr, words[0]).toMatch(/contradicts itself/);
+    }
+    instar('check', '-r', 'all', 'image').in(directory).must();
+    instar('resize', '-q', 'image', '1T').in(directory).must();
   });
 
   it.for(OVERLAPS)('is refused where in a %s image %s', { timeout: 60_000 }, ([format, , damage], context) => {

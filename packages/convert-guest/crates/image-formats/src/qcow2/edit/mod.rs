@@ -55,6 +55,12 @@ pub fn edit<T: EditTarget>(
         repair(&mut target, device, false)?;
         editor = open(&mut target, device)?;
     }
+    if takes_clusters(edit) {
+        drop(editor);
+        // What is in use and counted as free would be given away.
+        require_sound(&mut target, device, Format::Qcow2)?;
+        editor = open(&mut target, device)?;
+    }
     if !is_repair(edit) {
         editor.begin()?;
     }
@@ -108,11 +114,12 @@ pub fn take_bitmaps<T: EditTarget>(
     other: &mut dyn OtherBitmaps,
     take: Take<'_>,
 ) -> Result<Edited, FormatError> {
-    let mut editor = open(&mut target, device)?;
-    if editor.header.incompatible & features::INCOMPATIBLE_DIRTY != 0 {
+    let header = open(&mut target, device)?.header;
+    if header.incompatible & features::INCOMPATIBLE_DIRTY != 0 {
         repair(&mut target, device, false)?;
-        editor = open(&mut target, device)?;
     }
+    require_sound(&mut target, device, Format::Qcow2)?;
+    let mut editor = open(&mut target, device)?;
     editor.begin()?;
     editor.take_bitmaps(other, take)?;
     editor.file.flush()?;
@@ -155,6 +162,19 @@ pub fn open_writer<'a, T: EditTarget + 'a>(
 /// Where the file is to be cut.
 fn keep_of<T>(editor: &Editor<T>) -> u64 {
     editor.keep.unwrap_or(u64::MAX)
+}
+
+/// Whether an edit takes clusters that count as free, or gives some back.
+fn takes_clusters(edit: &Edit<'_>) -> bool {
+    match edit {
+        Edit::CreateSnapshot { .. }
+        | Edit::ApplySnapshot(_)
+        | Edit::DeleteSnapshot(_)
+        | Edit::Resize { .. }
+        | Edit::Bitmap { .. }
+        | Edit::Amend(_) => true,
+        Edit::Repair { .. } | Edit::SetBacking { .. } | Edit::Empty => false,
+    }
 }
 
 fn is_repair(edit: &Edit<'_>) -> bool {
