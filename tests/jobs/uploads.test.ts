@@ -1,14 +1,15 @@
 // One image in windows into an object of S3, each window its parts: the same bytes whatever happens, and no upload is left.
-import { randomFillSync } from 'node:crypto';
+import { randomFillSync, randomUUID } from 'node:crypto';
 import { convertJob, submit, type JobStatus } from '@instar/jobs';
 import { Queue } from 'bullmq';
+import PgBoss from 'pg-boss';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi, type TestContext } from 'vitest';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
 import { startObjectStore, type ObjectStore } from '../support/object-store.js';
 import { qemuImg } from '../support/qemu-img.js';
 import { workdir, type Workdir } from '../support/workdir.js';
-import { bench, startServers, until, type Bench } from './bench.js';
-import { requireServer } from './servers.js';
+import { bench, KINDS, startServers, until, type Bench } from './bench.js';
+import { requireServer, type ServerKind } from './servers.js';
 
 startServers();
 
@@ -46,10 +47,10 @@ function image(): Workdir {
   return directory;
 }
 
-async function setUp(context: TestContext): Promise<Bench & { readonly images: Workdir }> {
-  requireServer(context, 'redis');
+async function setUp(context: TestContext, kind: ServerKind): Promise<Bench & { readonly images: Workdir }> {
+  requireServer(context, kind);
   requireJudge(context, QEMU_IMG);
-  const made = await bench('redis');
+  const made = await bench(kind);
   return { ...made, images: image() };
 }
 
@@ -60,13 +61,32 @@ const allowed = (
   buckets: ['images'],
 });
 
+/** The windows that lie in a queue, as their jobs have them. */
+async function windowsIn(kind: ServerKind, url: string, name: string): Promise<readonly object[]> {
+  if (kind === 'redis') {
+    const plain = new Queue<{ readonly job: object }>(name, { connection: { url } });
+    const jobs = await plain.getJobs(['prioritized', 'active', 'wait', 'completed']);
+    await plain.close();
+    return jobs.filter((job) => job.name === 'window').map(({ data }) => data.job);
+  }
+  const boss = new PgBoss({ connectionString: url, schedule: false, supervise: false });
+  await boss.start();
+  const found = await boss
+    .getDb()
+    .executeSql(`select data->'job' as job from pgboss.job where name = $1 and data->'job'->>'kind' = 'window'`, [
+      name,
+    ]);
+  await boss.stop({ graceful: false });
+  return (found.rows as readonly { readonly job: object }[]).map(({ job }) => job);
+}
+
 function states(): readonly string[] {
   return store.uploads.map(({ state }) => state);
 }
 
-describe('an image in windows into an object', () => {
+describe.each(KINDS)('an image in windows into an object, by %s,', (kind) => {
   it.for([2, 4, 50])('of which %i are asked for becomes what qemu-img makes of it', async (windows, context) => {
-    const { queue, work, outcome, images, ended } = await setUp(context);
+    const { queue, work, outcome, images, ended } = await setUp(context, kind);
     await work({ ...allowed(images), concurrency: 3 });
     const [input, output] = [images.file('disk.qcow2'), `s3://images/out${windows}.raw`];
     const done = await outcome(await submit(queue, convertJob({ input, output, windows })));
@@ -79,7 +99,7 @@ describe('an image in windows into an object', () => {
   });
 
   it('from an object is that object, or is refused', async (context) => {
-    const { queue, work, outcome, images } = await setUp(context);
+    const { queue, work, outcome, images } = await setUp(context, kind);
     await store.put('disk.qcow2', images.read('disk.qcow2'));
     await work({ ...allowed(images), concurrency: 2 });
     const [input, output] = ['s3://images/disk.qcow2', 's3://images/copy.raw'];
@@ -89,9 +109,7 @@ describe('an image in windows into an object', () => {
   });
 
   it('is done twice at once without harm', async (context) => {
-    const { queue, work, outcome, images, url, name } = await setUp(context);
-    const plain = new Queue(name, { connection: { url } });
-    context.onTestFinished(async () => plain.close());
+    const { queue, work, outcome, images, url, name } = await setUp(context, kind);
     const sends: string[] = [];
     // The first of two that send the first part is answered when the second has come.
     store.trouble = async (request) => {
@@ -103,11 +121,10 @@ describe('an image in windows into an object', () => {
     await work({
       ...allowed(images),
       concurrency: 4,
-      onEnd: ({ kind, state }) => {
-        if (kind !== 'convert' || state !== 'spread') return;
-        void plain.getJobs(['prioritized', 'active', 'wait', 'completed']).then(async (jobs) => {
-          const windows = jobs.filter((job) => job.name === 'window');
-          for (const job of windows) await plain.add('window', { job: (job.data as { readonly job: object }).job });
+      onEnd: (job) => {
+        if (job.kind !== 'convert' || job.state !== 'spread') return;
+        void windowsIn(kind, url, name).then(async (windows) => {
+          for (const window of windows) await queue.submit(randomUUID(), window, {});
         });
       },
     });
@@ -120,7 +137,7 @@ describe('an image in windows into an object', () => {
   });
 
   it('is complete where the answer to its completion is lost', async (context) => {
-    const { queue, work, outcome, images } = await setUp(context);
+    const { queue, work, outcome, images } = await setUp(context, kind);
     let lost = 0;
     store.trouble = (request) =>
       request.startsWith('POST ') && request.includes('uploadId=') && (lost += 1) === 1 ? 'lost' : undefined;
@@ -133,7 +150,7 @@ describe('an image in windows into an object', () => {
   });
 
   it('takes of a part what was sent last, also where that came while it looked', async (context) => {
-    const { queue, work, outcome, images } = await setUp(context);
+    const { queue, work, outcome, images } = await setUp(context, kind);
     let told = 0;
     store.forge = (parts) =>
       (told += 1) > 2 ? parts : new Map([...parts].map(([number, part]) => [number, { ...part, etag: '"older"' }]));
@@ -150,7 +167,7 @@ it.for([
   ['is begun for no disk that would be taken for an image, as long as nobody says what it is', undefined],
   ['is made of such a disk where somebody does', 'qcow2'],
 ] as const)('an upload %s', async ([, inputFormat], context) => {
-  const { queue, work, outcome, images } = await setUp(context);
+  const { queue, work, outcome, images } = await setUp(context, 'postgres');
   // A disk that is itself an image.
   qemuImg('convert', '-f', 'raw', '-O', 'qcow2', 'disk.qcow2', 'nested.qcow2').in(images).must();
   await work(allowed(images));
@@ -170,9 +187,9 @@ it.for([
   expect(made.subarray(inner.length).every((byte) => byte === 0)).toBe(true);
 });
 
-describe('an upload in windows that comes to nothing', () => {
+describe.each(KINDS)('an upload in windows that comes to nothing, by %s,', (kind) => {
   async function fails(context: TestContext, key: string, changes: (images: Workdir) => void): Promise<JobStatus> {
-    const { queue, work, outcome, images } = await setUp(context);
+    const { queue, work, outcome, images } = await setUp(context, kind);
     changes(images);
     await work({ ...allowed(images), concurrency: 2 });
     const job = convertJob({ input: images.file('disk.qcow2'), output: `s3://images/${key}`, windows: 4 });
@@ -218,7 +235,7 @@ describe('an upload in windows that comes to nothing', () => {
   });
 
   it('because it is cancelled is aborted', async (context) => {
-    const { queue, work, outcome, images } = await setUp(context);
+    const { queue, work, outcome, images } = await setUp(context, kind);
     const output = 's3://images/cancelled.raw';
     const id = await submit(queue, convertJob({ input: images.file('disk.qcow2'), output, windows: 4 }));
     let cancelled: Promise<boolean> | undefined;

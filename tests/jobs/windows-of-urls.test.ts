@@ -7,8 +7,8 @@ import { QEMU_IMG, requireJudge } from '../support/judge.js';
 import { startObjectStore, type ObjectStore } from '../support/object-store.js';
 import { qemuImg } from '../support/qemu-img.js';
 import { workdir, type Workdir } from '../support/workdir.js';
-import { bench, startServers, type Bench } from './bench.js';
-import { requireServer } from './servers.js';
+import { bench, startServers, KINDS, type Bench } from './bench.js';
+import { requireServer, type ServerKind } from './servers.js';
 
 startServers();
 
@@ -26,18 +26,21 @@ afterAll(async () => {
 });
 
 /** An image that is read for more than its head, whose disk is `expected.raw`, and an empty directory for outputs. */
-async function setUp(context: TestContext): Promise<Bench & { readonly images: Workdir; readonly out: Workdir }> {
-  requireServer(context, 'redis');
+async function setUp(
+  context: TestContext,
+  kind: ServerKind,
+): Promise<Bench & { readonly images: Workdir; readonly out: Workdir }> {
+  requireServer(context, kind);
   requireJudge(context, QEMU_IMG);
-  const made = await bench('redis');
+  const made = await bench(kind);
   const images = workdir().write('expected.raw', randomFillSync(new Uint8Array(SIZE)));
   qemuImg('convert', '-f', 'raw', '-c', '-O', 'qcow2', 'expected.raw', 'disk.qcow2').in(images).must();
   return { ...made, images, out: workdir() };
 }
 
-describe('an image behind https in windows', () => {
+describe.each(KINDS)('an image behind https in windows, by %s,', (kind) => {
   it('becomes what qemu-img makes of it', async (context) => {
-    const { queue, work, outcome, images, out, ended } = await setUp(context);
+    const { queue, work, outcome, images, out, ended } = await setUp(context, kind);
     const server = await serve(images.read('disk.qcow2'));
     await work({ directories: [out.path], hosts: [`127.0.0.1:${server.port}`], concurrency: 2 });
     const job = convertJob({ input: server.url(), output: out.file('out.raw'), windows: 3 });
@@ -67,7 +70,7 @@ describe('an image behind https in windows', () => {
   ] as const)(
     'that is changed after the plan is refused, and nothing is left: one %s',
     async ([, another], context) => {
-      const { queue, work, outcome, images, out } = await setUp(context);
+      const { queue, work, outcome, images, out } = await setUp(context, kind);
       const bytes = images.read('disk.qcow2');
       let planned = false;
       const server = await serve(bytes, ({ range }) => (planned ? another(bytes, range) : undefined));
@@ -89,7 +92,7 @@ describe('an image behind https in windows', () => {
   );
 
   it('of which its server does not say which one it is is not split', async (context) => {
-    const { queue, work, outcome, images, out } = await setUp(context);
+    const { queue, work, outcome, images, out } = await setUp(context, kind);
     const server = await serve(images.read('disk.qcow2'), () => ({ headers: { etag: undefined } }));
     await work({ directories: [out.path], hosts: [`127.0.0.1:${server.port}`] });
     const job = convertJob({ input: server.url(), output: out.file('out.raw'), windows: 3 });
@@ -100,7 +103,7 @@ describe('an image behind https in windows', () => {
   });
 
   it('on a host that the worker does not read from is refused', async (context) => {
-    const { queue, work, outcome, images, out } = await setUp(context);
+    const { queue, work, outcome, images, out } = await setUp(context, kind);
     const server = await serve(images.read('disk.qcow2'));
     await work({ directories: [out.path] });
     const job = convertJob({ input: server.url(), output: out.file('out.raw'), windows: 3 });
@@ -109,9 +112,9 @@ describe('an image behind https in windows', () => {
   });
 });
 
-describe('an object in windows', () => {
+describe.each(KINDS)('an object in windows, by %s,', (kind) => {
   it.for([false, true])('that is changed after the plan: %s', async (changed, context) => {
-    const { queue, work, outcome, images, out } = await setUp(context);
+    const { queue, work, outcome, images, out } = await setUp(context, kind);
     for (const [name, value] of Object.entries(store.environment)) vi.stubEnv(name, value);
     onTestFinished(() => {
       vi.unstubAllEnvs();

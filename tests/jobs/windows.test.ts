@@ -31,7 +31,8 @@ import { QEMU_IMG, requireJudge } from '../support/judge.js';
 import { qemuImg, qemuIo } from '../support/qemu-img.js';
 import { Random } from '../support/random.js';
 import { workdir, type Workdir } from '../support/workdir.js';
-import { requireServer, startServer, type QueueServer } from './servers.js';
+import { KINDS } from './bench.js';
+import { requireServer, startServer, type QueueServer, type ServerKind } from './servers.js';
 
 const MIB = 1 << 20;
 const SIZE = 24 * MIB;
@@ -40,15 +41,18 @@ const ENDED: readonly JobStatus['state'][] = ['done', 'refused', 'failed', 'canc
 /** Conversions of the campaign, in which workers are killed and stopped. */
 const RUNS = Number(process.env['INSTAR_CHAOS'] ?? 6);
 
-let server: QueueServer | undefined;
+const servers = new Map<ServerKind, QueueServer>();
 let names = 0;
 
 beforeAll(async () => {
-  server = await startServer('redis');
+  for (const kind of KINDS) {
+    const server = await startServer(kind);
+    if (server !== undefined) servers.set(kind, server);
+  }
 });
 
 afterAll(async () => {
-  await server?.stop();
+  for (const server of servers.values()) await server.stop();
 });
 
 /** A compressed image of data, zeros and holes over a base, and what its disk is, as qemu-img reads it. */
@@ -61,8 +65,10 @@ function makeImage(directory: Workdir): void {
   qemuImg('convert', '-O', 'raw', 'disk.qcow2', 'expected.raw').in(directory).must();
 }
 
-async function open(): Promise<{ readonly queue: JobQueue; readonly url: string; readonly name: string }> {
-  const [url, name] = [server?.url ?? '', `windows${(names += 1)}`];
+async function open(
+  kind: ServerKind,
+): Promise<{ readonly queue: JobQueue; readonly url: string; readonly name: string }> {
+  const [url, name] = [servers.get(kind)?.url ?? '', `windows${(names += 1)}`];
   const queue = await openQueue(url, name);
   onTestFinished(async () => queue.close());
   return { queue, url, name };
@@ -92,13 +98,13 @@ function job(directory: Workdir, windows: number): ReturnType<typeof convertJob>
   return convertJob({ input: directory.file('disk.qcow2'), output: directory.file('out.raw'), windows });
 }
 
-describe('an image in windows', () => {
+describe.each(KINDS)('an image in windows, by %s,', (kind) => {
   it.for([2, 7, 300])('of which there are %i becomes what qemu-img makes of it', async (windows, context) => {
-    requireServer(context, 'redis');
+    requireServer(context, kind);
     requireJudge(context, QEMU_IMG);
     const directory = workdir();
     makeImage(directory);
-    const { queue } = await open();
+    const { queue } = await open(kind);
     await work(queue, directory);
     const delay = monitorEventLoopDelay({ resolution: 5 });
     delay.enable();
@@ -111,18 +117,18 @@ describe('an image in windows', () => {
     expect(directory.names()).toEqual(['disk.qcow2', 'disk.raw', 'expected.raw', 'out.raw']);
   });
 
-  it('is one image to a queue that spreads nothing, which says so', () => {
+  it('has an output that can be written in windows', () => {
     const directory = workdir();
     expect(() => convertJob({ ...job(directory, 4), outputFormat: 'qcow2' })).toThrow('only raw outputs');
     expect(() => convertJob({ ...job(directory, 4), output: 'https://images.example/x' })).toThrow('an object (s3:');
   });
 
   it('that is changed meanwhile is refused, and nothing is left', async (context) => {
-    requireServer(context, 'redis');
+    requireServer(context, kind);
     requireJudge(context, QEMU_IMG);
     const directory = workdir();
     makeImage(directory);
-    const { queue } = await open();
+    const { queue } = await open(kind);
     const id = await submit(queue, job(directory, 6), { attempts: 1 });
     // It takes the plan, and is gone before any window.
     const planner = await startWorker(queue, {
@@ -139,11 +145,11 @@ describe('an image in windows', () => {
   });
 
   it('that is cancelled leaves nothing', async (context) => {
-    requireServer(context, 'redis');
+    requireServer(context, kind);
     requireJudge(context, QEMU_IMG);
     const directory = workdir();
     makeImage(directory);
-    const { queue } = await open();
+    const { queue } = await open(kind);
     const id = await submit(queue, job(directory, 50));
     let cancelled: Promise<boolean> | undefined;
     const taking = await startWorker(queue, {
@@ -162,11 +168,11 @@ describe('an image in windows', () => {
   });
 
   it('that failed after some of its windows were done is written as a whole when it is submitted again', async (context) => {
-    requireServer(context, 'redis');
+    requireServer(context, kind);
     requireJudge(context, QEMU_IMG);
     const directory = workdir();
     makeImage(directory);
-    const { queue } = await open();
+    const { queue } = await open(kind);
     const { key, attempts } = { key: 'again', attempts: 1 };
     const id = await submit(queue, job(directory, 6), { key, attempts });
     let windows = 0;
@@ -202,7 +208,7 @@ describe('an image in windows', () => {
     ],
     ['a FIFO', (file: string): void => void execFileSync('mkfifo', [file])],
   ] as const)('is written into no part that somebody else has laid there: %s', async ([, lay], context) => {
-    requireServer(context, 'redis');
+    requireServer(context, kind);
     requireJudge(context, QEMU_IMG);
     const directory = workdir();
     makeImage(directory);
@@ -210,7 +216,7 @@ describe('an image in windows', () => {
     const wanted = job(directory, 3);
     const part = directory.file(`.out.raw.instar-${idOf(wanted)}.part`);
     lay(part, directory.file('elsewhere.raw'));
-    const { queue } = await open();
+    const { queue } = await open(kind);
     await work(queue, directory);
     const id = await submit(queue, wanted, { attempts: 1 });
     const ended = await outcome(queue, id);
@@ -239,14 +245,14 @@ describe('an image in windows', () => {
       },
     ],
   ] as const)('does not take the place of %s', async ([, make], context) => {
-    requireServer(context, 'redis');
+    requireServer(context, kind);
     requireJudge(context, QEMU_IMG);
     const directory = workdir();
     makeImage(directory);
     directory.write('elsewhere.raw', 'kept');
     make(directory);
     const before = directory.names();
-    const { queue } = await open();
+    const { queue } = await open(kind);
     await work(queue, directory);
     const refused = await outcome(queue, await submit(queue, job(directory, 3)));
     expect(refused).toMatchObject({ state: 'refused', error: { code: 'NOT_ALLOWED' } });
@@ -255,13 +261,13 @@ describe('an image in windows', () => {
   });
 
   it('leaves the mode of a file whose place it takes', async (context) => {
-    requireServer(context, 'redis');
+    requireServer(context, kind);
     requireJudge(context, QEMU_IMG);
     const directory = workdir();
     makeImage(directory);
     directory.write('out.raw', 'earlier');
     chmodSync(directory.file('out.raw'), 0o640);
-    const { queue } = await open();
+    const { queue } = await open(kind);
     await work(queue, directory);
     expect(await outcome(queue, await submit(queue, job(directory, 3)))).toMatchObject({ state: 'done' });
     expect(statSync(directory.file('out.raw')).mode & 0o777).toBe(0o640);
@@ -269,11 +275,11 @@ describe('an image in windows', () => {
   });
 
   it('gets its name when nobody writes it any more, however late they are', async (context) => {
-    requireServer(context, 'redis');
+    requireServer(context, kind);
     requireJudge(context, QEMU_IMG);
     const directory = workdir();
     makeImage(directory);
-    const { queue } = await open();
+    const { queue } = await open(kind);
     const id = await submit(queue, job(directory, 3), { attempts: 20, backoffMs: 200 });
     let late: number | undefined;
     const taking = await startWorker(queue, {
@@ -295,19 +301,19 @@ describe('an image in windows', () => {
   });
 });
 
-describe('workers that are killed and stopped, and a queue that is started anew', () => {
+describe.each(KINDS)('workers that are killed and stopped, and a queue that is started anew, with %s,', (kind) => {
   it(
     `come to the same bytes in each of ${RUNS} runs, and leave nothing`,
     { timeout: 60_000 + RUNS * 30_000 },
     async (context) => {
-      requireServer(context, 'redis');
+      requireServer(context, kind);
       requireJudge(context, QEMU_IMG);
       const source = new Random(Number(process.env['INSTAR_SEED'] ?? 1));
       const random = (): number => source.below(1000) / 1000;
       const directory = workdir();
       makeImage(directory);
       const expected = directory.digests()['expected.raw'];
-      const { queue, url, name } = await open();
+      const { queue, url, name } = await open(kind);
       const start = (): ChildProcess =>
         spawn(
           process.execPath,
@@ -341,15 +347,15 @@ describe('workers that are killed and stopped, and a queue that is started anew'
           await sleep(random() * 250);
           const which = Math.floor(random() * workers.length);
           const victim = workers[which];
-          const kind = random();
+          const force = random();
           if (victim === undefined) continue;
-          if (kind < 0.5) {
+          if (force < 0.5) {
             victim.kill('SIGKILL');
             workers[which] = start();
-          } else if (kind < 0.85) {
+          } else if (force < 0.85) {
             victim.kill('SIGSTOP');
             setTimeout(() => victim.kill('SIGCONT'), LOCK_MS * 2 * random() + LOCK_MS);
-          } else await server?.restart();
+          } else await servers.get(kind)?.restart();
         }
         const done = await ended;
         expect(done, `run ${run}`).toMatchObject({ state: 'done', result: { outputLength: SIZE + 512 } });

@@ -1,7 +1,6 @@
 import type { Json } from '@instar/engine';
 import type * as BullMq from 'bullmq';
 import type * as IoRedis from 'ioredis';
-import { kindOf, storedIn, type QueuedJob, type Stored } from './bullmq-data.js';
 import { JobsError } from './errors.js';
 import { parseOutcome } from './outcome.js';
 import {
@@ -18,6 +17,10 @@ import {
   type Taking,
   type TakingOptions,
 } from './queue.js';
+import { kindOf, storedIn, type Stored } from './stored.js';
+
+/** A job as BullMQ has it. */
+type QueuedJob = BullMq.Job<Stored>;
 
 const DEFAULT_ATTEMPTS = 5;
 const DEFAULT_BACKOFF_MS = 1000;
@@ -62,7 +65,6 @@ export async function openBullQueue(url: string, name: string): Promise<JobQueue
 }
 
 class BullQueue implements JobQueue {
-  readonly spreads = true;
   readonly #bull: typeof BullMq;
   readonly #redis: typeof IoRedis;
   readonly #url: string;
@@ -330,8 +332,7 @@ class BullQueue implements JobQueue {
     const ended = state === 'completed' || state === 'failed';
     const job = (ended ? await this.#queue.getJob(given.id ?? '') : undefined) ?? given;
     const outcome = state === 'completed' ? parseOutcome(job.returnvalue) : undefined;
-    const { progress } = job;
-    const known = typeof progress === 'object' && 'done' in progress && 'total' in progress;
+    const progress = await progressOf(job);
     const failed = job.failedReason as string | undefined;
     const found = stateOf(state, outcome !== undefined && 'refused' in outcome);
     const answered = found === 'done' || found === 'refused';
@@ -341,7 +342,7 @@ class BullQueue implements JobQueue {
       kind: job.name,
       state: wasCancelled ? 'cancelled' : found,
       attempts: job.attemptsMade,
-      ...(known ? { progress: { done: Number(progress.done), total: Number(progress.total) } } : {}),
+      ...(progress === undefined ? {} : { progress }),
       ...(outcome !== undefined && 'result' in outcome ? { result: outcome.result } : {}),
       ...(outcome !== undefined && 'refused' in outcome ? { error: outcome.refused } : {}),
       ...(state === 'failed' || (failed !== undefined && state !== 'completed')
@@ -349,6 +350,18 @@ class BullQueue implements JobQueue {
         : {}),
     };
   }
+}
+
+/** How far a job is: one in windows by those that have ended. */
+async function progressOf(job: QueuedJob): Promise<JobStatus['progress']> {
+  const { spread } = storedIn(job);
+  if (spread !== undefined) {
+    const { unprocessed = spread } = await job.getDependenciesCount({ unprocessed: true });
+    return { done: Math.max(0, spread - unprocessed), total: spread };
+  }
+  const { progress } = job;
+  if (typeof progress !== 'object' || !('done' in progress && 'total' in progress)) return undefined;
+  return { done: Number(progress.done), total: Number(progress.total) };
 }
 
 async function partResults(job: QueuedJob): Promise<readonly Json[]> {

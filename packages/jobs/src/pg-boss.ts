@@ -3,26 +3,25 @@ import { JobsError } from './errors.js';
 import { parseOutcome } from './outcome.js';
 import {
   failureOf,
-  FinalFailure,
   givesWay,
   type Counts,
   type Handler,
   type JobQueue,
   type JobState,
   type JobStatus,
-  type Outcome,
   type QueuingOptions,
   type Taking,
   type TakingOptions,
 } from './queue.js';
+import { DEFAULT_LOCK_MS, partIds, readRow, Rows, type Parts, type Row, type StoredRow } from './pg-boss-rows.js';
+import { DEFAULT_EXPIRE_MS, PgBossWorker } from './pg-boss-worker.js';
+import { fieldsOf, kindOf } from './stored.js';
 
 const DEFAULT_ATTEMPTS = 5;
 const DEFAULT_BACKOFF_MS = 1000;
-/** Time between two looks for a job, and whether one was cancelled (ms). */
-const LOOK_MS = 1000;
-/** How long a job may take, after which another worker takes it (ms): a worker that fell silent is not noticed before. */
-const DEFAULT_EXPIRE_MS = 3_600_000;
 const KEEP_DAYS = 30;
+/** How long a server may take to answer (ms). */
+const ANSWER_MS = 10_000;
 
 /** A queue in PostgreSQL. @throws JobsError `QUEUE_UNAVAILABLE` */
 export async function openPgBossQueue(url: string, name: string): Promise<JobQueue> {
@@ -32,12 +31,17 @@ export async function openPgBossQueue(url: string, name: string): Promise<JobQue
   } catch (error) {
     throw new JobsError('QUEUE_UNAVAILABLE', 'a queue in PostgreSQL needs a package: npm install pg-boss@10', error);
   }
-  const boss = new Boss({
+  const options: PgBoss.ConstructorOptions & Readonly<Record<string, unknown>> = {
     connectionString: url,
     application_name: 'instar',
     schedule: false,
     maintenanceIntervalSeconds: 1,
-  });
+    // Of the client itself: where a network is cut nobody says so, and whoever asks would wait for ever.
+    connectionTimeoutMillis: ANSWER_MS,
+    query_timeout: ANSWER_MS,
+    keepAlive: true,
+  };
+  const boss = new Boss(options);
   const listeners = new Set<(error: Error) => void>();
   boss.on('error', (error) => {
     listeners.forEach((tell) => {
@@ -56,13 +60,14 @@ export async function openPgBossQueue(url: string, name: string): Promise<JobQue
 }
 
 class PgBossQueue implements JobQueue {
-  readonly spreads = false;
   readonly #boss: PgBoss;
+  readonly #rows: Rows;
   readonly #name: string;
   readonly #listeners: Set<(error: Error) => void>;
 
   constructor(boss: PgBoss, name: string, listeners: Set<(error: Error) => void>) {
     this.#boss = boss;
+    this.#rows = new Rows(boss, name);
     this.#name = name;
     this.#listeners = listeners;
   }
@@ -70,62 +75,52 @@ class PgBossQueue implements JobQueue {
   async submit(id: string, data: object, options: QueuingOptions & { readonly anew?: boolean }): Promise<void> {
     const { priority = 0, attempts = DEFAULT_ATTEMPTS, backoffMs = DEFAULT_BACKOFF_MS } = options;
     const { expireMs = DEFAULT_EXPIRE_MS } = options;
-    const known = await this.status(id);
-    if (known !== undefined && givesWay(known, options.anew)) await this.#boss.deleteJob(this.#name, id);
+    const known = await this.#rows.byId(id);
+    if (known !== undefined && givesWay(describe(known), options.anew)) {
+      await this.#boss.deleteJob(this.#name, [id, ...partsOf(known)]);
+    }
     // An id that there is already is left alone.
-    await this.#boss.send(this.#name, data, {
+    await this.#boss.send(this.#name, { job: data, expireMs } satisfies StoredRow, {
       id,
       priority,
       retryLimit: attempts - 1,
       retryDelay: Math.max(1, Math.round(backoffMs / 1000)),
       retryBackoff: true,
-      expireInSeconds: Math.max(1, Math.round(expireMs / 1000)),
+      // Until a worker has taken it, and says itself for how long.
+      expireInSeconds: Math.round(DEFAULT_LOCK_MS / 1000),
       retentionDays: KEEP_DAYS,
     });
   }
 
-  async take(handler: Handler, { concurrency, onError }: TakingOptions): Promise<Taking> {
-    if (onError !== undefined) this.#listeners.add(onError);
-    const running = new Set<AbortController>();
-    const options = { includeMetadata: true, batchSize: 1, pollingIntervalSeconds: LOOK_MS / 1000 } as const;
-    const workers = await Promise.all(
-      Array.from({ length: concurrency }, async () =>
-        this.#boss.work<object>(this.#name, options, async (jobs) => {
-          const [job] = jobs;
-          return job && this.#run(job, running, handler);
-        }),
-      ),
-    );
-    return {
-      drain: async (patienceMs) => {
-        const timer = setTimeout(() => {
-          // They go back to the queue as attempts that failed.
-          running.forEach((abort) => {
-            abort.abort(new Error('the worker leaves'));
-          });
-        }, patienceMs);
-        await Promise.all(workers.map(async (id) => this.#boss.offWork({ id })));
-        while (running.size > 0) await new Promise((resolve) => setTimeout(resolve, 50));
-        clearTimeout(timer);
-      },
-    };
+  async take(handler: Handler, options: TakingOptions): Promise<Taking> {
+    if (options.onError !== undefined) this.#listeners.add(options.onError);
+    return Promise.resolve(new PgBossWorker(this.#boss, this.#name, handler, options));
   }
 
   async status(id: string): Promise<JobStatus | undefined> {
-    const job = await this.#boss.getJobById<object>(this.#name, id, { includeArchive: true });
-    return job === null ? undefined : describe(job);
+    const job = await this.#rows.byId(id);
+    if (job === undefined) return undefined;
+    const { spread } = readRow(job.data);
+    return describe(job, spread === undefined ? undefined : await this.#rows.parts(job, spread));
   }
 
   async cancel(id: string): Promise<boolean> {
-    const known = await this.status(id);
-    if (known?.state !== 'waiting' && known?.state !== 'active') return false;
-    await this.#boss.cancel(this.#name, id);
+    const known = await this.#rows.byId(id);
+    const { state } = known === undefined ? {} : describe(known);
+    if (known === undefined || (state !== 'waiting' && state !== 'active')) return false;
+    // One that somebody has begun with may have left something, which another attempt takes away.
+    if (known.state === 'created') await this.#boss.cancel(this.#name, id);
+    else await this.#rows.markCancelled(id);
+    const parts = partsOf(known);
+    if (parts.length > 0) await this.#boss.cancel(this.#name, [...parts]);
     return true;
   }
 
   async counts(): Promise<Counts> {
-    const rows = await this.#rows(
-      'select state::text, count(*)::int as count from pgboss.job where name = $1 group by state',
+    // A job that waits for its parts goes on.
+    const rows = await this.#rows.run(
+      `select case when state = 'retry' and data->'spread' is not null then 'active' else state::text end as state,
+       count(*)::int as count from pgboss.job where name = $1 group by 1`,
     );
     const of = (...states: string[]): number =>
       rows.reduce((sum, row) => sum + (states.includes(String(row['state'])) ? Number(row['count']) : 0), 0);
@@ -134,7 +129,7 @@ class PgBossQueue implements JobQueue {
 
   async failed(most: number): Promise<readonly JobStatus[]> {
     const order = `order by completed_on desc limit ${Math.trunc(most)}`;
-    const rows = await this.#rows(`select id::text from pgboss.job where name = $1 and state = 'failed' ${order}`);
+    const rows = await this.#rows.run(`select id::text from pgboss.job where name = $1 and state = 'failed' ${order}`);
     const jobs = await Promise.all(rows.map(async ({ id }) => this.status(String(id))));
     return jobs.filter((job) => job !== undefined);
   }
@@ -142,56 +137,14 @@ class PgBossQueue implements JobQueue {
   async close(): Promise<void> {
     await this.#boss.stop({ graceful: false, close: true });
   }
-
-  async #rows(text: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
-    const { rows } = await this.#boss.getDb().executeSql(text, [this.#name]);
-    return rows as readonly Readonly<Record<string, unknown>>[];
-  }
-
-  async #run(
-    job: PgBoss.JobWithMetadata,
-    running: Set<AbortController>,
-    handler: Handler,
-  ): Promise<Outcome | undefined> {
-    const abort = new AbortController();
-    running.add(abort);
-    const look = async (): Promise<void> => {
-      const now = await this.#boss.getJobById(this.#name, job.id).catch(() => undefined);
-      if (now?.state === 'cancelled') abort.abort(new JobsError('CANCELLED', 'the job was cancelled'));
-    };
-    const timer = setInterval(() => void look(), LOOK_MS);
-    // Then the queue gives the job to somebody else.
-    const expiry = setTimeout(() => {
-      abort.abort(new Error('the job took too long'));
-    }, job.expireInSeconds * 1000);
-    try {
-      return await handler({
-        id: job.id,
-        data: job.data,
-        attempt: job.retryCount + 1,
-        lastAttempt: job.retryCount >= job.retryLimit,
-        signal: abort.signal,
-        progress: () => undefined,
-        spread: false,
-        spreadTo: undefined,
-        failedParts: async () => Promise.resolve([]),
-        partResults: async () => Promise.resolve([]),
-        keep: async (value) => Promise.resolve(value),
-        kept: async () => Promise.resolve(undefined),
-      });
-    } catch (error) {
-      // What cannot go better is done, as far as the queue knows.
-      if (error instanceof FinalFailure) return { refused: failureOf(error.message) };
-      throw new Error(error instanceof Error ? error.message : String(error), { cause: error });
-    } finally {
-      clearInterval(timer);
-      clearTimeout(expiry);
-      running.delete(abort);
-    }
-  }
 }
 
-const STATES: Readonly<Record<PgBoss.JobWithMetadata['state'], JobState>> = {
+function partsOf(job: Row): readonly string[] {
+  const { spread } = readRow(job.data);
+  return spread === undefined ? [] : partIds(job, spread);
+}
+
+const STATES: Readonly<Record<Row['state'], JobState>> = {
   created: 'waiting',
   retry: 'waiting',
   active: 'active',
@@ -200,25 +153,25 @@ const STATES: Readonly<Record<PgBoss.JobWithMetadata['state'], JobState>> = {
   failed: 'failed',
 };
 
-function describe(job: PgBoss.JobWithMetadata): JobStatus {
-  const { id, data, state, retryCount } = job;
-  // Anybody may have put anything there.
-  const given: unknown = data;
-  const output: unknown = job.output;
+/** @param parts what became of its parts, of a job that was spread */
+function describe(row: Row, parts?: Parts): JobStatus {
+  const { id, data, state, retryCount } = row;
+  const { job, spread, cancelled } = readRow(data);
+  const output: unknown = row.output;
   const outcome = state === 'completed' ? parseOutcome(output) : undefined;
-  const failed =
-    typeof output === 'object' && output !== null && 'message' in output && state !== 'completed'
-      ? String(output.message)
-      : undefined;
-  const known = typeof given === 'object' && given !== null && 'kind' in given ? given.kind : undefined;
-  const kind = typeof known === 'string' ? known : 'unknown';
+  const { message } = fieldsOf(output);
+  const ended = state === 'completed' || state === 'failed';
+  const known = state === 'retry' && spread !== undefined ? 'active' : STATES[state];
   return {
     id,
-    kind,
-    state: outcome !== undefined && 'refused' in outcome ? 'refused' : STATES[state],
-    attempts: retryCount + (state === 'completed' || state === 'failed' ? 1 : 0),
+    kind: kindOf(job),
+    state: outcome !== undefined && 'refused' in outcome ? 'refused' : cancelled && !ended ? 'cancelled' : known,
+    attempts: retryCount + (ended ? 1 : 0),
+    ...(spread === undefined || parts === undefined || ended
+      ? {}
+      : { progress: { done: spread - parts.pending.length, total: spread } }),
     ...(outcome !== undefined && 'result' in outcome ? { result: outcome.result } : {}),
     ...(outcome !== undefined && 'refused' in outcome ? { error: outcome.refused } : {}),
-    ...(failed === undefined ? {} : { error: failureOf(failed) }),
+    ...(typeof message === 'string' && state !== 'completed' ? { error: failureOf(message) } : {}),
   };
 }

@@ -26,7 +26,7 @@ export interface JobStatus {
   readonly state: JobState;
   /** Attempts that have begun and ended. */
   readonly attempts: number;
-  /** Bytes done, and to be done (images, where a job looks at several); of queues that keep it. */
+  /** Bytes done, and to be done (windows of one that is done in windows; images, where a job looks at several); of queues that keep it. */
   readonly progress?: { readonly done: number; readonly total: number };
   readonly result?: Json;
   readonly error?: JobFailure;
@@ -41,8 +41,7 @@ export interface QueuingOptions {
   /** Pause before the second attempt (ms, default 1000); each is twice as long as the last. */
   readonly backoffMs?: number | undefined;
   /**
-   * How long an attempt may take before another worker gets the job (ms, default an hour): the one way in which pg-boss notices
-   * a worker that fell silent. BullMQ sees that by itself.
+   * How long an attempt may take before it is ended and another one begins (ms, default an hour); of pg-boss only.
    */
   readonly expireMs?: number | undefined;
 }
@@ -64,11 +63,8 @@ export interface TakenJob {
   readonly progress: (done: bigint, total: bigint) => void;
   /** Whether its parts have been queued before, so that they have ended now. */
   readonly spread: boolean;
-  /**
-   * Queues parts of it, which may run at once elsewhere, and gives the job back until all of them have ended.
-   * Where the queue has no such thing, it is undefined.
-   */
-  readonly spreadTo: ((parts: readonly object[]) => Promise<never>) | undefined;
+  /** Queues parts of it, which may run at once elsewhere, and gives the job back until all of them have ended, or one has failed. */
+  readonly spreadTo: (parts: readonly object[]) => Promise<never>;
   /** Parts that came to nothing, with the reason; of a job that was spread. */
   readonly failedParts: () => Promise<readonly string[]>;
   /** What its parts came to, of those that were done. */
@@ -106,8 +102,6 @@ export type Counts = Readonly<Record<'waiting' | 'active' | 'done' | 'failed', n
 
 /** A queue, whatever it is made of. */
 export interface JobQueue {
-  /** Whether a job can be spread over several workers. */
-  readonly spreads: boolean;
   /**
    * Queues a job: one of this id that waits or goes on stays as it is, and so does one that is done, unless `anew`. One that
    * came to nothing begins anew.

@@ -14,6 +14,7 @@ import { outcomeOf } from './outcome.js';
 import { parseAnyJob, type ChecksumJob, type CompareJob, type ConvertJob } from './payloads.js';
 import { allowedInput, allowedOutput, engineAccess, type WorkerPolicy } from './policy.js';
 import { Spread, type Handler, type Outcome, type TakenJob } from './queue.js';
+import { kindOf } from './stored.js';
 import { convertInWindows, writeOneWindow } from './windows.js';
 
 /** How a worker does its jobs. */
@@ -114,12 +115,6 @@ async function run(running: Running): Promise<unknown> {
     case 'window':
       return writeOneWindow(job, running);
   }
-}
-
-function kindOf(data: unknown): string {
-  return typeof data === 'object' && data !== null && 'kind' in data && typeof data.kind === 'string'
-    ? data.kind
-    : 'unknown';
 }
 
 /** How an attempt ended, for whoever watches and for the queue. */

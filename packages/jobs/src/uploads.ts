@@ -15,7 +15,6 @@ import {
   isOver,
   planOf,
   readWindow,
-  requireSpreading,
   requireUnchanged,
   windowsOf,
   type WindowRun,
@@ -81,7 +80,6 @@ async function abandon(output: string, run: WindowRun): Promise<void> {
 }
 
 async function plan(job: ConvertJob, input: string, output: string, run: WindowRun): Promise<never> {
-  const spreadTo = requireSpreading(run.job);
   const windows = await planOf(job, input, run, async (image, sources) => {
     const length = diskLength(image);
     const partSize = partSizeOf(length);
@@ -96,7 +94,7 @@ async function plan(job: ConvertJob, input: string, output: string, run: WindowR
     const upload = { output, id: known.id, partSize };
     return windowsOf(job, input, chosen, sources).map((window): WindowJob => ({ ...window, upload }));
   });
-  return spreadTo(windows);
+  return run.job.spreadTo(windows);
 }
 
 /** Begins an upload, unless another attempt has: then that one counts. */

@@ -42,12 +42,6 @@ export function diskLength({ virtualSize }: Pick<Image, 'virtualSize'>): bigint 
   return ((virtualSize + SECTOR - 1n) / SECTOR) * SECTOR;
 }
 
-/** @throws JobsError `INVALID_JOB` where the queue cannot spread the job */
-export function requireSpreading({ spreadTo }: TakenJob): NonNullable<TakenJob['spreadTo']> {
-  if (spreadTo !== undefined) return spreadTo;
-  throw new JobsError('INVALID_JOB', 'windows: this queue does not spread jobs; use BullMQ');
-}
-
 /** Whether nobody comes after this failure who would need what there is of the output. */
 export function isOver(error: unknown, { lastAttempt, signal }: TakenJob): boolean {
   if (error instanceof Spread) return false;

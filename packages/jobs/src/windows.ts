@@ -10,16 +10,7 @@ import { allowedInput, allowedOutput } from './policy.js';
 import { FinalFailure } from './queue.js';
 import { convertIntoUpload, sendWindow } from './uploads.js';
 import { chooseWindows, UNIT } from './window-choice.js';
-import {
-  diskLength,
-  isOver,
-  planOf,
-  readWindow,
-  requireAllowed,
-  requireSpreading,
-  windowsOf,
-  type WindowRun,
-} from './window-inputs.js';
+import { diskLength, isOver, planOf, readWindow, requireAllowed, windowsOf, type WindowRun } from './window-inputs.js';
 
 /** Where an output lies until it is complete: beside its name, one for each job. */
 export function partOf(output: string, id: string): string {
@@ -74,7 +65,6 @@ async function requirePlainOutput(output: string): Promise<void> {
 }
 
 async function plan(job: ConvertJob, input: string, output: string, part: string, run: WindowRun): Promise<never> {
-  const spreadTo = requireSpreading(run.job);
   await requirePlainOutput(output);
   const windows = await planOf(job, input, run, async (image, sources) => {
     const chosen = await chooseWindows(image, job.windows ?? 1);
@@ -86,7 +76,7 @@ async function plan(job: ConvertJob, input: string, output: string, part: string
     }
     return windowsOf(job, input, chosen, sources);
   });
-  return spreadTo(windows.map((window): WindowJob => ({ ...window, part })));
+  return run.job.spreadTo(windows.map((window): WindowJob => ({ ...window, part })));
 }
 
 /** Writes a part of a disk to its place. Whoever does so again, or at the same time, writes the same bytes. */

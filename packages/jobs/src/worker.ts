@@ -21,9 +21,6 @@ export interface SubmitOptions extends QueuingOptions {
 export async function submit(queue: JobQueue, job: Job, options: SubmitOptions = {}): Promise<string> {
   const checked = parseJob(job);
   const { key, ...queuing } = options;
-  if (checked.kind === 'convert' && (checked.windows ?? 1) > 1 && !queue.spreads) {
-    throw new JobsError('INVALID_JOB', 'windows: this queue does not spread jobs; take one in Redis (BullMQ)');
-  }
   checkOptions(queuing);
   const id = idOf(key === undefined ? checked : `key ${key}`);
   await queue.submit(id, checked, { ...queuing, anew: key === undefined });
