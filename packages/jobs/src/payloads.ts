@@ -43,8 +43,16 @@ const convert = v.pipe(
     windows: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_WINDOWS))),
   }),
   v.check(
-    ({ windows = 1, outputFormat }) => windows === 1 || outputFormat === 'raw',
-    'windows: only raw outputs are written in windows',
+    ({ windows = 1, outputFormat }) => windows === 1 || outputFormat === 'raw' || outputFormat === 'qcow2',
+    'windows: only raw and qcow2 outputs are written in windows',
+  ),
+  v.check(
+    ({ windows = 1, compress = false }) => windows === 1 || !compress,
+    'windows: where a compressed cluster lies follows from those before it, so compressed outputs are written as a whole',
+  ),
+  v.check(
+    ({ windows = 1, output, outputFormat }) => windows === 1 || outputFormat === 'raw' || !isRemoteName(output),
+    'windows: an object is written in windows as a raw disk only',
   ),
   v.check(
     ({ windows = 1, output }) => windows === 1 || !isRemoteName(output) || isObject(output),
@@ -133,6 +141,8 @@ const window = v.pipe(
     /** First byte of the disk, and the one behind the last. */
     start: number,
     end: number,
+    /** Where the disk begins in `part` (byte offset, default 0). */
+    at: v.optional(v.pipe(number, v.multipleOf(WINDOW_UNIT))),
     /** What is read, of an input that is a file. */
     files: versions,
     /** What is read, of an input that is behind a URL. */
@@ -143,6 +153,7 @@ const window = v.pipe(
     ({ input, version: known }) => isRemoteName(input) === (known !== undefined),
     'version: of an input that is behind a URL',
   ),
+  v.check(({ at, part }) => at === undefined || part !== undefined, 'at: of a part'),
   v.check(
     ({ start, upload: parts }) => parts === undefined || start % parts.partSize === 0,
     'start: where a part begins',

@@ -10,6 +10,7 @@ import { allowedInput, allowedOutput } from './policy.js';
 import { FinalFailure } from './queue.js';
 import { convertIntoUpload, sendWindow } from './uploads.js';
 import { chooseWindows, UNIT } from './window-choice.js';
+import { lengthWith, placeOfDisk, writeTables } from './window-tables.js';
 import { diskLength, isOver, planOf, readWindow, requireAllowed, windowsOf, type WindowRun } from './window-inputs.js';
 
 /** Where an output lies until it is complete: beside its name, one for each job. */
@@ -68,15 +69,18 @@ async function plan(job: ConvertJob, input: string, output: string, part: string
   await requirePlainOutput(output);
   const windows = await planOf(job, input, run, async (image, sources) => {
     const chosen = await chooseWindows(image, job.windows ?? 1);
+    const length = diskLength(image);
+    const at = job.outputFormat === 'qcow2' ? await placeOfDisk(length, run.job, run.control) : undefined;
     const file = await openPlain(part, constants.O_CREAT);
     try {
-      await file.truncate(Number(diskLength(image)));
+      await file.truncate(Number(at === undefined ? length : lengthWith(at, length)));
     } finally {
       await file.close();
     }
-    return windowsOf(job, input, chosen, sources);
+    const place = { part, ...(at === undefined ? {} : { at }) };
+    return windowsOf(job, input, chosen, sources).map((window): WindowJob => ({ ...window, ...place }));
   });
-  return run.job.spreadTo(windows.map((window): WindowJob => ({ ...window, part })));
+  return run.job.spreadTo(windows);
 }
 
 /** Writes a part of a disk to its place. Whoever does so again, or at the same time, writes the same bytes. */
@@ -108,7 +112,7 @@ async function writePart(job: WindowJob, part: string, { policy, control }: Wind
           inputFormat: job.inputFormat,
           blockSize: UNIT,
           skip: start / UNIT,
-          seek: start / UNIT,
+          seek: (BigInt(job.at ?? 0) + start) / UNIT,
           count: (end + UNIT - 1n) / UNIT,
           sparse: true,
           // The others write it as well.
@@ -163,7 +167,8 @@ async function finish(job: ConvertJob, output: string, part: string, run: Window
         message: 'a worker that was taken for gone still has its output open',
       });
     }
-    if (job.inputFormat === undefined) {
+    if (job.outputFormat === 'qcow2') await writeTables(file, part, run.job, run.control);
+    else if (job.inputFormat === undefined) {
       // As of any raw output: nobody is to take it for an image of another format.
       const seen = await info(part, { forceShare: true, ...run.control });
       if (seen.format !== 'raw') {

@@ -111,7 +111,7 @@ export const submitCommand = defineJobCommand<SubmitFlags>({
       .option('-F, --second-format <fmt>', 'compare: format of the other image')
       .option('-O, --output-format <fmt>', 'convert: format of the output (default raw)')
       .option('-c, --compress', 'convert: compress what becomes smaller by it')
-      .option('--windows <count>', 'convert: parts that workers write at once (raw)', values.integer(1, 1024))
+      .option('--windows <count>', 'convert: parts that workers write at once (raw, qcow2)', values.integer(1, 1024))
       .option('--strict', 'compare: sizes and allocation must be the same as well')
       .option('--algorithm <name>', 'checksum: sha256 (default), sha512, sha1 or md5')
       .option('--key <text>', 'do nothing where a job of this key is done')
