@@ -229,7 +229,7 @@ export class PgBossWorker implements Taking {
   }
 
   async #failedParts(job: Row, spread: number): Promise<readonly string[]> {
-    const { outputs, failures, pending } = await this.#rows.parts(job, spread);
+    const { outputs, failures } = await this.#rows.parts(job, spread);
     const reasons = failures.map((output) => {
       const { message } = fieldsOf(output);
       return typeof message === 'string' ? message : 'it was cancelled';
@@ -240,7 +240,7 @@ export class PgBossWorker implements Taking {
     });
     // What was cancelled was so because of another.
     const found = [...refusals, ...reasons.filter((reason) => reason !== 'it was cancelled'), ...reasons];
-    if (found.length > 0 || pending.length > 0 || outputs.length === spread) return found;
+    if (found.length > 0 || outputs.length === spread) return found;
     return [`${outputs.length} of ${spread} parts have ended`];
   }
 }
