@@ -3,7 +3,13 @@ import { onTestFinished } from 'vitest';
 
 /** A network between two programs that can be cut. */
 export interface Cut {
+  /** Where the other end is found through it. */
+  readonly host: string;
   readonly port: number;
+  /** Words in front of a command line whose program is behind it. */
+  readonly enter: readonly string[];
+  /** Connections so far. */
+  connections(): number;
   /** Nothing goes through any more, and nobody is told: as a cable that is pulled. */
   pull(): void;
   /** Connections break, and so do new ones: as a router that refuses. */
@@ -16,7 +22,9 @@ export async function cuttable(port: number): Promise<Cut> {
   let state: 'whole' | 'pulled' | 'refused' = 'whole';
   const sockets = new Set<Socket>();
   const pairs = new Set<readonly [Socket, Socket]>();
+  let connections = 0;
   const server = createServer((near) => {
+    connections += 1;
     sockets.add(near);
     near.on('error', () => undefined).once('close', () => sockets.delete(near));
     if (state === 'refused') near.destroy();
@@ -45,6 +53,9 @@ export async function cuttable(port: number): Promise<Cut> {
     server.close();
   });
   return {
+    host: '127.0.0.1',
+    enter: [],
+    connections: () => connections,
     port: (server.address() as AddressInfo).port,
     pull: () => {
       state = 'pulled';

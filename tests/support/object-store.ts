@@ -1,9 +1,18 @@
-// A store of objects for tests: s3rver behind a server of our own, which knows what s3rver does not (parts of an upload, those that are
-// not complete, their end) and counts what becomes of uploads.
+// A store of objects for tests: s3rver behind a server of our own, which does uploads in parts itself and counts what becomes of them.
+// s3rver writes a part into the file of an earlier one while that is read, answers before it has written all, and makes an object
+// of nothing where two complete an upload at once; S3 does none of that.
+import { createHash, randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { Workdir } from './workdir.js';
 
 /** What of s3rver is used; it has no types. */
@@ -25,6 +34,14 @@ export interface Upload {
   state: 'open' | 'completed' | 'aborted';
 }
 
+/** An upload, with what was sent. */
+interface KeptUpload extends Upload {
+  readonly bodies: Map<number, Buffer>;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** The last request that was begun with it: they are done one after the other. */
+  turn: Promise<unknown>;
+}
+
 /** What a test does to a request: a status fails it, `lost` does it and loses the answer. */
 export type Trouble = number | 'lost' | undefined;
 
@@ -43,6 +60,7 @@ export interface ObjectStore {
   put(key: string, body: Uint8Array): Promise<void>;
   get(key: string): Promise<Buffer>;
   keys(): Promise<readonly string[]>;
+  remove(key: string): Promise<void>;
   /** Forgets uploads, requests and troubles. */
   reset(): void;
   stop(): Promise<void>;
@@ -69,7 +87,7 @@ export async function startObjectStore(): Promise<ObjectStore> {
   const settings = { port: 0, address: '127.0.0.1', silent: true, directory: directory.path };
   const server = new S3rver({ ...settings, configureBuckets: [{ name: 'images' }] });
   const inner = `http://127.0.0.1:${(await server.run()).port}`;
-  const uploads = new Map<string, Upload>();
+  const uploads = new Map<string, KeptUpload>();
   const asked: string[] = [];
 
   const onward = async (
@@ -87,34 +105,37 @@ export async function startObjectStore(): Promise<ObjectStore> {
       request.end(body);
     });
 
-  const answer = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const { method = '', url = '' } = incoming;
-    asked.push(`${method} ${url}`);
-    const body = await bodyOf(incoming);
-    const trouble = await store.trouble(`${method} ${url}`);
-    if (typeof trouble === 'number') {
-      failure(response, trouble, trouble === 403 ? 'AccessDenied' : 'InternalError');
-      return;
-    }
-    const { pathname, searchParams: query } = new URL(url, inner);
-    const id = query.get('uploadId');
-    const upload = id === null ? undefined : uploads.get(id);
-    if (method === 'GET' && query.has('uploads')) {
-      const open = [...uploads.values()].filter(({ state }) => state === 'open');
-      const rows = open.map(({ id: UploadId }) => `<Upload><UploadId>${UploadId}</UploadId></Upload>`).join('');
-      xml(response, `<ListMultipartUploadsResult>${rows}</ListMultipartUploadsResult>`);
-      return;
-    }
-    if (id !== null && upload?.state !== 'open') {
+  /** Makes the object of an upload, which is there as a whole when this has ended. */
+  const complete = async (upload: KeptUpload, numbers: readonly number[]): Promise<void> => {
+    const bytes = Buffer.concat(numbers.map((number) => upload.bodies.get(number) ?? Buffer.alloc(0)));
+    const Key = decodeURIComponent(upload.path.replace('/images/', ''));
+    await client.send(new PutObjectCommand({ Bucket: 'images', Key, Body: bytes, Metadata: { ...upload.metadata } }));
+    for (let looks = 0; looks < 100 && !(await store.get(Key)).equals(bytes); looks += 1) await sleep(20);
+    upload.state = 'completed';
+    upload.bodies.clear();
+  };
+
+  /** Answers a request about an upload that was begun. */
+  const answerUpload = async (
+    { method = '' }: IncomingMessage,
+    query: URLSearchParams,
+    body: Buffer,
+    response: ServerResponse,
+    upload: KeptUpload | undefined,
+  ): Promise<void> => {
+    if (upload?.state !== 'open') {
       failure(response, 404, 'NoSuchUpload');
-      return;
-    }
-    if (upload !== undefined && method === 'DELETE') {
+    } else if (method === 'DELETE') {
       upload.state = 'aborted';
+      upload.bodies.clear();
       response.writeHead(204).end();
-      return;
-    }
-    if (upload !== undefined && method === 'GET') {
+    } else if (method === 'PUT') {
+      const number = Number(query.get('partNumber'));
+      const etag = `"${createHash('md5').update(body).digest('hex')}"`;
+      upload.parts.set(number, { size: body.length, etag });
+      upload.bodies.set(number, body);
+      response.writeHead(200, { etag }).end();
+    } else if (method === 'GET') {
       const after = Number(query.get('part-number-marker') ?? 0);
       const rest = [...store.forge(upload.parts)].sort(([a], [b]) => a - b).filter(([number]) => number > after);
       const page = rest.slice(0, PAGE);
@@ -125,9 +146,7 @@ export async function startObjectStore(): Promise<ObjectStore> {
       const more = `<IsTruncated>${rest.length > PAGE}</IsTruncated>`;
       const next = `<NextPartNumberMarker>${page.at(-1)?.[0] ?? 0}</NextPartNumberMarker>`;
       xml(response, `<ListPartsResult>${more}${next}${rows.join('')}</ListPartsResult>`);
-      return;
-    }
-    if (upload !== undefined && method === 'POST') {
+    } else {
       const named = [...body.toString().matchAll(/<Part>.*?<\/Part>/gs)].map(([part]) => ({
         number: Number(/<PartNumber>(\d+)</.exec(part)?.[1]),
         etag: /<ETag>([^<]*)</.exec(part)?.[1]?.replaceAll('&quot;', '"'),
@@ -136,22 +155,62 @@ export async function startObjectStore(): Promise<ObjectStore> {
         failure(response, 400, 'InvalidPart');
         return;
       }
+      // It may take a while, in which S3 sends spaces.
+      response.writeHead(200, { 'content-type': 'application/xml' });
+      response.write('<?xml version="1.0" encoding="UTF-8"?>');
+      const spaces = setInterval(() => response.write(' '), 50);
+      await complete(
+        upload,
+        named.map(({ number }) => number),
+      ).finally(() => {
+        clearInterval(spaces);
+      });
+      response.end('<CompleteMultipartUploadResult></CompleteMultipartUploadResult>');
     }
-    const done = await onward(incoming, body);
-    const well = done.status === 200;
-    if (well && method === 'POST' && query.has('uploads')) {
-      const begun = /<UploadId>([^<]+)</.exec(done.body.toString())?.[1] ?? '';
-      uploads.set(begun, { id: begun, path: pathname, parts: new Map(), state: 'open' });
-    }
-    if (well && upload !== undefined && method === 'POST') upload.state = 'completed';
-    if (well && upload !== undefined && method === 'PUT') {
-      upload.parts.set(Number(query.get('partNumber')), { size: body.length, etag: String(done.headers.etag) });
-    }
-    if (trouble === 'lost') {
-      response.destroy();
+  };
+
+  const answer = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { method = '', url = '', headers } = incoming;
+    asked.push(`${method} ${url}`);
+    const body = await bodyOf(incoming);
+    const trouble = await store.trouble(`${method} ${url}`);
+    if (typeof trouble === 'number') {
+      failure(response, trouble, trouble === 403 ? 'AccessDenied' : 'InternalError');
       return;
     }
-    response.writeHead(done.status, done.headers).end(done.body);
+    const { pathname, searchParams: query } = new URL(url, inner);
+    if (trouble === 'lost') {
+      // What becomes of it is done, and nobody hears of it.
+      response.writeHead = () => response;
+      response.write = () => true;
+      response.end = () => response.destroy();
+    }
+    const id = query.get('uploadId');
+    if (method === 'GET' && query.has('uploads')) {
+      const open = [...uploads.values()].filter(({ state }) => state === 'open');
+      const rows = open.map(({ id: UploadId }) => `<Upload><UploadId>${UploadId}</UploadId></Upload>`).join('');
+      xml(response, `<ListMultipartUploadsResult>${rows}</ListMultipartUploadsResult>`);
+    } else if (method === 'POST' && query.has('uploads')) {
+      const named = Object.entries(headers).filter(([name]) => name.startsWith('x-amz-meta-'));
+      const metadata = Object.fromEntries(named.map(([name, value]) => [name.slice(11), String(value)]));
+      const begun = randomUUID();
+      const more = { bodies: new Map<number, Buffer>(), metadata, turn: Promise.resolve() };
+      uploads.set(begun, { id: begun, path: pathname, parts: new Map(), state: 'open', ...more });
+      xml(response, `<InitiateMultipartUploadResult><UploadId>${begun}</UploadId></InitiateMultipartUploadResult>`);
+    } else if (id === null) {
+      const done = await onward(incoming, body);
+      response.writeHead(done.status, done.headers).end(done.body);
+    } else {
+      const upload = uploads.get(id);
+      const before = upload?.turn;
+      const action = async (): Promise<void> => {
+        await before?.catch(() => undefined);
+        await answerUpload(incoming, query, body, response, upload);
+      };
+      const turn = action();
+      if (upload !== undefined) upload.turn = turn;
+      await turn;
+    }
   };
   const front = createServer((incoming, response) => {
     response.on('error', () => undefined);
@@ -181,6 +240,9 @@ export async function startObjectStore(): Promise<ObjectStore> {
     keys: async () => {
       const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: 'images' }));
       return Contents.flatMap(({ Key }) => (Key === undefined ? [] : [Key]));
+    },
+    remove: async (Key) => {
+      await client.send(new DeleteObjectCommand({ Bucket: 'images', Key }));
     },
     reset: () => {
       uploads.clear();
