@@ -167,6 +167,21 @@ describe('a store that fails', () => {
     expect((await store.get('later.raw')).equals(RAW)).toBe(true);
   });
 
+  it('to say that it has made the object of its parts: it is there, and nothing is said', async () => {
+    const directory = workdir().write('disk.raw', RAW);
+    let lost = 0;
+    store.trouble = (request) =>
+      request.startsWith('POST ') && request.includes('uploadId=') && (lost += 1) === 1 ? 'lost' : undefined;
+    const done = await withStore(
+      instar('dd', '-f', 'raw', 'if=disk.raw', 'of=s3://images/lost.raw', 'bs=1M').in(directory),
+      store.url,
+    ).start();
+    store.trouble = () => undefined;
+    expect([done.status, done.stderr]).toEqual([0, '']);
+    expect(lost).toBeGreaterThan(1);
+    expect((await store.get('lost.raw')).equals(RAW)).toBe(true);
+  });
+
   it('because the object was changed: one line, and no output', async () => {
     const directory = workdir();
     await store.put('changing.raw', RAW);

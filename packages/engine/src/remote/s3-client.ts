@@ -106,3 +106,11 @@ export function statusOf(error: unknown): number | undefined {
   if (typeof metadata !== 'object' || metadata === null || !('httpStatusCode' in metadata)) return undefined;
   return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : undefined;
 }
+
+/** The field of an object's metadata by which whoever began its upload knows it again. */
+export const TOKEN = 'instar-upload';
+
+/** Whether a store knows no such upload: it was completed or aborted. */
+export function isGone(error: unknown): boolean {
+  return error instanceof Error && error.name === 'NoSuchUpload';
+}

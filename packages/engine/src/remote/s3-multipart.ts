@@ -2,11 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { EngineError } from '../errors.js';
 import { parseLocation } from './location.js';
-import { inTime, loadS3, s3Client, s3Failure, statusOf, type S3Module } from './s3-client.js';
+import { inTime, isGone, loadS3, s3Client, s3Failure, statusOf, TOKEN, type S3Module } from './s3-client.js';
 import { DEFAULT_STALL_MS } from './source.js';
 
-/** The field of an object's metadata by which whoever began its upload knows it again. */
-const TOKEN = 'instar-upload';
 /** How often an upload is aborted: a part that is under way may outlive the first time (API of S3, AbortMultipartUpload). */
 const ABORTS = 3;
 const ABORT_PAUSE_MS = 200;
@@ -187,11 +185,6 @@ function objectOf(name: string): { readonly Bucket: string; readonly Key: string
   const location = parseLocation(name);
   if (location.kind === 's3') return { Bucket: location.bucket, Key: location.key };
   throw new EngineError('INVALID_OPTION', 'is no object (s3://bucket/key)', { file: name });
-}
-
-/** Whether the store knows no such upload: it was completed or aborted. */
-function isGone(error: unknown): boolean {
-  return error instanceof Error && error.name === 'NoSuchUpload';
 }
 
 async function within<T>(

@@ -1,9 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { RemoteDevice } from '@instar/vmm-native';
 import type { OutputFile } from '@instar/host-files';
 import { EngineError } from '../errors.js';
 import { parseLocation } from './location.js';
-import { inTime, loadS3, s3Client, s3Failure, type S3Module } from './s3-client.js';
+import { inTime, isGone, loadS3, s3Client, s3Failure, TOKEN, type S3Module } from './s3-client.js';
 import { DEFAULT_STALL_MS } from './source.js';
 
 /** Bytes of a part, at least (S3 takes 5 MiB to 5 GiB, the last one less). */
@@ -43,6 +44,8 @@ class Upload {
   #begun = 0;
   readonly #sending = new Set<Promise<void>>();
   #id: string | undefined;
+  /** Kept with the object, by which it is known again. */
+  readonly #token = randomUUID();
   #pieces: Uint8Array[] = [];
   #gathered = 0;
   #taken = 0n;
@@ -113,11 +116,20 @@ class Upload {
       // What S3 makes of many parts takes it minutes.
       await this.#inTime(Number(this.#taken / 1024n), async (abortSignal) =>
         this.#client.send(complete, { abortSignal }),
-      );
+      ).catch(async (error: unknown) => {
+        // The client asks again where an answer is lost, and the store knows no such upload any more.
+        if (!isGone(error) || !(await this.#hasBecomeObject())) throw error;
+      });
       this.#id = undefined;
     } catch (error) {
       throw s3Failure(error, this.#name, this.#signal, 'written');
     }
+  }
+
+  async #hasBecomeObject(): Promise<boolean> {
+    const head = new this.#module.HeadObjectCommand(this.#object);
+    const { Metadata = {} } = await this.#inTime(0, async (abortSignal) => this.#client.send(head, { abortSignal }));
+    return Metadata[TOKEN] === this.#token;
   }
 
   /** Takes back what was sent. Nobody hears of a failure: what made it necessary counts. */
@@ -153,7 +165,7 @@ class Upload {
     const { CreateMultipartUploadCommand, UploadPartCommand } = this.#module;
     try {
       if (this.#id === undefined) {
-        const begin = new CreateMultipartUploadCommand({ Bucket, Key });
+        const begin = new CreateMultipartUploadCommand({ Bucket, Key, Metadata: { [TOKEN]: this.#token } });
         const begun = await this.#inTime(0, async (abortSignal) => this.#client.send(begin, { abortSignal }));
         this.#id = begun.UploadId;
       }
