@@ -31,7 +31,7 @@ export function requireServer(context: TestContext, kind: ServerKind): void {
   if (!there) skipLoudly(context, `no ${kind} here (Debian: apt-get install redis-server postgresql)`);
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
