@@ -19,15 +19,16 @@ const MIB = 1 << 20;
 /** The disk of the image that each bench has. */
 export const RAW = randomFillSync(new Uint8Array(3 * MIB));
 export const KINDS: readonly ServerKind[] = ['redis', 'postgres'];
+export const EVERY_KIND: readonly ServerKind[] = [...KINDS, 'bullmq+postgres'];
 const ENDED: readonly JobStatus['state'][] = ['done', 'refused', 'failed', 'cancelled'];
 
 const servers = new Map<ServerKind, QueueServer>();
 let names = 0;
 
 /** Starts the servers of a file of tests, and ends them with it. */
-export function startServers(): void {
+export function startServers(kinds: readonly ServerKind[] = KINDS): void {
   beforeAll(async () => {
-    for (const kind of KINDS) {
+    for (const kind of kinds) {
       const server = await startServer(kind);
       if (server !== undefined) servers.set(kind, server);
     }

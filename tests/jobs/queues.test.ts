@@ -9,10 +9,10 @@ import { INSTAR, instar, program, ROOT } from '../support/command.js';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
 import { qemuImg } from '../support/qemu-img.js';
 import { serve, type RangeServer } from '../remote/server.js';
-import { bench, KINDS, RAW, startServers, until } from './bench.js';
+import { bench, EVERY_KIND, RAW, startServers, until } from './bench.js';
 import { requireServer } from './servers.js';
 
-startServers();
+startServers(EVERY_KIND);
 /** A server whose image never comes, until it is told to send it. */
 async function slowImage(): Promise<{
   readonly server: RangeServer;
@@ -24,7 +24,7 @@ async function slowImage(): Promise<{
   return { server, host: `127.0.0.1:${server.port}`, release: () => void (stalls = false) };
 }
 
-describe.each(KINDS)('jobs in %s', (kind) => {
+describe.each(EVERY_KIND)('jobs in %s', (kind) => {
   it('come to what the commands come to', async (context) => {
     requireServer(context, kind);
     requireJudge(context, QEMU_IMG);
@@ -154,7 +154,7 @@ describe.each(KINDS)('jobs in %s', (kind) => {
       { kind: 'shell', command: 'id' },
       { kind: 'inspect', input, sandbox: 'none' },
       { kind: 'inspect', input: 'disk.raw' },
-      { kind: 'convert', input, output: directory.file('o'), outputFormat: 'qcow2', windows: 4 },
+      { kind: 'convert', input, output: directory.file('o'), outputFormat: 'vmdk', windows: 4 },
       { kind: 'window', input, part: input, start: 0, end: 512, files: [] },
       { kind: 'window', input, part: directory.file('new'), start: -1, end: 512, files: [] },
       { kind: 'window', input, part, start: 65_536, end: 65_536, files: [] },

@@ -18,7 +18,8 @@ export interface QueueServer {
   stop(): Promise<void>;
 }
 
-export type ServerKind = 'redis' | 'postgres';
+/** Which client keeps jobs where: BullMQ in Redis, pg-boss, BullMQ in PostgreSQL. */
+export type ServerKind = 'redis' | 'postgres' | 'bullmq+postgres';
 
 function postgresPrograms(): string | undefined {
   const versions = existsSync(POSTGRES_ROOT) ? readdirSync(POSTGRES_ROOT).sort().reverse() : [];
@@ -91,7 +92,7 @@ export async function startServer(kind: ServerKind): Promise<QueueServer | undef
     ]);
     start = () => spawn(...run('postgres', '-D', data, '-p', String(port), ...settings), { stdio: 'ignore' });
   }
-  const url = kind === 'redis' ? `redis://127.0.0.1:${port}` : `postgres://instar@127.0.0.1:${port}/postgres`;
+  const url = kind === 'redis' ? `redis://127.0.0.1:${port}` : `${kind}://instar@127.0.0.1:${port}/postgres`;
   let child = start();
   await untilReady(url);
   return {

@@ -7,10 +7,10 @@ import { instar } from '../support/command.js';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
 import { qemuImg, qemuIo } from '../support/qemu-img.js';
 import type { Workdir } from '../support/workdir.js';
-import { bench, KINDS, startServers, until, type Bench } from './bench.js';
+import { bench, EVERY_KIND, startServers, until, type Bench } from './bench.js';
 import { requireServer, type ServerKind } from './servers.js';
 
-startServers();
+startServers(EVERY_KIND);
 
 const MIB = 1 << 20;
 /** The last cluster of the disk is not whole. */
@@ -44,7 +44,7 @@ function expectImage(directory: Workdir, name = 'out.qcow2'): void {
   expect(described).not.toHaveProperty('backing-filename');
 }
 
-describe.each(KINDS)('a qcow2 image that is written in windows, by %s,', (kind) => {
+describe.each(EVERY_KIND)('a qcow2 image that is written in windows, by %s,', (kind) => {
   it.for([2, 7, 300])('of which there are %i is the disk of its input to qemu-img', async (windows, context) => {
     const made = await setUp(context, kind);
     const { queue, directory, work, outcome, ended } = made;

@@ -31,7 +31,7 @@ import { QEMU_IMG, requireJudge } from '../support/judge.js';
 import { qemuImg, qemuIo } from '../support/qemu-img.js';
 import { Random } from '../support/random.js';
 import { workdir, type Workdir } from '../support/workdir.js';
-import { KINDS } from './bench.js';
+import { EVERY_KIND } from './bench.js';
 import { requireServer, startServer, type QueueServer, type ServerKind } from './servers.js';
 
 const MIB = 1 << 20;
@@ -45,7 +45,7 @@ const servers = new Map<ServerKind, QueueServer>();
 let names = 0;
 
 beforeAll(async () => {
-  for (const kind of KINDS) {
+  for (const kind of EVERY_KIND) {
     const server = await startServer(kind);
     if (server !== undefined) servers.set(kind, server);
   }
@@ -98,7 +98,7 @@ function job(directory: Workdir, windows: number): ReturnType<typeof convertJob>
   return convertJob({ input: directory.file('disk.qcow2'), output: directory.file('out.raw'), windows });
 }
 
-describe.each(KINDS)('an image in windows, by %s,', (kind) => {
+describe.each(EVERY_KIND)('an image in windows, by %s,', (kind) => {
   it.for([2, 7, 300])('of which there are %i becomes what qemu-img makes of it', async (windows, context) => {
     requireServer(context, kind);
     requireJudge(context, QEMU_IMG);
@@ -300,7 +300,7 @@ describe.each(KINDS)('an image in windows, by %s,', (kind) => {
   });
 });
 
-describe.each(KINDS)('workers that are killed and stopped, and a queue that is started anew, with %s,', (kind) => {
+describe.each(EVERY_KIND)('workers that are killed and stopped, and a queue that is started anew, with %s,', (kind) => {
   it(
     `come to the same bytes in each of ${RUNS} runs, and leave nothing`,
     { timeout: 60_000 + RUNS * 30_000 },

@@ -1,6 +1,6 @@
 import type { Json } from '@instar/engine';
 import type * as BullMq from 'bullmq';
-import type * as IoRedis from 'ioredis';
+import { ANSWER_MS, KEEP_DONE, KEEP_FAILED, postgresServer, redisServer, type BullServer } from './bullmq-servers.js';
 import { JobsError } from './errors.js';
 import { parseOutcome } from './outcome.js';
 import {
@@ -26,60 +26,32 @@ const DEFAULT_ATTEMPTS = 5;
 const DEFAULT_BACKOFF_MS = 1000;
 /** A lower number comes first, and none at all first of all. */
 const MIDDLE_PRIORITY = 1001;
-/** How long what came of a job is kept (seconds). */
-const [KEEP_DONE, KEEP_FAILED] = [7 * 86_400, 30 * 86_400];
 /** Time between two looks whether a job was cancelled (ms). */
 const LOOK_MS = 1000;
 const DEFAULT_LOCK_MS = 30_000;
 /** How often a job may be taken over from workers that fell silent, before it is their fault no longer. */
 const MOST_STALLS = 20;
-/** How long a server may take to answer (ms). */
-const ANSWER_MS = 5000;
 const CANCELLED = 'CANCELLED: the job was cancelled';
 
 function cancelled(): JobsError {
   return new JobsError('CANCELLED', 'the job was cancelled');
 }
 
-/** A queue in Redis. @throws JobsError `QUEUE_UNAVAILABLE` where its client is not installed */
+/** A queue of BullMQ, in Redis or in PostgreSQL. @throws JobsError `QUEUE_UNAVAILABLE` */
 export async function openBullQueue(url: string, name: string): Promise<JobQueue> {
-  let bull: typeof BullMq;
-  let redis: typeof IoRedis;
-  try {
-    [bull, redis] = await Promise.all([import('bullmq'), import('ioredis')]);
-  } catch (error) {
-    throw new JobsError('QUEUE_UNAVAILABLE', 'a queue in Redis needs two packages: npm install bullmq ioredis', error);
-  }
-  // Who asks is told soon that there is no server, and does not wait for one.
-  const options = { maxRetriesPerRequest: 2, connectTimeout: ANSWER_MS, lazyConnect: true };
-  const connection = new redis.Redis(url, options);
-  // Each call that fails says so itself.
-  connection.on('error', () => undefined);
-  try {
-    await connection.connect();
-  } catch (error) {
-    connection.disconnect();
-    throw new JobsError('QUEUE_UNAVAILABLE', 'the queue cannot be reached: there is no Redis at its address', error);
-  }
-  return new BullQueue(bull, redis, url, name, connection);
+  const server = url.startsWith('redis') ? await redisServer(url, name) : await postgresServer(url, name);
+  return new BullQueue(await import('bullmq'), server);
 }
 
 class BullQueue implements JobQueue {
   readonly #bull: typeof BullMq;
-  readonly #redis: typeof IoRedis;
-  readonly #url: string;
-  readonly #name: string;
-  readonly #connection: IoRedis.Redis;
+  readonly #server: BullServer;
   readonly #queue: BullMq.Queue<Stored>;
 
-  constructor(bull: typeof BullMq, redis: typeof IoRedis, url: string, name: string, connection: IoRedis.Redis) {
+  constructor(bull: typeof BullMq, server: BullServer) {
     this.#bull = bull;
-    this.#redis = redis;
-    this.#url = url;
-    this.#name = name;
-    this.#connection = connection;
-    this.#queue = new bull.Queue<Stored>(name, { connection: this.#connection });
-    this.#queue.on('error', () => undefined);
+    this.#server = server;
+    this.#queue = server.queue;
   }
 
   async submit(id: string, data: object, options: QueuingOptions & { readonly anew?: boolean }): Promise<void> {
@@ -89,19 +61,16 @@ class BullQueue implements JobQueue {
         if (!givesWay(await this.#describe(known), options.anew)) return;
         await known.remove();
       }
-      await this.#connection.del(this.#markOf(id), this.#keptOf(id));
+      await this.#server.notes.forget(id);
       await this.#queue.add(kindOf(data), { job: data }, this.#options(id, options));
     });
   }
 
   async take(handler: Handler, options: TakingOptions): Promise<Taking> {
     const { concurrency, onError, lockMs = DEFAULT_LOCK_MS } = options;
-    const connection = new this.#redis.Redis(this.#url, { maxRetriesPerRequest: null });
-    connection.on('error', (error) => onError?.(error));
     let leaving = false;
     const running = new Map<string, AbortController>();
-    const worker: BullMq.Worker<Stored> = new this.#bull.Worker<Stored>(
-      this.#name,
+    const { worker, close } = this.#server.worker(
       // The third parameter has to be there: without it there is no signal.
       async (job, token, signal) => {
         const abort = new AbortController();
@@ -126,13 +95,8 @@ class BullQueue implements JobQueue {
           running.delete(job.id ?? '');
         }
       },
-      {
-        connection,
-        concurrency,
-        lockDuration: lockMs,
-        stalledInterval: lockMs,
-        maxStalledCount: MOST_STALLS,
-      },
+      { concurrency, lockDuration: lockMs, stalledInterval: lockMs, maxStalledCount: MOST_STALLS },
+      (error) => onError?.(error),
     );
     worker.on('error', (error) => onError?.(error));
     worker.on('lockRenewalFailed', (ids) => {
@@ -149,7 +113,7 @@ class BullQueue implements JobQueue {
         }, patienceMs);
         await worker.close();
         clearTimeout(timer);
-        connection.disconnect();
+        close();
       },
     };
   }
@@ -168,7 +132,7 @@ class BullQueue implements JobQueue {
       const { state } = await this.#describe(job);
       if (state !== 'waiting' && state !== 'active') return false;
       // Not in the job: whoever runs it writes there.
-      await this.#connection.set(this.#markOf(id), '1', 'EX', KEEP_FAILED);
+      await this.#server.notes.cancel(id);
       return true;
     });
   }
@@ -196,8 +160,7 @@ class BullQueue implements JobQueue {
   }
 
   async close(): Promise<void> {
-    await this.#queue.close().catch(() => undefined);
-    this.#connection.disconnect();
+    await this.#server.close();
   }
 
   #options(jobId: string, { priority = 0, attempts, backoffMs }: QueuingOptions): BullMq.JobsOptions {
@@ -211,19 +174,9 @@ class BullQueue implements JobQueue {
     };
   }
 
-  /** What says that a job was cancelled. */
-  #markOf(id: string): string {
-    return this.#queue.toKey(`cancelled:${id}`);
-  }
-
-  /** Where a job keeps something. */
-  #keptOf(id: string): string {
-    return this.#queue.toKey(`kept:${id}`);
-  }
-
   async #kept(id: string): Promise<unknown> {
-    const text = await this.#connection.get(this.#keptOf(id));
-    if (text === null) return undefined;
+    const text = await this.#server.notes.kept(id);
+    if (text === undefined) return undefined;
     try {
       return JSON.parse(text);
     } catch {
@@ -234,7 +187,7 @@ class BullQueue implements JobQueue {
   async #isCancelled(job: Pick<QueuedJob, 'id' | 'data'>): Promise<boolean> {
     const { id = '' } = job;
     const { partOf = id } = storedIn(job);
-    return (await this.#connection.exists(this.#markOf(id), this.#markOf(partOf))) > 0;
+    return this.#server.notes.isCancelled([id, partOf]);
   }
 
   async #run(job: QueuedJob, token: string, abort: AbortController, handler: Handler): Promise<unknown> {
@@ -266,7 +219,7 @@ class BullQueue implements JobQueue {
         keep: async (value) => {
           const { id = '' } = job;
           // Not in the job: whoever was taken for gone would write an older one over it.
-          await this.#connection.set(this.#keptOf(id), JSON.stringify(value), 'EX', KEEP_FAILED, 'NX');
+          await this.#server.notes.keep(id, JSON.stringify(value));
           return this.#kept(id);
         },
         kept: async () => this.#kept(job.id ?? ''),
