@@ -7,6 +7,7 @@ import {
   type EndedJob,
   type JobQueue,
   type JobStatus,
+  type Rate,
   type Taking,
   type WorkerOptions,
 } from '@instar/jobs';
@@ -45,7 +46,11 @@ export interface Bench {
   readonly directory: Workdir;
   readonly ended: EndedJob[];
   readonly work: (
-    options?: Partial<WorkerOptions> & { readonly concurrency?: number; readonly lockMs?: number },
+    options?: Partial<WorkerOptions> & {
+      readonly concurrency?: number;
+      readonly lockMs?: number;
+      readonly rate?: Rate;
+    },
   ) => Promise<Taking>;
   readonly outcome: (id: string) => Promise<JobStatus>;
 }

@@ -95,6 +95,22 @@ describe.each(EVERY_KIND)('jobs in %s', (kind) => {
     expect(ended.map(({ id }) => ids.indexOf(id))).toEqual([2, 3, 1, 0]);
   });
 
+  it('are begun no more often than is allowed, however many workers there are', async (context) => {
+    requireServer(context, kind);
+    const { queue, directory, work, outcome } = await bench(kind);
+    const rate = { jobs: 2, ms: 1500 };
+    await work({ rate });
+    await work({ rate });
+    const job = inspectJob({ input: directory.file('disk.raw') });
+    const start = performance.now();
+    const ids = await Promise.all(
+      ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map(async (key) => submit(queue, job, { key })),
+    );
+    expect((await Promise.all(ids.map(outcome))).map(({ state }) => state)).toEqual(ids.map(() => 'done'));
+    // Two at once, and two more in each of the times that follow; pg-boss may begin one more in each.
+    expect(performance.now() - start).toBeGreaterThan(kind === 'postgres' ? 2 * rate.ms : 3 * rate.ms - 200);
+  });
+
   it('are tried again where that may help, and kept apart with their reason where it did not', async (context) => {
     requireServer(context, kind);
     const { queue, directory, work, outcome } = await bench(kind);

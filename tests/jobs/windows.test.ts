@@ -117,6 +117,33 @@ describe.each(EVERY_KIND)('an image in windows, by %s,', (kind) => {
     expect(directory.names()).toEqual(['disk.qcow2', 'disk.raw', 'expected.raw', 'out.raw']);
   });
 
+  it('tells how many of its windows are done', async (context) => {
+    requireServer(context, kind);
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    makeImage(directory);
+    const { queue } = await open(kind);
+    const id = await submit(queue, job(directory, 200));
+    await work(queue, directory, 1);
+    const seen: number[] = [];
+    let total: number | undefined;
+    for (let ended = false; !ended;) {
+      const { state, progress } = (await queue.status(id)) ?? {};
+      ended = state !== undefined && ENDED.includes(state);
+      if (!ended && state === 'active' && progress !== undefined) {
+        seen.push(progress.done);
+        total = progress.total;
+      }
+      await sleep(20);
+    }
+    // Fewer than were asked for, where an extent is not split.
+    expect(total).toBeGreaterThan(10);
+    expect(total).toBeLessThanOrEqual(200);
+    expect(new Set(seen).size).toBeGreaterThan(3);
+    expect(seen).toEqual([...seen].sort((a, b) => a - b));
+    expect(Math.max(...seen)).toBeLessThanOrEqual(total ?? 0);
+  });
+
   it('has an output that can be written in windows', () => {
     const directory = workdir();
     expect(() => convertJob({ ...job(directory, 4), output: 'https://images.example/x' })).toThrow('an object (s3:');

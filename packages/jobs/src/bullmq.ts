@@ -67,7 +67,7 @@ class BullQueue implements JobQueue {
   }
 
   async take(handler: Handler, options: TakingOptions): Promise<Taking> {
-    const { concurrency, onError, lockMs = DEFAULT_LOCK_MS } = options;
+    const { concurrency, onError, lockMs = DEFAULT_LOCK_MS, rate } = options;
     let leaving = false;
     const running = new Map<string, AbortController>();
     const { worker, close } = this.#server.worker(
@@ -95,7 +95,13 @@ class BullQueue implements JobQueue {
           running.delete(job.id ?? '');
         }
       },
-      { concurrency, lockDuration: lockMs, stalledInterval: lockMs, maxStalledCount: MOST_STALLS },
+      {
+        concurrency,
+        lockDuration: lockMs,
+        stalledInterval: lockMs,
+        maxStalledCount: MOST_STALLS,
+        ...(rate === undefined ? {} : { limiter: { max: rate.jobs, duration: rate.ms } }),
+      },
       (error) => onError?.(error),
     );
     worker.on('error', (error) => onError?.(error));

@@ -14,6 +14,7 @@ export type {
   JobState,
   JobStatus,
   QueuingOptions,
+  Rate,
   Taking,
   TakingOptions,
 } from './queue.js';

@@ -79,6 +79,12 @@ export class Rows {
     return answer?.rows ?? [];
   }
 
+  /** Attempts that were begun within the last milliseconds. */
+  async begunWithin(ms: number): Promise<number> {
+    const text = `select count(*)::int as count from ${TABLE} where name = $1 and started_on > now() - $2 * interval '1 ms'`;
+    return Number((await this.run(text, ms))[0]?.['count'] ?? 0);
+  }
+
   async byId(id: string): Promise<Row | undefined> {
     return (await this.#boss.getJobById<object>(this.#name, id, { includeArchive: true })) ?? undefined;
   }

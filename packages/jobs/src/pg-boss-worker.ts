@@ -32,19 +32,21 @@ export class PgBossWorker implements Taking {
   readonly #handler: Handler;
   readonly #lockMs: number;
   readonly #onError: TakingOptions['onError'];
+  readonly #rate: TakingOptions['rate'];
   readonly #running = new Set<AbortController>();
   readonly #sleeping = new Set<() => void>();
   readonly #slots: Promise<unknown>;
   #leaving = false;
 
   constructor(boss: PgBoss, name: string, handler: Handler, options: TakingOptions) {
-    const { concurrency, lockMs = DEFAULT_LOCK_MS, onError } = options;
+    const { concurrency, lockMs = DEFAULT_LOCK_MS, onError, rate } = options;
     this.#boss = boss;
     this.#rows = new Rows(boss, name);
     this.#name = name;
     this.#handler = handler;
     this.#lockMs = lockMs;
     this.#onError = onError;
+    this.#rate = rate;
     this.#slots = Promise.all(Array.from({ length: concurrency }, async () => this.#serve()));
   }
 
@@ -89,7 +91,9 @@ export class PgBossWorker implements Taking {
   }
 
   async #next(): Promise<Row | undefined> {
+    const rate = this.#rate;
     try {
+      if (rate !== undefined && (await this.#rows.begunWithin(rate.ms)) >= rate.jobs) return undefined;
       const [job] = await this.#boss.fetch<object>(this.#name, { includeMetadata: true, batchSize: 1 });
       return job;
     } catch (error) {

@@ -89,6 +89,17 @@ export interface TakingOptions {
   readonly onError?: ((error: Error) => void) | undefined;
   /** How long a worker may be silent before another takes its jobs over (ms). */
   readonly lockMs?: number | undefined;
+  /**
+   * Jobs that all workers of the queue begin within a time at most, where each of them says the same. pg-boss counts them before it
+   * takes one, so that there may be as many more as look at once.
+   */
+  readonly rate?: Rate | undefined;
+}
+
+/** So many jobs in so many milliseconds. */
+export interface Rate {
+  readonly jobs: number;
+  readonly ms: number;
 }
 
 /** A worker that takes jobs. */

@@ -35,13 +35,21 @@ function checkOptions({ priority = 0, attempts = 1, backoffMs = 0 }: QueuingOpti
   if (!within(backoffMs, 0, 3_600_000)) throw new JobsError('INVALID_OPTION', 'backoffMs: milliseconds up to an hour');
 }
 
+function checkRate(rate: TakingOptions['rate']): void {
+  const whole = (value: number): boolean => Number.isSafeInteger(value) && value > 0;
+  if (rate === undefined || (whole(rate.jobs) && whole(rate.ms))) return;
+  throw new JobsError('INVALID_OPTION', 'rate: whole numbers of jobs and milliseconds, 1 at least');
+}
+
 /**
  * Takes jobs of a queue and does them, until it is drained. Images are parsed in sandboxes, which run in threads of their own: the
  * event loop, which tells the queue that this worker lives, is never blocked by one.
+ * @throws JobsError `INVALID_OPTION`, `QUEUE_UNAVAILABLE`
  */
 export async function startWorker(queue: JobQueue, options: WorkerOptions & Partial<TakingOptions>): Promise<Taking> {
-  const { concurrency = 1, onError, lockMs, ...how } = options;
-  const taking = await queue.take(handlerOf(how), { concurrency, onError, lockMs });
+  const { concurrency = 1, onError, lockMs, rate, ...how } = options;
+  checkRate(rate);
+  const taking = await queue.take(handlerOf(how), { concurrency, onError, lockMs, rate });
   return {
     drain: async (patienceMs) => {
       await taking.drain(patienceMs);

@@ -1,5 +1,6 @@
 import { EngineError, escapeText } from '@instar/engine';
-import type { EndedJob } from '@instar/jobs';
+import type { EndedJob, Rate } from '@instar/jobs';
+import { parseDuration } from '@instar/operands';
 import { EXIT_CODES } from '../exit-codes.js';
 import { limitsOf } from './limits.js';
 import { defineJobCommand } from './jobs/define.js';
@@ -20,6 +21,7 @@ interface WorkerFlags {
   readonly limitTime?: number;
   readonly limitCpu?: number;
   readonly metrics?: number;
+  readonly rate?: string;
 }
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
@@ -34,6 +36,18 @@ function line({ id, kind, attempt, state, elapsedMs, message }: EndedJob): strin
 function oneOf<const T extends readonly string[]>(option: string, found: string, words: T): T[number] {
   if (words.includes(found)) return found;
   throw new EngineError('INVALID_OPTION', `${option}: found ${escapeText(found)}, expected ${words.join(' or ')}`);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+function rateOf(text: string): Rate {
+  const [, jobs, time] = /^(\d{1,9})\/(.+)$/.exec(text) ?? [];
+  if (jobs === undefined || time === undefined || Number(jobs) === 0) {
+    throw new EngineError(
+      'INVALID_OPTION',
+      `--rate: found ${escapeText(text)}, expected jobs and a time, such as 100/1m`,
+    );
+  }
+  return { jobs: Number(jobs), ms: parseDuration(time) };
 }
 
 /** `instar worker` */
@@ -53,6 +67,7 @@ export const workerCommand = defineJobCommand<WorkerFlags>({
       )
       .option('--references', 'let images use files of their own directory, and of those of --directory')
       .option('--concurrency <count>', 'jobs at a time', values.integer(1, 64), 1)
+      .option('--rate <jobs/time>', 'jobs that all workers of the queue begin within a time at most, such as 100/1m')
       .option('--sandbox <kind>', 'kvm, process or auto', process.env['INSTAR_SANDBOX'] ?? 'auto')
       .option('--isolation <kind>', 'pooled (sandboxes are restored for the next job) or fresh', 'pooled')
       .option('--limit-virtual-size <size>', 'refuse an image that claims to be larger', values.size)
@@ -102,6 +117,7 @@ export const workerCommand = defineJobCommand<WorkerFlags>({
       isolation: oneOf('--isolation', flags.isolation, ['pooled', 'fresh']),
       limits: limitsOf(limits, undefined),
       lockMs: flags.lockTime,
+      rate: flags.rate === undefined ? undefined : rateOf(flags.rate),
       onEnd: (job) => {
         metrics.count(job);
         if (flags.json === true) process.stdout.write(recordLine({ job }));

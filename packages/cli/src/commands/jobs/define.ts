@@ -91,7 +91,10 @@ function parser<F>(commander: typeof CommanderModule, definition: JobCommand<F>)
   for (const [name, about] of definition.operands) command.argument(name, about);
   return definition
     .options(command, values)
-    .option('--queue <url>', 'the queue: redis://HOST:PORT, postgres://HOST/DATABASE or bullmq+postgres://… (default: INSTAR_QUEUE)')
+    .option(
+      '--queue <url>',
+      'the queue: redis://HOST:PORT, postgres://HOST/DATABASE or bullmq+postgres://… (default: INSTAR_QUEUE)',
+    )
     .option('--name <name>', 'which of several queues in one server (default instar)')
     .option('--json', 'records of JSON, one a line')
     .addHelpText('after', `\n${definition.notes}`)
