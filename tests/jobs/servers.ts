@@ -15,6 +15,8 @@ export interface QueueServer {
   readonly url: string;
   /** Ends it as a power cut does, and starts it anew with what it had written. */
   restart(): Promise<void>;
+  /** Ends it so, and leaves it. */
+  kill(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -102,6 +104,10 @@ export async function startServer(kind: ServerKind): Promise<QueueServer | undef
       await ended(child);
       child = start();
       await untilReady(url);
+    },
+    kill: async () => {
+      child.kill('SIGKILL');
+      await ended(child);
     },
     stop: async () => {
       // To PostgreSQL that is a fast shutdown; runuser passes SIGTERM on, so it is that for both.

@@ -4,10 +4,22 @@ import type { Stored } from './stored.js';
 
 /** How long a server may take to answer (ms). */
 export const ANSWER_MS = 5000;
+/** How long it may take to say goodbye to one (ms). */
+export const CLOSE_MS = 2000;
 /** How long what came of a job is kept (seconds). */
 export const [KEEP_DONE, KEEP_FAILED] = [7 * 86_400, 30 * 86_400];
 /** Notes that are removed at a time where they are old. */
 const MOST_OLD = 1000;
+
+/** Waits for something, but not longer than that (ms), and hears of no failure. */
+export async function inTime(action: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([action.catch(() => undefined), late]);
+  clearTimeout(timer);
+}
 
 /** What is known of a job besides what its worker writes: whoever was taken for gone would write something older over it. */
 export interface Notes {
@@ -82,7 +94,7 @@ export async function redisServer(url: string, name: string): Promise<BullServer
       };
     },
     close: async () => {
-      await queue.close().catch(() => undefined);
+      await inTime(queue.close(), CLOSE_MS);
       connection.disconnect();
     },
   };
@@ -147,7 +159,7 @@ export async function postgresServer(url: string, name: string): Promise<BullSer
       close: () => undefined,
     }),
     close: async () => {
-      await Promise.allSettled([queue.close(), notes.close()]);
+      await inTime(Promise.all([queue.close(), notes.close()]), CLOSE_MS);
     },
   };
 }

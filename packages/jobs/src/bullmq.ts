@@ -1,6 +1,15 @@
 import type { Json } from '@instar/engine';
 import type * as BullMq from 'bullmq';
-import { ANSWER_MS, KEEP_DONE, KEEP_FAILED, postgresServer, redisServer, type BullServer } from './bullmq-servers.js';
+import {
+  ANSWER_MS,
+  CLOSE_MS,
+  inTime,
+  KEEP_DONE,
+  KEEP_FAILED,
+  postgresServer,
+  redisServer,
+  type BullServer,
+} from './bullmq-servers.js';
 import { JobsError } from './errors.js';
 import { parseOutcome } from './outcome.js';
 import {
@@ -31,6 +40,8 @@ const LOOK_MS = 1000;
 const DEFAULT_LOCK_MS = 30_000;
 /** How often a job may be taken over from workers that fell silent, before it is their fault no longer. */
 const MOST_STALLS = 20;
+/** How long jobs have that are to go back to the queue (ms). */
+const GIVE_BACK_MS = 4000;
 const CANCELLED = 'CANCELLED: the job was cancelled';
 
 function cancelled(): JobsError {
@@ -117,8 +128,10 @@ class BullQueue implements JobQueue {
             abort.abort(new Error('the worker leaves'));
           });
         }, patienceMs);
-        await worker.close();
+        // A server that is away is not waited for: its jobs are then those of a worker that fell silent.
+        await inTime(worker.close(), patienceMs + GIVE_BACK_MS);
         clearTimeout(timer);
+        await inTime(worker.close(true), CLOSE_MS);
         close();
       },
     };
