@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type PgBoss from 'pg-boss';
+import type { Outcome } from './queue.js';
 import { fieldsOf, storedIn, type Stored } from './stored.js';
 
 /** How long a worker may be silent before its job is anybody's, unless it says otherwise (ms). */
@@ -120,6 +121,16 @@ export class Rows {
       startedOn,
       pauseMs,
       JSON.stringify(stored),
+    );
+  }
+
+  /** Ends an attempt: one that is another's by now says nothing of the job any more, which may have been submitted anew. */
+  async complete({ id, startedOn }: Row, outcome: Outcome): Promise<void> {
+    await this.run(
+      `update ${TABLE} set state = 'completed', completed_on = now(), output = $4::jsonb where ${MINE}`,
+      id,
+      startedOn,
+      JSON.stringify(outcome),
     );
   }
 

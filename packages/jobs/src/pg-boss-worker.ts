@@ -139,7 +139,7 @@ export class PgBossWorker implements Taking {
       await look().catch(() => undefined);
       if (lost() || (!cancelled() && (await this.#awaitsParts(job)))) return;
       const outcome = await this.#handler(this.#taken(job, abort.signal));
-      await this.#say(async () => this.#boss.complete(this.#name, job.id, outcome));
+      await this.#say(async () => this.#rows.complete(job, outcome));
     } catch (error) {
       if (error instanceof Spread) return;
       await this.#say(async () => {
