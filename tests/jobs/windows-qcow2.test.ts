@@ -93,6 +93,7 @@ describe('windows of what has no places from the start', () => {
     [{ compress: true }, /compressed outputs are written as a whole/],
     [{ output: 's3://images/x' }, /as a raw disk only/],
     [{ outputFormat: 'vmdk' }, /only raw and qcow2/],
+    [{ outputFormat: 'raw', output: 'https://images.example/x' }, /an object \(s3:/],
   ] as const)('are refused: %s', ([options, message]) => {
     const asked = { input: '/a', output: '/b', outputFormat: 'qcow2', windows: 2, ...options } as const;
     expect(() => convertJob(asked)).toThrow(message);

@@ -136,17 +136,10 @@ describe.each(EVERY_KIND)('an image in windows, by %s,', (kind) => {
       }
       await sleep(20);
     }
-    // Fewer than were asked for, where an extent is not split.
     expect(total).toBeGreaterThan(10);
-    expect(total).toBeLessThanOrEqual(200);
     expect(new Set(seen).size).toBeGreaterThan(3);
     expect(seen).toEqual([...seen].sort((a, b) => a - b));
     expect(Math.max(...seen)).toBeLessThanOrEqual(total ?? 0);
-  });
-
-  it('has an output that can be written in windows', () => {
-    const directory = workdir();
-    expect(() => convertJob({ ...job(directory, 4), output: 'https://images.example/x' })).toThrow('an object (s3:');
   });
 
   it('that is changed meanwhile is refused, and nothing is left', async (context) => {
