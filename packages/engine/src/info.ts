@@ -19,7 +19,13 @@ import { inTurn } from './in-turn.js';
 import { closeInput, openInput, type InputFile } from './input-file.js';
 import { luksDetails, type LuksDetails } from './luks-details.js';
 import { checkControl } from './options/control.js';
-import { checkFileName, checkInfoOptions, checkInspectOptions, checkManyOptions } from './options/operations.js';
+import {
+  checkFileName,
+  checkFileNames,
+  checkInfoOptions,
+  checkInspectOptions,
+  checkManyOptions,
+} from './options/operations.js';
 import { combinePath, type PathPolicy } from './path-policy.js';
 import { type Sandbox } from './sandbox.js';
 import { decidedBy, judge, judgeUnreadable, type SafetyCheckName, type SafetyVerdict } from './safety.js';
@@ -315,6 +321,7 @@ async function* ofEach<T>(
   control: OperationControl,
   look: (file: string, options: InfoOptions, control: OperationControl) => Promise<T>,
 ): AsyncGenerator<Described<T>> {
+  checkFileNames(files);
   const { concurrency = KEPT_SANDBOXES, ...options } = checkManyOptions(givenOptions);
   const { signal } = checkControl(control);
   // One listener on the caller's signal, however many are looked at.

@@ -8,14 +8,19 @@ import {
   compare,
   convert,
   create,
+  createSnapshot,
   dd,
+  deleteSnapshot,
   EngineError,
   errorCodes,
   info,
   infoChain,
+  infoOfEach,
   inspect,
+  inspectEach,
   isInstarError,
   map,
+  measureSize,
   openImage,
   type OperationDetail,
 } from '@instar/engine';
@@ -104,6 +109,22 @@ describe('calls are verb(subject, options)', () => {
       code: 'INVALID_OPTION',
       message: 'file: found a URL with https:, expected a path or a file: URL',
     });
+  });
+
+  it('refuse subjects of another type in words, also where they are many', async () => {
+    const first = async (many: AsyncIterator<unknown>): Promise<unknown> => many.next();
+    const wrong: readonly (readonly [said: string, call: () => Promise<unknown>])[] = [
+      ['files: found undefined, expected a list of paths', async () => first(infoOfEach(undefined as never))],
+      ['files: found "disk.raw", expected a list of paths', async () => first(inspectEach('disk.raw'))],
+      ['size: found "x", expected an integer from 0', async () => measureSize('x' as never)],
+      ['name: found 5, expected a name', async () => createSnapshot('disk.qcow2', 5 as never)],
+      ['name: found undefined, expected a name', async () => deleteSnapshot('disk.qcow2', undefined as never)],
+    ];
+    for (const [said, call] of wrong) {
+      const error = await thrown(call);
+      expect(error).toMatchObject({ code: 'INVALID_OPTION' });
+      expect((error as EngineError).message).toContain(said);
+    }
   });
 
   it('take how an operation runs among the options, or behind them as before', async () => {

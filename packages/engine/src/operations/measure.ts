@@ -13,7 +13,7 @@ import { EngineError } from '../errors.js';
 import { outputFormat } from '../formats.js';
 import { guestContext, type OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
-import { checkFileName, checkMeasureOptions } from '../options/operations.js';
+import { checkFileName, checkMeasureOptions, checkSize } from '../options/operations.js';
 import { layoutFlags, outputConfig, outputLimit, unitSizes } from '../output/config.js';
 import { isSplit } from '../output/split-vmdk.js';
 import { checkLayout, isAllocated, type ImageLayout } from '../output/layout.js';
@@ -121,7 +121,7 @@ export async function measureSize(
   target: MeasureTarget = {},
   control: OperationControl = {},
 ): Promise<Measurement> {
-  const bytes = BigInt(size);
+  const bytes = checkSize(size);
   const checked = checkedTarget(target);
   if (checked.format === RAW || checked.format === QCOW2) return lengthOf(bytes, checked);
   const nothing = await openTemporary();

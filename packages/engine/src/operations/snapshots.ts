@@ -2,7 +2,7 @@ import { EDIT_ACTION } from '@instar/shared-abi';
 import type { OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkEditOptions } from '../options/edits.js';
-import { checkFileName } from '../options/operations.js';
+import { checkFileName, checkName } from '../options/operations.js';
 import { editImage, editName, type EditedImage, type EditOptions } from './edit.js';
 
 async function editSnapshots(
@@ -13,6 +13,7 @@ async function editSnapshots(
   givenControl: OperationControl,
 ): Promise<EditedImage> {
   checkFileName(file);
+  checkName(name);
   const options = checkEditOptions(givenOptions);
   return editImage(file, options, checkControl(givenControl), () => ({
     action,
@@ -25,7 +26,7 @@ const MOST_NAME = 255;
 
 /** As much of a name as an image keeps; a character that it has no room for goes as a whole. */
 function cutName(name: string): string {
-  const bytes = Buffer.from(name);
+  const bytes = Buffer.from(checkName(name));
   if (bytes.length <= MOST_NAME) return name;
   return new TextDecoder().decode(bytes.subarray(0, MOST_NAME)).replace(/\uFFFD$/u, '');
 }

@@ -41,6 +41,12 @@ export const fileName = v.pipe(
   v.check((text) => !text.includes('\0'), 'a path without a zero byte'),
 );
 
+/** Names of files, in whatever can be gone through but one text, whose letters are no names. */
+export const fileNames = v.custom<Iterable<string> | AsyncIterable<string>>(
+  (value) => typeof value === 'object' && value !== null && (Symbol.iterator in value || Symbol.asyncIterator in value),
+  'a list of paths',
+);
+
 export const yesNo = v.boolean('true or false');
 
 export const callback = v.custom<(...values: never[]) => void>((value) => typeof value === 'function', 'a function');

@@ -17,7 +17,7 @@ import type { DiskRange, StreamRange } from '../operations/open-image.js';
 import type { ReadOptions } from '../operations/reading.js';
 import { IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
 import { checked } from './check.js';
-import { callback, fileName, oneOf, options, size, whole, yesNo, type Fields } from './kinds.js';
+import { callback, fileName, fileNames, oneOf, options, size, whole, yesNo, type Fields } from './kinds.js';
 
 const MAX_DESCRIPTOR = 0x7fff_ffff;
 const formatName = v.string('the name of a format, such as raw or qcow2');
@@ -293,4 +293,19 @@ export function checkManyOptions(value: ManyOptions): ManyOptions {
 /** @throws EngineError `INVALID_OPTION` */
 export function checkFileName(value: string): string {
   return checked(fileName, 'file', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkFileNames(value: Iterable<string> | AsyncIterable<string>): void {
+  checked(fileNames, 'files', value);
+}
+
+/** The size of a disk. @throws EngineError `INVALID_OPTION` */
+export function checkSize(value: bigint | number): bigint {
+  return checked(size(), 'size', value);
+}
+
+/** The name of a snapshot or a bitmap. @throws EngineError `INVALID_OPTION` */
+export function checkName(value: string): string {
+  return checked(v.string('a name'), 'name', value);
 }
