@@ -145,7 +145,7 @@ describe('the options of an output', () => {
   it('are listed by help, and -c belongs to qcow2', () => {
     const directory = workdir().write('disk.raw', noise(4096));
     const help = instar('convert', '-O', 'qcow2', '-o', 'help').in(directory).must();
-    expect(help.stdout).toMatch(/^Supported options:\n[^]* {2}cluster_size=<str> - /);
+    expect(help.stdout).toMatch(/^Supported qcow2 options:\n[^]* {2}cluster_size=<size> - /);
     const done = instar('convert', '-f', 'raw', '-c', '-O', 'vdi', 'disk.raw', 'out').in(directory).run();
     expect(done.stderr).toBe('instar: convert: -c: only qcow2 outputs are compressed, not vdi\n');
     expect(directory.names('.')).toEqual(['disk.raw']);

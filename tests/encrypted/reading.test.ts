@@ -110,11 +110,12 @@ describe('encrypted images', () => {
       .in(directory)
       .run();
     const { status, stdout } = checked;
-    expect(
-      instar('check', file, ...KEY)
-        .in(directory)
-        .run(),
-    ).toMatchObject({ status, stdout });
+    const found = instar('check', file, ...KEY)
+      .in(directory)
+      .run();
+    // qemu-img checks no qcow images.
+    if (format === 'qcow') expect([status, found.status]).toEqual([63, 0]);
+    else expect(found).toMatchObject({ status, stdout });
     if (format === 'luks') {
       const asked = qemuImg('check', '-f', 'luks', file).in(directory).run();
       expect(instar('check', file).in(directory).run().status).toBe(asked.status);

@@ -184,7 +184,7 @@ export class MultipartUpload {
 function objectOf(name: string): { readonly Bucket: string; readonly Key: string } {
   const location = parseLocation(name);
   if (location.kind === 's3') return { Bucket: location.bucket, Key: location.key };
-  throw new EngineError('INVALID_OPTION', 'is no object (s3://bucket/key)', { file: name });
+  throw new EngineError('INVALID_OPTION', 'is not an object (s3://bucket/key)', { file: name });
 }
 
 async function within<T>(

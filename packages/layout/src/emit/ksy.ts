@@ -102,7 +102,7 @@ class KsyWriter {
   #members(item: FieldDescription, path: string): Attribute[] | undefined {
     if (item.anonymous !== true) return undefined;
     if (item.type.kind === 'struct' && item.type.packing === 'bits') return this.#bits(item.type);
-    throw refuse(path, 'found an anonymous member that is no row of bits, which Kaitai does not have');
+    throw refuse(path, 'found an anonymous member that is not a row of bits, which Kaitai does not have');
   }
 
   /** A row of bits, of which Kaitai ends each with a byte. */

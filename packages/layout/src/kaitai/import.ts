@@ -139,7 +139,7 @@ class Importer {
   #idOf(attribute: KsyMap, index: number, path: string): string {
     const id = attribute.get('id') ?? `_unnamed${index}`;
     if (typeof id === 'string') return id;
-    throw refuse(path, 'found an id that is no text');
+    throw refuse(path, 'found an id that is not text');
   }
 
   /** Refuses keys that are not understood, by their names. */
@@ -350,7 +350,7 @@ class Importer {
     const type = known.get(first);
     if (type !== undefined && hasSteps(type, steps)) return;
     if (type !== undefined) throw refuse(path, `found ${names.join('.')}, which leads to no field`);
-    const why = this.#tree.isComputed(first, owner) ? 'is computed from others' : 'is no field before it in its type';
+    const why = this.#tree.isComputed(first, owner) ? 'is computed from others' : 'is not a field before it in its type';
     throw refuse(path, `found ${names.join('.')}, which ${why}`);
   }
 
@@ -372,7 +372,7 @@ class Importer {
       throw refuse(path, `found ${String(text)}, which leads to no field`);
     }
     if (isOutside ? this.#tree.hasField(first) : type !== undefined) return names.join('.');
-    const why = this.#tree.isComputed(first, owner) ? 'is computed from others' : 'is no field before it';
+    const why = this.#tree.isComputed(first, owner) ? 'is computed from others' : 'is not a field before it';
     throw refuse(path, `found ${String(text)}, which ${why}`);
   }
 }
