@@ -89,6 +89,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'packages/jobs/src/uploads.ts: createReadStream': 'asks the guest for a part of the disk, which is sent as it is',
   'packages/jobs/src/uploads.ts: read': 'asks the guest for the ends of the disk, which are looked at in a sandbox',
   'packages/jobs/src/window-inputs.ts: read': 'is a callback, which opens the input in the engine',
+  'packages/jobs/src/window-tables.ts: read':
+    'reads tables that a guest made of a length alone, to be put in front of a disk as they are',
   'packages/engine/src/dump-write.ts: read': 'the same; of it only the place of the note is looked at',
 };
 
@@ -119,6 +121,8 @@ const LOCAL_MODULES: Readonly<Record<string, readonly string[]>> = {
   'packages/engine/src/encryption/': ['node:crypto'],
   'packages/engine/src/output/checksum.ts': ['node:crypto'],
   'packages/engine/src/copy-appliance.ts': ['node:crypto'],
+  // An upload has a mark of its own.
+  'packages/engine/src/remote/s3-upload.ts': ['node:crypto'],
   // Jobs come out of a queue, and name images.
   'packages/cli/src/commands/': ['@instar/jobs', 'node:timers/promises'],
   'packages/jobs/src/': ['bullmq', 'ioredis', 'pg-boss', 'node:crypto', 'node:http', 'node:net'],
