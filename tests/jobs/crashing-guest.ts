@@ -35,16 +35,13 @@ export function crashingGuest(directory: Workdir): string {
   UNDEFINED_INSTRUCTION.copy(image, at);
   const paths = { convertGuestPath: directory.file('crashes.img'), sandboxHelperPath: sandboxHelperPath() };
   const functions = Object.entries({ ...paths, convertGuestSymbolsPath: convertGuestSymbolsPath() });
-  const source = functions.map(([name, path]) => `export const ${name} = () => ${JSON.stringify(path)};\n`).join('');
-  directory.write('crashes.img', image).write('guest.mjs', source);
-  const resolved = JSON.stringify({ url: `file://${directory.file('guest.mjs')}`, shortCircuit: true });
+  directory.write('crashes.img', image);
+  const source = functions.map(([name, path]) => `  ${name}: () => ${JSON.stringify(path)},\n`).join('');
   directory.write(
-    'hooks.mjs',
-    `export const resolve = async (name, context, next) => name === '@instar/convert-guest' ? ${resolved} : next(name, context);\n`,
+    'register.cjs',
+    "const Module = require('node:module');\nconst { _load: load } = Module;\n" +
+      `const guest = {\n${source}};\n` +
+      "Module._load = (name, ...rest) => name === '@instar/convert-guest' ? guest : load(name, ...rest);\n",
   );
-  directory.write(
-    'register.mjs',
-    `import { register } from 'node:module';\nregister('file://${directory.file('hooks.mjs')}');\n`,
-  );
-  return `--import=file://${directory.file('register.mjs')}`;
+  return `--require=${directory.file('register.cjs')}`;
 }

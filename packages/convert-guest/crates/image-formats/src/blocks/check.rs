@@ -11,6 +11,9 @@ use crate::error::FormatError;
 use crate::source::ByteSource;
 use crate::used_units::UsedUnits;
 
+/// Parts of a packed file that are compared with each other: it has few, unless somebody made many.
+const MOST_PACKED_PARTS: usize = 64;
+
 /// What the blocks of a format are.
 pub(crate) struct Blocks {
     pub block: BlockSize,
@@ -61,15 +64,19 @@ fn mark_parts<S: ByteSource, L: Layout>(
     blocks: &Blocks,
     used: &mut UsedUnits,
 ) -> Result<(), FormatError> {
-    // Packed ones are few.
+    let (_, file_size) = disk.file();
     let mut before: Vec<(u64, u64)> = Vec::new();
     let TableDisk { cache, layout, .. } = disk;
     layout.each_part(cache, &mut |name, offset, length| {
-        let end = offset.saturating_add(length);
+        // Its length may be whatever an image says; behind the file is nothing that it could share.
+        let end = offset.saturating_add(length).min(file_size);
+        let length = end.saturating_sub(offset);
         let shares = if blocks.packed {
             let overlaps = |(from, to): &(u64, u64)| *from < end && offset < *to;
             let other = before.iter().any(overlaps) && used.is_first();
-            before.push((offset, end));
+            if before.len() < MOST_PACKED_PARTS {
+                before.push((offset, end));
+            }
             used.mark_shared(offset, length) || other
         } else {
             used.mark(offset, length)
