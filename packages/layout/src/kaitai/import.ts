@@ -350,7 +350,9 @@ class Importer {
     const type = known.get(first);
     if (type !== undefined && hasSteps(type, steps)) return;
     if (type !== undefined) throw refuse(path, `found ${names.join('.')}, which leads to no field`);
-    const why = this.#tree.isComputed(first, owner) ? 'is computed from others' : 'is not a field before it in its type';
+    const why = this.#tree.isComputed(first, owner)
+      ? 'is computed from others'
+      : 'is not a field before it in its type';
     throw refuse(path, `found ${names.join('.')}, which ${why}`);
   }
 
