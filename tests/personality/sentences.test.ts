@@ -1,5 +1,6 @@
 // What the program that stands in for qemu-img says of command lines that are wrong, and of files that are not what they
 // were said to be: word for word what qemu-img says, since callers look for it.
+import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { program } from '../support/command.js';
@@ -159,6 +160,19 @@ describe('the stand-in says word for word what qemu-img says', () => {
       expect(shown[1]).toBe(shown[0]);
     },
   );
+
+  it('creates an image whose backing file is named from its own directory on', (context) => {
+    requireJudge(context, QEMU_IMG);
+    mkdirSync(directory.file('lower'));
+    qemuImg('create', '-q', '-f', 'qcow2', 'lower/beside.qcow2', '3M').in(directory).must();
+    const words = ['create', '-f', 'qcow2', '-b', 'beside.qcow2', '-F', 'qcow2', 'lower/top.qcow2'];
+    const [theirs, ours] = [qemuImg(...words), program(process.execPath, OURS, ...words)].map((command) => {
+      const { status, stdout, stderr } = command.in(directory).run();
+      return { status, stdout, stderr };
+    });
+    expect(theirs?.status).toBe(0);
+    expect(ours).toEqual(theirs);
+  });
 
   it('says of an edit that is not done that it is not, and not that the image could not be opened', (context) => {
     requireJudge(context, QEMU_IMG);

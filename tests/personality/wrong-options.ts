@@ -57,6 +57,7 @@ export const WRONG_OPTIONS: readonly string[] = [
   'create -f qcow2 -b disk.raw out 1M',
   'create -f qcow2 -b gone -F qcow2 out',
   'create -f qcow2 -b disk.qcow2 -F rot13 out',
+  'create -f qcow2 -b disk.qcow2 -F qcow2 below/out',
   'create -f qcow2 -u -b gone -F qcow2 out',
   'create --speed out 1M',
   'create -x out 1M',

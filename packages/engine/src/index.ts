@@ -32,7 +32,7 @@ export {
 } from './api-edits.js';
 export type { DdOptions, DdResult, Endpoint } from './dd-request.js';
 export type { OutputEncryption } from './encryption/output.js';
-export type { BackingFile } from './output/backing.js';
+export { backingPath, type BackingFile } from './output/backing.js';
 export { CHECKSUM_ALGORITHMS } from './output/checksum.js';
 export type { ChecksumAlgorithm, Checksums } from './output/checksum.js';
 export { VMDK_SUBFORMATS } from './output/layout.js';

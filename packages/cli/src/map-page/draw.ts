@@ -1,6 +1,7 @@
 import {
   check,
   EngineError,
+  escapeText,
   openImage,
   shownName,
   type FilePartUse,
@@ -41,7 +42,9 @@ async function usesOf(
   try {
     await check(file, { ...options, format, fileParts: FILE_CELLS, onFilePart }, control);
   } catch (error) {
-    if (!(error instanceof EngineError) || error.code === 'ABORTED') throw error;
+    // A reader that crashed is told of, whatever else there is to draw.
+    if (!(error instanceof EngineError) || error.code === 'ABORTED' || error.code === 'GUEST_FAILED') throw error;
+    control.onWarning?.(`${escapeText(file)}: what its file is used for is not drawn: ${error.reason}`);
     return undefined;
   }
   return uses.length === FILE_CELLS ? uses : undefined;

@@ -1,4 +1,5 @@
 import {
+  backingPath,
   EngineError,
   escapeText,
   info,
@@ -53,16 +54,23 @@ export function notMade(error: unknown, name: string, before = ''): Error {
   return refused(`${escapeText(name)}: ${before}Could not create '${escapeText(name)}': ${why}`, error);
 }
 
-/** What is wrong with the image below an output, if it can be opened at all. */
+/**
+ * What is wrong with the image below an output, if it can be opened at all. Its name is one from the directory of the output on.
+ * @param output name of the output, as it was given
+ */
 async function requireBacking(
-  name: string,
+  output: string,
   file: string,
   format: string | undefined,
   control: OperationControl,
 ): Promise<void> {
+  const name = escapeText(output);
+  const path = backingPath(output, { file, format: format ?? '' });
+  // Who creates the output tells of it once more.
+  const quiet = { ...control, onWarning: undefined, onDetail: undefined, onProgress: undefined };
   let found: string;
   try {
-    found = (await info(file, { ...control, ...(format === undefined ? {} : { format }) })).format;
+    found = (await info(path, { ...quiet, ...(format === undefined ? {} : { format }) })).format;
   } catch (error) {
     const why = whyNotOpened(error);
     const said =
@@ -70,7 +78,7 @@ async function requireBacking(
         ? error instanceof EngineError && error.code === 'UNSUPPORTED_FORMAT'
           ? `Unknown driver '${escapeText(format ?? '')}'`
           : undefined
-        : `Could not open '${escapeText(file)}': ${why}`;
+        : `Could not open '${escapeText(path)}': ${why}`;
     if (said === undefined) throw error;
     throw refused(`${name}: ${said}\nCould not open backing image.`, error);
   }
@@ -106,7 +114,7 @@ export async function refuseCreation(creation: Creation, control: OperationContr
   const listed = new Map(lists.flatMap(splitOptions).map(({ key, value = '' }) => [key, value]));
   const below = letters['backing_file'] ?? listed.get('backing_file');
   const looked = looksBelow && below !== undefined;
-  if (looked) await requireBacking(name, below, letters['backing_fmt'] ?? listed.get('backing_fmt'), control);
+  if (looked) await requireBacking(creation.name, below, letters['backing_fmt'] ?? listed.get('backing_fmt'), control);
   const size = creation.size ?? sizeOf(listed.get('size') ?? '');
   if (size === undefined && !looked) throw refused(`${name}: Image creation needs a size parameter`);
   if (refusal === undefined) return;

@@ -96,14 +96,20 @@ function oneOf(values: Values, option: string, called: string, words: readonly s
 const OLD = ['0.10', 'v2'];
 const PREALLOCATIONS = ['off', 'metadata', 'falloc', 'full'];
 
+const HASHES = ['md5', 'sha1', 'sha224', 'sha256', 'sha384', 'sha512', 'ripemd160', 'sm3'];
+
 /** What LUKS has against options whose names have something in front. */
 function* luks(values: Values, { hasSecret }: DescribedOutput, prefix = ''): Generator<string | undefined> {
+  // Those of it, of which some are not written here: that is said by name then.
   const words = {
-    'cipher-alg': ['aes-128', 'aes-256'],
-    'cipher-mode': ['xts', 'cbc'],
+    'cipher-alg': [
+      ...['aes-128', 'aes-192', 'aes-256', 'des', '3des', 'cast5-128', 'serpent-128', 'serpent-192', 'serpent-256'],
+      ...['twofish-128', 'twofish-192', 'twofish-256', 'sm4'],
+    ],
+    'cipher-mode': ['ecb', 'cbc', 'xts', 'ctr'],
     'ivgen-alg': ['plain', 'plain64', 'essiv'],
-    'ivgen-hash-alg': ['sha256'],
-    'hash-alg': ['sha1', 'sha224', 'sha256', 'sha384', 'sha512'],
+    'ivgen-hash-alg': HASHES,
+    'hash-alg': HASHES,
   };
   for (const [name, known] of Object.entries(words)) yield oneOf(values, `${prefix}${name}`, name, known);
   const secret = values.get(`${prefix}key-secret`);
