@@ -76,7 +76,11 @@ describe('an output is made as its options say, and as qemu-img makes it', () =>
     ['vdi', '-o', 'static=on'],
     ['vhdx', '-o', 'subformat=fixed'],
     ['vhdx', '-o', 'block_size=1M'],
+    ['vhdx', '-o', 'log_size=5M,block_state_zero=off'],
+    ['vhdx', '-o', 'log_size=3000000,subformat=fixed'],
     ['vmdk', '-o', 'adapter_type=lsilogic,hwversion=7'],
+    ['vmdk', '-o', 'zeroed_grain=on,toolsversion=12352'],
+    ['vmdk', '-o', 'zeroed_grain=on,subformat=streamOptimized'],
     ['vmdk', '-o', 'subformat=streamOptimized'],
     ['qed'],
     ['qcow'],
@@ -285,6 +289,37 @@ describe('convert -n', () => {
   });
 });
 
+/** A flag of a vmdk's header: an entry of 1 stands for zeros. */
+const ZERO_GRAINS = 4;
+
+describe('the text that describes a vmdk', () => {
+  it.for([
+    'subformat=monolithicSparse',
+    'subformat=streamOptimized,toolsversion=12352',
+    'subformat=monolithicFlat,adapter_type=lsilogic',
+    'subformat=twoGbMaxExtentSparse,toolsversion=99,zeroed_grain=on,hwversion=7',
+    'subformat=twoGbMaxExtentFlat',
+  ])('is what qemu-img writes with %s', (options, context) => {
+    requireJudge(context, QEMU_IMG);
+    const [theirs, ours] = [workdir(), workdir()];
+    qemuImg('create', '-q', '-f', 'vmdk', '-o', options, 'disk.vmdk', '20M').in(theirs).must();
+    instar('create', '-q', '-f', 'vmdk', '-o', options, 'disk.vmdk', '20M').in(ours).must();
+    const [wanted = [], found] = [theirs, ours].map((directory) => {
+      const file = directory.read('disk.vmdk').toString('latin1');
+      const text = file.slice(file.indexOf('# Disk DescriptorFile')).split('\0', 1)[0] ?? '';
+      return text.split('\n').filter((line) => line !== '' && !line.startsWith('CID='));
+    });
+    expect(wanted.length).toBeGreaterThan(10);
+    expect(found).toEqual(wanted);
+    const versions = [theirs, ours].map((directory) => {
+      const extent = directory.names().find((name) => name.endsWith('-s001.vmdk')) ?? 'disk.vmdk';
+      const header = directory.read(extent);
+      return [header.readUInt32LE(4), header.readUInt32LE(8) & ZERO_GRAINS];
+    });
+    expect(versions[1]).toEqual(versions[0]);
+  });
+});
+
 describe('options that no output can have are refused by the names of the command', () => {
   it.for([
     ['qcow2', 'cluster_size=3k', '-o cluster_size: expected a power of two from 512 to 2097152, found 3072'],
@@ -294,6 +329,9 @@ describe('options that no output can have are refused by the names of the comman
     ['qcow2', 'compat=0.10,extended_l2=on', '-o extended_l2 needs version 3'],
     ['qcow2', 'compat=2', '-o compat=2: expected 0.10'],
     ['vhdx', 'block_size=3M', '-o block_size: expected a power of two'],
+    ['vhdx', 'log_size=4G', '-o log_size=4G: expected a size from 1 to less than 4G'],
+    ['vmdk', 'toolsversion=old', '-o toolsversion=old: expected a number from 1 to 4294967295'],
+    ['vmdk', 'zeroed_grain=on,subformat=monolithicFlat', '-o zeroed_grain: monolithicFlat has no grains'],
     ['vpc', 'subformat=static', '-o subformat=static: expected dynamic, fixed'],
     ['raw', 'preallocation=metadata', '-o preallocation=metadata: expected off'],
     ['vdi', 'cluster_size=1M', '-o cluster_size: no option of vdi outputs'],

@@ -41,11 +41,13 @@ const IMAGES: readonly (readonly [module: string, format: string, options: strin
   ['vmdk', 'vmdk', 'subformat=monolithicSparse'],
   ['vmdk', 'vmdk', 'subformat=streamOptimized'],
   ['vmdk', 'vmdk', 'subformat=monolithicFlat'],
+  ['vmdk', 'vmdk', 'zeroed_grain=on'],
   ['vmdk', 'vmdk', 'subformat=twoGbMaxExtentSparse'],
   ['vhdi', 'vpc', 'subformat=dynamic,force_size=on'],
   ['vhdi', 'vpc', 'subformat=fixed,force_size=on'],
   ['vhdi', 'vhdx', 'subformat=dynamic,block_size=1M'],
   ['vhdi', 'vhdx', 'subformat=fixed'],
+  ['vhdi', 'vhdx', 'log_size=5M'],
   ['qcow', 'qcow2', 'compat=0.10'],
   ['qcow', 'qcow2', 'cluster_size=512'],
 ];

@@ -39,6 +39,7 @@ const OUTPUTS: readonly (readonly string[])[] = [
   ['vpc', '-o', 'subformat=fixed'],
   ['vhdx'],
   ['vhdx', '-o', 'block_size=1M'],
+  ['vhdx', '-o', 'log_size=9M'],
   ['vhdx', '-o', 'subformat=fixed'],
   ['parallels'],
   ['qed'],

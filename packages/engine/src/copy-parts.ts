@@ -156,7 +156,7 @@ function partOf(request: CopyRequest, { path, start, length }: DiskPart, { raw }
     output: { path },
     outputName: path,
     format: raw ? RAW : VMDK,
-    layout: raw ? ofRaw : { subformat: layout.subformat },
+    layout: raw ? ofRaw : { subformat: layout.subformat, zeroedGrains: layout.zeroedGrains },
     // Up to its own end, wherever that is, the last one takes all that there is.
     blockSize: MIB,
     skip: start / MIB,

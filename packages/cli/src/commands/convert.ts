@@ -13,7 +13,8 @@ import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { parseImageOptions } from './image-opts.js';
 import { notMade, refuseOptions, secretsOf } from '../qemu-img/creation.js';
-import { inWordsOfCommand, outputOptions, outputOptionsHelp, wholeBacking, wholeEncryption } from './output-options.js';
+import { outputOptions, outputOptionsHelp, wholeBacking, wholeEncryption } from './output-options.js';
+import { inWordsOfCommand } from './words-of-options.js';
 import { SNAPSHOT_OPTION, snapshotSelector } from './snapshot-option.js';
 import { recordText } from '../render/record.js';
 

@@ -1,7 +1,8 @@
 import { create, EngineError, WRITABLE_FORMATS } from '@instar/engine';
 import { parseSize } from '@instar/operands';
 import { EXIT_CODES } from '../exit-codes.js';
-import { inWordsOfCommand, outputOptions, outputOptionsHelp, wholeBacking, wholeEncryption } from './output-options.js';
+import { outputOptions, outputOptionsHelp, wholeBacking, wholeEncryption } from './output-options.js';
+import { inWordsOfCommand } from './words-of-options.js';
 import { formatting, notMade, refuseCreation, secretsOf } from '../qemu-img/creation.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { recordText } from '../render/record.js';

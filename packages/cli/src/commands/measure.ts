@@ -11,7 +11,8 @@ import { EXIT_CODES } from '../exit-codes.js';
 import { toJson } from '../render/json.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { refuseMeasured } from '../qemu-img/creation.js';
-import { inWordsOfCommand, outputOptions } from './output-options.js';
+import { outputOptions } from './output-options.js';
+import { inWordsOfCommand } from './words-of-options.js';
 import { SNAPSHOT_OPTION, snapshotSelector } from './snapshot-option.js';
 
 interface MeasureFlags {

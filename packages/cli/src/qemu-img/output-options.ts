@@ -1,7 +1,8 @@
 import { EngineError, escapeText } from '@instar/engine';
 import { parseSize } from '@instar/operands';
 import { splitOptions, type ListedOption } from '../commands/option-list.js';
-import { BOOLEANS, optionsOf, type OutputOption } from '../commands/output-options.js';
+import { optionsOf } from '../commands/options-of-formats.js';
+import { BOOLEANS, type OutputOption } from '../commands/output-option.js';
 import { noSize } from './sizes.js';
 
 // What qemu-img says of options of outputs that are wrong, and when: types first, before anything is announced, and what
@@ -165,6 +166,9 @@ function* qcow2(values: Values, output: DescribedOutput): Generator<string | und
 
 function* vhdx(values: Values): Generator<string | undefined> {
   yield oneOf(values, 'subformat', 'subformat', ['dynamic', 'fixed']);
+  const log = BigInt(values.get('log_size') ?? 1);
+  if (log > 4095n << 20n) yield 'Log size must be smaller than 4 GB';
+  if (log === 0n) yield 'Log size must be a multiple of 1 MB';
   const block = BigInt(values.get('block_size') ?? 0);
   if (block !== 0n && block % (1n << 20n) !== 0n) yield 'Block size must be a multiple of 1 MB';
   if (block !== 0n && !isPowerOfTwo(block)) yield 'Block size must be a power of two';
@@ -176,12 +180,16 @@ const VMDK_WORDS: Readonly<Record<string, readonly string[]>> = {
   subformat: ['monolithicSparse', 'monolithicFlat', 'twoGbMaxExtentSparse', 'twoGbMaxExtentFlat', 'streamOptimized'],
 };
 
+const FLAT = ['monolithicFlat', 'twoGbMaxExtentFlat'];
+
 function* vmdk(values: Values): Generator<string | undefined> {
   for (const [option, words] of Object.entries(VMDK_WORDS)) {
     const value = values.get(option);
     if (value !== undefined && !words.includes(value)) yield `invalid parameter value: ${escapeText(value)}`;
   }
   if (isOn(values, 'compat6') && values.has('hwversion')) yield 'compat6 cannot be enabled with hwversion set';
+  if (isOn(values, 'zeroed_grain') && FLAT.includes(values.get('subformat') ?? ''))
+    yield "Flat image can't enable zeroed grain";
 }
 
 function* raw(values: Values): Generator<string | undefined> {

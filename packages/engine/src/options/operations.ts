@@ -62,6 +62,9 @@ const layoutFields = {
   blockSize: v.optional(whole(1, MOST_UINT32)),
   adapterType: v.optional(oneOf('ide', 'buslogic', 'lsilogic', 'legacyESX')),
   hardwareVersion: v.optional(whole(1, MOST_UINT32)),
+  toolsVersion: v.optional(whole(1, MOST_UINT32)),
+  zeroedGrains: v.optional(yesNo),
+  logSize: v.optional(whole(1, MOST_UINT32)),
 } satisfies Fields<ImageLayout>;
 const layout = options(layoutFields);
 

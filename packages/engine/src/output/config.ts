@@ -44,7 +44,7 @@ export function outputLimit(format: number, bytes: bigint, layout: ImageLayout =
   // A header, the first table of each level.
   const first = BigInt(layout.clusterSize ?? 0) * BigInt(1 + 2 * (layout.tableSize ?? 4));
   // At most 8 bytes of tables for each 512 (qcow over a backing file), and what a file begins with.
-  return blocks + blocks / 32n + first + 8n * MIB;
+  return blocks + blocks / 32n + first + BigInt(layout.logSize ?? 0) + 8n * MIB;
 }
 
 /** Fields of a ConvertConfig that say how large the units of an output are; 0 is the default. */
@@ -122,6 +122,8 @@ function encodedData({ container, layout }: OutputPlan): Uint8Array {
     mode,
     header_length: BigInt(container?.length ?? 0),
     table_size: layout.tableSize ?? 0,
+    tools_version: layout.toolsVersion ?? 0,
+    log_size: layout.logSize ?? 0,
     data_file_len: dataFileLength,
     data_file: dataFile,
   });
@@ -136,6 +138,7 @@ function flagsOf(format: number, layout: ImageLayout): number {
     [format === IMAGE_FORMAT.values.QCOW2 && (layout.preallocation ?? 'off') !== 'off', values.PREALLOCATED],
     [format === IMAGE_FORMAT.values.VPC && layout.forceSize !== true, values.GEOMETRY],
     [layout.dataFileRaw === true, values.DATA_FILE_RAW],
+    [layout.zeroedGrains === true, values.ZEROED_GRAINS],
     [layout.compressLevel === 'best', values.BEST_COMPRESSION],
     [layout.compressLevel === 'fast', values.FAST_COMPRESSION],
   ];

@@ -66,6 +66,12 @@ export interface ImageLayout {
   readonly adapterType?: 'ide' | 'buslogic' | 'lsilogic' | 'legacyESX' | undefined;
   /** vmdk: version of the virtual hardware (default 4). */
   readonly hardwareVersion?: number | undefined;
+  /** vmdk: version of the tools in the guest (default 2147483647: none that VMware manages). */
+  readonly toolsVersion?: number | undefined;
+  /** vmdk: an entry may say that its grain is zeros, which hypervisors older than 2011 do not read (default false). */
+  readonly zeroedGrains?: boolean | undefined;
+  /** vhdx: bytes of the log, whole MiB, less than 4 GiB (default 1 MiB). */
+  readonly logSize?: number | undefined;
 }
 
 type Option = keyof ImageLayout;
@@ -91,10 +97,10 @@ const OPTIONS: ReadonlyMap<number, readonly Option[]> = new Map<number, readonly
       'dataFileRaw',
     ],
   ],
-  [VMDK, ['subformat', 'compressLevel', 'adapterType', 'hardwareVersion']],
+  [VMDK, ['subformat', 'compressLevel', 'adapterType', 'hardwareVersion', 'toolsVersion', 'zeroedGrains']],
   [VPC, ['subformat', 'forceSize']],
   [VDI, ['subformat']],
-  [VHDX, ['subformat', 'blockSize']],
+  [VHDX, ['subformat', 'blockSize', 'logSize']],
   [QED, ['clusterSize', 'tableSize']],
   [PARALLELS, ['clusterSize']],
 ]);
@@ -135,6 +141,11 @@ function requirePowerOfTwo(name: string, value: number | undefined, least: numbe
   }
 }
 
+function requireWholeMib(name: string, value: number | undefined): void {
+  if (value === undefined || (value > 0 && value % SMALLEST_BLOCK === 0)) return;
+  throw invalid(`${name}: expected whole MiB, found ${value} bytes`);
+}
+
 /**
  * Refuses options that a format does not have, and those that do not go together.
  * @param format number of the format
@@ -153,6 +164,7 @@ export function checkLayout(layout: ImageLayout, format: number): void {
   requirePowerOfTwo('tableSize', layout.tableSize, 2, MOST_TABLE_CLUSTERS);
   requireTables(layout, format);
   requirePowerOfTwo('blockSize', layout.blockSize, SMALLEST_BLOCK, LARGEST_BLOCK);
+  requireWholeMib('logSize', layout.logSize);
   requirePowerOfTwo('refcountBits', layout.refcountBits, 1, MOST_REFCOUNT_BITS);
   const subformats = SUBFORMATS.get(format) ?? [];
   if (subformat !== undefined && !subformats.includes(subformat)) {
@@ -162,6 +174,9 @@ export function checkLayout(layout: ImageLayout, format: number): void {
     throw invalid('preallocation: raw outputs have no metadata; expected off, falloc or full');
   }
   if (compress && preallocation !== 'off') throw invalid('compress and preallocation exclude each other');
+  if (layout.zeroedGrains === true && subformat?.endsWith('Flat') === true) {
+    throw invalid(`zeroedGrains: ${subformat} has no grains`);
+  }
   if (layout.version === 2) requireVersion2(layout);
   requireDataFile(layout);
 }

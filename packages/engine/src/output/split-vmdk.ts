@@ -17,6 +17,8 @@ const TWO_GIB = 2n ** 31n;
 const SECTOR = 512n;
 const MOST_EXTENTS = 60n;
 const SECTORS_OF_TRACK = 63n;
+/** Tools that VMware does not manage, such as open-vm-tools. */
+const UNMANAGED_TOOLS = 0x7fff_ffff;
 
 const FLAT: readonly (string | undefined)[] = ['monolithicFlat', 'twoGbMaxExtentFlat'];
 
@@ -70,7 +72,7 @@ export function extentsOf(output: string, size: bigint, layout: ImageLayout): re
 
 /** The text that describes a disk in several files ("The Descriptor File"). */
 export function descriptorOf(parts: readonly DiskPart[], layout: ImageLayout): Buffer {
-  const { subformat = '', adapterType = 'ide', hardwareVersion = 4 } = layout;
+  const { subformat = '', adapterType = 'ide', hardwareVersion = 4, toolsVersion = UNMANAGED_TOOLS } = layout;
   const sectors = parts.reduce((sum, { length }) => sum + length / SECTOR, 0n);
   // What is no IDE disk has more heads.
   const heads = adapterType === 'ide' ? 16n : 255n;
@@ -93,6 +95,7 @@ export function descriptorOf(parts: readonly DiskPart[], layout: ImageLayout): B
     `ddb.geometry.heads = "${heads}"`,
     `ddb.geometry.sectors = "${SECTORS_OF_TRACK}"`,
     `ddb.adapterType = "${adapterType}"`,
+    `ddb.toolsVersion = "${toolsVersion}"`,
   ];
   return Buffer.from(`${lines.join('\n')}\n`);
 }

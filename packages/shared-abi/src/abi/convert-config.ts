@@ -78,6 +78,7 @@ export const OUTPUT_LAYOUT_FLAG = defineFlags('OutputLayoutFlag', 'Flags of Outp
   BEST_COMPRESSION: [1 << 5, 'compressed clusters are made as small as they can be'],
   FAST_COMPRESSION: [1 << 6, 'compressed clusters are made as fast as they can be'],
   DATA_FILE_RAW: [1 << 7, 'qcow2: the data file alone is the disk'],
+  ZEROED_GRAINS: [1 << 8, 'vmdk: an entry may say that its grain is zeros'],
 });
 
 /** How an output is laid out. It follows OutputConfig in the config page. */
@@ -99,7 +100,7 @@ export const OutputLayout = deferStruct('OutputLayout', 1096, 'How an output is 
 /** Where the data of an output goes, and how it is encrypted. It follows OutputLayout in the config page. */
 export const OutputData = deferStruct(
   'OutputData',
-  1112,
+  1120,
   'Where the data of an output goes, and how it is encrypted; follows OutputLayout.',
   {
     cipher_len: field(u32, 0, 'bytes of `cipher`, 0 for an output that is not encrypted'),
@@ -114,6 +115,8 @@ export const OutputData = deferStruct(
     data_file_len: field(u32, 80, 'bytes of `data_file`, 0 for none'),
     table_size: field(u32, 84, 'qed: clusters of a table, 0 for the default'),
     data_file: field(bytes(1024), 88, 'qcow2: name of the external data file, UTF-8; none of its data is written'),
+    tools_version: field(u32, 1112, 'vmdk: version of the tools of the guest, 0 for the default'),
+    log_size: field(u32, 1116, 'vhdx: bytes of the log, 0 for the default'),
   },
 );
 

@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = 'f6f9df047b7c1c74190a2d4289254afff244314eb50bbfd1c27a413c30058bf3';
+export const FINGERPRINT_HEX = '77364cf521ecac1b346c871af8db6a7875588c0e8e5ffc3a4b5c36a8ade7716f';

@@ -9,16 +9,16 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// SHA-256 of the canonical JSON of this ABI (version 1.13).
+/// SHA-256 of the canonical JSON of this ABI (version 1.14).
 pub const FINGERPRINT: [u8; 32] = [
-    0xf6, 0xf9, 0xdf, 0x04, 0x7b, 0x7c, 0x1c, 0x74, 0x19, 0x0a, 0x2d, 0x42, 0x89, 0x25, 0x4a, 0xff,
-    0xf2, 0x44, 0x31, 0x4e, 0xb5, 0x0b, 0xbf, 0xd1, 0xc2, 0x7a, 0x41, 0x3c, 0x30, 0x05, 0x8b, 0xf3,
+    0x77, 0x36, 0x4c, 0xf5, 0x21, 0xec, 0xac, 0x1b, 0x34, 0x6c, 0x87, 0x1a, 0xf8, 0xdb, 0x6a, 0x78,
+    0x75, 0x58, 0x8c, 0x0e, 0x8e, 0x5f, 0xfc, 0x3a, 0x4b, 0x5c, 0x36, 0xa8, 0xad, 0xe7, 0x71, 0x6f,
 ];
 
 /// ABI_VERSION_MAJOR.
 pub const ABI_VERSION_MAJOR: u32 = 0x1;
 /// ABI_VERSION_MINOR.
-pub const ABI_VERSION_MINOR: u32 = 0xd;
+pub const ABI_VERSION_MINOR: u32 = 0xe;
 /// BENCH_CONFIG_MAGIC.
 pub const BENCH_CONFIG_MAGIC: u32 = 0x42454e3f;
 /// BENCH_RESULT_MAGIC.
@@ -837,6 +837,8 @@ pub mod output_layout_flag {
     pub const FAST_COMPRESSION: u32 = 0x40;
     /// qcow2: the data file alone is the disk.
     pub const DATA_FILE_RAW: u32 = 0x80;
+    /// vmdk: an entry may say that its grain is zeros.
+    pub const ZEROED_GRAINS: u32 = 0x100;
 }
 
 /// Which kind of image of its format an output is.
@@ -4353,10 +4355,14 @@ pub struct OutputData {
     pub table_size: u32,
     /// Byte 88: qcow2: name of the external data file, UTF-8; none of its data is written.
     pub data_file: [u8; 1024],
+    /// Byte 1112: vmdk: version of the tools of the guest, 0 for the default.
+    pub tools_version: u32,
+    /// Byte 1116: vhdx: bytes of the log, 0 for the default.
+    pub log_size: u32,
 }
 
 const _: () = {
-    assert!(core::mem::size_of::<OutputData>() == 1112);
+    assert!(core::mem::size_of::<OutputData>() == 1120);
     assert!(core::mem::align_of::<OutputData>() == 8);
     assert!(core::mem::offset_of!(OutputData, cipher_len) == 0);
     assert!(core::mem::offset_of!(OutputData, mode_len) == 4);
@@ -4366,11 +4372,13 @@ const _: () = {
     assert!(core::mem::offset_of!(OutputData, data_file_len) == 80);
     assert!(core::mem::offset_of!(OutputData, table_size) == 84);
     assert!(core::mem::offset_of!(OutputData, data_file) == 88);
+    assert!(core::mem::offset_of!(OutputData, tools_version) == 1112);
+    assert!(core::mem::offset_of!(OutputData, log_size) == 1116);
 };
 
 impl OutputData {
     /// Size in bytes.
-    pub const SIZE: usize = 1112;
+    pub const SIZE: usize = 1120;
     /// Byte offset of `cipher_len`.
     pub const OFFSET_CIPHER_LEN: usize = 0;
     /// Byte offset of `mode_len`.
@@ -4387,6 +4395,10 @@ impl OutputData {
     pub const OFFSET_TABLE_SIZE: usize = 84;
     /// Byte offset of `data_file`.
     pub const OFFSET_DATA_FILE: usize = 88;
+    /// Byte offset of `tools_version`.
+    pub const OFFSET_TOOLS_VERSION: usize = 1112;
+    /// Byte offset of `log_size`.
+    pub const OFFSET_LOG_SIZE: usize = 1116;
     /// All fields zero.
     pub const ZERO: Self = Self {
         cipher_len: 0,
@@ -4397,10 +4409,12 @@ impl OutputData {
         data_file_len: 0,
         table_size: 0,
         data_file: [0; 1024],
+        tools_version: 0,
+        log_size: 0,
     };
 
     /// Reads the struct from its bytes (little endian).
-    pub fn from_bytes(bytes: &[u8; 1112]) -> Self {
+    pub fn from_bytes(bytes: &[u8; 1120]) -> Self {
         let mut value = Self::ZERO;
         value.cipher_len = u32::from_le_bytes(take(bytes, 0));
         value.mode_len = u32::from_le_bytes(take(bytes, 4));
@@ -4410,12 +4424,14 @@ impl OutputData {
         value.data_file_len = u32::from_le_bytes(take(bytes, 80));
         value.table_size = u32::from_le_bytes(take(bytes, 84));
         value.data_file = take(bytes, 88);
+        value.tools_version = u32::from_le_bytes(take(bytes, 1112));
+        value.log_size = u32::from_le_bytes(take(bytes, 1116));
         value
     }
 
     /// The bytes of the struct (little endian).
-    pub fn to_bytes(&self) -> [u8; 1112] {
-        let mut bytes = [0; 1112];
+    pub fn to_bytes(&self) -> [u8; 1120] {
+        let mut bytes = [0; 1120];
         bytes[0..4].copy_from_slice(&self.cipher_len.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.mode_len.to_le_bytes());
         bytes[8..40].copy_from_slice(&self.cipher);
@@ -4424,6 +4440,8 @@ impl OutputData {
         bytes[80..84].copy_from_slice(&self.data_file_len.to_le_bytes());
         bytes[84..88].copy_from_slice(&self.table_size.to_le_bytes());
         bytes[88..1112].copy_from_slice(&self.data_file);
+        bytes[1112..1116].copy_from_slice(&self.tools_version.to_le_bytes());
+        bytes[1116..1120].copy_from_slice(&self.log_size.to_le_bytes());
         bytes
     }
 }
@@ -5570,7 +5588,7 @@ impl SnapshotRecord {
 }
 
 /// Fingerprints of the older minor versions of this major one.
-pub const OLDER_FINGERPRINTS: [[u8; 32]; 13] = [
+pub const OLDER_FINGERPRINTS: [[u8; 32]; 14] = [
     [
         250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238,
         95, 1, 238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
@@ -5622,6 +5640,10 @@ pub const OLDER_FINGERPRINTS: [[u8; 32]; 13] = [
     [
         195, 31, 136, 207, 192, 110, 242, 146, 134, 195, 208, 26, 194, 62, 69, 28, 106, 211, 20,
         26, 27, 166, 196, 5, 204, 226, 5, 23, 168, 87, 96, 17,
+    ],
+    [
+        246, 249, 223, 4, 123, 124, 28, 116, 25, 10, 45, 66, 137, 37, 74, 255, 242, 68, 49, 78,
+        181, 11, 191, 209, 194, 122, 65, 60, 48, 5, 139, 243,
     ],
 ];
 

@@ -40,6 +40,12 @@ pub struct Options<'a> {
     pub adapter: &'a [u8],
     /// vmdk: version of the virtual hardware, 0 for 4.
     pub hardware_version: u32,
+    /// vmdk: version of the tools of the guest, 0 for those that nobody manages.
+    pub tools_version: u32,
+    /// vmdk: an entry may say that its grain is zeros.
+    pub zeroed_grains: bool,
+    /// vhdx: bytes of the log, whole MiB; 0 for one.
+    pub log_size: u32,
     /// luks: bytes of the header.
     pub header_length: u64,
     /// simg: what was written is not written again, since it goes into a stream.

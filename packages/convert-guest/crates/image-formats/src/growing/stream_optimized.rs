@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::fields::{Fields, small};
-use super::vmdk::{Descriptor, ENTRIES_OF_TABLE, GRAIN, Kind, with_line_ends};
+use super::vmdk::{Descriptor, ENTRIES_OF_TABLE, GRAIN, Kind, ZERO_GRAINS, with_line_ends};
 use super::{Given, Growing, Options, Packing, Part, Placement};
 use crate::arith::{SECTOR, to_u64, to_usize};
 use crate::extent::Codec;
@@ -39,6 +39,8 @@ struct Table {
 
 pub(super) struct StreamOptimized {
     size: u64,
+    /// Those of the header.
+    flags: u32,
     /// What the file begins with, until it is handed out.
     opening: Option<Vec<u8>>,
     /// Sectors of the grain tables; 0 for one without grains.
@@ -54,6 +56,12 @@ impl StreamOptimized {
     /// # Errors
     /// `TooBig`.
     pub fn new(size: u64, given: Given<'_>, options: &Options<'_>) -> Result<Self, LayoutError> {
+        let flags = FLAGS
+            | if options.zeroed_grains {
+                ZERO_GRAINS
+            } else {
+                0
+            };
         let descriptor = Descriptor::new(size, given, options, Kind::StreamOptimized);
         let too_big = LayoutError::TooBig {
             safe_size: u64::from(u32::MAX).saturating_mul(SECTOR.size()) / 2,
@@ -63,12 +71,13 @@ impl StreamOptimized {
         directory.try_reserve_exact(tables).map_err(|_| too_big)?;
         directory.resize(tables, 0);
         let opening = Fields::default()
-            .bytes(&header(size, AT_END))
+            .bytes(&header(size, AT_END, flags))
             .bytes(&descriptor.bytes(DESCRIPTOR_LENGTH))
             .up_to(to_usize(SECTOR.times(GRAINS).unwrap_or(0)))
             .done();
         Ok(Self {
             size,
+            flags,
             opening: Some(opening),
             directory,
             table: None,
@@ -113,11 +122,11 @@ impl StreamOptimized {
     }
 }
 
-fn header(size: u64, directory: u64) -> Vec<u8> {
+fn header(size: u64, directory: u64, flags: u32) -> Vec<u8> {
     // No second copy of the tables is there.
     with_line_ends(Built::new(sparse_header::BYTES))
         .put(sparse_header::VERSION, 3)
-        .put(sparse_header::FLAGS, FLAGS)
+        .put(sparse_header::FLAGS, flags)
         .put(sparse_header::CAPACITY, SECTOR.index_of(size))
         .put(sparse_header::GRAIN_SIZE, SECTOR.index_of(GRAIN))
         .put(sparse_header::DESCRIPTOR_OFFSET, DESCRIPTOR)
@@ -221,7 +230,7 @@ impl Growing for StreamOptimized {
             .fold(Fields::default(), Fields::le32)
             .done();
         let directory = self.append(marked(GRAIN_DIRECTORY, &bytes));
-        let footer = header(self.size, first);
+        let footer = header(self.size, first, self.flags);
         let footer = self.append(marked(FOOTER, &footer));
         let end = self.append(marked(END_OF_STREAM, &[]));
         let parts = [directory, footer, end];

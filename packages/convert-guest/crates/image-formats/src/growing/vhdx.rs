@@ -21,8 +21,8 @@ const MOST_BLOCK: u64 = 256 * MIB;
 const HEADERS: [u64; 2] = [64 << 10, 128 << 10];
 const REGION_TABLES: [u64; 2] = [192 << 10, 256 << 10];
 const LOG: u64 = MIB;
-const METADATA: u64 = 2 * MIB;
-const BAT: u64 = 3 * MIB;
+/// Bytes of the metadata region, which follows the log; the table is behind it.
+const METADATA_LENGTH: u64 = MIB;
 /// Where the items of the metadata region begin.
 const ITEMS: u32 = 64 << 10;
 const SECTOR_BYTES: u32 = 512;
@@ -40,6 +40,8 @@ const OF_THE_DISK: u32 = 2;
 pub(super) struct Vhdx {
     size: u64,
     block: u64,
+    /// Bytes of the log.
+    log: u64,
     /// Blocks keep their places.
     fixed: bool,
     /// Bytes of the table's region.
@@ -63,11 +65,16 @@ fn block_for(size: u64) -> u64 {
 
 impl Vhdx {
     /// # Errors
-    /// `BadOptions` for a block size that the specification does not know.
+    /// `BadOptions` for a block size or a log that the specification does not know.
     pub fn new(size: u64, given: Given<'_>, options: &Options<'_>) -> Result<Self, LayoutError> {
         let block = match u64::from(options.block_size) {
             0 => block_for(size),
             block if block.is_power_of_two() && (MIB..=MOST_BLOCK).contains(&block) => block,
+            _ => return Err(LayoutError::BadOptions),
+        };
+        let log = match u64::from(options.log_size) {
+            0 => MIB,
+            log if log.checked_rem(MIB) == Some(0) => log,
             _ => return Err(LayoutError::BadOptions),
         };
         let blocks = size.div_ceil(block);
@@ -90,6 +97,7 @@ impl Vhdx {
         Ok(Self {
             size,
             block,
+            log,
             fixed: options.subformat == Subformat::Fixed,
             table: entries
                 .saturating_mul(8)
@@ -103,6 +111,16 @@ impl Vhdx {
         })
     }
 
+    /// Where the metadata begin.
+    fn metadata_offset(&self) -> u64 {
+        LOG.saturating_add(self.log)
+    }
+
+    /// Where the table begins.
+    fn bat(&self) -> u64 {
+        self.metadata_offset().saturating_add(METADATA_LENGTH)
+    }
+
     fn header(&self, sequence: u64) -> Vec<u8> {
         // No log is to be replayed.
         let header = Built::new(header::BYTES)
@@ -111,15 +129,15 @@ impl Vhdx {
             .put_bytes(header::FILE_WRITE_GUID, &self.file_id)
             .put_bytes(header::DATA_WRITE_GUID, &self.data_id)
             .put(header::VERSION, 1)
-            .put(header::LOG_LENGTH, small(MIB))
+            .put(header::LOG_LENGTH, small(self.log))
             .put(header::LOG_OFFSET, LOG);
         with_checksum(header.done(), header::CHECKSUM)
     }
 
     fn region_table(&self) -> Vec<u8> {
         let regions = [
-            (guid::BAT, BAT, self.table),
-            (guid::METADATA, METADATA, MIB),
+            (guid::BAT, self.bat(), self.table),
+            (guid::METADATA, self.metadata_offset(), METADATA_LENGTH),
         ];
         let mut table = Built::new(region_table::BYTES)
             .put_bytes(region_table::SIGNATURE, b"regi")
@@ -217,7 +235,7 @@ impl Table for Vhdx {
     }
 
     fn data(&self) -> u64 {
-        BAT.saturating_add(self.table)
+        self.bat().saturating_add(self.table)
     }
 
     fn parts<'a>(&'a self, blocks: &'a dyn Allocated) -> Box<dyn Iterator<Item = Part> + 'a> {
@@ -236,11 +254,11 @@ impl Table for Vhdx {
             .put_bytes(file_identifier::CREATOR, &creator);
         let mut parts = Vec::from([
             Part {
-                offset: BAT,
+                offset: self.bat(),
                 bytes: table.up_to(to_usize(self.table)).done(),
             },
             Part {
-                offset: METADATA,
+                offset: self.metadata_offset(),
                 bytes: self.metadata(),
             },
         ]);

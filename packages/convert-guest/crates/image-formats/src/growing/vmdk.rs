@@ -18,6 +18,10 @@ pub(super) const ENTRIES_OF_TABLE: u64 = 512;
 const DESCRIPTOR: u64 = 1;
 const DESCRIPTOR_LENGTH: u64 = 20;
 const TABLE_LENGTH: u64 = 4;
+/// A flag of the header: an entry of 1 says that its grain is zeros.
+pub(super) const ZERO_GRAINS: u32 = 4;
+/// What stands for tools that nobody manages.
+const UNMANAGED_TOOLS: u32 = 0x7fff_ffff;
 /// 2 TiB: the sectors of the file must fit an entry.
 const MOST_BLOCKS: u64 = (2 << 40) / GRAIN - 1024;
 
@@ -27,6 +31,8 @@ pub(super) struct Vmdk {
     /// Sectors of one grain directory.
     directory: u64,
     data: u64,
+    /// Entries may say that a grain is zeros.
+    zeroed_grains: bool,
     /// None for a part of a disk that another file describes.
     descriptor: Option<Descriptor>,
 }
@@ -46,6 +52,7 @@ impl Vmdk {
             tables,
             directory,
             data: data.div_ceil(GRAIN).saturating_mul(GRAIN),
+            zeroed_grains: options.zeroed_grains,
             descriptor: (options.subformat != Subformat::Extent)
                 .then(|| Descriptor::new(size, given, options, Kind::Sparse)),
         }
@@ -66,10 +73,15 @@ impl Vmdk {
             Some(_) => (DESCRIPTOR, DESCRIPTOR_LENGTH),
             None => (0, 0),
         };
+        let (version, zeros) = if self.zeroed_grains {
+            (2, ZERO_GRAINS)
+        } else {
+            (1, 0)
+        };
         // The line ends are to be looked at, and there are redundant tables.
         with_line_ends(Built::new(sparse_header::BYTES))
-            .put(sparse_header::VERSION, 1)
-            .put(sparse_header::FLAGS, 3)
+            .put(sparse_header::VERSION, version)
+            .put(sparse_header::FLAGS, 3 | zeros)
             .put(sparse_header::CAPACITY, SECTOR.index_of(self.size))
             .put(sparse_header::GRAIN_SIZE, SECTOR.index_of(GRAIN))
             .put(sparse_header::DESCRIPTOR_OFFSET, descriptor)
@@ -107,6 +119,7 @@ pub(super) struct Descriptor {
     name: Vec<u8>,
     adapter: Vec<u8>,
     hardware_version: u32,
+    tools_version: u32,
 }
 
 impl Descriptor {
@@ -133,6 +146,10 @@ impl Descriptor {
             adapter: adapter.to_vec(),
             hardware_version: match options.hardware_version {
                 0 => 4,
+                version => version,
+            },
+            tools_version: match options.tools_version {
+                0 => UNMANAGED_TOOLS,
                 version => version,
             },
         }
@@ -165,7 +182,7 @@ impl Descriptor {
             .bytes(&self.name)
             .bytes(middle.as_bytes())
             .bytes(&self.adapter)
-            .bytes(b"\"\n")
+            .bytes(format!("\"\nddb.toolsVersion = \"{}\"\n", self.tools_version).as_bytes())
             .up_to(to_usize(sectors.saturating_mul(SECTOR.size())))
             .done()
     }
