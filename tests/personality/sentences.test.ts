@@ -111,6 +111,11 @@ const LINES = [
   'convert --bitmaps disk.qcow2 out',
   'convert --bitmaps -O qcow2 disk.raw out',
   'convert -l s1 disk.qcow2 disk.qcow2 out',
+  // The format of what is changed is guessed, or said.
+  'resize disk.raw 1M',
+  'resize -f raw disk.raw 1M',
+  'resize disk.qcow2 1M',
+  'amend -o compat=1.1 disk.raw',
 ];
 
 describe('the stand-in says word for word what qemu-img says', () => {
@@ -145,21 +150,23 @@ describe('the stand-in says word for word what qemu-img says', () => {
     expect(ours).toEqual(asked);
   });
 
-  it.for(['convert -p disk.raw out', 'rebase -p -u -b disk.raw -F raw over.qcow2', 'commit -p over.qcow2'])(
-    'shows to its end how far it is, on one line: %s',
-    (line, context) => {
-      requireJudge(context, QEMU_IMG);
-      const words = line.split(' ');
-      const shown = [qemuImg(...words), program(process.execPath, OURS, ...words)].map((command) => {
-        qemuImg('create', '-q', '-f', 'qcow2', '-b', 'disk.qcow2', '-F', 'qcow2', 'over.qcow2').in(directory).must();
-        const { stdout } = command.in(directory).must();
-        directory.delete('out');
-        // How often it is told in between is for each to say.
-        return stdout.replace(/(?: {4}\(\d+\.\d\d\/100%\)\r)+(?= {4}\(100\.00)/, '');
-      });
-      expect(shown[1]).toBe(shown[0]);
-    },
-  );
+  it.for([
+    'convert -p disk.raw out',
+    'rebase -p -u -b disk.raw -F raw over.qcow2',
+    'commit -p over.qcow2',
+    'compare -p disk.raw disk.qcow2',
+  ])('shows to its end how far it is, on one line: %s', (line, context) => {
+    requireJudge(context, QEMU_IMG);
+    const words = line.split(' ');
+    const shown = [qemuImg(...words), program(process.execPath, OURS, ...words)].map((command) => {
+      qemuImg('create', '-q', '-f', 'qcow2', '-b', 'disk.qcow2', '-F', 'qcow2', 'over.qcow2').in(directory).must();
+      const { stdout } = command.in(directory).must();
+      directory.delete('out');
+      // How often it is told in between is for each to say.
+      return stdout.replace(/(?: {4}\(\d+\.\d\d\/100%\)\r)+(?= {4}\(100\.00)/, '');
+    });
+    expect(shown[1]).toBe(shown[0]);
+  });
 
   it('creates an image whose backing file is named from its own directory on', (context) => {
     requireJudge(context, QEMU_IMG);

@@ -20,6 +20,8 @@ export interface Voice {
   /** What is said of an error: lines without the last line feed. */
   error(command: string, error: SpokenError): string;
   warning(text: string): string;
+  /** What is said where an image is to be changed in whose bytes no format was recognised; lines without the last line feed. */
+  notRecognised(file: string): string;
   /** Shows progress as the other program does. */
   progress(): ProgressDisplay;
 }

@@ -27,6 +27,8 @@ async function run({ files, flags, json, control, pathPolicy, say }: CommandRun<
   const [first = '', second = ''] = files;
   const { format: firstFormat, secondFormat, strict, forceShare } = flags;
   const result = await compare(first, second, { firstFormat, secondFormat, strict, forceShare, pathPolicy }, control);
+  // What is left of the longer disk is zeros: the bar is full before the result is told.
+  if (result.identical) control.onProgress?.(result.commonSize, result.commonSize);
   if (json)
     say(
       toJson(

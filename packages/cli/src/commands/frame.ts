@@ -1,12 +1,21 @@
-import type { OperationControl } from '@instar/engine';
+import { escapeText, type OperationControl } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
 import type { Habits } from '../process/habits.js';
 import { isLostReader, OutputFailed } from '../process/lost-reader.js';
 import { detailTeller, type DetailTeller } from '../render/details.js';
 import { printError } from '../render/errors.js';
 import type { ProgressDisplay } from '../render/progress.js';
+import type { Voice } from '../voice.js';
 import { listenForDumps, type DumpFlags, type DumpListener } from './guest-dumps.js';
 import { traceOfEnvironment } from './trace-of-environment.js';
+
+/** Says of an image that is to be changed that its format was guessed, as the other program does. */
+function tellUnrecognised(voice: Voice): NonNullable<OperationControl['onDetail']> {
+  return (detail) => {
+    if (detail.kind !== 'image' || detail.edited !== true || detail.declared || detail.format !== 'raw') return;
+    process.stderr.write(`${voice.notRecognised(escapeText(detail.path))}\n`);
+  };
+}
 
 /** What is around every command: its dumps, its progress, its warnings, and where its error goes. */
 export class Frame {
@@ -40,6 +49,7 @@ export class Frame {
       signal: interrupt.signal,
       // A command has one guest, or few: nothing would be kept for long enough to gain.
       isolation: 'fresh',
+      ...(voice === undefined ? {} : { onDetail: tellUnrecognised(voice) }),
       onProgress: progress?.update.bind(progress),
       onWarning: (warning) => {
         this.warnings.push(warning);

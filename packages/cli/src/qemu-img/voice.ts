@@ -12,6 +12,10 @@ const NO_SPARSE_SIZE =
 const LAZY_NEEDS_VERSION_3 =
   'Lazy refcounts only supported with compatibility level 1.1 and above (use compat=1.1 or greater)';
 
+const GUESSED_RAW =
+  '         Automatically detecting the format is dangerous for raw images, write operations on block 0 will be restricted.\n' +
+  "         Specify the 'raw' format explicitly to remove the restrictions.";
+
 /** What is said of some errors, and what qemu-img says of them. */
 const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
   [/^images of format \S+ are not (?:checked|repaired)$/, 'This image format does not support checks'],
@@ -315,5 +319,7 @@ export const QEMU_IMG_VOICE: Voice = {
     return `qemu-img: ${operands ?? message}\nTry 'qemu-img ${command} --help' for more info`;
   },
   warning: (text) => `qemu-img: warning: ${text}`,
+  notRecognised: (file) =>
+    `WARNING: Image format was not specified for '${file}' and probing guessed raw.\n${GUESSED_RAW}`,
   progress,
 };

@@ -118,7 +118,13 @@ export async function editing<T>(
   const forced = forcedFormat(format, path);
   // One command after the other: what is overwritten is in the log by then.
   const session = new GuestSession(context, { inOrder: true });
-  return withEngineErrors(async () => editInSession(session, { path, format: forced, undo }, work));
+  const declared = forced !== IMAGE_FORMAT.values.PROBE;
+  const told = async (edited: Editing): Promise<T> => {
+    const { format: found, virtual_size: virtualSize } = edited.info;
+    context.onDetail?.({ kind: 'image', path, format: formatName(found), declared, virtualSize, edited: true });
+    return work(edited);
+  };
+  return withEngineErrors(async () => editInSession(session, { path, format: forced, undo }, told));
 }
 
 /**

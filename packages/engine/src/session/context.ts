@@ -50,6 +50,8 @@ export type OperationDetail =
       readonly format: string;
       /** Nothing was guessed: the caller or the image above said what format it has. */
       readonly declared: boolean;
+      /** It is there to be changed. */
+      readonly edited?: boolean;
       /** Bytes. */
       readonly virtualSize: bigint;
     }
