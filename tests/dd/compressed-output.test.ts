@@ -1,4 +1,6 @@
 // convert -c and the options of qcow2 outputs, judged by qemu-img: the same disk, clean refcounts, the layout that was asked.
+import { readFileSync } from 'node:fs';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { instar } from '../support/command.js';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
@@ -34,6 +36,36 @@ function compressedClusters(directory: Workdir, file: string): number {
   const checked = qemuImg('check', '--output=json', '-f', 'qcow2', file).in(directory).must();
   return (JSON.parse(checked.stdout) as { 'compressed-clusters'?: number })['compressed-clusters'] ?? 0;
 }
+
+describe('clusters that are stored without having been tried', () => {
+  it('make a file no more than a hundredth larger than qemu-img makes it', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    // A program, the same packed, and noise in which pieces come up again.
+    const program = readFileSync(process.execPath).subarray(0, 12 * MIB);
+    const again = noise(4 * MIB, 11);
+    for (let at = 40_000; at + 5_000 < again.length; at += 50_000) again.copyWithin(at, at - 35_001, at - 30_001);
+    const packed = [gzipSync(program), brotliCompressSync(program.subarray(0, 2 * MIB))];
+    const disk = Buffer.concat([program, ...packed, again, noise(2 * MIB, 12)]);
+    directory.write('disk.raw', disk.subarray(0, disk.length - (disk.length % 512)));
+    qemuImg('convert', '-f', 'raw', '-O', 'qcow2', '-c', 'disk.raw', 'theirs.qcow2').in(directory).must();
+    instar('convert', '-f', 'raw', '-O', 'qcow2', '-c', 'disk.raw', 'ours.qcow2').in(directory).must();
+    qemuImg('compare', '-q', '-f', 'raw', '-F', 'qcow2', 'disk.raw', 'ours.qcow2').in(directory).must();
+    const [theirs = 0, ours = 0] = ['theirs', 'ours'].map((name) => directory.read(`${name}.qcow2`).length);
+    expect(ours).toBeLessThan(theirs * 1.01);
+  });
+
+  it('are none in which pieces of noise come up again', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const again = noise(4 * MIB, 13);
+    // At an odd distance, too far away for the encoder of qemu-img.
+    for (let at = 0; at < again.length; at += 65_536) again.copyWithin(at + 20_001, at, at + 20_000);
+    const directory = workdir().write('disk.raw', again);
+    instar('convert', '-f', 'raw', '-O', 'qcow2', '-c', 'disk.raw', 'ours.qcow2').in(directory).must();
+    qemuImg('compare', '-q', '-f', 'raw', '-F', 'qcow2', 'disk.raw', 'ours.qcow2').in(directory).must();
+    expect(directory.read('ours.qcow2').length).toBeLessThan(again.length * 0.8);
+  });
+});
 
 describe.each(['zlib', 'zstd'])('an output with %s', (codec) => {
   it.for([512, 4096, 65_536, 2 * MIB])('in clusters of %i bytes holds the disk', (cluster, context) => {

@@ -1,9 +1,11 @@
 //! Encoders for compressed clusters: whole input, whole output.
 
+use alloc::boxed::Box;
 use core::fmt;
 
 use zstd_safe::CCtx;
 
+use crate::incompressible::{PLACES, Places, is_incompressible};
 use crate::libdeflate;
 use crate::{Codec, CodecError};
 
@@ -45,9 +47,48 @@ impl Effort {
 pub struct Compressor(Encoder);
 
 enum Encoder {
-    Deflate(libdeflate::Compressor),
-    Zlib(libdeflate::Compressor),
+    Deflate(Deflater),
+    Zlib(Deflater),
     Zstd(CCtx<'static>, i32),
+}
+
+/// An encoder that stores what does not become shorter without having tried.
+struct Deflater {
+    encoder: libdeflate::Compressor,
+    /// None where everything is tried.
+    judge: Option<Judge>,
+}
+
+struct Judge {
+    /// Stores bytes as they are.
+    storing: libdeflate::Compressor,
+    places: Box<Places>,
+}
+
+impl Deflater {
+    fn new(effort: Effort) -> Result<Self, CodecError> {
+        let judge = match effort {
+            Effort::Fast | Effort::Default => Some(Judge {
+                storing: libdeflate::Compressor::new(0)?,
+                places: Box::new(PLACES),
+            }),
+            Effort::Best => None,
+        };
+        Ok(Self {
+            encoder: libdeflate::Compressor::new(effort.deflate_level())?,
+            judge,
+        })
+    }
+
+    /// The encoder that an input is for.
+    fn of(&mut self, input: &[u8]) -> &mut libdeflate::Compressor {
+        if let Some(Judge { storing, places }) = &mut self.judge
+            && is_incompressible(input, places)
+        {
+            return storing;
+        }
+        &mut self.encoder
+    }
 }
 
 impl fmt::Debug for Encoder {
@@ -66,7 +107,7 @@ impl Compressor {
     /// # Errors
     /// `OutOfMemory`; `BadData` for a codec that is only read.
     pub fn new(codec: Codec, effort: Effort) -> Result<Self, CodecError> {
-        let deflate = || libdeflate::Compressor::new(effort.deflate_level());
+        let deflate = || Deflater::new(effort);
         Ok(Self(match codec {
             Codec::Deflate => Encoder::Deflate(deflate()?),
             Codec::Zlib => Encoder::Zlib(deflate()?),
@@ -82,8 +123,8 @@ impl Compressor {
     /// fit.
     pub fn compress(&mut self, input: &[u8], output: &mut [u8]) -> Option<usize> {
         match &mut self.0 {
-            Encoder::Deflate(compressor) => compressor.deflate(input, output),
-            Encoder::Zlib(compressor) => compressor.deflate_zlib(input, output),
+            Encoder::Deflate(deflater) => deflater.of(input).deflate(input, output),
+            Encoder::Zlib(deflater) => deflater.of(input).deflate_zlib(input, output),
             Encoder::Zstd(context, level) => context.compress(output, input, *level).ok(),
         }
     }
@@ -111,6 +152,29 @@ mod tests {
                     .unwrap();
                 assert!(decoded == input);
             }
+        }
+    }
+
+    #[test]
+    fn noise_is_stored_and_decodes_to_the_same() {
+        let mut state = 1_u32;
+        let input: Vec<u8> = (0..65_536)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                state.to_be_bytes()[0]
+            })
+            .collect();
+        for (codec, most) in [(Codec::Deflate, 65_546), (Codec::Zlib, 65_552)] {
+            let mut encoder = Compressor::new(codec, Effort::Default).unwrap();
+            assert_eq!(encoder.compress(&input, &mut vec![0; 65_535]), None);
+            let mut output = vec![0; 70_000];
+            let length = encoder.compress(&input, &mut output).unwrap();
+            assert!((input.len()..=most).contains(&length), "{length}");
+            let mut decoded = vec![0; input.len()];
+            Decoder::new()
+                .decode_cluster(codec, &output[..length], &mut decoded)
+                .unwrap();
+            assert!(decoded == input);
         }
     }
 

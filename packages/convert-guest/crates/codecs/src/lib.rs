@@ -18,6 +18,7 @@ mod bzip2;
 mod codec;
 mod compressor;
 mod deflate;
+mod incompressible;
 #[allow(unsafe_code)]
 mod libdeflate;
 #[allow(unsafe_code)]
