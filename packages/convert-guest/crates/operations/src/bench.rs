@@ -2,20 +2,18 @@
 
 use alloc::vec::Vec;
 
-use instar_abi::{
-    BENCH_RESULT_MAGIC, BenchConfig, BenchResult, ChainConfig, Descriptor, bench_flag, device_role,
-    opcode,
-};
-use instar_guest_runtime::{Window, WindowPool, put_result};
+use instar_abi::{BenchConfig, BenchResult, Descriptor, bench_flag, device_role, opcode};
+use instar_guest_runtime::{Window, WindowPool};
 use instar_image_formats::{Chain, DeviceIndex, DiskWriter, ExtentKind, Image, Shown, open_writer};
 
 use crate::commands::{SharedCommands, Ticket, descriptor};
 use crate::disk_reader::{DiskReader, buffer_of};
 use crate::edit::{bad_config, edited_device};
 use crate::edited_file::EditedFile;
-use crate::error::{OperationError, ending};
+use crate::error::OperationError;
 use crate::fetch::Fetcher;
 use crate::open_chain::GuestImage;
+use crate::operation::Request;
 use crate::setup::{Setup, config_bytes, internal};
 
 /// Most bytes that one READ brings.
@@ -28,28 +26,13 @@ const MOST_AT_ONCE: u64 = 48;
 const PROGRESS_STEP: u64 = 1 << 12;
 
 /// Carries out the requests, and leaves a BenchResult.
-pub fn run(
-    config: &[u8],
-    chain: &ChainConfig,
-    commands: &SharedCommands,
-    windows: WindowPool,
-) -> u32 {
-    let mut result = BenchResult::ZERO;
-    result.magic = BENCH_RESULT_MAGIC;
-    let done = bench(config, chain, commands, windows, &mut result);
-    let code;
-    (result.status, result.error, code) = ending(done, commands);
-    put_result(&result.to_bytes());
-    code
-}
-
-fn bench(
-    config: &[u8],
-    chain: &ChainConfig,
-    commands: &SharedCommands,
-    mut windows: WindowPool,
-    result: &mut BenchResult,
-) -> Result<(), OperationError> {
+pub fn bench(request: Request<'_>, result: &mut BenchResult) -> Result<(), OperationError> {
+    let Request {
+        config,
+        chain,
+        commands,
+        mut windows,
+    } = request;
     let config = BenchConfig::from_bytes(config_bytes(config)?);
     let setup = Setup::new(chain, commands, &mut windows)?;
     let fetcher = Fetcher::new(commands, &mut windows, setup.keys())?;
@@ -86,14 +69,14 @@ fn bench(
         next: 0,
     };
     each_request(&config, commands, size, result, |request| match request {
-        Request::At { offset, length } => reader.read(offset, length),
-        Request::Flush => Ok(()),
+        Access::At { offset, length } => reader.read(offset, length),
+        Access::Flush => Ok(()),
     })?;
     reader.settle()
 }
 
 /// What is asked of a disk.
-enum Request {
+enum Access {
     /// A part of it (bytes).
     At { offset: u64, length: u64 },
     /// That what was written reaches the disk.
@@ -106,7 +89,7 @@ fn each_request(
     commands: &SharedCommands,
     size: u64,
     result: &mut BenchResult,
-    mut request: impl FnMut(Request) -> Result<(), OperationError>,
+    mut request: impl FnMut(Access) -> Result<(), OperationError>,
 ) -> Result<(), OperationError> {
     let length = config.request_length;
     result.virtual_size = size;
@@ -117,7 +100,7 @@ fn each_request(
         if end.is_none() {
             return Ok(());
         }
-        request(Request::At { offset, length })?;
+        request(Access::At { offset, length })?;
         result.requests = result.requests.saturating_add(1);
         let next = offset.saturating_add(config.step);
         result.offset = if size <= config.step {
@@ -127,7 +110,7 @@ fn each_request(
         };
         let turn = |every: u64| result.requests.checked_rem(every) == Some(0);
         if turn(u64::from(config.flush_interval)) {
-            request(Request::Flush)?;
+            request(Access::Flush)?;
         }
         if turn(PROGRESS_STEP) {
             commands.borrow_mut().submit(Descriptor {
@@ -241,8 +224,8 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn write(&mut self, request: Request) -> Result<(), OperationError> {
-        let Request::At { offset, length } = request else {
+    fn write(&mut self, request: Access) -> Result<(), OperationError> {
+        let Access::At { offset, length } = request else {
             return Ok(self.disk.flush()?);
         };
         let unit = self.disk.unit();

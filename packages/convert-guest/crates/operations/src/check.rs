@@ -1,44 +1,27 @@
 //! The check operation: whether an image's metadata agrees with itself.
 
 use instar_abi::{
-    CHECK_RESULT_MAGIC, ChainConfig, CheckConfig, CheckResult, FilePartRecord, FindingRecord,
-    device_role, finding_kind,
+    CheckConfig, CheckResult, FilePartRecord, FindingRecord, device_role, finding_kind,
 };
-use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::{
     DeviceIndex, FilePart, Finding, FindingKind, Findings, FormatError, FormatImage, Image,
     SourceError,
 };
 
-use crate::commands::SharedCommands;
-use crate::error::{OperationError, ending};
+use crate::error::OperationError;
+use crate::operation::Request;
 use crate::record_writer::RecordWriter;
 use crate::setup::{Setup, config_bytes};
 use crate::text::put;
 
 /// Checks the named image alone, writes findings to the output and leaves a CheckResult.
-pub fn run(
-    config: &[u8],
-    chain: &ChainConfig,
-    commands: &SharedCommands,
-    windows: WindowPool,
-) -> u32 {
-    let mut result = CheckResult::ZERO;
-    result.magic = CHECK_RESULT_MAGIC;
-    let done = check(config, chain, commands, windows, &mut result);
-    let code;
-    (result.status, result.error, code) = ending(done, commands);
-    put_result(&result.to_bytes());
-    code
-}
-
-fn check(
-    config: &[u8],
-    chain: &ChainConfig,
-    commands: &SharedCommands,
-    mut windows: WindowPool,
-    result: &mut CheckResult,
-) -> Result<(), OperationError> {
+pub fn check(request: Request<'_>, result: &mut CheckResult) -> Result<(), OperationError> {
+    let Request {
+        config,
+        chain,
+        commands,
+        mut windows,
+    } = request;
     let config = CheckConfig::from_bytes(config_bytes(config)?);
     let setup = Setup::new(chain, commands, &mut windows)?;
     let mut image = setup.open_one(device_role::IMAGE)?;

@@ -1,16 +1,15 @@
 //! The compare operation: whether two images hold the same disk.
 
 use instar_abi::{
-    COMPARE_RESULT_MAGIC, ChainConfig, CompareConfig, CompareResult, Descriptor, compare_flag,
-    comparison, device_role, opcode,
+    CompareConfig, CompareResult, Descriptor, compare_flag, comparison, device_role, opcode,
 };
-use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::{Chain, Extent, ExtentKind, Image};
 
 use crate::commands::{SharedCommands, descriptor};
-use crate::error::{OperationError, ending};
+use crate::error::OperationError;
 use crate::fetch::{Fetched, Fetcher};
 use crate::open_chain::GuestImage;
+use crate::operation::Request;
 use crate::setup::{Setup, config_bytes, internal};
 
 /// Unit in which a difference is told (bytes).
@@ -19,28 +18,13 @@ const SECTOR: u64 = 512;
 const PROGRESS_STEP: u64 = 16 << 20;
 
 /// Compares the images of the roles IMAGE and COMPARED, and leaves a CompareResult.
-pub fn run(
-    config: &[u8],
-    chain: &ChainConfig,
-    commands: &SharedCommands,
-    windows: WindowPool,
-) -> u32 {
-    let mut result = CompareResult::ZERO;
-    result.magic = COMPARE_RESULT_MAGIC;
-    let done = compare(config, chain, commands, windows, &mut result);
-    let code;
-    (result.status, result.error, code) = ending(done, commands);
-    put_result(&result.to_bytes());
-    code
-}
-
-fn compare(
-    config: &[u8],
-    chain_config: &ChainConfig,
-    commands: &SharedCommands,
-    mut windows: WindowPool,
-    result: &mut CompareResult,
-) -> Result<(), OperationError> {
+pub fn compare(request: Request<'_>, result: &mut CompareResult) -> Result<(), OperationError> {
+    let Request {
+        config,
+        chain: chain_config,
+        commands,
+        mut windows,
+    } = request;
     let config = CompareConfig::from_bytes(config_bytes(config)?);
     let strict = config.flags & compare_flag::STRICT != 0;
     let mut setup = Setup::new(chain_config, commands, &mut windows)?;

@@ -4,12 +4,11 @@ use alloc::rc::Rc;
 use core::cell::RefCell;
 
 use instar_abi::{
-    CONVERT_RESULT_MAGIC, ChainConfig, ConvertConfig, ConvertResult, Descriptor, OutputConfig,
-    OutputData, OutputLayout, convert_flag, device_flag, device_role, error_kind, image_format,
-    opcode, output_layout_flag, output_subformat,
+    ConvertConfig, ConvertResult, Descriptor, OutputConfig, OutputData, OutputLayout, convert_flag,
+    device_flag, device_role, error_kind, image_format, opcode, output_layout_flag,
+    output_subformat,
 };
 use instar_codecs::{Codec, Effort};
-use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::growing::{Options, Subformat};
 use instar_image_formats::qcow2::writer::{Backing, DataFile, LayoutOptions};
 use instar_image_formats::{Extent, ExtentKind, FormatImage, Identity};
@@ -18,12 +17,13 @@ use crate::batch::Pipeline;
 use crate::cluster_writer::{ClusterWriter, Clusters};
 use crate::commands::{SharedCommands, descriptor};
 use crate::disks::Disks;
-use crate::error::{OperationError, ending};
+use crate::error::OperationError;
 use crate::fetch::Fetcher;
 use crate::holes::Holes;
 use crate::lost::SharedLost;
 use crate::measure::{self, Counted};
 use crate::open_chain::{Opener, new_parent, output};
+use crate::operation::Request;
 use crate::output::{Output, grown};
 use crate::output_cipher::OutputCipher;
 use crate::overlay::{Below, Overlay, copy_extent};
@@ -42,22 +42,6 @@ const LARGEST_PIECE: u64 = 2 << 20;
 /// Least and most bytes between two PROGRESS commands, of which there are some hundred.
 const PROGRESS_STEP: (u64, u64) = (1 << 20, 16 << 20);
 
-/// Copies the window and leaves a ConvertResult.
-pub fn run(
-    config: &[u8],
-    chain: &ChainConfig,
-    commands: &SharedCommands,
-    windows: WindowPool,
-) -> u32 {
-    let mut result = ConvertResult::ZERO;
-    result.magic = CONVERT_RESULT_MAGIC;
-    let done = convert(config, chain, commands, windows, &mut result);
-    let code;
-    (result.status, result.error, code) = ending(done, commands);
-    put_result(&result.to_bytes());
-    code
-}
-
 fn window_of(config: &ConvertConfig, size: u64) -> (u64, u64) {
     if config.flags & convert_flag::DD_WINDOW == 0 {
         return (0, size);
@@ -66,13 +50,14 @@ fn window_of(config: &ConvertConfig, size: u64) -> (u64, u64) {
     (config.window_start.min(end), end)
 }
 
-fn convert(
-    config: &[u8],
-    chain_config: &ChainConfig,
-    commands: &SharedCommands,
-    mut windows: WindowPool,
-    result: &mut ConvertResult,
-) -> Result<(), OperationError> {
+/// Copies the window and leaves a ConvertResult.
+pub fn convert(request: Request<'_>, result: &mut ConvertResult) -> Result<(), OperationError> {
+    let Request {
+        config,
+        chain: chain_config,
+        commands,
+        mut windows,
+    } = request;
     let too_short = || internal("the config page is too short");
     let (config, rest) = config.split_first_chunk().ok_or_else(too_short)?;
     let (identity, rest) = rest.split_first_chunk().ok_or_else(too_short)?;

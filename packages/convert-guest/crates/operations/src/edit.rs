@@ -1,49 +1,33 @@
 //! The edit operation: an image is changed in place.
 
 use instar_abi::{
-    ChainConfig, ChainDevice, EDIT_RESULT_MAGIC, EditConfig, EditResult, device_flag, device_role,
-    edit_action, edit_flag, error_kind,
+    ChainConfig, ChainDevice, EditConfig, EditResult, device_flag, device_role, edit_action,
+    edit_flag, error_kind,
 };
-use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::{
     Amendment, BitmapEdit, DeviceIndex, Edit, FormatImage, Identity, Take, Time, bitmaps_of,
     edit as edit_image, take_bitmaps,
 };
 
-use crate::commands::SharedCommands;
 use crate::edit_content;
 use crate::edited_file::EditedFile;
-use crate::error::{OperationError, ending};
+use crate::error::OperationError;
 use crate::open_chain::{devices, new_parent};
+use crate::operation::Request;
 use crate::setup::{Setup, config_bytes};
-
-/// Edits the named image, and leaves an EditResult.
-pub fn run(
-    config: &[u8],
-    chain: &ChainConfig,
-    commands: &SharedCommands,
-    windows: WindowPool,
-) -> u32 {
-    let mut result = EditResult::ZERO;
-    result.magic = EDIT_RESULT_MAGIC;
-    let done = edit(config, chain, commands, windows, &mut result);
-    let code;
-    (result.status, result.error, code) = ending(done, commands);
-    put_result(&result.to_bytes());
-    code
-}
 
 pub fn bad_config(detail: &'static str) -> OperationError {
     OperationError::plain(error_kind::BAD_CONFIG, 0, detail)
 }
 
-fn edit(
-    config: &[u8],
-    chain: &ChainConfig,
-    commands: &SharedCommands,
-    mut windows: WindowPool,
-    result: &mut EditResult,
-) -> Result<(), OperationError> {
+/// Edits the named image, and leaves an EditResult.
+pub fn edit(request: Request<'_>, result: &mut EditResult) -> Result<(), OperationError> {
+    let Request {
+        config,
+        chain,
+        commands,
+        mut windows,
+    } = request;
     let config = EditConfig::from_bytes(config_bytes(config)?);
     if matches!(
         config.action,

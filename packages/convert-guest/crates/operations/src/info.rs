@@ -1,26 +1,24 @@
 //! The info operation: what an image says of itself.
 
-use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use instar_abi::{
-    BitmapRecord, ChainConfig, INFO_MAX_BITMAPS, INFO_MAX_SNAPSHOTS, INFO_RESULT_MAGIC, InfoConfig,
-    InfoResult, SnapshotRecord, error_kind, extent_file_kind, info_flag, raw_content,
+    BitmapRecord, INFO_MAX_BITMAPS, INFO_MAX_SNAPSHOTS, InfoConfig, InfoResult, SnapshotRecord,
+    error_kind, extent_file_kind, info_flag, raw_content,
 };
 use instar_codecs::Decoder;
-use instar_guest_runtime::{WindowPool, put_result};
 use instar_image_formats::{
     Beyond, Bitmap, ByteSource, Codec, Content, DeviceIndex, Encryption, ExtentFileKind, Facts,
     FormatError, FormatImage, Image, ListLimits, Snapshot, Tail, Within,
 };
 
-use crate::commands::SharedCommands;
 use crate::convert::METADATA_WINDOW;
 use crate::device_source::DeviceSource;
-use crate::error::{OperationError, ending};
+use crate::error::OperationError;
 use crate::open_chain::{GuestImage, Opener, devices};
+use crate::operation::Request;
 use crate::text::put;
 use crate::transform::SharedKeys;
 
@@ -33,28 +31,13 @@ const LIST_LIMITS: ListLimits = ListLimits {
 };
 
 /// Looks at one device and leaves an InfoResult.
-pub fn run(
-    config: &[u8],
-    chain: &ChainConfig,
-    commands: &SharedCommands,
-    windows: WindowPool,
-) -> u32 {
-    let mut result = Box::new(InfoResult::ZERO);
-    result.magic = INFO_RESULT_MAGIC;
-    let done = look(config, chain, commands, windows, &mut result);
-    let code;
-    (result.status, result.error, code) = ending(done, commands);
-    put_result(&result.to_bytes());
-    code
-}
-
-fn look(
-    config: &[u8],
-    chain: &ChainConfig,
-    commands: &SharedCommands,
-    mut windows: WindowPool,
-    result: &mut InfoResult,
-) -> Result<(), OperationError> {
+pub fn look(request: Request<'_>, result: &mut InfoResult) -> Result<(), OperationError> {
+    let Request {
+        config,
+        chain,
+        commands,
+        mut windows,
+    } = request;
     let internal = |detail| OperationError::plain(error_kind::INTERNAL, 0, detail);
     let config: &[u8; InfoConfig::SIZE] = config
         .first_chunk()

@@ -27,6 +27,7 @@ mod lost;
 mod map;
 mod measure;
 mod open_chain;
+mod operation;
 mod output;
 mod output_cipher;
 mod overlay;
@@ -46,6 +47,7 @@ use instar_abi::{
 use instar_guest_runtime::{Ring, WindowPool, chain_config, operation_config};
 
 use crate::commands::{Commands, SharedCommands};
+use crate::operation::Request;
 
 /// Runs the operation whose config stands in the config page, leaves its result in the result region, and asks for the
 /// next, until none comes. Returns the exit code of the guest: that of the last operation.
@@ -69,14 +71,20 @@ fn operate(commands: &SharedCommands, windows: WindowPool) -> u32 {
     let config = operation_config();
     let chain = chain_config();
     let [a, b, c, d, ..] = config;
+    let request = Request {
+        config: &config,
+        chain: &chain,
+        commands,
+        windows,
+    };
     match u32::from_le_bytes([a, b, c, d]) {
-        CONVERT_CONFIG_MAGIC => convert::run(&config, &chain, commands, windows),
-        CHECK_CONFIG_MAGIC => check::run(&config, &chain, commands, windows),
-        COMPARE_CONFIG_MAGIC => compare::run(&config, &chain, commands, windows),
-        EDIT_CONFIG_MAGIC => edit::run(&config, &chain, commands, windows),
-        MAP_CONFIG_MAGIC => map::run(&config, &chain, commands, windows),
-        INFO_CONFIG_MAGIC => info::run(&config, &chain, commands, windows),
-        BENCH_CONFIG_MAGIC => bench::run(&config, &chain, commands, windows),
+        CONVERT_CONFIG_MAGIC => request.answer(convert::convert),
+        CHECK_CONFIG_MAGIC => request.answer(check::check),
+        COMPARE_CONFIG_MAGIC => request.answer(compare::compare),
+        EDIT_CONFIG_MAGIC => request.answer(edit::edit),
+        MAP_CONFIG_MAGIC => request.answer(map::map),
+        INFO_CONFIG_MAGIC => request.answer(info::look),
+        BENCH_CONFIG_MAGIC => request.answer(bench::bench),
         _ => EXIT_ERROR,
     }
 }

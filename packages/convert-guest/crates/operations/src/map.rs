@@ -1,39 +1,21 @@
 //! The map operation: what every range of a disk is made of, as records.
 
-use instar_abi::{
-    ChainConfig, MAP_RESULT_MAGIC, MapConfig, MapRecord, MapResult, device_role, map_flag,
-};
-use instar_guest_runtime::{WindowPool, put_result};
+use instar_abi::{MapConfig, MapRecord, MapResult, device_role, map_flag};
 use instar_image_formats::{DeviceIndex, ExtentKind, Format, FormatImage, Image, Located};
 
-use crate::commands::SharedCommands;
-use crate::error::{OperationError, ending};
+use crate::error::OperationError;
+use crate::operation::Request;
 use crate::record_writer::RecordWriter;
 use crate::setup::{Setup, config_bytes};
 
 /// Maps the disk, writes records to the output and leaves a MapResult.
-pub fn run(
-    config: &[u8],
-    chain: &ChainConfig,
-    commands: &SharedCommands,
-    windows: WindowPool,
-) -> u32 {
-    let mut result = MapResult::ZERO;
-    result.magic = MAP_RESULT_MAGIC;
-    let done = map(config, chain, commands, windows, &mut result);
-    let code;
-    (result.status, result.error, code) = ending(done, commands);
-    put_result(&result.to_bytes());
-    code
-}
-
-fn map(
-    config: &[u8],
-    chain_config: &ChainConfig,
-    commands: &SharedCommands,
-    mut windows: WindowPool,
-    result: &mut MapResult,
-) -> Result<(), OperationError> {
+pub fn map(request: Request<'_>, result: &mut MapResult) -> Result<(), OperationError> {
+    let Request {
+        config,
+        chain: chain_config,
+        commands,
+        mut windows,
+    } = request;
     let config = MapConfig::from_bytes(config_bytes(config)?);
     let mut setup = Setup::new(chain_config, commands, &mut windows)?;
     let mut chain = setup.open(device_role::IMAGE)?;
