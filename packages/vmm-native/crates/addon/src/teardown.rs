@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use napi::{CleanupEnvHook, Env};
+use instar_env_hook::EnvHook;
+use napi::Env;
 
 /// Work on a thread of its own, as its environment sees it.
 struct Work {
@@ -24,7 +25,7 @@ impl Work {
 
 thread_local! {
     /// Hooks of the environment that lives on this thread.
-    static HOOKS: RefCell<HashMap<u64, CleanupEnvHook<Arc<Work>>>> = RefCell::default();
+    static HOOKS: RefCell<HashMap<u64, EnvHook<Arc<Work>>>> = RefCell::default();
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -44,7 +45,7 @@ impl Drop for Token {
 /// Returns the token, and a number for [`unwatch`].
 pub fn watch(env: &Env, abandon: impl Fn() + Send + Sync + 'static) -> napi::Result<(Token, u64)> {
     let work = Arc::new(Work { abandon: Box::new(abandon), ended: Mutex::new(false), end: Condvar::new() });
-    let hook = env.add_env_cleanup_hook(Arc::clone(&work), |work| {
+    let hook = EnvHook::add(env, Arc::clone(&work), |work| {
         (work.abandon)();
         work.wait();
     })?;
@@ -56,7 +57,7 @@ pub fn watch(env: &Env, abandon: impl Fn() + Send + Sync + 'static) -> napi::Res
 /// The work has ended by itself. On the thread of its environment.
 pub fn unwatch(env: &Env, number: u64) -> napi::Result<()> {
     match HOOKS.with_borrow_mut(|hooks| hooks.remove(&number)) {
-        Some(hook) => env.remove_env_cleanup_hook(hook),
+        Some(hook) => hook.remove(env).map(drop),
         None => Ok(()),
     }
 }

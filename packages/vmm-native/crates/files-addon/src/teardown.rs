@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
+use instar_env_hook::EnvHook;
 use napi::bindgen_prelude::Buffer;
-use napi::{CleanupEnvHook, Env};
+use napi::Env;
 use napi_derive::napi;
 use rustix::fs::{self, AtFlags};
 
@@ -13,7 +14,7 @@ type Entry = (i32, Vec<u8>);
 
 thread_local! {
     /// Hooks of the environment that lives on this thread.
-    static HOOKS: RefCell<HashMap<u32, CleanupEnvHook<Entry>>> = RefCell::default();
+    static HOOKS: RefCell<HashMap<u32, EnvHook<Entry>>> = RefCell::default();
 }
 
 /// Removes a name, relative to a directory that stays open, when this environment ends, unless it is kept before.
@@ -21,7 +22,7 @@ thread_local! {
 #[napi(catch_unwind)]
 pub fn remove_name_at_end(env: Env, dir: i32, name: Buffer) -> napi::Result<u32> {
     // Node closes the files of an environment after these hooks, so that the directory is still the same.
-    let hook = env.add_env_cleanup_hook((dir, name.to_vec()), |(dir, name)| {
+    let hook = EnvHook::add(&env, (dir, name.to_vec()), |(dir, name)| {
         // It is gone, or cannot be removed: nobody is left to be told.
         let _ = fs::unlinkat(crate::borrowed(dir), name.as_slice(), AtFlags::empty());
     })?;
@@ -36,7 +37,7 @@ pub fn remove_name_at_end(env: Env, dir: i32, name: Buffer) -> napi::Result<u32>
 #[napi(catch_unwind)]
 pub fn keep_name(env: Env, number: u32) -> napi::Result<()> {
     match HOOKS.with_borrow_mut(|hooks| hooks.remove(&number)) {
-        Some(hook) => env.remove_env_cleanup_hook(hook),
+        Some(hook) => hook.remove(&env).map(drop),
         None => Ok(()),
     }
 }
