@@ -1,4 +1,5 @@
 // What an edit that was interrupted has left: who opens the image next, and for what.
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
@@ -71,6 +72,21 @@ describe('an image whose edit was interrupted', () => {
     expect(found.snapshots).toEqual([]);
     expect(directory.read('image').equals(before)).toBe(true);
     expect(directory.names()).not.toContain(LOG);
+  });
+
+  it('is put back where its name is too long for one that is longer', async (context) => {
+    const { directory, before } = interrupted(context);
+    const [leaf, other] = [`${'x'.repeat(253)}yz`, `${'x'.repeat(253)}zy`];
+    const digest = createHash('sha256').update(leaf).digest('hex').slice(0, 16);
+    renameSync(directory.file('image'), directory.file(leaf));
+    renameSync(directory.file(LOG), directory.file(`${'x'.repeat(227)}${digest}.instar-undo`));
+    // Another image whose name begins so has another log.
+    qemuImg('create', '-q', '-f', 'qcow2', directory.file(other), '1M').must();
+    await createSnapshot(directory.file(other), 'one');
+    expect(directory.read(leaf).equals(before)).toBe(false);
+    expect((await info(directory.file(leaf))).snapshots).toEqual([]);
+    expect(directory.read(leaf).equals(before)).toBe(true);
+    expect(directory.names().sort()).toEqual(['content', leaf, other]);
   });
 
   it('is put back by who edits it next', async (context) => {

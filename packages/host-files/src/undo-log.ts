@@ -5,7 +5,7 @@ import { HostFileError, hostFileError } from './errors.js';
 import { quoteName } from './escape.js';
 import { nameBytes, nameText, splitName } from './names.js';
 import { systemErrorName } from './system-errors.js';
-import { LOG_SUFFIX, markEdited, markedLog, unmark } from './undo-mark.js';
+import { logNameOf, markEdited, markedLog, unmark } from './undo-mark.js';
 
 // A file that is edited in place has its undo log beside it, named after it. Whoever holds the file's lock as a writer owns
 // the log; a log that nobody owns is what an interrupted edit has left.
@@ -19,7 +19,7 @@ const OWNER_ONLY = 0o600;
 function logOf(fd: number, path: string, { nlink }: BigIntStats): Buffer | undefined {
   if (nlink === 0n) return undefined;
   const name = hasProc() ? readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' }) : nameBytes(path);
-  return hasProc() && name[0] !== 0x2f ? undefined : Buffer.concat([name, LOG_SUFFIX]);
+  return hasProc() && name[0] !== 0x2f ? undefined : logNameOf(name);
 }
 
 /** Where the log of an open file may stand: beside the name by which it was opened, or where its mark says. */

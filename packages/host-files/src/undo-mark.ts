@@ -1,17 +1,33 @@
 import { listAttributes, removeAttribute, setAttribute } from '@instar/vmm-native';
+import { createHash } from 'node:crypto';
 import { lstatSync } from 'node:fs';
 import { fsync } from './descriptors.js';
 import { HostFileError } from './errors.js';
+import { splitName } from './names.js';
 import { systemErrorName } from './system-errors.js';
 
 // A file that is edited bears a mark: where its undo log stands. Only by it is a log found from another name of the file, a hard
 // link or one that it was given after the edit was interrupted. A mark without a log says nothing: the log goes first.
 
-/** What an undo log is called: the name of its file, and this. */
-export const LOG_SUFFIX = Buffer.from('.instar-undo');
+/** What the name of an undo log ends with. */
+const LOG_SUFFIX = Buffer.from('.instar-undo');
+/** Bytes of the longest name in a directory. */
+const MOST_NAME = 255;
+/** Bytes of a name by which a long one is known. */
+const DIGEST = 16;
 /** Extended attribute that holds the name of the log. */
 const MARK = Buffer.from('user.instar.undo');
 const SLASH = 0x2f;
+
+/** Where the undo log of a file stands: beside it, under its name and a suffix. Of a name that is too long for that, the beginning and a digest. */
+export function logNameOf(file: Buffer): Buffer {
+  const { leaf } = splitName(file);
+  const most = MOST_NAME - LOG_SUFFIX.length;
+  if (leaf.length <= most) return Buffer.concat([file, LOG_SUFFIX]);
+  const digest = createHash('sha256').update(leaf).digest('hex').slice(0, DIGEST);
+  const kept = file.length - leaf.length + most - DIGEST;
+  return Buffer.concat([file.subarray(0, kept), Buffer.from(digest), LOG_SUFFIX]);
+}
 
 /** Whether an attribute is the mark: it speaks of one file, and of no copy of that. */
 export function isUndoMark(name: Buffer): boolean {
