@@ -35,7 +35,8 @@ pub struct MetadataCache<S> {
     blocks: Vec<Block>,
     capacity: usize,
     tick: u64,
-    recent: usize,
+    /// Slots of the last two blocks that were looked at: tables and what they name are read in turn.
+    recent: [usize; 2],
 }
 
 impl<S: ByteSource> MetadataCache<S> {
@@ -50,7 +51,7 @@ impl<S: ByteSource> MetadataCache<S> {
             blocks: Vec::new(),
             capacity,
             tick: 0,
-            recent: 0,
+            recent: [0; 2],
         }
     }
 
@@ -127,20 +128,20 @@ impl<S: ByteSource> MetadataCache<S> {
     fn slot_of(&mut self, number: u64) -> Result<usize, FormatError> {
         self.tick = self.tick.wrapping_add(1);
         let tick = self.tick;
-        if let Some(block) = self.blocks.get_mut(self.recent)
-            && block.number == number
-        {
-            block.last_use = tick;
-            return Ok(self.recent);
-        }
-        let slot = match self.blocks.iter().position(|block| block.number == number) {
+        let known = |block: &Block| block.number == number;
+        let at = |slot: usize| self.blocks.get(slot).is_some_and(known).then_some(slot);
+        let [last, before] = self.recent;
+        let found = at(last).or_else(|| at(before));
+        let slot = match found.or_else(|| self.blocks.iter().position(known)) {
             Some(slot) => slot,
             None => self.load(number)?,
         };
         if let Some(block) = self.blocks.get_mut(slot) {
             block.last_use = tick;
         }
-        self.recent = slot;
+        if slot != last {
+            self.recent = [slot, last];
+        }
         Ok(slot)
     }
 

@@ -13,6 +13,8 @@ use crate::structure::{Number, Stored};
 const BLOCK: PowerOfTwo = PowerOfTwo::from_bits(16);
 /// Blocks that are kept: 8 MiB.
 const MOST_BLOCKS: usize = 128;
+/// Of them, so many at least are not changed, or all changes are written out.
+const LEAST_CLEAN: usize = 16;
 
 #[derive(Debug)]
 struct Block {
@@ -31,7 +33,8 @@ pub struct StagedFile<T> {
     size: u64,
     blocks: Vec<Block>,
     tick: u64,
-    recent: usize,
+    /// Slots of the last two blocks that were looked at: tables and what they name are read in turn.
+    recent: [usize; 2],
 }
 
 impl<T: EditTarget> StagedFile<T> {
@@ -44,7 +47,7 @@ impl<T: EditTarget> StagedFile<T> {
             size,
             blocks: Vec::new(),
             tick: 0,
-            recent: 0,
+            recent: [0; 2],
         }
     }
 
@@ -232,17 +235,19 @@ impl<T: EditTarget> StagedFile<T> {
         self.tick = self.tick.wrapping_add(1);
         let tick = self.tick;
         let known = |block: &Block| block.number == number;
-        let slot = if self.blocks.get(self.recent).is_some_and(known) {
-            self.recent
-        } else if let Some(slot) = self.blocks.iter().position(known) {
-            slot
-        } else {
-            self.load(number)?
+        let at = |slot: usize| self.blocks.get(slot).is_some_and(known).then_some(slot);
+        let [last, before] = self.recent;
+        let found = at(last).or_else(|| at(before));
+        let slot = match found.or_else(|| self.blocks.iter().position(known)) {
+            Some(slot) => slot,
+            None => self.load(number)?,
         };
         if let Some(block) = self.blocks.get_mut(slot) {
             block.last_use = tick;
         }
-        self.recent = slot;
+        if slot != last {
+            self.recent = [slot, last];
+        }
         Ok(slot)
     }
 
@@ -269,9 +274,11 @@ impl<T: EditTarget> StagedFile<T> {
         Ok(self.blocks.len().saturating_sub(1))
     }
 
-    /// Forgets the block whose last use is the oldest, of those that are as the file has them where there are any.
+    /// Forgets the block whose last use is the oldest, of those that are as the file has them. There are always some: were there just
+    /// one, two blocks that are looked at in turn would be read anew each time.
     fn make_room(&mut self) -> Result<(), FormatError> {
-        if self.blocks.iter().all(|block| block.dirty.is_some()) {
+        let clean = self.blocks.iter().filter(|block| block.dirty.is_none());
+        if clean.count() < LEAST_CLEAN {
             self.write_out()?;
         }
         let clean = self.blocks.iter().enumerate();
@@ -304,6 +311,8 @@ mod tests {
     struct Recorder {
         bytes: Vec<u8>,
         asked: Vec<(&'static str, u64, u64)>,
+        /// Offsets of reads.
+        reads: core::cell::RefCell<Vec<u64>>,
     }
 
     impl ByteSource for Recorder {
@@ -312,6 +321,7 @@ mod tests {
         }
 
         fn read_exact_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
+            self.reads.borrow_mut().push(offset);
             self.bytes.read_exact_at(offset, buffer)
         }
     }
@@ -346,7 +356,7 @@ mod tests {
         let bytes = (0..length).map(|index| (index % 251) as u8).collect();
         let target = Recorder {
             bytes,
-            asked: Vec::new(),
+            ..Recorder::default()
         };
         StagedFile::new(target, DeviceIndex(0))
     }
@@ -399,6 +409,25 @@ mod tests {
         file.flush().unwrap();
         let last = (blocks - 1) * 65_536 + 7;
         assert_eq!(file.target.bytes.len() as u64, last + 8);
+    }
+
+    #[test]
+    fn blocks_that_are_only_looked_at_stay_beside_many_changes() {
+        let mut file = staged(MOST_BLOCKS * 3 * 65_536);
+        for number in 0..MOST_BLOCKS as u64 * 2 {
+            // A table and a block of it, as counting a cluster reads them.
+            for table in [MOST_BLOCKS as u64 * 2 + 1, MOST_BLOCKS as u64 * 2 + 2] {
+                for entry in 0..4 {
+                    file.be64(table * 65_536 + entry * 8).unwrap();
+                }
+            }
+            file.write(number * 65_536 + 7, &[0xee]).unwrap();
+        }
+        let reads = file.target.reads.borrow();
+        let again = reads
+            .iter()
+            .filter(|offset| **offset > MOST_BLOCKS as u64 * 2 * 65_536);
+        assert_eq!(again.count(), 2);
     }
 
     #[test]

@@ -83,19 +83,25 @@ impl<T: EditTarget> Editor<T> {
 
     /// Sets the refcount of a cluster.
     pub(super) fn set_refcount(&mut self, number: u64, count: u64) -> Result<(), FormatError> {
-        let (_, _, most) = self.place_of(number);
-        if count > most {
-            let error = self.error(
-                ErrorKind::UnsupportedEdit,
-                "references to a cluster",
-                0,
-                count,
-            );
-            return Err(error
-                .with_text(b"a cluster would have more references than its refcount can count"));
-        }
+        self.require_width(number, count)?;
         let index = refcounts::per_block(&self.header).index_of(number);
         let block = self.ensure_block(index)?;
+        self.put_refcount(block, number, count)
+    }
+
+    /// Refuses a count that refcounts have no bits for.
+    fn require_width(&self, number: u64, count: u64) -> Result<(), FormatError> {
+        let (_, _, most) = self.place_of(number);
+        if count <= most {
+            return Ok(());
+        }
+        let what = "references to a cluster";
+        let error = self.error(ErrorKind::UnsupportedEdit, what, 0, count);
+        Err(error.with_text(b"a cluster would have more references than its refcount can count"))
+    }
+
+    /// Sets the refcount of a cluster in its block.
+    fn put_refcount(&mut self, block: u64, number: u64, count: u64) -> Result<(), FormatError> {
         self.store(block, number, count)?;
         if count == 0 {
             self.first_free = self.first_free.min(number);
@@ -288,18 +294,21 @@ impl<T: EditTarget> Editor<T> {
             return Err(self.repair_first("offset of a cluster", at, offset));
         }
         for number in first..=last {
-            let count = self.refcount(number)?;
+            let index = refcounts::per_block(&self.header).index_of(number);
+            let (_, block) = self.block_of(index)?;
+            let count = match block {
+                0 => 0,
+                block => self.stored(block, number)?,
+            };
             // What is used has been counted.
-            let next = if count == 0 {
-                None
-            } else {
-                match change {
-                    Change::More => count.checked_add(1),
-                    Change::Less => count.checked_sub(1),
-                }
+            let next = match (count, change) {
+                (0, _) => None,
+                (count, Change::More) => count.checked_add(1),
+                (count, Change::Less) => count.checked_sub(1),
             };
             let next = next.ok_or_else(|| self.repair_first("refcount", at, count))?;
-            self.set_refcount(number, next)?;
+            self.require_width(number, next)?;
+            self.put_refcount(block, number, next)?;
         }
         Ok(())
     }
