@@ -21,7 +21,10 @@ use crate::error::OperationError;
 use crate::fetch::Fetcher;
 use crate::open_chain::{GuestImage, new_parent};
 use crate::setup::{Setup, internal};
+use crate::zeros::is_zero;
 
+/// Bytes that are read and written at once, where units are smaller.
+const BATCH: usize = 1 << 20;
 /// Bytes between two PROGRESS commands.
 const PROGRESS_STEP: u64 = 16 << 20;
 
@@ -61,7 +64,11 @@ pub fn edit(
     let setup = Setup::new(chain, commands, windows)?;
     let fetcher = Fetcher::new(commands, windows, setup.keys())?;
     let format = setup.open_one(device_role::IMAGE)?.format();
-    let file = EditedFile::new(commands, setup.metadata_window(), index, device.file_size);
+    let window = windows
+        .take(BATCH)
+        .ok_or_else(|| internal("no window for what is written"))?;
+    let file = EditedFile::new(commands, setup.metadata_window(), index, device.file_size)
+        .gathering(window);
     let target = DeviceIndex(index);
     let shown = match config.action {
         edit_action::COMMIT | edit_action::FILL => Shown::Changes {
@@ -107,7 +114,7 @@ fn commit(
         writer.grow(size)?;
     }
     let (unit, end) = (writer.unit(), writer.virtual_size());
-    let mut buffer = buffer_of(unit)?;
+    let mut buffer = buffer_of(batch_of(unit))?;
     progress.total = size;
     let mut offset = 0_u64;
     while offset < size {
@@ -118,27 +125,50 @@ fn commit(
             continue;
         }
         let start = offset.saturating_sub(offset.checked_rem(unit).unwrap_or(0));
-        let length = unit.min(end.saturating_sub(start));
+        let span = span_of(unit, start, behind.min(size));
+        let length = span.min(end.saturating_sub(start));
         let held = usize::try_from(length.min(size.saturating_sub(start))).unwrap_or(0);
         let length = usize::try_from(length).unwrap_or(0);
         let piece = buffer
             .get_mut(..length)
             .ok_or_else(|| internal("a unit is longer than its buffer"))?;
         let (top, rest) = piece.split_at_mut(held);
-        let mut zero = reader.read(&mut above, start, top)?;
+        reader.read(&mut above, start, top)?;
         if !rest.is_empty() {
             // Behind the end of what is above, the base stays as it is.
-            zero &= reader.read(&mut base, start.saturating_add(held as u64), rest)?;
+            reader.read(&mut base, start.saturating_add(held as u64), rest)?;
         }
-        if zero {
-            writer.zero(start, length as u64)?;
-        } else {
-            writer.write(start, piece)?;
+        for (place, bytes) in units_of(unit, start, piece) {
+            if is_zero(bytes) {
+                writer.zero(place, bytes.len() as u64)?;
+            } else {
+                writer.write(place, bytes)?;
+            }
         }
-        offset = start.saturating_add(unit);
+        offset = start.saturating_add(span);
         progress.reach(offset)?;
     }
     Ok(writer.finish()?)
+}
+
+/// Bytes of whole units that are read at once, at most.
+fn batch_of(unit: u64) -> u64 {
+    let units = (BATCH as u64).checked_div(unit).unwrap_or(0).max(1);
+    unit.saturating_mul(units)
+}
+
+/// Bytes from `start` on that are dealt with at once: the whole units before `end` as far as a batch goes, one at least.
+fn span_of(unit: u64, start: u64, end: u64) -> u64 {
+    let left = end.saturating_sub(start).min(batch_of(unit));
+    let whole = left.saturating_sub(left.checked_rem(unit).unwrap_or(0));
+    whole.max(unit)
+}
+
+/// The units of a range of the disk that begins at `start`, with their places.
+fn units_of(unit: u64, start: u64, bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+    let length = usize::try_from(unit).unwrap_or(usize::MAX).max(1);
+    let places = (0_u64..).map(move |index| start.saturating_add(index.saturating_mul(unit)));
+    places.zip(bytes.chunks(length))
 }
 
 /// Copies the disk of the chain COMPARED into the edited image, zeros too unless its disk reads as such.
@@ -156,28 +186,31 @@ fn fill(
     }
     let reads_as_zero = config.flags & edit_flag::READS_AS_ZERO != 0;
     let (unit, end) = (writer.unit(), writer.virtual_size());
-    let mut buffer = buffer_of(unit)?;
+    let mut buffer = buffer_of(batch_of(unit))?;
     progress.total = size;
     let mut offset = 0_u64;
     while offset < size {
-        let length = usize::try_from(unit.min(end.saturating_sub(offset))).unwrap_or(0);
+        let span = span_of(unit, offset, size);
+        let length = usize::try_from(span.min(end.saturating_sub(offset))).unwrap_or(0);
         let held = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let piece = buffer
             .get_mut(..length)
             .ok_or_else(|| internal("a unit is longer than its buffer"))?;
         let (from, rest) = piece.split_at_mut(held.min(length));
-        let mut zero = reader.read(&mut source, offset, from)?;
+        reader.read(&mut source, offset, from)?;
         if !rest.is_empty() {
             // Behind the end of the source, the image keeps what it has.
             let mut own = reader.setup.open(device_role::IMAGE)?;
-            zero &= reader.read(&mut own, size, rest)?;
+            reader.read(&mut own, size, rest)?;
         }
-        if !zero {
-            writer.write(offset, piece)?;
-        } else if !reads_as_zero {
-            writer.zero(offset, piece.len() as u64)?;
+        for (place, bytes) in units_of(unit, offset, piece) {
+            if !is_zero(bytes) {
+                writer.write(place, bytes)?;
+            } else if !reads_as_zero {
+                writer.zero(place, bytes.len() as u64)?;
+            }
         }
-        offset = offset.saturating_add(unit);
+        offset = offset.saturating_add(span);
         progress.reach(offset)?;
     }
     Ok(writer.finish()?)

@@ -17,6 +17,15 @@ pub struct EditedFile {
     window: Rc<RefCell<Window>>,
     device: u32,
     size: u64,
+    gathered: Option<Gathered>,
+}
+
+/// Writes that follow each other, until they are one command.
+struct Gathered {
+    window: Window,
+    /// Where they go, and how many bytes they are.
+    offset: u64,
+    length: usize,
 }
 
 impl EditedFile {
@@ -33,7 +42,68 @@ impl EditedFile {
             window: Rc::clone(window),
             device,
             size,
+            gathered: None,
         }
+    }
+
+    /// Has writes that follow each other become one, in a window of their own. They are carried out before anything that may
+    /// depend on them, a flush at the latest.
+    pub fn gathering(mut self, window: Window) -> Self {
+        self.gathered = Some(Gathered {
+            window,
+            offset: 0,
+            length: 0,
+        });
+        self
+    }
+
+    /// Carries out what was gathered.
+    fn write_gathered(&mut self) -> Result<(), SourceError> {
+        let Some(gathered) = self
+            .gathered
+            .as_mut()
+            .filter(|gathered| gathered.length > 0)
+        else {
+            return Ok(());
+        };
+        let write = Descriptor {
+            target_device: self.device,
+            target_offset: gathered.offset,
+            length: gathered.length as u64,
+            window: gathered.window.address(),
+            ..descriptor(opcode::WRITE)
+        };
+        gathered.length = 0;
+        self.carry_out(write)
+    }
+
+    /// Takes bytes that are to be written; false where nothing is gathered.
+    fn gather(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, SourceError> {
+        let mut at = offset;
+        let Some(room) = self.gathered.as_ref().map(|gathered| gathered.window.len()) else {
+            return Ok(false);
+        };
+        for piece in bytes.chunks(room) {
+            let follows = |gathered: &Gathered| {
+                let end = gathered.offset.saturating_add(gathered.length as u64);
+                end == at && gathered.length.saturating_add(piece.len()) <= room
+            };
+            if !self.gathered.as_ref().is_some_and(follows) {
+                self.write_gathered()?;
+            }
+            let Some(gathered) = &mut self.gathered else {
+                return Ok(false);
+            };
+            if gathered.length == 0 {
+                gathered.offset = at;
+            }
+            let end = gathered.length.saturating_add(piece.len());
+            let place = gathered.window.bytes_mut().get_mut(gathered.length..end);
+            place.ok_or(SourceError::OutOfRange)?.copy_from_slice(piece);
+            gathered.length = end;
+            at = at.saturating_add(piece.len() as u64);
+        }
+        Ok(true)
     }
 
     fn carry_out(&self, command: Descriptor) -> Result<(), SourceError> {
@@ -56,6 +126,8 @@ impl ByteSource for EditedFile {
     }
 
     fn read_exact_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
+        // The file may be shorter without it.
+        self.write_gathered()?;
         self.source.read_exact_at(offset, buffer)
     }
 }
@@ -78,6 +150,10 @@ impl EditTarget for EditedFile {
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SourceError> {
+        if self.gather(offset, bytes)? {
+            self.grow_to(offset.saturating_add(bytes.len() as u64));
+            return Ok(());
+        }
         let mut at = offset;
         let room = self.window.borrow().len();
         for piece in bytes.chunks(room) {
@@ -105,6 +181,7 @@ impl EditTarget for EditedFile {
         if length == 0 {
             return Ok(());
         }
+        self.write_gathered()?;
         self.carry_out(Descriptor {
             target_device: self.device,
             target_offset: offset,
@@ -116,6 +193,7 @@ impl EditTarget for EditedFile {
     }
 
     fn flush(&mut self) -> Result<(), SourceError> {
+        self.write_gathered()?;
         self.carry_out(Descriptor {
             target_device: self.device,
             ..descriptor(opcode::FLUSH)

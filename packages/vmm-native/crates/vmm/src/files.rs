@@ -240,6 +240,18 @@ pub fn identity(fd: RawFd) -> io::Result<(u64, u64)> {
     Ok((stat.st_dev, stat.st_ino))
 }
 
+/// Bytes that the file system of a file has left for its users; the most there can be where it does not count them.
+pub fn free_bytes(fd: RawFd) -> io::Result<u64> {
+    // SAFETY: statvfs is plain data for which zero is a valid value.
+    let mut status: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: a valid statvfs that the kernel may write to.
+    check(unsafe { libc::fstatvfs(fd, &mut status) })?;
+    match status.f_blocks {
+        0 => Ok(u64::MAX),
+        _ => Ok(status.f_bavail.saturating_mul(status.f_frsize)),
+    }
+}
+
 /// What a file holds from `offset` on: whether it is data, and for how many of `most` bytes that is so (the position of
 /// the descriptor moves). Where the system cannot say, all of it is data.
 pub fn extent(fd: RawFd, offset: u64, most: u64) -> (bool, u64) {

@@ -10,6 +10,8 @@
 use std::io;
 use std::os::fd::RawFd;
 
+use crc32c::{crc32c, crc32c_append};
+
 use crate::files;
 
 const MAGIC: [u8; 8] = *b"INSTUNDO";
@@ -22,37 +24,10 @@ const OLD_CONTENT: u32 = 0x444c_4f21;
 const COMPLETE: u32 = 0x454e_4f44;
 /// Most content of one record (bytes): what is read back at once.
 const MOST_CONTENT: u64 = 1 << 20;
+/// Most content that is saved ahead (bytes): so much is overwritten after one sync, where writes follow each other.
+const MOST_AHEAD: u64 = 32 << 20;
 /// Ranges are saved in whole units of this size (bytes), so that neighbours share a record.
 const UNIT: u64 = 4096;
-
-/// CRC-32C (Castagnoli), bit by bit over a table of 256.
-fn crc32c(seed: u32, bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 256] = table();
-    let mut sum = !seed;
-    for byte in bytes {
-        let [low, ..] = sum.to_le_bytes();
-        sum = TABLE[usize::from(low ^ byte)] ^ (sum >> 8);
-    }
-    !sum
-}
-
-const fn table() -> [u32; 256] {
-    let mut table = [0_u32; 256];
-    let mut index = 0_u32;
-    let mut place = 0_usize;
-    while place < table.len() {
-        let mut sum = index;
-        let mut bit = 0;
-        while bit < 8 {
-            sum = if sum & 1 == 1 { (sum >> 1) ^ 0x82f6_3b78 } else { sum >> 1 };
-            bit += 1;
-        }
-        table[place] = sum;
-        index += 1;
-        place += 1;
-    }
-    table
-}
 
 /// What a log says of the file that it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +55,7 @@ impl Owner {
         put(16, &self.device.to_le_bytes());
         put(24, &self.inode.to_le_bytes());
         put(32, &self.length.to_le_bytes());
-        let sum = crc32c(0, &bytes[..HEADER - 4]);
+        let sum = crc32c(&bytes[..HEADER - 4]);
         bytes[HEADER - 4..].copy_from_slice(&sum.to_le_bytes());
         bytes
     }
@@ -88,7 +63,7 @@ impl Owner {
     fn from_bytes(bytes: &[u8; HEADER]) -> Option<Self> {
         let mut copy = *bytes;
         copy[HEADER - 4..].fill(0);
-        let sum = crc32c(0, &copy[..HEADER - 4]);
+        let sum = crc32c(&copy[..HEADER - 4]);
         let known = bytes.starts_with(&MAGIC) && bytes[8..12] == VERSION.to_le_bytes();
         (known && bytes[HEADER - 4..] == sum.to_le_bytes()).then(|| Self {
             device: number(bytes, 16),
@@ -116,7 +91,7 @@ impl Head {
         bytes[0..4].copy_from_slice(&self.kind.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.offset.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.length.to_le_bytes());
-        let sum = crc32c(crc32c(0, &bytes[..24]), content);
+        let sum = crc32c_append(crc32c(&bytes[..24]), content);
         bytes[24..28].copy_from_slice(&sum.to_le_bytes());
         bytes
     }
@@ -139,6 +114,9 @@ pub struct UndoLog {
     saved: Vec<(u64, u64)>,
     /// Some of them are not on the disk yet.
     unsynced: bool,
+    /// Where the last write ended, and how much is saved ahead of one that goes on there.
+    next: u64,
+    ahead: u64,
 }
 
 impl UndoLog {
@@ -146,7 +124,7 @@ impl UndoLog {
     pub fn open(log: RawFd) -> io::Result<Self> {
         match read_owner(log)? {
             Found::Owner(owner) if files::size(log)? == HEADER as u64 => {
-                Ok(Self { log, owner, end: HEADER as u64, saved: Vec::new(), unsynced: false })
+                Ok(Self { log, owner, end: HEADER as u64, saved: Vec::new(), unsynced: false, next: 0, ahead: 0 })
             }
             _ => Err(io::Error::from_raw_os_error(libc::EINVAL)),
         }
@@ -175,6 +153,45 @@ impl UndoLog {
         Ok(())
     }
 
+    /// Saves a range that is about to be overwritten, and brings that to the disk. Where one write goes on where the last one ended,
+    /// what lies behind it is saved as well, more each time: a sync takes longer than a write.
+    pub fn save_and_sync(&mut self, file: RawFd, offset: u64, length: u64) -> io::Result<()> {
+        let follows = offset == self.next && offset > 0;
+        self.next = offset.saturating_add(length);
+        if !follows {
+            self.ahead = 0;
+        }
+        if !self.has(offset, length) {
+            if follows {
+                self.ahead = self.ahead.saturating_mul(2).clamp(length, MOST_AHEAD);
+            }
+            self.save(file, offset, length)?;
+            if self.ahead > 0 {
+                self.save_ahead(file);
+            }
+        }
+        self.sync()
+    }
+
+    /// Whether the old content of a range is saved.
+    fn has(&self, offset: u64, length: u64) -> bool {
+        let end = offset.saturating_add(length).min(self.owner.length);
+        let next = self.saved.partition_point(|(start, _)| *start <= offset);
+        let before = next.checked_sub(1).and_then(|before| self.saved.get(before));
+        offset >= end || before.is_some_and(|(_, saved_to)| *saved_to >= end)
+    }
+
+    /// Saves what may be overwritten next. It may come to nothing: the file system gets back what that took.
+    fn save_ahead(&mut self, file: RawFd) {
+        let (next, ahead) = (self.next, self.ahead);
+        // What is written to the file may need the room.
+        let has_room = files::free_bytes(self.log).is_ok_and(|free| free / 8 > ahead);
+        if !has_room || self.save(file, next, ahead).is_err() {
+            self.ahead = 0;
+            let _ = files::set_size(self.log, self.end);
+        }
+    }
+
     /// Brings to the disk what was saved. To be called before what was saved is overwritten.
     pub fn sync(&mut self) -> io::Result<()> {
         if self.unsynced {
@@ -188,9 +205,10 @@ impl UndoLog {
         let content = read(file, offset, length)?;
         let head = Head { kind: OLD_CONTENT, offset, length }.to_bytes(&content);
         self.unsynced = true;
-        let record = [&head[..], &content].concat();
-        write(self.log, &record, self.end)?;
-        self.end = self.end.saturating_add(record.len() as u64);
+        let place = self.end.saturating_add(RECORD as u64);
+        write(self.log, &head, self.end)?;
+        write(self.log, &content, place)?;
+        self.end = place.saturating_add(length);
         Ok(())
     }
 

@@ -107,9 +107,10 @@ impl Executor<'_> {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(UndoLog::open(log)?),
         };
-        log.save(device.fd, range.offset, range.length)?;
         if overwrites {
-            log.sync()?;
+            log.save_and_sync(device.fd, range.offset, range.length)?;
+        } else {
+            log.save(device.fd, range.offset, range.length)?;
         }
         Ok(())
     }

@@ -43,8 +43,8 @@ impl Edit {
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8]) {
-        self.undo.save(self.image.as_raw_fd(), offset, bytes.len() as u64).unwrap();
-        self.undo.sync().unwrap();
+        self.undo.save_and_sync(self.image.as_raw_fd(), offset, bytes.len() as u64).unwrap();
+        assert!(!self.undo.unsynced);
         self.image.write_all_at(bytes, offset).unwrap();
     }
 
@@ -56,9 +56,9 @@ impl Edit {
 #[test]
 fn the_checksum_is_that_of_the_standard() {
     // RFC 3720, B.4.
-    assert_eq!(crc32c(0, &[0; 32]), 0x8a91_36aa);
-    assert_eq!(crc32c(0, &[0xff; 32]), 0x62a8_ab43);
-    assert_eq!(crc32c(crc32c(0, b"1234"), b"56789"), 0xe306_9283);
+    assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
+    assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
+    assert_eq!(crc32c_append(crc32c(b"1234"), b"56789"), 0xe306_9283);
 }
 
 #[test]
@@ -103,6 +103,32 @@ fn no_range_is_saved_twice() {
     }
     assert_eq!(edit.undo.saved, [(0, 12288)]);
     assert_eq!(edit.log.metadata().unwrap().len(), (HEADER + 3 * (RECORD + 4096)) as u64);
+}
+
+#[test]
+fn writes_that_follow_each_other_are_saved_ahead_of_them() {
+    let before = pattern(3_000_000);
+    let mut edit = Edit::begin(&before);
+    let mut lengths = Vec::new();
+    for number in 0..600 {
+        edit.write(4096 * (number + 1), &[6; 4096]);
+        lengths.push(edit.log.metadata().unwrap().len());
+    }
+    lengths.dedup();
+    // Twice as much each time.
+    assert!(lengths.len() < 13, "{lengths:?}");
+    assert_eq!(edit.settle(), Settled::RolledBack);
+    assert_eq!(content(&edit.image), before);
+}
+
+#[test]
+fn other_writes_save_what_they_overwrite_and_nothing_else() {
+    let mut edit = Edit::begin(&pattern(3_000_000));
+    for offset in [65_536, 4096, 131_072, 12_288, 8192] {
+        edit.write(offset, &[6; 4096]);
+    }
+    // The last but one is where the second one ended, not the one before it.
+    assert_eq!(edit.log.metadata().unwrap().len(), (HEADER + 5 * (RECORD + 4096)) as u64);
 }
 
 #[test]
