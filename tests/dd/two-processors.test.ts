@@ -1,11 +1,13 @@
 // Clusters that two processors of the sandbox compress or decode.
 import { closeSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs';
+import { deflateRawSync } from 'node:zlib';
 import { expect, it } from 'vitest';
 
 import { instar } from '../support/command.js';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
+import { AT, CLUSTER, Qcow2Builder } from '../support/qcow2-builder.js';
 import { qemuImg } from '../support/qemu-img.js';
-import { noise, Random } from '../support/random.js';
+import { lines, noise, Random } from '../support/random.js';
 import { workdir, type Workdir } from '../support/workdir.js';
 
 const MIB = 1 << 20;
@@ -102,4 +104,23 @@ it.for(['kvm', 'process'])('tells the first cluster that does not decode, whoeve
   expect(two).toMatchObject({ code: 'IMAGE_DECOMPRESS' });
   expect(two).toEqual(location('--dump-on-crash', 'dump'));
   expect(directory.names()).not.toContain('out');
+});
+
+it.for(['kvm', 'process'])('reads streams that have more than their cluster: %s', (sandbox, context) => {
+  requireJudge(context, QEMU_IMG);
+  const image = new Qcow2Builder();
+  const disk = Buffer.alloc(4 * MIB);
+  image.u64(AT.SIZE, BigInt(disk.length));
+  for (let index = 0; index * CLUSTER < disk.length; index += 1) {
+    const bytes = Buffer.concat([noise(50_000, index), lines(CLUSTER - 49_000, index)]);
+    bytes.copy(disk, index * CLUSTER, 0, CLUSTER);
+    image.compressed(deflateRawSync(bytes), index);
+  }
+  // So that two processors decode it.
+  const directory = workdir()
+    .write('image', Buffer.concat([image.bytes, Buffer.alloc(LONG)]))
+    .write('disk.raw', disk);
+  qemuImg('compare', '-f', 'qcow2', '-F', 'raw', 'image', 'disk.raw').in(directory).must();
+  instar('convert', `--sandbox=${sandbox}`, '-f', 'qcow2', '-O', 'raw', 'image', 'out').in(directory).must();
+  expect(directory.read('out').equals(disk)).toBe(true);
 });

@@ -34,6 +34,16 @@ impl Inflater {
         })
     }
 
+    /// Allocates what may be needed at all: later there may be nobody who can.
+    pub fn prepare(&mut self) {
+        self.patient();
+    }
+
+    fn patient(&mut self) -> &mut Patient {
+        self.patient
+            .get_or_insert_with(|| Box::new(Patient(DecompressorOxide::new())))
+    }
+
     pub fn inflate(&mut self, input: &[u8], output: &mut [u8]) -> Result<(), CodecError> {
         match self.fast.inflate(input, output) {
             Ok(written) if written == output.len() => Ok(()),
@@ -41,6 +51,12 @@ impl Inflater {
             // libdeflate has no way to stop at a full output or to forgive a missing end.
             Err(_) => self.inflate_until_full(input, output),
         }
+    }
+
+    /// Decodes a stream that has its end and fills `output` exactly. Returns how many bytes of `input` it takes.
+    pub fn inflate_whole(&mut self, input: &[u8], output: &mut [u8]) -> Option<usize> {
+        let (read, written) = self.fast.inflate_counting(input, output).ok()?;
+        (written == output.len()).then_some(read)
     }
 
     /// The same for a stream in a zlib wrapper. Its checksum is compared where the stream ends with the cluster.
@@ -58,9 +74,7 @@ impl Inflater {
     }
 
     fn inflate_until_full(&mut self, input: &[u8], output: &mut [u8]) -> Result<(), CodecError> {
-        let patient = self
-            .patient
-            .get_or_insert_with(|| Box::new(Patient(DecompressorOxide::new())));
+        let patient = self.patient();
         patient.0.init();
         let flags = inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
         let (status, _, written) = decompress(&mut patient.0, input, output, 0, flags);

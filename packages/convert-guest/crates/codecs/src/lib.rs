@@ -110,15 +110,26 @@ impl Decoder {
         }
     }
 
+    /// Decodes one cluster whose stream is whole: it has its end, fills `output` exactly, and asks nothing of a reader that not each
+    /// has. Returns how many bytes of `input` it takes. `None` where it is not so, or that is not known of the codec; `output`'s
+    /// content is then unspecified, and [`decode_cluster`](Self::decode_cluster) may be able to decode it all the same.
+    ///
+    /// After [`prepare`](Self::prepare) it allocates nothing.
+    pub fn decode_whole(&mut self, codec: Codec, input: &[u8], output: &mut [u8]) -> Option<usize> {
+        match codec {
+            Codec::Deflate => self.inflater().ok()?.inflate_whole(input, output),
+            Codec::Zstd => self.decompressor().ok()?.decompress_whole(input, output),
+            _ => None,
+        }
+    }
+
     /// Allocates what decoding clusters of this codec takes.
     ///
     /// # Errors
     /// When there is no memory for it.
     pub fn prepare(&mut self, codec: Codec) -> Result<(), CodecError> {
         match codec {
-            Codec::Deflate | Codec::Zlib => {
-                self.inflater()?;
-            }
+            Codec::Deflate | Codec::Zlib => self.inflater()?.prepare(),
             Codec::Zstd => {
                 self.decompressor()?;
             }

@@ -48,6 +48,15 @@ unsafe extern "C" {
         output_length: usize,
         actual_output: *mut usize,
     ) -> c_int;
+    fn libdeflate_deflate_decompress_ex(
+        context: *mut Context,
+        input: *const c_void,
+        input_length: usize,
+        output: *mut c_void,
+        output_length: usize,
+        actual_input: *mut usize,
+        actual_output: *mut usize,
+    ) -> c_int;
     fn libdeflate_zlib_decompress(
         context: *mut Context,
         input: *const c_void,
@@ -111,6 +120,28 @@ impl Libdeflate {
         self.run(libdeflate_deflate_decompress, input, output)
     }
 
+    /// The same, with the bytes of `input` that the stream takes in front of those that it fills.
+    pub fn inflate_counting(
+        &mut self,
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<(usize, usize), CodecError> {
+        let (mut read, mut written) = (0, 0);
+        // SAFETY: as in `run`; the C side writes nothing but `output`, `read` and `written`.
+        let result = unsafe {
+            libdeflate_deflate_decompress_ex(
+                self.context.as_ptr(),
+                input.as_ptr().cast(),
+                input.len(),
+                output.as_mut_ptr().cast(),
+                output.len(),
+                &mut read,
+                &mut written,
+            )
+        };
+        outcome(result).map(|()| (read, written))
+    }
+
     /// The same for a stream in a zlib wrapper, whose checksum is compared.
     pub fn inflate_zlib(&mut self, input: &[u8], output: &mut [u8]) -> Result<usize, CodecError> {
         self.run(libdeflate_zlib_decompress, input, output)
@@ -137,11 +168,16 @@ impl Libdeflate {
                 &mut written,
             )
         };
-        match result {
-            SUCCESS => Ok(written),
-            INSUFFICIENT_SPACE => Err(CodecError::LongOutput),
-            _ => Err(CodecError::BadData),
-        }
+        outcome(result).map(|()| written)
+    }
+}
+
+/// What an `enum libdeflate_result` says.
+fn outcome(result: c_int) -> Result<(), CodecError> {
+    match result {
+        SUCCESS => Ok(()),
+        INSUFFICIENT_SPACE => Err(CodecError::LongOutput),
+        _ => Err(CodecError::BadData),
     }
 }
 

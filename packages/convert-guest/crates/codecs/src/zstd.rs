@@ -44,6 +44,38 @@ impl Decompressor {
     }
 }
 
+impl Decompressor {
+    /// Decodes a single frame that fills `output` exactly. Returns how many bytes of `input` it takes. `None` for a frame that asks more
+    /// of its reader than it must be able to give.
+    pub fn decompress_whole(&mut self, input: &[u8], output: &mut [u8]) -> Option<usize> {
+        if !asks_little(input) {
+            return None;
+        }
+        let length = zstd_safe::find_frame_compressed_size(input).ok()?;
+        let frame = input.get(..length)?;
+        let written = self.context.decompress(output, frame).ok()?;
+        (written == output.len()).then_some(length)
+    }
+}
+
+/// First bytes of a frame (RFC 8878, 3.1.1).
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// `Frame_Header_Descriptor`: the frame itself is its window; and the length of a dictionary's number.
+const SINGLE_SEGMENT: u8 = 1 << 5;
+const DICTIONARY: u8 = 0b11;
+/// `Window_Descriptor` of 8 MiB, which every reader should be able to give (3.1.1.1.2).
+const LARGEST_WINDOW: u8 = 13 << 3;
+
+/// Whether a frame needs no dictionary, and no larger window than all readers have.
+fn asks_little(input: &[u8]) -> bool {
+    let Some((magic, [descriptor, window, ..])) = input.split_first_chunk() else {
+        return false;
+    };
+    *magic == MAGIC
+        && descriptor & DICTIONARY == 0
+        && (descriptor & SINGLE_SEGMENT != 0 || *window <= LARGEST_WINDOW)
+}
+
 /// `ZSTD_ErrorCode` of zstd_errors.h; the functions return it negated, as a size.
 const DESTINATION_TOO_SMALL: usize = 70;
 const MEMORY_ALLOCATION: usize = 64;

@@ -321,3 +321,80 @@ fn an_xz_stream_is_decoded_and_a_damaged_one_is_not() {
         Err(CodecError::OutOfMemory)
     );
 }
+
+fn whole(codec: Codec, input: &[u8]) -> Option<(usize, Vec<u8>)> {
+    let mut output = vec![0xee; CLUSTER];
+    let length = Decoder::new().decode_whole(codec, input, &mut output)?;
+    Some((length, output))
+}
+
+#[test]
+fn a_whole_stream_is_told_from_what_follows_it() {
+    let bytes = content(3);
+    for (codec, stream) in [
+        (Codec::Deflate, deflated(&bytes)),
+        (Codec::Zstd, zstd_frame(&bytes)),
+    ] {
+        for behind in [&[][..], &[0; 300], &[0xff; 300], &stream] {
+            let input = [&stream, behind].concat();
+            let (length, output) = whole(codec, &input).unwrap();
+            assert_eq!(length, stream.len(), "{codec:?}");
+            assert!(output == bytes, "{codec:?}");
+        }
+    }
+}
+
+#[test]
+fn streams_that_only_some_readers_take_are_not_whole() {
+    let bytes = content(4);
+    let [stream, frame] = [deflated(&bytes), zstd_frame(&bytes)];
+    let half = bytes.len() / 2;
+    let longer = [&bytes[..], &bytes[..9]].concat();
+    let cases: [(&str, Codec, Vec<u8>); 9] = [
+        (
+            "without its end",
+            Codec::Deflate,
+            stream[..stream.len() - 1].to_vec(),
+        ),
+        ("of more", Codec::Deflate, deflated(&longer)),
+        ("of less", Codec::Deflate, deflated(&bytes[..half])),
+        ("in a wrapper", Codec::Zlib, zlib(&bytes)),
+        (
+            "without its end",
+            Codec::Zstd,
+            frame[..frame.len() - 1].to_vec(),
+        ),
+        ("of more", Codec::Zstd, zstd_frame(&longer)),
+        (
+            "in two frames",
+            Codec::Zstd,
+            [zstd_frame(&bytes[..half]), zstd_frame(&bytes[half..])].concat(),
+        ),
+        ("behind a frame to be skipped", Codec::Zstd, skipped(&frame)),
+        ("of a large window", Codec::Zstd, with_window(&bytes, 27)),
+    ];
+    for (what, codec, input) in cases {
+        assert!(whole(codec, &input).is_none(), "{codec:?} {what}");
+    }
+    assert!(whole(Codec::Zstd, &with_window(&bytes, 23)).is_some());
+}
+
+/// RFC 8878, 3.1.2: a frame of user data in front of another.
+fn skipped(frame: &[u8]) -> Vec<u8> {
+    let mut input = vec![0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
+    input.extend_from_slice(frame);
+    input
+}
+
+/// A frame of raw blocks that says that its reader needs a window of 2 to the power of `log` (3.1.1.1.2, 3.1.1.2).
+fn with_window(bytes: &[u8], log: u8) -> Vec<u8> {
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, (log - 10) << 3];
+    let count = bytes.chunks(1 << 15).count();
+    for (index, block) in bytes.chunks(1 << 15).enumerate() {
+        let last = u32::from(index + 1 == count);
+        let header = u32::try_from(block.len()).unwrap() << 3 | last;
+        frame.extend_from_slice(&header.to_le_bytes()[..3]);
+        frame.extend_from_slice(block);
+    }
+    frame
+}
