@@ -4,14 +4,14 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::mem;
 
-use instar_codecs::Effort;
+use instar_codecs::{Codec, Effort};
 use instar_guest_runtime::{Window, WindowPool};
 
 use crate::commands::{SharedCommands, Ticket};
 use crate::error::OperationError;
 use crate::output::Output;
 use crate::output_cipher::OutputCipher;
-use crate::packer::Packer;
+use crate::packer::{Origin, Packer};
 use crate::setup::internal;
 use crate::zeros::is_zero;
 
@@ -126,6 +126,41 @@ impl<'a> ClusterWriter<'a> {
         Ok(())
     }
 
+    /// Makes ready for clusters that come with their streams; false where it takes none.
+    pub fn take_streams(&mut self) -> Result<bool, OperationError> {
+        // What is not written must read as zeros, and what does not become smaller is written as it is.
+        let takes = |packer: &&mut Packer| packer.packing.plain;
+        match self.packer.as_mut().filter(takes) {
+            Some(packer) if !self.says_zeros => packer.take_streams().map(|()| true),
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether this writer's next cluster is the one that lies at an offset of the disk, has so many bytes and was made by this codec.
+    pub fn continues_with(&self, offset: u64, size: u64, codec: Codec) -> bool {
+        let codecs = self.packer.as_ref().map(|packer| packer.packing.codec);
+        self.partial.is_empty()
+            && self.position == offset
+            && self.cluster_size as u64 == size
+            && codecs == Some(codec)
+    }
+
+    /// Takes the next cluster with its stream, which has further bytes behind its end. Returns whether it was taken.
+    pub fn take_stream(&mut self, stream: &[u8], origin: Origin) -> Result<bool, OperationError> {
+        let Some(packer) = &mut self.packer else {
+            return Ok(false);
+        };
+        let taken = packer.take_stream(self.position, self.cluster_size, stream, origin);
+        let Some(full) = taken else {
+            return Ok(false);
+        };
+        self.position = self.position.saturating_add(self.cluster_size as u64);
+        if full {
+            self.put_packed()?;
+        }
+        Ok(true)
+    }
+
     /// Bytes of a cluster.
     pub fn cluster_size(&self) -> u64 {
         self.cluster_size as u64
@@ -199,8 +234,11 @@ impl<'a> ClusterWriter<'a> {
             return Ok(());
         };
         let plain = packer.packing.plain;
-        let slots = packer.pack();
+        let slots = packer.pack()?;
         for slot in &slots {
+            if slot.is_needless() {
+                continue;
+            }
             match (slot.stream(), plain) {
                 (Some(stream), _) => self.put_stream(slot.offset, stream)?,
                 (None, true) => self.put_plain(slot.offset, &slot.cluster)?,

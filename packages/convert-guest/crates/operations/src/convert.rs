@@ -20,6 +20,7 @@ use crate::disks::Disks;
 use crate::error::OperationError;
 use crate::fetch::Fetcher;
 use crate::holes::Holes;
+use crate::joined::{join_extent, keeps_streams};
 use crate::lost::SharedLost;
 use crate::measure::{self, Counted};
 use crate::open_chain::{Opener, new_parent, output};
@@ -184,9 +185,14 @@ pub fn convert(request: Request<'_>, result: &mut ConvertResult) -> Result<(), O
             ends_with_disk: !in_clusters,
         };
         let fetcher = Fetcher::new(commands, &mut windows, &opener.keys)?.salvaging(lost.clone());
-        let writer = ClusterWriter::new(commands, &output, &mut windows, clusters, cipher)?;
+        let mut writer = ClusterWriter::new(commands, &output, &mut windows, clusters, cipher)?;
         if !over_backing {
-            Path::Clusters(fetcher, writer)
+            let keeps = !salvages && keeps_streams(disks.count(), &layout);
+            if keeps && writer.take_streams()? {
+                Path::Joined(fetcher, writer, chain_config)
+            } else {
+                Path::Clusters(fetcher, writer)
+            }
         } else {
             let below = match opener.find(device_role::COMPARED) {
                 Some(index) => Below::Image(opener.open_from(index)?),
@@ -338,6 +344,8 @@ enum Path<'a> {
     Plain(Pipeline<'a>),
     /// In compressed clusters.
     Clusters(Fetcher<'a>, ClusterWriter<'a>),
+    /// In compressed clusters, of which the input has many as they are to be.
+    Joined(Fetcher<'a>, ClusterWriter<'a>, &'a ChainConfig),
     /// In the clusters that differ from what lies below.
     Over(Overlay<'a>),
 }
@@ -379,7 +387,7 @@ impl Copier<'_> {
                 pipeline.finish()?;
                 self.result.compressed_bytes = pipeline.decoded;
             }
-            Path::Clusters(_, writer) => writer.finish()?,
+            Path::Clusters(_, writer) | Path::Joined(_, writer, _) => writer.finish()?,
             Path::Over(overlay) => overlay.finish()?,
         }
         self.tell_progress(self.end)
@@ -390,6 +398,9 @@ impl Copier<'_> {
         let offset = extent.start.saturating_sub(self.start);
         let pipeline = match &mut self.path {
             Path::Clusters(fetcher, writer) => return copy_extent(fetcher, writer, extent),
+            Path::Joined(fetcher, writer, chain) => {
+                return join_extent(chain, fetcher, writer, extent, offset);
+            }
             Path::Over(_) => return Err(internal("an output over a backing file")),
             Path::Plain(pipeline) => pipeline,
         };

@@ -49,6 +49,11 @@ impl Disks {
         })
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.disks.len()
+    }
+
     /// Bytes of all of them.
     pub fn size(&self) -> u64 {
         self.size

@@ -17,6 +17,8 @@ use crate::transform::{SharedKeys, Transform, Transformer};
 const PIECE: usize = 2 << 20;
 /// Bytes of a window: a compressed cluster of 2 MiB may be stored in a little more.
 const WINDOW: usize = 4 << 20;
+/// Bytes between two streams of which one follows the other: tables may lie there.
+const NEAR: u64 = 256 << 10;
 /// Extents that can be fetched at once.
 const SIDES: usize = 2;
 
@@ -36,6 +38,8 @@ pub struct Fetcher<'a> {
     /// What has come in pieces lies where others lie decoded.
     in_pieces: [bool; SIDES],
     transformer: Transformer,
+    /// What of a device lies in the first window: from its first byte to the one behind its last.
+    ahead: Option<(DeviceIndex, u64, u64)>,
     /// Takes what cannot be read, in a copy that goes on.
     lost: Option<SharedLost>,
 }
@@ -58,6 +62,7 @@ impl<'a> Fetcher<'a> {
             decoded: [vec![], vec![]],
             in_pieces: [false; SIDES],
             transformer: Transformer::new(keys),
+            ahead: None,
             lost: None,
         })
     }
@@ -194,9 +199,65 @@ impl<'a> Fetcher<'a> {
         Ok(part)
     }
 
+    /// The stream of a compressed cluster, with what follows it up to the end of its last sector. Where it follows the one before, more
+    /// is read than it takes.
+    /// The device has `file` bytes.
+    pub fn stream(
+        &mut self,
+        (device, offset, length): (DeviceIndex, u64, u64),
+        file: u64,
+    ) -> Result<&[u8], OperationError> {
+        let outside = || internal("a stream does not fit its window");
+        let end = offset.checked_add(length).ok_or_else(outside)?;
+        let (low, high) = match self.ahead {
+            Some((of, low, high)) if of == device && low <= offset && end <= high => (low, high),
+            before => {
+                let follows = before.is_some_and(|(of, low, high)| {
+                    of == device && low <= offset && offset <= high.saturating_add(NEAR)
+                });
+                let most = if follows { PIECE as u64 } else { length };
+                let until = offset.saturating_add(most).min(file).max(end);
+                self.read_ahead(device, offset, until)?;
+                (offset, until)
+            }
+        };
+        self.ahead = Some((device, low, high));
+        let small = |value| usize::try_from(value).unwrap_or(usize::MAX);
+        let [window, _] = &self.windows;
+        window
+            .bytes()
+            .get(small(offset.saturating_sub(low))..small(end.saturating_sub(low)))
+            .ok_or_else(outside)
+    }
+
+    fn read_ahead(
+        &mut self,
+        device: DeviceIndex,
+        low: u64,
+        high: u64,
+    ) -> Result<(), OperationError> {
+        self.ahead = None;
+        let length = high.saturating_sub(low);
+        if length > WINDOW as u64 || length == 0 {
+            return Err(internal("a stream does not fit its window"));
+        }
+        let [window, _] = &self.windows;
+        let read = Descriptor {
+            device: device.0,
+            offset: low,
+            length,
+            window: window.address(),
+            ..descriptor(opcode::READ)
+        };
+        let mut commands = self.commands.borrow_mut();
+        let ticket = commands.start(read);
+        commands.wait(ticket)
+    }
+
     /// Has the beginning of each extent lie in a window, or decoded.
     fn bring(&mut self, extents: &[Extent]) -> Result<(), OperationError> {
         self.in_pieces = [false; SIDES];
+        self.ahead = None;
         let mut tickets: Vec<Option<Ticket>> = Vec::new();
         let mut lengths = [0_usize; SIDES];
         for ((extent, window), read_length) in extents.iter().zip(&self.windows).zip(&mut lengths) {

@@ -23,6 +23,7 @@ mod error;
 mod fetch;
 mod holes;
 mod info;
+mod joined;
 mod lost;
 mod map;
 mod measure;
