@@ -90,7 +90,10 @@ describe.each(EVERY_KIND)('a qcow2 image that is written in windows, by %s,', (k
 
 describe('windows of what has no places from the start', () => {
   it.for([
-    [{ compress: true }, /compressed outputs are written as a whole/],
+    [{ compress: true, windows: 61 }, /made of 60 at most/],
+    [{ compress: true, outputFormat: 'raw' }, /only qcow2 is written/],
+    [{ compress: true, output: 's3://images/x' }, /as a raw disk only/],
+    [{ compressionType: 'zstd' }, /that is compressed/],
     [{ output: 's3://images/x' }, /as a raw disk only/],
     [{ outputFormat: 'vmdk' }, /only raw and qcow2/],
     [{ outputFormat: 'raw', output: 'https://images.example/x' }, /an object \(s3:/],

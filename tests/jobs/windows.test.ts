@@ -31,7 +31,7 @@ import { QEMU_IMG, requireJudge } from '../support/judge.js';
 import { qemuImg, qemuIo } from '../support/qemu-img.js';
 import { Random } from '../support/random.js';
 import { workdir, type Workdir } from '../support/workdir.js';
-import { EVERY_KIND } from './bench.js';
+import { EVERY_KIND, until } from './bench.js';
 import { requireServer, startServer, type QueueServer, type ServerKind } from './servers.js';
 
 const MIB = 1 << 20;
@@ -40,6 +40,9 @@ const LOCK_MS = 1500;
 const ENDED: readonly JobStatus['state'][] = ['done', 'refused', 'failed', 'cancelled'];
 /** Conversions of the campaign, in which workers are killed and stopped. */
 const RUNS = Number(process.env['INSTAR_CHAOS'] ?? 6);
+
+/** What is written in one run after the other. */
+const KINDS_OF_RUNS = (process.env['INSTAR_CHAOS_OF'] ?? 'raw qcow2 compressed').split(' ');
 
 const servers = new Map<ServerKind, QueueServer>();
 let names = 0;
@@ -331,8 +334,7 @@ describe.each(EVERY_KIND)('workers that are killed and stopped, and a queue that
       const random = (): number => source.below(1000) / 1000;
       const directory = workdir();
       makeImage(directory);
-      const expected = directory.digests()['expected.raw'];
-      let image: string | undefined;
+      const images = new Map([['raw', directory.digests()['expected.raw']]]);
       const { queue, url, name } = await open(kind);
       const start = (): ChildProcess =>
         spawn(
@@ -359,10 +361,15 @@ describe.each(EVERY_KIND)('workers that are killed and stopped, and a queue that
         for (const worker of workers) worker.kill('SIGKILL');
       });
       for (let run = 0; run < RUNS; run += 1) {
-        // One run of two is of a qcow2 image.
-        const format = run % 2 === 0 ? 'raw' : 'qcow2';
-        const output = `out.${format}`;
-        const wanted = convertJob({ ...job(directory, 12), output: directory.file(output), outputFormat: format });
+        const kindOfRun = KINDS_OF_RUNS[run % KINDS_OF_RUNS.length] ?? 'raw';
+        const raw = kindOfRun === 'raw';
+        const output = raw ? 'out.raw' : 'out.qcow2';
+        const wanted = convertJob({
+          ...job(directory, 12),
+          output: directory.file(output),
+          outputFormat: raw ? 'raw' : 'qcow2',
+          ...(kindOfRun === 'compressed' ? { compress: true } : {}),
+        });
         const id = await submit(queue, wanted, { key: `run ${run}`, attempts: 30, backoffMs: 50 });
         const ended = outcome(queue, id);
         const progress = { over: false };
@@ -384,16 +391,18 @@ describe.each(EVERY_KIND)('workers that are killed and stopped, and a queue that
         const done = await ended;
         expect(done, `run ${run}`).toMatchObject({ state: 'done' });
         const { [output]: digest } = directory.digests();
-        if (format === 'qcow2' && image === undefined) {
+        if (!images.has(kindOfRun)) {
           // The first one is judged, and all others are the same file.
           qemuImg('check', output).in(directory).must();
           qemuImg('compare', output, 'expected.raw').in(directory).must();
-          image = digest;
+          images.set(kindOfRun, digest);
         }
-        expect(digest, `run ${run}`).toBe(format === 'raw' ? expected : image);
+        expect(digest, `run ${run}`).toBe(images.get(kindOfRun));
         directory.delete(output);
       }
       for (const worker of workers) worker.kill('SIGCONT');
+      // What a worker has made that was taken for gone goes when it sees that the job has ended.
+      await until(() => readdirSync(directory.path).length === 3);
       expect(readdirSync(directory.path).sort()).toEqual(['disk.qcow2', 'disk.raw', 'expected.raw']);
     },
   );

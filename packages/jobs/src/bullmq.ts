@@ -16,6 +16,7 @@ import {
   failureOf,
   FinalFailure,
   givesWay,
+  isEnded,
   Spread,
   type Counts,
   type Handler,
@@ -148,8 +149,7 @@ class BullQueue implements JobQueue {
     return reaching(async () => {
       const job = await this.#queue.getJob(id);
       if (job === undefined) return false;
-      const { state } = await this.#describe(job);
-      if (state !== 'waiting' && state !== 'active') return false;
+      if (isEnded(await this.#describe(job))) return false;
       // Not in the job: whoever runs it writes there.
       await this.#server.notes.cancel(id);
       return true;
@@ -242,6 +242,10 @@ class BullQueue implements JobQueue {
           return this.#kept(id);
         },
         kept: async () => this.#kept(job.id ?? ''),
+        isOver: async () => {
+          const status = await this.status(job.id ?? '');
+          return status === undefined || isEnded(status);
+        },
       });
     } catch (error) {
       const { reason } = abort.signal as { readonly reason: unknown };

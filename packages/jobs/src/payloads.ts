@@ -5,6 +5,8 @@ import { JobsError } from './errors.js';
 
 const MOST_NAME = 4096;
 const MOST_WINDOWS = 1024;
+/** Windows of a compressed output, which are files until they are joined: a guest has 64 at most. */
+const MOST_SEGMENTS = 60;
 /** Images that one job looks at. What comes of them is kept in the queue as one answer: some KiB each. */
 const MOST_INPUTS = 1000;
 
@@ -32,6 +34,8 @@ const object = v.pipe(place, v.check(isObject, 'an object: s3://bucket/key'));
 const readable = v.picklist(READABLE_FORMATS, `one of ${READABLE_FORMATS.join(', ')}`);
 const writable = v.picklist(CONVERT_FORMATS, `one of ${CONVERT_FORMATS.join(', ')}`);
 
+const codec = v.picklist(['zlib', 'zstd'], 'zlib or zstd');
+
 const convert = v.pipe(
   v.strictObject({
     kind: v.literal('convert'),
@@ -40,6 +44,7 @@ const convert = v.pipe(
     inputFormat: v.optional(readable),
     outputFormat: v.optional(writable, 'raw'),
     compress: v.optional(v.boolean()),
+    compressionType: v.optional(codec),
     windows: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_WINDOWS))),
   }),
   v.check(
@@ -47,8 +52,17 @@ const convert = v.pipe(
     'windows: only raw and qcow2 outputs are written in windows',
   ),
   v.check(
-    ({ windows = 1, compress = false }) => windows === 1 || !compress,
-    'windows: where a compressed cluster lies follows from those before it, so compressed outputs are written as a whole',
+    ({ compress = false, compressionType, outputFormat }) =>
+      compressionType === undefined || (compress && outputFormat === 'qcow2'),
+    'compressionType: of a qcow2 output that is compressed',
+  ),
+  v.check(
+    ({ windows = 1, compress = false, outputFormat }) => windows === 1 || !compress || outputFormat === 'qcow2',
+    'windows: of compressed outputs only qcow2 is written in windows',
+  ),
+  v.check(
+    ({ windows = 1, compress = false }) => !compress || windows <= MOST_SEGMENTS,
+    `windows: a compressed output is made of ${MOST_SEGMENTS} at most`,
   ),
   v.check(
     ({ windows = 1, output, outputFormat }) => windows === 1 || outputFormat === 'raw' || !isRemoteName(output),
@@ -143,6 +157,8 @@ const window = v.pipe(
     end: number,
     /** Where the disk begins in `part` (byte offset, default 0). */
     at: v.optional(v.pipe(number, v.multipleOf(WINDOW_UNIT))),
+    /** It becomes a compressed image of its own, beside `part`, which only tells whether the job goes on. */
+    compress: v.optional(codec),
     /** What is read, of an input that is a file. */
     files: versions,
     /** What is read, of an input that is behind a URL. */
@@ -154,6 +170,10 @@ const window = v.pipe(
     'version: of an input that is behind a URL',
   ),
   v.check(({ at, part }) => at === undefined || part !== undefined, 'at: of a part'),
+  v.check(
+    ({ compress, part, at }) => compress === undefined || (part !== undefined && at === undefined),
+    'compress: of a part without a place',
+  ),
   v.check(
     ({ start, upload: parts }) => parts === undefined || start % parts.partSize === 0,
     'start: where a part begins',

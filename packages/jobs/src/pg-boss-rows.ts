@@ -112,16 +112,21 @@ export class Rows {
     return { mine: false, ends: now?.state === 'cancelled' };
   }
 
-  /** Gives a job back as if nobody had begun with it. @param pauseMs before which nobody takes it */
-  async giveBack({ id, startedOn }: Row, pauseMs: number, stored: Partial<Stored> = {}): Promise<void> {
-    await this.run(
+  /**
+   * Gives a job back as if nobody had begun with it.
+   * @param pauseMs before which nobody takes it
+   * @returns whether it was this attempt's to give back
+   */
+  async giveBack({ id, startedOn }: Row, pauseMs: number, stored: Partial<Stored> = {}): Promise<boolean> {
+    const rows = await this.run(
       `update ${TABLE} set state = 'retry', started_on = null, start_after = now() + $4 * interval '1 ms',
-         data = data || $5::jsonb where ${MINE}`,
+         data = data || $5::jsonb where ${MINE} returning 1`,
       id,
       startedOn,
       pauseMs,
       JSON.stringify(stored),
     );
+    return rows.length > 0;
   }
 
   /** Ends an attempt: one that is another's by now says nothing of the job any more, which may have been submitted anew. */

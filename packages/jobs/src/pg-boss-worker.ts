@@ -12,6 +12,8 @@ const LOOK_MS = 1000;
 const PARTS_MS = 2000;
 /** How long an attempt may take, unless a job says otherwise (ms). */
 export const DEFAULT_EXPIRE_MS = 3_600_000;
+/** States of a job of which more is to come. */
+const UNENDED: readonly Row['state'][] = ['created', 'retry', 'active'];
 /** How often the end of a job is told to a server that does not answer, a second apart. */
 const TELLS = 20;
 
@@ -201,6 +203,10 @@ export class PgBossWorker implements Taking {
         return this.#kept(id);
       },
       kept: async () => this.#kept(id),
+      isOver: async () => {
+        const row = await this.#rows.byId(id);
+        return row === undefined || !UNENDED.includes(row.state);
+      },
     };
   }
 
@@ -227,7 +233,9 @@ export class PgBossWorker implements Taking {
         expireInSeconds: Math.round(DEFAULT_LOCK_MS / 1000),
       })),
     );
-    await this.#rows.giveBack(job, PARTS_MS, { spread: parts.length });
+    if (!(await this.#rows.giveBack(job, PARTS_MS, { spread: parts.length }))) {
+      throw new Lost('another worker has this job');
+    }
     this.#wakeSlots();
     throw new Spread();
   }

@@ -4,6 +4,7 @@ import { parseOutcome } from './outcome.js';
 import {
   failureOf,
   givesWay,
+  isEnded,
   type Counts,
   type Handler,
   type JobQueue,
@@ -106,8 +107,7 @@ class PgBossQueue implements JobQueue {
 
   async cancel(id: string): Promise<boolean> {
     const known = await this.#rows.byId(id);
-    const { state } = known === undefined ? {} : describe(known);
-    if (known === undefined || (state !== 'waiting' && state !== 'active')) return false;
+    if (known === undefined || isEnded(describe(known))) return false;
     // One that somebody has begun with may have left something, which another attempt takes away.
     if (known.state === 'created') await this.#boss.cancel(this.#name, id);
     else await this.#rows.markCancelled(id);

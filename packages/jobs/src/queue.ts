@@ -76,6 +76,8 @@ export interface TakenJob {
   readonly keep: (value: object) => Promise<unknown>;
   /** What an attempt has kept, which anybody may have written since. */
   readonly kept: () => Promise<unknown>;
+  /** Whether the job has ended, as the queue knows it now: that of an attempt which was taken for gone may have. */
+  readonly isOver: () => Promise<boolean>;
 }
 
 /** Does a job. What it throws makes for another attempt. */
@@ -128,9 +130,14 @@ export interface JobQueue {
   close(): Promise<void>;
 }
 
+/** Whether nothing more becomes of a job by itself. */
+export function isEnded({ state }: Pick<JobStatus, 'state'>): boolean {
+  return state !== 'waiting' && state !== 'active';
+}
+
 /** Whether a job that a queue knows gives its place to one of the same id. */
-export function givesWay({ state }: JobStatus, anew = false): boolean {
-  return state === 'done' ? anew : state !== 'waiting' && state !== 'active';
+export function givesWay(status: JobStatus, anew = false): boolean {
+  return status.state === 'done' ? anew : isEnded(status);
 }
 
 /** A failure as queues store it: one line, with its code in front. */

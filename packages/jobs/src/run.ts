@@ -71,9 +71,9 @@ function controlOf(job: TakenJob, { sandbox, isolation, limits }: WorkerOptions)
 }
 
 async function runConvert(job: ConvertJob, { policy, control }: Running): Promise<unknown> {
-  const { inputFormat: format, outputFormat, compress } = job;
+  const { inputFormat: format, outputFormat, compress, compressionType } = job;
   const [input, output] = [await allowedInput(job.input, policy), await allowedOutput(job.output, policy)];
-  const layout = compress === true ? { compress } : {};
+  const layout = compress === true ? { compress, compressionType } : {};
   return convert(input, output, { format, outputFormat, layout, ...engineAccess(policy), ...control });
 }
 

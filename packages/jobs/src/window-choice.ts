@@ -4,7 +4,9 @@ import { WINDOW_UNIT } from './payloads.js';
 /** Windows begin and end at multiples of this (bytes), the last one at the end of the disk. */
 export const UNIT = BigInt(WINDOW_UNIT);
 /** What a byte that has to be decompressed costs, and one that reads as zero, where one that is copied costs 16. */
-const COSTS = { compressed: 64, copied: 16, zero: 1 } as const;
+export const COSTS = { compressed: 64, copied: 16, zero: 1 } as const;
+/** The same where what is not zeros is compressed, which takes longer than all else. */
+export const COSTS_TO_PACK = { compressed: 64, copied: 64, zero: 1 } as const;
 /** Slices of a disk whose costs are told apart. */
 const MOST_SLICES = 16_384n;
 
@@ -19,28 +21,30 @@ export interface Window {
  * is summed up in slices, at whose ends parts begin.
  * @param most how many there are at most
  * @param unit they begin at multiples of this (bytes)
+ * @param costs what a byte costs
  */
 export async function chooseWindows(
   image: Pick<Image, 'virtualSize' | 'extents'>,
   most: number,
   unit: bigint = UNIT,
+  costs: Readonly<Record<keyof typeof COSTS, number>> = COSTS,
 ): Promise<readonly Window[]> {
   const slice = (image.virtualSize / MOST_SLICES / unit + 1n) * unit;
-  const costs = new Float64Array(Number((image.virtualSize + slice - 1n) / slice));
+  const sums = new Float64Array(Number((image.virtualSize + slice - 1n) / slice));
   for await (const { start, length, data, zero, compressed } of image.extents()) {
-    const cost = compressed ? COSTS.compressed : data && !zero ? COSTS.copied : COSTS.zero;
+    const cost = compressed ? costs.compressed : data && !zero ? costs.copied : costs.zero;
     const end = start + length;
     for (let index = start / slice; index * slice < end; index += 1n) {
       const from = index * slice > start ? index * slice : start;
       const to = (index + 1n) * slice < end ? (index + 1n) * slice : end;
-      const known = costs[Number(index)];
-      if (known !== undefined) costs[Number(index)] = known + Number(to - from) * cost;
+      const known = sums[Number(index)];
+      if (known !== undefined) sums[Number(index)] = known + Number(to - from) * cost;
     }
   }
-  const total = costs.reduce((sum, cost) => sum + cost, 0);
+  const total = sums.reduce((sum, cost) => sum + cost, 0);
   const edges = [0n];
   let before = 0;
-  costs.forEach((cost, index) => {
+  sums.forEach((cost, index) => {
     before += cost;
     const end = BigInt(index + 1) * slice;
     // A window ends where the cost so far reaches its share.

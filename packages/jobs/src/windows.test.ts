@@ -101,6 +101,7 @@ describe('the end of a job in windows, whose part has gone', () => {
       partResults: async () => Promise.resolve([{ bytes: 1, file }]),
       keep: unused,
       kept: unused,
+      isOver: unused,
     };
     return { job: { ...job, ...parts, spreadTo: unused }, policy: { directories: [directory] }, control: {} };
   }

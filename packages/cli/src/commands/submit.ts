@@ -13,6 +13,7 @@ interface SubmitFlags {
   readonly secondFormat?: string;
   readonly outputFormat?: string;
   readonly compress?: boolean;
+  readonly compressionType?: string;
   readonly windows?: number;
   readonly strict?: boolean;
   readonly algorithm?: string;
@@ -50,33 +51,22 @@ function jobOf([kind, ...files]: readonly string[], flags: SubmitFlags, { parseJ
   // Workers have other current directories.
   const places = files.map((name) => (isRemoteName(name) ? name : resolve(name)));
   const [first, second] = places;
-  const { format, secondFormat, outputFormat, compress, windows, strict, algorithm } = flags;
+  const { format, secondFormat, outputFormat, compress, compressionType, windows, strict, algorithm } = flags;
+  const converting = { outputFormat, compress, compressionType, windows };
   const inputFormat = format;
   // What does not belong to the kind is refused with it.
   const fields = {
-    convert: {
-      input: first,
-      output: second,
-      inputFormat,
-      outputFormat,
-      compress,
-      windows,
-      secondFormat,
-      strict,
-      algorithm,
-    },
+    convert: { input: first, output: second, inputFormat, ...converting, secondFormat, strict, algorithm },
     inspect: {
       ...(several ? { inputs: places } : { input: first }),
       inputFormat,
-      outputFormat,
-      compress,
-      windows,
+      ...converting,
       secondFormat,
       strict,
       algorithm,
     },
-    compare: { first, second, firstFormat: format, secondFormat, strict, outputFormat, compress, windows, algorithm },
-    checksum: { input: first, inputFormat, algorithm, outputFormat, compress, windows, secondFormat, strict },
+    compare: { first, second, firstFormat: format, secondFormat, strict, ...converting, algorithm },
+    checksum: { input: first, inputFormat, algorithm, ...converting, secondFormat, strict },
   }[kind];
   return parseJob({ kind, ...given(fields) });
 }
@@ -111,6 +101,7 @@ export const submitCommand = defineJobCommand<SubmitFlags>({
       .option('-F, --second-format <fmt>', 'compare: format of the other image')
       .option('-O, --output-format <fmt>', 'convert: format of the output (default raw)')
       .option('-c, --compress', 'convert: compress what becomes smaller by it')
+      .option('--compression-type <name>', 'convert: of a compressed qcow2 output, zlib (default) or zstd')
       .option('--windows <count>', 'convert: parts that workers write at once (raw, qcow2)', values.integer(1, 1024))
       .option('--strict', 'compare: sizes and allocation must be the same as well')
       .option('--algorithm <name>', 'checksum: sha256 (default), sha512, sha1 or md5')
@@ -125,6 +116,7 @@ export const submitCommand = defineJobCommand<SubmitFlags>({
     'Examples:\n' +
     '  instar submit convert -O qcow2 /images/upload.vmdk /images/disk.qcow2\n' +
     '  instar submit convert --windows 16 --wait /images/big.qcow2 /images/big.raw\n' +
+    '  instar submit convert -O qcow2 -c --windows 16 /images/big.vmdk /images/big.qcow2\n' +
     '  instar submit convert --windows 16 s3://images/big.qcow2 s3://images/big.raw\n' +
     '  instar submit inspect https://images.example/disk.qcow2',
   async run(words, flags, { module, queue }, { interrupt }) {
