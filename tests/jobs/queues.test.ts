@@ -316,9 +316,18 @@ describe('what is submitted', () => {
     ]);
     const nowhere = instar('status', '--queue', 'postgres://127.0.0.1:1/x').run();
     expect(nowhere.stderr).toBe('instar: status: the queue cannot be reached (ECONNREFUSED)\n');
-    const password = instar('status', '--queue', 'redis://:hunter2@127.0.0.1').run();
-    expect(password.stderr).toMatch(/^instar: status: --queue: holds a password/);
-    expect(password.stderr).not.toContain('hunter2');
+    for (const url of [
+      'redis://:hunter2@127.0.0.1',
+      'redis://h?password=hunter2',
+      'postgres://h/d?a=b&PassWord=hunter2',
+    ]) {
+      const password = instar('status', '--queue', url).run();
+      expect(password.stderr).toMatch(/^instar: status: --queue: holds a password/);
+      expect(password.stderr).not.toContain('hunter2');
+    }
+    const mistyped = instar('status', '--queu=redis://:hunter2@127.0.0.1').run();
+    expect(mistyped.stderr).toMatch(/^instar: status: unknown option '--queu'/);
+    expect(mistyped.stderr).not.toContain('hunter2');
     expect(instar('status', '--queue', 'amqp://x').run().stderr).toMatch(/a queue is redis:/);
     expect(instar('worker', '--queue', 'amqp://x').run().status).toBe(1);
   });

@@ -1,25 +1,23 @@
 import {
   CONVERT_FORMATS,
   EngineError,
-  escapeText,
   IMAGE_DIRECTORY_ONLY,
   READABLE_FORMATS,
   WRITABLE_FORMATS,
   type OperationControl,
   type PathPolicy,
 } from '@instar/engine';
-import { OperandError, parseDuration, parseSize } from '@instar/operands';
-import type * as CommanderModule from 'commander';
-import type { Command, CommanderError } from 'commander';
+import type { Command } from 'commander';
 import { EXIT_CODES } from '../exit-codes.js';
 import type { Habits } from '../process/habits.js';
 import { printError } from '../render/errors.js';
 import { progressBar, progressLines, progressRecords, type ProgressDisplay } from '../render/progress.js';
 import { answerProgressRequests } from '../render/progress-request.js';
+import { readers, several, usage, type Commander, type ValueReaders } from './command-line.js';
 import { Frame } from './frame.js';
 import type { DumpFlags } from './guest-dumps.js';
 import { allowedByEnvironment } from './allowed-paths.js';
-import { asCommand, descriptionOf, type Command as OurCommand, type ReaderOfChoices } from './description.js';
+import { asCommand, descriptionOf, type Command as OurCommand } from './description.js';
 import { describeImage, withoutProtocol } from './image-opts.js';
 import { limitsOf } from './limits.js';
 import { remoteAccess, REMOTE_OPTIONS, type RemoteFlags } from './remote-access.js';
@@ -27,7 +25,6 @@ import { requireOpen } from './require-open.js';
 import { sandboxOfEnvironment } from './sandbox-of-environment.js';
 import { outputPassphrase, passphrasesOf, takeSecrets, type Secrets } from './secrets.js';
 import type { Voice } from '../voice.js';
-import { adviceOnOption } from '../words/advice.js';
 
 /** Flags that every command on images has. */
 export interface ImageFlags extends DumpFlags, RemoteFlags {
@@ -47,17 +44,6 @@ export interface ImageFlags extends DumpFlags, RemoteFlags {
   readonly imageOpts?: boolean;
   readonly format?: string;
   readonly secondFormat?: string;
-}
-
-/** Readers of option values, whose errors are one line about the option. */
-export interface ValueReaders {
-  /** A size or an offset, as dd reads it. */
-  readonly size: (value: string) => bigint;
-  /** A size within bounds. */
-  sizeWithin(least: bigint, most: bigint): (value: string) => bigint;
-  /** A whole number within bounds, hexadecimal behind `0x`. */
-  whole(least: number, most: number): (value: string) => number;
-  oneOf<const T extends readonly string[]>(choices: T): ReaderOfChoices<T[number]>;
 }
 
 /** What a running command has. */
@@ -109,43 +95,6 @@ export interface ImageCommand<F> {
   run(run: CommandRun<F>): Promise<number>;
 }
 
-type Commander = typeof CommanderModule;
-
-function readers(commander: Commander): ValueReaders & { readonly time: (value: string) => number } {
-  const checked =
-    <T>(parse: (value: string) => T) =>
-    (value: string): T => {
-      try {
-        return parse(value);
-      } catch (error) {
-        if (!(error instanceof OperandError)) throw error;
-        throw new commander.InvalidArgumentError(error.message);
-      }
-    };
-  const within = <T extends bigint | number>(found: T, least: T, most: T): T => {
-    if (found < least || found > most) throw new commander.InvalidArgumentError(`expected ${least} to ${most}`);
-    return found;
-  };
-  const size = checked(parseSize);
-  return {
-    size,
-    sizeWithin: (least, most) => (value) => within(/^-\d+$/.test(value) ? BigInt(value) : size(value), least, most),
-    whole: (least, most) => (value) => {
-      const [, sign, digits] = /^(-?)(\d+|0x[\da-f]+)$/i.exec(value) ?? [];
-      if (digits === undefined) throw new commander.InvalidArgumentError('expected a number');
-      return within(sign === '-' ? -Number(digits) : Number(digits), least, most);
-    },
-    time: checked((value) => parseDuration(value)),
-    oneOf(choices) {
-      const reader = (value: string): (typeof choices)[number] => {
-        if (!choices.includes(value)) throw new commander.InvalidArgumentError(`expected ${choices.join(' or ')}`);
-        return value;
-      };
-      return Object.assign(reader, { choices });
-    },
-  };
-}
-
 function parser<F>(commander: Commander, definition: ImageCommand<F>): Command {
   const values = readers(commander);
   const command = new commander.Command(`instar ${definition.name}`).description(definition.about);
@@ -157,12 +106,7 @@ function parser<F>(commander: Commander, definition: ImageCommand<F>): Command {
     .option('--output <kind>', 'human or json', values.oneOf(['human', 'json'] as const), 'human')
     .option('--json', 'the same as --output=json')
     .option('-U, --force-share', 'read images that another process has locked')
-    .option(
-      '--allow-path <dir>',
-      'let images use files in this directory as well; may be repeated',
-      (value: string, earlier: readonly string[]) => [...earlier, value],
-      [],
-    )
+    .option('--allow-path <dir>', 'let images use files in this directory as well; may be repeated', several, [])
     .option('--sandbox <kind>', 'kvm, process or auto', values.oneOf(['kvm', 'process', 'auto'] as const), 'auto')
     .option('--limit-virtual-size <size>', 'refuse an image that claims to be larger', values.size)
     .option('--limit-time <time>', 'longest time, such as 30s or 500ms', values.time)
@@ -176,8 +120,7 @@ function parser<F>(commander: Commander, definition: ImageCommand<F>): Command {
     .option('--dump-on-signal <file>', 'leave one whenever this process gets SIGUSR2');
   if (definition.readsRemote === true) {
     const [[host, value, aboutHost], [insecure, , aboutInsecure]] = REMOTE_OPTIONS;
-    const collect = (given: string, earlier: readonly string[]): readonly string[] => [...earlier, given];
-    command.option(`${host} <${value}>`, aboutHost, collect, []).option(insecure, aboutInsecure);
+    command.option(`${host} <${value}>`, aboutHost, several, []).option(insecure, aboutInsecure);
   }
   return command
     .configureHelp({ visibleOptions: (shown) => shown.options.filter((option) => option.description !== '') })
@@ -191,14 +134,6 @@ function parser<F>(commander: Commander, definition: ImageCommand<F>): Command {
 function wordsOf(tokens: readonly string[], command: Command, voice: Voice | undefined): readonly string[] {
   const names = command.options.flatMap(({ long }) => (typeof long === 'string' ? [long] : []));
   return voice?.words(tokens, [...names, '--help']) ?? tokens;
-}
-
-/** What is wrong with the command line. The value of an option that is unknown may be a secret (`--passphrase=…`). */
-function usage({ message }: CommanderError, name: string, known: readonly string[] | undefined): string {
-  const text = message.replace(/^error: /, '').replace(/^(unknown option '--[^=']*)=.*'$/s, "$1'");
-  const [, unknown] = /^unknown option '(.*)'$/s.exec(text) ?? [];
-  const advice = unknown === undefined || known === undefined ? '' : adviceOnOption(name, unknown, known);
-  return `${escapeText(text)}${advice}`;
 }
 
 /** Names of the options that a parser knows and shows. */

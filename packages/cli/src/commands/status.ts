@@ -14,7 +14,7 @@ export const statusCommand = defineJobCommand<StatusFlags>({
   about: 'Says what became of jobs, or how many there are in each state.',
   operands: [['[ids...]', 'jobs, as submit printed them; without any, the whole queue']],
   options: (command, values) =>
-    command.option('--failed <count>', 'most failed jobs that are shown', values.integer(0, 1000), 10),
+    command.option('--failed <count>', 'most failed jobs that are shown', values.whole(0, 1000), 10),
   notes:
     'States: waiting, active, done, refused (the image or the job is at fault), failed (kept apart after its attempts),\n' +
     'cancelled. Exit codes: 0 all are known, 1 one is not, or the queue cannot be reached.',

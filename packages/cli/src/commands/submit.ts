@@ -102,12 +102,12 @@ export const submitCommand = defineJobCommand<SubmitFlags>({
       .option('-O, --output-format <fmt>', 'convert: format of the output (default raw)')
       .option('-c, --compress', 'convert: compress what becomes smaller by it')
       .option('--compression-type <name>', 'convert: of a compressed qcow2 output, zlib (default) or zstd')
-      .option('--windows <count>', 'convert: parts that workers write at once (raw, qcow2)', values.integer(1, 1024))
+      .option('--windows <count>', 'convert: parts that workers write at once (raw, qcow2)', values.whole(1, 1024))
       .option('--strict', 'compare: sizes and allocation must be the same as well')
       .option('--algorithm <name>', 'checksum: sha256 (default), sha512, sha1 or md5')
       .option('--key <text>', 'do nothing where a job of this key is done')
-      .option('--priority <number>', 'higher comes first, -1000 to 1000 (default 0)', values.integer(-1000, 1000))
-      .option('--attempts <count>', 'attempts before it is kept apart (default 5)', values.integer(1, 100))
+      .option('--priority <number>', 'higher comes first, -1000 to 1000 (default 0)', values.whole(-1000, 1000))
+      .option('--attempts <count>', 'attempts before it is kept apart (default 5)', values.whole(1, 100))
       .option('--wait', 'wait for its end, and tell what came of it'),
   notes:
     'Prints the id of the job. The same job has the same id: it is not done twice at a time, nor again after it is done where it\n' +

@@ -3,6 +3,7 @@ import type { EndedJob, Rate } from '@instar/jobs';
 import { parseDuration } from '@instar/operands';
 import { EXIT_CODES } from '../exit-codes.js';
 import { limitsOf } from './limits.js';
+import { several } from './command-line.js';
 import { defineJobCommand } from './jobs/define.js';
 import { recordLine } from '../render/record.js';
 
@@ -57,16 +58,11 @@ export const workerCommand = defineJobCommand<WorkerFlags>({
   operands: [],
   options: (command, values) =>
     command
-      .option('--directory <dir>', 'inputs and outputs must lie below it; may be repeated', values.several, [])
-      .option('--allow-host <host>', 'host of URLs that may be read, or host:port; may be repeated', values.several, [])
-      .option(
-        '--allow-bucket <bucket>',
-        'bucket of S3 that may be read and written; may be repeated',
-        values.several,
-        [],
-      )
+      .option('--directory <dir>', 'inputs and outputs must lie below it; may be repeated', several, [])
+      .option('--allow-host <host>', 'host of URLs that may be read, or host:port; may be repeated', several, [])
+      .option('--allow-bucket <bucket>', 'bucket of S3 that may be read and written; may be repeated', several, [])
       .option('--references', 'let images use files of their own directory, and of those of --directory')
-      .option('--concurrency <count>', 'jobs at a time', values.integer(1, 64), 1)
+      .option('--concurrency <count>', 'jobs at a time', values.whole(1, 64), 1)
       .option('--rate <jobs/time>', 'jobs that all workers of the queue begin within a time at most, such as 100/1m')
       .option('--sandbox <kind>', 'kvm, process or auto', process.env['INSTAR_SANDBOX'] ?? 'auto')
       .option('--isolation <kind>', 'pooled (sandboxes are restored for the next job) or fresh', 'pooled')
@@ -86,7 +82,7 @@ export const workerCommand = defineJobCommand<WorkerFlags>({
         30_000,
       )
       .option('--stall-time <time>', 'how long a server of URLs or objects may send nothing', values.time, 30_000)
-      .option('--metrics <port>', 'serve figures for Prometheus on this port of 127.0.0.1', values.integer(0, 65_535)),
+      .option('--metrics <port>', 'serve figures for Prometheus on this port of 127.0.0.1', values.whole(0, 65_535)),
   notes:
     'What a job may name is decided here, since whoever can write into the queue can name anything: without --directory,\n' +
     '--allow-host or --allow-bucket nothing is read or written. SIGTERM and SIGINT: no job is taken any more, those that go on\n' +

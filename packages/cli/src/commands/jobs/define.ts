@@ -1,12 +1,10 @@
-import { EngineError, escapeText } from '@instar/engine';
+import { EngineError } from '@instar/engine';
 import type { JobQueue } from '@instar/jobs';
 import type * as JobsModule from '@instar/jobs';
-import { OperandError, parseDuration, parseSize } from '@instar/operands';
-import type * as CommanderModule from 'commander';
 import type { Command } from 'commander';
-import { adviceOnOption } from '../../words/advice.js';
 import { EXIT_CODES } from '../../exit-codes.js';
 import type { Habits } from '../../process/habits.js';
+import { readers, usage, type Commander, type ValueReaders } from '../command-line.js';
 import { asCommand, descriptionOf, type Command as OurCommand } from '../description.js';
 import { Frame } from '../frame.js';
 
@@ -17,21 +15,12 @@ export interface QueueFlags {
   readonly json?: boolean;
 }
 
-/** Readers of option values. */
-export interface Readers {
-  readonly time: (value: string) => number;
-  readonly size: (value: string) => bigint;
-  /** A whole number within bounds. */
-  readonly integer: (least: number, most: number) => (value: string) => number;
-  readonly several: (value: string, earlier: readonly string[]) => readonly string[];
-}
-
 /** A command that talks to a queue. */
 export interface JobCommand<F> {
   readonly name: string;
   readonly about: string;
   readonly operands: readonly (readonly [name: string, about: string])[];
-  options(command: Command, values: Readers): Command;
+  options(command: Command, values: ValueReaders): Command;
   readonly notes: string;
   /** Returns the exit code. */
   run(words: readonly string[], flags: F & QueueFlags, jobs: JobsFace, habits: Habits): Promise<number>;
@@ -60,37 +49,18 @@ async function loadJobs(): Promise<typeof JobsModule> {
 function urlOf({ queue }: QueueFlags): string {
   const url = queue ?? process.env['INSTAR_QUEUE'] ?? '';
   if (url === '') throw invalid('which queue: give --queue redis://HOST:6379, or set INSTAR_QUEUE');
-  if (queue !== undefined && /\/\/[^/]*:[^/]*@/.test(queue)) {
+  // Behind the name of a user, or as an option, which the clients of both servers read.
+  if (queue !== undefined && /\/\/[^/]*:[^/]*@|[?&][^=]*password=/i.test(queue)) {
     throw invalid('--queue: holds a password, which everybody who lists processes would see; set INSTAR_QUEUE instead');
   }
   return url;
 }
 
-function parser<F>(commander: typeof CommanderModule, definition: JobCommand<F>): Command {
-  const checked =
-    <T>(parse: (value: string) => T) =>
-    (value: string): T => {
-      try {
-        return parse(value);
-      } catch (error) {
-        if (!(error instanceof OperandError)) throw error;
-        throw new commander.InvalidArgumentError(error.message);
-      }
-    };
-  const values: Readers = {
-    time: checked((value) => parseDuration(value)),
-    size: checked(parseSize),
-    integer: (least, most) => (value) => {
-      const number = Number(value);
-      if (/^-?\d+$/.test(value) && number >= least && number <= most) return number;
-      throw new commander.InvalidArgumentError(`expected an integer from ${least} to ${most}`);
-    },
-    several: (value, earlier) => [...earlier, value],
-  };
+function parser<F>(commander: Commander, definition: JobCommand<F>): Command {
   const command = new commander.Command(`instar ${definition.name}`).description(definition.about);
   for (const [name, about] of definition.operands) command.argument(name, about);
   return definition
-    .options(command, values)
+    .options(command, readers(commander))
     .option(
       '--queue <url>',
       'the queue: redis://HOST:PORT, postgres://HOST/DATABASE or bullmq+postgres://… (default: INSTAR_QUEUE)',
@@ -122,7 +92,7 @@ export function defineJobCommand<F>(definition: JobCommand<F>): OurCommand {
     } catch (error) {
       if (!(error instanceof commander.CommanderError)) return frame.failed(error);
       if (error.exitCode === 0) return EXIT_CODES.OK;
-      return frame.failed(invalid(usage(error.message, name, command)));
+      return frame.failed(invalid(`${usage(error, name, namesOf(command))}; see instar ${name} --help`));
     } finally {
       await queue?.close();
     }
@@ -130,10 +100,7 @@ export function defineJobCommand<F>(definition: JobCommand<F>): OurCommand {
   return asCommand(run, async () => descriptionOf(parser(await import('commander'), definition), definition.notes));
 }
 
-function usage(message: string, name: string, command: Command): string {
-  const text = message.replace(/^error: /, '');
-  const [, unknown] = /^unknown option '(.*)'$/s.exec(text) ?? [];
-  const known = [...command.options.flatMap(({ long }) => (typeof long === 'string' ? [long] : [])), '--help'];
-  const advice = unknown === undefined ? '' : adviceOnOption(name, unknown, known);
-  return `${escapeText(text)}${advice}; see instar ${name} --help`;
+/** Names of the options that a parser knows. */
+function namesOf({ options }: Command): readonly string[] {
+  return [...options.flatMap(({ long }) => (typeof long === 'string' ? [long] : [])), '--help'];
 }
