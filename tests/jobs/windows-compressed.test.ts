@@ -135,6 +135,26 @@ describe.each(EVERY_KIND)('a compressed image that is written in windows, by %s,
     expectImage(directory);
   });
 
+  it('is refused where a segment is damaged, and nothing is left', async (context) => {
+    const made = await setUp(context, kind);
+    const { queue, directory, work, outcome } = made;
+    let damaged = false;
+    await work({
+      onEnd: (ended) => {
+        if (ended.kind !== 'window' || damaged) return;
+        damaged = true;
+        const segment = readdirSync(directory.path).find((name) => /\.[0-9a-f]{12}\.part$/.test(name)) ?? '';
+        // Streams lie behind the header and two tables.
+        directory.write(segment, directory.read(segment).fill(0xff, 3 * 65_536));
+      },
+    });
+    const ended = await outcome(await submit(queue, job(made, 3)));
+    expect(damaged).toBe(true);
+    expect(ended).toMatchObject({ state: 'refused' });
+    await until(() => directory.names().length === 2);
+    expect(directory.names()).toEqual(LEFT);
+  });
+
   it.for([
     [
       'a link',

@@ -53,7 +53,13 @@ export async function redisServer(url: string, name: string): Promise<BullServer
     throw new JobsError('QUEUE_UNAVAILABLE', 'a queue in Redis needs two packages: npm install bullmq ioredis', error);
   });
   // Who asks is told soon that there is no server, and does not wait for one.
-  const options = { maxRetriesPerRequest: 2, connectTimeout: ANSWER_MS, lazyConnect: true };
+  const options = {
+    maxRetriesPerRequest: 2,
+    connectTimeout: ANSWER_MS,
+    // A connection over which no answer comes is another one's place: where a network dropped it nobody says so.
+    socketTimeout: ANSWER_MS,
+    lazyConnect: true,
+  };
   const connection = new redis.Redis(url, options);
   // Each call that fails says so itself.
   connection.on('error', () => undefined);

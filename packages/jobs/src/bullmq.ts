@@ -214,7 +214,7 @@ class BullQueue implements JobQueue {
       // Where the queue cannot be asked, it cannot be told of a cancellation either.
       if (await this.#isCancelled(job).catch(() => false)) abort.abort(cancelled());
     };
-    await look();
+    await inTime(look(), ANSWER_MS);
     const { spread, job: data } = storedIn(job);
     if (spread !== undefined && !abort.signal.aborted) await this.#awaitParts(job, token);
     const timer = setInterval(() => void look(), LOOK_MS);
@@ -233,15 +233,16 @@ class BullQueue implements JobQueue {
         },
         spread: spread !== undefined,
         spreadTo: async (parts) => this.#spread(job, token, parts),
-        failedParts: async () => this.#failedParts(job),
-        partResults: async () => partResults(job),
-        keep: async (value) => {
-          const { id = '' } = job;
-          // Not in the job: whoever was taken for gone would write an older one over it.
-          await this.#server.notes.keep(id, JSON.stringify(value));
-          return this.#kept(id);
-        },
-        kept: async () => this.#kept(job.id ?? ''),
+        failedParts: async () => reaching(async () => this.#failedParts(job)),
+        partResults: async () => reaching(async () => partResults(job)),
+        keep: async (value) =>
+          reaching(async () => {
+            const { id = '' } = job;
+            // Not in the job: whoever was taken for gone would write an older one over it.
+            await this.#server.notes.keep(id, JSON.stringify(value));
+            return this.#kept(id);
+          }),
+        kept: async () => reaching(async () => this.#kept(job.id ?? '')),
         isOver: async () => {
           const status = await this.status(job.id ?? '');
           return status === undefined || isEnded(status);

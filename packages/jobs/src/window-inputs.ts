@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { isInstarError, openImage, type Image, type OperationControl, type RemoteVersion } from '@instar/engine';
 import { JobsError } from './errors.js';
 import type { ConvertJob, WindowJob } from './payloads.js';
+import { AttemptFailed, verdictOf } from './outcome.js';
 import { allowedInput, engineAccess, type WorkerPolicy } from './policy.js';
 import { FinalFailure, Spread, type TakenJob } from './queue.js';
 import type { Window } from './window-choice.js';
@@ -45,8 +46,9 @@ export function diskLength({ virtualSize }: Pick<Image, 'virtualSize'>): bigint 
 /** Whether nobody comes after this failure who would need what there is of the output. */
 export function isOver(error: unknown, { lastAttempt, signal }: TakenJob): boolean {
   if (error instanceof Spread) return false;
+  if (lastAttempt || error instanceof FinalFailure) return true;
   const cancelled = signal.reason instanceof JobsError && signal.reason.code === 'CANCELLED';
-  return error instanceof FinalFailure || error instanceof JobsError || cancelled || lastAttempt;
+  return cancelled || (!(error instanceof AttemptFailed) && 'refused' in verdictOf(error));
 }
 
 /**
