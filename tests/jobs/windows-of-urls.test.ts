@@ -54,6 +54,18 @@ describe.each(KINDS)('an image behind https in windows, by %s,', (kind) => {
     expect(new Set(others.map(({ headers }) => headers['if-range']))).toEqual(new Set(['"one"']));
   });
 
+  it('becomes a compressed image, each window of which is read from there', async (context) => {
+    const { queue, work, outcome, images, out } = await setUp(context, kind);
+    const server = await serve(images.read('disk.qcow2'));
+    await work({ directories: [out.path], hosts: [`127.0.0.1:${server.port}`], concurrency: 2 });
+    const output = out.file('out.qcow2');
+    const job = convertJob({ input: server.url(), output, outputFormat: 'qcow2', compress: true, windows: 3 });
+    expect(await outcome(await submit(queue, job))).toMatchObject({ state: 'done' });
+    expect(out.names()).toEqual(['out.qcow2']);
+    qemuImg('check', '-f', 'qcow2', output).in(images).must();
+    qemuImg('compare', '-f', 'raw', '-F', 'qcow2', 'expected.raw', output).in(images).must();
+  });
+
   it.for([
     [
       'whose server sends the new one',
