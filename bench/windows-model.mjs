@@ -39,6 +39,22 @@ function seconds(workers, windows, disk, { rate, window, queue, plan, finish } =
   return plan + now + finish;
 }
 
+/** The same of a compressed output: MiB of the disk a second that a worker compresses, and that the last job joins. */
+const PACKED = { ...MEASURED, rate: 146, join: 760 };
+
+function packedSeconds(workers, windows) {
+  return seconds(workers, windows, Infinity, PACKED) + MIB / PACKED.join;
+}
+
+console.log(`a compressed output: seconds for ${MIB} MiB (times as fast as one worker)`);
+for (const workers of WORKERS) {
+  const cells = [16, 60].map((windows) => {
+    const time = packedSeconds(workers, windows);
+    return `${windows} windows ${time.toFixed(2)} (${(packedSeconds(1, windows) / time).toFixed(1)})`;
+  });
+  console.log(`  ${String(workers).padStart(2)} workers: ${cells.join(', ')}`);
+}
+
 for (const disk of [700, 3000, 20_000]) {
   console.log(`a file system that writes ${disk} MiB a second: seconds for ${MIB} MiB (times as fast as one worker)`);
   for (const workers of WORKERS) {

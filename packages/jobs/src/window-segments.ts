@@ -97,12 +97,9 @@ function lost(): FinalFailure {
 function segmentsOf(results: readonly Json[], length: bigint): readonly Segment[] {
   const found = results.map((result) => v.safeParse(segment, result));
   const segments = found.flatMap((one) => (one.success ? [one.output] : [])).sort((a, b) => a.start - b.start);
-  let next = 0;
-  for (const { start, end } of segments) {
-    if (start !== next) break;
-    next = end;
-  }
-  if (segments.length === found.length && BigInt(next) >= length) return segments;
+  const inOrder = segments.every(({ start }, index) => start === (segments[index - 1]?.end ?? 0));
+  const end = BigInt(segments.at(-1)?.end ?? 0);
+  if (segments.length === found.length && inOrder && end >= length) return segments;
   throw new FinalFailure({ code: 'WINDOW_FAILED', message: 'its windows are not the whole disk' });
 }
 
