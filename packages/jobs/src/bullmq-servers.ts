@@ -1,5 +1,6 @@
 import type * as BullMq from 'bullmq';
 import { JobsError } from './errors.js';
+import { inTime } from './in-time.js';
 import type { Stored } from './stored.js';
 
 /** How long a server may take to answer (ms). */
@@ -10,16 +11,6 @@ export const CLOSE_MS = 2000;
 export const [KEEP_DONE, KEEP_FAILED] = [7 * 86_400, 30 * 86_400];
 /** Notes that are removed at a time where they are old. */
 const MOST_OLD = 1000;
-
-/** Waits for something, but not longer than that (ms), and hears of no failure. */
-export async function inTime(action: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([action.catch(() => undefined), late]);
-  clearTimeout(timer);
-}
 
 /** What is known of a job besides what its worker writes: whoever was taken for gone would write something older over it. */
 export interface Notes {

@@ -3,7 +3,6 @@ import type * as BullMq from 'bullmq';
 import {
   ANSWER_MS,
   CLOSE_MS,
-  inTime,
   KEEP_DONE,
   KEEP_FAILED,
   postgresServer,
@@ -11,6 +10,7 @@ import {
   type BullServer,
 } from './bullmq-servers.js';
 import { JobsError } from './errors.js';
+import { GIVE_BACK_MS, inTime } from './in-time.js';
 import { parseOutcome } from './outcome.js';
 import {
   failureOf,
@@ -41,8 +41,6 @@ const LOOK_MS = 1000;
 const DEFAULT_LOCK_MS = 30_000;
 /** How often a job may be taken over from workers that fell silent, before it is their fault no longer. */
 const MOST_STALLS = 20;
-/** How long jobs have that are to go back to the queue (ms). */
-const GIVE_BACK_MS = 4000;
 const CANCELLED = 'CANCELLED: the job was cancelled';
 
 function cancelled(): JobsError {

@@ -1,6 +1,7 @@
 import type PgBoss from 'pg-boss';
 import type { Json } from '@instar/engine';
 import { JobsError } from './errors.js';
+import { GIVE_BACK_MS, inTime } from './in-time.js';
 import { parseOutcome } from './outcome.js';
 import { DEFAULT_LOCK_MS, partIds, readRow, Rows, type Row, type StoredRow } from './pg-boss-rows.js';
 import { FinalFailure, Spread, type Handler, type Taking, type TakingOptions } from './queue.js';
@@ -39,6 +40,8 @@ export class PgBossWorker implements Taking {
   readonly #sleeping = new Set<() => void>();
   readonly #slots: Promise<unknown>;
   #leaving = false;
+  /** Nothing more is told to the queue. */
+  #given = false;
 
   constructor(boss: PgBoss, name: string, handler: Handler, options: TakingOptions) {
     const { concurrency, lockMs = DEFAULT_LOCK_MS, onError, rate } = options;
@@ -60,7 +63,9 @@ export class PgBossWorker implements Taking {
         abort.abort(new Error('the worker leaves'));
       });
     }, patienceMs);
-    await this.#slots;
+    // A server that is away is not waited for: its jobs are then those of a worker that fell silent.
+    await inTime(this.#slots, patienceMs + GIVE_BACK_MS);
+    this.#given = true;
     clearTimeout(timer);
   }
 
@@ -110,7 +115,7 @@ export class PgBossWorker implements Taking {
 
   /** Tells the queue what became of a job, also where its server is away for a while. */
   async #say(action: () => Promise<unknown>): Promise<void> {
-    for (let tries = 0; tries < TELLS; tries += 1) {
+    for (let tries = 0; tries < TELLS && !this.#given; tries += 1) {
       try {
         await action();
         return;

@@ -71,7 +71,7 @@ async function plan(job: ConvertJob, input: string, output: string, part: string
     return await run.job.spreadTo(windows);
   } catch (error) {
     // Nobody waits for that: does the job go on, it is the next attempt's part.
-    if (!(error instanceof Spread) && made !== undefined) void takeBack(part, made, run.job);
+    if (!(error instanceof Spread) && made !== undefined) void takeBack(part, made, run.job).catch(() => undefined);
     throw error;
   }
 }
