@@ -4,8 +4,8 @@ use alloc::rc::Rc;
 use core::cell::RefCell;
 
 use instar_abi::{
-    ConvertConfig, ConvertResult, Descriptor, OutputConfig, OutputData, OutputLayout, convert_flag,
-    device_flag, device_role, error_kind, image_format, opcode, output_layout_flag,
+    ChainConfig, ConvertConfig, ConvertResult, Descriptor, OutputConfig, OutputData, OutputLayout,
+    convert_flag, device_flag, device_role, error_kind, image_format, opcode, output_layout_flag,
     output_subformat,
 };
 use instar_codecs::{Codec, Effort};
