@@ -13,7 +13,8 @@ import { requireSandbox, SANDBOXES } from './scene.js';
 
 /** Crates that the addon may be made of. One that reads formats, decompresses or deciphers would have no reason. */
 const CRATES: Readonly<Record<string, readonly string[]>> = {
-  'our own': ['instar-abi', 'instar-addon', 'instar-vmm'],
+  'our own': ['instar-abi', 'instar-addon', 'instar-env-hook', 'instar-vmm'],
+  'checksums of the undo log': ['crc32c'],
   'system calls and KVM': ['libc', 'bitflags', 'kvm-bindings', 'kvm-ioctls', 'seccompiler', 'vmm-sys-util'],
   'Node-API': ['napi', 'napi-derive', 'napi-derive-backend', 'napi-sys', 'ctor', 'libloading', 'nohash-hasher'],
   'what Node-API’s bindings stand on': [
@@ -121,11 +122,21 @@ const LOCAL_MODULES: Readonly<Record<string, readonly string[]>> = {
   'packages/engine/src/encryption/': ['node:crypto'],
   'packages/engine/src/output/checksum.ts': ['node:crypto'],
   'packages/engine/src/copy-appliance.ts': ['node:crypto'],
+  // A long name is known by a digest of it.
+  'packages/host-files/src/undo-mark.ts': ['node:crypto'],
   // An upload has a mark of its own.
   'packages/engine/src/remote/s3-upload.ts': ['node:crypto'],
   // Jobs come out of a queue, and name images.
   'packages/cli/src/commands/': ['@instar/jobs', 'node:timers/promises'],
-  'packages/jobs/src/': ['bullmq', 'ioredis', 'pg-boss', 'node:crypto', 'node:http', 'node:net'],
+  'packages/jobs/src/': [
+    'bullmq',
+    'ioredis',
+    'pg-boss',
+    'node:crypto',
+    'node:http',
+    'node:net',
+    'node:timers/promises',
+  ],
   // What is not on this machine comes over the network, and goes to the guest as it came.
   'packages/engine/src/remote/': REMOTE_MODULES,
 };
