@@ -5,7 +5,8 @@ import { Worker } from 'node:worker_threads';
 import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
 import { checkSandboxes, type Sandbox } from '@instar/engine';
-import { QEMU_IMG, requireJudge, skipLoudly } from '../support/judge.js';
+import { program } from '../support/command.js';
+import { QEMU_IMG, requireJudge, skipLoudly, STRACE } from '../support/judge.js';
 import { qemuImg } from '../support/qemu-img.js';
 import { lines } from '../support/random.js';
 import { workdir, type Workdir } from '../support/workdir.js';
@@ -34,8 +35,14 @@ async function terminated(source: string, afterMs: number): Promise<void> {
 }
 
 function children(): string[] {
-  const tasks = readdirSync('/proc/self/task');
-  return tasks.flatMap((task) => readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean));
+  return readdirSync('/proc/self/task').flatMap((task) => {
+    try {
+      return readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean);
+    } catch {
+      // A thread that has just ended: its children have another parent.
+      return [];
+    }
+  });
 }
 
 /** Descriptors of this process that lead into a directory. */
@@ -123,6 +130,31 @@ describe('a worker thread that is terminated', () => {
     expect(changed.length).toBeGreaterThan(4);
     expect(changed.filter((name) => directory.read(name).toString() !== OLD)).toEqual([]);
     expect(directory.names().filter((name) => name.includes('.tmp'))).toEqual([]);
+  });
+
+  it('leaves no name that its output was given while it was terminated', { timeout: 60_000 }, (context) => {
+    requireJudge(context, STRACE);
+    const directory = workdir();
+    directory.write('disk.raw', lines(MIB, 9));
+    const source = `
+      import { parentPort } from 'node:worker_threads';
+      import { dd } from ${url('@instar/engine')};
+      const output = { path: ${JSON.stringify(directory.file('out'))} };
+      parentPort.postMessage(0);
+      for (;;) await dd({ input: { path: ${JSON.stringify(directory.file('disk.raw'))} }, output, inputFormat: 'raw' });`;
+    const main = `
+      import { Worker } from 'node:worker_threads';
+      const worker = new Worker(new URL(${JSON.stringify(`data:text/javascript,${encodeURIComponent(source)}`)}));
+      await new Promise((go) => worker.once('message', go));
+      await new Promise((go) => setTimeout(go, Number(process.argv[1])));
+      await worker.terminate();`;
+    // Each name takes 0.3 s to be there, so that most of these end in the middle of one.
+    for (const afterMs of [250, 350, 450, 550, 650, 750]) {
+      const slow = ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=linkat', '-e', 'inject=linkat:delay_exit=300000'];
+      const node = [process.execPath, '--input-type=module', '-e', main, String(afterMs)];
+      program('strace', ...slow, ...node).must();
+      expect(directory.names().filter((name) => name.includes('.tmp'))).toEqual([]);
+    }
   });
 
   it('leaves nothing of a dump', async () => {

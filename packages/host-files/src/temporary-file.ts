@@ -44,13 +44,19 @@ async function createNameless(place: Place, mode: number): Promise<number | unde
   }
 }
 
+/**
+ * Creates a file of a temporary name, which is remembered before it is there: whoever is terminated in between learns neither
+ * that the file was made nor that it was to be remembered.
+ */
 async function createNamed(place: Place, mode: number): Promise<{ fd: number; name: Buffer }> {
   for (let attempt = 1; ; attempt += 1) {
     const name = temporaryName(place.leaf, randomBytes);
+    rememberName(place.directory, name);
     try {
       const fd = await openIn(place.directory, name, O_RDWR | O_CREAT | O_EXCL, mode);
       return { fd, name };
     } catch (error) {
+      forgetName(place.directory, name);
       if (systemErrorName(error) !== 'EEXIST' || attempt === ATTEMPTS) throw error;
     }
   }
@@ -69,7 +75,6 @@ export async function createTemporary(place: Place, mode: number, visible: boole
   }
   for (let attempt = 1; ; attempt += 1) {
     const { fd, name } = await createNamed(place, mode);
-    rememberName(place.directory, name);
     // Between its creation and its lock another run may have taken it for a leftover.
     if (tryLock(fd) !== false && (await isStill(place, name, fd))) return temporaryFile(place, fd, name);
     forgetName(place.directory, name);
@@ -109,11 +114,12 @@ function temporaryFile(place: Place, fd: number, given: Buffer | undefined): Tem
   };
   const giveName = async (): Promise<void> => {
     const wanted = temporaryName(leaf, randomBytes);
+    rememberName(directory, wanted);
     try {
       linkDescriptor(fd, directory, wanted);
       name = wanted;
-      rememberName(directory, wanted);
     } catch {
+      forgetName(directory, wanted);
       const copy = await copyWithName(place, fd);
       name = copy.name;
       named = copy.fd;
@@ -184,7 +190,6 @@ function takeFreeName(directory: number, from: Buffer, to: Buffer): void {
 /** For file systems that make files without names but cannot give them one later. */
 async function copyWithName(place: Place, from: number): Promise<{ fd: number; name: Buffer }> {
   const copy = await createNamed(place, 0o600);
-  rememberName(place.directory, copy.name);
   try {
     tryLock(copy.fd);
     await fs.copyFile(`/proc/self/fd/${from}`, `/proc/self/fd/${copy.fd}`);

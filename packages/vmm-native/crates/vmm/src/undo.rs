@@ -163,7 +163,8 @@ impl UndoLog {
         }
         if !self.has(offset, length) {
             if follows {
-                self.ahead = self.ahead.saturating_mul(2).clamp(length, MOST_AHEAD);
+                // One command may zero more than is ever saved ahead.
+                self.ahead = self.ahead.saturating_mul(2).max(length).min(MOST_AHEAD);
             }
             self.save(file, offset, length)?;
             if self.ahead > 0 {

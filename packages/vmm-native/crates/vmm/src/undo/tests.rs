@@ -122,6 +122,22 @@ fn writes_that_follow_each_other_are_saved_ahead_of_them() {
 }
 
 #[test]
+fn a_range_of_more_than_is_saved_ahead_may_follow_a_write() {
+    let mut edit = Edit::begin(&[]);
+    let length = MOST_AHEAD * 3;
+    edit.image.set_len(length).unwrap();
+    let (image, log) = (edit.image.as_raw_fd(), edit.log.as_raw_fd());
+    begin(image, log).unwrap();
+    edit.undo = UndoLog::open(log).unwrap();
+    edit.write(4096, &[7; 4096]);
+    edit.undo.save_and_sync(image, 8192, MOST_AHEAD + 4096).unwrap();
+    assert!(edit.undo.has(8192, MOST_AHEAD + 4096));
+    assert_eq!(edit.undo.ahead, MOST_AHEAD);
+    assert_eq!(edit.settle(), Settled::RolledBack);
+    assert_eq!(edit.image.metadata().unwrap().len(), length);
+}
+
+#[test]
 fn other_writes_save_what_they_overwrite_and_nothing_else() {
     let mut edit = Edit::begin(&pattern(3_000_000));
     for offset in [65_536, 4096, 131_072, 12_288, 8192] {
