@@ -68,7 +68,7 @@ export interface ImageLayout {
   readonly hardwareVersion?: number | undefined;
   /** vmdk: version of the tools in the guest (default 2147483647: none that VMware manages). */
   readonly toolsVersion?: number | undefined;
-  /** vmdk: an entry may say that its grain is zeros, which hypervisors older than 2011 do not read (default false). */
+  /** vmdk: an entry may say that its grain is zeros, by which the header has version 2 (default false). */
   readonly zeroedGrains?: boolean | undefined;
   /** vhdx: bytes of the log, whole MiB, less than 4 GiB (default 1 MiB). */
   readonly logSize?: number | undefined;
