@@ -75,6 +75,20 @@ impl<T: EditTarget> StagedFile<T> {
         })
     }
 
+    /// Bytes from `offset` on without copying them: at most `max`, fewer where the block ends that is kept.
+    ///
+    /// # Errors
+    /// See [`read`](Self::read).
+    pub fn view(&mut self, offset: u64, max: usize) -> Result<&[u8], FormatError> {
+        let slot = self.slot_of(BLOCK.index_of(offset))?;
+        let start = to_usize(BLOCK.offset_within(offset));
+        let end = start.saturating_add(max).min(BLOCK.in_memory());
+        let block = self.blocks.get(slot);
+        Ok(block
+            .and_then(|block| block.bytes.get(start..end))
+            .unwrap_or_default())
+    }
+
     /// `length` bytes from `offset`.
     ///
     /// # Errors

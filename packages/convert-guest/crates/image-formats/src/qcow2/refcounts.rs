@@ -1,6 +1,6 @@
 //! Refcounts as the image has them (qcow2.txt "Host cluster management").
 
-use crate::arith::PowerOfTwo;
+use crate::arith::{PowerOfTwo, to_usize};
 use crate::error::FormatError;
 use crate::metadata_cache::MetadataCache;
 use crate::qcow2::header::Header;
@@ -29,6 +29,68 @@ pub(super) fn table_entries(header: &Header) -> u64 {
     bytes.unwrap_or(u64::MAX) / TABLE_ENTRY
 }
 
+/// Reads the refcounts of clusters from `first` on: at least one, up to where the block or what is cached of it ends. Says how many.
+pub(super) fn read_run<S: ByteSource>(
+    cache: &mut MetadataCache<S>,
+    header: &Header,
+    first: u64,
+    counts: &mut [u64],
+) -> Result<usize, FormatError> {
+    let per_block = per_block(header);
+    let (index, within) = (per_block.index_of(first), per_block.offset_within(first));
+    let rest = to_usize(per_block.size().saturating_sub(within)).min(counts.len());
+    let counts = counts.get_mut(..rest).unwrap_or_default();
+    let Some(block) = block_at(cache, header, index)? else {
+        counts.fill(0);
+        return Ok(rest);
+    };
+    let bits = u64::from(header.refcount_bits);
+    if bits < 8 {
+        for (number, count) in (first..).zip(counts) {
+            *count = refcount(cache, header, number)?;
+        }
+        return Ok(rest);
+    }
+    let width = to_usize(bits / 8).clamp(1, 8);
+    let at = block.saturating_add(within.saturating_mul(bits / 8));
+    let bytes = cache.view(at, rest.saturating_mul(width))?;
+    Ok(decode(bytes, width, counts))
+}
+
+/// Decodes refcounts of `width` bytes each. Says how many.
+pub(super) fn decode(bytes: &[u8], width: usize, counts: &mut [u64]) -> usize {
+    let read = counts.iter_mut().zip(bytes.chunks_exact(width.max(1)));
+    let done = read.len();
+    if width == 2 {
+        for (count, bytes) in read {
+            *count = bytes
+                .first_chunk()
+                .map_or(0, |two| u64::from(u16::from_be_bytes(*two)));
+        }
+    } else {
+        for (count, bytes) in read {
+            let number = |number: u64, byte: &u8| number.wrapping_shl(8) | u64::from(*byte);
+            *count = bytes.iter().fold(0, number);
+        }
+    }
+    done
+}
+
+/// Where the block of this index lies, if there is one that can be.
+fn block_at<S: ByteSource>(
+    cache: &mut MetadataCache<S>,
+    header: &Header,
+    index: u64,
+) -> Result<Option<u64>, FormatError> {
+    if index >= table_entries(header) {
+        return Ok(None);
+    }
+    let at = index.saturating_mul(TABLE_ENTRY);
+    let entry = cache.be64(header.refcount_table_offset.saturating_add(at))?;
+    let block = entry & BLOCK;
+    Ok((block != 0 && header.cluster.is_aligned(block)).then_some(block))
+}
+
 /// The refcount of a cluster; 0 where there is no block for it, or none that can be.
 pub(super) fn refcount<S: ByteSource>(
     cache: &mut MetadataCache<S>,
@@ -40,15 +102,9 @@ pub(super) fn refcount<S: ByteSource>(
         per_block.index_of(cluster),
         per_block.offset_within(cluster),
     );
-    if index >= table_entries(header) {
+    let Some(block) = block_at(cache, header, index)? else {
         return Ok(0);
-    }
-    let at = index.saturating_mul(TABLE_ENTRY);
-    let entry = cache.be64(header.refcount_table_offset.saturating_add(at))?;
-    let block = entry & BLOCK;
-    if block == 0 || !header.cluster.is_aligned(block) {
-        return Ok(0);
-    }
+    };
     let bits = u64::from(header.refcount_bits);
     let bit = within.saturating_mul(bits);
     let at = block.saturating_add(bit / 8);

@@ -11,6 +11,9 @@ use crate::qcow2::l1;
 use crate::qcow2::refcounts::{self, BLOCK, TABLE_ENTRY};
 use crate::structures::qcow2::header;
 
+/// Refcounts that are looked at together for free clusters.
+const RUN: usize = 64;
+
 impl<T: EditTarget> Editor<T> {
     /// Where the refcount block of a cluster is named, and where that lies; 0 where there is none.
     fn block_of(&mut self, index: u64) -> Result<(u64, u64), FormatError> {
@@ -44,6 +47,34 @@ impl<T: EditTarget> Editor<T> {
             return Ok(0);
         }
         self.stored(block, number)
+    }
+
+    /// Reads the refcounts of clusters from `first` on: at least one of those that are asked for. Says how many.
+    fn read_run(&mut self, first: u64, counts: &mut [u64]) -> Result<usize, FormatError> {
+        let per_block = refcounts::per_block(&self.header);
+        let rest = per_block
+            .size()
+            .saturating_sub(per_block.offset_within(first));
+        let rest = usize::try_from(rest)
+            .unwrap_or(usize::MAX)
+            .min(counts.len());
+        let counts = counts.get_mut(..rest).unwrap_or_default();
+        let (_, block) = self.block_of(per_block.index_of(first))?;
+        if block == 0 {
+            counts.fill(0);
+            return Ok(rest);
+        }
+        let width = self.count_bytes();
+        let (offset, _, mask) = self.place_of(first);
+        if mask <= 0xf {
+            if let Some(one) = counts.first_mut() {
+                *one = self.stored(block, first)?;
+            }
+            return Ok(rest.min(1));
+        }
+        let at = block.saturating_add(offset);
+        let bytes = self.file.view(at, rest.saturating_mul(width))?;
+        Ok(refcounts::decode(bytes, width, counts))
     }
 
     fn stored(&mut self, block: u64, number: u64) -> Result<u64, FormatError> {
@@ -207,14 +238,28 @@ impl<T: EditTarget> Editor<T> {
     pub(super) fn allocate(&mut self, count: u64) -> Result<u64, FormatError> {
         let mut first = self.first_free;
         let mut number = first;
+        let mut stored = [0; RUN];
         while number.saturating_sub(first) < count {
-            if number < self.end && self.refcount(number)? != 0 {
-                first = number.saturating_add(1);
-                if number == self.first_free {
-                    self.first_free = first;
+            // Behind all that is used everything is free.
+            let known = usize::try_from(self.end.saturating_sub(number)).unwrap_or(RUN);
+            if known == 0 {
+                number = first.saturating_add(count);
+                break;
+            }
+            let known = stored.get_mut(..known.min(RUN)).unwrap_or_default();
+            let known = self.read_run(number, known)?;
+            for stored in stored.iter().take(known) {
+                if *stored != 0 {
+                    first = number.saturating_add(1);
+                    if number == self.first_free {
+                        self.first_free = first;
+                    }
+                }
+                number = number.saturating_add(1);
+                if number.saturating_sub(first) >= count {
+                    break;
                 }
             }
-            number = number.saturating_add(1);
         }
         self.end = self.end.max(number);
         for number in first..first.saturating_add(count) {
