@@ -71,8 +71,12 @@ impl Executor<'_> {
                 add(&self.counters.bytes_zeroed, target.length);
                 Ok(())
             }
-            Command::Flush { device } => {
-                let device = self.device(device)?;
+            Command::Flush { device: index } => {
+                let device = self.device(index)?;
+                if let Some(log) = lock(&self.undo).get_mut(&index) {
+                    // Who flushes last ends the edit, and looks at the log.
+                    log.finish_ahead();
+                }
                 if matches!(device.access, Access::Output | Access::Edited) {
                     files::sync_data(device.fd)?;
                 }
@@ -200,6 +204,8 @@ impl Executor<'_> {
     /// Hands the guest's result to its caller, and the next request to the guest.
     fn next(&self) -> Result<(), Failure> {
         let Some(session) = self.session else { return Err(Failure::Errno(libc::ECANCELED)) };
+        // Whoever gets the answer may close the files.
+        lock(&self.undo).values_mut().for_each(UndoLog::finish_ahead);
         let answer = || Answer { result: self.memory.read_region(&REGION_RESULT), failures: self.ledger.take() };
         let next = session.hand_over(answer).map_err(|()| {
             Failure::Stop(Outcome::BadDescriptor("NEXT: another one is being answered, expected one at a time".into()))

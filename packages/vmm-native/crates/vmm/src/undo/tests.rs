@@ -4,6 +4,9 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
+use crc32c::{crc32c, crc32c_append};
+
+use super::record::RECORD;
 use super::*;
 
 /// A file without a name.
@@ -112,11 +115,47 @@ fn writes_that_follow_each_other_are_saved_ahead_of_them() {
     let mut lengths = Vec::new();
     for number in 0..600 {
         edit.write(4096 * (number + 1), &[6; 4096]);
+        edit.undo.finish_ahead();
         lengths.push(edit.log.metadata().unwrap().len());
     }
     lengths.dedup();
     // Twice as much each time.
     assert!(lengths.len() < 13, "{lengths:?}");
+    assert_eq!(edit.settle(), Settled::RolledBack);
+    assert_eq!(content(&edit.image), before);
+}
+
+#[test]
+fn what_is_saved_ahead_is_waited_for_before_it_is_overwritten() {
+    let before = pattern(8_000_000);
+    let mut edit = Edit::begin(&before);
+    let mut at = 4096;
+    while at < 7_000_000 {
+        edit.write(at, &[6; 65_536]);
+        at += 65_536;
+    }
+    // Elsewhere, where nothing is saved, and where something may just be saved.
+    edit.write(7_900_000, &[5; 100]);
+    edit.write(at + 65_536, &[5; 100]);
+    edit.undo.finish_ahead();
+    assert_eq!(edit.settle(), Settled::RolledBack);
+    assert_eq!(content(&edit.image), before);
+}
+
+#[test]
+fn what_cannot_be_saved_ahead_is_taken_back_and_saved_when_it_is_overwritten() {
+    let before = pattern(1_000_000);
+    let mut edit = Edit::begin(&before);
+    edit.write(4096, &[6; 4096]);
+    // The file ends before what the log was told: reading ahead fails.
+    edit.image.set_len(401_408).unwrap();
+    edit.write(8192, &[6; 401_408 - 8192 - 4096]);
+    edit.write(401_408 - 4096, &[6; 4096]);
+    edit.undo.finish_ahead();
+    assert_eq!(edit.undo.ahead, 0);
+    edit.image.set_len(0).unwrap();
+    edit.image.write_all_at(&pattern(1_000_000), 0).unwrap();
+    edit.write(500_000, &[7; 4096]);
     assert_eq!(edit.settle(), Settled::RolledBack);
     assert_eq!(content(&edit.image), before);
 }
