@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
 import type { CommandLine, Finished } from '../support/command.js';
 import type { Random } from '../support/random.js';
 import type { Workdir } from '../support/workdir.js';
@@ -29,7 +29,24 @@ function fileOf(path: string, image: string): FileName | undefined {
   return path === `${image}.instar-undo` ? 'log' : undefined;
 }
 
-function eventOf(line: string, image: string): Event | undefined {
+/** What files held before the edit, by their paths. */
+type Sources = ReadonlyMap<string, Buffer>;
+
+/** What was copied from a file inside the kernel: that file is one of those that the edit leaves as they are. */
+function copyOf(rest: string, image: string, sources: Sources): Event | undefined {
+  const copied =
+    /^\d+<((?:\\x[0-9a-f]{2})*)>, \[(\d+)[^\]]*\], \d+<((?:\\x[0-9a-f]{2})*)>, \[(\d+)[^\]]*\], (\d+)/.exec(rest);
+  if (copied === null) throw new Error(`not recorded: ${rest.slice(0, 200)}`);
+  const [, from = '', start, to = '', offset, length] = copied;
+  const file = fileOf(bytesOf(to).toString(), image);
+  if (file === undefined) return undefined;
+  const content = sources.get(bytesOf(from).toString());
+  if (content === undefined) throw new Error(`copied from a file that is not known: ${bytesOf(from).toString()}`);
+  const bytes = content.subarray(Number(start), Number(start) + Number(length));
+  return { file, kind: 'write', offset: Number(offset), bytes };
+}
+
+function eventOf(line: string, image: string, sources: Sources): Event | undefined {
   const [, call = '', rest = ''] = /^\d+ +(\w+)\((.*)$/s.exec(line) ?? [];
   const directory = image.slice(0, image.lastIndexOf('/'));
   if (call === 'openat' || call.startsWith('unlink')) {
@@ -38,6 +55,7 @@ function eventOf(line: string, image: string): Event | undefined {
     if (call !== 'openat') return { file: 'log', kind: 'remove' };
     return rest.includes('O_CREAT') ? { file: 'log', kind: 'create' } : undefined;
   }
+  if (call === 'copy_file_range') return copyOf(rest, image, sources);
   const path = bytesOf(/^\d+<((?:\\x[0-9a-f]{2})*)>/.exec(rest)?.[1] ?? '').toString();
   if (path === directory && (call === 'fsync' || call === 'fdatasync')) return { file: 'directory', kind: 'sync' };
   const file = fileOf(path, image);
@@ -53,12 +71,14 @@ function eventOf(line: string, image: string): Event | undefined {
 export function record(directory: Workdir, command: CommandLine): { finished: Finished; events: readonly Event[] } {
   const trace = `${directory.path}.strace`;
   const strace = ['strace', '-f', '--seccomp-bpf', '-qq', '-y', '-xx', '-s', '4194304', '-e', `trace=${CALLS}`];
+  const names = directory.names().filter((name) => statSync(directory.file(name)).isFile());
+  const sources = new Map(names.map((name) => [directory.file(name), directory.read(name)]));
   const finished = command
     .under(...strace, '-o', trace)
     .in(directory)
     .run();
   const lines = directory.readOutside(trace).split('\n');
-  const events = lines.flatMap((line) => eventOf(line, directory.file('image')) ?? []);
+  const events = lines.flatMap((line) => eventOf(line, directory.file('image'), sources) ?? []);
   return { finished, events };
 }
 

@@ -15,7 +15,7 @@ const THOROUGH = 300;
 const SEED = Number(process.env['INSTAR_SEED'] ?? 20261127);
 const HOURS = 3_600_000;
 /** Calls that change a file or bring it to the disk. */
-const CALLS = ['pwrite64', 'fdatasync', 'fsync', 'ftruncate', 'unlinkat', 'openat'];
+const CALLS = ['pwrite64', 'copy_file_range', 'fdatasync', 'fsync', 'ftruncate', 'unlinkat', 'openat'];
 
 afterAll(closePool);
 

@@ -25,6 +25,20 @@ pub trait EditTarget: ByteSource {
     /// See [`preserve`](Self::preserve).
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SourceError>;
 
+    /// Writes what another file holds in a range, without the bytes coming here; the file grows where they end behind its end. False
+    /// where that cannot be done: the range may hold anything then, and its bytes are to be written.
+    ///
+    /// # Errors
+    /// See [`preserve`](Self::preserve).
+    fn copy_at(
+        &mut self,
+        _offset: u64,
+        _length: u64,
+        _from: (DeviceIndex, u64),
+    ) -> Result<bool, SourceError> {
+        Ok(false)
+    }
+
     /// Makes a range read as zeros; the file grows where it ends behind its end.
     ///
     /// # Errors
@@ -45,6 +59,15 @@ impl<T: EditTarget + ?Sized> EditTarget for &mut T {
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SourceError> {
         (**self).write_at(offset, bytes)
+    }
+
+    fn copy_at(
+        &mut self,
+        offset: u64,
+        length: u64,
+        from: (DeviceIndex, u64),
+    ) -> Result<bool, SourceError> {
+        (**self).copy_at(offset, length, from)
     }
 
     fn zero_at(&mut self, offset: u64, length: u64) -> Result<(), SourceError> {
@@ -241,6 +264,20 @@ pub trait DiskWriter {
     /// # Errors
     /// As for [`edit`]; so for all the others.
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FormatError>;
+
+    /// Writes the content of the first of some whole units (`length` bytes) as another file holds it at `from`, without the bytes coming
+    /// here. Returns how many bytes that were; the others have to be written.
+    ///
+    /// # Errors
+    /// See [`write`](Self::write).
+    fn copy(
+        &mut self,
+        _offset: u64,
+        _length: u64,
+        _from: (DeviceIndex, u64),
+    ) -> Result<u64, FormatError> {
+        Ok(0)
+    }
 
     /// Writes into a part of a unit that has a place of its own in the file already. False where it has none, or shares it;
     /// nothing is written then, and the unit must be written as a whole.

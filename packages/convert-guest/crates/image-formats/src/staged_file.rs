@@ -166,19 +166,41 @@ impl<T: EditTarget> StagedFile<T> {
     /// See [`read`](Self::read).
     pub fn write_through(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FormatError> {
         let end = offset.saturating_add(to_u64(bytes.len()));
-        let (first, last) = (
-            BLOCK.index_of(offset),
-            BLOCK.index_of(end.saturating_sub(1)),
-        );
-        let inside = |block: &Block| (first..=last).contains(&block.number);
-        if self.blocks.iter().any(inside) {
-            // A block of metadata may share its bytes with it.
+        if self.keeps_part_of(offset, end) {
             return self.write(offset, bytes);
         }
         let failed = |error| FormatError::of_source(self.device, offset, error);
         self.target.write_at(offset, bytes).map_err(failed)?;
         self.size = self.size.max(end);
         Ok(())
+    }
+
+    /// Writes content that another file holds, as [`write_through`](Self::write_through) does. False where that cannot be done.
+    ///
+    /// # Errors
+    /// See [`read`](Self::read).
+    pub fn copy_through(
+        &mut self,
+        offset: u64,
+        length: u64,
+        from: (DeviceIndex, u64),
+    ) -> Result<bool, FormatError> {
+        let end = offset.saturating_add(length);
+        let failed = |error| FormatError::of_source(self.device, offset, error);
+        let copied = !self.keeps_part_of(offset, end)
+            && self.target.copy_at(offset, length, from).map_err(failed)?;
+        if copied {
+            self.size = self.size.max(end);
+        }
+        Ok(copied)
+    }
+
+    /// Whether a block of metadata that is kept may share its bytes with a range.
+    fn keeps_part_of(&self, offset: u64, end: u64) -> bool {
+        let first = BLOCK.index_of(offset);
+        let last = BLOCK.index_of(end.saturating_sub(1));
+        let inside = |block: &Block| (first..=last).contains(&block.number);
+        self.blocks.iter().any(inside)
     }
 
     /// Writes out what was changed, in no particular order, and brings it to the disk.

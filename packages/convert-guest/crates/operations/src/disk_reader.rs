@@ -8,6 +8,7 @@ use crate::error::OperationError;
 use crate::fetch::{Fetched, Fetcher};
 use crate::open_chain::GuestImage;
 use crate::setup::{Setup, internal};
+use crate::zeros::is_zero;
 
 /// What is needed to read disks.
 pub struct DiskReader<'a> {
@@ -23,13 +24,13 @@ impl DiskReader<'_> {
         offset: u64,
         buffer: &mut [u8],
     ) -> Result<bool, OperationError> {
-        buffer.fill(0);
         let mut all_zero = true;
         let mut done = 0_usize;
         while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
             let at = offset.saturating_add(done as u64);
             let left = chain.virtual_size().saturating_sub(at);
             if left == 0 {
+                rest.fill(0);
                 break;
             }
             let extent = chain.map(at, left.min(rest.len() as u64))?;
@@ -37,12 +38,15 @@ impl DiskReader<'_> {
             let length = self.fetcher.length(&extent).min(extent.length);
             extent.length = length;
             let length = usize::try_from(length).unwrap_or(usize::MAX);
+            let (to, _) = rest.split_at_mut_checked(length).unwrap_or_default();
             let fetched = self.fetcher.fetch(&[extent])?;
-            if let [Fetched::Bytes(bytes)] = &fetched[..]
-                && let (Some(to), Some(from)) = (rest.get_mut(..length), bytes.get(..length))
-            {
-                to.copy_from_slice(from);
-                all_zero &= from.iter().all(|byte| *byte == 0);
+            match &fetched[..] {
+                [Fetched::Bytes(bytes)] if bytes.len() >= to.len() => {
+                    let (from, _) = bytes.split_at(to.len());
+                    to.copy_from_slice(from);
+                    all_zero = all_zero && is_zero(from);
+                }
+                _ => to.fill(0),
             }
             done = done.saturating_add(length);
         }

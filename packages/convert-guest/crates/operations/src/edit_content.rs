@@ -10,7 +10,8 @@ use instar_abi::{
 use instar_codecs::{Compressor, Effort};
 use instar_guest_runtime::WindowPool;
 use instar_image_formats::{
-    Chain, Codec, DeviceIndex, DiskWriter, Edited, FormatImage, Image, Shown, open_writer,
+    Chain, Codec, DeviceIndex, DiskWriter, Edited, Extent, ExtentKind, FormatImage, Image, Shown,
+    open_writer,
 };
 
 use crate::commands::{SharedCommands, descriptor};
@@ -25,6 +26,8 @@ use crate::zeros::is_zero;
 
 /// Bytes that are read and written at once, where units are smaller.
 const BATCH: usize = 1 << 20;
+/// Bytes that are copied from file to file at once, at most.
+const MOST_COPIED: u64 = 4 << 20;
 /// Bytes between two PROGRESS commands.
 const PROGRESS_STEP: u64 = 16 << 20;
 
@@ -125,6 +128,12 @@ fn commit(
             continue;
         }
         let start = offset.saturating_sub(offset.checked_rem(unit).unwrap_or(0));
+        let copied = copy_data(reader, &mut *writer, &located.extent)?;
+        if copied > 0 {
+            offset = offset.saturating_add(copied);
+            progress.reach(offset)?;
+            continue;
+        }
         let span = span_of(unit, start, behind.min(size));
         let length = span.min(end.saturating_sub(start));
         let held = usize::try_from(length.min(size.saturating_sub(start))).unwrap_or(0);
@@ -149,6 +158,26 @@ fn commit(
         progress.reach(offset)?;
     }
     Ok(writer.finish()?)
+}
+
+/// Copies the whole units at the beginning of an extent that lie as they are in a file; returns how many bytes these are.
+fn copy_data(
+    reader: &mut DiskReader<'_>,
+    writer: &mut dyn DiskWriter,
+    extent: &Extent,
+) -> Result<u64, OperationError> {
+    let extent = reader.setup.holes.see(*extent)?;
+    let unit = writer.unit();
+    let whole = extent.length.min(MOST_COPIED);
+    let whole = whole.saturating_sub(whole.checked_rem(unit).unwrap_or(0));
+    match extent.kind {
+        ExtentKind::Data { device, offset }
+            if extent.start.checked_rem(unit) == Some(0) && whole > 0 =>
+        {
+            Ok(writer.copy(extent.start, whole, (device, offset))?)
+        }
+        _ => Ok(0),
+    }
 }
 
 /// Bytes of whole units that are read at once, at most.
@@ -288,39 +317,66 @@ fn rebase(
         Some(codec) if config.number == COMPRESSED => Some(Packer::new(codec, unit)?),
         _ => None,
     };
-    let (mut before, mut after) = (buffer_of(unit)?, buffer_of(unit)?);
+    let batch = batch_of(unit);
+    let (mut before, mut after) = (buffer_of(batch)?, buffer_of(batch)?);
     progress.total = size;
     let mut offset = 0_u64;
     while offset < size {
-        let length = unit.min(size.saturating_sub(offset));
-        let next = offset.saturating_add(length);
-        if is_held(&mut old, offset, next)? {
-            offset = next;
+        let end = end_of_unheld(&mut old, offset, size, unit)?;
+        if end == offset {
+            offset = size.min(offset.saturating_add(unit));
             continue;
         }
-        let part = usize::try_from(length).unwrap_or(0);
-        let (Some(before), Some(after)) = (before.get_mut(..part), after.get_mut(..part)) else {
-            return Err(internal("a unit is longer than its buffer"));
+        let length = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let (Some(before), Some(after)) = (before.get_mut(..length), after.get_mut(..length))
+        else {
+            return Err(internal("units are longer than their buffer"));
         };
-        let zero = reader.read(&mut old, offset, before)?;
+        reader.read(&mut old, offset, before)?;
         reader.read(&mut new, offset, after)?;
-        if differs(&mut old, offset, before, after)? {
-            if zero {
-                writer.zero(offset, length)?;
-            } else if !packer
-                .as_mut()
-                .map_or(Ok(false), |packer| packer.put(&mut *writer, offset, before))?
-            {
-                writer.write(offset, before)?;
+        if before != after {
+            let others = units_of(unit, offset, after);
+            for ((place, before), (_, after)) in units_of(unit, offset, before).zip(others) {
+                if !differs(&mut old, place, before, after)? {
+                    continue;
+                }
+                if is_zero(before) {
+                    writer.zero(place, before.len() as u64)?;
+                } else if !packer
+                    .as_mut()
+                    .map_or(Ok(false), |packer| packer.put(&mut *writer, place, before))?
+                {
+                    writer.write(place, before)?;
+                }
             }
         }
-        offset = next;
+        offset = end;
         progress.reach(offset)?;
     }
     let name = text(&config.name, config.name_len)?;
     let format = text(&config.other, config.other_len)?;
     writer.set_backing(name, format, identity)?;
     Ok(writer.finish()?)
+}
+
+/// The end of the units from `start` on none of which the top image holds whole: as many as are dealt with at once, at most. `start`
+/// itself where it holds the first.
+fn end_of_unheld(
+    chain: &mut Chain<GuestImage>,
+    start: u64,
+    size: u64,
+    unit: u64,
+) -> Result<u64, OperationError> {
+    let most = size.min(start.saturating_add(batch_of(unit)));
+    let mut end = start;
+    while end < most {
+        let next = most.min(end.saturating_add(unit));
+        if is_held(chain, end, next)? {
+            break;
+        }
+        end = next;
+    }
+    Ok(end)
 }
 
 /// Whether the top image of a chain holds all of a range.

@@ -5,7 +5,7 @@ use core::cell::RefCell;
 
 use instar_abi::{COMMAND_MAX_LENGTH, Descriptor, opcode};
 use instar_guest_runtime::Window;
-use instar_image_formats::{ByteSource, EditTarget, SourceError};
+use instar_image_formats::{ByteSource, DeviceIndex, EditTarget, SourceError};
 
 use crate::commands::{SharedCommands, descriptor};
 use crate::device_source::{DeviceSource, failed};
@@ -175,6 +175,36 @@ impl EditTarget for EditedFile {
         }
         self.grow_to(at);
         Ok(())
+    }
+
+    fn copy_at(
+        &mut self,
+        offset: u64,
+        length: u64,
+        (device, from): (DeviceIndex, u64),
+    ) -> Result<bool, SourceError> {
+        self.write_gathered()?;
+        let mut done = 0_u64;
+        while done < length {
+            let piece = length
+                .saturating_sub(done)
+                .min(u64::from(COMMAND_MAX_LENGTH));
+            let copy = self.carry_out(Descriptor {
+                device: device.0,
+                offset: from.saturating_add(done),
+                target_device: self.device,
+                target_offset: offset.saturating_add(done),
+                length: piece,
+                ..descriptor(opcode::COPY)
+            });
+            if copy.is_err() {
+                // Which of the two files fails, and at what, shows where its bytes are read and written.
+                return Ok(false);
+            }
+            done = done.saturating_add(piece);
+        }
+        self.grow_to(offset.saturating_add(length));
+        Ok(true)
     }
 
     fn zero_at(&mut self, offset: u64, length: u64) -> Result<(), SourceError> {

@@ -95,6 +95,17 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
         self.target.write_at(offset, bytes).map_err(failed)
     }
 
+    fn copy(
+        &mut self,
+        offset: u64,
+        length: u64,
+        from: (DeviceIndex, u64),
+    ) -> Result<u64, FormatError> {
+        let failed = |error| FormatError::of_source(self.device, offset, error);
+        let copied = self.target.copy_at(offset, length, from).map_err(failed)?;
+        Ok(if copied { length } else { 0 })
+    }
+
     fn patch(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, FormatError> {
         let number = KEPT.index_of(offset);
         if self.kept != Some(number) {

@@ -1,5 +1,7 @@
 //! Content of the disk that is written, a cluster at a time.
 
+use alloc::vec::Vec;
+
 use super::allocate::Change;
 use super::references::descriptor;
 use super::{COMPRESSED, COPIED, Editor, OFFSET, keep_of};
@@ -8,13 +10,24 @@ use crate::edit::{DiskWriter, EditTarget, Edited};
 use crate::error::FormatError;
 use crate::extent::Codec;
 use crate::facts::Identity;
-use crate::qcow2::{compressed, l1};
+use crate::qcow2::{Encryption, compressed, l1};
+use crate::source::DeviceIndex;
 
 /// Bit 0 of a standard L2 entry: the cluster reads as zeros.
 const ZERO: u64 = 1;
 /// Subclusters of an extended L2 entry that are all in the file, and that all read as zeros.
 const ALL_ALLOCATED: u64 = 0x0000_0000_ffff_ffff;
 const ALL_ZERO: u64 = 0xffff_ffff_0000_0000;
+
+/// Where a cluster of the disk is written.
+struct Place {
+    host: u64,
+    /// Where its entry stands, and what that was.
+    at: u64,
+    entry: u64,
+    /// Nothing lay there.
+    is_new: bool,
+}
 
 impl<T: EditTarget> Editor<T> {
     /// The L2 table of a cluster of the disk, of which nothing but the active state knows.
@@ -116,6 +129,60 @@ impl<T: EditTarget> Editor<T> {
         self.file.write_through(place, bytes)?;
         self.put_entry(at, place | COPIED, ALL_ALLOCATED)?;
         self.count_entry(at, entry, Change::Less)
+    }
+
+    /// Copies the content of whole clusters, the first of which is `number`, from another file: of those at the beginning that lie, or
+    /// come to lie, one behind the other. Returns how many bytes these are; 0 where nothing can be copied.
+    fn copy_clusters(
+        &mut self,
+        number: u64,
+        length: u64,
+        from: (DeviceIndex, u64),
+    ) -> Result<u64, FormatError> {
+        let cluster = self.header.cluster;
+        let mut places: Vec<Place> = Vec::new();
+        let mut done = 0_u64;
+        while done.saturating_add(cluster.size()) <= length {
+            let (at, entry) = self.own_entry(number.saturating_add(cluster.index_of(done)))?;
+            let alone = self.place_alone(entry)?;
+            let next = places
+                .last()
+                .map(|place| place.host.saturating_add(cluster.size()));
+            if alone.is_some_and(|host| next.is_some_and(|next| host != next)) {
+                break;
+            }
+            let host = match alone {
+                Some(host) => host,
+                None => self.allocate(1)?,
+            };
+            if next.is_some_and(|next| host != next) {
+                self.free(host, cluster.size())?;
+                break;
+            }
+            let is_new = alone.is_none();
+            places.push(Place {
+                host,
+                at,
+                entry,
+                is_new,
+            });
+            done = done.saturating_add(cluster.size());
+        }
+        let Some(first) = places.first() else {
+            return Ok(0);
+        };
+        let copied = self.file.copy_through(first.host, done, from)?;
+        for place in &places {
+            if copied {
+                self.put_entry(place.at, place.host | COPIED, ALL_ALLOCATED)?;
+                if place.is_new {
+                    self.count_entry(place.at, place.entry, Change::Less)?;
+                }
+            } else if place.is_new {
+                self.free(place.host, cluster.size())?;
+            }
+        }
+        Ok(if copied { done } else { 0 })
     }
 
     /// Makes a cluster of the disk read as zeros.
@@ -234,6 +301,19 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
             head.copy_from_slice(bytes);
         }
         self.editor.write_cluster(number, &whole)
+    }
+
+    fn copy(
+        &mut self,
+        offset: u64,
+        length: u64,
+        from: (DeviceIndex, u64),
+    ) -> Result<u64, FormatError> {
+        if self.editor.header.encryption != Encryption::None || self.editor.header.has_data_file() {
+            return Ok(0);
+        }
+        let number = self.editor.header.cluster.index_of(offset);
+        self.editor.copy_clusters(number, length, from)
     }
 
     fn patch(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, FormatError> {
