@@ -37,6 +37,8 @@ pub struct MetadataCache<S> {
     tick: u64,
     /// Slots of the last two blocks that were looked at: tables and what they name are read in turn.
     recent: [usize; 2],
+    /// What was read last without being kept.
+    alone: Vec<u8>,
 }
 
 impl<S: ByteSource> MetadataCache<S> {
@@ -52,6 +54,7 @@ impl<S: ByteSource> MetadataCache<S> {
             capacity,
             tick: 0,
             recent: [0; 2],
+            alone: Vec::new(),
         }
     }
 
@@ -79,6 +82,32 @@ impl<S: ByteSource> MetadataCache<S> {
             .get(slot)
             .and_then(|block| block.bytes.get(start..end));
         Ok(bytes.unwrap_or(&[]))
+    }
+
+    /// The same for a table whose neighbours are not looked at: where nothing of it is cached, no more than `max` bytes of the file are
+    /// read, and they are not kept.
+    ///
+    /// # Errors
+    /// What the source reports, or no memory.
+    pub fn view_alone(&mut self, offset: u64, max: usize) -> Result<&[u8], FormatError> {
+        let number = BLOCK.index_of(offset);
+        let end = offset.saturating_add(to_u64(max));
+        let is_inside = end <= self.size && BLOCK.index_of(end.saturating_sub(1)) == number;
+        if !is_inside || self.blocks.iter().any(|block| block.number == number) {
+            return self.view(offset, max);
+        }
+        if self.alone.len() < max {
+            let missing = max.saturating_sub(self.alone.len());
+            self.alone
+                .try_reserve_exact(missing)
+                .map_err(|_| FormatError::out_of_memory(self.device, offset, to_u64(max)))?;
+            self.alone.resize(max, 0);
+        }
+        let bytes = self.alone.get_mut(..max).unwrap_or_default();
+        self.source
+            .read_exact_at(offset, bytes)
+            .map_err(|error| FormatError::of_source(self.device, offset, error))?;
+        Ok(bytes)
     }
 
     /// Fills `buffer` from `offset`.
@@ -241,6 +270,27 @@ mod tests {
         assert_eq!(buffer[..100_000], expected[100_000..]);
         assert!(buffer[100_000..].iter().all(|byte| *byte == 0));
         assert_eq!(cache.be64(u64::MAX - 3).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_table_that_is_read_alone_costs_its_own_bytes_unless_it_is_cached() {
+        let mut cache = cache(200_000, 2);
+        let expected = cache.source.bytes.clone();
+        assert_eq!(
+            cache.view_alone(70_000, 512).unwrap(),
+            &expected[70_000..70_512]
+        );
+        assert!(cache.blocks.is_empty());
+        cache.be64(65_536).unwrap();
+        assert_eq!(
+            cache.view_alone(70_000, 512).unwrap(),
+            &expected[70_000..70_512]
+        );
+        assert_eq!(cache.source.reads, 2);
+        // Where a block or the file ends, so does what is read.
+        let last = cache.view_alone(65_536 * 2 - 8, 512).unwrap();
+        assert_eq!(last, &expected[65_536 * 2 - 8..65_536 * 2]);
+        assert_eq!(cache.view_alone(199_996, 8).unwrap()[4..], [0; 4]);
     }
 
     #[test]

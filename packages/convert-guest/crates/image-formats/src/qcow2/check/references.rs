@@ -17,14 +17,13 @@ const SHARED_SAID: u32 = 1 << 30;
 /// References that were counted.
 const COUNTED: u32 = SHARED_SAID.wrapping_sub(1);
 
-/// Clusters whose references are counted at a time.
-const MOST: u64 = 4 << 20;
-
 /// Which clusters a range has, and what of its image it has to know.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub device: DeviceIndex,
     pub first: u64,
+    /// How many clusters it has at most.
+    pub most: u64,
     /// How many clusters there are in all ranges.
     pub all: u64,
     pub file_size: u64,
@@ -59,7 +58,7 @@ impl Range<'_> {
         counts: &'a mut CheckCounts,
         findings: &'a mut dyn Findings,
     ) -> Result<Range<'a>, FormatError> {
-        let length = to_usize(place.all.saturating_sub(place.first).min(MOST));
+        let length = to_usize(place.all.saturating_sub(place.first).min(place.most));
         let out_of_memory = |bytes| FormatError::out_of_memory(place.device, 0, bytes);
         let mut references = Vec::new();
         references

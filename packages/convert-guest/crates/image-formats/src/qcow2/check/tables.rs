@@ -9,7 +9,7 @@ use crate::arith::{to_u64, to_usize};
 use crate::check::{FindingKind, Remedy};
 use crate::error::FormatError;
 use crate::file_parts::Use;
-use crate::metadata_cache::MetadataCache;
+use crate::metadata_cache::{BLOCK, MetadataCache};
 use crate::qcow2::header::Header;
 use crate::qcow2::{Qcow2Image, compressed, l1, refcounts};
 use crate::source::ByteSource;
@@ -24,6 +24,9 @@ const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
 const L2_RESERVED: u64 = 0x3f00_0000_0000_01fe;
 /// Bits of an L1 entry that are reserved.
 const L1_RESERVED: u64 = 0x7f00_0000_0000_01ff;
+
+/// Clusters between two tables that are read together.
+const NEAR: u64 = 16;
 
 /// An L1 table: the active one, or a snapshot's.
 pub(super) struct L1 {
@@ -61,6 +64,8 @@ impl<S: ByteSource> Qcow2Image<S> {
                 range.corrupt(at, table, text)?;
                 continue;
             }
+            // Behind the last entry stands something else, which is as good a guess as any.
+            let next = self.cache.be64(at.saturating_add(l1::ENTRY_BYTES))? & OFFSET;
             let mut counting = Counting {
                 header: &self.header,
                 active: l1.active,
@@ -68,7 +73,7 @@ impl<S: ByteSource> Qcow2Image<S> {
                 next: 0,
                 range,
             };
-            each_piece(&mut self.cache, &self.header, table, |at, piece| {
+            each_piece(&mut self.cache, &self.header, (table, next), |at, piece| {
                 counting.piece(at, piece)
             })?;
         }
@@ -110,9 +115,12 @@ impl<S: ByteSource> Qcow2Image<S> {
             range,
             entries: Vec::new(),
         };
-        each_piece(&mut self.cache, &self.header, table, |at, piece| {
-            doubtful.piece(at, piece)
-        })?;
+        each_piece(
+            &mut self.cache,
+            &self.header,
+            (table, table),
+            |at, piece| doubtful.piece(at, piece),
+        )?;
         for (at, entry) in doubtful.entries {
             let count = self.refcount_at(entry & OFFSET)?;
             if (count == 1) != (entry & COPIED != 0) {
@@ -131,18 +139,26 @@ impl<S: ByteSource> Qcow2Image<S> {
     }
 }
 
-/// Calls `take` with the place and the bytes of each part of an L2 table; parts hold whole entries.
+/// Calls `take` with the place and the bytes of each part of an L2 table; parts hold whole entries. `next` is the table that is looked at
+/// afterwards.
 fn each_piece<S: ByteSource>(
     cache: &mut MetadataCache<S>,
     header: &Header,
-    table: u64,
+    (table, next): (u64, u64),
     mut take: impl FnMut(u64, &[u8]) -> Result<(), FormatError>,
 ) -> Result<(), FormatError> {
     let length = header.cluster.size();
+    let is_alone = table.abs_diff(next) > length.saturating_mul(NEAR)
+        || BLOCK.index_of(table) != BLOCK.index_of(next);
     let mut done = 0;
     while done < length {
         let at = table.saturating_add(done);
-        let piece = cache.view(at, to_usize(length.saturating_sub(done)))?;
+        let rest = to_usize(length.saturating_sub(done));
+        let piece = if is_alone {
+            cache.view_alone(at, rest)?
+        } else {
+            cache.view(at, rest)?
+        };
         if piece.is_empty() {
             break;
         }
