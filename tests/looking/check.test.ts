@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { instar } from '../support/command.js';
 import { QEMU_IMG, judgeVersion, requireJudge } from '../support/judge.js';
-import { qemuImg } from '../support/qemu-img.js';
+import { qemuImg, qemuIo } from '../support/qemu-img.js';
 import { AT, Qcow2Builder } from '../support/qcow2-builder.js';
 import { Random } from '../support/random.js';
 import { Workdir, workdir } from '../support/workdir.js';
@@ -26,7 +26,7 @@ function damage(random: Random, image: Buffer): void {
   for (let count = random.between(1, 3); count > 0; count -= 1) {
     const entry = l2 + 8 * random.below(6);
     const hasTable = l2 > 0 && l2 + cluster <= image.length;
-    switch (random.below(5)) {
+    switch (random.below(7)) {
       case 0:
         if (hasTable) {
           const copied = random.chance(2) ? 1n << 63n : 0n;
@@ -48,6 +48,19 @@ function damage(random: Random, image: Buffer): void {
         image.writeUInt8(image.readUInt8(place) ^ 1, place);
         break;
       }
+      case 4:
+        // A table that lies elsewhere, or not at a multiple of the cluster size; reserved bits.
+        if (l1 > 0) {
+          const bit = BigInt(random.pick([9, 12, 16, 57]));
+          image.writeBigUInt64BE(image.readBigUInt64BE(l1) ^ (1n << bit), l1);
+        }
+        break;
+      case 5:
+        if (hasTable) {
+          const bit = BigInt(random.pick([3, 9, 16, 18, 58]));
+          image.writeBigUInt64BE(image.readBigUInt64BE(entry) ^ (1n << bit), entry);
+        }
+        break;
       default:
         if (l1 > 0) image.writeUInt8(image.readUInt8(l1) ^ 0x80, l1);
     }
@@ -98,6 +111,15 @@ describe('check', () => {
       directory.write('damaged.qcow2', image);
       expectTheSame('damaged.qcow2');
     }
+  });
+
+  it.for([1, 3, 5, 7])('rounds shares as qemu-img does: %i clusters of 32', (clusters, context) => {
+    requireJudge(context, QEMU_IMG);
+    qemuImg('create', '-q', '-f', 'qcow2', 'share.qcow2', '2M').in(directory).must();
+    qemuIo('share.qcow2', `write 0 ${clusters * 64}k`)
+      .in(directory)
+      .must();
+    expectTheSame('share.qcow2');
   });
 
   it.for([0, 3])('finds, and repairs, reserved bits in entry %i of the refcount table', (entry, context) => {

@@ -10,13 +10,17 @@ interface CheckFlags extends EditFlags {
   readonly repair?: 'leaks' | 'all';
 }
 
-/** Exit codes of `qemu-img check`. */
 /** What the library says of formats that exist, and have nothing to check; of those that do not it says something else. */
 const NOTHING_TO_CHECK = /images of format \S+ are not (?:checked|repaired)$/;
+/** Exit codes of `qemu-img check`. */
 const CODES = { CLEAN: 0, CORRUPTIONS: 2, LEAKS: 3, UNSUPPORTED: 63 } as const;
 
+/** Rounded as C does it: what lies exactly between two numbers becomes the even one, not the larger one. */
 function percent(part: bigint, whole: bigint): string {
-  return ((Number(part) * 100) / Number(whole)).toFixed(2);
+  const value = (Number(part) * 100) / Number(whole);
+  const below = Math.floor(value * 100);
+  const isBetween = Number.isInteger(value * 8) && value * 100 - below === 0.5;
+  return (isBetween && below % 2 === 0 ? below / 100 : value).toFixed(2);
 }
 
 function lines(report: CheckReport): readonly string[] {

@@ -61,13 +61,14 @@ impl<S: ByteSource> Qcow2Image<S> {
                 let text = format!(
                     "ERROR l2_offset={table:x}: Table is not cluster aligned; L1 entry corrupted"
                 );
+                // It is walked all the same, as qemu-img does: what it refers to is no leak.
                 range.corrupt(at, table, text)?;
-                continue;
             }
             // Behind the last entry stands something else, which is as good a guess as any.
             let next = self.cache.be64(at.saturating_add(l1::ENTRY_BYTES))? & OFFSET;
             let mut counting = Counting {
                 header: &self.header,
+                table,
                 active: l1.active,
                 counted: l1.active && range.tells,
                 next: 0,
@@ -82,13 +83,12 @@ impl<S: ByteSource> Qcow2Image<S> {
 
     /// Every entry says of itself whether its refcount is exactly one: compares it with what was counted.
     pub(super) fn check_copied(&mut self, range: &mut Range<'_>) -> Result<(), FormatError> {
-        let cluster = self.header.cluster;
         for index in 0..self.header.l1_entries {
             let offset = index.saturating_mul(l1::ENTRY_BYTES);
             let at = self.header.l1_table_offset.saturating_add(offset);
             let entry = self.cache.be64(at)?;
             let table = entry & OFFSET;
-            if table == 0 || !cluster.is_aligned(table) {
+            if table == 0 {
                 continue;
             }
             if !is_right(&self.header, range, entry) {
@@ -181,6 +181,8 @@ fn numbers_of(entry: &[u8]) -> (u64, u64) {
 /// Counts what an L2 table refers to.
 struct Counting<'a, 'b> {
     header: &'a Header,
+    /// Where it lies.
+    table: u64,
     range: &'a mut Range<'b>,
     /// Whether its clusters are those of the disk.
     active: bool,
@@ -311,10 +313,11 @@ impl Counting<'_, '_> {
         }
         Ok(())
     }
-    /// Index in its table of the entry at this place: tables lie at multiples of the cluster size.
+    /// Index in its table of the entry at this place.
     fn index_of(&self, at: u64) -> u64 {
-        let within = self.header.cluster.offset_within(at);
-        self.header.l2_entry().index_of(within)
+        self.header
+            .l2_entry()
+            .index_of(at.saturating_sub(self.table))
     }
 }
 
