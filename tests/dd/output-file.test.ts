@@ -1,13 +1,16 @@
 import { spawn } from 'node:child_process';
 import { chmodSync, linkSync, lstatSync, mkdirSync, readlinkSync, statSync, symlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 
-import { instar, type CommandLine } from '../support/command.js';
+import { instar, program, type CommandLine } from '../support/command.js';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
 import { qemuImg, qemuIo } from '../support/qemu-img.js';
 import { noise } from '../support/random.js';
 import { workdir, type Workdir } from '../support/workdir.js';
+
+const STAND_IN = fileURLToPath(new URL('../../packages/qemu-img/bin/qemu-img.js', import.meta.url));
 
 function dd(directory: Workdir, ...tokens: readonly string[]): CommandLine {
   return instar('dd', ...tokens).in(directory);
@@ -152,5 +155,51 @@ describe('an image that another process writes', () => {
     const inPlace = dd(directory, 'if=out.raw', 'of=image.qcow2', 'seek=1').run();
     expect(inPlace.status).toBe(1);
     expect(inPlace.stderr).toMatch(/^instar: dd: image\.qcow2: another process uses this image/);
+  });
+
+  it('is not replaced by an empty one, nor by the stand-in with -U, which says what is read', async (context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    qemuImg('create', '-q', '-f', 'qcow2', '-o', 'data_file=data.raw', 'image.qcow2', '1M').in(directory).must();
+    directory.write('in.raw', Buffer.alloc(65_536, 1));
+    const holder = spawn('qemu-io', ['-c', 'sleep 60000', 'image.qcow2'], { cwd: directory.path, stdio: 'ignore' });
+    onTestFinished(() => {
+      holder.kill('SIGKILL');
+    });
+    const judged = qemuImg('info', 'image.qcow2').in(directory);
+    for (let tries = 0; judged.run().status === 0 && tries < 200; tries += 1) await sleep(20);
+    const before = directory.digests();
+    const inode = statSync(directory.file('image.qcow2')).ino;
+
+    const lines = [
+      ['create', '-f', 'qcow2', 'image.qcow2', '1M'],
+      ['create', '-f', 'raw', 'image.qcow2', '1M'],
+      ['create', '-f', 'qcow2', '-o', 'data_file=data.raw', 'new.qcow2', '1M'],
+    ];
+    const ofStandIn = [
+      ...lines,
+      ['convert', '-U', '-O', 'raw', 'in.raw', 'image.qcow2'],
+      ['dd', '-U', 'if=in.raw', 'of=image.qcow2'],
+    ];
+    for (const words of lines) {
+      const { status, stderr } = instar(...words)
+        .in(directory)
+        .run();
+      expect([status, stderr]).toEqual([1, expect.stringContaining('another process uses this image')]);
+    }
+    for (const words of ofStandIn) {
+      const ours = program(process.execPath, STAND_IN, ...words)
+        .in(directory)
+        .run();
+      expect([ours.status, ours.stderr]).toEqual([1, expect.stringContaining('Is another process using the image [')]);
+      expect(
+        qemuImg(...words)
+          .in(directory)
+          .run().status,
+      ).toBe(1);
+    }
+    directory.delete('new.qcow2');
+    expect(directory.digests()).toEqual(before);
+    expect(statSync(directory.file('image.qcow2')).ino).toBe(inode);
   });
 });

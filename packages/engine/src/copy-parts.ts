@@ -177,7 +177,7 @@ function partControl(control: OperationControl, { start }: DiskPart, size: bigin
 }
 
 async function writeDescriptor(
-  { noClobber, forceShare }: CopyRequest,
+  { noClobber, forceShare = false, replaceInUse = forceShare }: CopyRequest,
   path: string,
   bytes: Uint8Array,
   inputs: HeldOutput['inputs'],
@@ -186,7 +186,7 @@ async function writeDescriptor(
   const length = BigInt(bytes.length);
   const request = { path, limit: length, sparse: false, inputs };
   const output = await openOutputFile(
-    { ...request, noClobber: noClobber === true, forceShare: forceShare === true, force: false },
+    { ...request, noClobber: noClobber === true, forceShare: replaceInUse, force: false },
     control,
   );
   try {

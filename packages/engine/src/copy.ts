@@ -497,7 +497,7 @@ async function openOutput(
       sparse: mayShrink(request),
       noClobber: request.noClobber === true,
       inPlaceAt: start,
-      forceShare: request.forceShare === true,
+      forceShare: request.replaceInUse ?? request.forceShare === true,
       force: request.force === true,
       inputs: identities(files),
     },

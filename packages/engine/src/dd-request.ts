@@ -46,6 +46,8 @@ export interface DdOptions {
   readonly noClobber?: boolean | undefined;
   /** Read an image that another process has locked. */
   readonly forceShare?: boolean | undefined;
+  /** Replace an output that another process has locked (default: as `forceShare`). */
+  readonly replaceInUse?: boolean | undefined;
   /** Refuse an image that is not whole, in place of a warning and zeros. */
   readonly strict?: boolean | undefined;
   /** Internal snapshot that is read in the place of the image (qcow2). The virtual size is that of the image. */

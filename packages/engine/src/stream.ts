@@ -186,7 +186,7 @@ async function createStreamTarget(
       sparse: false,
       noClobber: request.noClobber === true,
       inPlaceAt: start,
-      forceShare: request.forceShare === true,
+      forceShare: request.replaceInUse ?? request.forceShare === true,
       force: request.force === true,
       // A redirected file is an input as well: reading what was just written would never end.
       inputs: [{ identity: identity(stats), path: 'standard input' }],

@@ -139,6 +139,8 @@ async function run(command: CommandRun<ConvertFlags>): Promise<number> {
     format,
     outputFormat,
     forceShare,
+    // With qemu-img -U says how inputs are opened, and nothing of the output.
+    ...(command.additions ? {} : { replaceInUse: false }),
     strict,
     pathPolicy,
     noClobber: clobber === false,

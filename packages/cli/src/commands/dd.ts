@@ -57,6 +57,8 @@ function toOptions(operands: DdOperands, habits: Habits): DdOptions {
     noClobber: operands.noClobber,
     strict: operands.strict,
     forceShare: operands.forceShare,
+    // With qemu-img -U says how the input is opened, and nothing of the output.
+    ...(habits.voice === undefined ? {} : { replaceInUse: false }),
     force: operands.force,
   };
 }

@@ -65,6 +65,8 @@ export interface ConvertOptions extends ReadOptions {
    * `never`: they are read and written, so that the output has blocks of its own.
    */
   readonly reflink?: Reflink | undefined;
+  /** Replace an output that another process has locked (default: as `forceShare`). */
+  readonly replaceInUse?: boolean | undefined;
   /** Refuse an output that exists. */
   readonly noClobber?: boolean | undefined;
   /** Write to a block device that is mounted or otherwise in use. */

@@ -93,7 +93,13 @@ export async function create(
   try {
     const input = `/proc/self/fd/${nothing}`;
     // It is locked, by this process.
-    const disk = { input: { path: input }, inputFormat: 'raw', inputSize: whole, forceShare: true };
+    const disk = {
+      input: { path: input },
+      inputFormat: 'raw',
+      inputSize: whole,
+      forceShare: true,
+      replaceInUse: false,
+    };
     const request = checkOptions({ ...described, ...disk });
     const differencing = isDifferencing(backing, number);
     const named = backing && {

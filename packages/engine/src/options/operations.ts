@@ -104,6 +104,7 @@ const dd = options({
   sparse: v.optional(yesNo),
   noClobber: v.optional(yesNo),
   forceShare: v.optional(yesNo),
+  replaceInUse: v.optional(yesNo),
   strict: v.optional(yesNo),
   snapshot: v.optional(snapshot),
   force: v.optional(yesNo),
@@ -152,6 +153,7 @@ const convert = options({
   salvage: v.optional(yesNo),
   bitmaps: v.optional(v.union([yesNo, v.literal('skipBroken')], 'true, false or skipBroken')),
   checksums: v.optional(v.array(oneOf(...CHECKSUM_ALGORITHMS), 'an array of algorithms')),
+  replaceInUse: v.optional(yesNo),
   noClobber: v.optional(yesNo),
   force: v.optional(yesNo),
 } satisfies Fields<ConvertOptions>);
