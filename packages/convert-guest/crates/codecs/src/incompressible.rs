@@ -1,11 +1,10 @@
 //! Bytes that no encoder of this crate makes shorter, such as media, archives and what is encrypted: disks are full of them, and
 //! looking for repetitions in vain is the slowest that an encoder can do.
 
+use crate::byte_counts::{Counts, sampled};
+
 /// Shorter inputs are not judged.
 const LEAST: usize = 4096;
-/// Of each [`STRIDE`] bytes so many are counted.
-const RUN: usize = 64;
-const STRIDE: usize = 256;
 /// Two bytes that are chosen at random are the same in one of 256 cases where all values come up equally. From so many times as
 /// many (as a percentage) on, a code by frequency saves more than a hundredth.
 const MOST_PAIRS: u64 = 106;
@@ -33,45 +32,15 @@ pub(crate) fn is_incompressible(input: &[u8], places: &mut Places) -> bool {
     input.len() >= LEAST && has_even_bytes(input) && !repeats(input, places)
 }
 
-/// How often each value of a byte came up.
-struct Counts {
-    of_value: [u32; 256],
-    total: u64,
-}
-
-impl Counts {
-    fn add(&mut self, bytes: &[u8]) {
-        self.total = self.total.saturating_add(bytes.len() as u64);
-        for byte in bytes {
-            if let Some(count) = self.of_value.get_mut(usize::from(*byte)) {
-                *count = count.saturating_add(1);
-            }
-        }
-    }
-
-    /// Whether two bytes are the same in no more cases than in `most` of a hundred times as many as chance has them.
-    fn are_even(&self, most: u64) -> bool {
-        // Of 2 MiB, a quarter of which is counted, squares and their sum fit.
-        let pairs = |count: u64| count.saturating_mul(count.saturating_sub(1));
-        let same = self.of_value.iter().fold(0_u64, |sum, count| {
-            sum.saturating_add(pairs((*count).into()))
-        });
-        same.saturating_mul(256 * 100) <= pairs(self.total).saturating_mul(most)
-    }
-}
-
 /// Whether all values of bytes come up about equally often.
 fn has_even_bytes(input: &[u8]) -> bool {
-    let mut counts = Counts {
-        of_value: [0; 256],
-        total: 0,
-    };
-    for (number, stride) in input.chunks(STRIDE).enumerate() {
+    let mut counts = Counts::default();
+    for (number, run) in sampled(input).enumerate() {
         // What is plainly uneven is seen at its beginning.
         if number == FIRST && !counts.are_even(MOST_PAIRS_AT_FIRST) {
             return false;
         }
-        counts.add(stride.get(..RUN).unwrap_or(stride));
+        counts.add(run);
     }
     counts.are_even(MOST_PAIRS)
 }
@@ -140,6 +109,20 @@ mod tests {
             let length = (65_536 - distance).min(6000);
             input.copy_within(..length, distance);
             assert!(!judged(&input), "{distance}");
+        }
+    }
+
+    #[test]
+    fn records_that_begin_with_noise_are_not() {
+        // What follows is digits, of which no eight come up again.
+        for record in [128, 256, 512, 1024, 4096] {
+            let mut input = noise(65_536);
+            for part in input.chunks_mut(record) {
+                for byte in part.iter_mut().skip(record / 4) {
+                    *byte = b'0' + *byte % 10;
+                }
+            }
+            assert!(!judged(&input), "{record}");
         }
     }
 

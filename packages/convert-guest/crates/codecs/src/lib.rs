@@ -13,6 +13,7 @@
 extern crate alloc;
 
 mod adc;
+mod byte_counts;
 #[allow(unsafe_code)]
 mod bzip2;
 mod codec;
