@@ -11,6 +11,14 @@ import { WRONG_OPTIONS } from './wrong-options.js';
 
 const OURS = fileURLToPath(new URL('../../packages/qemu-img/bin/qemu-img.js', import.meta.url));
 
+/** What is compared of an image. */
+interface Told {
+  readonly format: string;
+  readonly 'virtual-size': number;
+  readonly 'cluster-size'?: number;
+  readonly 'format-specific'?: { readonly data?: { readonly bitmaps?: unknown } };
+}
+
 const LINES = [
   'check disk.raw',
   'check --output=json -f raw disk.raw',
@@ -31,6 +39,15 @@ const LINES = [
   'create -f qcow2 out 700',
   'create -f vdi out 12z',
   'measure -O qcow2',
+  'measure -O qcow2 --size -1',
+  'measure -O qcow2 --size 8E',
+  'measure -O qcow2 disk.raw disk.raw',
+  'map -s -1 disk.raw',
+  'map -l -1 disk.raw',
+  'convert -S -1 disk.raw out',
+  'convert -r -1 disk.raw out',
+  'commit -r -1 over.qcow2',
+  'resize',
   'resize disk.qcow2',
   'resize disk.qcow2 1000001',
   'resize disk.qcow2 512K',
@@ -55,6 +72,7 @@ const LINES = [
   'amend -f raw -o size=1M disk.raw',
   'bitmap disk.qcow2 b0',
   'bitmap --add disk.qcow2',
+  'bitmap --add disk.qcow2 b0 b1',
   'bitmap --remove disk.qcow2 gone',
   'bitmap --merge gone --add disk.qcow2 b0',
   'bitmap --add -g 1000 disk.qcow2 b0',
@@ -74,6 +92,8 @@ const LINES = [
   'bench -c 3 -o 1G disk.qcow2',
   'bench missing',
   'rebase disk.qcow2',
+  'rebase -b disk.qcow2 -F nonsense over.qcow2',
+  'rebase -u -b disk.qcow2 -F nonsense over.qcow2',
   'rebase -u -b x disk.qcow2',
   'commit disk.qcow2',
   'check -r some disk.qcow2',
@@ -99,6 +119,9 @@ const LINES = [
   'compare disk.raw',
   'amend -o compat=none disk.qcow2',
   'amend -o compat=0.10',
+  'amend -o help',
+  'amend -f raw -o help',
+  'amend -t sometimes -o compat=0.10 disk.qcow2',
   'bitmap --clear -g 512 disk.qcow2 b0',
   'convert -m many disk.raw out',
   'convert -S 1000 disk.raw out',
@@ -148,6 +171,45 @@ describe('the stand-in says word for word what qemu-img says', () => {
     const stderr = theirs?.stderr.replace(/^Try '.*qemu-img /m, "Try 'qemu-img ").replace(/^\S*qemu-img /, 'qemu-img ');
     const asked = { ...theirs, stderr };
     expect(ours).toEqual(asked);
+  });
+
+  it.for([
+    'create -f raw -o nocow=on out 1M',
+    'create -f vmdk -o extent_size_hint=1M,nocow=on out 1M',
+    'create -f qcow2 -o nocow=on,extent_size_hint=0 out 1M',
+    'create -f vhdx -o block_size=512k out 10M',
+    'create -f vhdx -o block_size=300M out 10M',
+    'convert -O vdi -o nocow=on disk.raw out',
+    'convert -O qcow2 -o size=8M disk.raw out',
+    'resize --image-opts driver=qcow2,file.filename=out +1M',
+    'resize file:out 3M',
+    'bitmap --image-opts --add driver=qcow2,file.filename=out b0',
+    'bitmap --add out json:b0',
+    'snapshot -q -l out',
+  ])('does the same: %s', (line, context) => {
+    requireJudge(context, QEMU_IMG);
+    if (qemuMajorVersion() < 10) skipLoudly(context, 'sentences are those of qemu-img 10');
+    const words = line.split(' ');
+    const [theirs, ours] = [qemuImg(...words), program(process.execPath, OURS, ...words)].map((command) => {
+      qemuImg('create', '-q', '-f', 'qcow2', 'out', '1M').in(directory).must();
+      qemuImg('snapshot', '-c', 's1', 'out').in(directory).must();
+      const { status, stdout, stderr } = command.in(directory).run();
+      const told = JSON.parse(qemuImg('info', '--output=json', 'out').in(directory).must().stdout) as Told;
+      const { format, 'virtual-size': size, 'cluster-size': cluster } = told;
+      const bitmaps = told['format-specific']?.data?.bitmaps;
+      directory.delete('out');
+      const listed = stdout.replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, 'then');
+      return { status, listed, stderr, format, size, cluster, bitmaps };
+    });
+    expect(theirs?.status).toBe(0);
+    expect(ours).toEqual(theirs);
+  });
+
+  it('calls itself by its name in its help and where standard output fails', () => {
+    const help = program(process.execPath, OURS, 'convert', '--help').must().stdout;
+    expect(help).toMatch(/^Usage: qemu-img convert /);
+    const full = program('sh', '-c', `"${process.execPath}" "${OURS}" --help >/dev/full`).run();
+    expect([full.status, full.stderr]).toEqual([1, expect.stringMatching(/^qemu-img: standard output: /)]);
   });
 
   it.for([

@@ -11,6 +11,7 @@ import { dieOf, endAsInterrupted, handleSignals } from './process/signals.js';
 import { finishStandardStreams, watchStandardStreams } from './process/standard-streams.js';
 import { startOf, type Start } from './process/start.js';
 import type * as QemuImgModule from './qemu-img/main.js';
+import type { Program } from './voice.js';
 import { adviceOnCommand, adviceOnOption } from './words/advice.js';
 
 const HELP = `Usage: instar COMMAND [ARGUMENT]...
@@ -101,17 +102,13 @@ async function dispatchAsQemuImg([name, ...tokens]: readonly string[], how: Star
  * @param start what the launcher in front of node saw of how the process was started
  * @param program whose command line it is
  */
-export async function main(
-  tokens: readonly string[],
-  start?: string,
-  program: 'instar' | 'qemu-img' = 'instar',
-): Promise<void> {
+export async function main(tokens: readonly string[], start?: string, program: Program = 'instar'): Promise<void> {
   const how = startOf(start);
   handleSignals(how.ignored);
   watchStandardStreams(how);
   const words = exactArguments(tokens);
   const exitCode = await (program === 'qemu-img' ? dispatchAsQemuImg(words, how) : dispatch(words, habitsOf(how)));
-  const outcome = await finishStandardStreams();
+  const outcome = await finishStandardStreams(program);
   endAsInterrupted(exitCode);
   // As a program that does not handle SIGPIPE: no word, and a status that no script takes for success.
   if (outcome === 'lost-reader' || exitCode === EXIT_CODES.LOST_READER) dieOf('SIGPIPE');

@@ -13,6 +13,9 @@ export interface SpokenError {
   readonly usage: boolean;
 }
 
+/** The program whose command line it is. */
+export type Program = 'instar' | 'qemu-img';
+
 /** How commands speak where they stand in for another program. */
 export interface Voice {
   /** Words with abbreviated options written out. */

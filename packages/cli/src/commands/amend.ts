@@ -1,6 +1,7 @@
 import { amend, EngineError, escapeText, type Amendment } from '@instar/engine';
 import { parseSize } from '@instar/operands';
 import { EXIT_CODES } from '../exit-codes.js';
+import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
 import { requireLists } from '../qemu-img/output-options.js';
@@ -54,7 +55,9 @@ async function run({ files, flags, json, control, additions }: CommandRun<AmendF
   const [file] = files;
   const text = flags.options.join(',');
   if (!additions && file !== undefined) requireLists(flags.options);
-  if (['help', '?'].includes(text) && (additions || file !== undefined)) {
+  if (['help', '?'].includes(text) && (additions || file !== undefined || flags.format !== undefined)) {
+    if (!additions && flags.format !== undefined && flags.format !== 'qcow2')
+      throw invalid(`images of format ${escapeText(flags.format)} have no options to amend`);
     process.stdout.write(HELP);
     return EXIT_CODES.OK;
   }
@@ -70,7 +73,7 @@ export const amendCommand = defineCommand<AmendFlags>({
   name: 'amend',
   about: 'Changes options of an image that it was created with (qcow2).',
   operands: [['[file]', 'the image']],
-  options: (command) =>
+  options: (command, values) =>
     editing(command)
       .option(
         '-o, --options <options>',
@@ -79,7 +82,7 @@ export const amendCommand = defineCommand<AmendFlags>({
         [],
       )
       .option('-p, --progress', 'show how far it is')
-      .option('-t, --cache <mode>', 'without effect')
+      .option('-t, --cache <mode>', 'without effect', values.oneOf(CACHE_MODES))
       .option('--force', 'without effect'),
   notes: EDIT_NOTES,
   showsProgress: true,

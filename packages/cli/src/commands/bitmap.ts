@@ -115,6 +115,7 @@ export const bitmapCommand = defineCommand<BitmapFlags>({
         .option('-b, --source-file <file>', 'with --merge: the other bitmap is in this image')
         .option('-F, --source-format <fmt>', 'format of that image'),
     ),
+  endsWithWord: true,
   notes: EDIT_NOTES,
   run,
 });

@@ -127,7 +127,8 @@ async function run(command: CommandRun<ConvertFlags>): Promise<number> {
       output,
     );
   const given = outputOptions(flags.options, outputFormat, letters);
-  if (given.size !== undefined)
+  // qemu-img reads it and then does without it.
+  if (given.size !== undefined && command.additions)
     throw new EngineError('INVALID_OPTION', '-o size: the size of the disk is that of the input');
   const existing = flags.create === false;
   if (existing && flags.options.length > 0) {

@@ -1,4 +1,4 @@
-import { create, EngineError, WRITABLE_FORMATS } from '@instar/engine';
+import { create, EngineError, escapeText, WRITABLE_FORMATS } from '@instar/engine';
 import { parseSize } from '@instar/operands';
 import { EXIT_CODES } from '../exit-codes.js';
 import { outputOptions, outputOptionsHelp, wholeBacking, wholeEncryption } from './output-options.js';
@@ -31,7 +31,8 @@ async function run({
     process.stdout.write(help);
     return EXIT_CODES.OK;
   }
-  const [output, size] = files;
+  const [output, size, further] = files;
+  if (further !== undefined) throw new EngineError('INVALID_OPTION', `Unexpected argument: ${escapeText(further)}`);
   if (!additions && output === undefined)
     throw new EngineError('INVALID_OPTION', 'missing required argument; see instar create --help');
   const below = { backing_file: flags.backing, backing_fmt: flags.backingFormat };
@@ -46,6 +47,8 @@ async function run({
   if (output === undefined || (size === undefined && given.size === undefined && backing === undefined)) {
     throw new EngineError('INVALID_OPTION', 'needs a name and a size, as in create -f qcow2 disk.qcow2 10G');
   }
+  if (behindName !== undefined && given.size !== undefined)
+    throw new EngineError('INVALID_OPTION', '-o size: the size stands behind the name as well; give it once');
   const bytes = behindName ?? given.size;
   const options = {
     format,
@@ -77,6 +80,7 @@ export const createCommand = defineCommand<CreateFlags>({
   ],
   options: (command) =>
     command
+      .allowExcessArguments()
       .option('-f, --format <fmt>', `format of the image: ${WRITABLE_FORMATS.join(', ')}`, 'raw')
       .option(
         '-o, --options <options>',

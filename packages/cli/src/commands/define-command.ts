@@ -24,7 +24,7 @@ import { remoteAccess, REMOTE_OPTIONS, type RemoteFlags } from './remote-access.
 import { requireOpen } from './require-open.js';
 import { sandboxOfEnvironment } from './sandbox-of-environment.js';
 import { outputPassphrase, passphrasesOf, takeSecrets, type Secrets } from './secrets.js';
-import type { Voice } from '../voice.js';
+import type { Program, Voice } from '../voice.js';
 
 /** Flags that every command on images has. */
 export interface ImageFlags extends DumpFlags, RemoteFlags {
@@ -91,13 +91,15 @@ export interface ImageCommand<F> {
   readonly readsRemote?: boolean;
   /** The last operand is an output, which no option describes. */
   readonly endsWithOutput?: boolean;
+  /** The last operand is no file at all, but a size or another name. */
+  readonly endsWithWord?: boolean;
   /** Returns the exit code. */
   run(run: CommandRun<F>): Promise<number>;
 }
 
-function parser<F>(commander: Commander, definition: ImageCommand<F>): Command {
+function parser<F>(commander: Commander, definition: ImageCommand<F>, program: Program): Command {
   const values = readers(commander);
-  const command = new commander.Command(`instar ${definition.name}`).description(definition.about);
+  const command = new commander.Command(`${program} ${definition.name}`).description(definition.about);
   for (const [name, about] of definition.operands) command.argument(name, about);
   definition.options(command, values);
   if (!command.options.some(({ long }) => long === '--quiet')) command.option('-q, --quiet', 'no warnings');
@@ -142,26 +144,32 @@ function namesOfOptions(parser: Command): readonly string[] {
   return [...shown.flatMap(({ long }) => (typeof long === 'string' ? [long] : [])), '--help'];
 }
 
-/** The files of a command, with their formats and secrets where `--image-opts` describes them. */
+/** The files of a command, with their formats and secrets where `--image-opts` describes them; a word behind them stays. */
 function describedImages<F extends ImageFlags>(
-  words: readonly string[],
+  given: readonly string[],
   flags: F,
-  endsWithOutput = false,
-  namesMayDescribe = false,
+  {
+    endsWithOutput,
+    endsWithWord,
+    operands: { length },
+  }: Pick<ImageCommand<F>, 'endsWithOutput' | 'endsWithWord' | 'operands'>,
+  namesMayDescribe: boolean,
 ): { readonly files: readonly string[]; readonly flags: F; readonly wanted: readonly string[] | undefined } {
+  const words = endsWithWord === true ? given.slice(0, length - 1) : given;
+  const last = given.slice(words.length);
   const operands = namesMayDescribe && flags.imageOpts !== true ? words.map(withoutProtocol) : words;
   const asJson = namesMayDescribe && operands.some((operand) => operand.startsWith('json:'));
-  if (flags.imageOpts !== true && !asJson) return { files: operands, flags, wanted: undefined };
+  if (flags.imageOpts !== true && !asJson) return { files: [...operands, ...last], flags, wanted: undefined };
   if (flags.imageOpts === true && (flags.format !== undefined || flags.secondFormat !== undefined)) {
     throw new EngineError('INVALID_OPTION', '--image-opts and --format are mutually exclusive');
   }
-  const outputs = endsWithOutput ? operands.slice(-1) : [];
+  const outputs = endsWithOutput === true ? operands.slice(-1) : [];
   const images = operands
     .slice(0, operands.length - outputs.length)
     .map((text) => describeImage(text, flags.imageOpts === true));
   const [format, secondFormat] = images.map((image) => image.format);
   return {
-    files: [...images.map(({ file }) => file), ...outputs],
+    files: [...images.map(({ file }) => file), ...outputs, ...last],
     flags: { ...flags, format: format ?? flags.format, secondFormat: secondFormat ?? flags.secondFormat },
     wanted: images.flatMap(({ secret }) => (secret === undefined ? [] : [secret])),
   };
@@ -212,16 +220,11 @@ export function defineCommand<F>(definition: ImageCommand<F>): OurCommand {
     let known: readonly string[] | undefined;
     try {
       const { rest, secrets } = takeSecrets([...sandboxOfEnvironment(), ...tokens]);
-      const command = parser(commander, definition);
+      const command = parser(commander, definition, voice === undefined ? 'instar' : 'qemu-img');
       if (voice === undefined) known = namesOfOptions(command);
       command.parse([...wordsOf(rest, command, voice)], { from: 'user' });
       const given = command.opts<F & ImageFlags>();
-      const { files, flags, wanted } = describedImages(
-        command.args,
-        given,
-        definition.endsWithOutput,
-        voice !== undefined,
-      );
+      const { files, flags, wanted } = describedImages(command.args, given, definition, voice !== undefined);
       const json = flags.json === true || flags.output === 'json';
       frame.errors = json ? process.stdout : undefined;
       frame.begin(flags, await display(flags, definition.showsProgress === true, json, voice), flags.verbose === true);
@@ -266,7 +269,7 @@ export function defineCommand<F>(definition: ImageCommand<F>): OurCommand {
     }
   };
   return asCommand(run, async () =>
-    descriptionOf(parser(await import('commander'), definition), definition.notes, {
+    descriptionOf(parser(await import('commander'), definition, 'instar'), definition.notes, {
       '--format': READABLE_FORMATS,
       '--second-format': READABLE_FORMATS,
       '--backing-format': READABLE_FORMATS,

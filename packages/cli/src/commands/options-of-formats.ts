@@ -13,6 +13,8 @@ import {
 
 const MIB = 1n << 20n;
 const MOST_LOG = 4095n * MIB;
+const MOST_BLOCK = 256n * MIB;
+const MOST_HINT = 0xffff_ffffn;
 
 /** Bytes of the log of a vhdx, which are whole MiB. */
 const LOG_SIZE: OutputOption = {
@@ -25,6 +27,20 @@ const LOG_SIZE: OutputOption = {
     const rounded = ((size + MIB - 1n) / MIB) * MIB;
     if (size === 0n || rounded > MOST_LOG) throw invalid(`log_size=${value}: expected a size from 1 to less than 4G`);
     return { shown: String(size), layout: { logSize: Number(rounded) } };
+  },
+};
+
+/** Bytes of a block of a vhdx. */
+const BLOCK_SIZE: OutputOption = {
+  name: 'block_size',
+  kind: 'size',
+  about: 'bytes of a block, rounded up to whole MiB, at most 256M; 0 chooses by the size of the disk (0)',
+  shown: '0',
+  parse: (value) => {
+    const size = bytes('block_size', value);
+    const rounded = ((size + MIB - 1n) / MIB) * MIB;
+    const layout = size === 0n ? {} : { blockSize: Number(rounded < MOST_BLOCK ? rounded : MOST_BLOCK) };
+    return { shown: String(size), layout };
   },
 };
 
@@ -112,6 +128,21 @@ const GROWS_OR_NOT = wordOption('subformat', 'dynamic or fixed (dynamic)', {
 
 const VMDK_LAYOUTS = Object.fromEntries(VMDK_SUBFORMATS.map((subformat) => [subformat, { subformat }]));
 
+/** Options that qemu-img has of the file in which an image lies. */
+const OF_FILES: readonly OutputOption[] = [
+  switchOption('nocow', 'without effect: files of btrfs are made as their directory says (off)', () => ({})),
+  {
+    name: 'extent_size_hint',
+    kind: 'size',
+    about: 'without effect: files of XFS are made as their directory says (0)',
+    parse: (value) => {
+      const size = bytes('extent_size_hint', value);
+      if (size > MOST_HINT) throw invalid(`extent_size_hint=${value}: expected less than 4G`);
+      return { shown: String(size) };
+    },
+  },
+];
+
 /** Options of each format, in the order in which `create` shows them. */
 const OPTIONS: Readonly<Record<ConvertFormat, readonly OutputOption[]>> = {
   raw: [
@@ -121,11 +152,13 @@ const OPTIONS: Readonly<Record<ConvertFormat, readonly OutputOption[]>> = {
       falloc: { preallocation: 'falloc' },
       full: { preallocation: 'full' },
     }),
+    ...OF_FILES,
   ],
   luks: [
     SIZE,
     ...luksOptions(''),
     encryptionOption('version', '1 or 2, of LUKS (1)', { 1: { version: 1 }, 2: { version: 2 } }),
+    ...OF_FILES,
   ],
   qcow2: [
     onlyOption('encryption', { kind: 'switch' }, ['off']),
@@ -169,7 +202,7 @@ const OPTIONS: Readonly<Record<ConvertFormat, readonly OutputOption[]>> = {
       'off',
     ),
     numberOption('refcount_bits', 'refcountBits', 'width of a refcount, 1 to 64 (16)', { kind: 'number' }, '16'),
-    switchOption('nocow', 'without effect: files of btrfs are made as their directory says (off)', () => ({})),
+    ...OF_FILES,
   ],
   vmdk: [
     SIZE,
@@ -184,32 +217,41 @@ const OPTIONS: Readonly<Record<ConvertFormat, readonly OutputOption[]>> = {
     numberOption('toolsversion', 'toolsVersion', 'version of the tools in the guest (2147483647)', {}),
     wordOption('subformat', `${VMDK_SUBFORMATS.join(', ')} (monolithicSparse)`, VMDK_LAYOUTS),
     switchOption('zeroed_grain', 'entries may say that a grain is zeros (off)', (zeroedGrains) => ({ zeroedGrains })),
+    ...OF_FILES,
   ],
   vdi: [
     SIZE,
     switchOption('static', 'every block has a place (off)', (on) => ({ subformat: on ? 'fixed' : 'dynamic' }), 'off'),
     onlyOption('preallocation', {}, ['off']),
+    ...OF_FILES,
   ],
   vpc: [
     SIZE,
     GROWS_OR_NOT,
     switchOption('force_size', 'keep the size, and not that of a geometry (off)', (forceSize) => ({ forceSize })),
+    ...OF_FILES,
   ],
   vhdx: [
     SIZE,
     LOG_SIZE,
-    sizeOption('block_size', 'blockSize', 'bytes of a block, 1M to 256M; 0 chooses by the size of the disk (0)', '0'),
+    BLOCK_SIZE,
     GROWS_OR_NOT,
     switchOption('block_state_zero', 'without effect: a block that was not written reads as zeros (on)', () => ({})),
+    ...OF_FILES,
   ],
-  parallels: [SIZE, sizeOption('cluster_size', 'clusterSize', 'bytes of a cluster, 512 to 64M (1048576)', '1048576')],
+  parallels: [
+    SIZE,
+    sizeOption('cluster_size', 'clusterSize', 'bytes of a cluster, 512 to 64M (1048576)', '1048576'),
+    ...OF_FILES,
+  ],
   qed: [
     SIZE,
     ...BACKING,
     sizeOption('cluster_size', 'clusterSize', 'bytes of a cluster, 4k to 4M (65536)', '65536'),
     numberOption('table_size', 'tableSize', 'clusters of a table, 2 to 16 (4)', { kind: 'size' }),
+    ...OF_FILES,
   ],
-  qcow: [SIZE, ...BACKING, onlyOption('encryption', { kind: 'switch' }, ['off'])],
+  qcow: [SIZE, ...BACKING, onlyOption('encryption', { kind: 'switch' }, ['off']), ...OF_FILES],
   simg: [SIZE],
   ova: [
     wordOption('adapter_type', 'ide, buslogic or lsilogic (lsilogic)', {

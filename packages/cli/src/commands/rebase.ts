@@ -1,4 +1,4 @@
-import { EngineError, rebase } from '@instar/engine';
+import { EngineError, escapeText, READABLE_FORMATS, rebase } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
 import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
@@ -12,15 +12,21 @@ interface RebaseFlags extends EditFlags {
   readonly compress?: boolean;
 }
 
-async function run({ files, flags, json, control, pathPolicy }: CommandRun<RebaseFlags>): Promise<number> {
+async function run({ files, flags, json, control, pathPolicy, additions }: CommandRun<RebaseFlags>): Promise<number> {
   const [file = ''] = files;
   const { backing, backingFormat: format, backingUnsafe: unsafe, compress } = flags;
   if (backing === undefined && unsafe !== true) {
     throw new EngineError('INVALID_OPTION', 'needs a backing file (-b), or -u for none');
   }
+  const knows = (READABLE_FORMATS as readonly string[]).includes(format ?? 'raw');
+  if (!additions && !knows)
+    throw new EngineError('INVALID_OPTION', `Invalid format name: '${escapeText(format ?? '')}'`);
   const named = backing === undefined || backing === '' ? undefined : backing;
   if (named !== undefined && format === undefined) {
-    throw new EngineError('INVALID_OPTION', `-b needs the format of '${named}' (-F): nobody is to guess it later`);
+    throw new EngineError(
+      'INVALID_OPTION',
+      `-b needs the format of '${escapeText(named)}' (-F): nobody is to guess it later`,
+    );
   }
   const below = named === undefined || format === undefined ? undefined : { file: named, format };
   const result = await rebase(file, below, { ...editOptions(flags), unsafe, compress, pathPolicy, ...control });

@@ -52,6 +52,7 @@ const command = defineCommand<ResizeFlags>({
           values.oneOf(PREALLOCATIONS),
         ),
     ),
+  endsWithWord: true,
   notes: EDIT_NOTES,
   run,
 });

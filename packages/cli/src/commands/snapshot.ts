@@ -31,14 +31,20 @@ function actionOf(flags: SnapshotFlags): { readonly action: keyof typeof ACTIONS
   return wanted[0];
 }
 
-async function run({ files, flags, json, control, say }: CommandRun<SnapshotFlags>): Promise<number> {
+async function run({ files, flags, json, control, additions, say }: CommandRun<SnapshotFlags>): Promise<number> {
   const [file = ''] = files;
   const chosen = actionOf(flags);
   if (chosen === undefined) {
     const { format, forceShare } = flags;
     const { snapshots } = await info(file, { format, forceShare }, control);
     if (json) process.stdout.write(`${toJson(snapshots.map(snapshotRecord))}\n`);
-    else snapshotLines(snapshots).forEach(say);
+    else {
+      // With qemu-img -q leaves out what else is said, of which the list is none.
+      const print = (line: string): void => {
+        process.stdout.write(`${line}\n`);
+      };
+      snapshotLines(snapshots).forEach(additions ? say : print);
+    }
     return EXIT_CODES.OK;
   }
   const { action, name } = chosen;

@@ -1,6 +1,7 @@
 import { describeSystemError, systemErrorName } from '@instar/host-files/text';
 import { closeSync, openSync } from 'node:fs';
 import { isLostReader } from './lost-reader.js';
+import type { Program } from '../voice.js';
 import { mayBeClosed, type Start } from './start.js';
 
 /** The first failure of each output stream. */
@@ -47,7 +48,7 @@ async function flushed(stream: NodeJS.WriteStream): Promise<void> {
 export type StreamsOutcome = 'complete' | 'lost-reader' | 'failed';
 
 /** Waits until all that was printed is written, and says on standard error what could not be. */
-export async function finishStandardStreams(): Promise<StreamsOutcome> {
+export async function finishStandardStreams(program: Program): Promise<StreamsOutcome> {
   await flushed(process.stdout);
   await flushed(process.stderr);
   // An error is told in a later turn of the event loop than the write that it belongs to.
@@ -57,7 +58,7 @@ export async function finishStandardStreams(): Promise<StreamsOutcome> {
   if (failure !== undefined && !failures.has(process.stderr)) {
     const name = systemErrorName(failure);
     const why = name === undefined ? failure.message : describeSystemError(name);
-    process.stderr.write(`instar: standard output: cannot be written: ${why}\n`);
+    process.stderr.write(`${program}: standard output: cannot be written: ${why}\n`);
   }
   return failures.size > 0 ? 'failed' : 'complete';
 }

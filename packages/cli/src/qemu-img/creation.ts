@@ -112,6 +112,8 @@ export async function refuseCreation(creation: Creation, control: OperationContr
   const refusal = refusalOf(creation);
   if (refusal !== undefined && !refusal.announced) throw refused(`${name}: ${refusal.sentence}`);
   const listed = new Map(lists.flatMap(splitOptions).map(({ key, value = '' }) => [key, value]));
+  if (creation.size !== undefined && listed.has('size'))
+    throw refused(`${name}: The image size must be specified only once`);
   const below = letters['backing_file'] ?? listed.get('backing_file');
   const looked = looksBelow && below !== undefined;
   if (looked) await requireBacking(creation.name, below, letters['backing_fmt'] ?? listed.get('backing_fmt'), control);

@@ -170,9 +170,9 @@ function* vhdx(values: Values): Generator<string | undefined> {
   if (log > 4095n << 20n) yield 'Log size must be smaller than 4 GB';
   if (log === 0n) yield 'Log size must be a multiple of 1 MB';
   const block = BigInt(values.get('block_size') ?? 0);
-  if (block !== 0n && block % (1n << 20n) !== 0n) yield 'Block size must be a multiple of 1 MB';
-  if (block !== 0n && !isPowerOfTwo(block)) yield 'Block size must be a power of two';
-  if (block > 256n << 20n) yield 'Block size must not exceed 268435456';
+  // It is rounded up to whole MiB, and 256 MiB where it is more.
+  const whole = (block + (1n << 20n) - 1n) >> 20n;
+  if (block !== 0n && whole < 256n && !isPowerOfTwo(whole)) yield 'Block size must be a power of two';
 }
 
 const VMDK_WORDS: Readonly<Record<string, readonly string[]>> = {

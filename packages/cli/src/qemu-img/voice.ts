@@ -33,6 +33,10 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
   [/^-b: the backing file .* needs its format, .*$/, 'Use of backing file requires explicit backing format'],
   [/^-S: expected a multiple of 512 up to 16777216, .*$/, NO_SPARSE_SIZE],
   [
+    /^option '-S, --sparse-size <size>' argument '.*' is invalid\. '.*' is negative: .*$/,
+    `Invalid buffer size for sparse output specified. ${ANY_OFFSET}`,
+  ],
+  [
     /^option '-S, --sparse-size <size>' argument '(.*)' is invalid\. '.*' is not a size: .*$/,
     "Invalid buffer size for sparse output specified: '$1'.",
   ],
@@ -49,9 +53,11 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
     /^option '--output <kind>' argument '(.*)' is invalid\. .*$/,
     "--output expects 'human' or 'json' not '$1'\nTry 'qemu-img $COMMAND --help' for more info",
   ],
-  [/^'([^']*)' is not a size: .*$/, "Invalid image size specified: '$1'."],
+  [/^'([^']*)' (?:is not a size: |has a fraction of a byte ).*$/, "Invalid image size specified: '$1'."],
+  [/^'[^']*' is negative: .*$/, `Invalid image size specified. ${ANY_OFFSET}`],
   [/^'[^']*' is too large: expected at most 9223372036854775807 .*$/, `Invalid image size specified. ${ANY_OFFSET}`],
   [/^needs an input and an output$/, 'Must specify image file name'],
+  [/^Unexpected argument: (.*)$/s, "Unexpected argument: $1\nTry 'qemu-img create --help' for more info"],
   [/^needs a name and a size, .*$/, 'Image creation needs a size parameter'],
   [/^no (?:in|out)put was given: .*$/, 'Must specify both input and output files'],
   [/^unknown operand '([^'=]*)=?': .*$/, 'unrecognized operand $1'],
@@ -67,6 +73,10 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
   [/^unsupported preallocation mode: (\S+)$/, 'Unsupported preallocation mode: $1'],
   [/^preallocation can only be used for growing images$/, 'Preallocation can only be used for growing images'],
   [/^option '--preallocation <mode>' argument '(.*)' is invalid\..*$/, "Invalid preallocation mode '$1'"],
+  [
+    /^option '-r, --rate(?:-limit)? <rate>' argument '[^']*' is invalid\. '.*' is negative: .*$/,
+    `Invalid rate limit specified. ${ANY_OFFSET}`,
+  ],
   [/^option '-r, --rate <rate>' argument '(.*)' is invalid\..*$/, "Invalid rate limit specified: '$1'."],
   [/^-b is of use with --merge only$/, 'Merge bitmap source file only supported with --merge'],
   [/^-F is of use with -b only$/, '-F only supported with -b'],
@@ -171,7 +181,10 @@ const GETOPT: typeof SENTENCES = [
 /** Sentences that one command has for what another says otherwise. */
 const OF_COMMANDS: Readonly<Record<string, typeof SENTENCES>> = {
   amend: [[/^'[^']*' is not a size: .*$/, noSize('size')]],
-  bitmap: [[/^'([^']*)' is not a size: .*$/, "Invalid granularity specified: '$1'."]],
+  bitmap: [
+    [/^too many arguments\. .*$/, 'Expecting filename and bitmap name'],
+    [/^'([^']*)' is not a size: .*$/, "Invalid granularity specified: '$1'."],
+  ],
   dd: [
     [/^(bs|count|skip)=: '(.*?)' is not a size: .*$/, "Invalid $1 specified: '$2'."],
     [/^bs=: '.*' is negative: .*$/, 'Invalid bs specified. Must be between 1 and 2147483647.'],
@@ -180,16 +193,33 @@ const OF_COMMANDS: Readonly<Record<string, typeof SENTENCES>> = {
   ],
   map: [
     [
+      /^option '-s, --start-offset <offset>' argument '.*?' is invalid\. '.*' is negative: .*$/,
+      `Invalid start offset specified. ${ANY_OFFSET}`,
+    ],
+    [
+      /^option '-l, --max-length <size>' argument '.*?' is invalid\. '.*' is negative: .*$/,
+      `Invalid max length specified. ${ANY_OFFSET}`,
+    ],
+    [
       /^option '-s, --start-offset <offset>' argument '(.*?)' is invalid\. .*$/,
       "Invalid start offset specified: '$1'.",
     ],
     [/^option '-l, --max-length <size>' argument '(.*?)' is invalid\. .*$/, "Invalid max length specified: '$1'."],
   ],
   measure: [
+    [
+      /^option '--size <size>' argument '.*?' is invalid\. '.*' is (?:negative|too large): .*$/,
+      `Invalid image size specified. ${ANY_OFFSET}`,
+    ],
+    [/^too many arguments\. .*$/, 'At most one filename argument is allowed.'],
     [/^option '--size <size>' argument '(.*?)' is invalid\. .*$/, "Invalid image size specified: '$1'."],
     [/^both a file and --size were given$/, '--size N cannot be used together with a filename.'],
   ],
   resize: [
+    [
+      /^missing required argument 'file'$/,
+      "Expecting image file name and size\nTry 'qemu-img resize --help' for more info",
+    ],
     [/^'[^']*' is not a size: .*$/, noSize('size')],
     [/^too many arguments\. .*$/, "Extra argument(s) in command line\nTry 'qemu-img resize --help' for more info"],
   ],
@@ -255,6 +285,10 @@ function sentence(error: SpokenError): string {
         ? `Unknown file format '${name}'`
         : `Could not open '${file}': Unknown driver '${name}'`;
     }
+    case 'IMAGE_OUTPUT_TOO_BIG':
+    case 'IMAGE_UNSUPPORTED_OUTPUT':
+      // It is to be made.
+      return message;
     case 'IMAGE_REPAIR_FIRST':
     case 'IMAGE_UNSUPPORTED_EDIT':
       // It was opened.
