@@ -1,12 +1,12 @@
 // What the program that stands in for qemu-img says of command lines that are wrong, and of files that are not what they
 // were said to be: word for word what qemu-img says, since callers look for it.
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { program } from '../support/command.js';
-import { QEMU_IMG, judgeVersion, requireJudge, skipLoudly } from '../support/judge.js';
+import { QEMU_IMG, judgeVersion, requireJudge, skipLoudly, skipWithoutRight } from '../support/judge.js';
 import { qemuImg, qemuMajorVersion } from '../support/qemu-img.js';
-import { Workdir } from '../support/workdir.js';
+import { workdir, Workdir } from '../support/workdir.js';
 import { WRONG_OPTIONS } from './wrong-options.js';
 
 const OURS = fileURLToPath(new URL('../../packages/qemu-img/bin/qemu-img.js', import.meta.url));
@@ -203,6 +203,28 @@ describe('the stand-in says word for word what qemu-img says', () => {
     });
     expect(theirs?.status).toBe(0);
     expect(ours).toEqual(theirs);
+  });
+
+  it('says that it is the undo log that cannot be made beside an image, of which qemu-img has none', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const other = ['--reuid=65534', '--clear-groups'];
+    const words = [OURS, 'snapshot', '-c', 's1', '--sandbox=process', 'disk.qcow2'];
+    const isRoot = process.geteuid?.() === 0;
+    if (isRoot && program('setpriv', ...other, process.execPath, OURS, '--version').run().status !== 0)
+      skipWithoutRight(context, 'needs to become another user who may read this checkout');
+    const place = workdir();
+    qemuImg('create', '-q', '-f', 'qcow2', 'disk.qcow2', '1M').in(place).must();
+    chmodSync(place.file('disk.qcow2'), 0o666);
+    chmodSync(place.path, 0o555);
+    const command = isRoot
+      ? program('setpriv', ...other, process.execPath, ...words)
+      : program(process.execPath, ...words);
+    const { status, stderr } = command.in(place).run();
+    chmodSync(place.path, 0o755);
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^qemu-img: disk\.qcow2: its undo log "[^"]*" cannot be created: /),
+    ]);
   });
 
   it('calls itself by its name in its help and where standard output fails', () => {

@@ -275,6 +275,8 @@ function sentence(error: SpokenError): string {
       return `Could not open '${file}': Failed to get shared "write" lock\nIs another process using the image [${file}]?`;
     case 'NO_SPACE':
     case 'WRITE_FAILED':
+      // The file itself may be written: what cannot be is the log beside it.
+      if (bare.startsWith('its undo log ')) return message;
       return why === undefined ? message : `${file}: error while writing: ${why}`;
     case 'IMAGE_SNAPSHOT_MISSING':
       return "Failed to load snapshot: Can't find snapshot";
