@@ -1,13 +1,14 @@
 // What anybody who can write into a queue may leave there, and places that cannot be written: each is told in one line.
-import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, statSync } from 'node:fs';
 import { Queue } from 'bullmq';
 import { checksumJob, convertJob, inspectJob, submit } from '@instar/jobs';
 import PgBoss from 'pg-boss';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { serve } from '../remote/server.js';
-import { skipLoudly } from '../support/judge.js';
-import { bench, KINDS, RAW, startServers } from './bench.js';
+import { QEMU_IMG, requireJudge, skipLoudly } from '../support/judge.js';
+import { qemuImg } from '../support/qemu-img.js';
+import { bench, KINDS, RAW, startServers, until } from './bench.js';
 import { requireServer, type ServerKind } from './servers.js';
 
 startServers();
@@ -60,6 +61,72 @@ describe.each(KINDS)('in %s', (kind) => {
       expect(await outcome(id), input).toMatchObject({ state: 'refused', error: { code: 'NOT_ALLOWED' } });
     }
     expect(server.requests).toEqual([]);
+  });
+
+  it.for(['raw', 'qcow2', 'compressed'])(
+    'an output that the input reads, or that a machine uses, stays as it is: %s',
+    async (output, context) => {
+      requireServer(context, kind);
+      requireJudge(context, QEMU_IMG);
+      const { queue, directory, work, outcome } = await bench(kind);
+      qemuImg('create', '-q', '-f', 'qcow2', '-b', 'disk.qcow2', '-F', 'qcow2', 'top.qcow2').in(directory).must();
+      qemuImg('create', '-q', '-f', 'qcow2', 'used.qcow2', '8M').in(directory).must();
+      const holder = spawn('qemu-io', ['-c', 'sleep 60000', 'used.qcow2'], { cwd: directory.path, stdio: 'ignore' });
+      onTestFinished(() => {
+        holder.kill('SIGKILL');
+      });
+      await until(() => qemuImg('info', 'used.qcow2').in(directory).run().status !== 0);
+      const before = directory.digests();
+      const inode = statSync(directory.file('used.qcow2')).ino;
+      await work({ references: true, concurrency: 3 });
+      const format = output === 'raw' ? 'raw' : 'qcow2';
+      const made = { outputFormat: format, ...(output === 'compressed' ? { compress: true } : {}) } as const;
+      for (const windows of [1, 4]) {
+        for (const [name, code, state] of [
+          ['disk.qcow2', 'SAME_FILE', 'refused'],
+          ['top.qcow2', 'SAME_FILE', 'refused'],
+          ['used.qcow2', 'INPUT_IN_USE', 'failed'],
+        ] as const) {
+          const job = { input: directory.file('top.qcow2'), output: directory.file(name), windows, ...made };
+          const id = await submit(queue, convertJob(job), { attempts: 2, backoffMs: 20 });
+          expect(await outcome(id), `${windows} ${name}`).toMatchObject({ state, error: { code } });
+        }
+      }
+      expect(directory.digests()).toEqual(before);
+      expect(statSync(directory.file('used.qcow2')).ino).toBe(inode);
+    },
+  );
+
+  it('an output that a machine begins to use while its windows are written stays as it is', async (context) => {
+    requireServer(context, kind);
+    requireJudge(context, QEMU_IMG);
+    const { queue, directory, work, outcome } = await bench(kind);
+    const [input, output] = [directory.file('disk.qcow2'), directory.file('used.qcow2')];
+    const id = await submit(queue, convertJob({ input, output, windows: 40 }), { attempts: 2, backoffMs: 20 });
+    qemuImg('create', '-q', '-f', 'qcow2', 'used.qcow2', '8M').in(directory).must();
+    const inode = statSync(output).ino;
+    await work({ concurrency: 1 });
+    await until(() => directory.names().some((name) => name.endsWith('.part')));
+    const holder = spawn('qemu-io', ['-c', 'sleep 60000', 'used.qcow2'], { cwd: directory.path, stdio: 'ignore' });
+    onTestFinished(() => {
+      holder.kill('SIGKILL');
+    });
+    expect(await outcome(id)).toMatchObject({ state: 'failed', error: { code: 'INPUT_IN_USE' } });
+    expect(statSync(output).ino).toBe(inode);
+    expect(directory.names()).toEqual(['disk.qcow2', 'disk.raw', 'used.qcow2']);
+  });
+
+  it('an output that is named by two dots is in no directory of a worker, nor is what would lie beside it', async (context) => {
+    requireServer(context, kind);
+    const { queue, directory, work, outcome } = await bench(kind);
+    await work();
+    const input = directory.file('disk.qcow2');
+    for (const windows of [1, 4]) {
+      for (const output of [`${directory.path}/..`, `${directory.path}/.`]) {
+        const id = await submit(queue, convertJob({ input, output, windows }));
+        expect(await outcome(id), output).toMatchObject({ state: 'refused', error: { code: 'NOT_ALLOWED' } });
+      }
+    }
   });
 
   it('an output for which there is no room is named, and leaves nothing', async (context) => {

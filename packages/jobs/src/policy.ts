@@ -61,7 +61,10 @@ async function realOfPlace(name: string, policy: WorkerPolicy): Promise<string> 
   const directory = await realpath(dirname(name)).catch(() => undefined);
   if (directory === undefined) throw refused(name, 'is in no directory that this worker uses (--directory)');
   await allowedBelow(directory, name, policy);
-  return join(directory, basename(name));
+  const leaf = basename(name);
+  // The directory itself, or the one above it.
+  if (leaf === '' || leaf === '.' || leaf === '..') throw refused(name, 'names no file in a directory');
+  return join(directory, leaf);
 }
 
 /** An output of a job, whose directory must be there. @throws JobsError `NOT_ALLOWED` */

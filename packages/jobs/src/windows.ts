@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
 import { lstat, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { dd, info, isInstarError, isRemoteName, type Json } from '@instar/engine';
+import { dd, EngineError, info, isInstarError, isRemoteName, type Image, type Json } from '@instar/engine';
+import { lockForWriting } from '@instar/vmm-native';
 import { JobsError } from './errors.js';
 import { AttemptFailed } from './outcome.js';
 import type { ConvertJob, WindowJob } from './payloads.js';
@@ -44,12 +45,42 @@ async function requirePlainOutput(output: string): Promise<void> {
   );
 }
 
+/**
+ * Holds the file that a name leads to, where there is one, until what this gives is closed: no machine and no other program uses it then.
+ * @throws AttemptFailed `INPUT_IN_USE`
+ */
+async function holdOutput(output: string): Promise<FileHandle | undefined> {
+  const file = await openPlain(output).catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (file === undefined || lockForWriting(file.fd)) return file;
+  await file.close();
+  const message = `${JSON.stringify(output)} is used by another process (it holds its lock)`;
+  throw new AttemptFailed({ code: 'INPUT_IN_USE', message });
+}
+
+/** An image whose bytes are exchanged for others while other images, or its own windows, read them. */
+async function requireUnread(output: string, image: Image): Promise<void> {
+  const there = await stat(output, { bigint: true }).catch(() => undefined);
+  if (there === undefined || image.remoteVersion !== undefined) return;
+  for (const { filename } of image.infoChain()) {
+    const read = await stat(filename, { bigint: true }).catch(() => undefined);
+    if (read?.ino !== there.ino || read.dev !== there.dev) continue;
+    throw new EngineError('SAME_FILE', `is also an input (${filename}); writing it would destroy the data`, {
+      file: output,
+    });
+  }
+}
+
 async function plan(job: ConvertJob, input: string, output: string, part: string, run: WindowRun): Promise<never> {
   await requirePlainOutput(output);
+  await (await holdOutput(output))?.close();
   const { compress = false, compressionType = 'zlib' } = job;
   let made: bigint | undefined;
   try {
     const windows = await planOf(job, input, run, async (image, sources) => {
+      await requireUnread(output, image);
       const chosen = await chooseWindows(image, job.windows ?? 1, UNIT, compress ? COSTS_TO_PACK : COSTS);
       const length = diskLength(image);
       const placed = job.outputFormat === 'qcow2' && !compress;
@@ -202,11 +233,15 @@ async function requireUnmistakable(part: string, { control }: WindowRun): Promis
 /** Puts a file that is complete in the place of the output. */
 async function giveName(file: FileHandle, name: string, output: string): Promise<void> {
   await requirePlainOutput(output);
-  const earlier = await stat(output).catch(() => undefined);
-  // Who could read what was there before can read what comes in its place, and nobody else.
-  if (earlier !== undefined) await file.chmod(earlier.mode & 0o777);
-  await file.sync();
-  await rename(name, output);
+  const earlier = await holdOutput(output);
+  try {
+    // Who could read what was there before can read what comes in its place, and nobody else.
+    if (earlier !== undefined) await file.chmod((await earlier.stat()).mode & 0o777);
+    await file.sync();
+    await rename(name, output);
+  } finally {
+    await earlier?.close();
+  }
   const directory = await open(dirname(output), constants.O_RDONLY);
   try {
     await directory.sync();
