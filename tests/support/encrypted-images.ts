@@ -29,3 +29,10 @@ export function fill(directory: Workdir, source: string, file: string, format: s
     .in(directory)
     .must();
 }
+
+/** Where the LUKS header of an image begins (byte offset): at the beginning, or where an extension of a qcow2 header says. */
+export function luksHeaderOf(image: Buffer): number {
+  if (image.toString('latin1', 0, 4) === 'LUKS') return 0;
+  const extension = image.indexOf(Buffer.from('0537be77', 'hex'));
+  return Number(image.readBigUInt64BE(extension + 8));
+}

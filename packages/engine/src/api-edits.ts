@@ -1,7 +1,7 @@
 import { apart, pathOf, type FileName } from './api.js';
 import { withJson } from './json.js';
 import type { OperationControl } from './operation.js';
-import { amend as amendPlain, type Amendment } from './operations/amend.js';
+import { amend as amendPlain, type AmendedImage, type Amendment, type AmendOptions } from './operations/amend.js';
 import { bench as benchPlain, type BenchOptions, type BenchReport } from './operations/bench.js';
 import { editBitmap as editBitmapPlain, type BitmapAction, type BitmapOptions } from './operations/bitmaps.js';
 import { commit as commitPlain, type CommitOptions, type CommittedImage } from './operations/commit.js';
@@ -90,15 +90,16 @@ export async function editBitmap(
 }
 
 /**
- * Changes options of an image that it was created with (qcow2).
- * @throws EngineError `INVALID_OPTION`, `IMAGE_UNSUPPORTED_EDIT`; the image is then as it was
+ * Changes options of an image that it was created with (qcow2), or the passphrases that open it (qcow2 and luks, with LUKS 1). A slot
+ * that loses the key is empty at once; its stripes are overwritten in a second step, of which no undo log keeps a copy.
+ * @throws EngineError `INVALID_OPTION`, `IMAGE_UNSUPPORTED_EDIT`, `IMAGE_ENCRYPTED`; the image is then as it was
  */
 export async function amend(
   file: FileName,
   amendment: Amendment,
-  options: EditOptions & OperationControl = {},
-): Promise<EditedImage> {
-  return withJson(await amendPlain(pathOf(file), amendment, ...apart<EditOptions>(options, {})));
+  options: AmendOptions & OperationControl = {},
+): Promise<AmendedImage> {
+  return withJson(await amendPlain(pathOf(file), amendment, ...apart<AmendOptions>(options, {})));
 }
 
 /**

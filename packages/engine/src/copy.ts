@@ -130,7 +130,7 @@ export async function copy(
 ): Promise<CopyResult> {
   const container = request.encryption && (await encryptOutput(request.encryption));
   const context: GuestContext = {
-    ...guestContext(control, container?.key),
+    ...guestContext(control, container === undefined ? [] : [{ use: 'OUTPUT', bytes: container.key }]),
     writeRate: request.writeRate,
     reflink: request.reflink,
   };

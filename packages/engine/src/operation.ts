@@ -3,7 +3,7 @@ import type { DumpTarget, WrittenDump } from './dump-target.js';
 import type { GuestContext, GuestLimits, Isolation, OperationDetail } from './session/context.js';
 import type { RemoteAccess } from './remote/source.js';
 import { SandboxSelection, type SandboxChoice } from './sandbox.js';
-import { layOutSecrets } from './secrets.js';
+import { layOutSecrets, type OwnSecret } from './secrets.js';
 
 /** How an operation runs and what it tells. */
 export interface OperationControl {
@@ -52,12 +52,12 @@ export interface OperationControl {
 
 /**
  * How an operation's guests run.
- * @param outputKey key that the output is encrypted with
+ * @param own secrets beside the passphrases
  * @throws EngineError `SANDBOX_UNAVAILABLE`
  */
-export function guestContext(control: OperationControl, outputKey?: Uint8Array): GuestContext {
+export function guestContext(control: OperationControl, own: readonly OwnSecret[] = []): GuestContext {
   const { signal, limits, dumpOnCrash, dumps, onDump, onWarning, onDetail, passphrases, remote, trace } = control;
-  const secrets = layOutSecrets(passphrases, limits?.keyMemory, outputKey);
+  const secrets = layOutSecrets(passphrases, limits?.keyMemory, own);
   const sandbox = new SandboxSelection(control.sandbox ?? 'auto', onWarning);
   const isolation = control.isolation ?? 'pooled';
   return {

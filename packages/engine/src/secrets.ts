@@ -1,4 +1,4 @@
-import { DEVICE_ROLE, region, SECRETS_MAX, SECRETS_SIZE, SecretsConfig } from '@instar/shared-abi';
+import { DEVICE_ROLE, region, SECRET_USE, SECRETS_MAX, SECRETS_SIZE, SecretsConfig } from '@instar/shared-abi';
 import { EngineError } from './errors.js';
 
 /** Memory that making a key may take where nothing else is said (bytes): what cryptsetup uses at most by default. */
@@ -15,30 +15,43 @@ export interface GuestSecrets {
   readonly keyMemory: bigint;
 }
 
+/** A secret of an operation that is no passphrase of its images. */
+export interface OwnSecret {
+  readonly use: keyof typeof SECRET_USE.values | 'OUTPUT';
+  readonly bytes: Uint8Array;
+}
+
 /**
  * Lays passphrases out for a guest.
  * @param keyMemory most memory that making a key may take (bytes)
- * @param outputKey key that the output is encrypted with
+ * @param own what the operation needs beside them, such as the key that its output is encrypted with
  * @throws EngineError `INVALID_OPTION` when there are too many, or they are too long
  */
 export function layOutSecrets(
   passphrases: readonly (string | Uint8Array)[] = [],
   keyMemory: bigint | number = DEFAULT_KEY_MEMORY,
-  outputKey?: Uint8Array,
+  own: readonly OwnSecret[] = [],
 ): GuestSecrets | undefined {
   const encoder = new TextEncoder();
+  const { OPENS } = SECRET_USE.values;
   const inputs = passphrases.map((item) => ({
     role: 0,
+    use: OPENS,
     bytes: typeof item === 'string' ? encoder.encode(item) : item,
   }));
-  const all = [...inputs, ...(outputKey === undefined ? [] : [{ role: DEVICE_ROLE.values.OUTPUT, bytes: outputKey }])];
+  const others = own.map(({ use, bytes }) =>
+    use === 'OUTPUT'
+      ? { role: DEVICE_ROLE.values.OUTPUT, use: OPENS, bytes }
+      : { role: 0, use: SECRET_USE.values[use], bytes },
+  );
+  const all = [...inputs, ...others];
   if (all.length === 0) return undefined;
   if (all.length > SECRETS_MAX) {
     throw new EngineError('INVALID_OPTION', `${all.length} passphrases are more than ${SECRETS_MAX}`);
   }
   let offset = SecretsConfig.size;
-  const entries = all.map(({ role, bytes: { length } }) => {
-    const entry = { role, length, offset, pad: 0 };
+  const entries = all.map(({ role, use, bytes: { length } }) => {
+    const entry = { role, length, offset, use };
     offset += length;
     return entry;
   });

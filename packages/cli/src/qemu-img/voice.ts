@@ -121,7 +121,6 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
     'data-file can only be set for images that use an external data file',
   ],
   [/^-o data_file_raw: no option that is amended; .*$/, 'data-file-raw cannot be set on existing images'],
-  [/^-o encrypt\.\S+: no option that is amended; .*$/, "Can't amend encryption options - encryption not present"],
   [/^-o (\S+): no option that is amended; .*$/, "Invalid parameter '$1'"],
   [/^-o lazy_refcounts: found .*$/, "Parameter 'lazy_refcounts' expects 'on' or 'off'"],
   [/^the refcount width is .*$/, 'Refcount width must be a power of two and may not exceed 64 bits'],
@@ -169,6 +168,52 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
   [/^option '-r, --rate-limit <rate>' argument '([^']*)' .*$/, "Invalid rate limit specified: '$1'."],
   [/^option '-t, --\S+ <mode>' argument '(.*)' is invalid\..*$/, 'Invalid cache option: $1'],
   [/^option '-T, --\S+ <mode>' argument '(.*)' is invalid\..*$/, 'Invalid source cache option: $1'],
+];
+
+/** The same of key slots that are amended. */
+const EDITED = '^the image cannot be edited so: ';
+const SLOT = `${EDITED}key slot (\\d+)`;
+const IRREVERSIBLE = 'will erase all the data in the image irreversibly - refusing operation';
+const OF_KEY_SLOTS: typeof SENTENCES = [
+  [new RegExp(`${EDITED}it is not encrypted, .*$`), "Can't amend encryption options - encryption not present"],
+  [new RegExp(`${EDITED}it is encrypted as versions before .*$`), 'Only LUKS encryption options can be amended'],
+  [
+    new RegExp(`${EDITED}that is not done to images of format (?!luks|qcow2)(\\S+)$`),
+    "Format driver '$1' does not support option amendment",
+  ],
+  [new RegExp(`${SLOT} is none of 0 to (\\d+)$`), 'Invalid keyslot $1 specified, must be between 0 and $2'],
+  [new RegExp(`${SLOT} holds the key; .*$`), 'Refusing to overwrite active keyslot $1 - please erase it first'],
+  [new RegExp(`${EDITED}all key slots hold the key; .*$`), "Can't add a keyslot - all keyslots are in use"],
+  [new RegExp(`${SLOT} is empty already$`), 'Given keyslot $1 is already erased (inactive) '],
+  [
+    new RegExp(`${SLOT} is not opened by the passphrase .*$`),
+    "Given keyslot $1 doesn't contain the given old password for erase operation",
+  ],
+  [
+    new RegExp(`${SLOT} is the only one that holds the key, .*$`),
+    `Attempt to erase the only active keyslot $1 which ${IRREVERSIBLE}`,
+  ],
+  [
+    new RegExp(`${EDITED}no key slot is opened by the passphrase .*$`),
+    'No keyslots match given (old) password for erase operation',
+  ],
+  [
+    new RegExp(`${EDITED}the passphrase that is to go opens all key slots .*$`),
+    `All the active keyslots match the (old) password that was given and erasing them ${IRREVERSIBLE}`,
+  ],
+  [/^key slots: a slot becomes active with .*$/, "'new-secret' is required to activate a keyslot"],
+  [/^key slots: no old passphrase is given .*$/, "'old-secret' must not be given when activating keyslots"],
+  [/^key slots: no new passphrase is given .*$/, "'new-secret' must not be given when erasing keyslots"],
+  [/^key slots: no time of iterations .*$/, "'iter-time' must not be given when erasing keyslots"],
+  [
+    /^key slots: slots become inactive by their number .*$/,
+    'To erase keyslot(s), either explicit keyslot index or the password currently contained in them must be given',
+  ],
+  [/^-o (?:encrypt\.)?state is missing: .*$/, "Parameter 'state' is missing"],
+  [/^-o (?:encrypt\.)?state: found '(.*)', .*$/, "Parameter 'state' does not accept value '$1'"],
+  [/^-o ((?:encrypt\.)?(?:keyslot|iter-time)): found .*, expected a number$/, "Parameter '$1' expects a number"],
+  [/^-o (\S+): no such option is amended; .*$/, "Invalid parameter '$1'"],
+  [/^No secret with id "(.*)": define it .*$/, "No secret with id '$1'"],
 ];
 
 /** What getopt says of options that are not there, or lack their value, behind the name of the command. */
@@ -264,7 +309,7 @@ function sentence(error: SpokenError): string {
   const bare = withoutFile(error);
   const [, sought] = file === undefined ? [] : (/^did not find '(.*)' in the backing chain$/.exec(bare) ?? []);
   if (sought !== undefined) return `Did not find '${sought}' in the backing chain of '${file}'`;
-  const known = theirSentence(bare);
+  const known = theirSentence(bare) ?? theirSentence(bare, OF_KEY_SLOTS);
   if (known !== undefined && (SAID_OF_IMAGES.has(code) || !code.startsWith('IMAGE_'))) return known;
   const why = system === undefined ? undefined : systemErrorText(system);
   if (file === undefined) return message;

@@ -68,8 +68,14 @@ export async function newKey(parameters: LuksParameters, passphrase: Uint8Array,
   return { key, material, salt, iterations, digest, digestSalt, digestIterations };
 }
 
-/** Iterations that take the wanted time here. */
-function iterationsFor({ hash, iterTimeMs }: LuksParameters, length: number): number {
+/**
+ * Iterations of PBKDF2 that take the wanted time here.
+ * @param length bytes of the key that is made
+ */
+export function iterationsFor(
+  { hash, iterTimeMs }: Pick<LuksParameters, 'hash' | 'iterTimeMs'>,
+  length: number,
+): number {
   for (let iterations = 4096; ; iterations *= 2) {
     const started = performance.now();
     pbkdf2Sync('a passphrase', Buffer.alloc(SALT_BYTES), iterations, length, hash);

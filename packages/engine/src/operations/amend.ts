@@ -2,10 +2,26 @@ import { EDIT_ACTION, EDIT_FLAG } from '@instar/shared-abi';
 import { EngineError } from '../errors.js';
 import type { OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
-import { checkAmendment, checkEditOptions } from '../options/edits.js';
+import { checkAmendment, checkAmendOptions } from '../options/edits.js';
 import { checkFileName } from '../options/operations.js';
-import { editing, type EditedImage, type EditOptions } from './edit.js';
+import { editing, type EditedImage, type Editing, type EditOptions } from './edit.js';
+import { checkKeySlotChange, numbersOf, requestOf, secretsOf, wipe, type KeySlotChange } from './key-slots.js';
 import { formatName } from '../format-names.js';
+
+/** How options of an image are changed. */
+export interface AmendOptions extends EditOptions {
+  /**
+   * Key slots that hold the key are filled anew, empty ones are overwritten again, and the last that holds it is emptied: nobody
+   * can read the disk then (default false).
+   */
+  readonly force?: boolean | undefined;
+}
+
+/** What an amendment came to. */
+export interface AmendedImage extends EditedImage {
+  /** Numbers of the key slots that were changed, where that was asked for. */
+  readonly keySlots?: readonly number[];
+}
 
 /** Options of an image that are changed; what is absent stays as it is. */
 export interface Amendment {
@@ -17,6 +33,8 @@ export interface Amendment {
   readonly refcountBits?: number | undefined;
   /** Bytes of the disk; data behind them is cut off. */
   readonly size?: bigint | number | undefined;
+  /** Which passphrases open it, where it is encrypted with LUKS: one that does is among those of the operation. */
+  readonly keySlots?: KeySlotChange | undefined;
 }
 
 const { LAZY_OFF, LAZY_ON, SHRINK, VERSION_2, VERSION_3 } = EDIT_FLAG.values;
@@ -27,33 +45,44 @@ function flagsOf({ version, lazyRefcounts }: Amendment): number {
 }
 
 /**
- * Changes options of an image that it was created with (qcow2).
- * @throws EngineError `INVALID_OPTION`, `IMAGE_UNSUPPORTED_EDIT`; the image is then as it was
+ * Changes options of an image that it was created with (qcow2), or its key slots (qcow2, luks).
+ * @throws EngineError `INVALID_OPTION`, `IMAGE_UNSUPPORTED_EDIT`, `IMAGE_ENCRYPTED`; the image is then as it was
  */
 export async function amend(
   file: string,
   givenAmendment: Amendment,
-  givenOptions: EditOptions = {},
+  givenOptions: AmendOptions = {},
   givenControl: OperationControl = {},
-): Promise<EditedImage> {
+): Promise<AmendedImage> {
   checkFileName(file);
-  const { size, ...wish } = checkAmendment(givenAmendment);
+  const { size, keySlots: change, ...wish } = checkAmendment(givenAmendment);
+  if (change !== undefined) checkKeySlotChange(change);
   const bits = wish.refcountBits ?? 16;
   if (bits < 1 || bits > 64 || (bits & (bits - 1)) !== 0) {
     throw new EngineError('INVALID_OPTION', `the refcount width is ${bits}, expected a power of two up to 64`);
   }
-  const options = checkEditOptions(givenOptions);
-  return editing(file, options, checkControl(givenControl), async ({ info, isRaw, edit }) => {
+  const { force = false, ...options } = checkAmendOptions(givenOptions);
+  const control = checkControl(givenControl);
+  let slots = 0;
+  const work = async ({ info, isRaw, edit }: Editing): Promise<EditedImage> => {
     const format = formatName(info.format);
     if (isRaw) {
       throw new EngineError('UNSUPPORTED_FORMAT', `images of format ${format} have no options to amend`, { file });
     }
-    const request = { action: EDIT_ACTION.values.AMEND, flags: flagsOf(wish), number: wish.refcountBits ?? 0 };
-    let { virtual_size: virtualSize } = await edit(request);
+    let virtualSize = info.virtual_size;
+    if (change !== undefined) ({ key_slots: slots } = await edit(requestOf(change, info, force)));
+    if (change === undefined || Object.values(wish).some((value) => value !== undefined)) {
+      const request = { action: EDIT_ACTION.values.AMEND, flags: flagsOf(wish), number: wish.refcountBits ?? 0 };
+      ({ virtual_size: virtualSize } = await edit(request));
+    }
     if (size !== undefined) {
       const resized = await edit({ action: EDIT_ACTION.values.RESIZE, size, flags: SHRINK });
       virtualSize = resized.virtual_size;
     }
     return { format, virtualSize };
-  });
+  };
+  const edited = await editing(file, options, control, work, change === undefined ? [] : secretsOf(change));
+  if (change === undefined) return edited;
+  if (change.state === 'inactive' && slots !== 0) await wipe(file, options, slots, control);
+  return { ...edited, keySlots: numbersOf(slots) };
 }

@@ -13,6 +13,7 @@ import { EngineError, withEngineErrors } from '../errors.js';
 import { formatName } from '../format-names.js';
 import { forcedFormat } from '../formats.js';
 import { guestContext, type OperationControl } from '../operation.js';
+import type { OwnSecret } from '../secrets.js';
 import type { GuestDevice } from '../session/context.js';
 import { look, type ImageInfo } from '../session/look.js';
 import { perform } from '../session/operation.js';
@@ -106,6 +107,7 @@ interface Edited {
  * Edits an image in place. In the end it is as it was or as it was to become: also where the process is killed, once it is
  * opened again.
  * @param work what is done; the guest has ended when its file is completed
+ * @param secrets what the guest needs beside the passphrases of the image
  * @throws EngineError; the image is then as it was
  */
 export async function editing<T>(
@@ -113,8 +115,9 @@ export async function editing<T>(
   { format, undo }: EditOptions,
   control: OperationControl,
   work: (editing: Editing) => Promise<T>,
+  secrets: readonly OwnSecret[] = [],
 ): Promise<T> {
-  const context = guestContext(control);
+  const context = guestContext(control, secrets);
   const forced = forcedFormat(format, path);
   // One command after the other: what is overwritten is in the log by then.
   const session = new GuestSession(context, { inOrder: true });
@@ -198,11 +201,13 @@ export async function editImage(
   options: EditOptions,
   control: OperationControl,
   requestOf: (info: ImageInfo, isRaw: boolean) => EditRequest,
+  secrets: readonly OwnSecret[] = [],
 ): Promise<EditedImage> {
-  return editing(path, options, control, async ({ info, isRaw, edit }) => {
+  const work = async ({ info, isRaw, edit }: Editing): Promise<EditedImage> => {
     const { virtual_size: virtualSize } = await edit(requestOf(info, isRaw), true);
     return { format: formatName(info.format), virtualSize };
-  });
+  };
+  return editing(path, options, control, work, secrets);
 }
 
 /** A file that is edited, for a session. */

@@ -1,15 +1,16 @@
 import * as v from 'valibot';
-import type { Amendment } from '../operations/amend.js';
+import type { Amendment, AmendOptions } from '../operations/amend.js';
 import type { BitmapAction, BitmapOptions } from '../operations/bitmaps.js';
 import type { CommitOptions } from '../operations/commit.js';
 import type { EditOptions } from '../operations/edit.js';
+import type { KeySlotChange } from '../operations/key-slots.js';
 import type { RebaseOptions } from '../operations/rebase.js';
 import type { RepairOptions } from '../operations/repair.js';
 import type { NewSize, ResizeOptions } from '../operations/resize.js';
 import type { BackingFile } from '../output/backing.js';
 import { checked } from './check.js';
 import { pathPolicy } from './operations.js';
-import { callback, fileName, options, size, yesNo, type Fields } from './kinds.js';
+import { callback, fileName, milliseconds, options, size, whole, yesNo, type Fields } from './kinds.js';
 
 const formatName = v.string('the name of a format, such as raw or qcow2');
 
@@ -59,11 +60,24 @@ const repair = options({
   onRest: v.optional(callback),
 } satisfies Fields<RepairOptions>);
 
+const amendOptions = options({ ...editing, force: v.optional(yesNo) } satisfies Fields<AmendOptions>);
+
+const passphrase = v.union([v.string(), v.instance(Uint8Array)], 'a passphrase: text or bytes');
+
+const keySlots = options({
+  state: v.picklist(['active', 'inactive'], "'active' or 'inactive'"),
+  newPassphrase: v.optional(passphrase),
+  oldPassphrase: v.optional(passphrase),
+  slot: v.optional(whole(0, 0xffff_ffff)),
+  iterTimeMs: v.optional(milliseconds),
+} satisfies Fields<KeySlotChange>);
+
 const amendment = options({
   version: v.optional(v.picklist([2, 3], '2 or 3')),
   lazyRefcounts: v.optional(yesNo),
   refcountBits: v.optional(v.number('a number of bits')),
   size: v.optional(size()),
+  keySlots: v.optional(keySlots),
 } satisfies Fields<Amendment>);
 
 const bitmaps = options({
@@ -103,6 +117,11 @@ export function checkBitmapActions(value: readonly BitmapAction[]): readonly Bit
 /** @throws EngineError `INVALID_OPTION` */
 export function checkEditOptions(value: EditOptions): v.InferOutput<typeof edit> {
   return checked(edit, 'options', value);
+}
+
+/** @throws EngineError `INVALID_OPTION` */
+export function checkAmendOptions(value: AmendOptions): v.InferOutput<typeof amendOptions> {
+  return checked(amendOptions, 'options', value);
 }
 
 /** @throws EngineError `INVALID_OPTION` */

@@ -30,6 +30,9 @@ export const EDIT_ACTION = defineEnum('EditAction', 'What an edit does to an ima
   AMEND: [16, 'gives it the options of `flags` and `number`'],
   BITMAPS_COPY: [17, 'adds all bitmaps of the image COMPARED'],
   FILL: [18, 'copies the disk of the image COMPARED into it; what lies behind that stays'],
+  KEY_SLOT_FILL: [19, 'has the slot `number` hold the key for the secret NEW, made by `iterations`'],
+  KEY_SLOT_EMPTY: [20, 'has the slot `number`, or else those that the secret OLD opens, hold the key no more'],
+  KEY_SLOT_WIPE: [21, 'overwrites the stripes of the empty slots whose bits are set in `number`'],
 });
 
 /** Flags of an edit. */
@@ -44,6 +47,8 @@ export const EDIT_FLAG = defineFlags('EditFlag', 'Flags of an edit.', {
   OTHER_IMAGE: [1 << 7, 'BITMAP_MERGE takes the other bitmap from the image COMPARED'],
   SKIP_BROKEN: [1 << 8, 'BITMAPS_COPY leaves out what was not saved properly'],
   READS_AS_ZERO: [1 << 9, 'FILL leaves zeros out: the disk reads as zeros'],
+  ANY_SLOT: [1 << 10, 'KEY_SLOT_FILL takes the first empty slot; KEY_SLOT_EMPTY goes by the secret alone'],
+  FORCE: [1 << 11, 'slots that hold the key are filled anew, and the last of them is emptied'],
 });
 
 /** Config of the edit operation, which works on the device of role IMAGE that is EDITED. */
@@ -57,7 +62,7 @@ export const EditConfig = deferStruct('EditConfig', 2096, 'Config of the edit op
   time_nsec: field(u32, 32, 'nanoseconds within the second'),
   name_len: field(u32, 36, 'bytes of `name`'),
   other_len: field(u32, 40, 'bytes of `other`'),
-  reserved: field(u32, 44, 'zero', 0),
+  iterations: field(u32, 44, 'KEY_SLOT_FILL: iterations of PBKDF2'),
   name: field(bytes(1024), 48, 'UTF-8'),
   other: field(bytes(1024), 1072, 'UTF-8'),
 });
@@ -71,5 +76,6 @@ export const EditResult = deferStruct('EditResult', 496, 'Outcome of an edit ope
   virtual_size: field(u64, 464, 'bytes of the disk afterwards'),
   corruptions_fixed: field(u64, 472, 'REPAIR: what was repaired'),
   leaks_fixed: field(u64, 480, 'REPAIR: clusters that were freed'),
-  reserved: field(u64, 488, 'zero'),
+  key_slots: field(u32, 488, 'KEY_SLOT_FILL, KEY_SLOT_EMPTY: bit n is set where slot n was changed'),
+  reserved: field(u32, 492, 'zero'),
 });

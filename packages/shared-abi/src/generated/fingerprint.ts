@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '77364cf521ecac1b346c871af8db6a7875588c0e8e5ffc3a4b5c36a8ade7716f';
+export const FINGERPRINT_HEX = 'd06989c7bc2f83cb59d4e55f56b5841e3149cb49eab24f80079a0405ee305d0c';

@@ -19,7 +19,7 @@ mod sector;
 use core::fmt;
 
 pub use aes_block::AesKey;
-pub use anti_forensic::merge;
+pub use anti_forensic::{merge, split};
 pub use derive::{Argon2Kind, argon2, pbkdf2};
 pub use hash::Hash;
 pub use sector::{IvGenerator, Mode, SectorCipher};

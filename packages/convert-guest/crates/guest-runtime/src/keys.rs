@@ -35,6 +35,8 @@ impl Switch {
 pub struct Secret {
     /// Role of the image whose chain it is for, 0 for any.
     pub role: u32,
+    /// What it is for: a SecretUse.
+    pub purpose: u32,
     /// The passphrase.
     pub bytes: &'static [u8],
 }
@@ -78,6 +80,7 @@ pub fn secrets() -> impl Iterator<Item = Secret> {
         let bytes = unsafe { slice::from_raw_parts(start, entry.length as usize) };
         Some(Secret {
             role: entry.role,
+            purpose: entry.r#use,
             bytes,
         })
     })

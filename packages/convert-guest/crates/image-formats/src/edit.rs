@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::Codec;
 use crate::facts::{Bitmap, Identity};
+use crate::luks::{SlotEdit, SlotKeys};
 use crate::probe::Format;
 use crate::source::{ByteSource, DeviceIndex, SourceError};
 use crate::{luks, parallels, qcow, qcow2, qed, raw, vdi, vhdx, vmdk, vpc};
@@ -383,6 +384,8 @@ pub struct Edited {
     pub corruptions_fixed: u64,
     /// Leaks that were freed.
     pub leaks_fixed: u64,
+    /// Key slots that were changed: bit n stands for slot n.
+    pub key_slots: u32,
 }
 
 /// Edits the image in `target`. Everything has reached the disk when this returns; the order of the writes is such that an
@@ -406,6 +409,24 @@ pub fn edit<T: EditTarget>(
         Format::Vpc => vpc::edit(target, device, edit),
         Format::Vmdk => vmdk::edit(target, device, edit),
         Format::Luks => luks::edit(target, device, edit),
+        other => Err(not_of_format(device, other)),
+    }
+}
+
+/// Changes key slots of the image in `target`, as [`edit`] edits it.
+///
+/// # Errors
+/// As for [`edit`], and `Encrypted` where no passphrase opens the image.
+pub fn edit_key_slots<T: EditTarget>(
+    format: Format,
+    target: T,
+    device: DeviceIndex,
+    keys: &SlotKeys<'_>,
+    edit: &SlotEdit<'_>,
+) -> Result<Edited, FormatError> {
+    match format {
+        Format::Qcow2 => qcow2::edit_key_slots(target, device, keys, edit),
+        Format::Luks => luks::edit_key_slots(target, device, keys, edit),
         other => Err(not_of_format(device, other)),
     }
 }

@@ -79,7 +79,7 @@ pub use disk_image::{DiskImage, OpenOptions};
 pub use driver::FormatImage;
 pub use edit::{
     Amendment, BitmapEdit, DiskWriter, Edit, EditTarget, Edited, OtherBitmaps, Shown, Take, Time,
-    bitmaps_of, edit, open_writer, take_bitmaps,
+    bitmaps_of, edit, edit_key_slots, open_writer, take_bitmaps,
 };
 pub use error::{ErrorKind, Expected, FormatError};
 pub use extent::{Codec, Extent, ExtentKind, Image};
@@ -89,7 +89,7 @@ pub use facts::{
 };
 pub use file_parts::FilePart;
 pub use keys::{KeyIndex, KeyRing, Unlocking};
-pub use luks::sector_cipher;
+pub use luks::{SlotEdit, SlotKeys, sector_cipher};
 pub use packed::PackedStream;
 pub use probe::{Format, Probe, probe};
 pub use qcow2::Qcow2Image;

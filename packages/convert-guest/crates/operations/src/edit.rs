@@ -12,6 +12,7 @@ use instar_image_formats::{
 use crate::edit_content;
 use crate::edited_file::EditedFile;
 use crate::error::OperationError;
+use crate::key_slots;
 use crate::open_chain::{devices, new_parent};
 use crate::operation::Request;
 use crate::setup::{Setup, config_bytes};
@@ -41,6 +42,9 @@ pub fn edit(request: Request<'_>, result: &mut EditResult) -> Result<(), Operati
     let file = EditedFile::new(commands, setup.metadata_window(), index, device.file_size);
     let target = DeviceIndex(index);
     let edited = match taken_bitmaps(&config)? {
+        None if key_slots::is_of_key_slots(&config) => {
+            key_slots::edit(&config, format, file, target)?
+        }
         Some(take) => {
             let (other_format, source, other) = setup.file_of(device_role::COMPARED)?;
             let mut other = bitmaps_of(other_format, source, DeviceIndex(other))?;
@@ -58,6 +62,7 @@ pub fn edit(request: Request<'_>, result: &mut EditResult) -> Result<(), Operati
     result.virtual_size = edited.virtual_size;
     result.corruptions_fixed = edited.corruptions_fixed;
     result.leaks_fixed = edited.leaks_fixed;
+    result.key_slots = edited.key_slots;
     Ok(())
 }
 

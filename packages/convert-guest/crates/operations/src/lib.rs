@@ -24,6 +24,7 @@ mod fetch;
 mod holes;
 mod info;
 mod joined;
+mod key_slots;
 mod lost;
 mod map;
 mod measure;

@@ -1,6 +1,6 @@
 //! Passphrases of encrypted images.
 
-use instar_abi::ChainConfig;
+use instar_abi::{ChainConfig, secret_use};
 use instar_guest_runtime::{key_memory, secrets, with_key_memory};
 use instar_image_formats::{FormatImage, Unlocking};
 
@@ -9,7 +9,7 @@ use crate::open_chain::{GuestImage, devices};
 use crate::transform::SharedKeys;
 
 /// Memory that is left for everything but the memory of a key derivation (bytes).
-const RESERVE: u64 = 1 << 20;
+pub const RESERVE: u64 = 1 << 20;
 
 /// Tries the passphrases of the run on an image that is locked. One that none of them fits stays locked: what needs its
 /// content is refused then, and what does not goes on.
@@ -23,7 +23,8 @@ pub fn unlock(
         return Ok(());
     }
     let role = role_of_top(index, chain);
-    for secret in secrets().filter(|secret| secret.role == 0 || secret.role == role) {
+    let opens = secrets().filter(|secret| secret.purpose == secret_use::OPENS);
+    for secret in opens.filter(|secret| secret.role == 0 || secret.role == role) {
         let opened = with_key_memory(|| {
             image.unlock(&mut Unlocking {
                 passphrase: secret.bytes,

@@ -9,16 +9,16 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// SHA-256 of the canonical JSON of this ABI (version 1.14).
+/// SHA-256 of the canonical JSON of this ABI (version 1.15).
 pub const FINGERPRINT: [u8; 32] = [
-    0x77, 0x36, 0x4c, 0xf5, 0x21, 0xec, 0xac, 0x1b, 0x34, 0x6c, 0x87, 0x1a, 0xf8, 0xdb, 0x6a, 0x78,
-    0x75, 0x58, 0x8c, 0x0e, 0x8e, 0x5f, 0xfc, 0x3a, 0x4b, 0x5c, 0x36, 0xa8, 0xad, 0xe7, 0x71, 0x6f,
+    0xd0, 0x69, 0x89, 0xc7, 0xbc, 0x2f, 0x83, 0xcb, 0x59, 0xd4, 0xe5, 0x5f, 0x56, 0xb5, 0x84, 0x1e,
+    0x31, 0x49, 0xcb, 0x49, 0xea, 0xb2, 0x4f, 0x80, 0x07, 0x9a, 0x04, 0x05, 0xee, 0x30, 0x5d, 0x0c,
 ];
 
 /// ABI_VERSION_MAJOR.
 pub const ABI_VERSION_MAJOR: u32 = 0x1;
 /// ABI_VERSION_MINOR.
-pub const ABI_VERSION_MINOR: u32 = 0xe;
+pub const ABI_VERSION_MINOR: u32 = 0xf;
 /// BENCH_CONFIG_MAGIC.
 pub const BENCH_CONFIG_MAGIC: u32 = 0x42454e3f;
 /// BENCH_RESULT_MAGIC.
@@ -507,6 +507,12 @@ pub mod edit_action {
     pub const BITMAPS_COPY: u32 = 17;
     /// copies the disk of the image COMPARED into it; what lies behind that stays.
     pub const FILL: u32 = 18;
+    /// has the slot `number` hold the key for the secret NEW, made by `iterations`.
+    pub const KEY_SLOT_FILL: u32 = 19;
+    /// has the slot `number`, or else those that the secret OLD opens, hold the key no more.
+    pub const KEY_SLOT_EMPTY: u32 = 20;
+    /// overwrites the stripes of the empty slots whose bits are set in `number`.
+    pub const KEY_SLOT_WIPE: u32 = 21;
 }
 
 /// Flags of an edit.
@@ -531,6 +537,10 @@ pub mod edit_flag {
     pub const SKIP_BROKEN: u32 = 0x100;
     /// FILL leaves zeros out: the disk reads as zeros.
     pub const READS_AS_ZERO: u32 = 0x200;
+    /// KEY_SLOT_FILL takes the first empty slot; KEY_SLOT_EMPTY goes by the secret alone.
+    pub const ANY_SLOT: u32 = 0x400;
+    /// slots that hold the key are filled anew, and the last of them is emptied.
+    pub const FORCE: u32 = 0x800;
 }
 
 /// Why a guest refused an image or an operation.
@@ -923,6 +933,18 @@ pub mod sandbox_step {
     pub const DESCRIPTORS: u32 = 4;
     /// install the seccomp filter.
     pub const FILTER: u32 = 5;
+}
+
+/// What a secret is for.
+pub mod secret_use {
+    /// it opens images; of the role OUTPUT, it is the key of the output.
+    pub const OPENS: u32 = 0;
+    /// the passphrase that a key slot is filled for.
+    pub const NEW: u32 = 1;
+    /// the passphrase whose key slots are emptied.
+    pub const OLD: u32 = 2;
+    /// random bytes that salts and stripes are made of.
+    pub const SEED: u32 = 3;
 }
 
 /// Protection of a segment; WRITE and EXECUTE exclude each other.
@@ -2345,8 +2367,8 @@ pub struct EditConfig {
     pub name_len: u32,
     /// Byte 40: bytes of `other`.
     pub other_len: u32,
-    /// Byte 44: zero.
-    pub reserved: u32,
+    /// Byte 44: KEY_SLOT_FILL: iterations of PBKDF2.
+    pub iterations: u32,
     /// Byte 48: UTF-8.
     pub name: [u8; 1024],
     /// Byte 1072: UTF-8.
@@ -2365,7 +2387,7 @@ const _: () = {
     assert!(core::mem::offset_of!(EditConfig, time_nsec) == 32);
     assert!(core::mem::offset_of!(EditConfig, name_len) == 36);
     assert!(core::mem::offset_of!(EditConfig, other_len) == 40);
-    assert!(core::mem::offset_of!(EditConfig, reserved) == 44);
+    assert!(core::mem::offset_of!(EditConfig, iterations) == 44);
     assert!(core::mem::offset_of!(EditConfig, name) == 48);
     assert!(core::mem::offset_of!(EditConfig, other) == 1072);
 };
@@ -2391,8 +2413,8 @@ impl EditConfig {
     pub const OFFSET_NAME_LEN: usize = 36;
     /// Byte offset of `other_len`.
     pub const OFFSET_OTHER_LEN: usize = 40;
-    /// Byte offset of `reserved`.
-    pub const OFFSET_RESERVED: usize = 44;
+    /// Byte offset of `iterations`.
+    pub const OFFSET_ITERATIONS: usize = 44;
     /// Byte offset of `name`.
     pub const OFFSET_NAME: usize = 48;
     /// Byte offset of `other`.
@@ -2408,7 +2430,7 @@ impl EditConfig {
         time_nsec: 0,
         name_len: 0,
         other_len: 0,
-        reserved: 0,
+        iterations: 0,
         name: [0; 1024],
         other: [0; 1024],
     };
@@ -2425,7 +2447,7 @@ impl EditConfig {
         value.time_nsec = u32::from_le_bytes(take(bytes, 32));
         value.name_len = u32::from_le_bytes(take(bytes, 36));
         value.other_len = u32::from_le_bytes(take(bytes, 40));
-        value.reserved = u32::from_le_bytes(take(bytes, 44));
+        value.iterations = u32::from_le_bytes(take(bytes, 44));
         value.name = take(bytes, 48);
         value.other = take(bytes, 1072);
         value
@@ -2443,7 +2465,7 @@ impl EditConfig {
         bytes[32..36].copy_from_slice(&self.time_nsec.to_le_bytes());
         bytes[36..40].copy_from_slice(&self.name_len.to_le_bytes());
         bytes[40..44].copy_from_slice(&self.other_len.to_le_bytes());
-        bytes[44..48].copy_from_slice(&self.reserved.to_le_bytes());
+        bytes[44..48].copy_from_slice(&self.iterations.to_le_bytes());
         bytes[48..1072].copy_from_slice(&self.name);
         bytes[1072..2096].copy_from_slice(&self.other);
         bytes
@@ -2468,8 +2490,10 @@ pub struct EditResult {
     pub corruptions_fixed: u64,
     /// Byte 480: REPAIR: clusters that were freed.
     pub leaks_fixed: u64,
-    /// Byte 488: zero.
-    pub reserved: u64,
+    /// Byte 488: KEY_SLOT_FILL, KEY_SLOT_EMPTY: bit n is set where slot n was changed.
+    pub key_slots: u32,
+    /// Byte 492: zero.
+    pub reserved: u32,
 }
 
 const _: () = {
@@ -2482,7 +2506,8 @@ const _: () = {
     assert!(core::mem::offset_of!(EditResult, virtual_size) == 464);
     assert!(core::mem::offset_of!(EditResult, corruptions_fixed) == 472);
     assert!(core::mem::offset_of!(EditResult, leaks_fixed) == 480);
-    assert!(core::mem::offset_of!(EditResult, reserved) == 488);
+    assert!(core::mem::offset_of!(EditResult, key_slots) == 488);
+    assert!(core::mem::offset_of!(EditResult, reserved) == 492);
 };
 
 impl EditResult {
@@ -2502,8 +2527,10 @@ impl EditResult {
     pub const OFFSET_CORRUPTIONS_FIXED: usize = 472;
     /// Byte offset of `leaks_fixed`.
     pub const OFFSET_LEAKS_FIXED: usize = 480;
+    /// Byte offset of `key_slots`.
+    pub const OFFSET_KEY_SLOTS: usize = 488;
     /// Byte offset of `reserved`.
-    pub const OFFSET_RESERVED: usize = 488;
+    pub const OFFSET_RESERVED: usize = 492;
     /// All fields zero.
     pub const ZERO: Self = Self {
         magic: 0,
@@ -2513,6 +2540,7 @@ impl EditResult {
         virtual_size: 0,
         corruptions_fixed: 0,
         leaks_fixed: 0,
+        key_slots: 0,
         reserved: 0,
     };
 
@@ -2526,7 +2554,8 @@ impl EditResult {
         value.virtual_size = u64::from_le_bytes(take(bytes, 464));
         value.corruptions_fixed = u64::from_le_bytes(take(bytes, 472));
         value.leaks_fixed = u64::from_le_bytes(take(bytes, 480));
-        value.reserved = u64::from_le_bytes(take(bytes, 488));
+        value.key_slots = u32::from_le_bytes(take(bytes, 488));
+        value.reserved = u32::from_le_bytes(take(bytes, 492));
         value
     }
 
@@ -2540,7 +2569,8 @@ impl EditResult {
         bytes[464..472].copy_from_slice(&self.virtual_size.to_le_bytes());
         bytes[472..480].copy_from_slice(&self.corruptions_fixed.to_le_bytes());
         bytes[480..488].copy_from_slice(&self.leaks_fixed.to_le_bytes());
-        bytes[488..496].copy_from_slice(&self.reserved.to_le_bytes());
+        bytes[488..492].copy_from_slice(&self.key_slots.to_le_bytes());
+        bytes[492..496].copy_from_slice(&self.reserved.to_le_bytes());
         bytes
     }
 }
@@ -5265,8 +5295,8 @@ pub struct SecretEntry {
     pub length: u32,
     /// Byte 8: where its bytes lie (byte offset from the beginning of SecretsConfig).
     pub offset: u32,
-    /// Byte 12: zero.
-    pub pad: u32,
+    /// Byte 12: SecretUse.
+    pub r#use: u32,
 }
 
 const _: () = {
@@ -5275,7 +5305,7 @@ const _: () = {
     assert!(core::mem::offset_of!(SecretEntry, role) == 0);
     assert!(core::mem::offset_of!(SecretEntry, length) == 4);
     assert!(core::mem::offset_of!(SecretEntry, offset) == 8);
-    assert!(core::mem::offset_of!(SecretEntry, pad) == 12);
+    assert!(core::mem::offset_of!(SecretEntry, r#use) == 12);
 };
 
 impl SecretEntry {
@@ -5287,14 +5317,14 @@ impl SecretEntry {
     pub const OFFSET_LENGTH: usize = 4;
     /// Byte offset of `offset`.
     pub const OFFSET_OFFSET: usize = 8;
-    /// Byte offset of `pad`.
-    pub const OFFSET_PAD: usize = 12;
+    /// Byte offset of `r#use`.
+    pub const OFFSET_USE: usize = 12;
     /// All fields zero.
     pub const ZERO: Self = Self {
         role: 0,
         length: 0,
         offset: 0,
-        pad: 0,
+        r#use: 0,
     };
 
     /// Reads the struct from its bytes (little endian).
@@ -5303,7 +5333,7 @@ impl SecretEntry {
         value.role = u32::from_le_bytes(take(bytes, 0));
         value.length = u32::from_le_bytes(take(bytes, 4));
         value.offset = u32::from_le_bytes(take(bytes, 8));
-        value.pad = u32::from_le_bytes(take(bytes, 12));
+        value.r#use = u32::from_le_bytes(take(bytes, 12));
         value
     }
 
@@ -5313,7 +5343,7 @@ impl SecretEntry {
         bytes[0..4].copy_from_slice(&self.role.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.length.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.offset.to_le_bytes());
-        bytes[12..16].copy_from_slice(&self.pad.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.r#use.to_le_bytes());
         bytes
     }
 }
@@ -5588,7 +5618,7 @@ impl SnapshotRecord {
 }
 
 /// Fingerprints of the older minor versions of this major one.
-pub const OLDER_FINGERPRINTS: [[u8; 32]; 14] = [
+pub const OLDER_FINGERPRINTS: [[u8; 32]; 15] = [
     [
         250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238,
         95, 1, 238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
@@ -5644,6 +5674,10 @@ pub const OLDER_FINGERPRINTS: [[u8; 32]; 14] = [
     [
         246, 249, 223, 4, 123, 124, 28, 116, 25, 10, 45, 66, 137, 37, 74, 255, 242, 68, 49, 78,
         181, 11, 191, 209, 194, 122, 65, 60, 48, 5, 139, 243,
+    ],
+    [
+        119, 54, 76, 245, 33, 236, 172, 27, 52, 108, 135, 26, 248, 219, 106, 120, 117, 88, 140, 14,
+        142, 95, 252, 58, 75, 92, 54, 168, 173, 231, 113, 111,
     ],
 ];
 

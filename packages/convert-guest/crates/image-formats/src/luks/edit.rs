@@ -2,6 +2,7 @@
 //! zeros decrypt to.
 
 use super::Header;
+use super::key_slots::{SlotEdit, SlotKeys, edit_slots};
 use crate::edit::{Borrowed, Edit, EditTarget, Edited, unsupported};
 use crate::error::FormatError;
 use crate::metadata_cache::MetadataCache;
@@ -39,6 +40,27 @@ pub fn edit<T: EditTarget>(
     Ok(Edited {
         file_length: u64::MAX,
         virtual_size: wanted.unwrap_or(before),
+        ..Edited::default()
+    })
+}
+
+/// Changes key slots of the container in `target`.
+///
+/// # Errors
+/// As for [`edit`], and `Encrypted` where no passphrase opens it.
+pub fn edit_key_slots<T: EditTarget>(
+    mut target: T,
+    device: DeviceIndex,
+    keys: &SlotKeys<'_>,
+    edit: &SlotEdit<'_>,
+) -> Result<Edited, FormatError> {
+    let header = Header::read(&mut MetadataCache::new(Borrowed(&mut target), device, 2), 0)?;
+    let (end, size) = (header.payload_offset.value, target.size());
+    let changed = edit_slots(&mut target, device, &header, 0..end, keys, edit)?;
+    Ok(Edited {
+        file_length: u64::MAX,
+        virtual_size: header.whole_sectors(size.saturating_sub(end)),
+        key_slots: changed,
         ..Edited::default()
     })
 }

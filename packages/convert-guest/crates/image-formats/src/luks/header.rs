@@ -9,7 +9,7 @@ use crate::error::{ErrorKind, Expected, FormatError};
 use crate::facts::LuksFacts;
 use crate::field::Field;
 use crate::luks::cipher_name::CipherName;
-use crate::luks::slots::{Digest, KeySlot};
+use crate::luks::slots::{Digest, KeySlot, SlotPlace};
 use crate::luks::{MAGIC, version1, version2};
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
@@ -39,6 +39,10 @@ pub(crate) struct Header {
     pub slots: Vec<KeySlot>,
     /// What tells whether a key is right.
     pub digests: Vec<Digest>,
+    /// All slots of a header of version 1; none of one of version 2.
+    pub places: Vec<SlotPlace>,
+    /// Bytes of the key of the disk, of a header of version 1.
+    pub key_bytes: u64,
 }
 
 impl Header {

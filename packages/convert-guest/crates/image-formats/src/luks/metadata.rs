@@ -231,6 +231,8 @@ impl Text {
             cipher,
             slots,
             digests,
+            places: Vec::new(),
+            key_bytes: 0,
         })
     }
 

@@ -3,6 +3,7 @@
 mod cipher_name;
 mod edit;
 mod header;
+mod key_slots;
 mod metadata;
 mod slots;
 mod version1;
@@ -26,8 +27,10 @@ use crate::probe::{Ends, has};
 use crate::source::{ByteSource, DeviceIndex};
 use crate::within::{Beyond, Within};
 
-pub use edit::edit;
+pub use edit::{edit, edit_key_slots};
 pub(crate) use header::Header;
+pub(crate) use key_slots::edit_slots;
+pub use key_slots::{SlotEdit, SlotKeys};
 
 /// What a container begins with.
 pub(crate) const MAGIC: &[u8; 6] = b"LUKS\xba\xbe";

@@ -15,7 +15,7 @@ use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
 
 /// Sectors of key material, however large those of the disk are (bytes).
-const SECTOR: usize = 512;
+pub(super) const SECTOR: usize = 512;
 
 /// How a passphrase becomes the key of a slot.
 #[derive(Clone, Debug)]
@@ -56,6 +56,19 @@ pub(crate) struct KeySlot {
     pub key_bytes: u64,
     /// Where names of hashes stand.
     pub hash_place: Field<u64>,
+}
+
+/// Where a slot of a header of version 1 is, whether it holds a key or not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SlotPlace {
+    /// Its number.
+    pub number: u32,
+    /// Where it is described (byte offset in the file).
+    pub at: u64,
+    /// Whether it holds a key.
+    pub active: bool,
+    /// Where its stripes lie (byte offset in the file).
+    pub offset: u64,
 }
 
 /// What tells whether a key is the right one.
@@ -167,21 +180,26 @@ impl Header {
         cache: &mut MetadataCache<S>,
         with: &mut Unlocking<'_>,
     ) -> Result<Option<KeyIndex>, FormatError> {
+        let Some(key) = self.find_key(cache, with)? else {
+            return Ok(None);
+        };
+        let cipher = self.cipher.with_key(&key, self.sector.in_memory())?;
+        with.keys.add(cipher, cache.device()).map(Some)
+    }
+
+    /// The key, where the passphrase opens a slot to it.
+    ///
+    /// # Errors
+    /// As for [`unlock`](Self::unlock).
+    pub fn find_key<S: ByteSource>(
+        &self,
+        cache: &mut MetadataCache<S>,
+        with: &Unlocking<'_>,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, FormatError> {
         let mut refused = None;
         for slot in &self.slots {
-            let tried = slot.open(cache, with).and_then(|key| {
-                for digest in &self.digests {
-                    if digest.matches(slot, &key)? {
-                        return Ok(Some(key));
-                    }
-                }
-                Ok(None)
-            });
-            match tried {
-                Ok(Some(key)) => {
-                    let cipher = self.cipher.with_key(&key, self.sector.in_memory())?;
-                    return with.keys.add(cipher, cache.device()).map(Some);
-                }
+            match self.open_slot(slot, cache, with) {
+                Ok(Some(key)) => return Ok(Some(key)),
                 Ok(None) => {}
                 // Another slot may be one that can be opened.
                 Err(error) => {
@@ -193,6 +211,25 @@ impl Header {
             Some(error) => Err(error),
             None => Ok(None),
         }
+    }
+
+    /// The key, where the passphrase opens this slot to it.
+    ///
+    /// # Errors
+    /// As for [`unlock`](Self::unlock).
+    pub fn open_slot<S: ByteSource>(
+        &self,
+        slot: &KeySlot,
+        cache: &mut MetadataCache<S>,
+        with: &Unlocking<'_>,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, FormatError> {
+        let key = slot.open(cache, with)?;
+        for digest in &self.digests {
+            if digest.matches(slot, &key)? {
+                return Ok(Some(key));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -9,17 +9,17 @@ use crate::facts::{LuksFacts, LuksSlot};
 use crate::field::Field;
 use crate::luks::cipher_name::CipherName;
 use crate::luks::header::{Header, MOST_KEY, text};
-use crate::luks::slots::{Derivation, Digest, KeySlot, place};
+use crate::luks::slots::{Derivation, Digest, KeySlot, SlotPlace, place};
 use crate::metadata_cache::MetadataCache;
 use crate::source::ByteSource;
 use crate::structure::Structure;
 use crate::structures::luks::{header, key_slot};
 
 const SLOTS: u32 = 8;
-const ACTIVE: u32 = 0x00ac_71f3;
-const INACTIVE: u32 = 0x0000_dead;
+pub(super) const ACTIVE: u32 = 0x00ac_71f3;
+pub(super) const INACTIVE: u32 = 0x0000_dead;
 /// The only number of stripes that programs write.
-const STRIPES: u32 = 4000;
+pub(super) const STRIPES: u32 = 4000;
 
 fn sectors(field: Field<u32>) -> Field<u64> {
     Field {
@@ -72,10 +72,17 @@ pub(super) fn read<S: ByteSource>(
         slots: Vec::new(),
     };
     let mut slots = Vec::new();
+    let mut places = Vec::new();
     for number in 0..SLOTS {
         let slots_at = header::KEY_SLOTS.offset();
         let slot = Slot::read(&head.entry(slots_at, key_slot::BYTES, to_usize(number.into())))?;
         facts.slots.push(slot.facts());
+        places.push(SlotPlace {
+            number,
+            at: slot.at,
+            active: slot.active,
+            offset: base.saturating_add(slot.offset),
+        });
         if slot.active {
             slots.push(KeySlot {
                 number,
@@ -110,6 +117,8 @@ pub(super) fn read<S: ByteSource>(
             value,
             slots: None,
         }],
+        places,
+        key_bytes: key_length,
     })
 }
 

@@ -50,5 +50,6 @@ pub fn edit<T: EditTarget>(
         virtual_size: header.size,
         corruptions_fixed: mended.corruptions,
         leaks_fixed: mended.leaks,
+        ..Edited::default()
     })
 }

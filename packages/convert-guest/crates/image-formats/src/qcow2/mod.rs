@@ -30,7 +30,7 @@ use crate::metadata_cache::MetadataCache;
 use crate::source::{ByteSource, DeviceIndex};
 
 pub use bitmap::Bitmap;
-pub use edit::{edit, open_writer, take_bitmaps};
+pub use edit::{edit, edit_key_slots, open_writer, take_bitmaps};
 pub use extensions::Extensions;
 pub use facts::{open, probe};
 pub use header::{Encryption, Header};

@@ -52,6 +52,7 @@ pub fn edit<T: EditTarget>(
         virtual_size: header.size,
         corruptions_fixed: mended.corruptions,
         leaks_fixed: 0,
+        ..Edited::default()
     })
 }
 

@@ -20,6 +20,7 @@ use crate::edit::{
     Borrowed, DiskWriter, Edit, EditTarget, Edited, OtherBitmaps, Take, unsupported,
 };
 use crate::error::{ErrorKind, Expected, FormatError};
+use crate::luks::{self, SlotEdit, SlotKeys};
 use crate::probe::Format;
 use crate::qcow2::{Encryption, Extensions, Header, Qcow2Image, features, l1};
 use crate::resizing::require_sound;
@@ -101,6 +102,7 @@ pub fn edit<T: EditTarget>(
         virtual_size,
         corruptions_fixed: repaired.corruptions,
         leaks_fixed: repaired.leaks,
+        ..Edited::default()
     })
 }
 
@@ -130,6 +132,39 @@ pub fn take_bitmaps<T: EditTarget>(
     })
 }
 
+/// Changes key slots of the image in `target`, which is encrypted with LUKS.
+///
+/// # Errors
+/// As for [`edit`], and `Encrypted` where no passphrase opens it.
+pub fn edit_key_slots<T: EditTarget>(
+    mut target: T,
+    device: DeviceIndex,
+    keys: &SlotKeys<'_>,
+    edit: &SlotEdit<'_>,
+) -> Result<Edited, FormatError> {
+    let image = Qcow2Image::open(Borrowed(&mut target), device, 4)?;
+    let (header, place) = (image.header, image.extensions.encryption_header);
+    let what = match header.encryption {
+        Encryption::None => "it is not encrypted, and has no key slots",
+        _ => "it is encrypted as versions before LUKS did it, which has no key slots",
+    };
+    let (Some(luks), Some(place)) = (image.luks, place) else {
+        return Err(unsupported(device, what));
+    };
+    let mut editor = open(&mut target, device)?;
+    editor.begin()?;
+    editor.file.flush()?;
+    let start = place.offset.value;
+    let within = start..start.saturating_add(place.length);
+    let changed = luks::edit_slots(&mut target, device, &luks, within, keys, edit)?;
+    Ok(Edited {
+        file_length: u64::MAX,
+        virtual_size: SECTOR.round_down(header.size),
+        key_slots: changed,
+        ..Edited::default()
+    })
+}
+
 /// Opens the image in `target` for writing its disk.
 ///
 /// # Errors
@@ -148,8 +183,8 @@ pub fn open_writer<'a, T: EditTarget + 'a>(
     require_sound(&mut target, device, Format::Qcow2)?;
     let mut editor = Editor::of(StagedFile::new(target, device), header, extensions);
     editor.begin()?;
-    if editor.header.has_data_file() || editor.header.encryption != Encryption::None {
-        let what = "encrypted images and those with an external data file are not written to";
+    if editor.header.has_data_file() {
+        let what = "images with an external data file are not written to";
         return Err(editor.unsupported(what));
     }
     Ok(Box::new(Writer {
