@@ -15,6 +15,12 @@ export interface EditCase {
   readonly command: (image: string) => CommandLine;
   /** It says on standard error what it does. */
   readonly complains?: boolean;
+  /** The image without what does not count any more, and is overwritten when all else is done. */
+  readonly unused?: (image: Buffer) => Buffer;
+  /** The image without what differs whenever it is edited so. */
+  readonly differing?: (image: Buffer) => Buffer;
+  /** What is wrong with an image that was edited. */
+  readonly verify?: (directory: Workdir) => string | undefined;
 }
 
 const KIB = 1024;

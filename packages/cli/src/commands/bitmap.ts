@@ -104,6 +104,7 @@ export const bitmapCommand = defineCommand<BitmapFlags>({
   name: 'bitmap',
   about:
     'Changes a persistent bitmap of an image (qcow2). Several actions are done in the order in which they are given.',
+  namesOneImage: true,
   operands: [
     ['[file]', 'the image'],
     ['[bitmap]', 'name of the bitmap'],
@@ -115,7 +116,6 @@ export const bitmapCommand = defineCommand<BitmapFlags>({
         .option('-b, --source-file <file>', 'with --merge: the other bitmap is in this image')
         .option('-F, --source-format <fmt>', 'format of that image'),
     ),
-  endsWithWord: true,
   notes: EDIT_NOTES,
   run,
 });

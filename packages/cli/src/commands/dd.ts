@@ -71,10 +71,10 @@ function describedInput(operands: DdOperands): {
   if (operands.inputFormat !== undefined) {
     throw new EngineError('INVALID_OPTION', '--image-opts and --format are mutually exclusive');
   }
-  const { file, format, secret } = parseImageOptions(operands.if);
+  const { file, format, secrets } = parseImageOptions(operands.if);
   return {
     operands: { ...operands, if: file, ...(format === undefined ? {} : { inputFormat: format }) },
-    wanted: secret === undefined ? [] : [secret],
+    wanted: secrets,
   };
 }
 

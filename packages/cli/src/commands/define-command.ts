@@ -18,7 +18,7 @@ import { Frame } from './frame.js';
 import type { DumpFlags } from './guest-dumps.js';
 import { allowedByEnvironment } from './allowed-paths.js';
 import { asCommand, descriptionOf, type Command as OurCommand } from './description.js';
-import { describeImage, withoutProtocol } from './image-opts.js';
+import { describeImage, parseImageOptions, withoutProtocol } from './image-opts.js';
 import { limitsOf } from './limits.js';
 import { remoteAccess, REMOTE_OPTIONS, type RemoteFlags } from './remote-access.js';
 import { requireOpen } from './require-open.js';
@@ -42,6 +42,7 @@ export interface ImageFlags extends DumpFlags, RemoteFlags {
   readonly limitCpu?: number;
   readonly limitIdle?: number;
   readonly imageOpts?: boolean;
+  readonly targetImageOpts?: boolean;
   readonly format?: string;
   readonly secondFormat?: string;
 }
@@ -89,10 +90,10 @@ export interface ImageCommand<F> {
   readonly recordsWarnings?: boolean;
   /** Its images may be on other machines. */
   readonly readsRemote?: boolean;
+  /** The first operand is an image, and the others are none. */
+  readonly namesOneImage?: boolean;
   /** The last operand is an output, which no option describes. */
   readonly endsWithOutput?: boolean;
-  /** The last operand is no file at all, but a size or another name. */
-  readonly endsWithWord?: boolean;
   /** Returns the exit code. */
   run(run: CommandRun<F>): Promise<number>;
 }
@@ -144,22 +145,18 @@ function namesOfOptions(parser: Command): readonly string[] {
   return [...shown.flatMap(({ long }) => (typeof long === 'string' ? [long] : [])), '--help'];
 }
 
-/** The files of a command, with their formats and secrets where `--image-opts` describes them; a word behind them stays. */
+/** The files of a command, with their formats and secrets where `--image-opts` describes them. */
 function describedImages<F extends ImageFlags>(
-  given: readonly string[],
+  words: readonly string[],
   flags: F,
-  {
-    endsWithOutput,
-    endsWithWord,
-    operands: { length },
-  }: Pick<ImageCommand<F>, 'endsWithOutput' | 'endsWithWord' | 'operands'>,
+  { endsWithOutput = false, namesOneImage = false }: Pick<ImageCommand<F>, 'endsWithOutput' | 'namesOneImage'>,
   namesMayDescribe: boolean,
 ): { readonly files: readonly string[]; readonly flags: F; readonly wanted: readonly string[] | undefined } {
-  const words = endsWithWord === true ? given.slice(0, length - 1) : given;
-  const last = given.slice(words.length);
-  const operands = namesMayDescribe && flags.imageOpts !== true ? words.map(withoutProtocol) : words;
+  const named = namesOneImage ? words.slice(0, 1) : words;
+  const operands = namesMayDescribe && flags.imageOpts !== true ? named.map(withoutProtocol) : named;
+  const others = words.slice(named.length);
   const asJson = namesMayDescribe && operands.some((operand) => operand.startsWith('json:'));
-  if (flags.imageOpts !== true && !asJson) return { files: [...operands, ...last], flags, wanted: undefined };
+  if (flags.imageOpts !== true && !asJson) return { files: [...operands, ...others], flags, wanted: undefined };
   if (flags.imageOpts === true && (flags.format !== undefined || flags.secondFormat !== undefined)) {
     throw new EngineError('INVALID_OPTION', '--image-opts and --format are mutually exclusive');
   }
@@ -167,11 +164,12 @@ function describedImages<F extends ImageFlags>(
   const images = operands
     .slice(0, operands.length - outputs.length)
     .map((text) => describeImage(text, flags.imageOpts === true));
+  const described = flags.targetImageOpts === true ? outputs.map(parseImageOptions) : [];
   const [format, secondFormat] = images.map((image) => image.format);
   return {
-    files: [...images.map(({ file }) => file), ...outputs, ...last],
+    files: [...images.map(({ file }) => file), ...outputs, ...others],
     flags: { ...flags, format: format ?? flags.format, secondFormat: secondFormat ?? flags.secondFormat },
-    wanted: images.flatMap(({ secret }) => (secret === undefined ? [] : [secret])),
+    wanted: [...images, ...described].flatMap(({ secrets }) => secrets),
   };
 }
 

@@ -5,8 +5,8 @@ import { splitOptions, type ListedOption } from './option-list.js';
 export interface DescribedImage {
   readonly file: string;
   readonly format: string | undefined;
-  /** Id of the secret that it is encrypted with. */
-  readonly secret: string | undefined;
+  /** Ids of the secrets that it, and what lies below it, is encrypted with. */
+  readonly secrets: readonly string[];
 }
 
 const NAMES = {
@@ -18,6 +18,9 @@ const NAMES = {
   'encrypt.key-secret': 'secret',
   'encrypt.format': 'encryption',
 } as const;
+
+/** The secret of an image below. */
+const SECRET_BELOW = /^(?:backing\.)+(?:encrypt\.)?key-secret$/;
 
 function invalid(what: string): EngineError {
   return new EngineError('INVALID_OPTION', `--image-opts: ${what}`);
@@ -37,7 +40,7 @@ export function parseImageOptions(text: string): DescribedImage {
  */
 export function describeImage(text: string, byOptions: boolean): DescribedImage {
   if (text.startsWith('json:')) return describedBy(flattened(parsedJson(text.slice('json:'.length))));
-  return byOptions ? parseImageOptions(text) : { file: text, format: undefined, secret: undefined };
+  return byOptions ? parseImageOptions(text) : { file: text, format: undefined, secrets: [] };
 }
 
 /**
@@ -70,7 +73,12 @@ function flattened(value: unknown, path = ''): readonly ListedOption[] {
 
 function describedBy(options: readonly ListedOption[]): DescribedImage {
   const found = new Map<string, string>();
+  const below: string[] = [];
   for (const { key, value } of options) {
+    if (SECRET_BELOW.test(key) && value !== undefined) {
+      below.push(value);
+      continue;
+    }
     const name = Object.hasOwn(NAMES, key) ? NAMES[key as keyof typeof NAMES] : undefined;
     if (name === undefined || value === undefined) {
       throw invalid(`${quoteName(key)} is not offered; it takes ${Object.keys(NAMES).join(', ')}`);
@@ -81,5 +89,6 @@ function describedBy(options: readonly ListedOption[]): DescribedImage {
   if (protocol !== 'file') throw invalid(`file.driver=${quoteName(protocol)} is not offered: images are files`);
   const file = found.get('file');
   if (file === undefined || file === '') throw invalid('file.filename=FILE is missing');
-  return { file, format: found.get('format'), secret: found.get('secret') };
+  const own = found.get('secret');
+  return { file, format: found.get('format'), secrets: [...(own === undefined ? [] : [own]), ...below] };
 }

@@ -38,6 +38,7 @@ const command = defineCommand<ResizeFlags>({
   about:
     'Gives the disk of an image another size. Those of raw and qcow2 images also become smaller; those of vmdk, vdi, vpc, vhdx, ' +
     'luks and qed become larger.',
+  namesOneImage: true,
   operands: [
     ['<file>', 'the image'],
     ['[size]', 'bytes, such as 10G; +10G and -10G add to what it has and take from it'],
@@ -52,7 +53,6 @@ const command = defineCommand<ResizeFlags>({
           values.oneOf(PREALLOCATIONS),
         ),
     ),
-  endsWithWord: true,
   notes: EDIT_NOTES,
   run,
 });

@@ -5,6 +5,7 @@ use core::fmt;
 
 use crate::check::{CheckCounts, Findings};
 use crate::driver::{self, FormatImage};
+use crate::encrypted::ClusterKey;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::{Extent, Image};
 use crate::facts::{Facts, Identity, ListLimits};
@@ -189,6 +190,10 @@ impl FormatImage for DiskImage<'_> {
 
     fn unlock(&mut self, with: &mut Unlocking<'_>) -> Result<bool, FormatError> {
         self.opened.unlock(with)
+    }
+
+    fn key(&self) -> Option<ClusterKey> {
+        self.opened.key()
     }
 
     fn backing_name(&self) -> Option<&[u8]> {

@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 
 use crate::check::{CheckCounts, Findings};
 use crate::disk_image::OpenOptions;
+use crate::encrypted::ClusterKey;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::Image;
 use crate::facts::{Facts, Identity, ListLimits};
@@ -74,6 +75,11 @@ pub trait FormatImage: Image {
     /// `UnsupportedEncryption`, `KeyMemory`, `BadHeader`, `SourceFailed`, `OutOfMemory`.
     fn unlock(&mut self, _: &mut Unlocking<'_>) -> Result<bool, FormatError> {
         Ok(true)
+    }
+
+    /// The key that content of its clusters is written with, when it has been unlocked.
+    fn key(&self) -> Option<ClusterKey> {
+        None
     }
 
     /// The backing file's name as written, never empty; `None` for an image without one.

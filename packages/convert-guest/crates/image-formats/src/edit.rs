@@ -2,8 +2,10 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 
+use crate::encrypted::ContentCipher;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::Codec;
 use crate::facts::{Bitmap, Identity};
@@ -349,7 +351,7 @@ pub enum Shown {
     },
 }
 
-/// Opens the image in `target` for writing its disk.
+/// Opens the image in `target` for writing its disk. What an encrypted one gets is encrypted by `cipher`.
 ///
 /// # Errors
 /// As for [`edit`].
@@ -358,10 +360,11 @@ pub fn open_writer<'a, T: EditTarget + 'a>(
     target: T,
     device: DeviceIndex,
     shown: Shown,
+    cipher: Option<Rc<dyn ContentCipher>>,
 ) -> Result<Box<dyn DiskWriter + 'a>, FormatError> {
     match format {
         Format::Raw => Ok(raw::open_writer(target, device)),
-        Format::Qcow2 => qcow2::open_writer(target, device),
+        Format::Qcow2 => qcow2::open_writer(target, device, cipher),
         Format::Parallels => parallels::open_writer(target, device),
         Format::Qcow => qcow::open_writer(target, device),
         Format::Qed => qed::open_writer(target, device),
@@ -389,7 +392,8 @@ pub struct Edited {
 }
 
 /// Edits the image in `target`. Everything has reached the disk when this returns; the order of the writes is such that an
-/// image whose edit stops halfway has leaks at most, where the format allows that.
+/// image whose edit stops halfway has leaks at most, where the format allows that. Few edits of encrypted images need their
+/// `cipher`.
 ///
 /// # Errors
 /// `UnsupportedEdit`, `RepairFirst`, and whatever the reader of the format refuses.
@@ -398,10 +402,11 @@ pub fn edit<T: EditTarget>(
     target: T,
     device: DeviceIndex,
     edit: &Edit<'_>,
+    cipher: Option<Rc<dyn ContentCipher>>,
 ) -> Result<Edited, FormatError> {
     match format {
         Format::Raw => raw::edit(target, device, edit),
-        Format::Qcow2 => qcow2::edit(target, device, edit),
+        Format::Qcow2 => qcow2::edit(target, device, edit, cipher),
         Format::Parallels => parallels::edit(target, device, edit),
         Format::Qed => qed::edit(target, device, edit),
         Format::Vdi => vdi::edit(target, device, edit),

@@ -1,4 +1,4 @@
-//! What formats with encrypted clusters share: the extents, and the key of QEMU's first method.
+//! What formats with encrypted clusters share: the extents, what is written, and the key of QEMU's first method.
 
 use instar_ciphers::{IvGenerator, Mode, SectorCipher, Zeroizing};
 
@@ -13,10 +13,19 @@ const AES_KEY: usize = 16;
 
 /// An open key, and what the initialization vector of a sector is made of.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ClusterKey {
+pub struct ClusterKey {
+    /// The key.
     pub index: KeyIndex,
     /// The sector's place in the file, in place of that on the disk.
     pub by_file: bool,
+    /// A wrong passphrase would have been noticed.
+    pub is_known: bool,
+}
+
+/// Encrypts what is written to a disk.
+pub trait ContentCipher {
+    /// Encrypts whole sectors in place that lie at `host` in the file and at `disk` on the disk (byte offsets).
+    fn encrypt(&self, host: u64, disk: u64, bytes: &mut [u8]);
 }
 
 impl ClusterKey {
@@ -75,6 +84,9 @@ pub(crate) fn aes_key(
         )
     })?;
     let index = with.keys.add(cipher, device)?;
-    let by_file = false;
-    Ok(ClusterKey { index, by_file })
+    Ok(ClusterKey {
+        index,
+        by_file: false,
+        is_known: false,
+    })
 }

@@ -81,6 +81,7 @@ pub use edit::{
     Amendment, BitmapEdit, DiskWriter, Edit, EditTarget, Edited, OtherBitmaps, Shown, Take, Time,
     bitmaps_of, edit, edit_key_slots, open_writer, take_bitmaps,
 };
+pub use encrypted::{ClusterKey, ContentCipher};
 pub use error::{ErrorKind, Expected, FormatError};
 pub use extent::{Codec, Extent, ExtentKind, Image};
 pub use facts::{

@@ -38,7 +38,8 @@ pub fn edit(request: Request<'_>, result: &mut EditResult) -> Result<(), Operati
     }
     let (index, device) = edited_device(chain)?;
     let setup = Setup::new(chain, commands, &mut windows)?;
-    let format = setup.open_one(device_role::IMAGE)?.format();
+    let mut image = setup.open_one(device_role::IMAGE)?;
+    let format = image.format();
     let file = EditedFile::new(commands, setup.metadata_window(), index, device.file_size);
     let target = DeviceIndex(index);
     let edited = match taken_bitmaps(&config)? {
@@ -55,7 +56,12 @@ pub fn edit(request: Request<'_>, result: &mut EditResult) -> Result<(), Operati
                 Some((index, _)) => setup.open_itself(index)?.identity(),
                 None => None,
             };
-            edit_image(format, file, target, &request_of(&config, parent)?)?
+            let cipher = if needs_key(&config) {
+                setup.cipher(&mut image)?
+            } else {
+                None
+            };
+            edit_image(format, file, target, &request_of(&config, parent)?, cipher)?
         }
     };
     result.file_length = edited.file_length;
@@ -64,6 +70,16 @@ pub fn edit(request: Request<'_>, result: &mut EditResult) -> Result<(), Operati
     result.leaks_fixed = edited.leaks_fixed;
     result.key_slots = edited.key_slots;
     Ok(())
+}
+
+/// Whether an edit may write content.
+fn needs_key(config: &EditConfig) -> bool {
+    let has = |flag: u32| config.flags & flag != 0;
+    match config.action {
+        edit_action::AMEND => has(edit_flag::VERSION_2),
+        edit_action::RESIZE => has(edit_flag::PREALLOCATE),
+        _ => false,
+    }
 }
 
 /// The device that is edited.

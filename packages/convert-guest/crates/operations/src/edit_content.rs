@@ -66,7 +66,9 @@ pub fn edit(
     let (index, device) = edited_device(chain)?;
     let setup = Setup::new(chain, commands, windows)?;
     let fetcher = Fetcher::new(commands, windows, setup.keys())?;
-    let format = setup.open_one(device_role::IMAGE)?.format();
+    let mut image = setup.open_one(device_role::IMAGE)?;
+    let (format, cipher) = (image.format(), setup.cipher(&mut image)?);
+    drop(image);
     let window = windows
         .take(BATCH)
         .ok_or_else(|| internal("no window for what is written"))?;
@@ -82,7 +84,8 @@ pub fn edit(
         },
         _ => Shown::Stays,
     };
-    let writer: OpenWriter<'_> = Box::new(move || Ok(open_writer(format, file, target, shown)?));
+    let writer: OpenWriter<'_> =
+        Box::new(move || Ok(open_writer(format, file, target, shown, cipher)?));
     let mut reader = DiskReader { setup, fetcher };
     let progress = Progress {
         commands,

@@ -2,11 +2,12 @@
 
 use alloc::rc::Rc;
 
-use instar_abi::{OutputData, device_role, error_kind, image_format};
+use instar_abi::{OutputData, device_role, error_kind, image_format, secret_use};
 use instar_guest_runtime::{secrets, with_key_memory, with_key_stack};
-use instar_image_formats::{DeviceIndex, KeyIndex, sector_cipher};
+use instar_image_formats::{ContentCipher, DeviceIndex, FormatImage, KeyIndex, sector_cipher};
 
 use crate::error::OperationError;
+use crate::open_chain::GuestImage;
 use crate::transform::SharedKeys;
 
 /// The key of an output, and what the initialization vector of a sector is made of.
@@ -49,6 +50,30 @@ impl OutputCipher {
         }))
     }
 
+    /// The cipher of an image that is edited and was unlocked; `None` where it is not encrypted, or still locked.
+    ///
+    /// # Errors
+    /// Nothing tells a wrong passphrase of the older method of qcow2: of several, none is taken.
+    pub fn of_image(image: &GuestImage, keys: &SharedKeys) -> Result<Option<Self>, OperationError> {
+        let Some(key) = image.key() else {
+            return Ok(None);
+        };
+        let opening = secrets().filter(|secret| secret.purpose == secret_use::OPENS);
+        if !key.is_known && opening.count() > 1 {
+            let what = "it is encrypted as versions before LUKS did it, where nothing tells a wrong passphrase: give its own alone";
+            return Err(OperationError::plain(
+                error_kind::UNSUPPORTED_EDIT,
+                image.device().0,
+                what,
+            ));
+        }
+        Ok(Some(Self {
+            keys: Rc::clone(keys),
+            key: key.index,
+            by_file: key.by_file,
+        }))
+    }
+
     /// Whether what is behind the end of the disk is no part of the file.
     pub fn ends_with_disk(&self) -> bool {
         !self.by_file
@@ -61,5 +86,11 @@ impl OutputCipher {
             let position = if self.by_file { host } else { disk };
             with_key_stack(|| cipher.encrypt(position, bytes));
         }
+    }
+}
+
+impl ContentCipher for OutputCipher {
+    fn encrypt(&self, host: u64, disk: u64, bytes: &mut [u8]) {
+        Self::encrypt(self, host, disk, bytes);
     }
 }

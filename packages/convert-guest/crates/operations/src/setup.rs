@@ -5,7 +5,7 @@ use core::cell::RefCell;
 
 use instar_abi::{ChainConfig, error_kind};
 use instar_guest_runtime::{Window, WindowPool};
-use instar_image_formats::{Chain, Format};
+use instar_image_formats::{Chain, ContentCipher, Format};
 
 use crate::commands::SharedCommands;
 use crate::convert::METADATA_WINDOW;
@@ -13,6 +13,7 @@ use crate::device_source::DeviceSource;
 use crate::error::OperationError;
 use crate::holes::Holes;
 use crate::open_chain::{GuestImage, Opener};
+use crate::output_cipher::OutputCipher;
 use crate::transform::SharedKeys;
 use crate::unlock::unlock;
 
@@ -84,6 +85,17 @@ impl<'a> Setup<'a> {
     pub fn unlock(&self, image: &mut GuestImage) -> Result<(), OperationError> {
         let index = image.device().0;
         unlock(image, index, self.opener.chain, &self.opener.keys)
+    }
+
+    /// What content is encrypted by that is written to an image which was opened alone; `None` where it is not encrypted, or no
+    /// passphrase opens it.
+    pub fn cipher(
+        &self,
+        image: &mut GuestImage,
+    ) -> Result<Option<Rc<dyn ContentCipher>>, OperationError> {
+        self.unlock(image)?;
+        let cipher = OutputCipher::of_image(image, &self.opener.keys)?;
+        Ok(cipher.map(|cipher| -> Rc<dyn ContentCipher> { Rc::new(cipher) }))
     }
 
     /// Opens the image in a device with everything below it.

@@ -34,9 +34,11 @@ impl<S: ByteSource> Qcow2Image<S> {
             (Encryption::None, _) => return Ok(true),
             (Encryption::Aes, _) => Some(aes_key(with, self.cache.device())?),
             (Encryption::Luks, Some(luks)) => {
-                let by_file = true;
-                luks.unlock(&mut self.cache, with)?
-                    .map(|index| ClusterKey { index, by_file })
+                luks.unlock(&mut self.cache, with)?.map(|index| ClusterKey {
+                    index,
+                    by_file: true,
+                    is_known: true,
+                })
             }
             (Encryption::Luks, None) => {
                 let expected =

@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use crate::check::{CheckCounts, Findings};
 use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
+use crate::encrypted::ClusterKey;
 use crate::error::FormatError;
 use crate::facts::{Facts, ListLimits};
 use crate::keys::Unlocking;
@@ -94,6 +95,10 @@ impl<S: ByteSource> FormatImage for Qcow2Image<S> {
 
     fn unlock(&mut self, with: &mut Unlocking<'_>) -> Result<bool, FormatError> {
         self.try_key(with)
+    }
+
+    fn key(&self) -> Option<ClusterKey> {
+        self.key
     }
 
     fn backing_name(&self) -> Option<&[u8]> {

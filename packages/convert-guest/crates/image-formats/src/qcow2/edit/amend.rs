@@ -1,6 +1,6 @@
 //! Options of an image that are changed afterwards: its version, when refcounts are updated, how wide they are.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::references::descriptor;
@@ -78,7 +78,7 @@ impl<T: EditTarget> Editor<T> {
 
     /// Makes clusters that read as zeros such that no entry has to say so.
     fn expand_zeros(&mut self) -> Result<(), FormatError> {
-        let mut tables = BTreeSet::new();
+        let mut tables = BTreeMap::new();
         let active = self.read_l1(self.header.l1_table_offset, self.header.l1_entries)?;
         self.tables_of(&active, &mut tables)?;
         for l1 in self.snapshot_tables()? {
@@ -86,11 +86,15 @@ impl<T: EditTarget> Editor<T> {
         }
         let cluster = self.header.cluster;
         let has_backing = self.header.backing_name_offset.value != 0;
-        for table in tables {
+        for (table, index) in tables {
+            let span = self.header.l1_span();
+            let mut disk = span.times(index).unwrap_or(u64::MAX);
             let mut bytes = self.file.read_vec(table, cluster.size())?;
             let users = self.refcount(cluster.index_of(table))?;
             for chunk in bytes.chunks_exact_mut(self.entry_size()) {
                 let entry = descriptor(chunk);
+                let start = disk;
+                disk = disk.saturating_add(cluster.size());
                 if entry & COMPRESSED != 0 || entry & ZERO == 0 {
                     continue;
                 }
@@ -100,11 +104,16 @@ impl<T: EditTarget> Editor<T> {
                 } else if host == 0 {
                     let zeros = crate::staged_file::zeros(self.file.device(), 0, cluster.size())?;
                     let host = self.new_table(&zeros)?;
+                    if let Some(encrypted) = self.encrypted(host, start, &zeros)? {
+                        self.file.write(host, &encrypted)?;
+                    }
                     self.set_refcount(cluster.index_of(host), users)?;
                     host | if users == 1 { COPIED } else { 0 }
                 } else {
                     let zeros = crate::staged_file::zeros(self.file.device(), 0, cluster.size())?;
-                    self.file.write(host, &zeros)?;
+                    let encrypted = self.encrypted(host, start, &zeros)?;
+                    self.file
+                        .write(host, encrypted.as_deref().unwrap_or(&zeros))?;
                     entry & !ZERO
                 };
                 if let Some(place) = chunk.first_chunk_mut() {
@@ -116,9 +125,10 @@ impl<T: EditTarget> Editor<T> {
         Ok(())
     }
 
-    fn tables_of(&self, l1: &[u64], tables: &mut BTreeSet<u64>) -> Result<(), FormatError> {
-        for entry in l1 {
-            tables.extend(self.table_in(0, *entry)?);
+    /// L2 tables that an L1 table names, with the index of the entry that does.
+    fn tables_of(&self, l1: &[u64], tables: &mut BTreeMap<u64, u64>) -> Result<(), FormatError> {
+        for (index, entry) in (0_u64..).zip(l1) {
+            tables.extend(self.table_in(0, *entry)?.map(|table| (table, index)));
         }
         Ok(())
     }

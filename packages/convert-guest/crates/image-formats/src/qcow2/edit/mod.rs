@@ -13,12 +13,14 @@ mod write;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use crate::arith::SECTOR;
 use crate::edit::{
     Borrowed, DiskWriter, Edit, EditTarget, Edited, OtherBitmaps, Take, unsupported,
 };
+use crate::encrypted::ContentCipher;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::luks::{self, SlotEdit, SlotKeys};
 use crate::probe::Format;
@@ -45,6 +47,7 @@ pub fn edit<T: EditTarget>(
     mut target: T,
     device: DeviceIndex,
     edit: &Edit<'_>,
+    cipher: Option<Rc<dyn ContentCipher>>,
 ) -> Result<Edited, FormatError> {
     let mut repaired = Repaired::default();
     if let Edit::Repair { leaks_only } = *edit {
@@ -65,6 +68,7 @@ pub fn edit<T: EditTarget>(
     if !is_repair(edit) {
         editor.begin()?;
     }
+    editor.cipher = cipher;
     let mut recount = false;
     match *edit {
         Edit::CreateSnapshot { name, time } => editor.create_snapshot(name, time)?,
@@ -172,12 +176,13 @@ pub fn edit_key_slots<T: EditTarget>(
 pub fn open_writer<'a, T: EditTarget + 'a>(
     mut target: T,
     device: DeviceIndex,
+    cipher: Option<Rc<dyn ContentCipher>>,
 ) -> Result<Box<dyn DiskWriter + 'a>, FormatError> {
     let image = Qcow2Image::open(Borrowed(&mut target), device, 4)?;
     let (header, extensions) = (image.header, image.extensions);
     if header.incompatible & features::INCOMPATIBLE_DIRTY != 0 {
         repair(&mut target, device, false)?;
-        return open_writer(target, device);
+        return open_writer(target, device, cipher);
     }
     // What is in use and counted as free would be given away.
     require_sound(&mut target, device, Format::Qcow2)?;
@@ -187,6 +192,8 @@ pub fn open_writer<'a, T: EditTarget + 'a>(
         let what = "images with an external data file are not written to";
         return Err(editor.unsupported(what));
     }
+    editor.cipher = cipher;
+    editor.require_key()?;
     Ok(Box::new(Writer {
         editor,
         packed: Packed::default(),
@@ -239,6 +246,8 @@ struct Editor<T> {
     keep: Option<u64>,
     /// Numbers of clusters that hold metadata, whatever their refcounts say.
     metadata: Option<BTreeSet<u64>>,
+    /// What content is encrypted by.
+    cipher: Option<Rc<dyn ContentCipher>>,
 }
 
 impl<T: EditTarget> Editor<T> {
@@ -252,6 +261,7 @@ impl<T: EditTarget> Editor<T> {
             end,
             keep: None,
             metadata: None,
+            cipher: None,
         }
     }
 
@@ -273,6 +283,33 @@ impl<T: EditTarget> Editor<T> {
             self.file.put(0, disk::header::AUTOCLEAR_FEATURES, left)?;
         }
         Ok(())
+    }
+
+    /// Refuses an encrypted image whose content cannot be written, for want of its key.
+    fn require_key(&self) -> Result<(), FormatError> {
+        if self.header.encryption != Encryption::None && self.cipher.is_none() {
+            return Err(FormatError::locked(self.file.device()));
+        }
+        Ok(())
+    }
+
+    /// Content as the file is to hold it, which lies at `host` in the file and at `disk` on the disk (byte offsets); `None`
+    /// where it is what it is.
+    fn encrypted(
+        &self,
+        host: u64,
+        disk: u64,
+        bytes: &[u8],
+    ) -> Result<Option<Vec<u8>>, FormatError> {
+        self.require_key()?;
+        let Some(cipher) = &self.cipher else {
+            return Ok(None);
+        };
+        let length = crate::arith::to_u64(bytes.len());
+        let mut copy = crate::staged_file::zeros(self.file.device(), host, length)?;
+        copy.copy_from_slice(bytes);
+        cipher.encrypt(host, disk, &mut copy);
+        Ok(Some(copy))
     }
 
     fn put_be64(&mut self, at: u64, value: u64) -> Result<(), FormatError> {

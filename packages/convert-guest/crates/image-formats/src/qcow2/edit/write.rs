@@ -122,11 +122,11 @@ impl<T: EditTarget> Editor<T> {
     fn write_cluster(&mut self, number: u64, bytes: &[u8]) -> Result<(), FormatError> {
         let (at, entry) = self.own_entry(number)?;
         if let Some(host) = self.place_alone(entry)? {
-            self.file.write_through(host, bytes)?;
+            self.write_content(host, number, bytes)?;
             return self.put_entry(at, host | COPIED, ALL_ALLOCATED);
         }
         let place = self.allocate(1)?;
-        self.file.write_through(place, bytes)?;
+        self.write_content(place, number, bytes)?;
         self.put_entry(at, place | COPIED, ALL_ALLOCATED)?;
         self.count_entry(at, entry, Change::Less)
     }
@@ -183,6 +183,14 @@ impl<T: EditTarget> Editor<T> {
             }
         }
         Ok(if copied { done } else { 0 })
+    }
+
+    /// Writes content of a cluster of the disk to its place, encrypted where the image is.
+    fn write_content(&mut self, host: u64, number: u64, bytes: &[u8]) -> Result<(), FormatError> {
+        let disk = self.header.cluster.times(number).unwrap_or(u64::MAX);
+        let encrypted = self.encrypted(host, disk, bytes)?;
+        self.file
+            .write_through(host, encrypted.as_deref().unwrap_or(bytes))
     }
 
     /// Makes a cluster of the disk read as zeros.
@@ -319,6 +327,10 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
     fn patch(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, FormatError> {
         let cluster = self.editor.header.cluster;
         let within = cluster.offset_within(offset);
+        if self.editor.header.encryption != Encryption::None {
+            let what = "parts of the clusters of an encrypted image are not written";
+            return Err(self.editor.unsupported(what));
+        }
         let Some(place) = self.editor.own_place(cluster.index_of(offset))? else {
             return Ok(false);
         };
@@ -336,13 +348,16 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
     }
 
     fn codec(&self) -> Option<Codec> {
-        Some(self.editor.header.compression)
+        // What is compressed in an encrypted image is in the clear.
+        let is_plain = self.editor.header.encryption == Encryption::None;
+        is_plain.then_some(self.editor.header.compression)
     }
 
     fn write_packed(&mut self, offset: u64, stream: &[u8]) -> Result<bool, FormatError> {
         let cluster = self.editor.header.cluster;
         let length = to_u64(stream.len());
-        if length == 0 || length >= cluster.size() {
+        let is_plain = self.editor.header.encryption == Encryption::None;
+        if !is_plain || length == 0 || length >= cluster.size() {
             return Ok(false);
         }
         // Wherever it lies, its length fits; how far it may lie, the entry says.
