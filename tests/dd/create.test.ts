@@ -26,6 +26,21 @@ describe.each(WRITABLE_FORMATS.filter((format) => format !== 'luks' && format !=
 });
 
 describe('create', () => {
+  it('takes no image that its backing file reads as its data file', () => {
+    const directory = workdir();
+    instar('create', '-q', '-f', 'qcow2', 'base', '1M').in(directory).must();
+    instar('create', '-q', '-f', 'qcow2', '-b', 'base', '-F', 'qcow2', 'middle').in(directory).must();
+    const before = directory.digests();
+    for (const name of ['base', 'middle', './base']) {
+      const words = ['create', '-q', '-f', 'qcow2', '-b', 'middle', '-F', 'qcow2', '-o', `data_file=${name}`, 'top'];
+      const { status, stderr } = instar(...words)
+        .in(directory)
+        .run();
+      expect([status, stderr]).toEqual([1, expect.stringContaining('would be its own backing file')]);
+    }
+    expect(directory.digests()).toEqual(before);
+  });
+
   it('writes no image that its backing file reads: neither could be read again', () => {
     const directory = workdir();
     instar('create', '-q', '-f', 'qcow2', 'base', '1M').in(directory).must();

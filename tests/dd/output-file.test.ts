@@ -201,5 +201,8 @@ describe('an image that another process writes', () => {
     directory.delete('new.qcow2');
     expect(directory.digests()).toEqual(before);
     expect(statSync(directory.file('image.qcow2')).ino).toBe(inode);
+    // As the message says.
+    instar('create', '-U', '-f', 'qcow2', 'image.qcow2', '1M').in(directory).must();
+    expect(statSync(directory.file('image.qcow2')).ino).not.toBe(inode);
   });
 });

@@ -52,6 +52,8 @@ async function run({
   const bytes = behindName ?? given.size;
   const options = {
     format,
+    // qemu-img's has no such option.
+    replaceInUse: additions && flags.forceShare === true,
     noClobber: clobber === false,
     layout: given.layout,
     backing,

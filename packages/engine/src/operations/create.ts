@@ -27,6 +27,8 @@ export interface CreateOptions {
   readonly backing?: BackingFile | undefined;
   /** Whether the backing file must be there and in its format (default true); else a size is needed. */
   readonly checkBacking?: boolean | undefined;
+  /** Replace an output that another process has locked (default false). */
+  readonly replaceInUse?: boolean | undefined;
   /** Refuse an output that exists. */
   readonly noClobber?: boolean | undefined;
   /** Write to a block device that is mounted or otherwise in use. */
@@ -59,7 +61,14 @@ export async function create(
   const started = performance.now();
   checkFileName(output);
   const options = checkCreateOptions({ ...givenOptions, size });
-  const { format = 'raw', size: wanted, backing, checkBacking: checked = true, ...rest } = options;
+  const {
+    format = 'raw',
+    size: wanted,
+    backing,
+    checkBacking: checked = true,
+    replaceInUse = false,
+    ...rest
+  } = options;
   const control = checkControl(givenControl);
   // Before anything is opened; the size follows.
   const described = { ...rest, input: { path: output }, output: { path: output }, outputFormat: format, sparse: true };
@@ -80,7 +89,11 @@ export async function create(
   }
   const below =
     backing !== undefined && checked ? await sizeOf(backingPath(output, backing), backing, control) : undefined;
-  if (backing !== undefined && checked) await refuseInChain(output, backing, control);
+  if (backing !== undefined && checked) {
+    const { dataFile } = rest.layout ?? {};
+    const data = dataFile === undefined ? [] : [backingPath(output, { file: dataFile, format: 'raw' })];
+    await refuseInChain([output, ...data], backingPath(output, backing), backing.format, control);
+  }
   const bytes = wanted ?? below;
   if (isDifferencing(backing, number) && below !== undefined && bytes !== below) {
     throw new EngineError('INVALID_OPTION', `size: a differencing disk has that of its parent, ${below} bytes`);
@@ -98,7 +111,7 @@ export async function create(
       inputFormat: 'raw',
       inputSize: whole,
       forceShare: true,
-      replaceInUse: false,
+      replaceInUse,
     };
     const request = checkOptions({ ...described, ...disk });
     const differencing = isDifferencing(backing, number);
@@ -125,15 +138,21 @@ async function sizeOf(path: string, { format }: BackingFile, control: OperationC
 }
 
 /**
- * Refuses an output that is one of the images below its backing file.
+ * Refuses outputs of which one is among the images below them.
  * @throws EngineError `SAME_FILE`
  */
-async function refuseInChain(output: string, backing: BackingFile, control: OperationControl): Promise<void> {
-  const options = { format: backing.format, forceShare: true, backingChain: IMAGE_DIRECTORY_ONLY };
+async function refuseInChain(
+  outputs: readonly string[],
+  below: string,
+  format: string,
+  control: OperationControl,
+): Promise<void> {
+  const options = { format, forceShare: true, backingChain: IMAGE_DIRECTORY_ONLY };
   const quiet = { ...control, onWarning: undefined };
   // Where the chain cannot be looked at, it may lie elsewhere, or be of a machine on which the image is used.
-  const chain = await info(backingPath(output, backing), options, quiet).catch(() => []);
-  for (const { filename } of chain.slice(1)) await refuseItself(output, filename);
+  const chain = await info(below, options, quiet).catch(() => []);
+  const files = [below, ...chain.slice(1).map(({ filename }) => filename)];
+  for (const output of outputs) for (const file of files) await refuseItself(output, file);
 }
 
 /** What is wrong with the empty input, whose name says nothing to anybody, is wrong with the output. */

@@ -165,6 +165,7 @@ const create = options({
   encryption: v.optional(encryption),
   backing: v.optional(backing),
   checkBacking: v.optional(yesNo),
+  replaceInUse: v.optional(yesNo),
   noClobber: v.optional(yesNo),
   force: v.optional(yesNo),
 } satisfies Fields<CreateOptions & { readonly size: bigint | number | undefined }>);
