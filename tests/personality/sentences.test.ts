@@ -177,6 +177,8 @@ describe('the stand-in says word for word what qemu-img says', () => {
     'create -f raw -o nocow=on out 1M',
     'create -f vmdk -o extent_size_hint=1M,nocow=on out 1M',
     'create -f qcow2 -o nocow=on,extent_size_hint=0 out 1M',
+    'create -f qcow2 -o refcount_bits=0x20 out 1M',
+    'create -f qcow2 -b a,b.raw -F raw -u out 1M',
     'create -f vhdx -o block_size=512k out 10M',
     'create -f vhdx -o block_size=300M out 10M',
     'convert -O vdi -o nocow=on disk.raw out',

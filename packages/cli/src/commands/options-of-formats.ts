@@ -2,6 +2,7 @@ import { escapeText, VMDK_SUBFORMATS, type ConvertFormat } from '@instar/engine'
 import {
   bytes,
   invalid,
+  listed,
   numberOption,
   onlyOption,
   sizeOption,
@@ -49,12 +50,12 @@ export const BACKING: readonly OutputOption[] = [
   {
     name: 'backing_file',
     about: 'name of the image below',
-    parse: (file) => ({ shown: escapeText(file), backing: { file } }),
+    parse: (file) => ({ shown: listed(file), backing: { file } }),
   },
   {
     name: 'backing_fmt',
     about: 'format of the image below',
-    parse: (format) => ({ shown: escapeText(format), backing: { format } }),
+    parse: (format) => ({ shown: listed(format), backing: { format } }),
   },
 ];
 
@@ -191,7 +192,7 @@ const OPTIONS: Readonly<Record<ConvertFormat, readonly OutputOption[]>> = {
       about: 'name of the file that has the data, from the directory of the output on',
       parse: (dataFile) => {
         if (dataFile === '') throw invalid('data_file=: expected the name of a file');
-        return { shown: escapeText(dataFile), layout: { dataFile } };
+        return { shown: listed(dataFile), layout: { dataFile } };
       },
     },
     switchOption('data_file_raw', 'the data file alone is the disk (off)', (dataFileRaw) => ({ dataFileRaw })),

@@ -38,6 +38,11 @@ export function invalid(what: string): EngineError {
   return new EngineError('INVALID_OPTION', `-o ${escapeText(what)}`);
 }
 
+/** A text as it would be written in a list, in which a comma stands twice. */
+export function listed(text: string): string {
+  return escapeText(text).replaceAll(',', ',,');
+}
+
 /** What stands for on and off. */
 export const BOOLEANS: Readonly<Record<string, boolean>> = {
   on: true,
@@ -94,9 +99,9 @@ export function numberOption(
     ...(shown === undefined ? {} : { shown }),
     parse: (value) => {
       if (value === shown) return { shown: value };
-      if (!/^[1-9]\d{0,9}$/.test(value) || Number(value) > MOST_NUMBER)
+      if (!/^(?:[1-9]\d{0,9}|0x[\da-f]{1,8})$/i.test(value) || Number(value) < 1 || Number(value) > MOST_NUMBER)
         throw invalid(`${name}=${value}: expected a number from 1 to ${MOST_NUMBER}`);
-      return { shown: value, layout: { [key]: Number(value) } };
+      return { shown: String(Number(value)), layout: { [key]: Number(value) } };
     },
   };
 }
