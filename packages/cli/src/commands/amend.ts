@@ -16,6 +16,8 @@ interface AmendFlags extends EditFlags {
 
 const HELP = `Amend options for 'qcow2':
   compat=<str>           - Compatibility level (v2 [0.10] or v3 [1.1])
+  data_file=<str>        - File name of an external data file
+  data_file_raw=<bool (on/off)> - The external data file must stay valid as a raw image
   encrypt.iter-time=<num> - Time to spend in PBKDF in milliseconds
   encrypt.keyslot=<num>  - Select a single keyslot to modify explicitly
   encrypt.new-secret=<str> - New secret to set in the matching keyslots
@@ -55,6 +57,8 @@ function amendmentOf(options: readonly ListedOption[]): Amendment {
       if (wish.version === undefined)
         throw invalid(`-o compat: found '${escapeText(value ?? '')}', expected 0.10 or 1.1`);
     } else if (key === 'lazy_refcounts') wish.lazyRefcounts = yesNo(key, value);
+    else if (key === 'data_file') wish.dataFile = value ?? '';
+    else if (key === 'data_file_raw') wish.dataFileRaw = yesNo(key, value);
     else if (key === 'refcount_bits') wish.refcountBits = Number(value);
     else if (key === 'size') wish.size = parseSize(value ?? '');
     else if (key === 'backing_file' || key === 'backing_fmt') {

@@ -116,11 +116,6 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
     /^-o (\S+): can only be chosen when .*$/,
     "Invalid parameter '$1'\nThis option is only supported for image creation",
   ],
-  [
-    /^-o data_file: no option that is amended; .*$/,
-    'data-file can only be set for images that use an external data file',
-  ],
-  [/^-o data_file_raw: no option that is amended; .*$/, 'data-file-raw cannot be set on existing images'],
   [/^-o (\S+): no option that is amended; .*$/, "Invalid parameter '$1'"],
   [/^-o lazy_refcounts: found .*$/, "Parameter 'lazy_refcounts' expects 'on' or 'off'"],
   [/^the refcount width is .*$/, 'Refcount width must be a power of two and may not exceed 64 bits'],
@@ -170,11 +165,17 @@ const SENTENCES: readonly (readonly [ours: RegExp, theirs: string])[] = [
   [/^option '-T, --\S+ <mode>' argument '(.*)' is invalid\..*$/, 'Invalid source cache option: $1'],
 ];
 
-/** The same of key slots that are amended. */
+/** The same of key slots and data files that are amended. */
 const EDITED = '^the image cannot be edited so: ';
 const SLOT = `${EDITED}key slot (\\d+)`;
 const IRREVERSIBLE = 'will erase all the data in the image irreversibly - refusing operation';
-const OF_KEY_SLOTS: typeof SENTENCES = [
+const OF_AMENDMENTS: typeof SENTENCES = [
+  [
+    new RegExp(`${EDITED}a data file is named by images .*$`),
+    'data-file can only be set for images that use an external data file',
+  ],
+  [new RegExp(`${EDITED}a data file that was none .*$`), 'data-file-raw cannot be set on existing images'],
+  [/^-o data_file_raw: found .*$/, "Parameter 'data_file_raw' expects 'on' or 'off'"],
   [new RegExp(`${EDITED}it is not encrypted, .*$`), "Can't amend encryption options - encryption not present"],
   [new RegExp(`${EDITED}it is encrypted as versions before .*$`), 'Only LUKS encryption options can be amended'],
   [
@@ -304,12 +305,12 @@ function withoutFile({ message, file }: SpokenError): string {
   return file !== undefined && message.startsWith(`${file}: `) ? message.slice(file.length + 2) : message;
 }
 
-function sentence(error: SpokenError): string {
+function sentence(command: string, error: SpokenError): string {
   const { code, message, file, system } = error;
   const bare = withoutFile(error);
   const [, sought] = file === undefined ? [] : (/^did not find '(.*)' in the backing chain$/.exec(bare) ?? []);
   if (sought !== undefined) return `Did not find '${sought}' in the backing chain of '${file}'`;
-  const known = theirSentence(bare) ?? theirSentence(bare, OF_KEY_SLOTS);
+  const known = theirSentence(bare) ?? (command === 'amend' ? theirSentence(bare, OF_AMENDMENTS) : undefined);
   if (known !== undefined && (SAID_OF_IMAGES.has(code) || !code.startsWith('IMAGE_'))) return known;
   const why = system === undefined ? undefined : systemErrorText(system);
   if (file === undefined) return message;
@@ -390,7 +391,7 @@ export const QEMU_IMG_VOICE: Voice = {
     return tokens.map((token, index) => (end !== -1 && index >= end ? token : written(token, options)));
   },
   error(command, error) {
-    if (!error.usage) return `qemu-img: ${sentence(error)}`;
+    if (!error.usage) return `qemu-img: ${sentence(command, error)}`;
     const message = error.message.replace(/; see instar .*$/, '');
     const known = theirSentence(message, OF_COMMANDS[command] ?? []) ?? theirSentence(message);
     if (known !== undefined) return `qemu-img: ${known.replace('$COMMAND', command)}`;

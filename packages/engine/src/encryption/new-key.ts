@@ -37,6 +37,7 @@ export interface NewKey {
 export const STRIPES = 4000;
 export const SECTOR = 512;
 const SALT_BYTES = 32;
+const SEED_BYTES = 64;
 /** Fewest iterations that cryptsetup accepts for a new key. */
 const LEAST_ITERATIONS = 1000;
 const MOST_ITERATIONS = 0xffff_ffff;
@@ -84,6 +85,11 @@ export function iterationsFor(
     const wanted = Math.round((iterations / elapsed) * iterTimeMs);
     return Math.min(Math.max(wanted, LEAST_ITERATIONS), MOST_ITERATIONS);
   }
+}
+
+/** Random bytes, of which a guest makes others. */
+export function newSeed(): Uint8Array {
+  return randomBytes(SEED_BYTES);
 }
 
 /** Spreads a key over stripes of which every one is needed ("Anti-forensic splitter"). */

@@ -4,8 +4,16 @@ import type { OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkAmendment, checkAmendOptions } from '../options/edits.js';
 import { checkFileName } from '../options/operations.js';
-import { editing, type EditedImage, type Editing, type EditOptions } from './edit.js';
-import { checkKeySlotChange, numbersOf, requestOf, secretsOf, wipe, type KeySlotChange } from './key-slots.js';
+import { editing, editName, type EditedImage, type Editing, type EditOptions } from './edit.js';
+import {
+  checkKeySlotChange,
+  numbersOf,
+  requestOf,
+  requireKeySlots,
+  secretsOf,
+  wipe,
+  type KeySlotChange,
+} from './key-slots.js';
 import { formatName } from '../format-names.js';
 
 /** How options of an image are changed. */
@@ -31,17 +39,27 @@ export interface Amendment {
   readonly lazyRefcounts?: boolean | undefined;
   /** Width of a refcount in bits: a power of two up to 64. */
   readonly refcountBits?: number | undefined;
+  /**
+   * Name of the external data file as the image is to hold it, of an image that has one. The file is not looked at: it must have
+   * what the old one has.
+   */
+  readonly dataFile?: string | undefined;
+  /** `false`: the external data file need not be a raw image any more. `true` is refused where it need not be one so far. */
+  readonly dataFileRaw?: boolean | undefined;
   /** Bytes of the disk; data behind them is cut off. */
   readonly size?: bigint | number | undefined;
   /** Which passphrases open it, where it is encrypted with LUKS: one that does is among those of the operation. */
   readonly keySlots?: KeySlotChange | undefined;
 }
 
-const { LAZY_OFF, LAZY_ON, SHRINK, VERSION_2, VERSION_3 } = EDIT_FLAG.values;
+const { DATA_FILE, DATA_FILE_RAW_OFF, DATA_FILE_RAW_ON, LAZY_OFF, LAZY_ON, SHRINK, VERSION_2, VERSION_3 } =
+  EDIT_FLAG.values;
 
-function flagsOf({ version, lazyRefcounts }: Amendment): number {
+function flagsOf({ version, lazyRefcounts, dataFile, dataFileRaw }: Amendment): number {
   const ofVersion = version === undefined ? 0 : version === 2 ? VERSION_2 : VERSION_3;
-  return ofVersion | (lazyRefcounts === undefined ? 0 : lazyRefcounts ? LAZY_ON : LAZY_OFF);
+  const ofRaw = dataFileRaw === undefined ? 0 : dataFileRaw ? DATA_FILE_RAW_ON : DATA_FILE_RAW_OFF;
+  const ofDataFile = dataFile === undefined ? 0 : DATA_FILE;
+  return ofVersion | ofRaw | ofDataFile | (lazyRefcounts === undefined ? 0 : lazyRefcounts ? LAZY_ON : LAZY_OFF);
 }
 
 /**
@@ -56,7 +74,6 @@ export async function amend(
 ): Promise<AmendedImage> {
   checkFileName(file);
   const { size, keySlots: change, ...wish } = checkAmendment(givenAmendment);
-  if (change !== undefined) checkKeySlotChange(change);
   const bits = wish.refcountBits ?? 16;
   if (bits < 1 || bits > 64 || (bits & (bits - 1)) !== 0) {
     throw new EngineError('INVALID_OPTION', `the refcount width is ${bits}, expected a power of two up to 64`);
@@ -70,9 +87,14 @@ export async function amend(
       throw new EngineError('UNSUPPORTED_FORMAT', `images of format ${format} have no options to amend`, { file });
     }
     let virtualSize = info.virtual_size;
-    if (change !== undefined) ({ key_slots: slots } = await edit(requestOf(change, info, force)));
+    if (change !== undefined) {
+      requireKeySlots(info, file);
+      checkKeySlotChange(change);
+      ({ key_slots: slots } = await edit(requestOf(change, info, force)));
+    }
     if (change === undefined || Object.values(wish).some((value) => value !== undefined)) {
-      const request = { action: EDIT_ACTION.values.AMEND, flags: flagsOf(wish), number: wish.refcountBits ?? 0 };
+      const how = { flags: flagsOf(wish), number: wish.refcountBits ?? 0, ...editName(wish.dataFile ?? '') };
+      const request = { action: EDIT_ACTION.values.AMEND, ...how };
       ({ virtual_size: virtualSize } = await edit(request));
     }
     if (size !== undefined) {

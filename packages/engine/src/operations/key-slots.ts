@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { EDIT_ACTION, EDIT_FLAG } from '@instar/shared-abi';
-import { iterationsFor } from '../encryption/new-key.js';
+import { EDIT_ACTION, EDIT_FLAG, IMAGE_FORMAT } from '@instar/shared-abi';
+import { iterationsFor, newSeed } from '../encryption/new-key.js';
 import { EngineError } from '../errors.js';
 import type { OperationControl } from '../operation.js';
 import type { OwnSecret } from '../secrets.js';
@@ -24,7 +23,6 @@ export interface KeySlotChange {
 const { ANY_SLOT, FORCE } = EDIT_FLAG.values;
 const { KEY_SLOT_EMPTY, KEY_SLOT_FILL, KEY_SLOT_WIPE } = EDIT_ACTION.values;
 const ITER_TIME_MS = 2000;
-const SEED_BYTES = 64;
 /** Hashes that keys are derived with. */
 const HASHES: readonly string[] = ['sha1', 'sha224', 'sha256', 'sha384', 'sha512'];
 
@@ -44,8 +42,18 @@ export function checkKeySlotChange({ state, newPassphrase, oldPassphrase, slot, 
   }
 }
 
+/** @throws EngineError `IMAGE_UNSUPPORTED_EDIT` where a qcow2 image has no key slots; of other formats the guest says that */
+export function requireKeySlots({ format, luks, crypt_method: method }: ImageInfo, file: string): void {
+  if (format !== IMAGE_FORMAT.values.QCOW2 || luks.version !== 0) return;
+  const what =
+    method === 0
+      ? 'it is not encrypted, and has no key slots'
+      : 'it is encrypted as versions before LUKS did it, which has no key slots';
+  throw new EngineError('IMAGE_UNSUPPORTED_EDIT', `the image cannot be edited so: ${what}`, { file });
+}
+
 function seed(): OwnSecret {
-  return { use: 'SEED', bytes: randomBytes(SEED_BYTES) };
+  return { use: 'SEED', bytes: newSeed() };
 }
 
 function bytesOf(passphrase: string | Uint8Array): Uint8Array {

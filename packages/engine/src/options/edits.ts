@@ -76,6 +76,8 @@ const amendment = options({
   version: v.optional(v.picklist([2, 3], '2 or 3')),
   lazyRefcounts: v.optional(yesNo),
   refcountBits: v.optional(v.number('a number of bits')),
+  dataFile: v.optional(v.string('a name of a file')),
+  dataFileRaw: v.optional(yesNo),
   size: v.optional(size()),
   keySlots: v.optional(keySlots),
 } satisfies Fields<Amendment>);

@@ -49,6 +49,9 @@ export const EDIT_FLAG = defineFlags('EditFlag', 'Flags of an edit.', {
   READS_AS_ZERO: [1 << 9, 'FILL leaves zeros out: the disk reads as zeros'],
   ANY_SLOT: [1 << 10, 'KEY_SLOT_FILL takes the first empty slot; KEY_SLOT_EMPTY goes by the secret alone'],
   FORCE: [1 << 11, 'slots that hold the key are filled anew, and the last of them is emptied'],
+  DATA_FILE: [1 << 12, 'AMEND names `name` as the external data file, which the image has'],
+  DATA_FILE_RAW_ON: [1 << 13, 'AMEND: the data file is to be a raw image, as it must be already'],
+  DATA_FILE_RAW_OFF: [1 << 14, 'AMEND: the data file need not be a raw image any more'],
 });
 
 /** Config of the edit operation, which works on the device of role IMAGE that is EDITED. */

@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = 'd06989c7bc2f83cb59d4e55f56b5841e3149cb49eab24f80079a0405ee305d0c';
+export const FINGERPRINT_HEX = 'e5dfa74214d88d50e5c3dff00e93a6d388da17eec90e631cc41a46f81ed0d294';

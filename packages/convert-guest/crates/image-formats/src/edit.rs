@@ -142,7 +142,7 @@ pub enum Edit<'a> {
     /// Gives all that the image holds back to its backing file.
     Empty,
     /// Changes options.
-    Amend(Amendment),
+    Amend(Amendment<'a>),
     /// Gives the disk another size.
     Resize {
         /// Bytes of the disk.
@@ -245,13 +245,17 @@ pub fn bitmaps_of<'a, S: ByteSource + 'a>(
 
 /// Options that are changed; `None` stays as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Amendment {
+pub struct Amendment<'a> {
     /// Version of the format.
     pub version: Option<u32>,
     /// Whether refcounts are updated late.
     pub lazy_refcounts: Option<bool>,
     /// Width of a refcount.
     pub refcount_bits: Option<u32>,
+    /// Name of the external data file, of an image that has one; empty for none that is known.
+    pub data_file: Option<&'a [u8]>,
+    /// Whether the external data file is a raw image as well.
+    pub data_file_raw: Option<bool>,
 }
 
 /// Writes to the disk of an image that is edited.

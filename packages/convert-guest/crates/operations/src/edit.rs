@@ -165,6 +165,15 @@ fn request_of(config: &EditConfig, parent: Option<Identity>) -> Result<Edit<'_>,
                 _ => None,
             },
             refcount_bits: (config.number > 0).then_some(config.number),
+            data_file: has(edit_flag::DATA_FILE).then_some(name),
+            data_file_raw: match (
+                has(edit_flag::DATA_FILE_RAW_ON),
+                has(edit_flag::DATA_FILE_RAW_OFF),
+            ) {
+                (true, _) => Some(true),
+                (_, true) => Some(false),
+                _ => None,
+            },
         })),
         _ => Err(bad_config("the edit has an unknown number")),
     }

@@ -7,7 +7,7 @@ use super::references::descriptor;
 use super::{COMPRESSED, COPIED, Editor, OFFSET};
 use crate::edit::{Amendment, EditTarget};
 use crate::error::FormatError;
-use crate::qcow2::features;
+use crate::qcow2::{extensions, features};
 use crate::structures::qcow2::header;
 
 /// Width of the refcounts of every image of version 2.
@@ -17,7 +17,7 @@ const ZERO: u64 = 1;
 
 impl<T: EditTarget> Editor<T> {
     /// Changes options. Returns whether all refcounts have to be counted anew.
-    pub(super) fn amend(&mut self, wish: Amendment) -> Result<bool, FormatError> {
+    pub(super) fn amend(&mut self, wish: Amendment<'_>) -> Result<bool, FormatError> {
         let version = wish.version.unwrap_or(self.header.version);
         let bits = wish.refcount_bits.unwrap_or(self.header.refcount_bits);
         if version < 3 && bits != V2_REFCOUNT_BITS {
@@ -29,8 +29,22 @@ impl<T: EditTarget> Editor<T> {
             let what = "lazy refcounts need version 3 (compat=1.1)";
             return Err(self.unsupported(what));
         }
+        self.require_data_file(wish)?;
         if version > self.header.version {
             self.set_version(version)?;
+        }
+        if let Some(name) = wish.data_file {
+            let mut cluster = self.read_header_cluster()?;
+            let name = (!name.is_empty()).then(|| name.to_vec());
+            cluster.set_extension(extensions::DATA_FILE_NAME, name);
+            self.write_header_cluster(cluster)?;
+        }
+        if wish.data_file_raw == Some(false) {
+            let left = self.header.autoclear.value & !features::AUTOCLEAR_DATA_FILE_RAW;
+            if left != self.header.autoclear.value {
+                self.header.autoclear.value = left;
+                self.file.put(0, header::AUTOCLEAR_FEATURES, left)?;
+            }
         }
         if let Some(lazy) = wish.lazy_refcounts {
             let bit = features::COMPATIBLE_LAZY_REFCOUNTS;
@@ -55,6 +69,19 @@ impl<T: EditTarget> Editor<T> {
         self.header.refcount_bits = bits;
         self.drop_refcounts()?;
         Ok(true)
+    }
+
+    /// Refuses what is asked of a data file that an image does not have, or that would not be true of it.
+    fn require_data_file(&self, wish: Amendment<'_>) -> Result<(), FormatError> {
+        if wish.data_file.is_some() && !self.header.has_data_file() {
+            let what = "a data file is named by images that have one, as this one has not";
+            return Err(self.unsupported(what));
+        }
+        if wish.data_file_raw == Some(true) && !self.header.is_data_file_raw() {
+            let what = "a data file that was none so far is no raw image afterwards";
+            return Err(self.unsupported(what));
+        }
+        Ok(())
     }
 
     fn set_version(&mut self, version: u32) -> Result<(), FormatError> {
