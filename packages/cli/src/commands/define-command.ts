@@ -160,7 +160,7 @@ function describedImages<F extends ImageFlags>(
   if (flags.imageOpts === true && (flags.format !== undefined || flags.secondFormat !== undefined)) {
     throw new EngineError('INVALID_OPTION', '--image-opts and --format are mutually exclusive');
   }
-  const outputs = endsWithOutput === true ? operands.slice(-1) : [];
+  const outputs = endsWithOutput ? operands.slice(-1) : [];
   const images = operands
     .slice(0, operands.length - outputs.length)
     .map((text) => describeImage(text, flags.imageOpts === true));
