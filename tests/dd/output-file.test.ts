@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process';
 import { chmodSync, linkSync, lstatSync, mkdirSync, readlinkSync, statSync, symlinkSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import { instar, program, type CommandLine } from '../support/command.js';
+import { holdImage } from '../support/holder.js';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
 import { qemuImg, qemuIo } from '../support/qemu-img.js';
 import { noise } from '../support/random.js';
@@ -131,13 +130,7 @@ describe('an image that another process writes', () => {
     requireJudge(context, QEMU_IMG);
     const directory = workdir();
     qemuImg('create', '-q', '-f', 'qcow2', 'image.qcow2', '1M').in(directory).must();
-    // qemu-io holds the write lock while it sleeps.
-    const holder = spawn('qemu-io', ['-c', 'sleep 60000', 'image.qcow2'], { cwd: directory.path, stdio: 'ignore' });
-    onTestFinished(() => {
-      holder.kill('SIGKILL');
-    });
-    const judged = qemuImg('info', 'image.qcow2').in(directory);
-    for (let tries = 0; judged.run().status === 0 && tries < 200; tries += 1) await sleep(20);
+    await holdImage(directory, 'image.qcow2');
 
     for (const command of [
       dd(directory, 'if=image.qcow2', 'of=out.raw'),
@@ -162,12 +155,7 @@ describe('an image that another process writes', () => {
     const directory = workdir();
     qemuImg('create', '-q', '-f', 'qcow2', '-o', 'data_file=data.raw', 'image.qcow2', '1M').in(directory).must();
     directory.write('in.raw', Buffer.alloc(65_536, 1));
-    const holder = spawn('qemu-io', ['-c', 'sleep 60000', 'image.qcow2'], { cwd: directory.path, stdio: 'ignore' });
-    onTestFinished(() => {
-      holder.kill('SIGKILL');
-    });
-    const judged = qemuImg('info', 'image.qcow2').in(directory);
-    for (let tries = 0; judged.run().status === 0 && tries < 200; tries += 1) await sleep(20);
+    await holdImage(directory, 'image.qcow2', 'data.raw');
     const before = directory.digests();
     const inode = statSync(directory.file('image.qcow2')).ino;
 

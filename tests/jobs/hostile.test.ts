@@ -1,11 +1,12 @@
 // What anybody who can write into a queue may leave there, and places that cannot be written: each is told in one line.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, statSync } from 'node:fs';
 import { Queue } from 'bullmq';
 import { checksumJob, convertJob, inspectJob, submit } from '@instar/jobs';
 import PgBoss from 'pg-boss';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { serve } from '../remote/server.js';
+import { holdImage } from '../support/holder.js';
 import { QEMU_IMG, requireJudge, skipLoudly } from '../support/judge.js';
 import { qemuImg } from '../support/qemu-img.js';
 import { bench, KINDS, RAW, startServers, until } from './bench.js';
@@ -71,11 +72,7 @@ describe.each(KINDS)('in %s', (kind) => {
       const { queue, directory, work, outcome } = await bench(kind);
       qemuImg('create', '-q', '-f', 'qcow2', '-b', 'disk.qcow2', '-F', 'qcow2', 'top.qcow2').in(directory).must();
       qemuImg('create', '-q', '-f', 'qcow2', 'used.qcow2', '8M').in(directory).must();
-      const holder = spawn('qemu-io', ['-c', 'sleep 60000', 'used.qcow2'], { cwd: directory.path, stdio: 'ignore' });
-      onTestFinished(() => {
-        holder.kill('SIGKILL');
-      });
-      await until(() => qemuImg('info', 'used.qcow2').in(directory).run().status !== 0);
+      await holdImage(directory, 'used.qcow2');
       const before = directory.digests();
       const inode = statSync(directory.file('used.qcow2')).ino;
       await work({ references: true, concurrency: 3 });
@@ -107,10 +104,7 @@ describe.each(KINDS)('in %s', (kind) => {
     const inode = statSync(output).ino;
     await work({ concurrency: 1 });
     await until(() => directory.names().some((name) => name.endsWith('.part')));
-    const holder = spawn('qemu-io', ['-c', 'sleep 60000', 'used.qcow2'], { cwd: directory.path, stdio: 'ignore' });
-    onTestFinished(() => {
-      holder.kill('SIGKILL');
-    });
+    await holdImage(directory, 'used.qcow2');
     expect(await outcome(id)).toMatchObject({ state: 'failed', error: { code: 'INPUT_IN_USE' } });
     expect(statSync(output).ino).toBe(inode);
     expect(directory.names()).toEqual(['disk.qcow2', 'disk.raw', 'used.qcow2']);
