@@ -65,8 +65,8 @@ async function requireUnread(output: string, image: Image): Promise<void> {
   const there = await stat(output, { bigint: true }).catch(() => undefined);
   if (there === undefined || image.remoteVersion !== undefined) return;
   for (const { filename } of image.infoChain()) {
-    const read = await stat(filename, { bigint: true }).catch(() => undefined);
-    if (read?.ino !== there.ino || read.dev !== there.dev) continue;
+    const input = await stat(filename, { bigint: true }).catch(() => undefined);
+    if (input?.ino !== there.ino || input.dev !== there.dev) continue;
     throw new EngineError('SAME_FILE', `is also an input (${filename}); writing it would destroy the data`, {
       file: output,
     });
