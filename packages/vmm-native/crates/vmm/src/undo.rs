@@ -96,10 +96,11 @@ impl UndoLog {
         }
         self.save(file, offset, length)?;
         self.sync()?;
-        if follows && !self.has(self.next, (self.ahead / 2).max(1)) {
+        let idle = matches!(self.end, End::Here(_));
+        if follows && idle && !self.has(self.next, (self.ahead / 2).max(1)) {
             // One command may zero more than is ever saved ahead.
             self.ahead = self.ahead.saturating_mul(2).max(length).min(MOST_AHEAD);
-            self.save_ahead(file)?;
+            self.save_ahead(file);
         }
         Ok(())
     }
@@ -135,9 +136,9 @@ impl UndoLog {
     }
 
     /// Begins to save what may be overwritten next. It may come to nothing: the file system gets back what that took.
-    fn save_ahead(&mut self, file: RawFd) -> io::Result<()> {
+    fn save_ahead(&mut self, file: RawFd) {
         let pieces = self.gaps(self.next, self.ahead);
-        let End::Here(appender) = &self.end else { return Ok(()) };
+        let End::Here(appender) = &self.end else { return };
         // What is written to the file may need the room.
         let has_room = files::free_bytes(appender.log).is_ok_and(|free| free / 8 > self.ahead);
         if !has_room {
@@ -147,7 +148,6 @@ impl UndoLog {
                 self.end = End::Ahead(Ahead::begin(appender, file, pieces));
             }
         }
-        Ok(())
     }
 
     /// Waits for what is saved ahead.
