@@ -67,6 +67,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'packages/cli/src/commands/info.ts: stdin': 'reads names of images (--stdin0)',
   'packages/cli/src/exact-arguments.ts: readFileSync': 'reads its own command line in /proc',
   'packages/cli/src/process/start.ts: readFileSync': 'reads the state of its own process in /proc',
+  'packages/cli/src/process/compiled.ts: readFileSync': 'reads modules of the program, and what was compiled of them',
   'packages/engine/src/dump-memory.ts: readFile': 'names the place of dumps in memory',
   'packages/engine/src/resource-limits.ts: readFileSync': 'reads its own limits in /proc',
   'packages/host-files/src/carry-over.ts: readFileSync': 'reads how users are mapped, in /proc',
@@ -114,6 +115,8 @@ const LOCAL_MODULES: Readonly<Record<string, readonly string[]>> = {
     '@instar/shared-abi/disk',
     '@instar/shared-abi/releases',
   ],
+  // Modules of the program, compiled when it was built.
+  'packages/cli/src/process/compiled.ts': ['node:vm'],
   // Specifications that the user names, of whatever files he has.
   'packages/cli/src/commands/abi/specification.ts': ['@instar/layout/kaitai', 'yaml'],
   'packages/cli/src/commands/vmcore': ['@instar/vmcore'],

@@ -1,4 +1,21 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import type { Plugin } from 'esbuild';
+
+const LOCATED = fileURLToPath(new URL('../src/process/located.ts', import.meta.url));
+
+/** Packages that find files beside their modules, which are not where the program's are. */
+export const locatedPackages: Plugin = {
+  name: 'located-packages',
+  setup(build) {
+    build.onLoad({ filter: /\/(?:convert-guest|vmm-native)\/dist\/index\.js$/ }, async ({ path }) => {
+      const name = path.split('/').at(-3);
+      const text = await readFile(path, 'utf8');
+      const here = text.replaceAll('import.meta.url', `urlOfPackage('@instar/${name}')`);
+      return { contents: `import { urlOfPackage } from ${JSON.stringify(LOCATED)};\n${here}`, loader: 'js' };
+    });
+  },
+};
 
 /** Commander starts subcommands as programs of their own where one asks for that; no command here does. */
 export const withoutChildProcess: Plugin = {

@@ -46,7 +46,7 @@ Commands:
 instar help COMMAND tells more of a command; instar --version prints the version.
 `;
 
-async function load(name: CommandName): Promise<Command> {
+function load(name: CommandName): Command {
   return loadCommand(name, new URL('./commands/', import.meta.url));
 }
 
@@ -85,7 +85,7 @@ async function dispatch([name, ...tokens]: readonly string[], habits: Habits): P
     process.stderr.write(`instar: ${unknown(name)}; see instar --help\n`);
     return EXIT_CODES.FAILURE;
   }
-  return (await load(name))(tokens, habits);
+  return load(name)(tokens, habits);
 }
 
 /** Runs a command line of qemu-img. */
@@ -94,7 +94,7 @@ async function dispatchAsQemuImg([name, ...tokens]: readonly string[], how: Star
   const { qemuImgCommand, QEMU_IMG_VOICE } = (await import(path)) as typeof QemuImgModule;
   const choice = qemuImgCommand(name, version());
   if ('exitCode' in choice) return choice.exitCode;
-  return (await load(choice.command))(tokens, habitsOf(how, QEMU_IMG_VOICE));
+  return load(choice.command)(tokens, habitsOf(how, QEMU_IMG_VOICE));
 }
 
 /**

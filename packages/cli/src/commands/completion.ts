@@ -28,7 +28,7 @@ function isShell(name: string | undefined): name is keyof typeof SHELLS {
 /** What every command takes. */
 export async function describeCommands(): Promise<readonly CommandDescription[]> {
   const directory = new URL('./', import.meta.url);
-  return Promise.all(COMMANDS.map(async (name) => (await loadCommand(name, directory)).describe()));
+  return Promise.all(COMMANDS.map(async (name) => loadCommand(name, directory).describe()));
 }
 
 async function run([shell, ...more]: readonly string[]): Promise<number> {
