@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sandboxHelperPath } from '@instar/convert-guest';
 import { region } from '@instar/shared-abi';
-import { createSandboxPool, runInPool, type RunReport, type SandboxPool } from '@instar/vmm-native';
+import { createSandboxPool, runInPool, type PoolOptions, type RunReport, type SandboxPool } from '@instar/vmm-native';
 import { afterAll, describe, expect, it } from 'vitest';
 import { LEAVINGS, type Leaving } from './outcomes/leaving.js';
 import { ATTACK_IMAGE, configPage, listAttacks, NO_PROGRESS_MS, requireSandbox, SANDBOXES, Scene } from './scene.js';
@@ -40,8 +40,9 @@ function lookOf(report: RunReport): Look {
 
 class Kept {
   readonly pool: SandboxPool;
-  constructor(sandbox: 'kvm' | 'process') {
-    this.pool = createSandboxPool({ image: ATTACK_IMAGE, helper: sandboxHelperPath(), sandbox, size: 1 });
+  constructor(sandbox: 'kvm' | 'process', special: Partial<PoolOptions> = {}) {
+    const helper = sandboxHelperPath();
+    this.pool = createSandboxPool({ image: ATTACK_IMAGE, helper, sandbox, size: 1, ...special });
     pools.push(this.pool);
   }
 
@@ -106,5 +107,42 @@ describe.each(SANDBOXES)('a kept sandbox under %s', (sandbox) => {
     expect(kept.pool.statistics()).toMatchObject({ made: 1n, restored: 5n, poisoned: 0n, idle: 1 });
     await kept.pool.close();
     expect(kept.pool.statistics().idle).toBe(0);
+  });
+
+  it('that is made ahead is waited for by the run that it is for', async (context) => {
+    requireSandbox(context, sandbox);
+    const kept = new Kept(sandbox);
+    kept.pool.prepare();
+    expect((await kept.run('leave.look', RESULT)).exitCode).toBe(0);
+    expect(kept.pool.statistics()).toMatchObject({ made: 1n });
+    await kept.settle();
+    kept.pool.prepare();
+    expect(kept.pool.statistics()).toMatchObject({ made: 1n, idle: 1 });
+    await kept.pool.close();
+  });
+
+  it('that is for one run serves no other', async (context) => {
+    requireSandbox(context, sandbox);
+    const kept = new Kept(sandbox, { once: true });
+    kept.pool.prepare();
+    for (const made of [1n, 2n]) {
+      expect((await kept.run('leave.look', RESULT)).exitCode).toBe(0);
+      expect(kept.pool.statistics()).toMatchObject({ made, restored: 0n, poisoned: 0n, idle: 0 });
+    }
+    kept.pool.prepare();
+    await kept.pool.close();
+    expect(kept.pool.statistics().idle).toBe(0);
+  });
+
+  it('that cannot be made ahead is told of by the run that it was for', async (context) => {
+    requireSandbox(context, sandbox);
+    const kept = new Kept(sandbox, { image: '/nowhere/guest.img', once: true });
+    kept.pool.prepare();
+    const failure = {
+      code: 'SANDBOX_UNAVAILABLE',
+      message: expect.stringContaining('guest image cannot be read') as string,
+    };
+    for (let turn = 0; turn < 2; turn += 1) await expect(kept.run('leave.look', RESULT)).rejects.toMatchObject(failure);
+    await kept.pool.close();
   });
 });

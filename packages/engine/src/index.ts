@@ -57,6 +57,7 @@ export { escapeText, quoteName } from '@instar/host-files';
 export { CONVERT_FORMATS, READABLE_FORMATS, WRITABLE_FORMATS } from './formats.js';
 export type { ConvertFormat, WritableFormat } from './formats.js';
 export type { GuestLimits, Isolation, Reflink, OperationDetail } from './session/context.js';
+export { prepareSandbox } from './session/ahead.js';
 export { closePool } from './session/pool.js';
 export type { BenchOptions, BenchReport } from './operations/bench.js';
 export type { CheckFinding, CheckOptions, CheckReport, FilePartUse } from './operations/check.js';

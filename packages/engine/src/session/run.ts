@@ -17,6 +17,7 @@ import { EngineError } from '../errors.js';
 import { explainLimit } from '../resource-limits.js';
 import { guestImage } from '../sandbox.js';
 import { checkSandbox } from '../sandbox-check.js';
+import { takePrepared } from './ahead.js';
 import type { GuestContext } from './context.js';
 import { poolOf } from './pool.js';
 
@@ -130,16 +131,18 @@ async function keepingDumps(
     const { secondProcessor, ...shared } = request;
     const plain =
       context.secrets === undefined && !memory && dumps === undefined && trace === undefined && !secondProcessor;
+    const { kind } = context.sandbox;
+    const pool = plain && context.isolation === 'pooled' ? poolOf(kind) : takePrepared(plain ? kind : undefined);
     const report =
-      plain && context.isolation === 'pooled'
-        ? await runInPool(poolOf(context.sandbox.kind), shared, control)
+      pool !== undefined
+        ? await runInPool(pool, shared, control)
         : await runGuest(
             {
               ...request,
               ...context.secrets,
               image: guestImage(),
               helper: sandboxHelperPath(),
-              sandbox: context.sandbox.kind,
+              sandbox: kind,
               ...(trace === undefined ? {} : { trace }),
               ...(memory === undefined && dumps === undefined ? {} : { dump: memory ? { fd: memory.fd } : {} }),
             },

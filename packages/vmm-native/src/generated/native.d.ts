@@ -45,6 +45,8 @@ export declare class SandboxPool {
   constructor(options: PoolOptions)
   /** Runs a guest in a kept sandbox, as `runGuest` does in a new one. A run of one request may wait for others to end. */
   run(options: PoolRunOptions, control: RunControl): Promise<RunReport>
+  /** Begins to make a sandbox for the next run, on a thread of its own. What fails, that run tells. */
+  prepare(): void
   /** Gives back the sandboxes that wait for a run; resolves when they are gone. Others go when their runs have ended. */
   close(): Promise<void>
   /** What the pool has done so far. */
@@ -193,14 +195,16 @@ export declare function openBeneath(dir: string, name: string): number
 
 /** What all runs of a pool have in common. */
 export interface PoolOptions {
-  /** A guest image file. */
-  image: Uint8Array
+  /** A guest image file: its bytes, or its path. */
+  image: Uint8Array | string
   /** Which sandbox. */
   sandbox: SandboxKind
   /** Path of the sandbox helper program. */
   helper: string
   /** Sandboxes that are kept, and most runs of one request that go on at a time. */
   size: number
+  /** No sandbox serves a second run (default false). */
+  once?: boolean
 }
 
 /** What to run in a kept sandbox; see `RunOptions`. */

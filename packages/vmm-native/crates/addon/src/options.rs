@@ -11,7 +11,7 @@ use instar_vmm::report::{CommandFailure as Failed, Outcome, Report};
 use instar_vmm::run::{Control, Sandbox, StartError};
 use instar_vmm::session::{Answer, NextRequest};
 use instar_vmm::watchdog::Limits;
-use napi::bindgen_prelude::{BigInt, Buffer, Uint8Array};
+use napi::bindgen_prelude::{BigInt, Buffer, Either, Uint8Array};
 use napi_derive::napi;
 
 use crate::dump::DumpReport;
@@ -113,14 +113,16 @@ pub struct RunOptions {
 /// What all runs of a pool have in common.
 #[napi(object)]
 pub struct PoolOptions {
-    /// A guest image file.
-    pub image: Uint8Array,
+    /// A guest image file: its bytes, or its path.
+    pub image: Either<Uint8Array, String>,
     /// Which sandbox.
     pub sandbox: SandboxKind,
     /// Path of the sandbox helper program.
     pub helper: String,
     /// Sandboxes that are kept, and most runs of one request that go on at a time.
     pub size: u32,
+    /// No sandbox serves a second run (default false).
+    pub once: Option<bool>,
 }
 
 /// What to run in a kept sandbox; see `RunOptions`.
@@ -326,10 +328,14 @@ impl PoolOptions {
     /// Copies and checks what JavaScript passed.
     pub fn to_options(&self) -> Result<pool::PoolOptions, String> {
         Ok(pool::PoolOptions {
-            image: self.image.to_vec(),
+            image: match &self.image {
+                Either::A(bytes) => pool::ImageSource::Bytes(bytes.to_vec()),
+                Either::B(path) => pool::ImageSource::File(PathBuf::from(path)),
+            },
             sandbox: Sandbox::from(&self.sandbox),
             helper: PathBuf::from(&self.helper),
             size: usize::try_from(self.size).map_err(|error| error.to_string())?,
+            once: self.once.unwrap_or(false),
         })
     }
 }

@@ -68,6 +68,12 @@ impl SandboxPool {
         Ok(promise)
     }
 
+    /// Begins to make a sandbox for the next run, on a thread of its own. What fails, that run tells.
+    #[napi]
+    pub fn prepare(&self) {
+        self.pool.prepare();
+    }
+
     /// Gives back the sandboxes that wait for a run; resolves when they are gone. Others go when their runs have ended.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {

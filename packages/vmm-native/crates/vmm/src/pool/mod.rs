@@ -7,6 +7,7 @@
 mod kept;
 mod template;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::PathBuf;
@@ -21,16 +22,37 @@ use crate::session::EndsSession;
 use crate::watchdog::Limits;
 use kept::Kept;
 
+/// Where the guest image of a pool comes from.
+pub enum ImageSource {
+    /// Its bytes.
+    Bytes(Vec<u8>),
+    /// A file, which is read by the thread that makes a sandbox.
+    File(PathBuf),
+}
+
+impl ImageSource {
+    fn bytes(&self) -> Result<Cow<'_, [u8]>, StartError> {
+        match self {
+            Self::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),
+            Self::File(path) => std::fs::read(path)
+                .map(Cow::Owned)
+                .map_err(|error| StartError::Sandbox(format!("the guest image cannot be read: {error}"))),
+        }
+    }
+}
+
 /// What all runs of a pool have in common.
 pub struct PoolOptions {
     /// A guest image file.
-    pub image: Vec<u8>,
+    pub image: ImageSource,
     /// Which sandbox runs the guests.
     pub sandbox: Sandbox,
     /// The sandbox helper program; needed for [`Sandbox::Process`].
     pub helper: PathBuf,
     /// Sandboxes that are kept, and most runs of one request that go on at a time.
     pub size: usize,
+    /// No sandbox serves a second run: what the pool is for is that they are made ahead.
+    pub once: bool,
 }
 
 /// One run.
@@ -144,6 +166,28 @@ impl Pool {
         start_worker(&self.shared, job);
     }
 
+    /// Begins to make a sandbox for the next run, which waits for it where it comes before. What fails, the run tells.
+    pub fn prepare(&self) {
+        let mut state = lock(&self.shared.state);
+        if state.closed || state.idle >= self.shared.options.size.max(1) {
+            return;
+        }
+        // From now on: a run that comes before the sandbox is there is to wait for this one.
+        state.threads = state.threads.saturating_add(1);
+        state.idle = state.idle.saturating_add(1);
+        let shared = Arc::clone(&self.shared);
+        // With the lock held, so that no run relies on a thread that cannot be had.
+        let started = Builder::new().name("instar-sandbox".into()).spawn(move || {
+            let worker = Worker { shared: &shared, short: false, ahead: true };
+            let kept = catch_unwind(AssertUnwindSafe(|| worker.make().ok())).unwrap_or(None);
+            worker.work(None, kept);
+        });
+        if started.is_err() {
+            state.threads = state.threads.saturating_sub(1);
+            state.idle = state.idle.saturating_sub(1);
+        }
+    }
+
     /// What the pool has done.
     pub fn statistics(&self) -> PoolStatistics {
         let state = lock(&self.shared.state);
@@ -191,7 +235,8 @@ fn start_worker(shared: &Arc<Shared>, job: Job) {
     let (mine, theirs) = (Arc::clone(shared), Arc::clone(&place));
     let started = Builder::new().name("instar-sandbox".into()).spawn(move || {
         let first = lock(&theirs).take();
-        Worker { shared: &mine, short: first.as_ref().is_some_and(|job| !job.session) }.work(first);
+        let short = first.as_ref().is_some_and(|job| !job.session);
+        Worker { shared: &mine, short, ahead: false }.work(first, None);
     });
     if let Err(error) = started {
         let Some(job) = lock(&place).take() else { return };
@@ -223,11 +268,12 @@ struct Worker<'a> {
     shared: &'a Shared,
     /// It serves a run of one request.
     short: bool,
+    /// It was started before there was a run for it, and counts as one that waits.
+    ahead: bool,
 }
 
 impl Worker<'_> {
-    fn work(mut self, first: Option<Job>) {
-        let mut kept = None;
+    fn work(mut self, first: Option<Job>, mut kept: Option<Kept>) {
         let mut next = first;
         while let Some(job) = next.take().or_else(|| self.wait()) {
             job.control.gate.call_on_cancel(None);
@@ -246,9 +292,10 @@ impl Worker<'_> {
     /// Serves a run in a kept sandbox, or in a new one. Returns one for the next run.
     fn serve(&self, kept: Option<Kept>, job: Job) -> Option<Kept> {
         let Job { chain_config, operation_config, devices, limits, io_threads, session, control, deliver } = job;
-        let PoolOptions { image, sandbox, helper, .. } = &self.shared.options;
+        let PoolOptions { sandbox, helper, once, .. } = &self.shared.options;
         let options = RunOptions {
-            image,
+            // The sandbox has it.
+            image: &[],
             chain_config: &chain_config,
             operation_config: &operation_config,
             secrets: &[],
@@ -285,6 +332,9 @@ impl Worker<'_> {
                 false
             }
         };
+        if *once {
+            return None;
+        }
         let restored = clean && kept.restore().is_ok();
         let mut state = lock(&self.shared.state);
         let counter = if restored { &mut state.statistics.restored } else { &mut state.statistics.poisoned };
@@ -303,7 +353,7 @@ impl Worker<'_> {
 
     fn make(&self) -> Result<Kept, StartError> {
         let PoolOptions { image, sandbox, helper, .. } = &self.shared.options;
-        let kept = Kept::make(image, *sandbox, helper)?;
+        let kept = Kept::make(&image.bytes()?, *sandbox, helper)?;
         let mut state = lock(&self.shared.state);
         state.statistics.made = state.statistics.made.saturating_add(1);
         Ok(kept)
@@ -319,6 +369,10 @@ impl Worker<'_> {
     /// The next run, or `None` where this thread is not needed any more.
     fn wait(&mut self) -> Option<Job> {
         let mut state = lock(&self.shared.state);
+        let ahead = std::mem::take(&mut self.ahead);
+        if ahead {
+            state.idle = state.idle.saturating_sub(1);
+        }
         loop {
             if let Some(job) = state.queue.pop_front() {
                 state.running = state.running.saturating_add(1);
@@ -328,7 +382,8 @@ impl Worker<'_> {
                 }
                 return Some(job);
             }
-            if state.closed || state.idle >= self.shared.options.size {
+            let PoolOptions { size, once, .. } = self.shared.options;
+            if state.closed || once && !ahead || state.idle >= size {
                 return None;
             }
             state.idle = state.idle.saturating_add(1);
