@@ -126,7 +126,9 @@ fn commit(
     while offset < size {
         let located = above.locate(offset, size.saturating_sub(offset))?;
         let behind = offset.saturating_add(located.extent.length);
-        if !located.present || located.depth >= depth {
+        // Where an image ends that lies between, what is below it is hidden: there the disk is zeros.
+        let hidden = !located.present && located.depth.saturating_add(1) < depth;
+        if !hidden && (!located.present || located.depth >= depth) {
             offset = behind;
             continue;
         }
