@@ -92,7 +92,9 @@ function complainOf({ text }: CheckFinding): void {
 function mending(what: 'leaks' | 'all'): (finding: CheckFinding) => void {
   return ({ kind, text, ...finding }) => {
     const mends = what === 'all' || kind === 'leak';
-    const begun = mends ? text.replace(/^(?:ERROR|Leaked) (?=cluster |OFLAG_COPIED)/, 'Repairing ') : text;
+    const begun = mends
+      ? text.replace(/^(?:ERROR|Leaked) (?=cluster |OFLAG_COPIED|offset=[0-9a-f]+: Preallocated)/, 'Repairing ')
+      : text;
     complainOf({ ...finding, kind, text: begun });
   };
 }

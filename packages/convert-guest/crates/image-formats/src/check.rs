@@ -26,6 +26,8 @@ pub enum Remedy {
     Copied,
     /// All refcounts are counted anew.
     Recount,
+    /// The same; what is counted elsewhere can be relied on meanwhile.
+    RecountSome,
     /// The entry at its offset comes to name no block.
     Unallocate,
     /// The block that the entry at its offset shares, which its value names, is copied for it.
@@ -92,6 +94,8 @@ pub struct CheckCounts {
     pub fragmented_clusters: u64,
     /// End of the last cluster that is in use (byte offset in the file).
     pub image_end: u64,
+    /// End of what is named a little behind the end of the file (byte offset), 0 where nothing is.
+    pub named_end: u64,
 }
 
 /// Passes findings on and counts them.

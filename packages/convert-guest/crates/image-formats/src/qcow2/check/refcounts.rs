@@ -34,7 +34,7 @@ impl<S: ByteSource> Qcow2Image<S> {
                 range.mendable(at, block, text, Remedy::Recount)?;
             } else if block >= cluster.round_up(range.place.file_size).unwrap_or(u64::MAX) {
                 let text = format!("ERROR refcount block {index} is outside image");
-                range.mendable(at, block, text, Remedy::Recount)?;
+                range.mendable(at, block, text, Remedy::RecountSome)?;
             } else if block != 0 {
                 range.refer(at, block, cluster.size())?;
                 let references = range.references_to(cluster.index_of(block)).unwrap_or(1);

@@ -10,6 +10,8 @@ use crate::error::FormatError;
 use crate::file_parts::{Use, Uses};
 use crate::source::DeviceIndex;
 
+/// Bytes behind the end of the file that can be left free when something is appended.
+const A_LITTLE: u64 = 64 << 20;
 /// An entry of the active tables says that the cluster's refcount is exactly one.
 const COPIED_SAID: u32 = 1 << 31;
 /// An entry of the active tables says that it is not.
@@ -161,6 +163,9 @@ impl Range<'_> {
                 .file_size
                 .saturating_add(self.place.cluster.size())
         {
+            if end < self.place.file_size.saturating_add(A_LITTLE) {
+                self.counts.named_end = self.counts.named_end.max(end);
+            }
             let text = format!(
                 "ERROR: counting reference for region exceeding the end of the file by one cluster or more: offset {offset:#x} size {length:#x}"
             );

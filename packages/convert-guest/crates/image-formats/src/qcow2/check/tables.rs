@@ -257,11 +257,16 @@ impl Counting<'_, '_> {
             } else {
                 entry & 1 == 0
             };
-            let what = if holds_data { "Data" } else { "Preallocated" };
+            // What reads as zeros needs no place.
+            let (what, remedy) = if holds_data {
+                ("Data", Remedy::None)
+            } else {
+                ("Preallocated", Remedy::Unallocate)
+            };
             let text = format!(
                 "ERROR offset={host:x}: {what} cluster is not properly aligned; L2 entry corrupted."
             );
-            self.range.corrupt(at, host, text)?;
+            self.range.mendable(at, host, text, remedy)?;
         }
         self.count(host);
         if self.header.has_data_file() {

@@ -288,6 +288,16 @@ impl<T: EditTarget> Editor<T> {
 
     /// Clusters of the header, the refcounts, and the active tables, before anything is changed.
     fn find_metadata(&mut self) -> Result<BTreeSet<u64>, FormatError> {
+        let mut found = self.find_structures()?;
+        let tables = self.read_l1(self.header.l1_table_offset, self.header.l1_entries)?;
+        let named = tables.iter().map(|entry| entry & super::OFFSET);
+        let named = named.filter(|offset| *offset != 0);
+        found.extend(named.map(|offset| self.header.cluster.index_of(offset)));
+        Ok(found)
+    }
+
+    /// The same without the L2 tables.
+    pub(super) fn find_structures(&mut self) -> Result<BTreeSet<u64>, FormatError> {
         let cluster = self.header.cluster;
         let mut found = BTreeSet::from([0]);
         let first = cluster.index_of(self.header.refcount_table_offset);
@@ -305,13 +315,11 @@ impl<T: EditTarget> Editor<T> {
         let table = self.header.refcount_table_offset;
         let length = cluster.times(clusters).unwrap_or(u64::MAX);
         let blocks = self.file.read_vec(table, length)?;
-        let tables = self.read_l1(l1, entries)?;
         let (blocks, _) = blocks.as_chunks::<8>();
         let blocks = blocks
             .iter()
             .map(|entry| u64::from_be_bytes(*entry) & BLOCK);
-        let tables = tables.iter().map(|entry| entry & super::OFFSET);
-        let named = blocks.chain(tables).filter(|offset| *offset != 0);
+        let named = blocks.filter(|offset| *offset != 0);
         found.extend(named.map(|offset| cluster.index_of(offset)));
         Ok(found)
     }

@@ -69,15 +69,21 @@ impl<T: EditTarget> Editor<T> {
     pub(super) fn mark_copied(&mut self) -> Result<(), FormatError> {
         let l1 = self.read_l1(self.header.l1_table_offset, self.header.l1_entries)?;
         let cluster = self.header.cluster;
+        let others = self.find_structures()?;
         for (index, entry) in (0_u64..).zip(l1) {
             let offset = index.saturating_mul(l1::ENTRY_BYTES);
             let at = self.header.l1_table_offset.saturating_add(offset);
-            // What cannot be a table is nothing that marks help.
+            if entry & OFFSET != 0 {
+                let marked = self.marked(entry, entry & OFFSET)?;
+                self.put_be64(at, marked)?;
+            }
+            // What cannot be a table has no marks, and what is another structure would be damaged.
             let Ok(Some(table)) = self.table_in(at, entry) else {
                 continue;
             };
-            let marked = self.marked(entry, table)?;
-            self.put_be64(at, marked)?;
+            if others.contains(&cluster.index_of(table)) {
+                continue;
+            }
             let mut bytes = self.file.read_vec(table, cluster.size())?;
             for chunk in bytes.chunks_exact_mut(self.header.l2_entry().in_memory()) {
                 let entry = descriptor(chunk);
