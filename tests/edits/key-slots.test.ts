@@ -292,7 +292,7 @@ describe('key slots', () => {
     const directory = encrypted('luks');
     const good = directory.read('image');
     const payload = good.readUInt32BE(104);
-    for (const sector of [0, 1, 9, payload - 1, payload, payload + 3, 0xffff_ffff]) {
+    for (const sector of [0, 1, 7, 9, payload - 1, payload, payload + 3, 0xffff_ffff]) {
       const bad = Buffer.from(good);
       // The second slot, which is empty.
       bad.writeUInt32BE(sector, 208 + 48 + 40);

@@ -17,11 +17,13 @@ use crate::luks::version1::{ACTIVE, INACTIVE, STRIPES};
 use crate::metadata_cache::MetadataCache;
 use crate::source::DeviceIndex;
 use crate::structure::put;
-use crate::structures::luks::{header, key_slot};
+use crate::structures::luks::key_slot;
 
 /// Blocks of the file that are kept while slots are tried.
 const CACHE_BLOCKS: usize = 8;
 const SALT_BYTES: usize = 32;
+/// Bytes at the beginning that are the header's, whatever it fills: stripes lie at multiples of it.
+const HEADER_BYTES: u64 = 4096;
 
 /// What is done to key slots.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +120,7 @@ impl<T: EditTarget> Slots<'_, T> {
     /// Refuses a header whose stripes lie over each other, over itself, or over what is behind it.
     fn require_room(&self, within: &Range<u64>) -> Result<(), FormatError> {
         let length = to_u64(self.material_length());
-        let mut free = within.start.saturating_add(to_u64(header::BYTES));
+        let mut free = within.start.saturating_add(HEADER_BYTES);
         let mut places: Vec<&SlotPlace> = self.header.places.iter().collect();
         places.sort_by_key(|slot| slot.offset);
         for slot in places {
