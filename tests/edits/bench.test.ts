@@ -181,3 +181,55 @@ it('an image is as it was where one request of many would end behind its disk', 
   expect(directory.read('disk').equals(before)).toBe(true);
   expect(directory.names()).toEqual(['disk']);
 });
+
+it.for(['luks', 'qcow2', 'qcow2 with subclusters', 'qcow2 with AES'])(
+  'writes into an encrypted image, %s, leave what those of qemu-img leave in one that is not',
+  { timeout: HOURS },
+  (kind, context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    directory.write('a', 'passphrase').write('content', Buffer.concat([noise(700 * KIB), lines(324 * KIB)]));
+    const secret = ['--object', 'secret,id=a,file=a'];
+    const format = kind === 'luks' ? 'luks' : 'qcow2';
+    const prefix = kind === 'luks' ? '' : 'encrypt.';
+    const opened = (name: string): string => `driver=${format},${prefix}key-secret=a,file.filename=${name}`;
+    const run = (...words: readonly string[]): void => {
+      qemuImg(...words)
+        .in(directory)
+        .must();
+    };
+    const aes = kind.endsWith('AES');
+    const method = kind === 'luks' ? '' : aes ? 'encrypt.format=aes,' : 'encrypt.format=luks,';
+    const options = [`${method}${prefix}key-secret=a`];
+    if (!aes) options.push(`${prefix}iter-time=10`);
+    if (kind.endsWith('subclusters')) options.push('extended_l2=on');
+    run('create', '-q', ...secret, '-f', format, '-o', options.join(), 'disk', '1M');
+    const from = ['-f', 'raw', 'content'];
+    // The latter half is written to for the first time.
+    directory.write('content', directory.read('content').fill(0, 512 * KIB));
+    run('convert', ...secret, '-n', '--target-image-opts', ...from, opened('disk'));
+    for (const words of [
+      ['-c', '30', '-s', '4k', '-S', '20k', '--pattern', '7'],
+      ['-c', '9', '-s', '512', '-S', '70144', '-o', '1024', '--pattern', '3'],
+      ['-c', '4', '-s', '199680', '-S', '200192', '--pattern', '200', '--flush-interval', '2', '-d', '2'],
+    ]) {
+      run('bench', '-q', '-w', '-f', 'raw', ...words, 'content');
+      instar('bench', '-q', '-w', ...secret, ...words, 'disk')
+        .in(directory)
+        .must();
+      run('convert', ...secret, '--image-opts', opened('disk'), '-O', 'raw', 'after');
+      expect(directory.read('after').equals(directory.read('content')), words.join(' ')).toBe(true);
+    }
+    if (format === 'qcow2') run('check', '-q', ...secret, '--image-opts', opened('disk'));
+    const before = directory.read('disk');
+    const odd = instar('bench', '-q', '-w', ...secret, '-c', '3', '-s', '1000', 'disk')
+      .in(directory)
+      .run();
+    expect(odd.stderr).toContain('parts of the sectors of an encrypted image are not written');
+    expect(odd.status).toBe(1);
+    const locked = instar('bench', '-q', '-w', '-c', '3', 'disk').in(directory).run();
+    expect(locked.stderr).toContain('encrypted');
+    expect(locked.status).toBe(1);
+    expect(directory.read('disk').equals(before)).toBe(true);
+  },
+);

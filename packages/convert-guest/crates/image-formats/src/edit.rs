@@ -369,6 +369,7 @@ pub fn open_writer<'a, T: EditTarget + 'a>(
     match format {
         Format::Raw => Ok(raw::open_writer(target, device)),
         Format::Qcow2 => qcow2::open_writer(target, device, cipher),
+        Format::Luks => luks::open_writer(target, device, cipher),
         Format::Parallels => parallels::open_writer(target, device),
         Format::Qcow => qcow::open_writer(target, device),
         Format::Qed => qed::open_writer(target, device),

@@ -2,13 +2,9 @@
 
 use alloc::vec::Vec;
 
-use instar_abi::{
-    BenchConfig, BenchResult, Descriptor, bench_flag, device_role, error_kind, opcode,
-};
+use instar_abi::{BenchConfig, BenchResult, Descriptor, bench_flag, device_role, opcode};
 use instar_guest_runtime::{Window, WindowPool};
-use instar_image_formats::{
-    Chain, DeviceIndex, DiskWriter, ExtentKind, FormatImage, Image, Shown, open_writer,
-};
+use instar_image_formats::{Chain, DeviceIndex, DiskWriter, ExtentKind, Image, Shown, open_writer};
 
 use crate::commands::{SharedCommands, Ticket, descriptor};
 use crate::disk_reader::{DiskReader, buffer_of};
@@ -42,16 +38,8 @@ pub fn bench(request: Request<'_>, result: &mut BenchResult) -> Result<(), Opera
     let fetcher = Fetcher::new(commands, &mut windows, setup.keys())?;
     if config.flags & bench_flag::WRITE != 0 {
         let (index, device) = edited_device(chain)?;
-        let image = setup.open_one(device_role::IMAGE)?;
-        if image.is_locked() {
-            let what = "encrypted images are not written to by bench";
-            return Err(OperationError::plain(
-                error_kind::UNSUPPORTED_EDIT,
-                index,
-                what,
-            ));
-        }
-        let format = image.format();
+        let mut image = setup.open_one(device_role::IMAGE)?;
+        let (format, cipher) = (image.format(), setup.cipher(&mut image)?);
         let before = setup.open(device_role::COMPARED)?;
         let file = EditedFile::new(commands, setup.metadata_window(), index, device.file_size);
         let mut writer = Writer {
@@ -60,7 +48,7 @@ pub fn bench(request: Request<'_>, result: &mut BenchResult) -> Result<(), Opera
                 file,
                 DeviceIndex(index),
                 Shown::Changes { when: 0 },
-                None,
+                cipher,
             )?,
             reader: DiskReader { setup, fetcher },
             before,

@@ -8,6 +8,7 @@ mod metadata;
 mod slots;
 mod version1;
 mod version2;
+mod write;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -18,6 +19,7 @@ use instar_ciphers::SectorCipher;
 use crate::arith::SECTOR;
 use crate::disk_image::OpenOptions;
 use crate::driver::FormatImage;
+use crate::encrypted::ClusterKey;
 use crate::error::{ErrorKind, Expected, FormatError};
 use crate::extent::{Extent, ExtentKind, Image, clamp_request};
 use crate::facts::{Encryption, Facts, ListLimits};
@@ -31,6 +33,7 @@ pub use edit::{edit, edit_key_slots};
 pub(crate) use header::Header;
 pub(crate) use key_slots::edit_slots;
 pub use key_slots::{SlotEdit, SlotKeys};
+pub use write::open_writer;
 
 /// What a container begins with.
 pub(crate) const MAGIC: &[u8; 6] = b"LUKS\xba\xbe";
@@ -155,6 +158,14 @@ impl<S: ByteSource> FormatImage for Container<S> {
 
     fn is_locked(&self) -> bool {
         self.key.is_none()
+    }
+
+    fn key(&self) -> Option<ClusterKey> {
+        self.key.map(|index| ClusterKey {
+            index,
+            by_file: false,
+            is_known: true,
+        })
     }
 
     fn unlock(&mut self, with: &mut Unlocking<'_>) -> Result<bool, FormatError> {

@@ -327,8 +327,11 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
     fn patch(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, FormatError> {
         let cluster = self.editor.header.cluster;
         let within = cluster.offset_within(offset);
-        if self.editor.header.encryption != Encryption::None {
-            let what = "parts of the clusters of an encrypted image are not written";
+        let ends = [offset, offset.saturating_add(to_u64(bytes.len()))];
+        if self.editor.header.encryption != Encryption::None
+            && ends.iter().any(|end| !SECTOR.is_aligned(*end))
+        {
+            let what = "parts of the sectors of an encrypted image are not written";
             return Err(self.editor.unsupported(what));
         }
         let Some(place) = self.editor.own_place(cluster.index_of(offset))? else {
@@ -339,6 +342,8 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
             self.kept = Some(place);
         }
         let at = place.saturating_add(within);
+        let encrypted = self.editor.encrypted(at, offset, bytes)?;
+        let bytes = encrypted.as_deref().unwrap_or(bytes);
         self.editor.file.write_through(at, bytes)?;
         Ok(true)
     }
