@@ -10,10 +10,11 @@ export type Event =
   | { readonly file: FileName | 'directory'; readonly kind: 'sync' }
   | { readonly file: 'log'; readonly kind: 'create' | 'remove' };
 
-export type FileName = 'image' | 'log';
+/** An image, its undo log, and its external data file. */
+export type FileName = 'image' | 'log' | 'data';
 
 /** A file system's content: undefined for a file that is not there. */
-export type Files = Readonly<Record<FileName, Buffer | undefined>>;
+export type Files = Readonly<Record<'image' | 'log', Buffer | undefined> & { data?: Buffer | undefined }>;
 
 const CALLS =
   'pwrite64,pwritev,pwritev2,write,fallocate,ftruncate,copy_file_range,fsync,fdatasync,unlink,unlinkat,openat';
@@ -26,6 +27,7 @@ function bytesOf(text: string): Buffer {
 
 function fileOf(path: string, image: string): FileName | undefined {
   if (path === image) return 'image';
+  if (path === `${image.slice(0, image.lastIndexOf('/'))}/data`) return 'data';
   return path === `${image}.instar-undo` ? 'log' : undefined;
 }
 
@@ -94,9 +96,9 @@ function put(content: Buffer | undefined, event: Event): Buffer {
   return after;
 }
 
-/** What files hold after a process was killed behind the `count`th event. */
-export function afterKill(before: Buffer, events: readonly Event[], count: number): Files {
-  const files: Record<FileName, Buffer | undefined> = { image: before, log: undefined };
+/** What files hold after a process was killed behind the `count`th event. @param data what the data file was */
+export function afterKill(before: Buffer, events: readonly Event[], count: number, data?: Buffer): Files {
+  const files: Record<FileName, Buffer | undefined> = { image: before, log: undefined, data };
   for (const event of events.slice(0, count)) {
     if (event.file === 'directory') continue;
     if (event.kind === 'create') files.log = Buffer.alloc(0);
@@ -118,9 +120,15 @@ function torn(event: Event, random: Random): Event {
  * What a disk holds after the power went behind the `count`th event: all that was synced, and of the rest whatever the disk
  * had got to, in any order.
  */
-export function afterPowerCut(before: Buffer, events: readonly Event[], count: number, random: Random): Files {
-  const files: Record<FileName, Buffer | undefined> = { image: before, log: undefined };
-  const pending: Record<FileName, Event[]> = { image: [], log: [] };
+export function afterPowerCut(
+  before: Buffer,
+  events: readonly Event[],
+  count: number,
+  random: Random,
+  data?: Buffer,
+): Files {
+  const files: Record<FileName, Buffer | undefined> = { image: before, log: undefined, data };
+  const pending: Record<FileName, Event[]> = { image: [], log: [], data: [] };
   let [named, namePending] = [false, false];
   for (const event of events.slice(0, count)) {
     if (event.file === 'directory') {
@@ -134,7 +142,7 @@ export function afterPowerCut(before: Buffer, events: readonly Event[], count: n
       pending[event.file] = [];
     } else pending[event.file].push(event);
   }
-  for (const file of ['image', 'log'] as const) {
+  for (const file of ['image', 'log', 'data'] as const) {
     const reached = pending[file].filter(() => random.chance(2));
     if (random.chance(4)) reached.reverse();
     for (const event of reached) files[file] = put(files[file], torn(event, random));
@@ -149,4 +157,5 @@ export function lay(directory: Workdir, files: Files): void {
   rmSync(directory.file('image.instar-undo'), { force: true });
   if (files.image !== undefined) directory.write('image', files.image);
   if (files.log !== undefined) directory.write('image.instar-undo', files.log);
+  if (files.data !== undefined) directory.write('data', files.data);
 }

@@ -55,9 +55,11 @@ export async function deleteSnapshot(
 
 /**
  * Gives the disk of an image another size. Those of raw and qcow2 images become larger and smaller, those of vmdk (of one sparse
- * file), vdi, vpc, vhdx, luks and qed larger; those of vpc may be rounded up to a geometry.
+ * file), vdi, vpc, vhdx, luks and qed larger; those of vpc may be rounded up to a geometry. The
+ * data file of a qcow2 image gets the length of the disk, where `pathPolicy` allows its directory by name; stopped halfway, it is
+ * longer than that.
  * @param size bytes, or a function of what it has; whole sectors of 512 but for raw
- * @throws EngineError `INVALID_OPTION`, `IMAGE_UNSUPPORTED_EDIT`, `IMAGE_REPAIR_FIRST`; it is then as it was
+ * @throws EngineError `INVALID_OPTION`, `IMAGE_UNSUPPORTED_EDIT`, `IMAGE_REPAIR_FIRST`, `PATH_REFUSED`; it is then as it was
  */
 export async function resize(
   file: FileName,

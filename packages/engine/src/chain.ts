@@ -51,7 +51,8 @@ export interface Chain {
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
-function storedName(bytes: Uint8Array, length: number, role: string, image: string): string {
+/** A name that an image holds, as text. @throws EngineError `PATH_REFUSED` */
+export function storedName(bytes: Uint8Array, length: number, role: string, image: string): string {
   try {
     const name = decoder.decode(bytes.subarray(0, length));
     if (name.includes('\0')) throw new TypeError('NUL');

@@ -5,6 +5,7 @@ import {
   type OpenedReference,
   openReference as openBelow,
   quoteName,
+  type ReferenceAccess,
 } from '@instar/host-files';
 import { EngineError } from './errors.js';
 
@@ -72,12 +73,17 @@ export function combinePath(image: string, name: string): string {
 export type ReferenceFile = OpenedReference & { readonly path: string };
 
 /**
- * Opens a file that an image names, read-only, if the policy allows it. The text of the name is decided on before anything
+ * Opens a file that an image names, if the policy allows it: for reading, or for writing where its directory is allowed by name. The text of the name is decided on before anything
  * is looked up; a refused name touches nothing, and the refusal is the same whether or not there is such a file.
  * Names are plain paths: no protocol means anything.
+ * @param access what is done with it
  * @throws EngineError `PATH_REFUSED`, `REFERENCE_MISSING` or `READ_FAILED`
  */
-export async function openReference(reference: Reference, policy: PathPolicy): Promise<ReferenceFile> {
+export async function openReference(
+  reference: Reference,
+  policy: PathPolicy,
+  access: ReferenceAccess = 'reading',
+): Promise<ReferenceFile> {
   const { role, name, image } = reference;
   const quoted = quoteName(name);
   if (policy.references === 'refuse') {
@@ -91,10 +97,10 @@ export async function openReference(reference: Reference, policy: PathPolicy): P
     throw new EngineError('PATH_REFUSED', problem, { file: image });
   }
   try {
-    const opened = await openBelow(image, name.replace(PLAIN_FILE, ''), [
-      ...policy.allowedDirectories.map((path) => ({ path, scope: 'below' }) as const),
-      { path: directoryOf(image), scope: 'beside' },
-    ]);
+    const allowed = policy.allowedDirectories.map((path) => ({ path, scope: 'below' }) as const);
+    // Nobody but the image says that what lies beside it is its own: enough for reading.
+    const beside = access === 'reading' ? [{ path: directoryOf(image), scope: 'beside' } as const] : [];
+    const opened = await openBelow(image, name.replace(PLAIN_FILE, ''), [...allowed, ...beside], access);
     return { ...opened, path: combinePath(image, name) };
   } catch (error) {
     if (!(error instanceof HostFileError)) throw error;

@@ -13,12 +13,12 @@ export {
 export { HostFileError, hostFileError, reasonOf, type HostFileErrorCode } from './errors.js';
 export { openEdited, type EditedFile } from './edited-file.js';
 export { escapeText, quoteName } from './escape.js';
-export { lockInput } from './locks.js';
+export { lockInput, lockOutput } from './locks.js';
 export { createNamelessFile } from './nameless-file.js';
 export { directoryOf, leafOf, nameBytes, nameText } from './names.js';
 export { createOutput } from './output.js';
 export type { OutputFile, OutputRequest } from './output-request.js';
-export { openReference, type OpenedReference } from './reference.js';
+export { openReference, type OpenedReference, type ReferenceAccess } from './reference.js';
 export type { AllowedDirectory } from './allowed-directories.js';
 export { ownStream } from './resolve.js';
 export { describeSystemError, systemErrorName } from './system-errors.js';

@@ -14,7 +14,7 @@ import { HostFileError, hostFileError, reasonOf } from './errors.js';
 import { directoryOf, nameBytes, nameText } from './names.js';
 import { statOrUndefined } from './resolve.js';
 
-const { O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
+const { O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 /** As the kernel (path_resolution(7)). */
 const MAX_LINKS = 40;
 
@@ -25,10 +25,19 @@ export interface OpenedReference {
   readonly scope: 'beside' | 'below';
 }
 
+/** What is done with a file that an image names. */
+export type ReferenceAccess = 'reading' | 'writing';
+
+const NOT_ALLOWED: Readonly<Record<ReferenceAccess, string>> = {
+  reading: 'lies outside the directories that it may use; allow its directory with --allow-path if you trust the image',
+  writing:
+    'would be written to, and is so only in directories that are allowed by name; allow its directory with --allow-path if ' +
+    'you trust the image',
+};
+
 /** One answer, whatever lies outside, and whether anything does. */
-function outside(name: string): HostFileError {
-  const problem =
-    'lies outside the directories that it may use; allow its directory with --allow-path if you trust the image';
+function outside(name: string, access: ReferenceAccess): HostFileError {
+  const problem = NOT_ALLOWED[access];
   return new HostFileError('PATH_REFUSED', problem, name);
 }
 
@@ -42,12 +51,14 @@ interface Way {
 class Walk {
   readonly #name: string;
   readonly #roots: readonly OpenRoot[];
+  readonly #access: ReferenceAccess;
   readonly #opened: number[] = [];
   #links = 0;
 
-  constructor(name: string, roots: readonly OpenRoot[]) {
+  constructor(name: string, roots: readonly OpenRoot[], access: ReferenceAccess) {
     this.#name = name;
     this.#roots = roots;
+    this.#access = access;
   }
 
   /** Decided on the text alone: nothing is looked up. */
@@ -64,7 +75,7 @@ class Walk {
         if (rest.length === 1 && rest[0]?.startsWith('.') !== true) return { root, rest };
       }
     }
-    throw outside(this.#name);
+    throw outside(this.#name, this.#access);
   }
 
   /** Walks part by part; links are read and decided on, never followed by the kernel. */
@@ -155,11 +166,15 @@ class Walk {
       const devices = kind === 'block device' ? '; allow its directory with --allow-path if you trust the image' : '';
       throw this.#unusable(`is not a regular file${devices}`);
     }
+    const [mode, doing] =
+      this.#access === 'writing'
+        ? [O_RDWR, 'cannot be opened for reading and writing']
+        : [O_RDONLY, 'cannot be opened'];
     let fd: number;
     try {
-      fd = await openIn(directory, nameBytes(part), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY);
+      fd = await openIn(directory, nameBytes(part), mode | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY);
     } catch (error) {
-      throw hostFileError('READ_FAILED', this.#name, 'cannot be opened', error);
+      throw hostFileError('READ_FAILED', this.#name, doing, error);
     }
     if (identity(await statFile(fd)) === identity(found)) {
       return { fd, scope: root.scope === 'beside' ? 'beside' : 'below' };
@@ -178,24 +193,26 @@ class Walk {
 }
 
 /**
- * Opens a file that an image names, read-only, if it lies in one of the directories. What the name says is decided on
+ * Opens a file that an image names, if it lies in one of the directories. What the name says is decided on
  * before anything is looked up; then each part is looked up below the directory, and each link decided on again. Nothing
  * outside is touched, and the answer to a name that leads there does not depend on what is there.
  * @param image path of the image: relative names begin in its directory
+ * @param access whether it is opened for reading alone; who may write says so by the directories
  * @throws HostFileError `PATH_REFUSED`, `REFERENCE_MISSING`, `READ_FAILED`; `problem` is to stand behind the name
  */
 export async function openReference(
   image: string,
   name: string,
   directories: readonly AllowedDirectory[],
+  access: ReferenceAccess = 'reading',
 ): Promise<OpenedReference> {
   const roots = await openRoots(directories);
   // Relative names need to know where the image's directory is, whether or not it is allowed.
   const [base] = name.startsWith('/') ? [] : await openRoots([{ path: directoryOf(image), scope: 'beside' }]);
   try {
-    const walk = new Walk(name, roots);
+    const walk = new Walk(name, roots, access);
     const begin = name.startsWith('/') ? [] : base?.real;
-    if (begin === undefined) throw outside(name);
+    if (begin === undefined) throw outside(name, access);
     return await walk.open(walk.locate([...begin, ...partsOf(name)]));
   } finally {
     for (const root of base === undefined ? roots : [...roots, base]) await closeFile(root.fd);

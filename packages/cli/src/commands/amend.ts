@@ -70,7 +70,8 @@ function amendmentOf(options: readonly ListedOption[]): Amendment {
   return wish;
 }
 
-async function run({ files, flags, json, control, additions, passphrase }: CommandRun<AmendFlags>): Promise<number> {
+async function run(command: CommandRun<AmendFlags>): Promise<number> {
+  const { files, flags, json, control, pathPolicy, additions, passphrase } = command;
   const [file] = files;
   const text = flags.options.join(',');
   if (!additions && file !== undefined) requireLists(flags.options);
@@ -89,7 +90,8 @@ async function run({ files, flags, json, control, additions, passphrase }: Comma
   const format = ofSlots.length === 0 ? undefined : (flags.format ?? (await info(file, control)).format);
   const keySlots = keySlotsOf(ofSlots, format, passphrase);
   const amendment = { ...wish, ...(keySlots === undefined ? {} : { keySlots }) };
-  const result = await amend(file, amendment, { ...editOptions(flags), force: flags.force === true, ...control });
+  const how = { ...editOptions(flags), force: flags.force === true, pathPolicy };
+  const result = await amend(file, amendment, { ...how, ...control });
   if (json) process.stdout.write(recordText({ result: { filename: file, ...result } }));
   return EXIT_CODES.OK;
 }

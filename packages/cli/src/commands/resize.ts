@@ -13,6 +13,11 @@ interface ResizeFlags extends EditFlags {
   readonly preallocation?: (typeof PREALLOCATIONS)[number];
 }
 
+/** What its help says of data files. */
+const DATA_FILE_NOTES =
+  'The external data file of a qcow2 image gets the length of the disk, where its directory is allowed with --allow-path. It grows\n' +
+  'before the image and shrinks after it; stopped between the two, it is longer than the disk.';
+
 /** `10G`, or `+10G` and `-10G` by what it is now. */
 function newSize(text: string): NewSize {
   const [, sign = '', amount = ''] = /^([+-]?)(.*)$/s.exec(text) ?? [];
@@ -21,12 +26,12 @@ function newSize(text: string): NewSize {
   return (before) => (sign === '+' ? before + bytes : before - bytes);
 }
 
-async function run({ files, flags, json, control, say }: CommandRun<ResizeFlags>): Promise<number> {
+async function run({ files, flags, json, control, pathPolicy, say }: CommandRun<ResizeFlags>): Promise<number> {
   const [file = '', size] = files;
   if (size === undefined) {
     throw new EngineError('INVALID_OPTION', 'needs an image and a size, as in resize disk.qcow2 +10G');
   }
-  const options = { ...editOptions(flags), shrink: flags.shrink, preallocation: flags.preallocation };
+  const options = { ...editOptions(flags), shrink: flags.shrink, preallocation: flags.preallocation, pathPolicy };
   const result = await resize(file, newSize(size), { ...options, ...control });
   if (json) process.stdout.write(recordText({ result: { filename: file, ...result } }));
   else say('Image resized.');
@@ -53,7 +58,7 @@ const command = defineCommand<ResizeFlags>({
           values.oneOf(PREALLOCATIONS),
         ),
     ),
-  notes: EDIT_NOTES,
+  notes: `${DATA_FILE_NOTES}\n${EDIT_NOTES}`,
   run,
 });
 

@@ -4,7 +4,7 @@ import type { OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkAmendment, checkAmendOptions } from '../options/edits.js';
 import { checkFileName } from '../options/operations.js';
-import { editing, editName, type EditedImage, type Editing, type EditOptions } from './edit.js';
+import { editName, type EditedImage } from './edit.js';
 import {
   checkKeySlotChange,
   numbersOf,
@@ -14,10 +14,11 @@ import {
   wipe,
   type KeySlotChange,
 } from './key-slots.js';
+import { resizing, type ResizeEditOptions, type Resizing } from './resizing.js';
 import { formatName } from '../format-names.js';
 
 /** How options of an image are changed. */
-export interface AmendOptions extends EditOptions {
+export interface AmendOptions extends ResizeEditOptions {
   /**
    * Key slots that hold the key are filled anew, empty ones are overwritten again, and the last that holds it is emptied: nobody
    * can read the disk then (default false).
@@ -78,10 +79,16 @@ export async function amend(
   if (bits < 1 || bits > 64 || (bits & (bits - 1)) !== 0) {
     throw new EngineError('INVALID_OPTION', `the refcount width is ${bits}, expected a power of two up to 64`);
   }
+  if (size !== undefined && wish.dataFile !== undefined) {
+    throw new EngineError(
+      'INVALID_OPTION',
+      'the disk gets its size with the data file that it has; amend the name of that alone',
+    );
+  }
   const { force = false, ...options } = checkAmendOptions(givenOptions);
   const control = checkControl(givenControl);
   let slots = 0;
-  const work = async ({ info, isRaw, edit }: Editing): Promise<EditedImage> => {
+  const work = async ({ info, isRaw, edit, prepareDataFile }: Resizing): Promise<EditedImage> => {
     const format = formatName(info.format);
     if (isRaw) {
       throw new EngineError('UNSUPPORTED_FORMAT', `images of format ${format} have no options to amend`, { file });
@@ -98,12 +105,14 @@ export async function amend(
       ({ virtual_size: virtualSize } = await edit(request));
     }
     if (size !== undefined) {
+      const { virtual_size: before } = info;
+      await prepareDataFile({ before, after: size, preallocated: false, allocated: false });
       const resized = await edit({ action: EDIT_ACTION.values.RESIZE, size, flags: SHRINK });
       virtualSize = resized.virtual_size;
     }
     return { format, virtualSize };
   };
-  const edited = await editing(file, options, control, work, change === undefined ? [] : secretsOf(change));
+  const edited = await resizing(file, options, control, work, change === undefined ? [] : secretsOf(change));
   if (change === undefined) return edited;
   if (change.state === 'inactive' && slots !== 0) await wipe(file, options, slots, control);
   return { ...edited, keySlots: numbersOf(slots) };

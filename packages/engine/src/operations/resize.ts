@@ -1,16 +1,17 @@
 import { statFile } from '@instar/host-files';
 import { EDIT_ACTION, EDIT_FLAG, IMAGE_FORMAT } from '@instar/shared-abi';
-import { allocateFileRange } from '@instar/vmm-native';
-import { EngineError, fileError } from '../errors.js';
+import { EngineError } from '../errors.js';
 import { formatName } from '../format-names.js';
 import type { OperationControl } from '../operation.js';
 import { checkControl } from '../options/control.js';
 import { checkResizeOptions } from '../options/edits.js';
 import { checkFileName } from '../options/operations.js';
-import { editing, type EditedImage, type EditOptions } from './edit.js';
+import { allocate } from './allocate.js';
+import type { EditedImage } from './edit.js';
+import { resizing, type ResizeEditOptions, type Resizing } from './resizing.js';
 
 /** How an image is resized. */
-export interface ResizeOptions extends EditOptions {
+export interface ResizeOptions extends ResizeEditOptions {
   /** Whether it may become smaller, which takes data away (default false). */
   readonly shrink?: boolean | undefined;
   /**
@@ -29,9 +30,10 @@ const QCOW2_PREALLOCATIONS: readonly string[] = ['metadata', 'falloc', 'full'];
 
 /**
  * Gives the disk of an image another size. Those of raw and qcow2 images become larger and smaller, those of vmdk (of one sparse
- * file), vdi, vpc, vhdx, luks and qed larger; those of vpc may be rounded up to a geometry.
+ * file), vdi, vpc, vhdx, luks and qed larger; those of vpc may be rounded up to a geometry. The
+ * data file of a qcow2 image gets the length of the disk; it is longer than that where this is stopped halfway.
  * @param size bytes, whole sectors of 512 but for raw
- * @throws EngineError `INVALID_OPTION`, `IMAGE_UNSUPPORTED_EDIT`, `IMAGE_REPAIR_FIRST`; it is then as it was
+ * @throws EngineError `INVALID_OPTION`, `IMAGE_UNSUPPORTED_EDIT`, `IMAGE_REPAIR_FIRST`, `PATH_REFUSED`; it is then as it was
  */
 export async function resize(
   file: string,
@@ -46,7 +48,7 @@ export async function resize(
     preallocation = 'off',
     ...options
   } = checkResizeOptions({ ...givenOptions, size });
-  return editing(file, options, checkControl(givenControl), async ({ file: { fd }, info, isRaw, edit }) => {
+  const work = async ({ file: edited, info, isRaw, edit, prepareDataFile }: Resizing): Promise<EditedImage> => {
     const { virtual_size: before } = info;
     const bytes = typeof given === 'bigint' ? given : given(before);
     const refuse = (what: string): EngineError => new EngineError('INVALID_OPTION', what, { file });
@@ -63,25 +65,15 @@ export async function resize(
       if (!known.includes(preallocation)) throw refuse(`unsupported preallocation mode: ${preallocation}`);
     }
     const { SHRINK, PREALLOCATE } = EDIT_FLAG.values;
-    const flags = (shrink ? SHRINK : 0) | (preallocation === 'off' || isRaw ? 0 : PREALLOCATE);
-    const { size: end } = await statFile(fd);
+    const preallocated = preallocation !== 'off';
+    const allocated = preallocation === 'falloc' || preallocation === 'full';
+    const flags = (shrink ? SHRINK : 0) | (preallocated && !isRaw ? PREALLOCATE : 0);
+    const hasDataFile = await prepareDataFile({ before, after: bytes, preallocated, allocated });
+    const { size: end } = await statFile(edited.fd);
     const { virtual_size: virtualSize } = await edit({ action: EDIT_ACTION.values.RESIZE, size: bytes, flags }, true);
-    const { size: newEnd } = await statFile(fd);
-    const allocates = preallocation === 'falloc' || preallocation === 'full';
-    if (allocates && newEnd > end) allocate(fd, end, newEnd - end, file);
+    const { size: newEnd } = await statFile(edited.fd);
+    if (allocated && !hasDataFile && newEnd > end) allocate(edited.fd, end, newEnd - end, file);
     return { format: formatName(info.format), virtualSize };
-  });
-}
-
-/** Has the file system allocate a part of a file. */
-function allocate(fd: number, offset: bigint, length: bigint, file: string): void {
-  let done: boolean;
-  try {
-    done = allocateFileRange(fd, offset, length);
-  } catch (error) {
-    throw fileError('WRITE_FAILED', file, 'what is added could not be allocated', error);
-  }
-  if (!done) {
-    throw new EngineError('WRITE_FAILED', 'its file system cannot allocate what is not written yet', { file });
-  }
+  };
+  return resizing(file, options, checkControl(givenControl), work);
 }

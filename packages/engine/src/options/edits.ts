@@ -23,6 +23,7 @@ const resize = options({
   size: v.union([size(), callback], 'a number of bytes, or a function of what it is now'),
   shrink: v.optional(yesNo),
   preallocation: v.optional(v.picklist(['off', 'metadata', 'falloc', 'full'], "'off', 'metadata', 'falloc' or 'full'")),
+  pathPolicy: v.optional(pathPolicy),
 } satisfies Fields<ResizeOptions & { readonly size: NewSize }>);
 
 const commit = options({
@@ -60,7 +61,11 @@ const repair = options({
   onRest: v.optional(callback),
 } satisfies Fields<RepairOptions>);
 
-const amendOptions = options({ ...editing, force: v.optional(yesNo) } satisfies Fields<AmendOptions>);
+const amendOptions = options({
+  ...editing,
+  force: v.optional(yesNo),
+  pathPolicy: v.optional(pathPolicy),
+} satisfies Fields<AmendOptions>);
 
 const passphrase = v.union([v.string(), v.instance(Uint8Array)], 'a passphrase: text or bytes');
 

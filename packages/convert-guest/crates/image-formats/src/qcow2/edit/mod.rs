@@ -81,6 +81,8 @@ pub fn edit<T: EditTarget>(
         } => {
             let before = editor.header.size;
             editor.resize(size, shrink)?;
+            // What a raw data file gets is the disk's at once: with no place in it that would read as zeros, whatever it holds.
+            let preallocate = preallocate || editor.header.is_data_file_raw();
             if preallocate && size > before {
                 editor.preallocate(before, size)?;
             }

@@ -25,10 +25,6 @@ impl<T: EditTarget> Editor<T> {
                 "an image of version 2 that has snapshots is not resized; make it version 3 first";
             return Err(self.unsupported(what));
         }
-        if self.header.has_data_file() {
-            let what = "an image with an external data file is not resized yet";
-            return Err(self.unsupported(what));
-        }
         if size < self.header.size {
             if !shrink {
                 return Err(self.unsupported("it would become smaller, which takes data away"));

@@ -217,9 +217,15 @@ impl<T: EditTarget> Editor<T> {
         let cluster = self.header.cluster;
         for number in cluster.index_of(from)..cluster.count_for(to) {
             let (at, entry) = self.own_entry(number)?;
-            let is_empty = entry & (COMPRESSED | OFFSET) == 0;
+            // In a data file offset 0 is a place like others.
+            let is_empty = entry & (COMPRESSED | OFFSET) == 0
+                && !(self.header.has_data_file() && entry & COPIED != 0);
             let starts_behind = cluster.times(number).is_some_and(|start| start >= from);
             if !is_empty || !starts_behind {
+                continue;
+            }
+            if self.header.has_data_file() {
+                self.place_in_data_file(at, number)?;
                 continue;
             }
             if self.header.version < 3 {
@@ -241,6 +247,20 @@ impl<T: EditTarget> Editor<T> {
             self.file.write(last, &[0])?;
         }
         self.file.flush()
+    }
+
+    /// Gives a cluster whose entry stands at `at` its place in the data file, which is the one that it has on the disk. A raw data
+    /// file is the disk, so that it shows what is there; any other cluster reads as zeros.
+    fn place_in_data_file(&mut self, at: u64, number: u64) -> Result<(), FormatError> {
+        let place = self.offset_of(number)?;
+        let shows = self.header.is_data_file_raw() && self.header.encryption == Encryption::None;
+        let zero = if shows || self.header.has_extended_l2() {
+            0
+        } else {
+            ZERO
+        };
+        let subclusters = if shows { ALL_ALLOCATED } else { ALL_ZERO };
+        self.put_entry(at, place | COPIED | zero, subclusters)
     }
 }
 
