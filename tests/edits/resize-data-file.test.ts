@@ -1,7 +1,7 @@
 // Images whose data lies in a file of its own get another size: beside qemu-img, stopped halfway, and where they must not.
 import { linkSync, mkdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { closePool, EngineError, IMAGE_DIRECTORY_ONLY, info, resize, type PathPolicy } from '@instar/engine';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { buildInjector, inject, type ErrorName } from '../faults/inject.js';
 import { instar, program } from '../support/command.js';
 import { holdImage } from '../support/holder.js';
@@ -276,6 +276,29 @@ describe('a data file is not written to', () => {
     } finally {
       program('chattr', '-i', 'data').in(directory).must();
     }
+  });
+
+  it('where it is a block device that would need another length', async (context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    make(directory, KINDS.mapped);
+    const disk = directory.read('data');
+    directory.write('disk', Buffer.concat([disk, Buffer.alloc(MIB)]));
+    const attached = program('losetup', '--show', '-f', directory.file('disk')).run();
+    if (attached.status !== 0) skipWithoutRight(context, 'no loop devices here');
+    const device = attached.stdout.trim();
+    onTestFinished(() => {
+      program('losetup', '-d', device).run();
+    });
+    instar('amend', '-q', '-o', `data_file=${device}`, 'image').in(directory).must();
+    const options = { pathPolicy: { ...IMAGE_DIRECTORY_ONLY, allowedDirectories: ['/dev'] } };
+    expect(await refused(directory, 3n << 19n, options)).toMatch(
+      /^FILE_NOT_USABLE: .*: is a block device of 2097152 bytes and would need 1572864/,
+    );
+    await resize(directory.file('image'), 2n << 20n, options);
+    expect((await info(directory.file('image'))).virtualSize).toBe(2n << 20n);
+    instar('convert', '--allow-path', '/dev', '-O', 'raw', 'image', 'copy').in(directory).must();
+    expect(directory.read('copy').equals(Buffer.concat([disk, Buffer.alloc(MIB)]))).toBe(true);
   });
 
   it('where an edit of it was interrupted', async (context) => {
