@@ -292,7 +292,7 @@ describe('key slots', () => {
     const directory = encrypted('luks');
     const good = directory.read('image');
     const payload = good.readUInt32BE(104);
-    for (const sector of [0, 1, 7, 9, payload - 1, payload, payload + 3, 0xffff_ffff]) {
+    for (const sector of [0, 1, 9, payload - 1, payload, payload + 3, 0xffff_ffff]) {
       const bad = Buffer.from(good);
       // The second slot, which is empty.
       bad.writeUInt32BE(sector, 208 + 48 + 40);
@@ -304,6 +304,32 @@ describe('key slots', () => {
       expect(refused.status).toBe(1);
       expect(directory.read('image').equals(bad)).toBe(true);
     }
+  });
+
+  it('whose stripes begin within the first 4 KiB are not written to', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = encrypted('luks');
+    const bad = directory.read('image');
+    // The first slot, one sector before its place, where no other is.
+    bad.writeUInt32BE(7, 208 + 40);
+    directory.write('image', bad);
+    const words = [...secrets(['a', 'b']), '--force', '-o', 'state=active,new-secret=b,iter-time=1,keyslot=0'];
+    const refused = instar('amend', ...words, 'image')
+      .in(directory)
+      .run();
+    expect(refused.stderr).toMatch(/key material offset/);
+    expect(refused.status).toBe(1);
+    expect(directory.read('image').equals(bad)).toBe(true);
+    const theirs = qemuImg(
+      'amend',
+      ...words.slice(0, -2),
+      '--image-opts',
+      opened('luks', 'image', 'a'),
+      ...words.slice(-2),
+    )
+      .in(directory)
+      .run();
+    expect(theirs.stderr).toContain('Keyslot 0 is overlapping with the LUKS header');
   });
 
   it('are changed in one step with other options, and not at all where one of them cannot be', async (context) => {
