@@ -39,6 +39,15 @@ describe('limits of the process', () => {
     });
   }
 
+  it('a limit of files that leaves no room for the memory of a guest is no sandbox that can be used', () => {
+    const words = ['--fsize=65536', INSTAR, 'info', '--sandbox=process', 'in.qcow2'];
+    const { status, stderr } = program('prlimit', ...words)
+      .in(directory)
+      .run();
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^instar: info: the process sandbox cannot be used: [^\n]*File too large[^\n]*\n$/);
+  });
+
   it('memory for keys that finds no place in the address space is named, with what to do', () => {
     const limited = (...words: readonly string[]): ReturnType<typeof program> =>
       program('prlimit', `--as=${GIB}`, INSTAR, ...words, 'in.qcow2', 'out.luks').in(directory);

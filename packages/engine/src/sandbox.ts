@@ -68,7 +68,8 @@ export class SandboxSelection {
    */
   refuse(reason: string): void {
     if (this.#kind === 'process') {
-      throw unavailable(`${this.#choice === 'process' ? 'the process' : 'no'} sandbox can be used: ${reason}`);
+      const which = this.#choice === 'process' ? 'the process sandbox cannot' : 'no sandbox can';
+      throw unavailable(`${which} be used: ${reason}`);
     }
     if (this.#choice === 'kvm') throw unavailable(`the KVM sandbox cannot be used: ${reason}`);
     const other = sandboxProblem('process');
