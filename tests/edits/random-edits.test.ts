@@ -219,6 +219,18 @@ function lay(directory: Workdir, random: Random, ground: Ground): void {
   cpSync(within, `${directory.path}/${OURS}`, { recursive: true });
 }
 
+/**
+ * Has qemu-io write to both images. Where a compressed cluster is to replace one, it fails at one that differs from run to run: then
+ * both stay as they were.
+ */
+function writeOnBoth(directory: Workdir, command: string): void {
+  const images = [OURS, THEIRS].map((side) => `${side}/image`);
+  const before = images.map((image) => directory.read(image));
+  const wrote = [OURS, THEIRS].map((side) => qemuIo('image', command).in(`${directory.path}/${side}`).run());
+  if (wrote.every(({ status }) => status === 0)) return;
+  images.forEach((image, index) => directory.write(image, before[index] ?? ''));
+}
+
 /** What went wrong in one sequence, and how many edits it had. */
 async function runSequence(seed: number): Promise<{ readonly problems: readonly string[]; readonly edits: number }> {
   const random = new Random(seed);
@@ -231,7 +243,7 @@ async function runSequence(seed: number): Promise<{ readonly problems: readonly 
     const { words, ours } = randomStep(random, ground);
     told.push(words.join(' '));
     if (ours === undefined) {
-      for (const side of [OURS, THEIRS]) qemuIo('image', words.join(' ')).in(`${directory.path}/${side}`).run();
+      writeOnBoth(directory, words.join(' '));
       continue;
     }
     const theirs = qemuImg(...words)
