@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::references::descriptor;
-use super::{COMPRESSED, COPIED, Editor, OFFSET};
+use super::{COMPRESSED, COPIED, Editor, OFFSET, ZERO};
 use crate::edit::{Amendment, EditTarget};
 use crate::error::FormatError;
 use crate::qcow2::{extensions, features};
@@ -12,8 +12,6 @@ use crate::structures::qcow2::header;
 
 /// Width of the refcounts of every image of version 2.
 const V2_REFCOUNT_BITS: u32 = 16;
-/// Bit 0 of a standard L2 entry: the cluster reads as zeros.
-const ZERO: u64 = 1;
 
 impl<T: EditTarget> Editor<T> {
     /// Changes options. Returns whether all refcounts have to be counted anew.

@@ -38,6 +38,8 @@ const COPIED: u64 = 1 << 63;
 const COMPRESSED: u64 = 1 << 62;
 /// Bits 9 to 55 of an entry: an offset.
 const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
+/// Bit 0 of a standard L2 entry: the cluster reads as zeros.
+const ZERO: u64 = 1;
 
 /// Edits the image in `target`.
 ///

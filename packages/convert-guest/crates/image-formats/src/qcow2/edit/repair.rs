@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Editor, OFFSET};
+use super::{Editor, OFFSET, ZERO};
 use crate::check::{Finding, FindingKind, Findings, Remedy};
 use crate::edit::{Borrowed, EditTarget};
 use crate::error::{ErrorKind, FormatError};
@@ -15,8 +15,6 @@ use crate::structures::qcow2::header;
 const MOST_COUNTS: usize = 1 << 18;
 /// Times that everything is checked: what is mended may bring other things to light, but not for ever.
 const MOST_PASSES: usize = 64;
-/// Bit 0 of an L2 entry: the cluster reads as zeros.
-const ZERO: u64 = 1;
 const CACHE_BLOCKS: usize = 32;
 
 /// What was mended.

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::allocate::Change;
 use super::references::descriptor;
-use super::{COMPRESSED, COPIED, Editor, OFFSET, keep_of};
+use super::{COMPRESSED, COPIED, Editor, OFFSET, ZERO, keep_of};
 use crate::arith::{SECTOR, to_u64, to_usize};
 use crate::edit::{DiskWriter, EditTarget, Edited};
 use crate::error::FormatError;
@@ -13,8 +13,6 @@ use crate::facts::Identity;
 use crate::qcow2::{Encryption, compressed, l1};
 use crate::source::DeviceIndex;
 
-/// Bit 0 of a standard L2 entry: the cluster reads as zeros.
-const ZERO: u64 = 1;
 /// Subclusters of an extended L2 entry that are all in the file, and that all read as zeros.
 const ALL_ALLOCATED: u64 = 0x0000_0000_ffff_ffff;
 const ALL_ZERO: u64 = 0xffff_ffff_0000_0000;
