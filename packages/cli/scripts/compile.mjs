@@ -1,4 +1,4 @@
-// Keeps what V8 compiles of the commands that are started most, so that their starts need not: it takes a fifth of one.
+// Keeps what V8 compiles of the commands that are started most, so that their starts need not: it takes a quarter of one.
 // Each command line is run by the node that runs this, and by each whose path `INSTAR_NODES` names (with `:` between them:
 // what is published serves several versions); what was compiled until its end is written into `dist/compiled`, in a folder
 // of its V8.
