@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsup';
 import { library } from '../../tsup.base.js';
 import { thirdPartyNotices } from '../../tsup.notices.js';
-import { lateModules, locatedPackages, withoutChildProcess } from './scripts/bundle-plugins.js';
+import { lateModules, locatedPackages, unusedModules, withoutChildProcess } from './scripts/bundle-plugins.js';
 import { COMMANDS } from './src/commands/names.js';
 
 // A program, not a library: one module format, and one minified file a command with all that it needs in it, because
@@ -40,5 +40,5 @@ export default defineConfig({
   banner: {
     js: "const MODULE_URL=require('url').pathToFileURL(__filename).href,CLOCK={now:()=>process.uptime()*1e3};",
   },
-  esbuildPlugins: [withoutChildProcess, lateModules, locatedPackages, thirdPartyNotices],
+  esbuildPlugins: [withoutChildProcess, lateModules, locatedPackages, unusedModules, thirdPartyNotices],
 });

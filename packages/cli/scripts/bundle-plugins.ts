@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { builtinModules } from 'node:module';
 import type { Plugin } from 'esbuild';
 
 const LOCATED = fileURLToPath(new URL('../src/process/located.ts', import.meta.url));
@@ -31,7 +32,25 @@ export const withoutChildProcess: Plugin = {
 /** Functions of node's own modules that few command lines need, by module. */
 const LATE: Readonly<Record<string, readonly string[]>> = {
   crypto: ['createCipheriv', 'createHash', 'createHmac', 'pbkdf2', 'pbkdf2Sync', 'randomBytes', 'randomUUID'],
+  'fs/promises': [
+    'copyFile',
+    'lstat',
+    'mkdtemp',
+    'open',
+    'readFile',
+    'readdir',
+    'realpath',
+    'rename',
+    'rm',
+    'stat',
+    'unlink',
+  ],
   'timers/promises': ['setTimeout'],
+};
+
+/** The same of a class of node's that the API has functions for. */
+const LATE_CLASSES: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  stream: { Readable: ['from', 'toWeb'] },
 };
 
 /** Loads modules of node that take milliseconds to load when a function of theirs is called, and not when a program starts. */
@@ -44,11 +63,40 @@ export const lateModules: Plugin = {
       namespace: 'late',
       sideEffects: false,
     }));
+    build.onResolve({ filter: /^(?:node:)?stream$/, namespace: 'file' }, ({ path, importer }) =>
+      importer.includes('/engine/dist/')
+        ? { path: path.replace(/^node:/, ''), namespace: 'late-class', sideEffects: false }
+        : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: 'late-class' }, ({ path }) => ({
+      contents: Object.entries(LATE_CLASSES[path] ?? {})
+        .map(([name, functions]) => {
+          const late = functions.map(
+            (own) => `${own}(...args) { return require('node:${path}').${name}.${own}(...args); }`,
+          );
+          return `export const ${name} = {${late.join(',')}};`;
+        })
+        .join('\n'),
+      loader: 'js',
+    }));
     build.onLoad({ filter: /.*/, namespace: 'late' }, ({ path }) => ({
       contents: (LATE[path] ?? [])
         .map((name) => `export function ${name}(...args) { return require('node:${path}').${name}(...args); }`)
         .join('\n'),
       loader: 'js',
+    }));
+  },
+};
+
+/** Loads none of node's own modules that nothing is left of in a bundle. */
+export const unusedModules: Plugin = {
+  name: 'unused-modules',
+  setup(build) {
+    const names = builtinModules.join('|');
+    build.onResolve({ filter: new RegExp(`^(?:node:)?(?:${names})$`), namespace: 'file' }, ({ path }) => ({
+      path: path.replace(/^node:/, ''),
+      external: true,
+      sideEffects: false,
     }));
   },
 };

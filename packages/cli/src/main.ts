@@ -8,7 +8,12 @@ import { exactArguments } from './exact-arguments.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { habitsOf, type Habits } from './process/habits.js';
 import { dieOf, endAsInterrupted, handleSignals } from './process/signals.js';
-import { finishStandardStreams, watchStandardStreams } from './process/standard-streams.js';
+import {
+  finishStandardStreams,
+  standardError,
+  standardOutput,
+  watchStandardStreams,
+} from './process/standard-streams.js';
 import { startOf, type Start } from './process/start.js';
 import type * as QemuImgModule from './qemu-img/main.js';
 import type { Program } from './voice.js';
@@ -74,15 +79,15 @@ async function dispatch([name, ...tokens]: readonly string[], habits: Habits): P
     return dispatch([...tokens, '--help'], habits);
   }
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    (name === undefined ? process.stderr : process.stdout).write(HELP);
+    (name === undefined ? standardError : standardOutput).write(HELP);
     return name === undefined ? EXIT_CODES.FAILURE : EXIT_CODES.OK;
   }
   if (name === '--version' || name === '-V') {
-    process.stdout.write(`instar ${version()}\n`);
+    standardOutput.write(`instar ${version()}\n`);
     return EXIT_CODES.OK;
   }
   if (!isCommand(name)) {
-    process.stderr.write(`instar: ${unknown(name)}; see instar --help\n`);
+    standardError.write(`instar: ${unknown(name)}; see instar --help\n`);
     return EXIT_CODES.FAILURE;
   }
   return load(name)(tokens, habits);

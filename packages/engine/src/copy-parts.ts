@@ -1,8 +1,8 @@
-import { directoryOf, identity, leafOf, systemErrorName } from '@instar/host-files';
+import { directoryOf, identity, leafOf, systemErrorName, statName } from '@instar/host-files';
 import { roundUpToSector } from '@instar/operands';
 import { IMAGE_FORMAT } from '@instar/shared-abi';
 import { write } from 'node:fs';
-import { stat, unlink } from 'node:fs/promises';
+import { unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { copy, type CopyRequest, type CopyResult, type HeldOutput } from './copy.js';
 import type { Endpoint } from './dd-request.js';
@@ -130,10 +130,10 @@ async function sizeOf(inputs: readonly Endpoint[], request: CopyRequest, control
 
 /** What a name leads to: a file, or a place in a directory. */
 async function placeOf(path: string): Promise<string> {
-  const found = await stat(path, { bigint: true }).catch(() => undefined);
+  const found = await statName(path).catch(() => undefined);
   if (found !== undefined) return identity(found);
   const directory = directoryOf(path);
-  const below = await stat(directory, { bigint: true }).catch(() => undefined);
+  const below = await statName(directory).catch(() => undefined);
   return `${below === undefined ? directory : identity(below)}/${leafOf(path)}`;
 }
 
@@ -207,7 +207,7 @@ async function publish(held: readonly NamedOutput[]): Promise<void> {
   const named: string[] = [];
   try {
     for (const { output, length, path } of held) {
-      const existed = await stat(path).then(
+      const existed = await statName(path).then(
         () => true,
         // Of a name that cannot be looked at nothing is known, so that it is not taken away again.
         (error: unknown) => systemErrorName(error) !== 'ENOENT',

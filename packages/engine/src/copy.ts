@@ -1,5 +1,4 @@
-import { stat } from 'node:fs/promises';
-import { escapeText } from '@instar/host-files';
+import { escapeText, statName } from '@instar/host-files';
 import type { OutputFile, OutputRequest } from '@instar/host-files';
 import type { ValueOf } from '@instar/layout';
 import {
@@ -413,7 +412,7 @@ async function sumUpInputs(
 
 /** @throws EngineError where there is no such file, or one that is shorter than `bytes` */
 async function requireRoom(path: string, bytes: bigint): Promise<void> {
-  const found = await stat(path, { bigint: true }).catch((error: unknown) => {
+  const found = await statName(path).catch((error: unknown) => {
     throw fileError('WRITE_FAILED', path, 'cannot be opened', error);
   });
   if (found.isFile() && found.size < bytes) {

@@ -13,7 +13,16 @@ const fstat = promisify<number, fs.BigIntOptions, fs.BigIntStats>(
     callback: (error: Error | null, stats: fs.BigIntStats) => void,
   ) => void,
 );
+const stat = promisify<fs.PathLike, fs.BigIntOptions, fs.BigIntStats>(
+  fs.stat as (
+    path: fs.PathLike,
+    options: fs.BigIntOptions,
+    callback: (error: Error | null, stats: fs.BigIntStats) => void,
+  ) => void,
+);
 
+/** rename(2). */
+export const rename = promisify(fs.rename);
 /** fchmod(2). */
 export const fchmod = promisify(fs.fchmod);
 /** fchown(2). */
@@ -70,6 +79,11 @@ export async function closeFile(fd: number): Promise<void> {
 /** What a descriptor is. */
 export async function statFile(fd: number): Promise<fs.BigIntStats> {
   return fstat(fd, { bigint: true });
+}
+
+/** What a name leads to. */
+export async function statName(path: fs.PathLike): Promise<fs.BigIntStats> {
+  return stat(path, { bigint: true });
 }
 
 /** Sets the length of a file (bytes). */

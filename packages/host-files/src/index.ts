@@ -8,6 +8,7 @@ export {
   kindOf,
   openFile,
   statFile,
+  statName,
   type FileKind,
 } from './descriptors.js';
 export { HostFileError, hostFileError, reasonOf, type HostFileErrorCode } from './errors.js';

@@ -1,7 +1,7 @@
 // File names of Linux are bytes, those of JavaScript are text. A byte that is no UTF-8 is kept as a lone surrogate,
 // U+DC80 for 0x80 to U+DCFF for 0xff, as Python does (PEP 383): each name has one text, and each text one name.
 
-const LONE_SURROGATE = /\p{Cs}/u;
+const LONE_SURROGATE = /[\ud800-\udfff]/u;
 const FIRST_ESCAPE = 0xdc80;
 const LAST_ESCAPE = 0xdcff;
 const ESCAPE_BASE = 0xdc00;

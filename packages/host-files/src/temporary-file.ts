@@ -1,8 +1,8 @@
 import { linkAt, linkDescriptor, randomBytes, renameAt, statAt, unlinkAt } from '@instar/vmm-native';
 import { constants } from 'node:fs';
-import * as fs from 'node:fs/promises';
+import { copyFile } from 'node:fs/promises';
 import { carryOver } from './carry-over.js';
-import { closeFile, fsync, hasProc, identity, openIn, O_TMPFILE, statFile } from './descriptors.js';
+import { closeFile, fsync, hasProc, identity, openIn, O_TMPFILE, rename, statFile, statName } from './descriptors.js';
 import { systemErrorName } from './system-errors.js';
 import { tryLock } from './locks.js';
 import { inDirectory } from './names.js';
@@ -163,12 +163,12 @@ function temporaryFile(place: Place, fd: number, given: Buffer | undefined): Tem
  */
 async function renameInto({ directory, directoryName, leaf }: Place, from: Buffer): Promise<void> {
   const here = statAt(directory, Buffer.alloc(0));
-  const named = await fs.stat(directoryName, { bigint: true }).catch(() => undefined);
+  const named = await statName(directoryName).catch(() => undefined);
   if (named === undefined || identity(named) !== identity(here)) {
     renameAt(directory, from, leaf, true);
     return;
   }
-  await fs.rename(inDirectory(directoryName, from), inDirectory(directoryName, leaf));
+  await rename(inDirectory(directoryName, from), inDirectory(directoryName, leaf));
 }
 
 /** Gives a file its final name, which must be free; in one step where the file system can rename so. */
@@ -192,7 +192,7 @@ async function copyWithName(place: Place, from: number): Promise<{ fd: number; n
   const copy = await createNamed(place, 0o600);
   try {
     tryLock(copy.fd);
-    await fs.copyFile(`/proc/self/fd/${from}`, `/proc/self/fd/${copy.fd}`);
+    await copyFile(`/proc/self/fd/${from}`, `/proc/self/fd/${copy.fd}`);
     await carryOver(from, copy.fd);
     await fsync(copy.fd);
     return copy;

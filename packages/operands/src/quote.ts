@@ -1,9 +1,5 @@
 const LONGEST = 80;
 
-// What must not reach a terminal or a log line: controls (C0, DEL, C1), line separators, invisible and bidirectional
-// formatting (Unicode category Cf), and lone surrogates.
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
-
 function escapeCharacter(character: string): string {
   const code = character.codePointAt(0) ?? 0;
   if (code <= 0xff) return `\\x${code.toString(16).padStart(2, '0')}`;
@@ -17,6 +13,8 @@ function escapeCharacter(character: string): string {
 export function quote(text: string): string {
   const characters = Array.from(text.slice(0, 2 * LONGEST));
   const shown = characters.slice(0, LONGEST).join('');
-  const escaped = shown.replace(/[\\']/g, '\\$&').replace(UNPRINTABLE, escapeCharacter);
+  // What must not reach a terminal or a log line: controls (C0, DEL, C1), line separators, invisible and bidirectional
+  // formatting (Unicode category Cf), and lone surrogates.
+  const escaped = shown.replace(/[\\']/g, '\\$&').replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, escapeCharacter);
   return shown.length < text.length ? `'${escaped}…'` : `'${escaped}'`;
 }

@@ -13,6 +13,7 @@ import { show } from './abi/show.js';
 import { findTarget, readSource, TARGET_NAMES, usageError, type Source } from './abi/source.js';
 import { decodeSpecified, isSpecification, specifiedSource } from './abi/specification.js';
 import { runProgram, type Perform } from './run-program.js';
+import { standardError, standardOutput } from '../process/standard-streams.js';
 
 interface Flags {
   readonly json?: boolean;
@@ -111,7 +112,9 @@ function parser(
   return program;
 }
 
-const noted = (note: string): void => void process.stderr.write(`instar: abi: note: ${note}\n`);
+function noted(note: string): void {
+  standardError.write(`instar: abi: note: ${note}\n`);
+}
 
 /** Where types come from, and their names by the words for them. */
 async function sourceOf(
@@ -147,7 +150,7 @@ async function perform(
     }
     case 'diff': {
       const { text: found, exceeded } = await diff(first, second, flags, json, target);
-      process.stdout.write(found);
+      standardOutput.write(found);
       return exceeded ? EXIT_CODES.FAILURE : EXIT_CODES.OK;
     }
     case 'extract': {
@@ -182,7 +185,7 @@ async function perform(
       else text = await decode(source, type, second, { target, endian, json });
     }
   }
-  process.stdout.write(text);
+  standardOutput.write(text);
   return EXIT_CODES.OK;
 }
 

@@ -8,6 +8,7 @@ import { isOfKeySlots, keySlotsOf } from './key-slot-options.js';
 import { splitOptions, type ListedOption } from './option-list.js';
 import { requireLists } from '../qemu-img/output-options.js';
 import { recordText } from '../render/record.js';
+import { standardOutput } from '../process/standard-streams.js';
 
 interface AmendFlags extends EditFlags {
   readonly options: readonly string[];
@@ -78,7 +79,7 @@ async function run(command: CommandRun<AmendFlags>): Promise<number> {
   if (['help', '?'].includes(text) && (additions || file !== undefined || flags.format !== undefined)) {
     if (!additions && flags.format !== undefined && !['qcow2', 'luks'].includes(flags.format))
       throw invalid(`images of format ${escapeText(flags.format)} have no options to amend`);
-    process.stdout.write(flags.format === 'luks' ? LUKS_HELP : HELP);
+    standardOutput.write(flags.format === 'luks' ? LUKS_HELP : HELP);
     return EXIT_CODES.OK;
   }
   if (text === '') throw invalid('needs options, as in amend -o compat=1.1 disk.qcow2');
@@ -92,7 +93,7 @@ async function run(command: CommandRun<AmendFlags>): Promise<number> {
   const amendment = { ...wish, ...(keySlots === undefined ? {} : { keySlots }) };
   const how = { ...editOptions(flags), force: flags.force === true, pathPolicy };
   const result = await amend(file, amendment, { ...how, ...control });
-  if (json) process.stdout.write(recordText({ result: { filename: file, ...result } }));
+  if (json) standardOutput.write(recordText({ result: { filename: file, ...result } }));
   return EXIT_CODES.OK;
 }
 

@@ -6,6 +6,7 @@ import { defineCommand, type CommandRun } from './define-command.js';
 import { editing, type EditFlags } from './edit-options.js';
 import { SNAPSHOT_OPTION, snapshotSelector } from './snapshot-option.js';
 import { recordText } from '../render/record.js';
+import { standardOutput } from '../process/standard-streams.js';
 
 interface BenchFlags extends EditFlags {
   readonly count: number;
@@ -69,16 +70,16 @@ async function run({ files, flags, json, control, pathPolicy, additions }: Comma
     ...{ count, depth, requestLength: bufferSize, step: stepSize, offset, format, forceShare, snapshot, pathPolicy },
     ...(write === true ? { pattern, flushInterval, undo } : {}),
     onStart: () => {
-      if (!json) process.stdout.write(announced(flags));
+      if (!json) standardOutput.write(announced(flags));
     },
     ...control,
   });
   if (json) {
-    process.stdout.write(recordText({ result: { filename: file, write: write === true, ...report } }));
+    standardOutput.write(recordText({ result: { filename: file, write: write === true, ...report } }));
     return EXIT_CODES.OK;
   }
-  process.stdout.write(`Run completed in ${(report.milliseconds / 1000).toFixed(3)} seconds.\n`);
-  if (additions && flags.quiet !== true) process.stdout.write(`${figures(report)}\n`);
+  standardOutput.write(`Run completed in ${(report.milliseconds / 1000).toFixed(3)} seconds.\n`);
+  if (additions && flags.quiet !== true) standardOutput.write(`${figures(report)}\n`);
   return EXIT_CODES.OK;
 }
 

@@ -5,6 +5,7 @@ import { EXIT_CODES } from '../exit-codes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
 import { recordText } from '../render/record.js';
+import { standardOutput } from '../process/standard-streams.js';
 
 interface BitmapFlags extends EditFlags {
   readonly granularity?: string;
@@ -95,7 +96,7 @@ async function run({ files, flags, json, control }: CommandRun<BitmapFlags>): Pr
       throw error instanceof EngineError ? inWordsOfBitmaps(error, file, name, actions) : error;
     },
   );
-  if (json) process.stdout.write(recordText({ result: { filename: file, bitmap: name, ...result } }));
+  if (json) standardOutput.write(recordText({ result: { filename: file, bitmap: name, ...result } }));
   return EXIT_CODES.OK;
 }
 

@@ -2,6 +2,7 @@ import { EngineError, escapeText } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
 import { defineJobCommand } from './jobs/define.js';
 import { recordLine } from '../render/record.js';
+import { standardOutput } from '../process/standard-streams.js';
 
 /** `instar cancel` */
 export const cancelCommand = defineJobCommand<object>({
@@ -15,7 +16,7 @@ export const cancelCommand = defineJobCommand<object>({
     for (const id of ids) {
       const cancelled = await queue.cancel(id);
       if (!cancelled) gone.push(id);
-      else if (flags.json === true) process.stdout.write(recordLine({ cancelled: id }));
+      else if (flags.json === true) standardOutput.write(recordLine({ cancelled: id }));
     }
     if (gone.length === 0) return EXIT_CODES.OK;
     throw new EngineError('INVALID_OPTION', `had ended, or never was: ${gone.map(escapeText).join(', ')}`);

@@ -4,6 +4,7 @@ import { toJson } from '../render/json.js';
 import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { editOptions, type EditFlags } from './edit-options.js';
+import { standardError } from '../process/standard-streams.js';
 
 interface CheckFlags extends EditFlags {
   readonly format?: string;
@@ -85,7 +86,7 @@ function record(file: string, report: CheckReport, { corruptionsFixed, leaksFixe
 }
 
 function complainOf({ text }: CheckFinding): void {
-  process.stderr.write(`${text}\n`);
+  standardError.write(`${text}\n`);
 }
 
 /** A finding of a check after which what can be mended is mended. */

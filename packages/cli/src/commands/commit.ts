@@ -4,6 +4,7 @@ import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
 import { recordText } from '../render/record.js';
+import { standardOutput } from '../process/standard-streams.js';
 
 interface CommitFlags extends EditFlags {
   readonly base?: string;
@@ -19,7 +20,7 @@ async function run({ files, flags, json, control, pathPolicy, done, say }: Comma
   const options = { ...editOptions(flags), base, pathPolicy, writeRate, ...(drop === true ? { keep: true } : {}) };
   const result = await commit(file, { ...options, ...control });
   done();
-  if (json) process.stdout.write(recordText({ result: { filename: file, ...result } }));
+  if (json) standardOutput.write(recordText({ result: { filename: file, ...result } }));
   else say('Image committed.');
   return EXIT_CODES.OK;
 }

@@ -8,6 +8,7 @@ import { adviceOnCommand } from '../words/advice.js';
 import { asCommand, type CommandDescription } from './description.js';
 import { loadCommand } from './load.js';
 import { COMMANDS } from './names.js';
+import { standardOutput } from '../process/standard-streams.js';
 
 const SHELLS = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion } as const;
 const NAMES = Object.keys(SHELLS);
@@ -33,7 +34,7 @@ export async function describeCommands(): Promise<readonly CommandDescription[]>
 
 async function run([shell, ...more]: readonly string[]): Promise<number> {
   if (shell === '--help' || shell === '-h') {
-    process.stdout.write(HELP);
+    standardOutput.write(HELP);
     return EXIT_CODES.OK;
   }
   if (!isShell(shell) || more.length > 0) {
@@ -43,7 +44,7 @@ async function run([shell, ...more]: readonly string[]): Promise<number> {
     printError('completion', new EngineError('INVALID_OPTION', message), undefined);
     return EXIT_CODES.FAILURE;
   }
-  process.stdout.write(SHELLS[shell](await describeCommands()));
+  standardOutput.write(SHELLS[shell](await describeCommands()));
   return EXIT_CODES.OK;
 }
 

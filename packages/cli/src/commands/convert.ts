@@ -17,6 +17,7 @@ import { outputOptions, outputOptionsHelp, wholeBacking, wholeEncryption } from 
 import { inWordsOfCommand } from './words-of-options.js';
 import { SNAPSHOT_OPTION, snapshotSelector } from './snapshot-option.js';
 import { recordText } from '../render/record.js';
+import { standardError, standardOutput } from '../process/standard-streams.js';
 
 interface ConvertFlags {
   readonly format?: string;
@@ -91,7 +92,7 @@ function endpoints(
     requireOpen(fd);
     return { stream: fd };
   };
-  if (output === '-' && process.stdout.isTTY) {
+  if (output === '-' && standardOutput.isTTY) {
     throw new EngineError('INVALID_OPTION', '- would write a disk to a terminal: redirect standard output');
   }
   return [inputs.map((name) => ends(name, 0)), ends(output, 1)];
@@ -102,7 +103,7 @@ async function run(command: CommandRun<ConvertFlags>): Promise<number> {
   const { format, forceShare, strict, clobber, compress, compressLevel, targetIsZero, snapshot } = flags;
   const help = outputOptionsHelp(flags.options, flags.outputFormat);
   if (help !== undefined) {
-    process.stdout.write(help);
+    standardOutput.write(help);
     return EXIT_CODES.OK;
   }
   const [inputs, [named]] = [files.slice(0, -1), files.slice(-1)];
@@ -169,9 +170,12 @@ async function run(command: CommandRun<ConvertFlags>): Promise<number> {
       ));
   const { warnings } = command;
   // Where the disk goes to standard output, nothing else may.
-  const printer = typeof to === 'string' ? process.stdout : process.stderr;
+  const printer = typeof to === 'string' ? standardOutput : standardError;
   if (json) printer.write(recordText({ result: { ...result, warnings } }));
-  else Object.entries(result.checksums ?? {}).forEach(([name, sum]) => printer.write(`${name}: ${sum}\n`));
+  else
+    Object.entries(result.checksums ?? {}).forEach(([name, sum]) => {
+      printer.write(`${name}: ${sum}\n`);
+    });
   return EXIT_CODES.OK;
 }
 

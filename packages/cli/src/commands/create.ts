@@ -6,6 +6,7 @@ import { inWordsOfCommand } from './words-of-options.js';
 import { formatting, notMade, refuseCreation, secretsOf } from '../qemu-img/creation.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { recordText } from '../render/record.js';
+import { standardOutput } from '../process/standard-streams.js';
 
 interface CreateFlags {
   readonly format: string;
@@ -28,7 +29,7 @@ async function run({
   const { format, clobber } = flags;
   const help = outputOptionsHelp(flags.options, format);
   if (help !== undefined) {
-    process.stdout.write(help);
+    standardOutput.write(help);
     return EXIT_CODES.OK;
   }
   const [output, size, further] = files;
@@ -67,7 +68,7 @@ async function run({
   if (!additions && bytes !== undefined) announce(bytes);
   const making = inWordsOfCommand(async () => create(output, bytes, checked, control));
   const result = await (additions ? making : making.catch((error: unknown) => Promise.reject(notMade(error, output))));
-  if (json) process.stdout.write(recordText({ result: { filename: output, ...result } }));
+  if (json) standardOutput.write(recordText({ result: { filename: output, ...result } }));
   else if (additions || bytes === undefined) announce(bytes ?? result.virtualSize);
   return EXIT_CODES.OK;
 }

@@ -26,6 +26,7 @@ import { DD_DESCRIPTION, ddHelp } from './dd-help.js';
 import { asCommand } from './description.js';
 import { sandboxOfEnvironment } from './sandbox-of-environment.js';
 import { recordText } from '../render/record.js';
+import { standardError, standardOutput } from '../process/standard-streams.js';
 
 const STANDARD_INPUT = 0;
 const STANDARD_OUTPUT = 1;
@@ -36,7 +37,7 @@ function pathPolicy(operands: DdOperands): PathPolicy {
 }
 
 function toOptions(operands: DdOperands, habits: Habits): DdOptions {
-  if (operands.of === '-' && process.stdout.isTTY) {
+  if (operands.of === '-' && standardOutput.isTTY) {
     throw new EngineError('INVALID_OPTION', 'of=- would write raw bytes to a terminal: redirect standard output');
   }
   if (operands.if === '-') requireOpen(habits, STANDARD_INPUT);
@@ -88,7 +89,7 @@ async function display(operands: DdOperands): Promise<ProgressDisplay | undefine
   const wanted = operands.progress || operands.status === 'progress';
   // Where the output is standard output, the record of the result comes on standard error, too: all are told apart by names.
   if (wanted && operands.json) return progressRecords();
-  if (operands.progress && process.stderr.isTTY) return progressBar();
+  if (operands.progress && standardError.isTTY) return progressBar();
   return operands.status === 'progress' ? transferLines() : undefined;
 }
 
@@ -119,7 +120,7 @@ async function runDd(tokens: readonly string[], habits: Habits): Promise<number>
   const { voice } = habits;
   const frame = new Frame('dd', habits);
   // Where the error of a command line that cannot be parsed goes is not known yet; the flag itself is plain to see.
-  frame.errors = tokens.includes('--json') ? process.stdout : undefined;
+  frame.errors = tokens.includes('--json') ? standardOutput : undefined;
   try {
     const { rest, secrets } = takeSecrets([...sandboxOfEnvironment(), ...tokens]);
     const described = rest.includes('--image-opts');
@@ -127,11 +128,11 @@ async function runDd(tokens: readonly string[], habits: Habits): Promise<number>
     const { rest: tokensOfDd, remote } = takeRemoteFlags(taken.rest);
     const parsed = parseDd(tokensOfDd);
     if (parsed.kind === 'help') {
-      process.stdout.write(ddHelp());
+      standardOutput.write(ddHelp());
       return EXIT_CODES.OK;
     }
     const operands = voice === undefined ? parsed : withoutProtocols(parsed, described);
-    frame.errors = operands.json ? (operands.of === '-' ? process.stderr : process.stdout) : undefined;
+    frame.errors = operands.json ? (operands.of === '-' ? standardError : standardOutput) : undefined;
     const image = described ? describedInput(operands) : undefined;
     const options = toOptions(image === undefined ? operands : image.operands, habits);
     frame.begin(taken.dumps, answerProgressRequests(await display(operands)), operands.verbose);
@@ -144,7 +145,7 @@ async function runDd(tokens: readonly string[], habits: Habits): Promise<number>
     });
     frame.done(true);
     if (frame.errors !== undefined) frame.errors.write(recordText({ result: { ...result, warnings: frame.warnings } }));
-    else if (operands.status === 'progress') process.stderr.write(transferLine(result));
+    else if (operands.status === 'progress') standardError.write(transferLine(result));
     return EXIT_CODES.OK;
   } catch (error) {
     return frame.failed(voice === undefined ? withAdvice(error) : error);

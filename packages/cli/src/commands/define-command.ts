@@ -25,6 +25,7 @@ import { requireOpen } from './require-open.js';
 import { prepareSandboxFor, sandboxOfEnvironment } from './sandbox-of-environment.js';
 import { outputPassphrase, passphrasesOf, takeSecrets, type Secrets } from './secrets.js';
 import type { Program, Voice } from '../voice.js';
+import { standardError, standardOutput } from '../process/standard-streams.js';
 
 /** Flags that every command on images has. */
 export interface ImageFlags extends DumpFlags, RemoteFlags {
@@ -202,7 +203,7 @@ async function display(
   if (voice !== undefined) return answerProgressRequests(wanted ? voice.progress() : undefined);
   if (!wanted) return answerProgressRequests();
   if (json) return answerProgressRequests(progressRecords());
-  return answerProgressRequests(process.stderr.isTTY ? await progressBar() : progressLines());
+  return answerProgressRequests(standardError.isTTY ? await progressBar() : progressLines());
 }
 
 /** A command from its definition: options, signals, progress, dumps, limits and errors are the same for all. */
@@ -215,7 +216,7 @@ export function defineCommand<F>(definition: ImageCommand<F>): OurCommand {
     // Loaded here, so that the other commands do not wait for it.
     const commander = await import('commander');
     const asksForJson = tokens.includes('--json') || tokens.includes('--output=json');
-    frame.errors = asksForJson ? process.stdout : undefined;
+    frame.errors = asksForJson ? standardOutput : undefined;
     let known: readonly string[] | undefined;
     try {
       const { rest, secrets } = takeSecrets([...sandboxOfEnvironment(), ...tokens]);
@@ -225,7 +226,7 @@ export function defineCommand<F>(definition: ImageCommand<F>): OurCommand {
       const given = command.opts<F & ImageFlags>();
       const { files, flags, wanted } = describedImages(command.args, given, definition, voice !== undefined);
       const json = flags.json === true || flags.output === 'json';
-      frame.errors = json ? process.stdout : undefined;
+      frame.errors = json ? standardOutput : undefined;
       frame.begin(flags, await display(flags, definition.showsProgress === true, json, voice), flags.verbose === true);
       const recorded = json && definition.recordsWarnings === true;
       const exitCode = await definition.run({
@@ -253,7 +254,7 @@ export function defineCommand<F>(definition: ImageCommand<F>): OurCommand {
           frame.done(true);
         },
         say: (line) => {
-          if (flags.quiet !== true) process.stdout.write(`${line}\n`);
+          if (flags.quiet !== true) standardOutput.write(`${line}\n`);
         },
       });
       frame.done(exitCode === EXIT_CODES.OK);

@@ -5,6 +5,7 @@ import { coloursOf } from '../render/colours.js';
 import { printError } from '../render/errors.js';
 import { asCommand } from './description.js';
 import { recordText } from '../render/record.js';
+import { standardOutput } from '../process/standard-streams.js';
 
 const HELP = `Usage: instar doctor [--json]
 
@@ -16,7 +17,7 @@ Exit codes: 0 a sandbox works, 1 none does.
 async function doctor(tokens: readonly string[]): Promise<number> {
   const json = tokens.includes('--json');
   if (tokens.includes('--help') || tokens.includes('-h')) {
-    process.stdout.write(HELP);
+    standardOutput.write(HELP);
     return EXIT_CODES.OK;
   }
   const unknown = tokens.find((token) => token !== '--json');
@@ -34,19 +35,19 @@ async function doctor(tokens: readonly string[]): Promise<number> {
   try {
     const report = await checkSandboxes();
     if (json) {
-      process.stdout.write(recordText({ ...report, platform: `${process.platform}-${process.arch}` }));
+      standardOutput.write(recordText({ ...report, platform: `${process.platform}-${process.arch}` }));
     } else {
-      const pc = await coloursOf(process.stdout);
+      const pc = await coloursOf(standardOutput);
       const line = (name: string, problem: string | undefined): string =>
         `${problem === undefined ? pc.green('ok') : pc.red('no')}  ${name}${problem === undefined ? '' : `: ${problem}`}\n`;
-      process.stdout.write(`platform  ${process.platform}-${process.arch}, node ${process.version}\n`);
-      process.stdout.write(line('kvm      a micro-VM', report.kvm));
-      process.stdout.write(line('process  a process under seccomp', report.process));
-      process.stdout.write(`--sandbox=auto takes: ${report.chosen ?? 'nothing, so no image can be read here'}\n`);
+      standardOutput.write(`platform  ${process.platform}-${process.arch}, node ${process.version}\n`);
+      standardOutput.write(line('kvm      a micro-VM', report.kvm));
+      standardOutput.write(line('process  a process under seccomp', report.process));
+      standardOutput.write(`--sandbox=auto takes: ${report.chosen ?? 'nothing, so no image can be read here'}\n`);
     }
     return report.chosen === undefined ? EXIT_CODES.FAILURE : EXIT_CODES.OK;
   } catch (error) {
-    printError('doctor', error, json ? process.stdout : undefined);
+    printError('doctor', error, json ? standardOutput : undefined);
     return EXIT_CODES.FAILURE;
   }
 }

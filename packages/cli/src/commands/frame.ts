@@ -8,19 +8,20 @@ import type { ProgressDisplay } from '../render/progress.js';
 import type { Voice } from '../voice.js';
 import { listenForDumps, type DumpFlags, type DumpListener } from './guest-dumps.js';
 import { traceOfEnvironment } from './trace-of-environment.js';
+import { standardError, type OutputStream } from '../process/standard-streams.js';
 
 /** Says of an image that is to be changed that its format was guessed, as the other program does. */
 function tellUnrecognised(voice: Voice): NonNullable<OperationControl['onDetail']> {
   return (detail) => {
     if (detail.kind !== 'image' || detail.edited !== true || detail.declared || detail.format !== 'raw') return;
-    process.stderr.write(`${voice.notRecognised(escapeText(detail.path))}\n`);
+    standardError.write(`${voice.notRecognised(escapeText(detail.path))}\n`);
   };
 }
 
 /** What is around every command: its dumps, its progress, its warnings, and where its error goes. */
 export class Frame {
   /** Where an error goes as a record; undefined for a line on standard error. */
-  errors: NodeJS.WriteStream | undefined;
+  errors: OutputStream | undefined;
   readonly warnings: string[] = [];
   #dumps: DumpListener | undefined;
   #progress: ProgressDisplay | undefined;
@@ -54,7 +55,7 @@ export class Frame {
       onWarning: (warning) => {
         this.warnings.push(warning);
         if (!tellsWarnings) return;
-        process.stderr.write(`${voice?.warning(warning) ?? `instar: ${this.name}: warning: ${warning}`}\n`);
+        standardError.write(`${voice?.warning(warning) ?? `instar: ${this.name}: warning: ${warning}`}\n`);
       },
     };
   }

@@ -1,6 +1,7 @@
 import { convertGuestSymbolsPath } from '@instar/convert-guest';
 import { DumpRequests, EngineError, escapeText, type OperationControl, type WrittenDump } from '@instar/engine';
 import type { Habits } from '../process/habits.js';
+import { standardError } from '../process/standard-streams.js';
 
 /** Dumps that a command line asks for. */
 export interface DumpFlags {
@@ -54,11 +55,11 @@ function announce(command: string, { path, reason, warning }: WrittenDump): void
   const file = escapeText(path);
   const plain = file.endsWith('.zst') ? file.slice(0, -4) : file;
   const unpack = plain === file ? '' : `zstd -d ${file} && `;
-  process.stderr.write(
+  standardError.write(
     `instar: ${command}: ${what} is in ${file}; it holds data of the image\n` +
       `instar: ${command}: open it with: ${unpack}gdb ${escapeText(convertGuestSymbolsPath())} ${plain}\n`,
   );
-  if (warning !== undefined) process.stderr.write(`instar: ${command}: warning: ${escapeText(warning)}\n`);
+  if (warning !== undefined) standardError.write(`instar: ${command}: warning: ${escapeText(warning)}\n`);
 }
 
 /** Prepares the dumps that were asked for. */
@@ -79,7 +80,7 @@ export function listenForDumps(
         },
         (error: unknown) => {
           const text = error instanceof Error ? error.message : String(error);
-          process.stderr.write(`instar: ${command}: no dump was written: ${escapeText(text)}\n`);
+          standardError.write(`instar: ${command}: no dump was written: ${escapeText(text)}\n`);
         },
       )
       .finally(() => {

@@ -18,6 +18,7 @@ import { toJson, toJsonLine } from '../render/json.js';
 import { namesOf } from '../names-in-stream.js';
 import { SCHEMA_VERSION } from '../render/record.js';
 import { defineCommand, type CommandRun } from './define-command.js';
+import { standardOutput } from '../process/standard-streams.js';
 
 interface InfoFlags {
   readonly format?: string;
@@ -39,7 +40,7 @@ interface Style {
 }
 
 function printJson(value: unknown, { among }: Style): void {
-  process.stdout.write(`${among ? toJsonLine(value) : toJson(value)}\n`);
+  standardOutput.write(`${among ? toJsonLine(value) : toJson(value)}\n`);
 }
 
 function print(images: readonly ImageDescription[], style: Style): void {
@@ -47,7 +48,7 @@ function print(images: readonly ImageDescription[], style: Style): void {
     const records = images.map(infoRecord);
     printJson(style.chain ? records : records[0], style);
   } else {
-    process.stdout.write(images.map((image) => infoText(image, style)).join('\n'));
+    standardOutput.write(images.map((image) => infoText(image, style)).join('\n'));
   }
 }
 
@@ -102,7 +103,7 @@ function show(found: Exclude<Found, { error: EngineError }>, style: Style): numb
 const plainly: PaintVerdict = (_safe, text) => text;
 
 async function painter(): Promise<PaintVerdict> {
-  const colours = await coloursOf(process.stdout);
+  const colours = await coloursOf(standardOutput);
   return (safe, text) => (safe ? colours.green(text) : colours.red(text));
 }
 
@@ -135,7 +136,7 @@ async function run({
   let shown = 0;
   for await (const found of lookAt(stdin0 ? namesOf(process.stdin) : files, options, how)) {
     // A line between two, where the last was shown.
-    if (!json && shown > 0) process.stdout.write('\n');
+    if (!json && shown > 0) standardOutput.write('\n');
     shown = 'error' in found ? 0 : shown + 1;
     if ('error' in found) {
       if (signal.aborted || !style.among) throw found.error;

@@ -14,6 +14,7 @@ import { refuseMeasured } from '../qemu-img/creation.js';
 import { outputOptions } from './output-options.js';
 import { inWordsOfCommand } from './words-of-options.js';
 import { SNAPSHOT_OPTION, snapshotSelector } from './snapshot-option.js';
+import { standardOutput } from '../process/standard-streams.js';
 
 interface MeasureFlags {
   readonly format?: string;
@@ -36,11 +37,11 @@ function targetOf({ outputFormat: format = 'raw', options }: MeasureFlags): Meas
 
 function print({ required, fullyAllocated, bitmaps }: Measurement, json: boolean): void {
   if (json) {
-    process.stdout.write(`${toJson({ bitmaps, required, 'fully-allocated': fullyAllocated })}\n`);
+    standardOutput.write(`${toJson({ bitmaps, required, 'fully-allocated': fullyAllocated })}\n`);
     return;
   }
   const rest = bitmaps === undefined ? '' : `bitmaps size: ${bitmaps}\n`;
-  process.stdout.write(`required size: ${required}\nfully allocated size: ${fullyAllocated}\n${rest}`);
+  standardOutput.write(`required size: ${required}\nfully allocated size: ${fullyAllocated}\n${rest}`);
 }
 
 async function run({ files, flags, json, control, pathPolicy, additions }: CommandRun<MeasureFlags>): Promise<number> {

@@ -4,6 +4,7 @@ import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
 import { recordText } from '../render/record.js';
+import { standardOutput } from '../process/standard-streams.js';
 
 interface RebaseFlags extends EditFlags {
   readonly backing?: string;
@@ -30,7 +31,7 @@ async function run({ files, flags, json, control, pathPolicy, additions }: Comma
   }
   const below = named === undefined || format === undefined ? undefined : { file: named, format };
   const result = await rebase(file, below, { ...editOptions(flags), unsafe, compress, pathPolicy, ...control });
-  if (json) process.stdout.write(recordText({ result: { filename: file, ...result } }));
+  if (json) standardOutput.write(recordText({ result: { filename: file, ...result } }));
   return EXIT_CODES.OK;
 }
 

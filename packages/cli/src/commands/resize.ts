@@ -5,6 +5,7 @@ import { defineCommand, type CommandRun } from './define-command.js';
 import { asCommand } from './description.js';
 import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
 import { recordText } from '../render/record.js';
+import { standardOutput } from '../process/standard-streams.js';
 
 const PREALLOCATIONS = ['off', 'metadata', 'falloc', 'full'] as const;
 
@@ -33,7 +34,7 @@ async function run({ files, flags, json, control, pathPolicy, say }: CommandRun<
   }
   const options = { ...editOptions(flags), shrink: flags.shrink, preallocation: flags.preallocation, pathPolicy };
   const result = await resize(file, newSize(size), { ...options, ...control });
-  if (json) process.stdout.write(recordText({ result: { filename: file, ...result } }));
+  if (json) standardOutput.write(recordText({ result: { filename: file, ...result } }));
   else say('Image resized.');
   return EXIT_CODES.OK;
 }

@@ -6,6 +6,7 @@ import { EXIT_CODES } from '../exit-codes.js';
 import type { Habits } from '../process/habits.js';
 import { isLostReader } from '../process/lost-reader.js';
 import { printError } from '../render/errors.js';
+import { standardError, standardOutput } from '../process/standard-streams.js';
 
 /** What a subcommand does; returns the exit code. */
 export type Perform<F> = (name: string, words: readonly string[], flags: F, habits: Habits) => Promise<number>;
@@ -48,7 +49,7 @@ export async function runProgram<F>(
       exitCode = await perform(name, words, flags, habits);
     });
     if (tokens.length === 0) {
-      process.stderr.write(program.helpInformation());
+      standardError.write(program.helpInformation());
       return EXIT_CODES.FAILURE;
     }
     await program.parseAsync([...tokens], { from: 'user' });
@@ -65,7 +66,7 @@ export async function runProgram<F>(
             `${usage(error.message, program?.commands ?? [], tokens)}; see instar ${command} --help`,
           )
         : error;
-    printError(command, shown, tokens.includes('--json') ? process.stdout : undefined);
+    printError(command, shown, tokens.includes('--json') ? standardOutput : undefined);
     return EXIT_CODES.FAILURE;
   }
 }

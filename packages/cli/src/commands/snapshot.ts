@@ -6,6 +6,7 @@ import { toJson } from '../render/json.js';
 import { defineCommand, type CommandRun } from './define-command.js';
 import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
 import { recordText } from '../render/record.js';
+import { standardOutput } from '../process/standard-streams.js';
 
 interface SnapshotFlags extends EditFlags {
   readonly list?: boolean;
@@ -37,11 +38,11 @@ async function run({ files, flags, json, control, additions, say }: CommandRun<S
   if (chosen === undefined) {
     const { format, forceShare } = flags;
     const { snapshots } = await info(file, { format, forceShare }, control);
-    if (json) process.stdout.write(`${toJson(snapshots.map(snapshotRecord))}\n`);
+    if (json) standardOutput.write(`${toJson(snapshots.map(snapshotRecord))}\n`);
     else {
       // With qemu-img -q leaves out what else is said, of which the list is none.
       const print = (line: string): void => {
-        process.stdout.write(`${line}\n`);
+        standardOutput.write(`${line}\n`);
       };
       snapshotLines(snapshots).forEach(additions ? say : print);
     }
@@ -50,7 +51,7 @@ async function run({ files, flags, json, control, additions, say }: CommandRun<S
   const { action, name } = chosen;
   try {
     const result = await ACTIONS[action](file, name, { ...editOptions(flags), ...control });
-    if (json) process.stdout.write(recordText({ result: { filename: file, ...result } }));
+    if (json) standardOutput.write(recordText({ result: { filename: file, ...result } }));
   } catch (error) {
     if (!(error instanceof EngineError) || error.code !== 'IMAGE_SNAPSHOT_MISSING') throw error;
     const message = `could not ${action} the snapshot: it has none of the ${action === 'apply' ? 'id or name' : 'name'} '${escapeText(name)}'`;

@@ -3,6 +3,7 @@ import { EXIT_CODES } from '../exit-codes.js';
 import { defineJobCommand } from './jobs/define.js';
 import { jobLine } from './jobs/show.js';
 import { recordLine } from '../render/record.js';
+import { standardOutput } from '../process/standard-streams.js';
 
 interface StatusFlags {
   readonly failed: number;
@@ -23,15 +24,15 @@ export const statusCommand = defineJobCommand<StatusFlags>({
     if (ids.length === 0) {
       const counts = await queue.counts();
       const words = Object.entries(counts).map(([state, count]) => `${count} ${state}`);
-      process.stdout.write(json ? recordLine({ counts }) : `${words.join(', ')}\n`);
+      standardOutput.write(json ? recordLine({ counts }) : `${words.join(', ')}\n`);
       for (const job of flags.failed === 0 ? [] : await queue.failed(flags.failed))
-        process.stdout.write(jobLine(job, json));
+        standardOutput.write(jobLine(job, json));
       return EXIT_CODES.OK;
     }
     for (const id of ids) {
       const job = await queue.status(id);
       if (job === undefined) throw new EngineError('INVALID_OPTION', `there is no job ${escapeText(id)}`);
-      process.stdout.write(jobLine(job, json));
+      standardOutput.write(jobLine(job, json));
     }
     return EXIT_CODES.OK;
   },

@@ -7,6 +7,7 @@ import { EXIT_CODES } from '../exit-codes.js';
 import { defineJobCommand } from './jobs/define.js';
 import { hasEnded, imagesWithoutResult, jobLine } from './jobs/show.js';
 import { recordLine } from '../render/record.js';
+import { standardOutput } from '../process/standard-streams.js';
 
 interface SubmitFlags {
   readonly format?: string;
@@ -125,14 +126,14 @@ export const submitCommand = defineJobCommand<SubmitFlags>({
     const id = await module.submit(queue, job, { key, priority, attempts });
     const json = flags.json === true;
     if (flags.wait !== true) {
-      process.stdout.write(json ? recordLine({ id }) : `${id}\n`);
+      standardOutput.write(json ? recordLine({ id }) : `${id}\n`);
       return EXIT_CODES.OK;
     }
     const status = await end(queue, id, interrupt.signal);
-    process.stdout.write(jobLine(status, json));
+    standardOutput.write(jobLine(status, json));
     const without = imagesWithoutResult(status);
     if (!json)
-      process.stdout.write(without.map(({ input, why }) => `  ${escapeText(input)}: ${escapeText(why)}\n`).join(''));
+      standardOutput.write(without.map(({ input, why }) => `  ${escapeText(input)}: ${escapeText(why)}\n`).join(''));
     return status.state === 'done' && without.length === 0 ? EXIT_CODES.OK : EXIT_CODES.FAILURE;
   },
 });

@@ -6,6 +6,7 @@ import { limitsOf } from './limits.js';
 import { several } from './command-line.js';
 import { defineJobCommand } from './jobs/define.js';
 import { recordLine } from '../render/record.js';
+import { standardError, standardOutput } from '../process/standard-streams.js';
 
 interface WorkerFlags {
   readonly directory: readonly string[];
@@ -116,21 +117,21 @@ export const workerCommand = defineJobCommand<WorkerFlags>({
       rate: flags.rate === undefined ? undefined : rateOf(flags.rate),
       onEnd: (job) => {
         metrics.count(job);
-        if (flags.json === true) process.stdout.write(recordLine({ job }));
-        else process.stderr.write(line(job));
+        if (flags.json === true) standardOutput.write(recordLine({ job }));
+        else standardError.write(line(job));
       },
       onError: (error) => {
         // A server that is away says so many times a second.
         const text = error.message.split('\n')[0] ?? '';
         if (text === told) return;
         told = text;
-        process.stderr.write(`instar: worker: warning: ${escapeText(text)}\n`);
+        standardError.write(`instar: worker: warning: ${escapeText(text)}\n`);
       },
     });
     const served = flags.metrics === undefined ? undefined : await metrics.serve(flags.metrics, queue);
     const giveBack = SIGNALS.map((name) => setAside(name));
-    if (served !== undefined) process.stderr.write(`instar: worker: figures on ${served.url}\n`);
-    process.stderr.write(`instar: worker: takes jobs, ${concurrency} at a time\n`);
+    if (served !== undefined) standardError.write(`instar: worker: figures on ${served.url}\n`);
+    standardError.write(`instar: worker: takes jobs, ${concurrency} at a time\n`);
     await new Promise<void>((resolve) => {
       for (const name of SIGNALS) process.once(name, resolve);
     });

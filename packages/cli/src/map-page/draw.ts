@@ -13,6 +13,7 @@ import { writeText } from './output.js';
 import { mapPage, mapSvg } from './page.js';
 import { plotLines } from './plot.js';
 import { FILE_CELLS, summarize } from './summary.js';
+import { standardOutput } from '../process/standard-streams.js';
 
 const DEFAULT_COLUMNS = 80;
 
@@ -72,8 +73,8 @@ export async function drawMap(
     if (html !== undefined) await writeText(html, await mapPage(subject), image.files);
     if (svg !== undefined) await writeText(svg, mapSvg(subject), image.files);
     if (plot === true) {
-      const columns = process.stdout.isTTY ? process.stdout.columns : DEFAULT_COLUMNS;
-      process.stdout.write(plotLines(summary, columns));
+      const columns = standardOutput.isTTY ? standardOutput.stream.columns : DEFAULT_COLUMNS;
+      standardOutput.write(plotLines(summary, columns));
     }
   } finally {
     await image.close();

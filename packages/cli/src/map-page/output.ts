@@ -2,6 +2,7 @@ import { EngineError, isRemoteName } from '@instar/engine';
 import { closeFile, createOutput, HostFileError, identity, openFile, statFile } from '@instar/host-files';
 import { constants, write } from 'node:fs';
 import { promisify } from 'node:util';
+import { standardOutput } from '../process/standard-streams.js';
 
 const writeAt = promisify(write);
 
@@ -21,7 +22,7 @@ async function identityOf(file: string): Promise<{ readonly identity: string; re
  */
 export async function writeText(path: string, text: string, inputs: readonly string[]): Promise<void> {
   if (path === '-') {
-    process.stdout.write(text);
+    standardOutput.write(text);
     return;
   }
   const bytes = Buffer.from(text);

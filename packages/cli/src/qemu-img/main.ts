@@ -2,6 +2,7 @@ import { escapeText } from '@instar/host-files/text';
 import { EXIT_CODES } from '../exit-codes.js';
 import { QEMU_IMG_COMMANDS, qemuImgHelp, qemuImgVersion } from './command-lines.js';
 import { QEMU_IMG_VOICE } from './voice.js';
+import { standardError, standardOutput } from '../process/standard-streams.js';
 
 export { QEMU_IMG_VOICE };
 
@@ -15,15 +16,15 @@ function isCommand(name: string): name is keyof typeof QEMU_IMG_COMMANDS {
 /** Which command the first word of a command line of qemu-img is. */
 export function qemuImgCommand(name: string | undefined, version: string): QemuImgChoice {
   if (name === '--help' || name === '-h') {
-    process.stdout.write(qemuImgHelp(version));
+    standardOutput.write(qemuImgHelp(version));
     return { exitCode: EXIT_CODES.OK };
   }
   if (name === '--version' || name === '-V') {
-    process.stdout.write(qemuImgVersion(version));
+    standardOutput.write(qemuImgVersion(version));
     return { exitCode: EXIT_CODES.OK };
   }
   if (name !== undefined && isCommand(name)) return { command: name };
   const problem = name === undefined ? 'Not enough arguments' : `Command not found: ${escapeText(name)}`;
-  process.stderr.write(`qemu-img: ${problem}\nTry 'qemu-img --help' for more info\n`);
+  standardError.write(`qemu-img: ${problem}\nTry 'qemu-img --help' for more info\n`);
   return { exitCode: EXIT_CODES.FAILURE };
 }

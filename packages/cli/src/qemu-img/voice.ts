@@ -2,6 +2,7 @@ import type { ProgressDisplay } from '../render/progress.js';
 import type { SpokenError, Voice } from '../voice.js';
 import { noSize } from './sizes.js';
 import { systemErrorText } from './system-errors.js';
+import { standardOutput } from '../process/standard-streams.js';
 
 // Sentences that programs which call qemu-img look for, and its forms of words (measured against qemu-img 10.0).
 
@@ -368,7 +369,7 @@ function progress(): ProgressDisplay {
   const show = (value: number): void => {
     if (value - last < 1 && (value < 100 || last >= 100)) return;
     last = value;
-    process.stdout.write(`    (${value.toFixed(2)}/100%)\r`);
+    standardOutput.write(`    (${value.toFixed(2)}/100%)\r`);
   };
   show(0);
   return {
@@ -379,7 +380,7 @@ function progress(): ProgressDisplay {
       if (!open) return;
       open = false;
       if (complete === true) show(100);
-      process.stdout.write('\n');
+      standardOutput.write('\n');
     },
   };
 }

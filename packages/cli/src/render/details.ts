@@ -1,5 +1,6 @@
 import { escapeText, type OperationControl, type OperationDetail } from '@instar/engine';
 import { humanSize } from './size.js';
+import { standardError } from '../process/standard-streams.js';
 
 function line(detail: OperationDetail): string {
   if (detail.kind === 'guest') {
@@ -21,7 +22,7 @@ export interface DetailTeller {
 export function detailTeller(command: string, wanted: boolean): DetailTeller {
   if (!wanted) return { control: {}, end: () => undefined };
   const tell = (text: string): void => {
-    process.stderr.write(`instar: ${command}: ${text}\n`);
+    standardError.write(`instar: ${command}: ${text}\n`);
   };
   return {
     control: {

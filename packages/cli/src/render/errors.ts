@@ -2,6 +2,7 @@ import { describeSystemError, EngineError, escapeText, systemErrorName } from '@
 import { OperandError } from '@instar/operands';
 import type { SpokenError, Voice } from '../voice.js';
 import { recordText } from './record.js';
+import { standardError, type OutputStream } from '../process/standard-streams.js';
 
 /** An error as a record for `--json`. */
 export function errorRecord(command: string, error: unknown): object {
@@ -53,8 +54,8 @@ function spoken(error: unknown): SpokenError {
 }
 
 /** Prints an error as a line on stderr, or as a record where `json` names a stream; or as another program would. */
-export function printError(command: string, error: unknown, json: NodeJS.WriteStream | undefined, voice?: Voice): void {
-  if (voice !== undefined) process.stderr.write(`${voice.error(command, spoken(error))}\n`);
-  else if (json === undefined) process.stderr.write(`${errorLine(command, error)}\n`);
+export function printError(command: string, error: unknown, json: OutputStream | undefined, voice?: Voice): void {
+  if (voice !== undefined) standardError.write(`${voice.error(command, spoken(error))}\n`);
+  else if (json === undefined) standardError.write(`${errorLine(command, error)}\n`);
   else json.write(recordText(errorRecord(command, error)));
 }

@@ -1,5 +1,6 @@
 import { quoteName } from '@instar/engine';
 import { nameOf, type ConstantSet, type ResolvedInteger, type ResolvedType } from '@instar/layout';
+import type { Colour } from './colours.js';
 
 /** One line of a dump: a leaf of a value, with the bytes that it was read from. */
 export interface DumpedField {
@@ -111,10 +112,10 @@ export function valueText(type: ResolvedType, value: unknown): string {
 const HEX_COLUMNS = 8;
 const MOST_ROWS = 3;
 
-/** Colours of neighbouring fields; each marks its bytes and its name. */
-export type Colour = (text: string) => string;
-
-/** A hexdump beside the fields: offset, bytes, path, value. */
+/**
+ * A hexdump beside the fields: offset, bytes, path, value.
+ * @param colours of neighbouring fields; each marks its bytes and its name
+ */
 export function fieldDump(
   leaves: readonly DumpedField[],
   bytes: Uint8Array,

@@ -5,11 +5,14 @@ function block(open: string, items: readonly string[], close: string, indent: st
   return `${open}\n${items.map((item) => `${indent}${INDENT}${item}`).join(',\n')}\n${indent}${close}`;
 }
 
-/** What JSON leaves alone and terminals, editors or logs act upon: controls, bidirectional formatting, line separators. */
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+/** Most texts: a pattern of Unicode's properties takes a millisecond to make. */
+const PLAIN = /^[ -~]*$/;
 
 function quoted(text: string): string {
-  return JSON.stringify(text).replaceAll(UNPRINTABLE, (character) =>
+  const json = JSON.stringify(text);
+  if (PLAIN.test(json)) return json;
+  // What JSON leaves alone and terminals, editors or logs act upon: controls, bidirectional formatting, line separators.
+  return json.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) =>
     Array.from({ length: character.length }, (_, index) => {
       const unit = character.charCodeAt(index);
       return `\\u${unit.toString(16).padStart(4, '0')}`;

@@ -1,12 +1,13 @@
 import type { ProgressDisplay } from './progress.js';
 import { humanSize } from './size.js';
+import { standardError } from '../process/standard-streams.js';
 
 /** Remembers how far an operation is, and says so on standard error whenever the process gets SIGUSR1. */
 export function answerProgressRequests(display?: ProgressDisplay): ProgressDisplay {
   const started = performance.now();
   let [done, total] = [0n, 0n];
   const onSignal = (): void => {
-    process.stderr.write(`${progressLine(done, total, (performance.now() - started) / 1000)}\n`);
+    standardError.write(`${progressLine(done, total, (performance.now() - started) / 1000)}\n`);
   };
   process.on('SIGUSR1', onSignal);
   return {

@@ -3,6 +3,7 @@ import type * as ProgressBarModule from './progress-bar.js';
 import { figuresLine, figuresOf } from './progress-figures.js';
 import { humanSize } from './size.js';
 import { recordLine } from './record.js';
+import { standardError } from '../process/standard-streams.js';
 
 /** Shows how far an operation is. */
 export interface ProgressDisplay {
@@ -45,7 +46,7 @@ function paced(
 /** Lines of a percentage, amounts, a pace and the time that is left, one a second. */
 export function progressLines(): ProgressDisplay {
   return paced(1000, (done, total, seconds) => {
-    process.stderr.write(`${figuresLine(figuresOf(done, total, seconds), 'wide')}\n`);
+    standardError.write(`${figuresLine(figuresOf(done, total, seconds), 'wide')}\n`);
   });
 }
 
@@ -53,22 +54,22 @@ export function progressLines(): ProgressDisplay {
 export function progressRecords(): ProgressDisplay {
   return paced(500, (done, total, seconds) => {
     const { bytesPerSecond, secondsLeft } = figuresOf(done, total, seconds);
-    process.stderr.write(recordLine({ progress: { done, total, bytesPerSecond, secondsLeft } }));
+    standardError.write(recordLine({ progress: { done, total, bytesPerSecond, secondsLeft } }));
   });
 }
 
 /** Lines as coreutils' `status=progress` has them: one that is overwritten on a terminal, one a second elsewhere. */
 export function transferLines(): ProgressDisplay {
-  const terminal = process.stderr.isTTY;
+  const terminal = standardError.isTTY;
   const display = paced(terminal ? 200 : 1000, (done, _, seconds) => {
     const rate = humanSize(BigInt(Math.round(Number(done) / Math.max(seconds, 0.001))));
     const line = `${done} bytes (${humanSize(done)}) copied, ${seconds.toFixed(1)} s, ${rate}/s`;
-    process.stderr.write(terminal ? `\r${line}\u001b[K` : `${line}\n`);
+    standardError.write(terminal ? `\r${line}\u001b[K` : `${line}\n`);
   });
   return {
     update: display.update.bind(display),
     close() {
-      if (terminal && display.told()) process.stderr.write('\n');
+      if (terminal && display.told()) standardError.write('\n');
       display.close();
     },
   };

@@ -1,5 +1,4 @@
-import { ownStream } from '@instar/host-files';
-import { stat } from 'node:fs/promises';
+import { ownStream, statName } from '@instar/host-files';
 import { copy, type CopyResult } from '../copy.js';
 import { copyAppliance, diskOfAppliance } from '../copy-appliance.js';
 import { copyParts } from '../copy-parts.js';
@@ -161,7 +160,7 @@ async function fillExisting(
     control,
   );
   const { bytes, virtualSize, inputFormat, checksums: sums } = filled;
-  const { size } = await stat(output, { bigint: true });
+  const { size } = await statName(output);
   return {
     bytes,
     inputVirtualSize: bytes,

@@ -12,54 +12,66 @@ const ATTEMPTS = 'an integer from 1 to 100';
 /** Below the addresses that PCs keep for devices (bytes). */
 const MOST_KEY_MEMORY = 0x7900_0000n;
 
-const limits = options({
-  noProgressMs: v.optional(milliseconds),
-  wallClockMs: v.optional(milliseconds),
-  cpuMs: v.optional(milliseconds),
-  maxVirtualSize: v.optional(size()),
-  maxOutputSize: v.optional(size()),
-  keyMemory: v.optional(size(0n, MOST_KEY_MEMORY)),
-} satisfies Fields<GuestLimits>);
+const limits = options(
+  () =>
+    ({
+      noProgressMs: v.optional(milliseconds),
+      wallClockMs: v.optional(milliseconds),
+      cpuMs: v.optional(milliseconds),
+      maxVirtualSize: v.optional(size()),
+      maxOutputSize: v.optional(size()),
+      keyMemory: v.optional(size(0n, MOST_KEY_MEMORY)),
+    }) satisfies Fields<GuestLimits>,
+);
 
-const version = options({
-  size: size(),
-  etag: v.optional(v.string('text')),
-  modified: v.optional(v.string('text')),
-  versionId: v.optional(v.string('text')),
-} satisfies Fields<RemoteVersion>);
+const version = options(
+  () =>
+    ({
+      size: size(),
+      etag: v.optional(v.string('text')),
+      modified: v.optional(v.string('text')),
+      versionId: v.optional(v.string('text')),
+    }) satisfies Fields<RemoteVersion>,
+);
 
-const remote = options({
-  allowedHosts: v.optional(v.array(v.string('a host'), 'an array of hosts')),
-  allowInsecure: v.optional(yesNo),
-  authorization: v.optional(v.string('the value of a header')),
-  cacheBytes: v.optional(milliseconds),
-  attempts: v.optional(
-    v.pipe(v.number(ATTEMPTS), v.integer(ATTEMPTS), v.minValue(1, ATTEMPTS), v.maxValue(100, ATTEMPTS)),
-  ),
-  stallMs: v.optional(v.pipe(milliseconds, v.minValue(1, 'milliseconds: an integer from 1'))),
-  expected: v.optional(v.record(v.string(), version, 'which version each name must lead to')),
-} satisfies Fields<RemoteAccess>);
+const remote = options(
+  () =>
+    ({
+      allowedHosts: v.optional(v.array(v.string('a host'), 'an array of hosts')),
+      allowInsecure: v.optional(yesNo),
+      authorization: v.optional(v.string('the value of a header')),
+      cacheBytes: v.optional(milliseconds),
+      attempts: v.optional(
+        v.pipe(v.number(ATTEMPTS), v.integer(ATTEMPTS), v.minValue(1, ATTEMPTS), v.maxValue(100, ATTEMPTS)),
+      ),
+      stallMs: v.optional(v.pipe(milliseconds, v.minValue(1, 'milliseconds: an integer from 1'))),
+      expected: v.optional(v.record(v.string(), version, 'which version each name must lead to')),
+    }) satisfies Fields<RemoteAccess>,
+);
 
 const passphrases = (() => {
   const what = 'an array of passphrases: text or bytes';
   return v.array(v.union([v.string(), v.instance(Uint8Array)], what), what);
 })();
 
-const control = options({
-  signal: v.optional(abortSignal),
-  onProgress: v.optional(callback),
-  onWarning: v.optional(callback),
-  onDetail: v.optional(callback),
-  sandbox: v.optional(oneOf('kvm', 'process', 'auto')),
-  isolation: v.optional(oneOf('fresh', 'pooled')),
-  limits: v.optional(limits),
-  remote: v.optional(remote),
-  passphrases: v.optional(passphrases),
-  dumpOnCrash: v.optional(dumpTarget),
-  trace: v.optional(fileName),
-  dumps: v.optional(v.instance(DumpRequests, 'a DumpRequests')),
-  onDump: v.optional(callback),
-} satisfies Fields<OperationControl>);
+const control = options(
+  () =>
+    ({
+      signal: v.optional(abortSignal),
+      onProgress: v.optional(callback),
+      onWarning: v.optional(callback),
+      onDetail: v.optional(callback),
+      sandbox: v.optional(oneOf('kvm', 'process', 'auto')),
+      isolation: v.optional(oneOf('fresh', 'pooled')),
+      limits: v.optional(limits),
+      remote: v.optional(remote),
+      passphrases: v.optional(passphrases),
+      dumpOnCrash: v.optional(dumpTarget),
+      trace: v.optional(fileName),
+      dumps: v.optional(v.instance(DumpRequests, 'a DumpRequests')),
+      onDump: v.optional(callback),
+    }) satisfies Fields<OperationControl>,
+);
 
 /** @throws EngineError `INVALID_OPTION` */
 export function checkControl(value: OperationControl): OperationControl {

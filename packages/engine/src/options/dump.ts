@@ -5,15 +5,21 @@ import { checked } from './check.js';
 import { abortSignal, callback, fileName, oneOf, options, type Fields } from './kinds.js';
 
 /** Where a dump goes. */
-export const dumpTarget = options({
-  path: fileName,
-  format: v.optional(oneOf('elf', 'kdump')),
-} satisfies Fields<DumpTarget>);
+export const dumpTarget = options(
+  () =>
+    ({
+      path: fileName,
+      format: v.optional(oneOf('elf', 'kdump')),
+    }) satisfies Fields<DumpTarget>,
+);
 
-const dumpControl = options({
-  signal: v.optional(abortSignal),
-  onProgress: v.optional(callback),
-} satisfies Fields<DumpWriteControl>);
+const dumpControl = options(
+  () =>
+    ({
+      signal: v.optional(abortSignal),
+      onProgress: v.optional(callback),
+    }) satisfies Fields<DumpWriteControl>,
+);
 
 /** @throws EngineError `INVALID_OPTION` */
 export function checkDumpTarget(value: DumpTarget | string): DumpTarget {

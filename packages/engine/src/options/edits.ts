@@ -16,31 +16,42 @@ const formatName = v.string('the name of a format, such as raw or qcow2');
 
 const editing = { format: v.optional(formatName), undo: v.optional(yesNo) };
 
-const edit = options(editing satisfies Fields<EditOptions>);
+const edit = options(() => editing satisfies Fields<EditOptions>);
 
-const resize = options({
-  ...editing,
-  size: v.union([size(), callback], 'a number of bytes, or a function of what it is now'),
-  shrink: v.optional(yesNo),
-  preallocation: v.optional(v.picklist(['off', 'metadata', 'falloc', 'full'], "'off', 'metadata', 'falloc' or 'full'")),
-  pathPolicy: v.optional(pathPolicy),
-} satisfies Fields<ResizeOptions & { readonly size: NewSize }>);
+const resize = options(
+  () =>
+    ({
+      ...editing,
+      size: v.union([size(), callback], 'a number of bytes, or a function of what it is now'),
+      shrink: v.optional(yesNo),
+      preallocation: v.optional(
+        v.picklist(['off', 'metadata', 'falloc', 'full'], "'off', 'metadata', 'falloc' or 'full'"),
+      ),
+      pathPolicy: v.optional(pathPolicy),
+    }) satisfies Fields<ResizeOptions & { readonly size: NewSize }>,
+);
 
-const commit = options({
-  ...editing,
-  base: v.optional(fileName),
-  keep: v.optional(yesNo),
-  pathPolicy: v.optional(pathPolicy),
-  writeRate: v.optional(size(1n)),
-} satisfies Fields<CommitOptions>);
+const commit = options(
+  () =>
+    ({
+      ...editing,
+      base: v.optional(fileName),
+      keep: v.optional(yesNo),
+      pathPolicy: v.optional(pathPolicy),
+      writeRate: v.optional(size(1n)),
+    }) satisfies Fields<CommitOptions>,
+);
 
-const rebase = options({
-  ...editing,
-  unsafe: v.optional(yesNo),
-  compress: v.optional(yesNo),
-  pathPolicy: v.optional(pathPolicy),
-  backing: v.optional(options({ file: fileName, format: formatName } satisfies Fields<BackingFile>)),
-} satisfies Fields<RebaseOptions & { readonly backing: BackingFile | undefined }>);
+const rebase = options(
+  () =>
+    ({
+      ...editing,
+      unsafe: v.optional(yesNo),
+      compress: v.optional(yesNo),
+      pathPolicy: v.optional(pathPolicy),
+      backing: v.optional(options(() => ({ file: fileName, format: formatName }) satisfies Fields<BackingFile>)),
+    }) satisfies Fields<RebaseOptions & { readonly backing: BackingFile | undefined }>,
+);
 
 /** @throws EngineError `INVALID_OPTION` */
 export function checkCommitOptions(value: CommitOptions): v.InferOutput<typeof commit> {
@@ -54,43 +65,58 @@ export function checkRebaseOptions(
   return checked(rebase, 'options', value);
 }
 
-const repair = options({
-  ...editing,
-  leaksOnly: v.optional(yesNo),
-  onFinding: v.optional(callback),
-  onRest: v.optional(callback),
-} satisfies Fields<RepairOptions>);
+const repair = options(
+  () =>
+    ({
+      ...editing,
+      leaksOnly: v.optional(yesNo),
+      onFinding: v.optional(callback),
+      onRest: v.optional(callback),
+    }) satisfies Fields<RepairOptions>,
+);
 
-const amendOptions = options({
-  ...editing,
-  force: v.optional(yesNo),
-  pathPolicy: v.optional(pathPolicy),
-} satisfies Fields<AmendOptions>);
+const amendOptions = options(
+  () =>
+    ({
+      ...editing,
+      force: v.optional(yesNo),
+      pathPolicy: v.optional(pathPolicy),
+    }) satisfies Fields<AmendOptions>,
+);
 
 const passphrase = v.union([v.string(), v.instance(Uint8Array)], 'a passphrase: text or bytes');
 
-const keySlots = options({
-  state: v.picklist(['active', 'inactive'], "'active' or 'inactive'"),
-  newPassphrase: v.optional(passphrase),
-  oldPassphrase: v.optional(passphrase),
-  slot: v.optional(whole(0, 0xffff_ffff)),
-  iterTimeMs: v.optional(milliseconds),
-} satisfies Fields<KeySlotChange>);
+const keySlots = options(
+  () =>
+    ({
+      state: v.picklist(['active', 'inactive'], "'active' or 'inactive'"),
+      newPassphrase: v.optional(passphrase),
+      oldPassphrase: v.optional(passphrase),
+      slot: v.optional(whole(0, 0xffff_ffff)),
+      iterTimeMs: v.optional(milliseconds),
+    }) satisfies Fields<KeySlotChange>,
+);
 
-const amendment = options({
-  version: v.optional(v.picklist([2, 3], '2 or 3')),
-  lazyRefcounts: v.optional(yesNo),
-  refcountBits: v.optional(v.number('a number of bits')),
-  dataFile: v.optional(v.string('a name of a file')),
-  dataFileRaw: v.optional(yesNo),
-  size: v.optional(size()),
-  keySlots: v.optional(keySlots),
-} satisfies Fields<Amendment>);
+const amendment = options(
+  () =>
+    ({
+      version: v.optional(v.picklist([2, 3], '2 or 3')),
+      lazyRefcounts: v.optional(yesNo),
+      refcountBits: v.optional(v.number('a number of bits')),
+      dataFile: v.optional(v.string('a name of a file')),
+      dataFileRaw: v.optional(yesNo),
+      size: v.optional(size()),
+      keySlots: v.optional(keySlots),
+    }) satisfies Fields<Amendment>,
+);
 
-const bitmaps = options({
-  ...editing,
-  from: v.optional(options({ file: fileName, format: v.optional(formatName) })),
-} satisfies Fields<BitmapOptions>);
+const bitmaps = options(
+  () =>
+    ({
+      ...editing,
+      from: v.optional(options(() => ({ file: fileName, format: v.optional(formatName) }))),
+    }) satisfies Fields<BitmapOptions>,
+);
 
 /** @throws EngineError `INVALID_OPTION` */
 export function checkBitmapOptions(value: BitmapOptions): v.InferOutput<typeof bitmaps> {

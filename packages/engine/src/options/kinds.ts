@@ -5,11 +5,13 @@ import * as v from 'valibot';
 /** One schema for each field of an option type: a field that is added to the type must be added here. */
 export type Fields<T> = { readonly [K in keyof Required<T>]: v.GenericSchema };
 
-/** An object with these fields and no others. */
-export function options<const E extends v.ObjectEntries>(
-  entries: E,
-): v.StrictObjectSchema<E, (issue: v.StrictObjectIssue) => string> {
-  return v.strictObject(entries, objectMessage(Object.keys(entries)));
+type Options<E extends v.ObjectEntries> = v.StrictObjectSchema<E, (issue: v.StrictObjectIssue) => string>;
+
+/** An object with these fields and no others. They are put together when it is used first: a program uses few of all that there are. */
+export function options<const E extends v.ObjectEntries>(entries: () => E): v.LazySchema<Options<E>> {
+  let made: Options<E> | undefined;
+  const make = (fields: E): Options<E> => v.strictObject(fields, objectMessage(Object.keys(fields)));
+  return v.lazy(() => (made ??= make(entries())));
 }
 
 /** A size or an offset in bytes, or a count of blocks; a number where it is exact. */

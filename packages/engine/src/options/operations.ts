@@ -30,15 +30,18 @@ const descriptor = (() => {
 const concurrency = whole(1, 1024);
 
 const endpoint = v.union(
-  [options({ path: fileName }), options({ stream: descriptor })],
+  [options(() => ({ path: fileName })), options(() => ({ stream: descriptor }))],
   'either { path: … } for a file, or { stream: … } for a descriptor',
 );
 
 /** Which files an image may draw in. */
-export const pathPolicy = options({
-  references: oneOf('refuse', 'within-directories'),
-  allowedDirectories: v.array(fileName, 'an array of directories'),
-} satisfies Fields<PathPolicy>);
+export const pathPolicy = options(
+  () =>
+    ({
+      references: oneOf('refuse', 'within-directories'),
+      allowedDirectories: v.array(fileName, 'an array of directories'),
+    }) satisfies Fields<PathPolicy>,
+);
 
 const MOST_UINT32 = 0xffff_ffff;
 /** Ten minutes (milliseconds). */
@@ -66,49 +69,55 @@ const layoutFields = {
   zeroedGrains: v.optional(yesNo),
   logSize: v.optional(whole(1, MOST_UINT32)),
 } satisfies Fields<ImageLayout>;
-const layout = options(layoutFields);
+const layout = options(() => layoutFields);
 
-const backing = options({ file: fileName, format: formatName } satisfies Fields<BackingFile>);
+const backing = options(() => ({ file: fileName, format: formatName }) satisfies Fields<BackingFile>);
 
-const encryption = options({
-  passphrase: v.union([v.string(), v.instance(Uint8Array)], 'a passphrase: text or bytes'),
-  keyBits: v.optional(v.picklist([128, 256], '128 or 256')),
-  mode: v.optional(oneOf('xts', 'cbc')),
-  ivGenerator: v.optional(oneOf('plain', 'plain64', 'essiv')),
-  ivHash: v.optional(oneOf('sha256')),
-  hash: v.optional(oneOf('sha1', 'sha224', 'sha256', 'sha384', 'sha512')),
-  iterTimeMs: v.optional(whole(1, MOST_ITER_TIME)),
-  version: v.optional(v.picklist([1, 2], '1 or 2')),
-} satisfies Fields<OutputEncryption>);
+const encryption = options(
+  () =>
+    ({
+      passphrase: v.union([v.string(), v.instance(Uint8Array)], 'a passphrase: text or bytes'),
+      keyBits: v.optional(v.picklist([128, 256], '128 or 256')),
+      mode: v.optional(oneOf('xts', 'cbc')),
+      ivGenerator: v.optional(oneOf('plain', 'plain64', 'essiv')),
+      ivHash: v.optional(oneOf('sha256')),
+      hash: v.optional(oneOf('sha1', 'sha224', 'sha256', 'sha384', 'sha512')),
+      iterTimeMs: v.optional(whole(1, MOST_ITER_TIME)),
+      version: v.optional(v.picklist([1, 2], '1 or 2')),
+    }) satisfies Fields<OutputEncryption>,
+);
 
 /** An internal snapshot. */
 export const snapshot = v.union(
-  [v.string(), options({ id: v.optional(v.string()), name: v.optional(v.string()) })],
+  [v.string(), options(() => ({ id: v.optional(v.string()), name: v.optional(v.string()) }))],
   'the id or name of a snapshot, or { id: …, name: … }',
 );
 
-const dd = options({
-  input: endpoint,
-  output: endpoint,
-  pathPolicy: v.optional(pathPolicy, IMAGE_DIRECTORY_ONLY as v.InferInput<typeof pathPolicy>),
-  inputFormat: v.optional(formatName),
-  outputFormat: v.optional(formatName),
-  layout: v.optional(layout),
-  encryption: v.optional(encryption),
-  blockSize: v.optional(size(1n, DD_MAX_BLOCK_SIZE)),
-  count: v.optional(size()),
-  skip: v.optional(size()),
-  seek: v.optional(size()),
-  inputSize: v.optional(size()),
-  outputSize: v.optional(size()),
-  sparse: v.optional(yesNo),
-  noClobber: v.optional(yesNo),
-  forceShare: v.optional(yesNo),
-  replaceInUse: v.optional(yesNo),
-  strict: v.optional(yesNo),
-  snapshot: v.optional(snapshot),
-  force: v.optional(yesNo),
-} satisfies Fields<DdOptions>);
+const dd = options(
+  () =>
+    ({
+      input: endpoint,
+      output: endpoint,
+      pathPolicy: v.optional(pathPolicy, IMAGE_DIRECTORY_ONLY as v.InferInput<typeof pathPolicy>),
+      inputFormat: v.optional(formatName),
+      outputFormat: v.optional(formatName),
+      layout: v.optional(layout),
+      encryption: v.optional(encryption),
+      blockSize: v.optional(size(1n, DD_MAX_BLOCK_SIZE)),
+      count: v.optional(size()),
+      skip: v.optional(size()),
+      seek: v.optional(size()),
+      inputSize: v.optional(size()),
+      outputSize: v.optional(size()),
+      sparse: v.optional(yesNo),
+      noClobber: v.optional(yesNo),
+      forceShare: v.optional(yesNo),
+      replaceInUse: v.optional(yesNo),
+      strict: v.optional(yesNo),
+      snapshot: v.optional(snapshot),
+      force: v.optional(yesNo),
+    }) satisfies Fields<DdOptions>,
+);
 
 const describing = {
   format: v.optional(formatName),
@@ -117,16 +126,19 @@ const describing = {
   backingChain: v.optional(pathPolicy),
 };
 
-const info = options(describing satisfies Fields<InfoOptions>);
+const info = options(() => describing satisfies Fields<InfoOptions>);
 
-const inspect = options({
-  ...describing,
-  require: v.optional(
-    v.pipe(v.array(oneOf(...SAFETY_CHECKS), 'an array of checks'), v.minLength(1, 'one check at least')),
-  ),
-} satisfies Fields<InspectOptions>);
+const inspect = options(
+  () =>
+    ({
+      ...describing,
+      require: v.optional(
+        v.pipe(v.array(oneOf(...SAFETY_CHECKS), 'an array of checks'), v.minLength(1, 'one check at least')),
+      ),
+    }) satisfies Fields<InspectOptions>,
+);
 
-const many = options({ ...describing, concurrency: v.optional(concurrency) } satisfies Fields<ManyOptions>);
+const many = options(() => ({ ...describing, concurrency: v.optional(concurrency) }) satisfies Fields<ManyOptions>);
 
 const reading = {
   snapshot: v.optional(snapshot),
@@ -136,79 +148,102 @@ const reading = {
   strict: v.optional(yesNo),
 };
 
-const openImage = options(reading satisfies Fields<ReadOptions>);
+const openImage = options(() => reading satisfies Fields<ReadOptions>);
 
-const convert = options({
-  ...reading,
-  outputFormat: v.optional(formatName),
-  layout: v.optional(layout),
-  encryption: v.optional(encryption),
-  backing: v.optional(backing),
-  sparse: v.optional(yesNo),
-  sparseSize: v.optional(size()),
-  existing: v.optional(yesNo),
-  targetIsZero: v.optional(yesNo),
-  writeRate: v.optional(size(1n)),
-  reflink: v.optional(oneOf('auto', 'never')),
-  salvage: v.optional(yesNo),
-  bitmaps: v.optional(v.union([yesNo, v.literal('skipBroken')], 'true, false or skipBroken')),
-  checksums: v.optional(v.array(oneOf(...CHECKSUM_ALGORITHMS), 'an array of algorithms')),
-  replaceInUse: v.optional(yesNo),
-  noClobber: v.optional(yesNo),
-  force: v.optional(yesNo),
-} satisfies Fields<ConvertOptions>);
+const convert = options(
+  () =>
+    ({
+      ...reading,
+      outputFormat: v.optional(formatName),
+      layout: v.optional(layout),
+      encryption: v.optional(encryption),
+      backing: v.optional(backing),
+      sparse: v.optional(yesNo),
+      sparseSize: v.optional(size()),
+      existing: v.optional(yesNo),
+      targetIsZero: v.optional(yesNo),
+      writeRate: v.optional(size(1n)),
+      reflink: v.optional(oneOf('auto', 'never')),
+      salvage: v.optional(yesNo),
+      bitmaps: v.optional(v.union([yesNo, v.literal('skipBroken')], 'true, false or skipBroken')),
+      checksums: v.optional(v.array(oneOf(...CHECKSUM_ALGORITHMS), 'an array of algorithms')),
+      replaceInUse: v.optional(yesNo),
+      noClobber: v.optional(yesNo),
+      force: v.optional(yesNo),
+    }) satisfies Fields<ConvertOptions>,
+);
 
-const create = options({
-  size: v.optional(size()),
-  format: v.optional(formatName),
-  layout: v.optional(layout),
-  encryption: v.optional(encryption),
-  backing: v.optional(backing),
-  checkBacking: v.optional(yesNo),
-  replaceInUse: v.optional(yesNo),
-  noClobber: v.optional(yesNo),
-  force: v.optional(yesNo),
-} satisfies Fields<CreateOptions & { readonly size: bigint | number | undefined }>);
+const create = options(
+  () =>
+    ({
+      size: v.optional(size()),
+      format: v.optional(formatName),
+      layout: v.optional(layout),
+      encryption: v.optional(encryption),
+      backing: v.optional(backing),
+      checkBacking: v.optional(yesNo),
+      replaceInUse: v.optional(yesNo),
+      noClobber: v.optional(yesNo),
+      force: v.optional(yesNo),
+    }) satisfies Fields<CreateOptions & { readonly size: bigint | number | undefined }>,
+);
 
 const diskRange = { start: v.optional(size()), length: v.optional(size()) };
-const range = options(diskRange satisfies Fields<DiskRange>);
+const range = options(() => diskRange satisfies Fields<DiskRange>);
 
-const readRange = options({ start: size(), length: size() } satisfies Fields<DiskRange>);
-const streamRange = options({ start: v.optional(size()), end: v.optional(size()) } satisfies Fields<StreamRange>);
+const readRange = options(() => ({ start: size(), length: size() }) satisfies Fields<DiskRange>);
+const streamRange = options(
+  () => ({ start: v.optional(size()), end: v.optional(size()) }) satisfies Fields<StreamRange>,
+);
 
-const map = options({
-  ...reading,
-  ...diskRange,
-} satisfies Fields<MapOptions>);
+const map = options(
+  () =>
+    ({
+      ...reading,
+      ...diskRange,
+    }) satisfies Fields<MapOptions>,
+);
 
-const compare = options({
-  firstFormat: v.optional(formatName),
-  secondFormat: v.optional(formatName),
-  pathPolicy: v.optional(pathPolicy),
-  forceShare: v.optional(yesNo),
-  strict: v.optional(yesNo),
-} satisfies Fields<CompareOptions>);
+const compare = options(
+  () =>
+    ({
+      firstFormat: v.optional(formatName),
+      secondFormat: v.optional(formatName),
+      pathPolicy: v.optional(pathPolicy),
+      forceShare: v.optional(yesNo),
+      strict: v.optional(yesNo),
+    }) satisfies Fields<CompareOptions>,
+);
 
-const check = options({
-  format: v.optional(formatName),
-  pathPolicy: v.optional(pathPolicy),
-  forceShare: v.optional(yesNo),
-  onFinding: v.optional(callback),
-  fileParts: v.optional(whole(0, 4096)),
-  onFilePart: v.optional(callback),
-} satisfies Fields<CheckOptions>);
-
-const measure = options({
-  ...reading,
-  target: v.optional(
-    options({
-      ...layoutFields,
+const check = options(
+  () =>
+    ({
       format: v.optional(formatName),
-      allocated: v.optional(yesNo),
-      luksVersion: v.optional(v.picklist([1, 2], '1 or 2')),
-    } satisfies Fields<MeasureTarget>),
-  ),
-} satisfies Fields<MeasureOptions>);
+      pathPolicy: v.optional(pathPolicy),
+      forceShare: v.optional(yesNo),
+      onFinding: v.optional(callback),
+      fileParts: v.optional(whole(0, 4096)),
+      onFilePart: v.optional(callback),
+    }) satisfies Fields<CheckOptions>,
+);
+
+const measure = options(
+  () =>
+    ({
+      ...reading,
+      target: v.optional(
+        options(
+          () =>
+            ({
+              ...layoutFields,
+              format: v.optional(formatName),
+              allocated: v.optional(yesNo),
+              luksVersion: v.optional(v.picklist([1, 2], '1 or 2')),
+            }) satisfies Fields<MeasureTarget>,
+        ),
+      ),
+    }) satisfies Fields<MeasureOptions>,
+);
 
 /** @throws EngineError `INVALID_OPTION` */
 export function checkMapOptions(value: MapOptions): v.InferOutput<typeof map> {

@@ -1,5 +1,4 @@
-import { closeFile, identity, nameBytes } from '@instar/host-files';
-import { stat } from 'node:fs/promises';
+import { closeFile, identity, nameBytes, statName } from '@instar/host-files';
 import { DEVICE_ROLE, IMAGE_FORMAT } from '@instar/shared-abi';
 import { openChain, type Chain, type ChainPolicy } from '../chain.js';
 import { EngineError } from '../errors.js';
@@ -84,9 +83,7 @@ export function isDifferencing(backing: BackingFile | undefined, format: number)
  * @throws EngineError `SAME_FILE`
  */
 export async function refuseItself(output: string, below: string): Promise<void> {
-  const [written, kept] = await Promise.all(
-    [output, below].map(async (path) => stat(path, { bigint: true }).catch(() => undefined)),
-  );
+  const [written, kept] = await Promise.all([output, below].map(async (path) => statName(path).catch(() => undefined)));
   if (written === undefined || kept === undefined || identity(written) !== identity(kept)) return;
   throw new EngineError('SAME_FILE', 'would be its own backing file; writing it would destroy the data', {
     file: output,

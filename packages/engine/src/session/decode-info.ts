@@ -19,12 +19,14 @@ type Name = keyof ImageInfo;
 /** Structs and lists, which most images have nothing in: they are most of the work of decoding. */
 const NESTED = ['error', 'snapshots', 'bitmaps', 'extent_files', 'luks'] as const satisfies readonly Name[];
 
-let plain: readonly Name[] | undefined;
+type Plain = Exclude<Name, (typeof NESTED)[number]>;
 
-function plainNames(): readonly Name[] {
+let plain: readonly Plain[] | undefined;
+
+function plainNames(): readonly Plain[] {
   plain ??= InfoResult.layout
     .map(({ name }) => name as Name)
-    .filter((name) => !(NESTED as readonly Name[]).includes(name));
+    .filter((name): name is Plain => !(NESTED as readonly Name[]).includes(name));
   return plain;
 }
 
@@ -42,13 +44,8 @@ const extentFilesOf = list(ExtentFileRecord, INFO_MAX_EXTENT_FILES);
  * @throws LayoutError where it is too short, or where zeros must be and are not
  */
 export function decodeInfo(bytes: Uint8Array): ImageInfo {
-  const view = InfoResult.view(bytes);
   const at = (name: Name): number => InfoResult.offsetOf(name);
-  const head = Object.fromEntries(plainNames().map((name) => [name, view[name]])) as Omit<
-    ImageInfo,
-    (typeof NESTED)[number]
-  >;
-  if (head.pad !== 0 || head.reserved !== 0n) throw new RangeError('found bytes that must be zero');
+  const head = InfoResult.decodeFields(bytes, plainNames());
   return {
     ...head,
     error: ErrorRecord.decode(bytes, at('error')),

@@ -46,4 +46,21 @@ describe('defineStruct', () => {
     expect(value.a).toBe(0x1234);
     expect([...value.b]).toEqual([7, 8]);
   });
+
+  it('decodes some fields and checks only those', () => {
+    const type = defineStruct('S', 8, '', {
+      a: field(u16, 0, ''),
+      zero: field(u16, 2, '', 0),
+      b: field(bytes(2), 4, ''),
+      last: field(u16, 6, ''),
+    });
+    const memory = Uint8Array.of(9, 0x34, 0x12, 5, 0, 7, 8, 0xff, 0xee);
+    expect(type.decodeFields(memory, ['last', 'a'], 1)).toEqual({ last: 0xeeff, a: 0x1234 });
+    const constant = thrown(() => type.decodeFields(memory, ['a', 'zero'], 1));
+    expect(constant).toMatchObject({ code: 'LAYOUT_VALUE', path: 'S.zero', offset: 3, found: 5 });
+    const short = thrown(() => type.decodeFields(memory, ['a'], 2));
+    expect(short).toMatchObject({ code: 'LAYOUT_TRUNCATED', found: 7, expected: 8 });
+    const unknown = thrown(() => type.decodeFields(memory, ['nothing' as 'a']));
+    expect(unknown).toMatchObject({ code: 'LAYOUT_NAME', path: 'S.nothing' });
+  });
 });

@@ -1,11 +1,12 @@
 import type { Codec } from '../codec/codec.js';
 import { codec } from '../codec/compiled.js';
 import { viewOf } from '../codec/in-place.js';
-import type { Memory } from '../codec/memory.js';
+import { readValue } from '../codec/interpret.js';
+import { checkRoom, viewOf as dataViewOf, type Memory } from '../codec/memory.js';
 import type { View } from '../codec/views.js';
 import { LayoutError } from './errors.js';
 import { resolve } from './resolve.js';
-import type { ResolvedField } from './resolved.js';
+import type { ResolvedField, ResolvedStruct } from './resolved.js';
 import { struct, type FieldSpec, type Struct, type StructValue } from './struct.js';
 import { x86_64 } from './target.js';
 
@@ -14,6 +15,12 @@ export type FixedStruct<V> = Struct<V> &
   Pick<Codec<V>, 'decode' | 'encode' | 'zero'> & {
     /** The struct in place. */
     readonly view: (memory: Memory, offset?: number) => View<V>;
+    /**
+     * Decodes some of the fields, for a struct that is much larger than what is needed of it. Nothing is compiled: what
+     * reads the same fields of many structs has a `view`.
+     * @throws LayoutError as `decode` does, `LAYOUT_NAME` for a name that no field has.
+     */
+    decodeFields<K extends keyof V & string>(memory: Memory, names: readonly K[], offset?: number): Pick<V, K>;
     /** Bytes. */
     readonly size: number;
     /** Fields with their places. */
@@ -34,20 +41,21 @@ export function defineStruct<const F extends Readonly<Record<string, FieldSpec>>
   doc: string,
   specs: F,
 ): FixedStruct<StructValue<F>> {
-  const { defined, check } = deferred(name, size, doc, specs);
+  const { defined, check } = deferred(name, size, doc, () => specs);
   check();
   return defined;
 }
 
 /**
- * As {@link defineStruct}, but checked when it is used first, for a program that loads many structs and uses few. Whoever
- * defines one so has a test that uses each.
+ * As {@link defineStruct}, but put together and checked when it is used first, for a program that loads many structs and uses
+ * few. Whoever defines one so has a test that uses each.
+ * @param specs gives its fields, and is called once
  */
 export function deferStruct<const F extends Readonly<Record<string, FieldSpec>>>(
   name: string,
   size: number,
   doc: string,
-  specs: F,
+  specs: () => F,
 ): FixedStruct<StructValue<F>> {
   return deferred(name, size, doc, specs).defined;
 }
@@ -56,14 +64,23 @@ function deferred<const F extends Readonly<Record<string, FieldSpec>>>(
   name: string,
   size: number,
   doc: string,
-  specs: F,
+  specs: () => F,
 ): { readonly defined: FixedStruct<StructValue<F>>; readonly check: () => void } {
   let description: Struct<StructValue<F>> | undefined;
   const described = (): Struct<StructValue<F>> =>
-    (description ??= struct<F>(name, specs, { doc, size, explicit: true }));
+    (description ??= struct<F>(name, specs(), { doc, size, explicit: true }));
   let made: Made<StructValue<F>> | undefined;
   const make = (): Made<StructValue<F>> =>
-    (made ??= { codec: codec(described(), x86_64), fields: resolve(described(), x86_64).fields });
+    (made ??= { codec: codec(described(), x86_64), layout: resolve(described(), x86_64) });
+  const fieldOf = (fieldName: string): ResolvedField => {
+    const found = make().layout.fields.find((item) => item.name === fieldName);
+    if (found !== undefined) return found;
+    throw new LayoutError('LAYOUT_NAME', 'no such field', {
+      path: `${name}.${fieldName}`,
+      offset: 0,
+      found: fieldName,
+    });
+  };
   const defined: FixedStruct<StructValue<F>> = {
     kind: 'struct',
     name,
@@ -78,26 +95,24 @@ function deferred<const F extends Readonly<Record<string, FieldSpec>>>(
     explicit: true,
     tail: undefined,
     get layout() {
-      return make().fields;
+      return make().layout.fields;
     },
     decode: (...where) => make().codec.decode(...where),
     encode: (value) => make().codec.encode(value),
     zero: () => make().codec.zero(),
     view: (memory, offset) => viewOf(make().codec, memory, offset),
-    offsetOf(fieldName) {
-      const found = make().fields.find((item) => item.name === fieldName);
-      if (found !== undefined) return found.offset;
-      throw new LayoutError('LAYOUT_NAME', 'no such field', {
-        path: `${name}.${fieldName}`,
-        offset: 0,
-        found: fieldName,
-      });
+    decodeFields(memory, names, offset = 0) {
+      const view = dataViewOf(memory);
+      checkRoom(view, offset, size * 8, name);
+      const some = { ...make().layout, fields: names.map(fieldOf) };
+      return readValue(some, view, offset * 8, name) as Pick<StructValue<F>, (typeof names)[number]>;
     },
+    offsetOf: (fieldName) => fieldOf(fieldName).offset,
   };
   return { defined, check: make };
 }
 
 interface Made<V> {
   readonly codec: Codec<V>;
-  readonly fields: readonly ResolvedField[];
+  readonly layout: ResolvedStruct;
 }

@@ -16,7 +16,7 @@ export const BENCH_FLAG = defineFlags('BenchFlag', 'Flags of BenchConfig.', {
 });
 
 /** Config of the bench operation: requests of one length, each `step` bytes behind the one before, from the start again behind the end. */
-export const BenchConfig = deferStruct('BenchConfig', 56, 'Config of the bench operation.', {
+export const BenchConfig = deferStruct('BenchConfig', 56, 'Config of the bench operation.', () => ({
   magic: field(u32, 0, 'BENCH_CONFIG_MAGIC', BENCH_CONFIG_MAGIC),
   flags: field(named(u32, BENCH_FLAG), 4, 'BenchFlag'),
   count: field(u64, 8, 'requests'),
@@ -31,14 +31,14 @@ export const BenchConfig = deferStruct('BenchConfig', 56, 'Config of the bench o
   ),
   pattern: field(u32, 48, 'WRITE: value of each byte'),
   reserved: field(u32, 52, 'zero', 0),
-});
+}));
 
 /** What a bench operation did. */
-export const BenchResult = deferStruct('BenchResult', 480, 'Outcome of a bench operation.', {
+export const BenchResult = deferStruct('BenchResult', 480, 'Outcome of a bench operation.', () => ({
   magic: field(u32, 0, 'BENCH_RESULT_MAGIC'),
   status: field(named(u32, RESULT_STATUS), 4, 'ResultStatus'),
   error: field(ErrorRecord, 8, 'set when status is ERROR'),
   requests: field(u64, 456, 'those that were done; fewer than asked for where one would end behind the disk'),
   offset: field(u64, 464, 'first virtual byte of the next one'),
   virtual_size: field(u64, 472, 'bytes of the disk'),
-});
+}));

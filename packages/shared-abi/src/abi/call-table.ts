@@ -17,7 +17,7 @@ export const PORT_EXIT = 0x508;
 /**
  * Functions that a backend gives to the guest, by address (System V x86-64 calling convention). Append-only.
  */
-export const CallTable = deferStruct('CallTable', 64, 'Addresses of the functions that a backend offers.', {
+export const CallTable = deferStruct('CallTable', 64, 'Addresses of the functions that a backend offers.', () => ({
   magic: field(u32, 0, 'CALL_TABLE_MAGIC'),
   abi_major: field(u32, 4, 'ABI_VERSION_MAJOR of the host'),
   abi_minor: field(u32, 8, 'ABI_VERSION_MINOR of the host'),
@@ -36,7 +36,7 @@ export const CallTable = deferStruct('CallTable', 64, 'Addresses of the function
     'fn(item: u32, offset: u32, from: *const u8, length: u32) -> i32: bytes written, or a negated errno',
   ),
   page_tables: field(u64, 56, 'guest physical address of the top page table; a number only, it is not mapped'),
-});
+}));
 
 /** Exit codes of a guest. */
 export const EXIT_OK = 0;

@@ -20,7 +20,7 @@ export const DEVICE_FLAG = defineFlags('DeviceFlag', 'Flags of a device.', {
 });
 
 /** One host file of the chain. */
-export const ChainDevice = deferStruct('ChainDevice', 40, 'One host file.', {
+export const ChainDevice = deferStruct('ChainDevice', 40, 'One host file.', () => ({
   role: field(named(u32, DEVICE_ROLE), 0, 'DeviceRole'),
   format: field(named(u32, IMAGE_FORMAT), 4, 'ImageFormat, PROBE to find out'),
   parent: field(u32, 8, 'index of the device that refers to this one, NO_PARENT for none'),
@@ -28,7 +28,7 @@ export const ChainDevice = deferStruct('ChainDevice', 40, 'One host file.', {
   file_size: field(u64, 16, 'bytes of the host file; for an output the limit it may grow to'),
   virtual_size: field(u64, 24, 'virtual size (bytes) under FORCE_SIZE, else 0'),
   start: field(u64, 32, 'of an output: byte offset at which it begins in the file'),
-});
+}));
 
 /** How a snapshot is looked for; with both bits both must agree. */
 export const SNAPSHOT_CHOICE_FLAG = defineFlags('SnapshotChoiceFlag', 'How a snapshot is looked for.', {
@@ -38,21 +38,21 @@ export const SNAPSHOT_CHOICE_FLAG = defineFlags('SnapshotChoiceFlag', 'How a sna
 });
 
 /** The internal snapshot that is read in the place of an image. */
-export const SnapshotChoice = deferStruct('SnapshotChoice', 400, 'The internal snapshot that is read.', {
+export const SnapshotChoice = deferStruct('SnapshotChoice', 400, 'The internal snapshot that is read.', () => ({
   flags: field(named(u32, SNAPSHOT_CHOICE_FLAG), 0, 'SnapshotChoiceFlag; 0 for the image itself'),
   id_len: field(u32, 4, 'bytes of `id`'),
   name_len: field(u32, 8, 'bytes of `name`'),
   pad: field(u32, 12, 'zero', 0),
   id: field(bytes(128), 16, 'id, UTF-8'),
   name: field(bytes(256), 144, 'name, UTF-8'),
-});
+}));
 
 /** All host files of an operation. */
-export const ChainConfig = deferStruct('ChainConfig', 2976, 'All host files of an operation.', {
+export const ChainConfig = deferStruct('ChainConfig', 2976, 'All host files of an operation.', () => ({
   magic: field(u32, 0, 'CHAIN_CONFIG_MAGIC', CHAIN_CONFIG_MAGIC),
   device_count: field(u32, 4, 'how many entries of `devices` are used'),
   max_depth: field(u32, 8, 'most layers that a backing chain may have'),
   pad: field(u32, 12, 'zero', 0),
   devices: field(fixedArray(ChainDevice, CHAIN_MAX_DEVICES), 16, 'index in this table is the device index of the ring'),
   snapshot: field(SnapshotChoice, 2576, 'of the device whose role is IMAGE'),
-});
+}));

@@ -36,7 +36,7 @@ export const COMMAND_FLAG = defineFlags('CommandFlag', 'Flags of a descriptor.',
 });
 
 /** A submission entry. Fields that an opcode does not name must be zero. */
-export const Descriptor = deferStruct('Descriptor', 64, 'A submission entry.', {
+export const Descriptor = deferStruct('Descriptor', 64, 'A submission entry.', () => ({
   opcode: field(named(u32, OPCODE), 0, 'Opcode'),
   flags: field(named(u32, COMMAND_FLAG), 4, 'CommandFlag'),
   device: field(u32, 8, 'device that is read'),
@@ -47,24 +47,24 @@ export const Descriptor = deferStruct('Descriptor', 64, 'A submission entry.', {
   length: field(u64, 40, 'bytes'),
   window: field(u64, 48, 'guest address inside the windows region'),
   reserved: field(u64, 56, 'zero'),
-});
+}));
 
 /** What EXTENT leaves in its window. */
-export const FileExtent = deferStruct('FileExtent', 16, 'The beginning of a range of a host file.', {
+export const FileExtent = deferStruct('FileExtent', 16, 'The beginning of a range of a host file.', () => ({
   data: field(u32, 0, '1 for data, 0 for a hole, which reads as zeros'),
   pad: field(u32, 4, 'zero', 0),
   length: field(u64, 8, 'bytes for which that is so, at most those that were asked about'),
-});
+}));
 
 /** A completion entry. */
-export const Completion = deferStruct('Completion', 16, 'A completion entry.', {
+export const Completion = deferStruct('Completion', 16, 'A completion entry.', () => ({
   user_data: field(u64, 0, 'of the descriptor'),
   status: field(i32, 8, '0, or a negated errno'),
   source_failed: field(u32, 12, '1 when it was the source of a COPY that failed, else 0'),
-});
+}));
 
 /** Indexes of both queues, each in a cache line of its own. They count up without bound, modulo 2^32. */
-export const RingHeader = deferStruct('RingHeader', 448, 'Indexes of both queues.', {
+export const RingHeader = deferStruct('RingHeader', 448, 'Indexes of both queues.', () => ({
   magic: field(u32, 0, 'RING_MAGIC, written by the host'),
   entries: field(u32, 4, 'RING_ENTRIES, written by the host'),
   pad0: field(bytes(56), 8, 'cache line'),
@@ -80,4 +80,4 @@ export const RingHeader = deferStruct('RingHeader', 448, 'Indexes of both queues
   pad5: field(bytes(60), 324, 'cache line'),
   guest_waiting: field(u32, 384, '1 when the guest is about to wait: wake it after a completion'),
   pad6: field(bytes(60), 388, 'cache line'),
-});
+}));

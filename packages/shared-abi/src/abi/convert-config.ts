@@ -22,7 +22,7 @@ export const CONVERT_FLAG = defineFlags('ConvertFlag', 'Flags of ConvertConfig.'
 });
 
 /** Config of the convert operation; dd is convert with DD_WINDOW. */
-export const ConvertConfig = deferStruct('ConvertConfig', 416, 'Config of the convert operation.', {
+export const ConvertConfig = deferStruct('ConvertConfig', 416, 'Config of the convert operation.', () => ({
   magic: field(u32, 0, 'CONVERT_CONFIG_MAGIC', CONVERT_CONFIG_MAGIC),
   flags: field(named(u32, CONVERT_FLAG), 4, 'ConvertFlag'),
   input_device_count: field(u32, 8, 'devices of the chain that are inputs'),
@@ -44,20 +44,20 @@ export const ConvertConfig = deferStruct('ConvertConfig', 416, 'Config of the co
   output_block_size: field(u32, 396, 'VHD/VHDX block size (bytes), 0 for the default'),
   window_start: field(u64, 400, 'first virtual byte that is copied; 0 without DD_WINDOW'),
   window_end: field(u64, 408, 'first virtual byte that is not; 0 without DD_WINDOW; <= window_start copies nothing'),
-});
+}));
 
 /** What makes an output one of its own. It follows ConvertConfig in the config page. */
 export const OutputConfig = deferStruct(
   'OutputConfig',
   336,
   'What makes an output one of its own; follows ConvertConfig.',
-  {
+  () => ({
     random: field(bytes(64), 0, 'random bytes, from which identifiers are made'),
     time: field(u64, 64, 'seconds since 1970, for an output that says when it was made'),
     name_len: field(u32, 72, 'bytes of `name`'),
     pad: field(u32, 76, 'zero', 0),
     name: field(bytes(256), 80, 'name of the output without its directory, UTF-8'),
-  },
+  }),
 );
 
 /** Kinds of image that one format has. */
@@ -82,27 +82,32 @@ export const OUTPUT_LAYOUT_FLAG = defineFlags('OutputLayoutFlag', 'Flags of Outp
 });
 
 /** How an output is laid out. It follows OutputConfig in the config page. */
-export const OutputLayout = deferStruct('OutputLayout', 1096, 'How an output is laid out; follows OutputConfig.', {
-  flags: field(named(u32, OUTPUT_LAYOUT_FLAG), 0, 'OutputLayoutFlag'),
-  subformat: field(named(u32, OUTPUT_SUBFORMAT), 4, 'OutputSubformat'),
-  refcount_bits: field(u32, 8, 'qcow2: width of a refcount, 0 for the default'),
-  hardware_version: field(u32, 12, 'vmdk: virtual hardware, 0 for the default'),
-  sparse_size: field(u64, 16, 'least zeros that are left out (bytes), 0 for the default'),
-  adapter_len: field(u32, 24, 'bytes of `adapter`, 0 for the default'),
-  backing_format_len: field(u32, 28, 'bytes of `backing_format`'),
-  adapter: field(bytes(16), 32, 'vmdk: type of the adapter, ASCII'),
-  backing_format: field(bytes(16), 48, 'qcow2: format of the backing file, ASCII'),
-  backing_name_len: field(u32, 64, 'bytes of `backing_name`, 0 for none'),
-  backing_depth: field(u32, 68, 'layers of the input above the backing file, where no device is COMPARED'),
-  backing_name: field(bytes(1024), 72, 'qcow2: name of the backing file, UTF-8'),
-});
+export const OutputLayout = deferStruct(
+  'OutputLayout',
+  1096,
+  'How an output is laid out; follows OutputConfig.',
+  () => ({
+    flags: field(named(u32, OUTPUT_LAYOUT_FLAG), 0, 'OutputLayoutFlag'),
+    subformat: field(named(u32, OUTPUT_SUBFORMAT), 4, 'OutputSubformat'),
+    refcount_bits: field(u32, 8, 'qcow2: width of a refcount, 0 for the default'),
+    hardware_version: field(u32, 12, 'vmdk: virtual hardware, 0 for the default'),
+    sparse_size: field(u64, 16, 'least zeros that are left out (bytes), 0 for the default'),
+    adapter_len: field(u32, 24, 'bytes of `adapter`, 0 for the default'),
+    backing_format_len: field(u32, 28, 'bytes of `backing_format`'),
+    adapter: field(bytes(16), 32, 'vmdk: type of the adapter, ASCII'),
+    backing_format: field(bytes(16), 48, 'qcow2: format of the backing file, ASCII'),
+    backing_name_len: field(u32, 64, 'bytes of `backing_name`, 0 for none'),
+    backing_depth: field(u32, 68, 'layers of the input above the backing file, where no device is COMPARED'),
+    backing_name: field(bytes(1024), 72, 'qcow2: name of the backing file, UTF-8'),
+  }),
+);
 
 /** Where the data of an output goes, and how it is encrypted. It follows OutputLayout in the config page. */
 export const OutputData = deferStruct(
   'OutputData',
   1120,
   'Where the data of an output goes, and how it is encrypted; follows OutputLayout.',
-  {
+  () => ({
     cipher_len: field(u32, 0, 'bytes of `cipher`, 0 for an output that is not encrypted'),
     mode_len: field(u32, 4, 'bytes of `mode`'),
     cipher: field(bytes(32), 8, 'block cipher as LUKS names it; its key is the secret of the role OUTPUT'),
@@ -117,14 +122,14 @@ export const OutputData = deferStruct(
     data_file: field(bytes(1024), 88, 'qcow2: name of the external data file, UTF-8; none of its data is written'),
     tools_version: field(u32, 1112, 'vmdk: version of the tools of the guest, 0 for the default'),
     log_size: field(u32, 1116, 'vhdx: bytes of the log, 0 for the default'),
-  },
+  }),
 );
 
 /** Config of the info operation. */
-export const InfoConfig = deferStruct('InfoConfig', 24, 'Config of the info operation.', {
+export const InfoConfig = deferStruct('InfoConfig', 24, 'Config of the info operation.', () => ({
   magic: field(u32, 0, 'INFO_CONFIG_MAGIC', INFO_CONFIG_MAGIC),
   flags: field(u32, 4, 'none are defined', 0),
   device: field(u32, 8, 'device to look at'),
   pad: field(u32, 12, 'zero', 0),
   most_unpacked: field(u64, 16, 'most bytes that a packed file may unpack to, 0 for no limit'),
-});
+}));

@@ -55,7 +55,7 @@ export const EDIT_FLAG = defineFlags('EditFlag', 'Flags of an edit.', {
 });
 
 /** Config of the edit operation, which works on the device of role IMAGE that is EDITED. */
-export const EditConfig = deferStruct('EditConfig', 2096, 'Config of the edit operation.', {
+export const EditConfig = deferStruct('EditConfig', 2096, 'Config of the edit operation.', () => ({
   magic: field(u32, 0, 'EDIT_CONFIG_MAGIC', EDIT_CONFIG_MAGIC),
   action: field(named(u32, EDIT_ACTION), 4, 'EditAction'),
   flags: field(named(u32, EDIT_FLAG), 8, 'EditFlag'),
@@ -68,10 +68,10 @@ export const EditConfig = deferStruct('EditConfig', 2096, 'Config of the edit op
   iterations: field(u32, 44, 'KEY_SLOT_FILL: iterations of PBKDF2'),
   name: field(bytes(1024), 48, 'UTF-8'),
   other: field(bytes(1024), 1072, 'UTF-8'),
-});
+}));
 
 /** What an edit came to. */
-export const EditResult = deferStruct('EditResult', 496, 'Outcome of an edit operation.', {
+export const EditResult = deferStruct('EditResult', 496, 'Outcome of an edit operation.', () => ({
   magic: field(u32, 0, 'EDIT_RESULT_MAGIC'),
   status: field(named(u32, RESULT_STATUS), 4, 'ResultStatus'),
   error: field(ErrorRecord, 8, 'set when status is ERROR'),
@@ -81,4 +81,4 @@ export const EditResult = deferStruct('EditResult', 496, 'Outcome of an edit ope
   leaks_fixed: field(u64, 480, 'REPAIR: clusters that were freed'),
   key_slots: field(u32, 488, 'KEY_SLOT_FILL, KEY_SLOT_EMPTY: bit n is set where slot n was changed'),
   reserved: field(u32, 492, 'zero'),
-});
+}));

@@ -21,7 +21,7 @@ export const GUEST_IMAGE_VERSION = 1;
 export const GUEST_IMAGE_MAX_SEGMENTS = 8;
 
 /** Header of a guest image file. */
-export const GuestImageHeader = deferStruct('GuestImageHeader', 128, 'Header of a guest image file.', {
+export const GuestImageHeader = deferStruct('GuestImageHeader', 128, 'Header of a guest image file.', () => ({
   magic: field(u64, 0, 'GUEST_IMAGE_MAGIC'),
   header_version: field(u32, 8, 'GUEST_IMAGE_VERSION'),
   abi_major: field(u32, 12, 'ABI that the guest was built against'),
@@ -34,7 +34,7 @@ export const GuestImageHeader = deferStruct('GuestImageHeader', 128, 'Header of 
   build_id: field(bytes(32), 80, 'SHA-256 of the linked program'),
   file_size: field(u64, 112, 'bytes of the whole file'),
   reserved: field(u64, 120, 'zero', 0n),
-});
+}));
 
 /** Protection bits of a segment. */
 export const SEGMENT_FLAG = defineFlags(
@@ -48,14 +48,14 @@ export const SEGMENT_FLAG = defineFlags(
 );
 
 /** One segment of a guest image. */
-export const GuestSegment = deferStruct('GuestSegment', 40, 'One segment.', {
+export const GuestSegment = deferStruct('GuestSegment', 40, 'One segment.', () => ({
   flags: field(named(u32, SEGMENT_FLAG), 0, 'SegmentFlag'),
   pad: field(u32, 4, 'zero', 0),
   address: field(u64, 8, 'first byte in guest memory, a multiple of the page size'),
   memory_size: field(u64, 16, 'bytes in memory; what the file lacks is zero'),
   file_offset: field(u64, 24, 'byte offset in the file'),
   file_size: field(u64, 32, 'bytes in the file'),
-});
+}));
 
 /** Faults that a process record can hold before it has run. */
 export const FAULT = defineEnum('FaultCode', 'Fault code of a process record.', {
@@ -70,7 +70,7 @@ const PROCESS_RECORD_HEAD = {
 };
 
 /** The target-independent part of a process record. The register set follows it in memory and is not in the file. */
-export const ProcessRecord = deferStruct('ProcessRecord', 16, 'Head of a process record.', PROCESS_RECORD_HEAD);
+export const ProcessRecord = deferStruct('ProcessRecord', 16, 'Head of a process record.', () => PROCESS_RECORD_HEAD);
 
 /**
  * A process record as it lies in memory: the head that a guest image holds, then the register set of the target, which
@@ -83,7 +83,7 @@ export function processRecordWith<V>(registers: Struct<V>): Struct<ProcessRecord
 type ProcessRecordValue = ValueOf<typeof ProcessRecord>;
 
 /** Register tail of a process record on x86-64. */
-export const RegistersX86_64 = deferStruct('RegistersX86_64', 144, 'Register tail on x86-64.', {
+export const RegistersX86_64 = deferStruct('RegistersX86_64', 144, 'Register tail on x86-64.', () => ({
   rax: field(u64, 0, 'general register'),
   rbx: field(u64, 8, 'general register'),
   rcx: field(u64, 16, 'general register'),
@@ -102,4 +102,4 @@ export const RegistersX86_64 = deferStruct('RegistersX86_64', 144, 'Register tai
   r15: field(u64, 120, 'general register'),
   rip: field(u64, 128, 'program counter'),
   rflags: field(u64, 136, 'flags'),
-});
+}));

@@ -20,7 +20,7 @@ export const ITEM_REQUEST = defineEnum('ItemRequest', 'What an item request asks
 });
 
 /** Where the item functions of the call table meet the host; a guest only calls them. */
-export const ItemMailbox = deferStruct('ItemMailbox', 288, 'A request for an item.', {
+export const ItemMailbox = deferStruct('ItemMailbox', 288, 'A request for an item.', () => ({
   request: field(named(u32, ITEM_REQUEST), 0, 'ItemRequest; the host sets it to NONE when it has answered'),
   selector: field(u32, 4, 'Item'),
   offset: field(u32, 8, 'bytes'),
@@ -28,7 +28,7 @@ export const ItemMailbox = deferStruct('ItemMailbox', 288, 'A request for an ite
   status: field(i32, 16, 'bytes that were moved, or a negated errno'),
   pad: field(bytes(12), 20, 'zero'),
   data: field(bytes(ITEM_MAX_LENGTH), 32, 'what is moved'),
-});
+}));
 
 /** Formats of a vmcoreinfo note (QEMU, docs/specs/vmcoreinfo). */
 export const VMCOREINFO_FORMAT = defineEnum('VmCoreInfoFormat', 'Formats of a vmcoreinfo note.', {
@@ -37,9 +37,9 @@ export const VMCOREINFO_FORMAT = defineEnum('VmCoreInfoFormat', 'Formats of a vm
 });
 
 /** The item `etc/vmcoreinfo`, little endian. Only a write of all 16 bytes counts. */
-export const FwCfgVmCoreInfo = deferStruct('FwCfgVmCoreInfo', 16, 'Where the note for memory dumps lies.', {
+export const FwCfgVmCoreInfo = deferStruct('FwCfgVmCoreInfo', 16, 'Where the note for memory dumps lies.', () => ({
   host_format: field(named(u16, VMCOREINFO_FORMAT), 0, 'format that the host takes; a guest cannot change it'),
   guest_format: field(named(u16, VMCOREINFO_FORMAT), 2, 'format of the note'),
   size: field(u32, 4, 'bytes of the note with its header, at most 1 MiB'),
   paddr: field(u64, 8, 'guest physical address of the note'),
-});
+}));

@@ -3,7 +3,7 @@ import { ERROR_KIND, RAW_CONTENT, RESULT_STATUS } from './codes.js';
 import { IMAGE_FORMAT } from './formats.js';
 
 /** Why an operation failed, and where in which file. Text is UTF-8 from the guest: the host escapes it before showing it. */
-export const ErrorRecord = deferStruct('ErrorRecord', 448, 'Why an operation failed, and where.', {
+export const ErrorRecord = deferStruct('ErrorRecord', 448, 'Why an operation failed, and where.', () => ({
   kind: field(named(u32, ERROR_KIND), 0, 'ErrorKind'),
   device: field(u32, 4, 'index of the device the error was met in'),
   offset: field(u64, 8, 'byte offset in that device'),
@@ -17,21 +17,21 @@ export const ErrorRecord = deferStruct('ErrorRecord', 448, 'Why an operation fai
   field: field(bytes(64), 48, 'name of the field that was found wrong'),
   detail: field(bytes(256), 112, 'one sentence: what is wrong'),
   expected: field(bytes(80), 368, 'what was expected'),
-});
+}));
 
 export const CONVERT_RESULT_MAGIC = 0x434f_4e52;
 export const INFO_RESULT_MAGIC = 0x494e_4652;
 
 /** A range of a disk that could not be read. */
-export const LostRange = deferStruct('LostRange', 16, 'A range of a disk that could not be read.', {
+export const LostRange = deferStruct('LostRange', 16, 'A range of a disk that could not be read.', () => ({
   start: field(u64, 0, 'first virtual byte'),
   length: field(u64, 8, 'bytes'),
-});
+}));
 /** Ranges that a result has place for. */
 export const LOST_RANGES_MAX = 64;
 
 /** What a convert operation did. */
-export const ConvertResult = deferStruct('ConvertResult', 1536, 'Outcome of a convert operation.', {
+export const ConvertResult = deferStruct('ConvertResult', 1536, 'Outcome of a convert operation.', () => ({
   magic: field(u32, 0, 'CONVERT_RESULT_MAGIC'),
   status: field(named(u32, RESULT_STATUS), 4, 'ResultStatus'),
   error: field(ErrorRecord, 8, 'set when status is ERROR'),
@@ -43,7 +43,7 @@ export const ConvertResult = deferStruct('ConvertResult', 1536, 'Outcome of a co
   lost_bytes: field(u64, 496, 'SALVAGE: bytes that could not be read, and are zeros in the output'),
   lost_count: field(u64, 504, 'SALVAGE: ranges of them; the first are in `lost`'),
   lost: field(fixedArray(LostRange, LOST_RANGES_MAX), 512, 'SALVAGE: the first of them, in their order'),
-});
+}));
 
 /** Facts of an image that are yes or no. */
 export const INFO_FLAG = defineFlags('InfoFlag', 'Yes/no facts of an image.', {
@@ -68,7 +68,7 @@ export const INFO_FLAG = defineFlags('InfoFlag', 'Yes/no facts of an image.', {
 });
 
 /** One internal snapshot (qcow2.txt, "Snapshots"). */
-export const SnapshotRecord = deferStruct('SnapshotRecord', 440, 'One internal snapshot.', {
+export const SnapshotRecord = deferStruct('SnapshotRecord', 440, 'One internal snapshot.', () => ({
   id_len: field(u32, 0, 'bytes of `id`'),
   name_len: field(u32, 4, 'bytes of `name`'),
   vm_state_size: field(u64, 8, 'bytes of VM state'),
@@ -80,15 +80,15 @@ export const SnapshotRecord = deferStruct('SnapshotRecord', 440, 'One internal s
   reserved: field(u64, 48, 'zero', 0n),
   id: field(bytes(128), 56, 'unique identifier'),
   name: field(bytes(256), 184, 'name'),
-});
+}));
 
 /** One persistent dirty bitmap (qcow2.txt, "Bitmaps"). */
-export const BitmapRecord = deferStruct('BitmapRecord', 1036, 'One dirty bitmap.', {
+export const BitmapRecord = deferStruct('BitmapRecord', 1036, 'One dirty bitmap.', () => ({
   flags: field(u32, 0, 'bit 0 in-use, bit 1 auto'),
   granularity_bits: field(u32, 4, 'log2 of the bytes one bit stands for'),
   name_len: field(u32, 8, 'bytes of `name`'),
   name: field(bytes(1024), 12, 'name'),
-});
+}));
 
 /** Most snapshots and bitmaps that one InfoResult carries. */
 export const INFO_MAX_SNAPSHOTS = 64;
@@ -108,7 +108,7 @@ export const EXTENT_FILE_KIND = defineEnum('ExtentFileKind', 'How an extent file
 });
 
 /** One extent of a disk that lies in several files, or in parts of this one. */
-export const ExtentFileRecord = deferStruct('ExtentFileRecord', 288, 'One extent of a disk in several files.', {
+export const ExtentFileRecord = deferStruct('ExtentFileRecord', 288, 'One extent of a disk in several files.', () => ({
   name_len: field(u32, 0, 'bytes of `name`, 0 for an extent without a file'),
   kind: field(named(u32, EXTENT_FILE_KIND), 4, 'ExtentFileKind'),
   virtual_size: field(u64, 8, 'bytes of the disk that it holds'),
@@ -116,7 +116,7 @@ export const ExtentFileRecord = deferStruct('ExtentFileRecord', 288, 'One extent
   cluster_size: field(u32, 24, 'bytes of its grains, 0 where it has none'),
   compressed: field(u32, 28, '1 where its grains are compressed'),
   name: field(bytes(256), 32, 'file name, as stored'),
-});
+}));
 
 /** Most extents that one InfoResult carries. */
 export const INFO_MAX_EXTENT_FILES = 60;
@@ -125,14 +125,14 @@ export const INFO_MAX_EXTENT_FILES = 60;
 export const LUKS_MAX_SLOTS = 32;
 
 /** One key slot of an encrypted image. */
-export const LuksSlotRecord = deferStruct('LuksSlotRecord', 16, 'One key slot.', {
+export const LuksSlotRecord = deferStruct('LuksSlotRecord', 16, 'One key slot.', () => ({
   iterations: field(u32, 0, 'iterations of the key derivation'),
   stripes: field(u32, 4, 'stripes that the key is split into'),
   key_offset: field(u64, 8, 'where they lie (byte offset in the container)'),
-});
+}));
 
 /** What a LUKS header says. Names are as stored. */
-export const LuksRecord = deferStruct('LuksRecord', 672, 'What a LUKS header says.', {
+export const LuksRecord = deferStruct('LuksRecord', 672, 'What a LUKS header says.', () => ({
   version: field(u32, 0, '1 or 2; 0 for an image without such a header'),
   slot_count: field(u32, 4, 'slots that the header has'),
   active_slots: field(u32, 8, 'bit n is set where slot n holds a key'),
@@ -144,10 +144,10 @@ export const LuksRecord = deferStruct('LuksRecord', 672, 'What a LUKS header say
   hash: field(bytes(32), 88, 'hash of the key derivation, padded with zeros'),
   uuid: field(bytes(40), 120, 'UUID, padded with zeros'),
   slots: field(fixedArray(LuksSlotRecord, LUKS_MAX_SLOTS), 160, 'the slots'),
-});
+}));
 
 /** What an image says of itself. */
-export const InfoResult = deferStruct('InfoResult', 65488, 'Outcome of an info operation.', {
+export const InfoResult = deferStruct('InfoResult', 65488, 'Outcome of an info operation.', () => ({
   magic: field(u32, 0, 'INFO_RESULT_MAGIC'),
   status: field(named(u32, RESULT_STATUS), 4, 'ResultStatus'),
   error: field(ErrorRecord, 8, 'set when status is ERROR'),
@@ -187,4 +187,4 @@ export const InfoResult = deferStruct('InfoResult', 65488, 'Outcome of an info o
   variant: field(bytes(32), 47504, 'variant of the format, as stored (vmdk: createType)'),
   extent_files: field(fixedArray(ExtentFileRecord, INFO_MAX_EXTENT_FILES), 47536, 'extents, in the order of the disk'),
   luks: field(LuksRecord, 64816, 'what the header of an encrypted image says'),
-});
+}));

@@ -38,15 +38,15 @@ export const SANDBOX_REGION_FLAG = defineFlags('SandboxRegionFlag', 'How the hel
 });
 
 /** One region that the helper maps. */
-export const SandboxRegion = deferStruct('SandboxRegion', 24, 'One region of the child.', {
+export const SandboxRegion = deferStruct('SandboxRegion', 24, 'One region of the child.', () => ({
   address: field(u64, 0, 'first byte, also the offset in the shared file'),
   size: field(u64, 8, 'bytes'),
   flags: field(u32, 16, 'SandboxRegionFlag'),
   pad: field(u32, 20, 'zero', 0),
-});
+}));
 
 /** Page 0 of the shared file: what the helper of the process backend sets up before it runs the guest. */
-export const SandboxBoot = deferStruct('SandboxBoot', 1840, 'What the sandbox helper sets up.', {
+export const SandboxBoot = deferStruct('SandboxBoot', 1840, 'What the sandbox helper sets up.', () => ({
   magic: field(u32, 0, 'SANDBOX_BOOT_MAGIC'),
   region_count: field(u32, 4, 'used entries of `regions`'),
   filter_count: field(u32, 8, 'used entries of `filter`'),
@@ -57,13 +57,13 @@ export const SandboxBoot = deferStruct('SandboxBoot', 1840, 'What the sandbox he
   cpu_seconds: field(u64, 40, 'RLIMIT_CPU, 0 for none'),
   regions: field(fixedArray(SandboxRegion, SANDBOX_MAX_REGIONS), 48, 'what to map'),
   filter: field(fixedArray(u64, SANDBOX_MAX_FILTER), 816, 'classic BPF instructions of the seccomp filter'),
-});
+}));
 
 /** Where the helper's signal handler writes a fault, at the end of the ring region. */
 export const SANDBOX_FAULT_OFFSET = 0x3000;
 
 /** What the signal handler of the process backend saw. The guest can forge it: a hint, not evidence. */
-export const SandboxFault = deferStruct('SandboxFault', 192, 'A fault in the process backend.', {
+export const SandboxFault = deferStruct('SandboxFault', 192, 'A fault in the process backend.', () => ({
   magic: field(u32, 0, 'SANDBOX_FAULT_MAGIC'),
   signal: field(u32, 4, 'signal number'),
   code: field(u32, 8, 'si_code'),
@@ -73,4 +73,4 @@ export const SandboxFault = deferStruct('SandboxFault', 192, 'A fault in the pro
   cr2: field(u64, 32, 'faulting address'),
   registers: field(fixedArray(u64, 18), 40, 'in the order of RegistersX86_64'),
   pad: field(u64, 184, 'zero', 0n),
-});
+}));

@@ -17,7 +17,7 @@ export const SECRET_USE = defineEnum('SecretUse', 'What a secret is for.', {
 });
 
 /** One passphrase. */
-export const SecretEntry = deferStruct('SecretEntry', 16, 'One passphrase.', {
+export const SecretEntry = deferStruct('SecretEntry', 16, 'One passphrase.', () => ({
   role: field(
     named(u32, DEVICE_ROLE),
     0,
@@ -26,12 +26,12 @@ export const SecretEntry = deferStruct('SecretEntry', 16, 'One passphrase.', {
   length: field(u32, 4, 'bytes'),
   offset: field(u32, 8, 'where its bytes lie (byte offset from the beginning of SecretsConfig)'),
   use: field(named(u32, SECRET_USE), 12, 'SecretUse'),
-});
+}));
 
 /** What the region `keys` begins with, where there are passphrases; all zeros otherwise. Nothing of the region is dumped. */
-export const SecretsConfig = deferStruct('SecretsConfig', 144, 'Passphrases of encrypted images.', {
+export const SecretsConfig = deferStruct('SecretsConfig', 144, 'Passphrases of encrypted images.', () => ({
   magic: field(u32, 0, 'SECRETS_MAGIC', SECRETS_MAGIC),
   count: field(u32, 4, 'how many entries are used'),
   memory_size: field(u64, 8, 'bytes of guest memory that the region takes, at least what the memory map says'),
   entries: field(fixedArray(SecretEntry, SECRETS_MAX), 16, 'the passphrases'),
-});
+}));

@@ -9,10 +9,11 @@ import {
   type Target,
   type Type,
 } from '@instar/layout';
-import { fieldDump, leafCount, leavesOf, valueJson, type Colour } from '../../render/field-dump.js';
-import { coloursOf } from '../../render/colours.js';
+import { fieldDump, leafCount, leavesOf, valueJson } from '../../render/field-dump.js';
+import { coloursOf, type Colour } from '../../render/colours.js';
 import { findTypes, placeOf, readBytes, usageError, type Source } from './source.js';
 import { recordText } from '../../render/record.js';
+import { standardOutput } from '../../process/standard-streams.js';
 
 export interface DecodeFlags {
   readonly target: Target;
@@ -90,7 +91,7 @@ export async function decode(source: Source, wanted: string, word: string, flags
   const size = bytes.length;
   if (flags.json)
     return recordText({ type: wanted, file, offset, size, endian: target.endian, value: valueJson(value) });
-  const pc = await coloursOf(process.stdout);
+  const pc = await coloursOf(standardOutput);
   const colours: readonly Colour[] = [pc.cyan, pc.yellow, pc.green, pc.magenta];
   const head = `${wanted} at ${offset} of ${escapeText(shown)}: ${size} bytes, ${target.name}, ${target.endian} endian\n`;
   return head + fieldDump(leavesOf(layout, value), bytes, colours, pc.dim);

@@ -7,6 +7,7 @@ import type { Habits } from '../../process/habits.js';
 import { readers, usage, type Commander, type ValueReaders } from '../command-line.js';
 import { asCommand, descriptionOf, type Command as OurCommand } from '../description.js';
 import { Frame } from '../frame.js';
+import { standardOutput } from '../../process/standard-streams.js';
 
 /** Flags of every command that talks to a queue. */
 export interface QueueFlags {
@@ -79,7 +80,7 @@ export function defineJobCommand<F>(definition: JobCommand<F>): OurCommand {
   const run = async (tokens: readonly string[], habits: Habits): Promise<number> => {
     const commander = await import('commander');
     const frame = new Frame(name, habits);
-    frame.errors = tokens.includes('--json') ? process.stdout : undefined;
+    frame.errors = tokens.includes('--json') ? standardOutput : undefined;
     const command = parser(commander, definition);
     let queue: JobQueue | undefined;
     try {

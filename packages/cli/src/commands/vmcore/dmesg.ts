@@ -2,6 +2,7 @@ import { bootTime, readLog, type LogRecord } from '@instar/vmcore';
 import { EXIT_CODES } from '../../exit-codes.js';
 import { dumpJson } from './dump-json.js';
 import { addressOf, printWarnings, usageError, withDump, type CommandContext, type Flags } from './flags.js';
+import { standardOutput } from '../../process/standard-streams.js';
 
 /** Characters that are gathered before they are printed. */
 const BLOCK = 64 << 10;
@@ -70,14 +71,14 @@ export async function dmesg(files: readonly string[], flags: Flags, context: Com
         if (flags.json === true) records.push(recordJson(record, boot));
         else text += recordText(record, flags.caller === true, boot);
         if (text.length < BLOCK) continue;
-        process.stdout.write(text);
+        standardOutput.write(text);
         text = '';
       }
     } finally {
       // What was read before something could not be is worth having.
-      process.stdout.write(text);
+      standardOutput.write(text);
     }
-    if (flags.json === true) process.stdout.write(`${dumpJson({ records })}\n`);
+    if (flags.json === true) standardOutput.write(`${dumpJson({ records })}\n`);
     return EXIT_CODES.OK;
   });
 }

@@ -11,6 +11,7 @@ import {
 } from '@instar/vmcore';
 import type { Habits } from '../../process/habits.js';
 import { requireOpen } from '../require-open.js';
+import { standardError } from '../../process/standard-streams.js';
 
 /** Options of all subcommands; each has some of them. */
 export interface Flags {
@@ -148,7 +149,7 @@ export async function withDump<T>(
 
 /** Prints a sentence that a user should see. */
 export function printWarning(warning: string): void {
-  process.stderr.write(`instar: vmcore: warning: ${escapeText(warning)}\n`);
+  standardError.write(`instar: vmcore: warning: ${escapeText(warning)}\n`);
 }
 
 /** Says that a file was cut off, and what that comes to. */

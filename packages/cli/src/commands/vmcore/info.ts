@@ -4,6 +4,7 @@ import { EXIT_CODES } from '../../exit-codes.js';
 import { dumpJson, hexText, hexTexts } from './dump-json.js';
 import { humanSize } from '../../render/size.js';
 import { printWarnings, SHOWN_NOTES, withDump, type CommandContext, type Flags } from './flags.js';
+import { standardOutput } from '../../process/standard-streams.js';
 
 /** Ranges that are shown; a sparse dump may have millions. */
 const SHOWN_RANGES = 1000;
@@ -127,10 +128,10 @@ export async function info(files: readonly string[], flags: Flags, context: Comm
   return withDump(files, context, async (dump) => {
     const ranges = await rangesOf(dump, signal);
     if (flags.json === true) {
-      process.stdout.write(`${dumpJson(infoJson(dump, ranges, await dump.cutOff()))}\n`);
+      standardOutput.write(`${dumpJson(infoJson(dump, ranges, await dump.cutOff()))}\n`);
     } else {
       await printWarnings(dump);
-      process.stdout.write(infoText(dump, ranges));
+      standardOutput.write(infoText(dump, ranges));
     }
     return EXIT_CODES.OK;
   });

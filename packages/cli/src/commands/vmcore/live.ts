@@ -5,6 +5,7 @@ import { progressBar } from '../../render/progress.js';
 import { answerProgressRequests } from '../../render/progress-request.js';
 import { numberOf, usageError, type CommandContext, type Flags } from './flags.js';
 import { recordText } from '../../render/record.js';
+import { standardError, standardOutput } from '../../process/standard-streams.js';
 
 /** `instar vmcore dump`. */
 export async function dumpLive(words: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
@@ -20,7 +21,7 @@ export async function dumpLive(words: readonly string[], flags: Flags, context: 
       ? undefined
       : { begin: numberOf(flags.begin, '--begin'), length: numberOf(flags.length, '--length') };
   const file = resolve(output);
-  const shown = process.stderr.isTTY && flags.json !== true && flags.progress !== false;
+  const shown = standardError.isTTY && flags.json !== true && flags.progress !== false;
   const progress = answerProgressRequests(shown ? await progressBar() : undefined);
   const sizes = await dumpGuest(flags.qmp, file, {
     format: flags.to,
@@ -36,7 +37,7 @@ export async function dumpLive(words: readonly string[], flags: Flags, context: 
   });
   if (flags.json === true) {
     const result = { output: file, 'total-size': sizes.totalSize, 'written-size': sizes.writtenSize };
-    process.stdout.write(recordText({ result }));
+    standardOutput.write(recordText({ result }));
   }
   return EXIT_CODES.OK;
 }

@@ -3,6 +3,7 @@ import type { CpuRegisters, Dump } from '@instar/vmcore';
 import { EXIT_CODES } from '../../exit-codes.js';
 import { dumpJson, hexText, hexTexts } from './dump-json.js';
 import { SHOWN_NOTES, withDump, type CommandContext, type Flags } from './flags.js';
+import { standardOutput } from '../../process/standard-streams.js';
 
 /** Bytes of a note that `--json` gives in full. */
 const SHOWN_BYTES = 4096;
@@ -53,7 +54,7 @@ function notesText(dump: Dump): string {
 /** `instar vmcore notes`. */
 export async function notes(files: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
   return withDump(files, context, async (dump) => {
-    process.stdout.write(flags.json === true ? `${dumpJson(notesJson(dump))}\n` : notesText(dump));
+    standardOutput.write(flags.json === true ? `${dumpJson(notesJson(dump))}\n` : notesText(dump));
     return Promise.resolve(EXIT_CODES.OK);
   });
 }

@@ -3,6 +3,7 @@ import { readTasks, type Task } from '@instar/vmcore';
 import { EXIT_CODES } from '../../exit-codes.js';
 import { dumpJson } from './dump-json.js';
 import { printWarnings, usageError, withDump, type CommandContext, type Flags } from './flags.js';
+import { standardOutput } from '../../process/standard-streams.js';
 
 /** Tasks that `--json` holds: as many as most machines ever have, and fewer than a hostile dump claims. */
 const MOST_JSON = 1 << 18;
@@ -31,18 +32,18 @@ export async function ps(files: readonly string[], flags: Flags, context: Comman
     const tasks: object[] = [];
     if (flags.json !== true) {
       const heads = [threads ? '    PID     TID' : '    PID', '   PPID', 'S', 'TASK'.padEnd(16), 'NAME'];
-      process.stdout.write(`${heads.join(' ')}\n`);
+      standardOutput.write(`${heads.join(' ')}\n`);
     }
     for await (const task of readTasks(dump, { vmlinux: flags.vmlinux, threads })) {
       context.signal.throwIfAborted();
       if (flags.json !== true) {
-        process.stdout.write(lineOf(task, threads));
+        standardOutput.write(lineOf(task, threads));
         continue;
       }
       if (tasks.length === MOST_JSON) throw usageError(`found more than ${MOST_JSON} tasks: leave --json out`);
       tasks.push(jsonOf(task));
     }
-    if (flags.json === true) process.stdout.write(`${dumpJson({ tasks })}\n`);
+    if (flags.json === true) standardOutput.write(`${dumpJson({ tasks })}\n`);
     return EXIT_CODES.OK;
   });
 }

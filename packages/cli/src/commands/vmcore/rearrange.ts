@@ -6,20 +6,21 @@ import { printWarning, type CommandContext, type Flags } from './flags.js';
 import { outputOf } from './write.js';
 import { requireOpen } from '../require-open.js';
 import { recordText } from '../../render/record.js';
+import { standardError, standardOutput } from '../../process/standard-streams.js';
 
 async function withProgress(
   flags: Flags,
   output: string,
   work: (options: FlattenOptions) => Promise<void>,
 ): Promise<number> {
-  const shown = process.stderr.isTTY && flags.json !== true && flags.progress !== false;
+  const shown = standardError.isTTY && flags.json !== true && flags.progress !== false;
   const progress = answerProgressRequests(shown ? await progressBar() : undefined);
   const started = performance.now();
   await work({ onProgress: progress.update.bind(progress), onWarning: printWarning }).finally(() => {
     progress.close();
   });
   if (flags.json === true) {
-    process.stdout.write(recordText({ output, 'elapsed-ms': Math.round(performance.now() - started) }));
+    standardOutput.write(recordText({ output, 'elapsed-ms': Math.round(performance.now() - started) }));
   }
   return EXIT_CODES.OK;
 }

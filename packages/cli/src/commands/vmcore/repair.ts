@@ -6,6 +6,7 @@ import { humanSize } from '../../render/size.js';
 import { dumpJson } from './dump-json.js';
 import { compressionOf, printWarning, threadsOf, type CommandContext, type Flags } from './flags.js';
 import { outputOf } from './write.js';
+import { standardError, standardOutput } from '../../process/standard-streams.js';
 
 /** Lost pages that are named without --all. */
 const NAMED = 10;
@@ -23,7 +24,7 @@ export async function repair(words: readonly string[], flags: Flags, context: Co
   const [input = '', output = ''] = words;
   const target = outputOf(output, flags, context);
   const json = flags.json === true;
-  const shown = process.stderr.isTTY && !json && flags.progress !== false;
+  const shown = standardError.isTTY && !json && flags.progress !== false;
   const progress = answerProgressRequests(shown ? await progressBar() : undefined);
   const lost: object[] = [];
   let named = 0;
@@ -53,7 +54,7 @@ export async function repair(words: readonly string[], flags: Flags, context: Co
       lost,
       'written-size': report.state.writtenSize,
     };
-    process.stdout.write(`${dumpJson(result)}\n`);
+    standardOutput.write(`${dumpJson(result)}\n`);
     return EXIT_CODES.OK;
   }
   if (flags.all !== true && named > NAMED) printWarning(`and ${named - NAMED} more like it (--all names each)`);
@@ -61,6 +62,6 @@ export async function repair(words: readonly string[], flags: Flags, context: Co
   const { mended, state, lost: lostBytes } = report;
   const lines = mended.length === 0 ? ['nothing had to be recomputed'] : mended;
   const left = lostBytes === 0n ? '' : `, ${humanSize(lostBytes)} left out`;
-  process.stdout.write(`${lines.join('\n')}\n${humanSize(state.writtenSize)} of memory written${left}\n`);
+  standardOutput.write(`${lines.join('\n')}\n${humanSize(state.writtenSize)} of memory written${left}\n`);
   return EXIT_CODES.OK;
 }

@@ -1,6 +1,7 @@
 import { EXIT_CODES } from '../../exit-codes.js';
 import { dumpJson, hexText } from './dump-json.js';
 import { addressOf, withDump, type CommandContext, type Flags } from './flags.js';
+import { standardOutput } from '../../process/standard-streams.js';
 
 /** `instar vmcore translate`. */
 export async function translate(words: readonly string[], flags: Flags, context: CommandContext): Promise<number> {
@@ -14,10 +15,10 @@ export async function translate(words: readonly string[], flags: Flags, context:
       if (flags.json === true) {
         found.push({ virtual: hexText(address), physical: hexText(physical), 'page-size': pageSize, level });
       } else {
-        process.stdout.write(`${hexText(address)}  ${hexText(physical)}  page of ${pageSize} bytes (${level})\n`);
+        standardOutput.write(`${hexText(address)}  ${hexText(physical)}  page of ${pageSize} bytes (${level})\n`);
       }
     }
-    if (flags.json === true) process.stdout.write(`${dumpJson({ translations: found })}\n`);
+    if (flags.json === true) standardOutput.write(`${dumpJson({ translations: found })}\n`);
     return EXIT_CODES.OK;
   });
 }

@@ -6,6 +6,7 @@ import { progressBar } from '../../render/progress.js';
 import { answerProgressRequests } from '../../render/progress-request.js';
 import { humanSize } from '../../render/size.js';
 import { printWarnings, withDump, type CommandContext, type Flags } from './flags.js';
+import { standardError, standardOutput } from '../../process/standard-streams.js';
 
 function problemJson({ code, message, field, offset }: VmcoreError): object {
   return { code, message, field, offset };
@@ -22,7 +23,7 @@ export async function verify(files: readonly string[], flags: Flags, context: Co
   const { signal } = context;
   return withDump(files, context, async (dump) => {
     const json = flags.json === true;
-    const shown = process.stderr.isTTY && !json;
+    const shown = standardError.isTTY && !json;
     const progress = answerProgressRequests(shown ? await progressBar() : undefined);
     const all: object[] = [];
     const report = await verifyDump(dump, {
@@ -46,16 +47,16 @@ export async function verify(files: readonly string[], flags: Flags, context: Co
         causes: causes.map(({ first, pages }) => ({ ...problemJson(first), pages })),
         problems: flags.all === true ? all : problems.map(problemJson),
       };
-      process.stdout.write(`${dumpJson(result)}\n`);
+      standardOutput.write(`${dumpJson(result)}\n`);
     } else {
       if (flags.all !== true) for (const cause of causes) printProblem(causeText(cause));
       await printWarnings(dump);
-      if (whole) process.stdout.write(`${humanSize(storedBytes)} of memory can be read\n`);
+      if (whole) standardOutput.write(`${humanSize(storedBytes)} of memory can be read\n`);
     }
     return whole ? EXIT_CODES.OK : EXIT_CODES.FAILURE;
   });
 }
 
 function printProblem(text: string): void {
-  process.stderr.write(`instar: vmcore: ${escapeText(text)}\n`);
+  standardError.write(`instar: vmcore: ${escapeText(text)}\n`);
 }

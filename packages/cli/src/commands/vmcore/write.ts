@@ -29,14 +29,15 @@ import {
 import { rawImage } from './raw-memory.js';
 import { requireOpen } from '../require-open.js';
 import { recordText } from '../../render/record.js';
+import { standardError, standardOutput } from '../../process/standard-streams.js';
 
 /** Where the output goes; standard output is for pipes. */
 export function outputOf(word: string, flags: Flags, context: CommandContext): DumpOutput {
   if (word !== '-') return { file: word };
-  if (process.stdout.isTTY) throw usageError('the dump would go to a terminal: redirect standard output');
+  if (standardOutput.isTTY) throw usageError('the dump would go to a terminal: redirect standard output');
   if (flags.json === true) throw usageError('--json and the output - exclude each other');
   requireOpen(context, 1);
-  return { stream: process.stdout };
+  return { stream: standardOutput.stream };
 }
 
 async function perform(
@@ -47,7 +48,7 @@ async function perform(
   more: () => object | undefined = () => undefined,
 ): Promise<number> {
   if (dump !== undefined && flags.json !== true) await printWarnings(dump);
-  const shown = process.stderr.isTTY && flags.json !== true && flags.progress !== false;
+  const shown = standardError.isTTY && flags.json !== true && flags.progress !== false;
   const progress = answerProgressRequests(shown ? await progressBar() : undefined);
   const started = performance.now();
   const states = await work({
@@ -68,7 +69,7 @@ async function perform(
       begin: state.hasFilter ? state.begin : undefined,
       length: state.hasFilter ? state.length : undefined,
     }));
-    process.stdout.write(recordText({ result, ...told, 'elapsed-ms': Math.round(performance.now() - started) }));
+    standardOutput.write(recordText({ result, ...told, 'elapsed-ms': Math.round(performance.now() - started) }));
   }
   return EXIT_CODES.OK;
 }
@@ -177,7 +178,7 @@ export async function filter(words: readonly string[], flags: Flags, context: Co
     };
     return perform(dump, [output], flags, work, () => {
       if (excluded === undefined) return undefined;
-      if (flags.json !== true && output !== '-') process.stdout.write(`${excludedText(excluded)}\n`);
+      if (flags.json !== true && output !== '-') standardOutput.write(`${excludedText(excluded)}\n`);
       return { pages: excluded.pages, excluded: excluded.left, unknown: excluded.unknown };
     });
   });
