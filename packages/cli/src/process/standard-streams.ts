@@ -103,7 +103,7 @@ interface Streams {
 
 /** The program and its command are bundles with a copy of this module each: what was written by one, the other has to know. */
 const SHARED = Symbol.for('instar.standard-streams');
-const shared = globalThis as { [name: symbol]: Streams | undefined };
+const shared = globalThis as Record<symbol, Streams | undefined>;
 const streams = (shared[SHARED] ??= { output: new OutputStream(1, 'stdout'), error: new OutputStream(2, 'stderr') });
 
 export const standardOutput = streams.output;
