@@ -1,7 +1,13 @@
 import { defineConfig } from 'tsup';
 import { library } from '../../tsup.base.js';
 import { thirdPartyNotices } from '../../tsup.notices.js';
-import { lateModules, locatedPackages, unusedModules, withoutChildProcess } from './scripts/bundle-plugins.js';
+import {
+  fromSources,
+  lateModules,
+  locatedPackages,
+  unusedModules,
+  withoutChildProcess,
+} from './scripts/bundle-plugins.js';
 import { COMMANDS } from './src/commands/names.js';
 
 // A program, not a library: one module format, and one minified file a command with all that it needs in it, because
@@ -16,6 +22,7 @@ export default defineConfig({
       'qemu-img': 'src/qemu-img/main.ts',
       manual: 'src/completion/manual.ts',
       compiled: 'src/process/compiled.ts',
+      'commands/prepare-sandbox': 'src/commands/prepare-sandbox.ts',
       ...Object.fromEntries(COMMANDS.map((name) => [`commands/${name}`, `src/commands/${name}.ts`])),
     },
     platform: 'node',
@@ -40,5 +47,5 @@ export default defineConfig({
   banner: {
     js: "const MODULE_URL=require('url').pathToFileURL(__filename).href,CLOCK={now:()=>process.uptime()*1e3};",
   },
-  esbuildPlugins: [withoutChildProcess, lateModules, locatedPackages, unusedModules, thirdPartyNotices],
+  esbuildPlugins: [fromSources, withoutChildProcess, lateModules, locatedPackages, unusedModules, thirdPartyNotices],
 });

@@ -39,6 +39,7 @@ const MODULES = new Set([
   ...[
     '@instar/convert-guest',
     '@instar/engine',
+    '@instar/engine/prepare',
     '@instar/layout',
     '@instar/operands',
     '@instar/shared-abi',

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { builtinModules } from 'node:module';
@@ -64,7 +65,7 @@ export const lateModules: Plugin = {
       sideEffects: false,
     }));
     build.onResolve({ filter: /^(?:node:)?stream$/, namespace: 'file' }, ({ path, importer }) =>
-      importer.includes('/engine/dist/')
+      importer.includes('/engine/src/')
         ? { path: path.replace(/^node:/, ''), namespace: 'late-class', sideEffects: false }
         : undefined,
     );
@@ -98,5 +99,30 @@ export const unusedModules: Plugin = {
       external: true,
       sideEffects: false,
     }));
+  },
+};
+
+/** Where the modules of a package's subpaths are, apart from those that have the names of these. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  'engine/prepare': 'session/ahead',
+  'shared-abi/releases': 'versions/releases',
+};
+
+/**
+ * Takes packages of this workspace from their sources: of a package that was bundled before, modules of which a program uses
+ * nothing cannot be told from others.
+ */
+export const fromSources: Plugin = {
+  name: 'from-sources',
+  setup(build) {
+    build.onResolve({ filter: /^@instar\/(?:engine|host-files|layout|operands|shared-abi)(?:\/|$)/ }, ({ path }) => {
+      const [, name = '', part = 'index'] = path.split('/');
+      const module = OTHER_NAMES[`${name}/${part}`] ?? part;
+      const files = [`${module}.ts`, `${module}/index.ts`].map((file) =>
+        fileURLToPath(new URL(`../../${name}/src/${file}`, import.meta.url)),
+      );
+      const found = files.find((file) => existsSync(file));
+      return found === undefined ? undefined : { path: found, sideEffects: false };
+    });
   },
 };

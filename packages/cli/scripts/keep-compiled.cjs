@@ -1,5 +1,5 @@
 // Loaded before the program: keeps what V8 compiled of its command when the process ends.
-const { mkdirSync, writeFileSync } = require('node:fs');
+const { mkdirSync, renameSync, writeFileSync } = require('node:fs');
 const { createRequire, Module } = require('node:module');
 const { dirname, join } = require('node:path');
 const { Script } = require('node:vm');
@@ -13,7 +13,10 @@ Module.prototype._compile = function compile(source, path) {
   const script = new Script(wrapped(source), { filename: path });
   process.on('exit', () => {
     mkdirSync(dirname(compiledPath(path)), { recursive: true });
-    writeFileSync(compiledPath(path), script.createCachedData());
+    // Several commands may write what they share.
+    const name = `${compiledPath(path)}.${process.pid}`;
+    writeFileSync(name, script.createCachedData());
+    renameSync(name, compiledPath(path));
   });
   return script.runInThisContext().call(this.exports, this.exports, createRequire(path), this, path, dirname(path));
 };

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { escapeText } from '@instar/host-files/text';
-import type { Command } from './commands/description.js';
-import { loadCommand } from './commands/load.js';
+import { loadCommand, prepareFor } from './commands/load.js';
 import { COMMANDS, type CommandName } from './commands/names.js';
 import { exactArguments } from './exact-arguments.js';
 import { EXIT_CODES } from './exit-codes.js';
@@ -51,8 +50,11 @@ Commands:
 instar help COMMAND tells more of a command; instar --version prints the version.
 `;
 
-function load(name: CommandName): Command {
-  return loadCommand(name, new URL('./commands/', import.meta.url));
+/** Runs a command. */
+async function run(name: CommandName, tokens: readonly string[], habits: Habits): Promise<number> {
+  const directory = new URL('./commands/', import.meta.url);
+  prepareFor(name, tokens, directory);
+  return loadCommand(name, directory)(tokens, habits);
 }
 
 function isCommand(name: string): name is CommandName {
@@ -90,7 +92,7 @@ async function dispatch([name, ...tokens]: readonly string[], habits: Habits): P
     standardError.write(`instar: ${unknown(name)}; see instar --help\n`);
     return EXIT_CODES.FAILURE;
   }
-  return load(name)(tokens, habits);
+  return run(name, tokens, habits);
 }
 
 /** Runs a command line of qemu-img. */
@@ -99,7 +101,7 @@ async function dispatchAsQemuImg([name, ...tokens]: readonly string[], how: Star
   const { qemuImgCommand, QEMU_IMG_VOICE } = (await import(path)) as typeof QemuImgModule;
   const choice = qemuImgCommand(name, version());
   if ('exitCode' in choice) return choice.exitCode;
-  return load(choice.command)(tokens, habitsOf(how, QEMU_IMG_VOICE));
+  return run(choice.command, tokens, habitsOf(how, QEMU_IMG_VOICE));
 }
 
 /**

@@ -22,7 +22,7 @@ import { describeImage, parseImageOptions, withoutProtocol } from './image-opts.
 import { limitsOf } from './limits.js';
 import { remoteAccess, REMOTE_OPTIONS, type RemoteFlags } from './remote-access.js';
 import { requireOpen } from './require-open.js';
-import { prepareSandboxFor, sandboxOfEnvironment } from './sandbox-of-environment.js';
+import { sandboxOfEnvironment } from './sandbox-of-environment.js';
 import { outputPassphrase, passphrasesOf, takeSecrets, type Secrets } from './secrets.js';
 import type { Program, Voice } from '../voice.js';
 import { standardError, standardOutput } from '../process/standard-streams.js';
@@ -212,7 +212,6 @@ export function defineCommand<F>(definition: ImageCommand<F>): OurCommand {
   const run = async (tokens: readonly string[], habits: Habits): Promise<number> => {
     const { voice } = habits;
     const frame = new Frame(name, habits);
-    prepareSandboxFor(tokens);
     // Loaded here, so that the other commands do not wait for it.
     const commander = await import('commander');
     const asksForJson = tokens.includes('--json') || tokens.includes('--output=json');

@@ -25,5 +25,24 @@ export const COMMANDS = [
   'vmcore',
 ] as const;
 
+/** Those that run a guest at once. */
+export const RUN_GUESTS = [
+  'dd',
+  'info',
+  'map',
+  'check',
+  'compare',
+  'measure',
+  'convert',
+  'create',
+  'amend',
+  'bench',
+  'bitmap',
+  'commit',
+  'rebase',
+  'resize',
+  'snapshot',
+] as const satisfies readonly (typeof COMMANDS)[number][];
+
 /** The name of a command. */
 export type CommandName = (typeof COMMANDS)[number];

@@ -1,8 +1,17 @@
 import { convertGuestPath, sandboxHelperPath } from '@instar/convert-guest';
-import { createSandboxPool, type SandboxPool } from '@instar/vmm-native';
-import { sandboxProblem, type Sandbox, type SandboxChoice } from '../sandbox.js';
+import { createSandboxPool, probeKvm, type SandboxPool } from '@instar/vmm-native';
+import type { Sandbox, SandboxChoice } from '../sandbox.js';
 
-let ahead: SandboxPool | undefined;
+/** A sandbox that is being made. */
+interface Prepared {
+  readonly pool: SandboxPool;
+  /** The guest that will run in it. */
+  readonly image: string;
+}
+
+/** A program may hold this module twice: in a part that is loaded first, and where operations are. */
+const AHEAD = Symbol.for('@instar/engine/prepare');
+const shared = globalThis as Record<symbol, Prepared | undefined>;
 
 /**
  * Begins to make a micro-VM, on another thread, while what the first operation needs is still being found out. The first
@@ -11,13 +20,13 @@ let ahead: SandboxPool | undefined;
  * @param choice as an operation would be given it; a process is started as fast without this
  */
 export function prepareSandbox(choice: SandboxChoice = 'auto'): void {
-  if (choice === 'process' || ahead !== undefined) return;
+  if (choice === 'process' || shared[AHEAD] !== undefined) return;
   try {
-    if (sandboxProblem('kvm') !== undefined) return;
+    if (probeKvm() !== null) return;
     const [image, helper] = [convertGuestPath(), sandboxHelperPath()];
     const pool = createSandboxPool({ image, helper, sandbox: 'kvm', size: 1, once: true });
     pool.prepare();
-    ahead = pool;
+    shared[AHEAD] = { pool, image };
   } catch {
     // What speaks against it the operation finds out as well, and tells.
   }
@@ -28,10 +37,10 @@ export function prepareSandbox(choice: SandboxChoice = 'auto'): void {
  * @param wanted where the guest runs; undefined where it needs another sandbox than those that are made ahead
  */
 export function takePrepared(wanted: Sandbox | undefined): SandboxPool | undefined {
-  const taken = ahead;
-  ahead = undefined;
-  if (wanted === 'kvm') return taken;
+  const taken = shared[AHEAD];
+  shared[AHEAD] = undefined;
+  if (wanted === 'kvm' && taken?.image === convertGuestPath()) return taken.pool;
   // Its memory is not there twice.
-  void taken?.close().catch(() => undefined);
+  void taken?.pool.close().catch(() => undefined);
   return undefined;
 }
