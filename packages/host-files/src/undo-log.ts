@@ -156,6 +156,9 @@ async function settleBy(name: Buffer, writable: number, path: string, elsewhere:
       const why = 'but of another file of this name; put the two together again, or remove that log';
       throw refusal(path, name, why);
     }
+    if (settled === 'needs-second') {
+      throw refusal(path, name, 'it is that of a second file as well, and nothing puts the two back here');
+    }
     if (settled === 'damaged') throw refusal(path, name, 'but is damaged; restore the image from a copy');
     await remove(name);
     return true;

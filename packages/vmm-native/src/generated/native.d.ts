@@ -389,7 +389,7 @@ export interface SegmentReport {
 }
 
 /** What came of an edit that was interrupted. */
-export type SettledEdit = 'rolled-back' | 'completed' | 'not-its-log' | 'damaged'
+export type SettledEdit = 'rolled-back' | 'completed' | 'not-its-log' | 'needs-second' | 'damaged'
 
 /** Brings a file whose edit was interrupted to what it was before, or to what it was to become. The caller holds its lock. */
 export declare function settleEdit(fd: number, log: number): Promise<SettledEdit>

@@ -17,6 +17,8 @@ pub enum SettledEdit {
     Completed,
     /// The log belongs to another file; nothing was done.
     NotItsLog,
+    /// It is the log of another file as well, which has to be there; nothing was done.
+    NeedsSecond,
     /// The log is damaged; nothing was done.
     Damaged,
 }
@@ -55,6 +57,7 @@ impl Task for UndoTask {
             Settled::RolledBack => SettledEdit::RolledBack,
             Settled::Completed => SettledEdit::Completed,
             Settled::NotItsLog => SettledEdit::NotItsLog,
+            Settled::NeedsSecond => SettledEdit::NeedsSecond,
             Settled::Damaged => SettledEdit::Damaged,
         }))
     }

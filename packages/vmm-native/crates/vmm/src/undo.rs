@@ -1,11 +1,11 @@
 //! The undo log of a file that is edited in place: what its bytes were before they were overwritten. It knows no image
 //! format.
 //!
-//! A header says whose log it is; each record holds a range of the file as it was, with checksums, so that a record which did
-//! not reach the disk whole is told from one that did. A record is on the disk before the first of its bytes is overwritten,
-//! and so all that stand before it are: whatever follows the first bad record was never relied on. Bytes behind the old end
-//! need no record, only the old length. The log's last record, where there is one, says that the edit is complete and how
-//! long the file is to be; what it cuts off needs no record either.
+//! A header says whose log it is: of one file, or of two that are edited together. Each record says what a range of one of them
+//! held, with checksums, so that a record which did not reach the disk whole is told from one that did. A record is on the disk
+//! before the first of its bytes is overwritten, and so all that stand before it are: whatever follows the first bad record was
+//! never relied on. Bytes behind the old end need no record, only the old length. The log's last record, where there is one, says
+//! that the edit is complete and how long the first file is to be; what it cuts off needs no record either.
 
 mod ahead;
 mod record;
@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::RawFd;
 
 use ahead::Ahead;
-use record::{read_owner, write, Appender, Found, HEADER, MOST_CONTENT};
+use record::{read_header, write, Appender, Found, Header, HEADER, MOST_CONTENT};
 
 use crate::files;
 
@@ -29,7 +29,7 @@ const UNIT: u64 = 4096;
 
 /// Writes a log for a file that is about to be edited, and brings it to the disk.
 pub fn begin(file: RawFd, log: RawFd) -> io::Result<()> {
-    write(log, &Owner::of(file)?.to_bytes(), 0)?;
+    write(log, &Header::new(Owner::of(file)?, None).to_bytes(), 0)?;
     files::sync_data(log)
 }
 
@@ -59,9 +59,9 @@ enum End {
 impl UndoLog {
     /// Goes on with a log that was begun.
     pub fn open(log: RawFd) -> io::Result<Self> {
-        match read_owner(log)? {
-            Found::Owner(owner) if files::size(log)? == HEADER as u64 => Ok(Self {
-                owner,
+        match read_header(log)? {
+            Found::Header(header) if files::size(log)? == header.size() && header.size() == HEADER as u64 => Ok(Self {
+                owner: header.file,
                 end: End::Here(Appender::new(log, HEADER as u64)),
                 saved: Vec::new(),
                 unsynced: false,

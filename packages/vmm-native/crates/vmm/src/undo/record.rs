@@ -8,17 +8,28 @@ use crc32c::{crc32c, crc32c_append};
 use crate::files;
 
 pub(super) const MAGIC: [u8; 8] = *b"INSTUNDO";
-pub(super) const VERSION: u32 = 1;
+/// Logs are written in this version: of one file or of two, with holes.
+pub(super) const VERSION: u32 = 2;
+/// Logs of one file without holes, which programs before it have left.
+const OLD_VERSION: u32 = 1;
 /// Bytes of the header.
-pub(super) const HEADER: usize = 64;
+pub(super) const HEADER: usize = 128;
+/// The same of the older version.
+const OLD_HEADER: usize = 64;
+/// Bytes of what the header says of one file, and where that begins.
+const OWNER: usize = 24;
+const OWNERS_AT: usize = 16;
 /// Bytes of the head of a record.
 pub(super) const RECORD: usize = 32;
+/// What a range held, which follows.
 pub(super) const OLD_CONTENT: u32 = 0x444c_4f21;
+/// A range was a hole; nothing follows, however long it was.
+pub(super) const OLD_HOLE: u32 = 0x454c_4f48;
 pub(super) const COMPLETE: u32 = 0x454e_4f44;
 /// Most content of one record (bytes): what is read back at once.
 pub(super) const MOST_CONTENT: u64 = 1 << 20;
 
-/// What a log says of the file that it belongs to.
+/// What a log says of a file that it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// Device of its file system.
@@ -36,30 +47,101 @@ impl Owner {
         Ok(Self { device, inode, length: files::size(fd)? })
     }
 
-    pub(super) fn to_bytes(self) -> [u8; HEADER] {
+    /// Whether a file is the one that is meant.
+    pub fn is(&self, fd: RawFd) -> io::Result<bool> {
+        Ok(files::identity(fd)? == (self.device, self.inode))
+    }
+}
+
+/// What the header of a log says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    version: u32,
+    /// The file whose log it is.
+    pub file: Owner,
+    /// The one that is edited together with it.
+    pub second: Option<Owner>,
+}
+
+impl Header {
+    pub fn new(file: Owner, second: Option<Owner>) -> Self {
+        Self { version: VERSION, file, second }
+    }
+
+    /// Where its records begin (bytes).
+    pub fn size(&self) -> u64 {
+        if self.version == OLD_VERSION {
+            OLD_HEADER as u64
+        } else {
+            HEADER as u64
+        }
+    }
+
+    /// The file of a number, which records use.
+    pub fn owner(&self, file: u32) -> Option<Owner> {
+        match file {
+            0 => Some(self.file),
+            1 => self.second,
+            _ => None,
+        }
+    }
+
+    /// Whether a log of its version can hold a record that says this of itself.
+    fn knows(&self, kind: u32, file: u32, length: u64) -> bool {
+        let known = match kind {
+            OLD_CONTENT => length <= MOST_CONTENT,
+            OLD_HOLE => self.version != OLD_VERSION,
+            COMPLETE => length == 0 && file == 0,
+            _ => false,
+        };
+        known && self.owner(file).is_some()
+    }
+
+    /// The header of a log that is new.
+    pub fn to_bytes(self) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];
         let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
         put(0, &MAGIC);
         put(8, &VERSION.to_le_bytes());
-        put(16, &self.device.to_le_bytes());
-        put(24, &self.inode.to_le_bytes());
-        put(32, &self.length.to_le_bytes());
+        for (at, owner) in [(OWNERS_AT, Some(self.file)), (OWNERS_AT + OWNER, self.second)] {
+            let Some(owner) = owner else { continue };
+            put(at, &owner.device.to_le_bytes());
+            put(at + 8, &owner.inode.to_le_bytes());
+            put(at + 16, &owner.length.to_le_bytes());
+        }
         let sum = crc32c(&bytes[..HEADER - 4]);
         bytes[HEADER - 4..].copy_from_slice(&sum.to_le_bytes());
         bytes
     }
 
     fn from_bytes(bytes: &[u8; HEADER]) -> Option<Self> {
-        let mut copy = *bytes;
-        copy[HEADER - 4..].fill(0);
-        let sum = crc32c(&copy[..HEADER - 4]);
-        let known = bytes.starts_with(&MAGIC) && bytes[8..12] == VERSION.to_le_bytes();
-        (known && bytes[HEADER - 4..] == sum.to_le_bytes()).then(|| Self {
-            device: number(bytes, 16),
-            inode: number(bytes, 24),
-            length: number(bytes, 32),
-        })
+        let version = version_of(bytes);
+        let size = match version {
+            OLD_VERSION => OLD_HEADER,
+            VERSION => HEADER,
+            _ => return None,
+        };
+        let sum = crc32c(&bytes[..size - 4]);
+        if !bytes.starts_with(&MAGIC) || bytes[size - 4..size] != sum.to_le_bytes() {
+            return None;
+        }
+        let owner = |at: usize| Owner {
+            device: number(bytes, at),
+            inode: number(bytes, at + 8),
+            length: number(bytes, at + 16),
+        };
+        let second = Some(owner(OWNERS_AT + OWNER)).filter(|second| second.inode != 0 && version != OLD_VERSION);
+        Some(Self { version, file: owner(OWNERS_AT), second })
     }
+}
+
+fn version_of(bytes: &[u8; HEADER]) -> u32 {
+    word(bytes, 8)
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    let four = bytes.get(at..).and_then(|rest| rest.first_chunk());
+    four.map_or(0, |four| u32::from_le_bytes(*four))
 }
 
 fn number(bytes: &[u8], at: usize) -> u64 {
@@ -67,9 +149,11 @@ fn number(bytes: &[u8], at: usize) -> u64 {
     eight.map_or(0, |eight| u64::from_le_bytes(*eight))
 }
 
-/// The head of a record: kind, place and length of the content that follows, and its checksum over both.
+/// The head of a record: its kind, the number of the file that it is of, place and length of what the file held there, and a
+/// checksum over that and the content, where such follows.
 pub(super) struct Head {
     pub kind: u32,
+    pub file: u32,
     pub offset: u64,
     pub length: u64,
 }
@@ -78,6 +162,7 @@ impl Head {
     pub fn to_bytes(&self, content: &[u8]) -> [u8; RECORD] {
         let mut bytes = [0; RECORD];
         bytes[0..4].copy_from_slice(&self.kind.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.file.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.offset.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.length.to_le_bytes());
         let sum = crc32c_append(crc32c(&bytes[..24]), content);
@@ -115,7 +200,7 @@ impl Appender {
         let (head, content) = record.split_at_mut(RECORD);
         // SAFETY: the slice has `length` bytes.
         unsafe { files::read_exact_raw(file, content.as_mut_ptr(), length, offset) }?;
-        head.copy_from_slice(&Head { kind: OLD_CONTENT, offset, length }.to_bytes(content));
+        head.copy_from_slice(&Head { kind: OLD_CONTENT, file: 0, offset, length }.to_bytes(content));
         write(self.log, record, self.end)?;
         self.end = self.end.saturating_add(whole as u64);
         Ok(())
@@ -130,51 +215,60 @@ impl Appender {
 }
 
 pub(super) enum Found {
-    Owner(Owner),
+    Header(Header),
     /// Nothing was written but a part of the header, so nothing was overwritten.
     Unfinished,
     Damaged,
 }
 
-pub(super) fn read_owner(log: RawFd) -> io::Result<Found> {
+pub(super) fn read_header(log: RawFd) -> io::Result<Found> {
     let size = files::size(log)?;
     let mut bytes = [0; HEADER];
     let have = usize::try_from(size).unwrap_or(HEADER).min(HEADER);
     let head = read(log, 0, have as u64)?;
     bytes[..have].copy_from_slice(&head);
-    Ok(match Owner::from_bytes(&bytes) {
-        Some(owner) => Found::Owner(owner),
-        None if size <= HEADER as u64 => Found::Unfinished,
+    let whole = if version_of(&bytes) == OLD_VERSION { OLD_HEADER } else { HEADER };
+    Ok(match Header::from_bytes(&bytes) {
+        Some(header) => Found::Header(header),
+        None if size <= whole as u64 => Found::Unfinished,
         None => Found::Damaged,
     })
 }
 
-/// Calls `each` for the records with old content that are whole. Tells how long the file is to be where the edit was
-/// complete, and where the records end.
+/// Calls `each` for the records with old content, or of old holes, that are whole: with no content for these. Tells how long the first
+/// file is to be where the edit was complete, and where the records end.
 pub(super) fn walk(
     log: RawFd,
-    mut each: impl FnMut(u64, u64, &[u8]) -> io::Result<()>,
+    header: &Header,
+    mut each: impl FnMut(&Head, &[u8]) -> io::Result<()>,
 ) -> io::Result<(Option<u64>, u64)> {
     let size = files::size(log)?;
-    let mut at = HEADER as u64;
+    let mut at = header.size();
     while at.saturating_add(RECORD as u64) <= size {
-        let head = read(log, at, RECORD as u64)?;
-        let (offset, length) = (number(&head, 8), number(&head, 16));
+        let bytes = read(log, at, RECORD as u64)?;
+        let head = Head {
+            kind: word(&bytes, 0),
+            file: word(&bytes, 4),
+            offset: number(&bytes, 8),
+            length: number(&bytes, 16),
+        };
+        if !header.knows(head.kind, head.file, head.length) {
+            break;
+        }
         let content_at = at.saturating_add(RECORD as u64);
-        let end = content_at.saturating_add(length);
-        if length > MOST_CONTENT || end > size {
+        let follows = if head.kind == OLD_CONTENT { head.length } else { 0 };
+        let end = content_at.saturating_add(follows);
+        if end > size {
             break;
         }
-        let content = read(log, content_at, length)?;
-        let kind = if head.starts_with(&COMPLETE.to_le_bytes()) { COMPLETE } else { OLD_CONTENT };
-        let whole = Head { kind, offset, length }.to_bytes(&content);
-        if head[..] != whole {
+        let content = read(log, content_at, follows)?;
+        if bytes[..] != head.to_bytes(&content) {
             break;
         }
-        if kind == COMPLETE {
-            return Ok((Some(offset), at));
+        if head.kind == COMPLETE {
+            return Ok((Some(head.offset), at));
         }
-        each(at, offset, &content)?;
+        each(&head, &content)?;
         at = end;
     }
     Ok((None, at))

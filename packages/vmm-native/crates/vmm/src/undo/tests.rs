@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use crc32c::{crc32c, crc32c_append};
 
-use super::record::RECORD;
+use super::record::{Head, COMPLETE, OLD_CONTENT, OLD_HOLE, RECORD};
 use super::*;
 
 /// A file without a name.
@@ -244,4 +244,137 @@ fn an_edit_is_complete_once_the_log_says_so_and_then_cuts_the_file() {
     edit.image.set_len(50_000).unwrap();
     assert_eq!(edit.settle(), Settled::Completed);
     assert_eq!(content(&edit.image), after);
+}
+
+/// A record as another program would append it.
+fn append(log: &File, (kind, file): (u32, u32), (offset, length): (u64, u64), content: &[u8]) {
+    let mut bytes = Head { kind, file, offset, length }.to_bytes(content).to_vec();
+    bytes.extend_from_slice(content);
+    log.write_all_at(&bytes, log.metadata().unwrap().len()).unwrap();
+}
+
+/// The header of the older version: 64 bytes, one owner.
+fn old_header(owner: Owner) -> Vec<u8> {
+    let mut bytes = b"INSTUNDO\x01\0\0\0\0\0\0\0".to_vec();
+    for value in [owner.device, owner.inode, owner.length] {
+        bytes.extend_from_slice(&value.to_le_bytes());
+    }
+    bytes.resize(60, 0);
+    bytes.extend_from_slice(&crc32c(&bytes).to_le_bytes());
+    bytes
+}
+
+#[test]
+fn the_header_has_its_numbers_where_programs_that_know_one_file_look_for_the_version() {
+    let edit = Edit::begin(&pattern(5000));
+    let bytes = content(&edit.log);
+    let (device, inode) = files::identity(edit.image.as_raw_fd()).unwrap();
+    assert_eq!(bytes.len(), 128);
+    assert_eq!(bytes[..16], *b"INSTUNDO\x02\0\0\0\0\0\0\0");
+    let numbers: Vec<u64> =
+        bytes[16..64].chunks(8).map(|eight| u64::from_le_bytes(eight.try_into().unwrap())).collect();
+    assert_eq!(numbers, [device, inode, 5000, 0, 0, 0]);
+    assert_eq!(bytes[64..124], [0; 60]);
+    assert_eq!(bytes[124..], crc32c(&bytes[..124]).to_le_bytes());
+}
+
+#[test]
+fn a_log_of_the_older_version_is_settled_as_it_was() {
+    let before = pattern(20_000);
+    let image = file(&before);
+    let log = file(&old_header(Owner::of(image.as_raw_fd()).unwrap()));
+    append(&log, (OLD_CONTENT, 0), (4096, 4096), &before[4096..8192]);
+    image.write_all_at(&[1; 4096], 4096).unwrap();
+    image.write_all_at(&[1; 4096], 30_000).unwrap();
+    assert_eq!(settle(image.as_raw_fd(), log.as_raw_fd()).unwrap(), Settled::RolledBack);
+    assert_eq!(content(&image), before);
+    append(&log, (COMPLETE, 0), (10_000, 0), &[]);
+    assert_eq!(settle(image.as_raw_fd(), log.as_raw_fd()).unwrap(), Settled::Completed);
+    assert_eq!(content(&image), before[..10_000]);
+    // A log that the header alone was begun of, or whose header is damaged before its first record.
+    log.set_len(40).unwrap();
+    assert_eq!(settle(image.as_raw_fd(), log.as_raw_fd()).unwrap(), Settled::RolledBack);
+    let mut damaged = old_header(Owner::of(image.as_raw_fd()).unwrap());
+    damaged[20] ^= 1;
+    damaged.resize(65, 0);
+    log.write_all_at(&damaged, 0).unwrap();
+    assert_eq!(settle(image.as_raw_fd(), log.as_raw_fd()).unwrap(), Settled::Damaged);
+}
+
+#[test]
+fn a_log_of_the_older_version_has_no_holes_and_no_second_file() {
+    let before = pattern(20_000);
+    for record in [(OLD_HOLE, 0), (OLD_CONTENT, 1)] {
+        let image = file(&before);
+        let log = file(&old_header(Owner::of(image.as_raw_fd()).unwrap()));
+        append(&log, record, (0, 4096), if record.0 == OLD_HOLE { &[] } else { &[9; 4096] });
+        assert_eq!(settle(image.as_raw_fd(), log.as_raw_fd()).unwrap(), Settled::RolledBack);
+        assert_eq!(content(&image), before);
+    }
+}
+
+#[test]
+fn a_log_of_a_version_that_is_not_known_is_left_alone() {
+    let edit = Edit::begin(&pattern(5000));
+    let mut bytes = content(&edit.log);
+    bytes[8] = 3;
+    let sum = crc32c(&bytes[..124]).to_le_bytes();
+    bytes[124..].copy_from_slice(&sum);
+    bytes.extend_from_slice(&[0; 32]);
+    edit.log.write_all_at(&bytes, 0).unwrap();
+    edit.image.write_all_at(&[1; 100], 6000).unwrap();
+    assert_eq!(edit.settle(), Settled::Damaged);
+    assert_eq!(content(&edit.image).len(), 6100);
+}
+
+#[test]
+fn holes_are_put_back_however_long_they_were_and_no_further_than_the_file_reached() {
+    use std::os::unix::fs::MetadataExt;
+
+    let mut before = vec![0; 8 << 20];
+    before[..8192].copy_from_slice(&pattern(8192));
+    let image = file(&before[..8192]);
+    image.set_len(8 << 20).unwrap();
+    let blocks = image.metadata().unwrap().blocks();
+    let log = file(&[]);
+    begin(image.as_raw_fd(), log.as_raw_fd()).unwrap();
+    append(&log, (OLD_HOLE, 0), (8192, 5 << 20), &[]);
+    append(&log, (OLD_CONTENT, 0), (4096, 4096), &before[4096..8192]);
+    append(&log, (OLD_HOLE, 0), (7 << 20, u64::MAX - (7 << 20)), &[]);
+    append(&log, (OLD_HOLE, 0), (u64::MAX, u64::MAX), &[]);
+    image.write_all_at(&vec![1; 5 << 20], 4096).unwrap();
+    image.write_all_at(&vec![2; 2 << 20], 7 << 20).unwrap();
+    assert_eq!(settle(image.as_raw_fd(), log.as_raw_fd()).unwrap(), Settled::RolledBack);
+    assert_eq!(content(&image), before);
+    assert_eq!(image.metadata().unwrap().blocks(), blocks, "what was a hole is one");
+    assert_eq!(settle(image.as_raw_fd(), log.as_raw_fd()).unwrap(), Settled::RolledBack, "a second time");
+    assert_eq!(content(&image), before);
+}
+
+#[test]
+fn a_hole_whose_record_is_not_whole_was_not_relied_on() {
+    let before = pattern(20_000);
+    for broken in [0, 4, 9, 17, 25] {
+        let edit = Edit::begin(&before);
+        append(&edit.log, (OLD_HOLE, 0), (0, 8192), &[]);
+        append(&edit.log, (OLD_HOLE, 0), (8192, 8192), &[]);
+        let mut bytes = content(&edit.log);
+        bytes[HEADER + broken] ^= 1;
+        edit.log.write_all_at(&bytes, 0).unwrap();
+        assert_eq!(edit.settle(), Settled::RolledBack);
+        assert_eq!(content(&edit.image), before, "byte {broken} flipped");
+    }
+}
+
+#[test]
+fn a_log_of_two_files_puts_nothing_back_into_one_alone() {
+    let (image, data) = (file(&pattern(5000)), file(&pattern(9000)));
+    let [first, second] = [&image, &data].map(|file| Owner::of(file.as_raw_fd()).unwrap());
+    let log = file(&Header::new(first, Some(second)).to_bytes());
+    append(&log, (OLD_CONTENT, 0), (0, 100), &[7; 100]);
+    append(&log, (OLD_CONTENT, 1), (0, 100), &[7; 100]);
+    append(&log, (OLD_HOLE, 1), (4096, 4096), &[]);
+    assert_eq!(settle(image.as_raw_fd(), log.as_raw_fd()).unwrap(), Settled::NeedsSecond);
+    assert_eq!(settle(data.as_raw_fd(), log.as_raw_fd()).unwrap(), Settled::NotItsLog);
+    assert_eq!((content(&image), content(&data)), (pattern(5000), pattern(9000)));
 }
