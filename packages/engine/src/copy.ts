@@ -34,6 +34,7 @@ import { abandonQuietly, openOutputFile } from './output/file.js';
 import { isAllocated, type ImageLayout } from './output/layout.js';
 import { lostOf, lostSentences, type Lost } from './output/lost.js';
 import type { GuestContext, GuestDevice, Reflink } from './session/context.js';
+import { dataFilePutBack } from './operations/data-file.js';
 import { spool } from './operations/spool.js';
 import { NO_REFERENCES } from './path-policy.js';
 import { planOf, type Plan } from './plan.js';
@@ -180,7 +181,8 @@ async function openImages(
   const open = async (endpoint: Endpoint, how = policy): Promise<Chain> => {
     if ('path' in endpoint) {
       const probe = forcedFormat(inputFormat, endpoint.path);
-      const file = await openInput(endpoint.path, forceShare, session.context);
+      const putBack = dataFilePutBack(session.context, how.references);
+      const file = await openInput(endpoint.path, forceShare, session.context, putBack);
       // Before the first look it is not known whether it is compressed. A second processor that has nothing to do sleeps.
       if (!session.started && inputFormat !== 'raw' && file.size >= LONG_INPUT) session.shareWork();
       return openChain(file, probe, how, session);

@@ -35,6 +35,7 @@ import { KEPT_SANDBOXES } from './session/pool.js';
 import { GuestSession } from './session/session.js';
 import { requireVirtualSize } from './size-limits.js';
 import { guestContext, type OperationControl } from './operation.js';
+import { dataFilePutBack } from './operations/data-file.js';
 
 /** An internal snapshot. */
 export interface Snapshot {
@@ -125,6 +126,8 @@ export interface InfoOptions {
   readonly strict?: boolean | undefined;
   /** Describe the backing images as well; needs a decision on which files may be opened. */
   readonly backingChain?: PathPolicy | undefined;
+  /** Where the external data file of the image may be written to if an edit of both was interrupted (default: as `backingChain` says). */
+  readonly pathPolicy?: PathPolicy | undefined;
 }
 
 const decoder = new TextDecoder();
@@ -241,7 +244,8 @@ export async function info(
   const format = forcedFormat(options.format, file);
   const context = contextOf(control);
   const forceShare = options.forceShare === true;
-  const input = await openInput(file, forceShare, context);
+  const putBack = dataFilePutBack(context, options.pathPolicy ?? options.backingChain);
+  const input = await openInput(file, forceShare, context, putBack);
   const session = new GuestSession(context);
   if (options.backingChain === undefined) {
     try {

@@ -7,6 +7,7 @@ import {
   openFile,
   settleForReading,
   statFile,
+  type OpenSecond,
 } from '@instar/host-files';
 import { statSync } from 'node:fs';
 import { deviceSize, hasBytes } from '@instar/vmm-native';
@@ -40,9 +41,15 @@ export async function closeInput({ fd, remote }: InputFile): Promise<void> {
 /**
  * Opens a file that the user named. Links are followed, block devices are fine; anything else is refused by name.
  * @param context where names of other machines may be given: how they are reached
+ * @param openSecond opens the data file of an image whose edit was interrupted, so that both are put back (default: that is refused)
  * @throws EngineError `READ_FAILED`, `FILE_NOT_USABLE`, `INPUT_IN_USE`, `REMOTE_REFUSED`, `REMOTE_CHANGED`
  */
-export async function openInput(path: string, forceShare: boolean, context: RemoteContext = {}): Promise<InputFile> {
+export async function openInput(
+  path: string,
+  forceShare: boolean,
+  context: RemoteContext = {},
+  openSecond?: OpenSecond,
+): Promise<InputFile> {
   if (context.remote !== undefined && isRemoteName(path)) {
     const { openRemote } = await import('./remote/input.js');
     return openRemote(path, context);
@@ -53,14 +60,20 @@ export async function openInput(path: string, forceShare: boolean, context: Remo
   } catch (error) {
     throw fileError('READ_FAILED', path, 'cannot be opened', error);
   }
-  return adoptInput(fd, path, forceShare, true);
+  return adoptInput(fd, path, forceShare, true, openSecond);
 }
 
 /**
  * Takes over a descriptor that was opened; closes it when the file cannot be used.
  * @param named the user named it: what an interrupted edit has left of it is put back
  */
-export async function adoptInput(fd: number, path: string, forceShare: boolean, named = false): Promise<InputFile> {
+export async function adoptInput(
+  fd: number,
+  path: string,
+  forceShare: boolean,
+  named = false,
+  openSecond?: OpenSecond,
+): Promise<InputFile> {
   try {
     let stats = await statFile(fd);
     if (!stats.isFile() && !stats.isBlockDevice()) {
@@ -68,7 +81,7 @@ export async function adoptInput(fd: number, path: string, forceShare: boolean, 
         stats.isFIFO() || stats.isCharacterDevice() ? '; a stream is read by dd with if=-, by convert with -' : '';
       throw new EngineError('FILE_NOT_USABLE', `is ${kindInWords(stats)}, not an image file${hint}`, { file: path });
     }
-    if (await withEngineErrors(async () => settleForReading(fd, path, named))) stats = await statFile(fd);
+    if (await withEngineErrors(async () => settleForReading(fd, path, named, openSecond))) stats = await statFile(fd);
     if (!forceShare) {
       await withEngineErrors(() => {
         lockInput(fd, path);

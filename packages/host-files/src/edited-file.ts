@@ -3,7 +3,8 @@ import { constants } from 'node:fs';
 import { closeFile, kindInWords, openFile, statFile } from './descriptors.js';
 import { HostFileError, hostFileError, reasonOf } from './errors.js';
 import { lockOutput } from './locks.js';
-import { createUndoLog, settleLocked } from './undo-log.js';
+import { createUndoLog, settleLocked, type OpenSecond, type SecondFile } from './undo-log.js';
+import { unmark } from './undo-mark.js';
 
 const { O_NONBLOCK, O_RDWR } = constants;
 
@@ -24,6 +25,12 @@ export interface EditedFile {
   /** Descriptor of the undo log; undefined where none is written. */
   readonly log: number | undefined;
   /**
+   * Has another file be edited together with this one: in the end both are as they were, or both as they were to become. To be called
+   * before either is edited. The descriptor is closed with this one.
+   * @throws HostFileError `FILE_NOT_USABLE` where that cannot be promised; the descriptor is then still the caller's
+   */
+  join(second: SecondFile): Promise<void>;
+  /**
    * What was edited stays; where that fails, it is undone.
    * @param length bytes that the file is to have at most
    */
@@ -35,9 +42,10 @@ export interface EditedFile {
 /**
  * Opens a file that is to be edited. What an earlier edit that was interrupted has left is put back first.
  * @param undo whether an undo log is written, beside the file
+ * @param openSecond opens what was edited together with it, where such an edit was interrupted; without it that is refused
  * @throws HostFileError
  */
-export async function openEdited(path: string, undo: boolean): Promise<EditedFile> {
+export async function openEdited(path: string, undo: boolean, openSecond?: OpenSecond): Promise<EditedFile> {
   let fd: number;
   try {
     fd = await openFile(path, O_RDWR | O_NONBLOCK);
@@ -50,21 +58,30 @@ export async function openEdited(path: string, undo: boolean): Promise<EditedFil
       throw new HostFileError('FILE_NOT_USABLE', `is ${kindInWords(status)}, not an image file`, path);
     }
     lockOutput(fd, path);
-    await settleLocked(fd, path);
+    await settleLocked(fd, path, openSecond);
     const { size, blocks } = await statFile(fd);
     const log = undo ? await createUndoLog(fd, path) : undefined;
+    let second: SecondFile | undefined;
+    const close = async (): Promise<void> => {
+      await closeFile(fd);
+      if (second !== undefined) await closeFile(second.fd);
+    };
+    const removeLog = async (): Promise<void> => {
+      await log?.remove();
+      if (log !== undefined && second !== undefined) unmark(second.fd);
+    };
     const abandon = async (): Promise<boolean> => {
       try {
         if (log === undefined) return false;
-        const settled = await settleEdit(fd, log.fd);
-        await log.remove();
+        const settled = await settleEdit(fd, second?.fd, log.fd);
+        await removeLog();
         return settled === 'completed';
       } catch (error) {
         await log?.leave();
         const problem = `what was edited could not be undone yet: ${reasonOf(error)}; whoever opens it next tries again`;
         throw new HostFileError('EDIT_INTERRUPTED', problem, path, error);
       } finally {
-        await closeFile(fd);
+        await close();
       }
     };
     return {
@@ -75,16 +92,20 @@ export async function openEdited(path: string, undo: boolean): Promise<EditedFil
       names: Number(status.nlink),
       resizable: status.isFile(),
       log: log?.fd,
+      async join(other) {
+        await log?.join(other);
+        second = other;
+      },
       async complete(length) {
         try {
-          await completeEdit(fd, log?.fd, length);
-          await log?.remove();
+          await completeEdit(fd, second?.fd, log?.fd, length);
+          await removeLog();
         } catch (error) {
           // What the log says to be complete stays so.
           if (await abandon()) return;
           throw hostFileError('WRITE_FAILED', path, 'the edit cannot be completed', error);
         }
-        await closeFile(fd);
+        await close();
       },
       async abandon() {
         await abandon();

@@ -23,4 +23,4 @@ export { openReference, type OpenedReference, type ReferenceAccess } from './ref
 export type { AllowedDirectory } from './allowed-directories.js';
 export { ownStream } from './resolve.js';
 export { describeSystemError, systemErrorName } from './system-errors.js';
-export { settleForReading } from './undo-log.js';
+export { settleForReading, type OpenSecond, type SecondFile } from './undo-log.js';

@@ -1,4 +1,13 @@
-import { beginUndoLog, CURRENT_DIRECTORY, lockForWriting, settleEdit, unlinkAt } from '@instar/vmm-native';
+import {
+  beginUndoLog,
+  CURRENT_DIRECTORY,
+  joinUndoLog,
+  lockForWriting,
+  settleEdit,
+  settleFirst,
+  undoLogBelongs,
+  unlinkAt,
+} from '@instar/vmm-native';
 import { constants, lstatSync, readlinkSync, type BigIntStats } from 'node:fs';
 import { closeFile, fchmod, fsync, hasProc, openIn, statFile } from './descriptors.js';
 import { HostFileError, hostFileError } from './errors.js';
@@ -21,6 +30,19 @@ function logOf(fd: number, path: string, { nlink }: BigIntStats): Buffer | undef
   const name = hasProc() ? readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' }) : nameBytes(path);
   return hasProc() && name[0] !== 0x2f ? undefined : logNameOf(name);
 }
+
+/** A file that is edited together with an image, as its external data file is: open for writing, and locked. */
+export interface SecondFile {
+  readonly fd: number;
+  /** As composed from the name that the image has for it. */
+  readonly path: string;
+}
+
+/**
+ * Opens the file that an image was edited together with, so that what it was before is put back: the one that the image names, where the
+ * user allows writing to it. The image is as it was before.
+ */
+export type OpenSecond = (image: SecondFile) => Promise<SecondFile>;
 
 /** Where the log of an open file may stand: beside the name by which it was opened, or where its mark says. */
 async function logsOf(fd: number, path: string): Promise<Buffer[]> {
@@ -59,9 +81,34 @@ async function remove(name: Buffer): Promise<void> {
   await syncDirectoryOf(name);
 }
 
+/** The log that an interrupted edit of a file has left. */
+async function leftLog(fd: number, path: string): Promise<Buffer | undefined> {
+  for (const [index, name] of (await logsOf(fd, path)).entries()) {
+    if (exists(name) && (index === 0 || (await mayBeItsLog(name, fd)))) return name;
+  }
+  return undefined;
+}
+
+/** Whether the log that a mark names is that of the file still: an edit of another one may have made it since. */
+async function mayBeItsLog(name: Buffer, fd: number): Promise<boolean> {
+  let log: number;
+  try {
+    log = await openIn(CURRENT_DIRECTORY, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+  } catch {
+    return exists(name);
+  }
+  try {
+    return undoLogBelongs(fd, log);
+  } finally {
+    await closeFile(log);
+  }
+}
+
 /** An undo log that is being written. */
 export interface UndoLog {
   readonly fd: number;
+  /** Has it be that of a second file as well, before anything is edited. @throws HostFileError */
+  join(second: SecondFile): Promise<void>;
   /** Takes it away, once the edit is complete or undone, and closes it. */
   remove(): Promise<void>;
   /** Leaves it to whoever opens the file next. */
@@ -81,7 +128,7 @@ export async function createUndoLog(fd: number, path: string): Promise<UndoLog> 
       'it damaged: choose that with --no-undo';
     throw new HostFileError('FILE_NOT_USABLE', problem, path);
   }
-  await markEdited(fd, name, path, status.nlink);
+  await markEdited(fd, name, path, status.nlink === 1n ? undefined : `has ${status.nlink} names (hard links)`);
   let log: number;
   try {
     log = await openIn(CURRENT_DIRECTORY, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, OWNER_ONLY);
@@ -102,6 +149,19 @@ export async function createUndoLog(fd: number, path: string): Promise<UndoLog> 
   }
   return {
     fd: log,
+    async join(second) {
+      if (!(await statFile(second.fd)).isFile()) {
+        const problem = 'is no regular file, of which an undo log could hold what it was; choose --no-undo';
+        throw new HostFileError('FILE_NOT_USABLE', problem, second.path);
+      }
+      await markEdited(second.fd, name, second.path, 'is written to together with an image');
+      try {
+        joinUndoLog(log, second.fd);
+      } catch (error) {
+        unmark(second.fd);
+        throw hostFileError('WRITE_FAILED', path, 'its undo log cannot be written', error);
+      }
+    },
     async remove() {
       await remove(name);
       unmark(fd);
@@ -119,25 +179,35 @@ function refusal(path: string, log: Buffer, why: string): HostFileError {
 }
 
 const BY_WHOM = 'it is put back by whoever opens the image and may write both of them';
+const BY_WHOM_OF_TWO =
+  'its external data file was edited with it; both are put back by whoever opens the image, may write to all three, and names the ' +
+  'directory of the data file with --allow-path';
 
 /**
  * Puts back what a file was before an edit that was interrupted, where there was one.
  * @param writable descriptor of the file, locked for writing
+ * @param openSecond opens the file that was edited together with it; without it such an edit is refused
  * @returns whether there was one
  * @throws HostFileError where that cannot be done: the file is half edited then
  */
-export async function settleLocked(writable: number, path: string): Promise<boolean> {
+export async function settleLocked(writable: number, path: string, openSecond?: OpenSecond): Promise<boolean> {
   let isSettled = false;
   for (const [index, name] of (await logsOf(writable, path)).entries()) {
     // What a mark names may have become the log of another file.
-    if (await settleBy(name, writable, path, index > 0)) isSettled = true;
+    if (await settleBy(name, { fd: writable, path }, index > 0, openSecond)) isSettled = true;
   }
   if (isSettled) unmark(writable);
   return isSettled;
 }
 
 /** @param elsewhere it is no log of this name of the file: that of another file does not matter */
-async function settleBy(name: Buffer, writable: number, path: string, elsewhere: boolean): Promise<boolean> {
+async function settleBy(
+  name: Buffer,
+  file: SecondFile,
+  elsewhere: boolean,
+  openSecond: OpenSecond | undefined,
+): Promise<boolean> {
+  const { fd: writable, path } = file;
   let log: number | undefined;
   try {
     log = await openExisting(name);
@@ -148,22 +218,58 @@ async function settleBy(name: Buffer, writable: number, path: string, elsewhere:
   if (log === undefined) return false;
   try {
     await requireTrusted(writable, log, path, name);
-    const settled = await settleEdit(writable, log).catch((error: unknown) => {
-      throw hostFileError('WRITE_FAILED', path, `what ${quoteName(nameText(name))} holds cannot be put back`, error);
+    let settled = await settleEdit(writable, undefined, log).catch((error: unknown) => {
+      throw notPutBack(path, name, error);
     });
+    if (settled === 'needs-second') {
+      if (openSecond === undefined) throw refusal(path, name, BY_WHOM_OF_TWO);
+      await settleBoth(name, log, file, openSecond);
+      settled = 'rolled-back';
+    }
+    if (settled === 'is-second') {
+      const why = 'it is the external data file of another one, beside that log, with which it is put back: open that';
+      throw refusal(path, name, why);
+    }
     if (settled === 'not-its-log' && elsewhere) return false;
     if (settled === 'not-its-log') {
       const why = 'but of another file of this name; put the two together again, or remove that log';
       throw refusal(path, name, why);
-    }
-    if (settled === 'needs-second') {
-      throw refusal(path, name, 'it is that of a second file as well, and nothing puts the two back here');
     }
     if (settled === 'damaged') throw refusal(path, name, 'but is damaged; restore the image from a copy');
     await remove(name);
     return true;
   } finally {
     await closeFile(log);
+  }
+}
+
+function notPutBack(path: string, log: Buffer, error: unknown): HostFileError {
+  return hostFileError('WRITE_FAILED', path, `what ${quoteName(nameText(log))} holds cannot be put back`, error);
+}
+
+/**
+ * Puts back an image and the file that was edited together with it. Which one that is, only the image says, as it was before: it is put
+ * back first, and what the log says of the other one must agree with it.
+ */
+async function settleBoth(name: Buffer, log: number, image: SecondFile, openSecond: OpenSecond): Promise<void> {
+  const failed = (error: unknown): never => {
+    throw notPutBack(image.path, name, error);
+  };
+  await settleFirst(image.fd, log).catch(failed);
+  const second = await openSecond(image).catch((error: unknown) => {
+    const why = error instanceof Error ? error.message.replace(`${image.path}: `, '') : 'unknown';
+    throw refusal(image.path, name, `${BY_WHOM_OF_TWO} (${why})`);
+  });
+  try {
+    await requireTrusted(second.fd, log, image.path, name);
+    const settled = await settleEdit(image.fd, second.fd, log).catch(failed);
+    if (settled !== 'rolled-back') {
+      const why = `but together with another file than ${quoteName(second.path)}, which the image names; put that one back, or remove the log`;
+      throw refusal(image.path, name, why);
+    }
+    unmark(second.fd);
+  } finally {
+    await closeFile(second.fd);
   }
 }
 
@@ -187,11 +293,17 @@ async function requireTrusted(file: number, log: number, path: string, name: Buf
  * interrupted, where there was one.
  * @param fd the file, open for reading and not locked
  * @param putsBack false: it is only refused, because nobody but an image has named it
+ * @param openSecond opens the file that was edited together with it; without it such an edit is refused
  * @returns whether something was put back
  * @throws HostFileError `INPUT_IN_USE` where it is being edited, `EDIT_INTERRUPTED` where that cannot be done
  */
-export async function settleForReading(fd: number, path: string, putsBack: boolean): Promise<boolean> {
-  const name = (await logsOf(fd, path)).find(exists);
+export async function settleForReading(
+  fd: number,
+  path: string,
+  putsBack: boolean,
+  openSecond?: OpenSecond,
+): Promise<boolean> {
+  const name = await leftLog(fd, path);
   if (name === undefined) return false;
   if (!putsBack) throw refusal(path, name, `${BY_WHOM}, by its own name`);
   const own = hasProc() ? Buffer.from(`/proc/self/fd/${fd}`) : nameBytes(path);
@@ -207,7 +319,7 @@ export async function settleForReading(fd: number, path: string, putsBack: boole
       if (!exists(name)) return false;
       throw new HostFileError('INPUT_IN_USE', 'another process is editing this image; wait until it is done', path);
     }
-    return await settleLocked(writable, path);
+    return await settleLocked(writable, path, openSecond);
   } finally {
     await closeFile(writable);
   }

@@ -37,16 +37,17 @@ export function isUndoMark(name: Buffer): boolean {
 /**
  * Marks a file that is about to be edited, and brings the mark to the disk.
  * @param log name of its log, from the root on
- * @throws HostFileError `FILE_NOT_USABLE` for a file with several names where there are no marks
+ * @param why the log is found by the mark alone, in words: without one it stands beside the file
+ * @throws HostFileError `FILE_NOT_USABLE` where the log is found by the mark alone, and there are no marks
  */
-export async function markEdited(fd: number, log: Buffer, path: string, nlink: bigint): Promise<void> {
+export async function markEdited(fd: number, log: Buffer, path: string, why: string | undefined): Promise<void> {
   try {
     setAttribute(fd, MARK, log);
   } catch (error) {
-    if (nlink === 1n) return;
+    if (why === undefined) return;
     const problem =
-      `has ${nlink} names (hard links), and cannot be marked (${systemErrorName(error) ?? 'unknown'}), so that who opens ` +
-      'it by another one would not find its undo log; without a log an edit that is interrupted leaves it damaged: ' +
+      `${why}, and cannot be marked (${systemErrorName(error) ?? 'unknown'}), so that who opens it by another name, or ` +
+      'alone, would not find its undo log; without a log an edit that is interrupted leaves it damaged: ' +
       'choose that with --no-undo';
     throw new HostFileError('FILE_NOT_USABLE', problem, path, error);
   }

@@ -197,17 +197,47 @@ export function beginUndoLog(fd: number, log: number): void {
 }
 
 /**
- * Brings an edited file to the disk, and cuts it to `length` bytes where it is longer. Then its log may be removed.
- * @param log undefined where none was written
+ * Has a log that was begun, and of which nothing was written yet, be that of a second file as well, which is about to be edited together
+ * with the first; and brings that to the disk.
  */
-export async function completeEdit(fd: number, log: number | undefined, length: bigint): Promise<void> {
-  await settled(() => binding().completeEdit(fd, log, length));
+export function joinUndoLog(log: number, second: number): void {
+  guarded(() => {
+    binding().joinUndoLog(log, second);
+  });
+}
+
+/** Whether an undo log is that of a file, be it the second one; a log that is damaged may be. */
+export function undoLogBelongs(fd: number, log: number): boolean {
+  return guarded(() => binding().undoLogBelongs(fd, log));
 }
 
 /**
- * Brings a file whose edit was interrupted to what it was before, or to what it was to become where that had been reached.
- * The caller holds its lock, and removes the log where that was done.
+ * Brings edited files to the disk, and cuts the first to `length` bytes where it is longer. Then their log may be removed.
+ * @param second undefined where one file is edited
+ * @param log undefined where none was written
  */
-export async function settleEdit(fd: number, log: number): Promise<SettledEdit> {
-  return settled(() => binding().settleEdit(fd, log));
+export async function completeEdit(
+  fd: number,
+  second: number | undefined,
+  log: number | undefined,
+  length: bigint,
+): Promise<void> {
+  await settled(() => binding().completeEdit(fd, second, log, length));
+}
+
+/**
+ * Brings files whose edit was interrupted to what they were before, or to what they were to become where that had been reached.
+ * The caller holds their locks, and removes the log where that was done.
+ * @param second the file that was edited together with the first, where there is one
+ */
+export async function settleEdit(fd: number, second: number | undefined, log: number): Promise<SettledEdit> {
+  return settled(() => binding().settleEdit(fd, second, log));
+}
+
+/**
+ * The same of the first of two files alone, so that it can be looked at: `needs-second` then, and the edit is not settled by that. The
+ * caller holds its lock.
+ */
+export async function settleFirst(fd: number, log: number): Promise<SettledEdit> {
+  return settled(() => binding().settleFirst(fd, log));
 }

@@ -127,7 +127,7 @@ async function run({
   }
   const chain = flags.backingChain === true;
   const backingChain = chain ? pathPolicy : undefined;
-  const options = { format, forceShare, strict, backingChain, requireSafe };
+  const options = { format, forceShare, strict, backingChain, pathPolicy, requireSafe };
   const paint = additions && !json ? await painter() : plainly;
   const style = { json, chain, among: stdin0 || files.length > 1, additions, paint };
   // Of several, one follows the other in the same sandboxes.

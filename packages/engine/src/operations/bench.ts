@@ -13,6 +13,7 @@ import { IMAGE_DIRECTORY_ONLY } from '../path-policy.js';
 import { perform } from '../session/operation.js';
 import { impossibleResult } from '../session/outcome.js';
 import { GuestSession } from '../session/session.js';
+import { dataFilePutBack } from './data-file.js';
 import { editInSession, type EditOptions } from './edit.js';
 import { openForReading, type ReadOptions } from './reading.js';
 
@@ -139,12 +140,16 @@ async function benchOfWrites(
   return withEngineErrors(async () => {
     const session = new GuestSession(guestContext(control), { inOrder: true });
     // Without locks of its own: what is edited is locked when it is, the others here.
-    const top = await openInput(file, true);
+    const putBack = dataFilePutBack(session.context, policy.references);
+    const top = await openInput(file, true, {}, putBack);
     const chain = await openChain(top, forced, policy, session, DEVICE_ROLE.values.COMPARED);
     try {
       for (const layer of chain.layers) if (layer.file !== top) lockInput(layer.file.fd, layer.file.path);
       const { format, virtual_size: size } = chain.layers[0].info;
-      const about = { path: file, identity: top.identity, format, undo: options.undo };
+      const { dataFile } = chain.layers[0];
+      const beside = chain.files.filter((other) => other !== dataFile);
+      const { references } = policy;
+      const about = { path: file, identity: top.identity, format, undo: options.undo, references, beside };
       const written = options.count * options.requestLength;
       return await editInSession(session, about, async () =>
         // Of a unit of the image, as much as two mebibytes, a request may be the smallest part.

@@ -19,6 +19,7 @@ import { IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
 import { perform } from '../session/operation.js';
 import { impossibleResult } from '../session/outcome.js';
 import { GuestSession } from '../session/session.js';
+import { dataFilePutBack } from './data-file.js';
 import { ScratchFile } from './scratch.js';
 
 /** Something that a check found. */
@@ -103,8 +104,8 @@ export async function check(
   const session = new GuestSession(guestContext(checkControl(givenControl)));
   const forced = forcedFormat(options.format, file);
   const forceShare = options.forceShare === true;
-  const input = await openInput(file, forceShare, session.context);
   const references = options.pathPolicy ?? IMAGE_DIRECTORY_ONLY;
+  const input = await openInput(file, forceShare, session.context, dataFilePutBack(session.context, references));
   const chain = await openChain(input, forced, { references, forceShare, strict: false, alone: true }, session);
   try {
     const scratch = await ScratchFile.create();

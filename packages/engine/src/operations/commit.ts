@@ -12,6 +12,7 @@ import { checkFileName } from '../options/operations.js';
 import { combinePath, IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
 import { GuestSession } from '../session/session.js';
 import type { ImageInfo } from '../session/look.js';
+import { dataFilePutBack } from './data-file.js';
 import { editImage, editInSession, type EditOptions } from './edit.js';
 import { relink } from './relink.js';
 
@@ -75,7 +76,8 @@ export async function commit(
   const result = await withEngineErrors(async () => {
     const session = new GuestSession(context, { inOrder: true });
     // Without locks of its own: what is edited is locked when it is, the others here.
-    const top = await openInput(file, true);
+    const putBack = dataFilePutBack(session.context, policy.references);
+    const top = await openInput(file, true, {}, putBack);
     const chain = await openChain(top, forced, policy, session, DEVICE_ROLE.values.COMPARED);
     try {
       const depth = depthOf(chain, file, base);
@@ -88,14 +90,26 @@ export async function commit(
       }
       for (const layer of chain.layers) if (layer !== target) lockInput(layer.file.fd, layer.file.path);
       const { path, size, identity } = target.file;
-      const room = chain.layers.slice(0, depth).reduce((sum, layer) => sum + layer.file.size * 2n, size);
+      const above = chain.layers.slice(0, depth);
+      const room = above.reduce((sum, layer) => sum + (layer.file.size + (layer.dataFile?.size ?? 0n)) * 2n, size);
+      const beside = chain.files.filter((other) => other !== target.dataFile);
       const format = target.info.format;
-      const about = { path, identity, format, undo: options.undo, room, onProgress: control.onProgress };
+      const about = {
+        path,
+        identity,
+        format,
+        undo: options.undo,
+        room,
+        references: policy.references,
+        beside,
+        onProgress: control.onProgress,
+      };
       return await editInSession(session, about, async ({ edit }) => {
         const edited = await edit({ action: EDIT_ACTION.values.COMMIT, number: depth }, true);
-        const { info: above, file: child } = layerAt(chain, depth - 1);
+        const { info: overlay, file: child } = layerAt(chain, depth - 1);
         // A VHD keeps its unique id, whatever is written to it.
-        const linked = above.format === IMAGE_FORMAT.values.VHDX ? nameBelow(child.path, above, identity) : undefined;
+        const linked =
+          overlay.format === IMAGE_FORMAT.values.VHDX ? nameBelow(child.path, overlay, identity) : undefined;
         return { base: path, format: formatName(format), virtualSize: edited.virtual_size, linked };
       });
     } finally {

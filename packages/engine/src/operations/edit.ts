@@ -1,4 +1,4 @@
-import { identity, openEdited, statFile, type EditedFile } from '@instar/host-files';
+import { closeFile, identity, openEdited, statFile, type EditedFile } from '@instar/host-files';
 import type { ValueOf } from '@instar/layout';
 import {
   DEVICE_FLAG,
@@ -9,10 +9,13 @@ import {
   IMAGE_FORMAT,
   NO_PARENT,
 } from '@instar/shared-abi';
+import { deviceSize } from '@instar/vmm-native';
 import { EngineError, withEngineErrors } from '../errors.js';
 import { formatName } from '../format-names.js';
 import { forcedFormat } from '../formats.js';
 import { guestContext, type OperationControl } from '../operation.js';
+import type { InputFile } from '../input-file.js';
+import { NO_REFERENCES, type PathPolicy } from '../path-policy.js';
 import type { OwnSecret } from '../secrets.js';
 import type { GuestDevice } from '../session/context.js';
 import { look, type ImageInfo } from '../session/look.js';
@@ -20,6 +23,7 @@ import { perform } from '../session/operation.js';
 import { impossibleResult } from '../session/outcome.js';
 import { GuestSession } from '../session/session.js';
 import { requireVirtualSize } from '../size-limits.js';
+import { dataFilePutBack, hasDataFile, openDataFile } from './data-file.js';
 
 /** How an image is edited. */
 export interface EditOptions {
@@ -100,6 +104,10 @@ interface Edited {
   readonly undo: boolean | undefined;
   /** Bytes that are written beside what the file has. */
   readonly room?: bigint;
+  /** Where its external data file may be written to (default: nowhere). */
+  readonly references?: PathPolicy | undefined;
+  /** Content is written: into its external data file, where it has one. Files that are read meanwhile, but for its own. */
+  readonly beside?: readonly InputFile[];
   readonly onProgress?: OperationControl['onProgress'];
 }
 
@@ -112,7 +120,7 @@ interface Edited {
  */
 export async function editing<T>(
   path: string,
-  { format, undo }: EditOptions,
+  { format, undo, references }: EditOptions & Pick<Edited, 'references'>,
   control: OperationControl,
   work: (editing: Editing) => Promise<T>,
   secrets: readonly OwnSecret[] = [],
@@ -127,7 +135,7 @@ export async function editing<T>(
     context.onDetail?.({ kind: 'image', path, format: formatName(found), declared, virtualSize, edited: true });
     return work(edited);
   };
-  return withEngineErrors(async () => editInSession(session, { path, format: forced, undo }, told));
+  return withEngineErrors(async () => editInSession(session, { path, format: forced, undo, references }, told));
 }
 
 /**
@@ -136,11 +144,12 @@ export async function editing<T>(
  */
 export async function editInSession<T>(
   session: GuestSession,
-  { path, identity: known, format, undo = true, room = 0n, onProgress }: Edited,
+  edited: Edited,
   work: (editing: Editing) => Promise<T>,
 ): Promise<T> {
+  const { path, identity: known, format, undo = true, room = 0n, onProgress } = edited;
   const { limits, onWarning } = session.context;
-  const file = await openEdited(path, undo);
+  const file = await openEdited(path, undo, dataFilePutBack(session.context, edited.references));
   let kept = MOST_LENGTH;
   let result: T;
   try {
@@ -157,6 +166,9 @@ export async function editInSession<T>(
       const info = await look(session, device);
       requireVirtualSize(info.virtual_size, limits, path);
       session.describe(device, { format: info.format });
+      if (edited.beside !== undefined && hasDataFile(info)) {
+        session.add(await joinDataFile(file, info, device, edited.references ?? NO_REFERENCES, edited.beside));
+      }
       const refresh = async (): Promise<bigint> => {
         const { size } = file.resizable ? await statFile(file.fd) : file;
         session.describe(device, { file_size: size });
@@ -164,7 +176,7 @@ export async function editInSession<T>(
       };
       const edit = async (request: EditRequest, last = false): Promise<ValueOf<typeof EditResult>> => {
         const size = await refresh();
-        const edited = await perform(session, {
+        const answer = await perform(session, {
           config: EditConfig.encode({ ...now(), ...request }),
           result: EditResult,
           magic: EDIT_RESULT_MAGIC,
@@ -173,12 +185,12 @@ export async function editInSession<T>(
           last,
           ...(onProgress === undefined ? {} : { onProgress }),
         });
-        if (!file.resizable && edited.file_length < file.size) throw impossibleResult(path);
-        if (edited.file_length < kept) kept = edited.file_length;
+        if (!file.resizable && answer.file_length < file.size) throw impossibleResult(path);
+        if (answer.file_length < kept) kept = answer.file_length;
         // What will be cut off is not looked at any more.
         const length = await refresh();
         session.describe(device, { file_size: kept < length ? kept : length });
-        return edited;
+        return answer;
       };
       result = await work({ session, file, info, isRaw: info.format === IMAGE_FORMAT.values.RAW, edit });
     } finally {
@@ -208,6 +220,40 @@ export async function editImage(
     return { format: formatName(info.format), virtualSize };
   };
   return editing(path, options, control, work, secrets);
+}
+
+/**
+ * Has the external data file of an image be edited together with it.
+ * @param beside files that are read meanwhile
+ */
+async function joinDataFile(
+  image: EditedFile,
+  info: ImageInfo,
+  parent: number,
+  policy: PathPolicy,
+  beside: readonly InputFile[],
+): Promise<GuestDevice> {
+  const opened = await openDataFile(image, info, policy);
+  const { fd, path } = opened;
+  try {
+    const status = await statFile(fd);
+    const own = identity(status);
+    if (beside.some((file) => file.identity === own)) {
+      throw new EngineError('SAME_FILE', 'is read and would be written at the same time', { file: path });
+    }
+    await withEngineErrors(async () => image.join(opened));
+    const size = status.isFile() ? status.size : deviceSize(fd);
+    const { log } = image;
+    const device = editedDevice({ fd, path, size, log }, 0, status.isFile() ? MOST_LENGTH : size);
+    return {
+      ...device,
+      entry: { ...device.entry, role: DEVICE_ROLE.values.DATA_FILE, parent },
+      options: { ...device.options, ...(log === undefined ? {} : { isSecond: true }) },
+    };
+  } catch (error) {
+    await closeFile(fd);
+    throw error;
+  }
 }
 
 /** A file that is edited, for a session. */

@@ -10,6 +10,7 @@ import { identityOf, openInput } from '../input-file.js';
 import { guestContext, type OperationControl } from '../operation.js';
 import { checksumsOfDisks, type ChecksumAlgorithm, type Checksums } from '../output/checksum.js';
 import { GuestSession } from '../session/session.js';
+import { dataFilePutBack } from './data-file.js';
 import { editInSession } from './edit.js';
 import { openImage } from './open-image.js';
 import { spool } from './spool.js';
@@ -55,7 +56,9 @@ export async function fill(request: FillRequest, control: OperationControl): Pro
     const name = 'path' in input ? input.path : 'standard input';
     // Without locks of its own: what is edited is locked when it is, the others here.
     const top =
-      'path' in input ? await openInput(input.path, true, context) : await spool(input.stream, output, context);
+      'path' in input
+        ? await openInput(input.path, true, context, dataFilePutBack(context, policy.references))
+        : await spool(input.stream, output, context);
     const forced = forcedFormat(request.inputFormat, name);
     const chain = await openChain(top, forced, { ...policy, forceShare: true }, session, DEVICE_ROLE.values.COMPARED);
     try {
@@ -66,7 +69,9 @@ export async function fill(request: FillRequest, control: OperationControl): Pro
       for (const { fd, path } of policy.forceShare ? [] : chain.files) if (fd !== -1) lockInput(fd, path);
       const { info } = chain.layers[0];
       const room = 2n * info.virtual_size;
-      const about = { path: output, format, undo: true, room, onProgress: control.onProgress };
+      const { references } = policy;
+      const beside = chain.files;
+      const about = { path: output, format, undo: true, room, references, beside, onProgress: control.onProgress };
       const size = await editInSession(session, about, async ({ edit, info: { virtual_size: size, flags: has } }) => {
         if (size < info.virtual_size) {
           const problem = `has a disk of ${size} bytes, fewer than the ${info.virtual_size} of the input`;

@@ -4,6 +4,7 @@ import { openInput } from '../input-file.js';
 import { IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
 import type { GuestSession } from '../session/session.js';
 import type { SnapshotSelector } from '../snapshot.js';
+import { dataFilePutBack } from './data-file.js';
 
 /** How an image is opened for an operation that reads it. */
 export interface ReadOptions {
@@ -32,8 +33,9 @@ export async function openForReading(
 ): Promise<Chain> {
   const format = forcedFormat(options.format, file);
   const forceShare = options.forceShare === true;
-  const input = await openInput(file, forceShare, session.context);
   const references = options.pathPolicy ?? IMAGE_DIRECTORY_ONLY;
+  const putBack = dataFilePutBack(session.context, references);
+  const input = await openInput(file, forceShare, session.context, putBack);
   const { snapshot } = options;
   const policy = { references, forceShare, strict: options.strict === true, snapshot };
   const chain = await openChain(input, format, policy, session, role);

@@ -12,6 +12,7 @@ import { checkFileName } from '../options/operations.js';
 import type { BackingFile } from '../output/backing.js';
 import { combinePath, IMAGE_DIRECTORY_ONLY, requirePlainName, type PathPolicy } from '../path-policy.js';
 import { GuestSession } from '../session/session.js';
+import { dataFilePutBack } from './data-file.js';
 import { knowsByIdentity, relink } from './relink.js';
 import { editImage, editInSession, editName, otherName, type EditedImage, type EditOptions } from './edit.js';
 
@@ -66,7 +67,8 @@ export async function rebase(
   return withEngineErrors(async () => {
     const session = new GuestSession(context, { inOrder: true });
     // Without locks of its own: what is edited is locked when it is, the others here.
-    const top = await openInput(file, true);
+    const putBack = dataFilePutBack(session.context, policy.references);
+    const top = await openInput(file, true, {}, putBack);
     const chains: Chain[] = [await openChain(top, forced, policy, session, DEVICE_ROLE.values.COMPARED)];
     const [old] = chains;
     try {
@@ -93,6 +95,8 @@ export async function rebase(
         format,
         undo: options.undo,
         room,
+        references: policy.references,
+        beside: chains.flatMap(({ files }) => files).filter((other) => other !== old.layers[0].dataFile),
         onProgress: control.onProgress,
       };
       return await editInSession(session, about, async ({ edit }) => {

@@ -1,28 +1,15 @@
-import {
-  closeFile,
-  fsync,
-  ftruncate,
-  identity,
-  lockOutput,
-  quoteName,
-  settleForReading,
-  statFile,
-  type EditedFile,
-} from '@instar/host-files';
+import { closeFile, fsync, ftruncate, quoteName, statFile, type EditedFile } from '@instar/host-files';
 import { INFO_FLAG } from '@instar/shared-abi';
 import { deviceSize } from '@instar/vmm-native';
-import { storedName } from '../chain.js';
-import { EngineError, fileError, withEngineErrors } from '../errors.js';
-import { identityOf } from '../input-file.js';
-import { combinePath, openReference, type PathPolicy, type ReferenceFile } from '../path-policy.js';
+import { EngineError, fileError } from '../errors.js';
+import type { PathPolicy, ReferenceFile } from '../path-policy.js';
 import type { ImageInfo } from '../session/look.js';
 import { allocate } from './allocate.js';
+import { hasDataFile, openDataFile } from './data-file.js';
 
 // A disk of another size takes a data file of another length, and nothing else of that: no byte that the disk has before and
 // afterwards changes its place. So that one order of writes does in the place of a log: what is larger is so before the image says
 // it, what is smaller afterwards. Stopped between the two, the data file is longer than the disk, which nobody reads.
-
-const ROLE = 'external data file';
 
 /** What the disk becomes. */
 export interface NewDisk {
@@ -46,18 +33,6 @@ export interface ResizedDataFile {
   close(): Promise<void>;
 }
 
-/** Refuses a data file that is something else of the image as well. */
-async function requireApart(fd: number, path: string, image: EditedFile, info: ImageInfo): Promise<void> {
-  const own = identity(await statFile(fd));
-  const refuse = (what: string): EngineError =>
-    new EngineError('CHAIN_LOOP', `refers to ${quoteName(path)}, which is ${what}`, { file: image.path });
-  if (own === identity(await statFile(image.fd))) throw refuse('already part of its chain');
-  if (image.log !== undefined && own === identity(await statFile(image.log))) throw refuse('its undo log');
-  if (info.backing_file_len === 0) return;
-  const name = storedName(info.backing_file, info.backing_file_len, 'backing file', image.path);
-  if (own === identityOf(combinePath(image.path, name))) throw refuse('already part of its chain');
-}
-
 /**
  * Opens the external data file of an image that is edited, for giving it another length; undefined where the image has none.
  * @param policy it is written to only in a directory that this allows by name: what the image says is not enough
@@ -68,23 +43,13 @@ export async function openResizedDataFile(
   info: ImageInfo,
   policy: PathPolicy,
 ): Promise<ResizedDataFile | undefined> {
-  if ((info.flags & INFO_FLAG.values.DATA_FILE) === 0) return undefined;
-  if (info.data_file_len === 0) {
-    throw new EngineError('REFERENCE_MISSING', `needs an ${ROLE} but names none`, { file: image.path });
-  }
-  const name = storedName(info.data_file, info.data_file_len, ROLE, image.path);
-  const opened = await openReference({ role: ROLE, name, image: image.path }, policy, 'writing');
-  const { fd, path } = opened;
+  if (!hasDataFile(info)) return undefined;
+  const opened = await openDataFile(image, info, policy);
   try {
-    await requireApart(fd, path, image, info);
-    await withEngineErrors(async () => {
-      lockOutput(fd, path);
-      await settleForReading(fd, path, false);
-    });
     const isRaw = (info.flags & INFO_FLAG.values.DATA_FILE_RAW) !== 0;
     return await withLengths(opened, image.path, isRaw);
   } catch (error) {
-    await closeFile(fd);
+    await closeFile(opened.fd);
     throw error;
   }
 }

@@ -42,12 +42,15 @@ export async function resizing<T>(
     return work({ ...edited, prepareDataFile });
   };
   try {
-    const result = await editing(path, options, control, withDataFile, secrets).catch(async (error: unknown) => {
-      // An image that may have its new size, or get it yet, keeps the bytes for that.
-      const isAsItWas = options.undo !== false && !(error instanceof EngineError && error.code === 'EDIT_INTERRUPTED');
-      if (isAsItWas) await dataFile?.undo();
-      throw error;
-    });
+    const result = await editing(path, { ...options, references: pathPolicy }, control, withDataFile, secrets).catch(
+      async (error: unknown) => {
+        // An image that may have its new size, or get it yet, keeps the bytes for that.
+        const isAsItWas =
+          options.undo !== false && !(error instanceof EngineError && error.code === 'EDIT_INTERRUPTED');
+        if (isAsItWas) await dataFile?.undo();
+        throw error;
+      },
+    );
     await dataFile?.cut();
     return result;
   } finally {

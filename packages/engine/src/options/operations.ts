@@ -124,6 +124,7 @@ const describing = {
   forceShare: v.optional(yesNo),
   strict: v.optional(yesNo),
   backingChain: v.optional(pathPolicy),
+  pathPolicy: v.optional(pathPolicy),
 };
 
 const info = options(() => describing satisfies Fields<InfoOptions>);

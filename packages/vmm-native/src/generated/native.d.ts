@@ -71,8 +71,8 @@ export interface CommandFailure {
   write: boolean
 }
 
-/** Brings an edited file to the disk, and cuts it to `length` bytes where it is longer. Then its log may be removed. */
-export declare function completeEdit(fd: number, log: number | undefined | null, length: bigint): Promise<null>
+/** Brings edited files to the disk, and cuts the first to `length` bytes where it is longer. Then their log may be removed. */
+export declare function completeEdit(fd: number, second: number | undefined | null, log: number | undefined | null, length: bigint): Promise<null>
 
 /** Copies raw bytes from a stream on a thread of its own. */
 export declare function copyStream(options: StreamOptions, control: RunControl): Promise<StreamReport>
@@ -92,6 +92,8 @@ export interface DeviceOptions {
   fresh?: boolean
   /** Open undo log of an edited file, which `beginUndoLog` began (default: none is written). */
   log?: number
+  /** The file is the second one of that log, as `joinUndoLog` has it (default false). */
+  isSecond?: boolean
   /** Number of the `RemoteDevice` that answers in the place of a file: the reads of an input, or the writes of a stream. */
   remote?: number
 }
@@ -149,6 +151,9 @@ export interface FaultReport {
 
 /** Whether a file has at least one byte, whatever length it states. */
 export declare function hasBytes(fd: number): boolean
+
+/** Has a log that was begun be that of a second file as well, which is about to be edited, and brings that to the disk. */
+export declare function joinUndoLog(log: number, second: number): void
 
 /** Bounds of a run; 0 or absent means the default. */
 export interface LimitOptions {
@@ -389,10 +394,13 @@ export interface SegmentReport {
 }
 
 /** What came of an edit that was interrupted. */
-export type SettledEdit = 'rolled-back' | 'completed' | 'not-its-log' | 'needs-second' | 'damaged'
+export type SettledEdit = 'rolled-back' | 'completed' | 'not-its-log' | 'is-second' | 'needs-second' | 'other-second' | 'damaged'
 
-/** Brings a file whose edit was interrupted to what it was before, or to what it was to become. The caller holds its lock. */
-export declare function settleEdit(fd: number, log: number): Promise<SettledEdit>
+/** Brings files whose edit was interrupted to what they were before, or to what they were to become. The caller holds their locks. */
+export declare function settleEdit(fd: number, second: number | undefined | null, log: number): Promise<SettledEdit>
+
+/** The same of the first file alone, which is to be looked at then. Where there is a second one, the edit is not settled by that. */
+export declare function settleFirst(fd: number, log: number): Promise<SettledEdit>
 
 /** A copy between streams. */
 export interface StreamOptions {
@@ -415,6 +423,9 @@ export interface StreamReport {
   /** Bytes that were copied. */
   copied: bigint
 }
+
+/** Whether an undo log is that of a file, be it the second one; a log that is damaged may be. */
+export declare function undoLogBelongs(fd: number, log: number): boolean
 
 /** The note that the guest registered for its dumps, as it claims. */
 export interface VmCoreInfoReport {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use instar_vmm::device::{Access, Device, DeviceTable};
+use instar_vmm::device::{Access, Device, DeviceLog, DeviceTable};
 use instar_vmm::pool;
 use instar_vmm::remote::RemoteDevice;
 use instar_vmm::report::{CommandFailure as Failed, Outcome, Report};
@@ -43,6 +43,8 @@ pub struct DeviceOptions {
     pub fresh: Option<bool>,
     /// Open undo log of an edited file, which `beginUndoLog` began (default: none is written).
     pub log: Option<i32>,
+    /// The file is the second one of that log, as `joinUndoLog` has it (default false).
+    pub is_second: Option<bool>,
     /// Number of the `RemoteDevice` that answers in the place of a file: the reads of an input, or the writes of a stream.
     pub remote: Option<u32>,
 }
@@ -394,7 +396,7 @@ fn to_devices(devices: &[DeviceOptions]) -> Result<Vec<Device>, String> {
                 },
                 size: to_u64(&device.size, "device size")?,
                 fresh: device.fresh.unwrap_or(false),
-                log: device.log,
+                log: device.log.map(|fd| DeviceLog { fd, file: u32::from(device.is_second.unwrap_or(false)) }),
                 remote: device.remote.map(|number| to_remote(number, &device.access)).transpose()?,
             })
         })

@@ -11,14 +11,18 @@ use crate::{failure, io_failure, Failure};
 /// What came of an edit that was interrupted.
 #[napi(string_enum = "kebab-case")]
 pub enum SettledEdit {
-    /// The file is as it was before.
+    /// The files are as they were before.
     RolledBack,
-    /// The edit was complete, and the file is as it left it.
+    /// The edit was complete, and the files are as it left them.
     Completed,
     /// The log belongs to another file; nothing was done.
     NotItsLog,
+    /// The log belongs to another file, and this one is edited together with that; nothing was done.
+    IsSecond,
     /// It is the log of another file as well, which has to be there; nothing was done.
     NeedsSecond,
+    /// It is the log of another file as well, and not of the one that is there; nothing was done.
+    OtherSecond,
     /// The log is damaged; nothing was done.
     Damaged,
 }
@@ -29,10 +33,23 @@ pub fn begin_undo_log(fd: i32, log: i32) -> Result<(), Failure> {
     undo::begin(fd, log).map_err(|error| io_failure(&error))
 }
 
-/// Work on a file that waits for the disk.
+/// Has a log that was begun be that of a second file as well, which is about to be edited, and brings that to the disk.
+#[napi(catch_unwind)]
+pub fn join_undo_log(log: i32, second: i32) -> Result<(), Failure> {
+    undo::join(log, second).map_err(|error| io_failure(&error))
+}
+
+/// Whether an undo log is that of a file, be it the second one; a log that is damaged may be.
+#[napi(catch_unwind)]
+pub fn undo_log_belongs(fd: i32, log: i32) -> Result<bool, Failure> {
+    undo::belongs(fd, log).map_err(|error| io_failure(&error))
+}
+
+/// Work on files that waits for the disk.
 pub enum UndoTask {
-    Complete { fd: i32, log: Option<i32>, length: u64 },
-    Settle { fd: i32, log: i32 },
+    Complete { fd: i32, second: Option<i32>, log: Option<i32>, length: u64 },
+    Settle { fd: i32, second: Option<i32>, log: i32 },
+    SettleFirst { fd: i32, log: i32 },
 }
 
 fn to_error(error: &std::io::Error) -> napi::Error {
@@ -46,8 +63,9 @@ impl Task for UndoTask {
 
     fn compute(&mut self) -> napi::Result<Self::Output> {
         match *self {
-            UndoTask::Complete { fd, log, length } => undo::complete(fd, log, length).map(|()| None),
-            UndoTask::Settle { fd, log } => undo::settle(fd, log).map(Some),
+            UndoTask::Complete { fd, second, log, length } => undo::complete(fd, second, log, length).map(|()| None),
+            UndoTask::Settle { fd, second, log } => undo::settle(fd, second, log).map(Some),
+            UndoTask::SettleFirst { fd, log } => undo::settle_first(fd, log).map(Some),
         }
         .map_err(|error| to_error(&error))
     }
@@ -57,21 +75,34 @@ impl Task for UndoTask {
             Settled::RolledBack => SettledEdit::RolledBack,
             Settled::Completed => SettledEdit::Completed,
             Settled::NotItsLog => SettledEdit::NotItsLog,
+            Settled::IsSecond => SettledEdit::IsSecond,
+            Settled::OtherSecond => SettledEdit::OtherSecond,
             Settled::NeedsSecond => SettledEdit::NeedsSecond,
             Settled::Damaged => SettledEdit::Damaged,
         }))
     }
 }
 
-/// Brings an edited file to the disk, and cuts it to `length` bytes where it is longer. Then its log may be removed.
+/// Brings edited files to the disk, and cuts the first to `length` bytes where it is longer. Then their log may be removed.
 #[napi(catch_unwind, ts_return_type = "Promise<null>")]
-pub fn complete_edit(fd: i32, log: Option<i32>, length: BigInt) -> Result<AsyncTask<UndoTask>, Failure> {
+pub fn complete_edit(
+    fd: i32,
+    second: Option<i32>,
+    log: Option<i32>,
+    length: BigInt,
+) -> Result<AsyncTask<UndoTask>, Failure> {
     let length = to_u64(&length, "length").map_err(|text| failure(&format!("ERRNO_{}", libc::EINVAL), text))?;
-    Ok(AsyncTask::new(UndoTask::Complete { fd, log, length }))
+    Ok(AsyncTask::new(UndoTask::Complete { fd, second, log, length }))
 }
 
-/// Brings a file whose edit was interrupted to what it was before, or to what it was to become. The caller holds its lock.
+/// Brings files whose edit was interrupted to what they were before, or to what they were to become. The caller holds their locks.
 #[napi(catch_unwind, ts_return_type = "Promise<SettledEdit>")]
-pub fn settle_edit(fd: i32, log: i32) -> AsyncTask<UndoTask> {
-    AsyncTask::new(UndoTask::Settle { fd, log })
+pub fn settle_edit(fd: i32, second: Option<i32>, log: i32) -> AsyncTask<UndoTask> {
+    AsyncTask::new(UndoTask::Settle { fd, second, log })
+}
+
+/// The same of the first file alone, which is to be looked at then. Where there is a second one, the edit is not settled by that.
+#[napi(catch_unwind, ts_return_type = "Promise<SettledEdit>")]
+pub fn settle_first(fd: i32, log: i32) -> AsyncTask<UndoTask> {
+    AsyncTask::new(UndoTask::SettleFirst { fd, log })
 }

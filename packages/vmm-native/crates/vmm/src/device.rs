@@ -31,6 +31,15 @@ impl Access {
     }
 }
 
+/// The undo log of an edited device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceLog {
+    /// Its descriptor: the same where two devices have one log.
+    pub fd: RawFd,
+    /// Number of the device's file in it.
+    pub file: u32,
+}
+
 /// One host file, or what is in its place. The descriptor belongs to the caller and stays open for the whole run.
 #[derive(Clone, Debug)]
 pub struct Device {
@@ -43,7 +52,7 @@ pub struct Device {
     /// An output whose unwritten bytes are allocated and read as zeros.
     pub fresh: bool,
     /// Undo log of an edited device, which was begun for it.
-    pub log: Option<RawFd>,
+    pub log: Option<DeviceLog>,
     /// Who answers in the place of a file: of an input its reads, of a stream its writes.
     pub remote: Option<Arc<RemoteDevice>>,
 }

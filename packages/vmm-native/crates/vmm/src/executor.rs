@@ -128,8 +128,8 @@ pub struct Executor<'a> {
     copies_by_hand: AtomicBool,
     log: Mutex<Log>,
     items: Mutex<ItemStore>,
-    /// Logs of edited devices, by their index; opened with the first write.
-    undo: Mutex<BTreeMap<u32, UndoLog>>,
+    /// Logs of edited devices, by their descriptors; opened with the first write. Two devices may share one.
+    undo: Mutex<BTreeMap<RawFd, UndoLog>>,
     /// Where more requests come from, in a run that takes more than one.
     session: Option<&'a SessionDesk>,
     /// One thread executes all commands, in the order of the ring.

@@ -20,7 +20,7 @@ use record::{read_header, write, Appender, Found, Header, HEADER, MOST_CONTENT};
 use crate::files;
 
 pub use record::Owner;
-pub use settle::{complete, settle, Settled};
+pub use settle::{belongs, complete, settle, settle_first, Settled};
 
 /// Most content that is saved ahead (bytes): so much is overwritten after one sync, where writes follow each other.
 const MOST_AHEAD: u64 = 32 << 20;
@@ -33,15 +33,47 @@ pub fn begin(file: RawFd, log: RawFd) -> io::Result<()> {
     files::sync_data(log)
 }
 
+/// Has a log that was begun, and says nothing yet, be that of a second file as well, which is about to be edited together with the
+/// first; and brings that to the disk.
+pub fn join(log: RawFd, second: RawFd) -> io::Result<()> {
+    match read_header(log)? {
+        Found::Header(header)
+            if header.second.is_none() && files::size(log)? == HEADER as u64 && !header.file.is(second)? =>
+        {
+            // Half of it on the disk is no header: of an edit that has written nothing.
+            write(log, &Header::new(header.file, Some(Owner::of(second)?)).to_bytes(), 0)?;
+            files::sync_data(log)
+        }
+        _ => Err(io::Error::from_raw_os_error(libc::EINVAL)),
+    }
+}
+
+/// A file whose old content goes into a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Logged {
+    /// Its descriptor.
+    pub fd: RawFd,
+    /// Its number in the log: 0, or 1 of the second file.
+    pub number: u32,
+}
+
 /// A log that is written.
 #[derive(Debug)]
 pub struct UndoLog {
-    owner: Owner,
     end: End,
-    /// Ranges whose old content is in the log, in order and apart from each other.
-    saved: Vec<(u64, u64)>,
-    /// Some of them are not on the disk yet.
+    /// What it has of each file.
+    files: [Saved; 2],
+    /// Some of that is not on the disk yet.
     unsynced: bool,
+}
+
+/// What a log has of a file.
+#[derive(Debug, Default)]
+struct Saved {
+    /// Bytes that the file had; a file that is not the log's had none.
+    length: Option<u64>,
+    /// Ranges whose old content is in the log, in order and apart from each other.
+    ranges: Vec<(u64, u64)>,
     /// Where the last write ended, and how much is saved ahead of one that goes on there.
     next: u64,
     ahead: u64,
@@ -61,26 +93,30 @@ impl UndoLog {
     pub fn open(log: RawFd) -> io::Result<Self> {
         match read_header(log)? {
             Found::Header(header) if files::size(log)? == header.size() && header.size() == HEADER as u64 => Ok(Self {
-                owner: header.file,
                 end: End::Here(Appender::new(log, HEADER as u64)),
-                saved: Vec::new(),
+                files: [Some(header.file), header.second]
+                    .map(|owner| Saved { length: owner.map(|owner| owner.length), ..Saved::default() }),
                 unsynced: false,
-                next: 0,
-                ahead: 0,
             }),
             _ => Err(io::Error::from_raw_os_error(libc::EINVAL)),
         }
     }
 
+    fn saved(&mut self, file: Logged) -> io::Result<&mut Saved> {
+        let index = usize::try_from(file.number).map_err(io::Error::other)?;
+        let saved = self.files.get_mut(index).filter(|saved| saved.length.is_some());
+        saved.ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))
+    }
+
     /// Appends the old content of what is not saved yet of a range; it reaches the disk before a byte of it is overwritten.
-    pub fn save(&mut self, file: RawFd, offset: u64, length: u64) -> io::Result<()> {
-        if !self.has(offset, length) {
+    pub fn save(&mut self, file: Logged, offset: u64, length: u64) -> io::Result<()> {
+        if !self.saved(file)?.has(offset, length) {
             self.finish_ahead();
         }
-        for (from, to) in self.gaps(offset, length) {
+        for (from, to) in self.saved(file)?.gaps(offset, length) {
             self.unsynced = true;
             self.appender()?.append(file, from, to.saturating_sub(from))?;
-            self.note(from, to);
+            self.saved(file)?.note(from, to);
         }
         Ok(())
     }
@@ -88,77 +124,54 @@ impl UndoLog {
     /// Saves a range that is about to be overwritten, and brings that to the disk. Where one write goes on where the last one ended,
     /// what lies behind it is saved as well, more each time: a sync takes longer than a write, and what is saved meanwhile need not
     /// be waited for.
-    pub fn save_and_sync(&mut self, file: RawFd, offset: u64, length: u64) -> io::Result<()> {
-        let follows = offset == self.next && offset > 0;
-        self.next = offset.saturating_add(length);
+    pub fn save_and_sync(&mut self, file: Logged, offset: u64, length: u64) -> io::Result<()> {
+        let saved = self.saved(file)?;
+        let follows = offset == saved.next && offset > 0;
+        saved.next = offset.saturating_add(length);
         if !follows {
-            self.ahead = 0;
+            saved.ahead = 0;
         }
         self.save(file, offset, length)?;
         self.sync()?;
         let idle = matches!(self.end, End::Here(_));
-        if follows && idle && !self.has(self.next, (self.ahead / 2).max(1)) {
+        let saved = self.saved(file)?;
+        if follows && idle && !saved.has(saved.next, (saved.ahead / 2).max(1)) {
             // One command may zero more than is ever saved ahead.
-            self.ahead = self.ahead.saturating_mul(2).max(length).min(MOST_AHEAD);
-            self.save_ahead(file);
+            saved.ahead = saved.ahead.saturating_mul(2).max(length).min(MOST_AHEAD);
+            self.save_ahead(file)?;
         }
         Ok(())
     }
 
-    /// The parts of a range that are not saved, in whole units, none longer than a record (start and end of each).
-    fn gaps(&self, offset: u64, length: u64) -> Vec<(u64, u64)> {
-        let mut gaps = Vec::new();
-        let mut at = offset - offset % UNIT;
-        let end = offset.saturating_add(length).checked_next_multiple_of(UNIT).unwrap_or(u64::MAX);
-        let end = end.min(self.owner.length);
-        while at < end {
-            let next = self.saved.partition_point(|(start, _)| *start <= at);
-            if let Some((_, saved_to)) = next.checked_sub(1).and_then(|before| self.saved.get(before)) {
-                if *saved_to > at {
-                    at = *saved_to;
-                    continue;
-                }
-            }
-            let gap = self.saved.get(next).map_or(end, |(start, _)| (*start).min(end));
-            let piece = gap.saturating_sub(at).min(MOST_CONTENT);
-            gaps.push((at, at.saturating_add(piece)));
-            at = at.saturating_add(piece);
-        }
-        gaps
-    }
-
-    /// Whether the old content of a range is saved.
-    fn has(&self, offset: u64, length: u64) -> bool {
-        let end = offset.saturating_add(length).min(self.owner.length);
-        let next = self.saved.partition_point(|(start, _)| *start <= offset);
-        let before = next.checked_sub(1).and_then(|before| self.saved.get(before));
-        offset >= end || before.is_some_and(|(_, saved_to)| *saved_to >= end)
-    }
-
     /// Begins to save what may be overwritten next. It may come to nothing: the file system gets back what that took.
-    fn save_ahead(&mut self, file: RawFd) {
-        let pieces = self.gaps(self.next, self.ahead);
-        let End::Here(appender) = &self.end else { return };
+    fn save_ahead(&mut self, file: Logged) -> io::Result<()> {
+        let End::Here(appender) = &self.end else { return Ok(()) };
+        let free = files::free_bytes(appender.log);
+        let saved = self.saved(file)?;
+        let pieces = saved.gaps(saved.next, saved.ahead);
         // What is written to the file may need the room.
-        let has_room = files::free_bytes(appender.log).is_ok_and(|free| free / 8 > self.ahead);
+        let has_room = free.is_ok_and(|free| free / 8 > saved.ahead);
         if !has_room {
-            self.ahead = 0;
+            saved.ahead = 0;
         } else if !pieces.is_empty() {
             if let End::Here(appender) = std::mem::replace(&mut self.end, End::Nobody) {
                 self.end = End::Ahead(Ahead::begin(appender, file, pieces));
             }
         }
+        Ok(())
     }
 
     /// Waits for what is saved ahead.
     pub fn finish_ahead(&mut self) {
         match std::mem::replace(&mut self.end, End::Nobody) {
             End::Ahead(ahead) => {
-                let (appender, saved) = ahead.wait();
+                let file = ahead.file;
+                let (appender, pieces) = ahead.wait();
                 self.end = End::Here(appender);
-                match saved {
-                    Ok(pieces) => pieces.into_iter().for_each(|(from, to)| self.note(from, to)),
-                    Err(_) => self.ahead = 0,
+                let Ok(saved) = self.saved(file) else { return };
+                match pieces {
+                    Ok(pieces) => pieces.into_iter().for_each(|(from, to)| saved.note(from, to)),
+                    Err(_) => saved.ahead = 0,
                 }
             }
             other => self.end = other,
@@ -181,11 +194,43 @@ impl UndoLog {
         }
         Ok(())
     }
+}
+
+impl Saved {
+    /// The parts of a range that are not saved, in whole units, none longer than a record (start and end of each).
+    fn gaps(&self, offset: u64, length: u64) -> Vec<(u64, u64)> {
+        let mut gaps = Vec::new();
+        let mut at = offset - offset % UNIT;
+        let end = offset.saturating_add(length).checked_next_multiple_of(UNIT).unwrap_or(u64::MAX);
+        let end = end.min(self.length.unwrap_or(0));
+        while at < end {
+            let next = self.ranges.partition_point(|(start, _)| *start <= at);
+            if let Some((_, saved_to)) = next.checked_sub(1).and_then(|before| self.ranges.get(before)) {
+                if *saved_to > at {
+                    at = *saved_to;
+                    continue;
+                }
+            }
+            let gap = self.ranges.get(next).map_or(end, |(start, _)| (*start).min(end));
+            let piece = gap.saturating_sub(at).min(MOST_CONTENT);
+            gaps.push((at, at.saturating_add(piece)));
+            at = at.saturating_add(piece);
+        }
+        gaps
+    }
+
+    /// Whether the old content of a range is saved.
+    fn has(&self, offset: u64, length: u64) -> bool {
+        let end = offset.saturating_add(length).min(self.length.unwrap_or(0));
+        let next = self.ranges.partition_point(|(start, _)| *start <= offset);
+        let before = next.checked_sub(1).and_then(|before| self.ranges.get(before));
+        offset >= end || before.is_some_and(|(_, saved_to)| *saved_to >= end)
+    }
 
     /// Notes that a range is saved.
     fn note(&mut self, from: u64, to: u64) {
-        let next = self.saved.partition_point(|(start, _)| *start <= from);
-        self.saved.insert(next, (from, to));
+        let next = self.ranges.partition_point(|(start, _)| *start <= from);
+        self.ranges.insert(next, (from, to));
         self.join(next);
     }
 
@@ -193,13 +238,13 @@ impl UndoLog {
     fn join(&mut self, index: usize) {
         for first in [Some(index), index.checked_sub(1)].into_iter().flatten() {
             let (Some((start, end)), Some((next, next_end))) =
-                (self.saved.get(first).copied(), self.saved.get(first + 1).copied())
+                (self.ranges.get(first).copied(), self.ranges.get(first + 1).copied())
             else {
                 continue;
             };
             if end == next {
-                self.saved[first] = (start, next_end);
-                self.saved.remove(first + 1);
+                self.ranges[first] = (start, next_end);
+                self.ranges.remove(first + 1);
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::files;
 use crate::report::{LimitKind, Outcome};
 use crate::run::put_config;
 use crate::session::Answer;
-use crate::undo::UndoLog;
+use crate::undo::{Logged, UndoLog};
 
 /// Bytes of the buffer through which COPY and dense ZERO move data; fits a second-level cache.
 const BUFFER_SIZE: usize = 1 << 20;
@@ -73,10 +73,12 @@ impl Executor<'_> {
             }
             Command::Flush { device: index } => {
                 let device = self.device(index)?;
-                if let Some(log) = lock(&self.undo).get_mut(&index) {
+                let mut logs = lock(&self.undo);
+                if let Some(log) = device.log.and_then(|log| logs.get_mut(&log.fd)) {
                     // Who flushes last ends the edit, and looks at the log.
                     log.finish_ahead();
                 }
+                drop(logs);
                 if matches!(device.access, Access::Output | Access::Edited) {
                     files::sync_data(device.fd)?;
                 }
@@ -107,14 +109,15 @@ impl Executor<'_> {
         let Some(log) = device.log.filter(|_| device.access == Access::Edited) else { return Ok(()) };
         // Held while it is saved: who writes to the same range has to wait for that.
         let mut logs = lock(&self.undo);
-        let log = match logs.entry(range.device) {
+        let file = Logged { fd: device.fd, number: log.file };
+        let log = match logs.entry(log.fd) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(UndoLog::open(log)?),
+            Entry::Vacant(entry) => entry.insert(UndoLog::open(log.fd)?),
         };
         if overwrites {
-            log.save_and_sync(device.fd, range.offset, range.length)?;
+            log.save_and_sync(file, range.offset, range.length)?;
         } else {
-            log.save(device.fd, range.offset, range.length)?;
+            log.save(file, range.offset, range.length)?;
         }
         Ok(())
     }

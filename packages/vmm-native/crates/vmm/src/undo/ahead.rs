@@ -8,12 +8,15 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use super::record::Appender;
+use super::Logged;
 use crate::files;
 
 /// A thread that appends. It has the log's end for itself, and ends before this is gone: the descriptors belong to the caller.
 #[derive(Debug)]
 pub(super) struct Ahead {
     log: RawFd,
+    /// The file whose content it is.
+    pub file: Logged,
     /// Where the log ended before.
     start: u64,
     pieces: Vec<(u64, u64)>,
@@ -24,7 +27,7 @@ pub(super) struct Ahead {
 impl Ahead {
     /// Begins to append what `file` holds in `pieces` (start and end of each). Where there can be no thread, that shows when it is
     /// waited for.
-    pub fn begin(mut appender: Appender, file: RawFd, pieces: Vec<(u64, u64)>) -> Self {
+    pub fn begin(mut appender: Appender, file: Logged, pieces: Vec<(u64, u64)>) -> Self {
         let (log, start) = (appender.log, appender.end);
         let stop = Arc::new(AtomicBool::new(false));
         let (wanted, stopped) = (pieces.clone(), Arc::clone(&stop));
@@ -42,7 +45,7 @@ impl Ahead {
             (appender, result)
         };
         let thread = Builder::new().name("instar-undo".into()).spawn(work).ok();
-        Self { log, start, pieces, stop, thread }
+        Self { log, file, start, pieces, stop, thread }
     }
 
     /// Waits until all is on the disk. Gives the appender back, and what was saved; what was appended in vain is taken back.

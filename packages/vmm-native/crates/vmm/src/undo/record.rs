@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 
 use crc32c::{crc32c, crc32c_append};
 
+use super::Logged;
 use crate::files;
 
 pub(super) const MAGIC: [u8; 8] = *b"INSTUNDO";
@@ -188,7 +189,7 @@ impl Appender {
     }
 
     /// Appends what the file holds in a range, which is one record at most.
-    pub fn append(&mut self, file: RawFd, offset: u64, length: u64) -> io::Result<()> {
+    pub fn append(&mut self, file: Logged, offset: u64, length: u64) -> io::Result<()> {
         let size = usize::try_from(length).map_err(io::Error::other)?;
         let whole = RECORD.saturating_add(size);
         if self.record.len() < whole {
@@ -199,8 +200,8 @@ impl Appender {
         let record = &mut self.record[..whole];
         let (head, content) = record.split_at_mut(RECORD);
         // SAFETY: the slice has `length` bytes.
-        unsafe { files::read_exact_raw(file, content.as_mut_ptr(), length, offset) }?;
-        head.copy_from_slice(&Head { kind: OLD_CONTENT, file: 0, offset, length }.to_bytes(content));
+        unsafe { files::read_exact_raw(file.fd, content.as_mut_ptr(), length, offset) }?;
+        head.copy_from_slice(&Head { kind: OLD_CONTENT, file: file.number, offset, length }.to_bytes(content));
         write(self.log, record, self.end)?;
         self.end = self.end.saturating_add(whole as u64);
         Ok(())

@@ -3,13 +3,16 @@
 use std::io;
 use std::os::fd::RawFd;
 
-use super::record::{read, read_header, walk, write, Found, Head, COMPLETE, MOST_CONTENT, OLD_HOLE};
+use super::record::{read, read_header, walk, write, Found, Head, Header, COMPLETE, MOST_CONTENT, OLD_HOLE};
 use super::UNIT;
 use crate::files;
 
-/// Completes an edit: the file is brought to the disk, and cut to `length` where it is longer. From then on the log is of no
-/// use, and may be removed.
-pub fn complete(file: RawFd, log: Option<RawFd>, length: u64) -> io::Result<()> {
+/// Completes an edit: the files are brought to the disk, and the first is cut to `length` where it is longer. From then on the log is
+/// of no use, and may be removed.
+pub fn complete(file: RawFd, second: Option<RawFd>, log: Option<RawFd>, length: u64) -> io::Result<()> {
+    if let Some(second) = second {
+        files::sync_data(second)?;
+    }
     files::sync_data(file)?;
     if files::size(file)? <= length {
         return Ok(());
@@ -32,48 +35,102 @@ fn cut(file: RawFd, length: u64) -> io::Result<()> {
 /// What came of an edit that was interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// The file is as it was before.
+    /// The files are as they were before.
     RolledBack,
-    /// It is as the edit left it: that was complete.
+    /// They are as the edit left them: that was complete.
     Completed,
     /// The log is another file's; nothing was done.
     NotItsLog,
+    /// The log is another file's, and this one is what is edited together with that; nothing was done.
+    IsSecond,
     /// It is the log of another file as well, which has to be there; nothing was done.
     NeedsSecond,
+    /// It is the log of another file as well, and the one that is there is not that; nothing was done.
+    OtherSecond,
     /// The log is damaged in its header; nothing was done.
     Damaged,
 }
 
-/// Brings a file whose edit was interrupted to what it was before, or to what it was to become where that had been reached. The
-/// caller holds its lock, and removes the log afterwards.
-pub fn settle(file: RawFd, log: RawFd) -> io::Result<Settled> {
+/// Brings a file whose edit was interrupted to what it was before, or to what it was to become where that had been reached; where the log
+/// is that of a second file, both. The caller holds their locks, and removes the log afterwards.
+pub fn settle(file: RawFd, second: Option<RawFd>, log: RawFd) -> io::Result<Settled> {
+    let header = match open_log(file, log)? {
+        Ok(header) => header,
+        Err(settled) => return Ok(settled),
+    };
+    match (header.second, second) {
+        (Some(_), None) => return Ok(Settled::NeedsSecond),
+        (Some(owner), Some(second)) if !owner.is(second)? => return Ok(Settled::OtherSecond),
+        _ => {}
+    }
+    put_all_back(&header, log, [Some(file), second.filter(|_| header.second.is_some())])?;
+    Ok(Settled::RolledBack)
+}
+
+/// The same of the first of two files alone, which is to be looked at; the edit is not settled by that.
+pub fn settle_first(file: RawFd, log: RawFd) -> io::Result<Settled> {
+    let header = match open_log(file, log)? {
+        Ok(header) => header,
+        Err(settled) => return Ok(settled),
+    };
+    put_all_back(&header, log, [Some(file), None])?;
+    Ok(if header.second.is_some() { Settled::NeedsSecond } else { Settled::RolledBack })
+}
+
+/// Whether a log is that of a file, be it the second one; of a log that is damaged nobody can tell, so that it may be.
+pub fn belongs(file: RawFd, log: RawFd) -> io::Result<bool> {
+    match read_header(log)? {
+        Found::Header(header) => match header.second {
+            Some(second) if second.is(file)? => Ok(true),
+            _ => header.file.is(file),
+        },
+        Found::Unfinished => Ok(false),
+        Found::Damaged => Ok(true),
+    }
+}
+
+/// The header of a log of this file whose edit is to be put back; of any other, what came of it.
+fn open_log(file: RawFd, log: RawFd) -> io::Result<Result<Header, Settled>> {
     let header = match read_header(log)? {
         Found::Header(header) => header,
-        Found::Unfinished => return Ok(Settled::RolledBack),
-        Found::Damaged => return Ok(Settled::Damaged),
+        Found::Unfinished => return Ok(Err(Settled::RolledBack)),
+        Found::Damaged => return Ok(Err(Settled::Damaged)),
     };
     if !header.file.is(file)? {
-        return Ok(Settled::NotItsLog);
+        let is_second = match header.second {
+            Some(second) => second.is(file)?,
+            None => false,
+        };
+        return Ok(Err(if is_second { Settled::IsSecond } else { Settled::NotItsLog }));
     }
     if let (Some(length), _) = walk(log, &header, |_, _| Ok(()))? {
         if files::size(file)? > length {
             cut(file, length)?;
         }
-        return Ok(Settled::Completed);
+        return Ok(Err(Settled::Completed));
     }
-    if header.second.is_some() {
-        return Ok(Settled::NeedsSecond);
-    }
+    Ok(Ok(header))
+}
+
+/// Puts back what the log has of the files that are there.
+fn put_all_back(header: &Header, log: RawFd, there: [Option<RawFd>; 2]) -> io::Result<()> {
+    let owners = [Some(header.file), header.second];
+    let both = || there.into_iter().zip(owners).filter_map(|(fd, owner)| Some((fd?, owner?)));
     // First what was appended goes: on a full file system the rest needs the room, or none.
-    if files::size(file)? != header.file.length && files::allocated(file).is_some() {
-        files::set_size(file, header.file.length)?;
+    for (fd, owner) in both() {
+        if files::size(fd)? != owner.length && files::allocated(fd).is_some() {
+            files::set_size(fd, owner.length)?;
+        }
     }
-    walk(log, &header, |head, content| match head.kind {
-        OLD_HOLE => put_hole_back(file, head.offset, head.length, header.file.length),
-        _ => put_back(file, content, head.offset),
+    walk(log, header, |head, content| {
+        let number = usize::try_from(head.file).map_err(io::Error::other)?;
+        let (Some(Some(fd)), Some(owner)) = (there.get(number), header.owner(head.file)) else { return Ok(()) };
+        match head.kind {
+            OLD_HOLE => put_hole_back(*fd, head.offset, head.length, owner.length),
+            _ => put_back(*fd, content, head.offset),
+        }
     })?;
-    files::sync_data(file)?;
-    Ok(Settled::RolledBack)
+    both().try_for_each(|(fd, _)| files::sync_data(fd))
 }
 
 /// Makes a range a hole again, as far as the file reaches; where there are no holes, zeros.

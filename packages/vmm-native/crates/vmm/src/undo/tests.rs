@@ -31,6 +31,10 @@ fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|index| u8::try_from(index * 7 % 251).unwrap()).collect()
 }
 
+fn logged(file: &File) -> Logged {
+    Logged { fd: file.as_raw_fd(), number: 0 }
+}
+
 struct Edit {
     image: File,
     log: File,
@@ -46,13 +50,13 @@ impl Edit {
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8]) {
-        self.undo.save_and_sync(self.image.as_raw_fd(), offset, bytes.len() as u64).unwrap();
+        self.undo.save_and_sync(logged(&self.image), offset, bytes.len() as u64).unwrap();
         assert!(!self.undo.unsynced);
         self.image.write_all_at(bytes, offset).unwrap();
     }
 
     fn settle(&self) -> Settled {
-        settle(self.image.as_raw_fd(), self.log.as_raw_fd()).unwrap()
+        settle(self.image.as_raw_fd(), None, self.log.as_raw_fd()).unwrap()
     }
 }
 
@@ -89,7 +93,7 @@ fn holes_that_were_not_written_stay_holes() {
     let (image, log) = (edit.image.as_raw_fd(), edit.log.as_raw_fd());
     begin(image, log).unwrap();
     edit.undo = UndoLog::open(log).unwrap();
-    edit.undo.save(image, 0, 2 << 20).unwrap();
+    edit.undo.save(logged(&edit.image), 0, 2 << 20).unwrap();
     edit.write(4096, &[7; 4096]);
     edit.write(6 << 20, &[8; 65536]);
     assert_eq!(edit.settle(), Settled::RolledBack);
@@ -104,7 +108,7 @@ fn no_range_is_saved_twice() {
     for offset in [8192, 0, 4096, 6000, 8192] {
         edit.write(offset, &[9; 100]);
     }
-    assert_eq!(edit.undo.saved, [(0, 12288)]);
+    assert_eq!(edit.undo.files[0].ranges, [(0, 12288)]);
     assert_eq!(edit.log.metadata().unwrap().len(), (HEADER + 3 * (RECORD + 4096)) as u64);
 }
 
@@ -152,7 +156,7 @@ fn what_cannot_be_saved_ahead_is_taken_back_and_saved_when_it_is_overwritten() {
     edit.write(8192, &[6; 401_408 - 8192 - 4096]);
     edit.write(401_408 - 4096, &[6; 4096]);
     edit.undo.finish_ahead();
-    assert_eq!(edit.undo.ahead, 0);
+    assert_eq!(edit.undo.files[0].ahead, 0);
     edit.image.set_len(0).unwrap();
     edit.image.write_all_at(&pattern(1_000_000), 0).unwrap();
     edit.write(500_000, &[7; 4096]);
@@ -169,9 +173,9 @@ fn a_range_of_more_than_is_saved_ahead_may_follow_a_write() {
     begin(image, log).unwrap();
     edit.undo = UndoLog::open(log).unwrap();
     edit.write(4096, &[7; 4096]);
-    edit.undo.save_and_sync(image, 8192, MOST_AHEAD + 4096).unwrap();
-    assert!(edit.undo.has(8192, MOST_AHEAD + 4096));
-    assert_eq!(edit.undo.ahead, MOST_AHEAD);
+    edit.undo.save_and_sync(logged(&edit.image), 8192, MOST_AHEAD + 4096).unwrap();
+    assert!(edit.undo.files[0].has(8192, MOST_AHEAD + 4096));
+    assert_eq!(edit.undo.files[0].ahead, MOST_AHEAD);
     assert_eq!(edit.settle(), Settled::RolledBack);
     assert_eq!(edit.image.metadata().unwrap().len(), length);
 }
@@ -192,7 +196,7 @@ fn a_log_cut_anywhere_undoes_what_its_whole_records_hold() {
     let mut edit = Edit::begin(&before);
     edit.write(0, &[1; 4096]);
     let (first, second) = ((HEADER + RECORD + 4096) as u64, (HEADER + 2 * (RECORD + 4096)) as u64);
-    edit.undo.save(edit.image.as_raw_fd(), 8192, 10).unwrap();
+    edit.undo.save(logged(&edit.image), 8192, 10).unwrap();
     let whole = content(&edit.log);
     for length in (first..second).step_by(97) {
         // What was not on the disk was not relied on: the second range is as it was.
@@ -228,7 +232,7 @@ fn the_log_of_another_file_is_left_alone() {
     let mut edit = Edit::begin(&pattern(5000));
     edit.write(0, &[1; 100]);
     let other = file(&[7; 5000]);
-    assert_eq!(settle(other.as_raw_fd(), edit.log.as_raw_fd()).unwrap(), Settled::NotItsLog);
+    assert_eq!(settle(other.as_raw_fd(), None, edit.log.as_raw_fd()).unwrap(), Settled::NotItsLog);
     assert_eq!(content(&other), [7; 5000]);
 }
 
@@ -237,7 +241,7 @@ fn an_edit_is_complete_once_the_log_says_so_and_then_cuts_the_file() {
     let before = pattern(50_000);
     let mut edit = Edit::begin(&before);
     edit.write(0, &[1; 4096]);
-    complete(edit.image.as_raw_fd(), Some(edit.log.as_raw_fd()), 10_000).unwrap();
+    complete(edit.image.as_raw_fd(), None, Some(edit.log.as_raw_fd()), 10_000).unwrap();
     let after = content(&edit.image);
     assert_eq!((after.len(), after[0]), (10_000, 1));
     // As if the machine had stopped before the cut.
@@ -286,19 +290,19 @@ fn a_log_of_the_older_version_is_settled_as_it_was() {
     append(&log, (OLD_CONTENT, 0), (4096, 4096), &before[4096..8192]);
     image.write_all_at(&[1; 4096], 4096).unwrap();
     image.write_all_at(&[1; 4096], 30_000).unwrap();
-    assert_eq!(settle(image.as_raw_fd(), log.as_raw_fd()).unwrap(), Settled::RolledBack);
+    assert_eq!(settle(image.as_raw_fd(), None, log.as_raw_fd()).unwrap(), Settled::RolledBack);
     assert_eq!(content(&image), before);
     append(&log, (COMPLETE, 0), (10_000, 0), &[]);
-    assert_eq!(settle(image.as_raw_fd(), log.as_raw_fd()).unwrap(), Settled::Completed);
+    assert_eq!(settle(image.as_raw_fd(), None, log.as_raw_fd()).unwrap(), Settled::Completed);
     assert_eq!(content(&image), before[..10_000]);
     // A log that the header alone was begun of, or whose header is damaged before its first record.
     log.set_len(40).unwrap();
-    assert_eq!(settle(image.as_raw_fd(), log.as_raw_fd()).unwrap(), Settled::RolledBack);
+    assert_eq!(settle(image.as_raw_fd(), None, log.as_raw_fd()).unwrap(), Settled::RolledBack);
     let mut damaged = old_header(Owner::of(image.as_raw_fd()).unwrap());
     damaged[20] ^= 1;
     damaged.resize(65, 0);
     log.write_all_at(&damaged, 0).unwrap();
-    assert_eq!(settle(image.as_raw_fd(), log.as_raw_fd()).unwrap(), Settled::Damaged);
+    assert_eq!(settle(image.as_raw_fd(), None, log.as_raw_fd()).unwrap(), Settled::Damaged);
 }
 
 #[test]
@@ -308,7 +312,7 @@ fn a_log_of_the_older_version_has_no_holes_and_no_second_file() {
         let image = file(&before);
         let log = file(&old_header(Owner::of(image.as_raw_fd()).unwrap()));
         append(&log, record, (0, 4096), if record.0 == OLD_HOLE { &[] } else { &[9; 4096] });
-        assert_eq!(settle(image.as_raw_fd(), log.as_raw_fd()).unwrap(), Settled::RolledBack);
+        assert_eq!(settle(image.as_raw_fd(), None, log.as_raw_fd()).unwrap(), Settled::RolledBack);
         assert_eq!(content(&image), before);
     }
 }
@@ -344,10 +348,10 @@ fn holes_are_put_back_however_long_they_were_and_no_further_than_the_file_reache
     append(&log, (OLD_HOLE, 0), (u64::MAX, u64::MAX), &[]);
     image.write_all_at(&vec![1; 5 << 20], 4096).unwrap();
     image.write_all_at(&vec![2; 2 << 20], 7 << 20).unwrap();
-    assert_eq!(settle(image.as_raw_fd(), log.as_raw_fd()).unwrap(), Settled::RolledBack);
+    assert_eq!(settle(image.as_raw_fd(), None, log.as_raw_fd()).unwrap(), Settled::RolledBack);
     assert_eq!(content(&image), before);
     assert_eq!(image.metadata().unwrap().blocks(), blocks, "what was a hole is one");
-    assert_eq!(settle(image.as_raw_fd(), log.as_raw_fd()).unwrap(), Settled::RolledBack, "a second time");
+    assert_eq!(settle(image.as_raw_fd(), None, log.as_raw_fd()).unwrap(), Settled::RolledBack, "a second time");
     assert_eq!(content(&image), before);
 }
 
@@ -366,15 +370,130 @@ fn a_hole_whose_record_is_not_whole_was_not_relied_on() {
     }
 }
 
+/// An edit of two files: how it began, and its log.
+struct Both {
+    files: [File; 2],
+    log: File,
+    undo: UndoLog,
+}
+
+impl Both {
+    fn begin(before: [&[u8]; 2]) -> Self {
+        let (files, log) = (before.map(file), file(&[]));
+        begin(files[0].as_raw_fd(), log.as_raw_fd()).unwrap();
+        join(log.as_raw_fd(), files[1].as_raw_fd()).unwrap();
+        let undo = UndoLog::open(log.as_raw_fd()).unwrap();
+        Self { files, log, undo }
+    }
+
+    fn write(&mut self, number: u32, offset: u64, bytes: &[u8]) {
+        let file = &self.files[usize::try_from(number).unwrap()];
+        self.undo.save_and_sync(Logged { fd: file.as_raw_fd(), number }, offset, bytes.len() as u64).unwrap();
+        file.write_all_at(bytes, offset).unwrap();
+    }
+
+    fn settle(&self) -> Settled {
+        settle(self.files[0].as_raw_fd(), Some(self.files[1].as_raw_fd()), self.log.as_raw_fd()).unwrap()
+    }
+
+    fn contents(&self) -> [Vec<u8>; 2] {
+        [content(&self.files[0]), content(&self.files[1])]
+    }
+}
+
 #[test]
-fn a_log_of_two_files_puts_nothing_back_into_one_alone() {
-    let (image, data) = (file(&pattern(5000)), file(&pattern(9000)));
-    let [first, second] = [&image, &data].map(|file| Owner::of(file.as_raw_fd()).unwrap());
-    let log = file(&Header::new(first, Some(second)).to_bytes());
-    append(&log, (OLD_CONTENT, 0), (0, 100), &[7; 100]);
-    append(&log, (OLD_CONTENT, 1), (0, 100), &[7; 100]);
-    append(&log, (OLD_HOLE, 1), (4096, 4096), &[]);
-    assert_eq!(settle(image.as_raw_fd(), log.as_raw_fd()).unwrap(), Settled::NeedsSecond);
-    assert_eq!(settle(data.as_raw_fd(), log.as_raw_fd()).unwrap(), Settled::NotItsLog);
-    assert_eq!((content(&image), content(&data)), (pattern(5000), pattern(9000)));
+fn an_edit_of_two_files_is_undone_in_both() {
+    let before = [pattern(50_000), pattern(90_000).split_off(40_000)];
+    let mut edit = Both::begin([&before[0], &before[1]]);
+    edit.write(1, 4096, &[1; 10_000]);
+    edit.write(0, 4096, &[2; 100]);
+    edit.write(0, 60_000, &[3; 100]);
+    edit.write(1, 0, &[4; 80_000]);
+    edit.write(0, 49_000, &[5; 20]);
+    edit.undo.finish_ahead();
+    assert_ne!(edit.contents(), before);
+    assert_eq!(edit.settle(), Settled::RolledBack);
+    assert_eq!(edit.contents(), before);
+    assert_eq!(edit.settle(), Settled::RolledBack, "a second time changes nothing");
+    assert_eq!(edit.contents(), before);
+}
+
+#[test]
+fn what_is_saved_ahead_of_one_file_is_not_taken_for_what_the_other_holds() {
+    let before = [pattern(3_000_000), pattern(3_500_000).split_off(500_000)];
+    let mut edit = Both::begin([&before[0], &before[1]]);
+    for number in 0..500 {
+        edit.write(1, 4096 * (number + 1), &[6; 4096]);
+        edit.write(0, 4096 * (number + 7), &[7; 4096]);
+    }
+    assert!(edit.undo.files.iter().any(|saved| saved.ahead > 4096), "something was saved ahead");
+    edit.undo.finish_ahead();
+    assert_eq!(edit.settle(), Settled::RolledBack);
+    assert_eq!(edit.contents(), before);
+}
+
+#[test]
+fn an_edit_of_two_files_is_complete_in_both() {
+    let mut edit = Both::begin([&pattern(50_000), &pattern(9000)]);
+    edit.write(0, 0, &[1; 4096]);
+    edit.write(1, 8000, &[2; 4096]);
+    let [image, data] = [0, 1].map(|number: usize| edit.files[number].as_raw_fd());
+    complete(image, Some(data), Some(edit.log.as_raw_fd()), 10_000).unwrap();
+    let after = edit.contents();
+    assert_eq!(after.each_ref().map(Vec::len), [10_000, 12_096]);
+    // As if the machine had stopped before the cut. The second file is not needed any more.
+    edit.files[0].set_len(50_000).unwrap();
+    assert_eq!(settle(image, None, edit.log.as_raw_fd()).unwrap(), Settled::Completed);
+    assert_eq!(edit.contents(), after);
+}
+
+#[test]
+fn a_log_of_two_files_puts_nothing_back_without_both() {
+    let mut edit = Both::begin([&pattern(5000), &pattern(9000)]);
+    edit.write(0, 0, &[1; 4096]);
+    edit.write(1, 0, &[2; 4096]);
+    let after = edit.contents();
+    let [image, data] = [0, 1].map(|number: usize| edit.files[number].as_raw_fd());
+    let (log, other) = (edit.log.as_raw_fd(), file(&[7; 9000]));
+    assert_eq!(settle(image, None, log).unwrap(), Settled::NeedsSecond);
+    assert_eq!(settle(image, Some(other.as_raw_fd()), log).unwrap(), Settled::OtherSecond);
+    assert_eq!(settle(image, Some(image), log).unwrap(), Settled::OtherSecond);
+    assert_eq!(settle(data, None, log).unwrap(), Settled::IsSecond);
+    assert_eq!(settle(data, Some(image), log).unwrap(), Settled::IsSecond);
+    assert_eq!(settle(other.as_raw_fd(), Some(data), log).unwrap(), Settled::NotItsLog);
+    assert_eq!((edit.contents(), content(&other)), (after.clone(), vec![7; 9000]));
+    let whose = [image, data, other.as_raw_fd()].map(|file| belongs(file, log).unwrap());
+    assert_eq!(whose, [true, true, false]);
+    // The first alone, to be looked at: the log stays what it is.
+    assert_eq!(settle_first(image, log).unwrap(), Settled::NeedsSecond);
+    assert_eq!(edit.contents(), [pattern(5000), after[1].clone()]);
+    assert_eq!(edit.settle(), Settled::RolledBack);
+    assert_eq!(edit.contents(), [pattern(5000), pattern(9000)]);
+}
+
+#[test]
+fn holes_of_the_second_file_end_where_that_ended() {
+    let before = pattern(9000);
+    let edit = Both::begin([&pattern(50_000), &before]);
+    append(&edit.log, (OLD_CONTENT, 1), (0, 4096), &before[..4096]);
+    append(&edit.log, (OLD_HOLE, 1), (8192, u64::MAX / 2), &[]);
+    edit.files[1].write_all_at(&[1; 40_000], 0).unwrap();
+    assert_eq!(edit.settle(), Settled::RolledBack);
+    let [image, data] = edit.contents();
+    assert_eq!((image, data.len()), (pattern(50_000), 9000));
+    assert_eq!((&data[..4096], &data[8192..]), (&before[..4096], &[0; 808][..]));
+}
+
+#[test]
+fn a_log_gets_a_second_file_only_before_it_says_anything() {
+    let mut edit = Edit::begin(&pattern(5000));
+    let (data, log) = (file(&pattern(9000)), edit.log.as_raw_fd());
+    let number = |result: io::Result<()>| result.unwrap_err().raw_os_error();
+    assert_eq!(number(join(log, edit.image.as_raw_fd())), Some(libc::EINVAL), "the same file twice");
+    let second = Logged { fd: data.as_raw_fd(), number: 1 };
+    assert_eq!(number(edit.undo.save(second, 0, 100)), Some(libc::EINVAL), "it is not that file's log");
+    edit.write(0, &[1; 100]);
+    assert_eq!(number(join(log, data.as_raw_fd())), Some(libc::EINVAL));
+    let other = Both::begin([&pattern(100), &pattern(100)]);
+    assert_eq!(number(join(other.log.as_raw_fd(), data.as_raw_fd())), Some(libc::EINVAL), "a third file");
 }
