@@ -355,7 +355,8 @@ pub enum Shown {
     },
 }
 
-/// Opens the image in `target` for writing its disk. What an encrypted one gets is encrypted by `cipher`.
+/// Opens the image in `target` for writing its disk: into the file `data` where the image has its data in another file. What an encrypted
+/// one gets is encrypted by `cipher`.
 ///
 /// # Errors
 /// As for [`edit`].
@@ -363,12 +364,13 @@ pub fn open_writer<'a, T: EditTarget + 'a>(
     format: Format,
     target: T,
     device: DeviceIndex,
+    data: Option<(T, DeviceIndex)>,
     shown: Shown,
     cipher: Option<Rc<dyn ContentCipher>>,
 ) -> Result<Box<dyn DiskWriter + 'a>, FormatError> {
     match format {
         Format::Raw => Ok(raw::open_writer(target, device)),
-        Format::Qcow2 => qcow2::open_writer(target, device, cipher),
+        Format::Qcow2 => qcow2::open_writer(target, device, data, cipher),
         Format::Luks => luks::open_writer(target, device, cipher),
         Format::Parallels => parallels::open_writer(target, device),
         Format::Qcow => qcow::open_writer(target, device),

@@ -8,7 +8,7 @@ use instar_image_formats::{Chain, DeviceIndex, DiskWriter, ExtentKind, Image, Sh
 
 use crate::commands::{SharedCommands, Ticket, descriptor};
 use crate::disk_reader::{DiskReader, buffer_of};
-use crate::edit::{bad_config, edited_device};
+use crate::edit::{bad_config, edited_data, edited_device};
 use crate::edited_file::EditedFile;
 use crate::error::OperationError;
 use crate::fetch::Fetcher;
@@ -42,11 +42,17 @@ pub fn bench(request: Request<'_>, result: &mut BenchResult) -> Result<(), Opera
         let (format, cipher) = (image.format(), setup.cipher(&mut image)?);
         let before = setup.open(device_role::COMPARED)?;
         let file = EditedFile::new(commands, setup.metadata_window(), index, device.file_size);
+        let data = edited_data(chain, index).map(|(index, device)| {
+            let window = setup.metadata_window();
+            let file = EditedFile::new(commands, window, index, device.file_size);
+            (file, DeviceIndex(index))
+        });
         let mut writer = Writer {
             disk: open_writer(
                 format,
                 file,
                 DeviceIndex(index),
+                data,
                 Shown::Changes { when: 0 },
                 cipher,
             )?,

@@ -90,6 +90,15 @@ pub fn edited_device(chain: &ChainConfig) -> Result<(u32, &ChainDevice), Operati
         .ok_or_else(|| bad_config("no device is an image that is edited"))
 }
 
+/// The external data file of the image that is edited, where content is written into it.
+pub fn edited_data(chain: &ChainConfig, image: u32) -> Option<(u32, &ChainDevice)> {
+    devices(chain).find(|(_, device)| {
+        device.role == device_role::DATA_FILE
+            && device.parent == image
+            && device.flags & device_flag::EDITED != 0
+    })
+}
+
 /// The names that an edit is about.
 fn names(config: &EditConfig) -> Result<(&[u8], &[u8]), OperationError> {
     let length = usize::try_from(config.name_len).unwrap_or(usize::MAX);

@@ -16,7 +16,7 @@ use instar_image_formats::{
 
 use crate::commands::{SharedCommands, descriptor};
 use crate::disk_reader::{DiskReader, buffer_of};
-use crate::edit::{bad_config, edited_device};
+use crate::edit::{bad_config, edited_data, edited_device};
 use crate::edited_file::EditedFile;
 use crate::error::OperationError;
 use crate::fetch::Fetcher;
@@ -69,11 +69,18 @@ pub fn edit(
     let mut image = setup.open_one(device_role::IMAGE)?;
     let (format, cipher) = (image.format(), setup.cipher(&mut image)?);
     drop(image);
-    let window = windows
-        .take(BATCH)
-        .ok_or_else(|| internal("no window for what is written"))?;
-    let file = EditedFile::new(commands, setup.metadata_window(), index, device.file_size)
-        .gathering(window);
+    let mut open = |index: u32, size: u64| {
+        let window = windows
+            .take(BATCH)
+            .ok_or_else(|| internal("no window for what is written"))?;
+        let file = EditedFile::new(commands, setup.metadata_window(), index, size);
+        Ok::<_, OperationError>(file.gathering(window))
+    };
+    let file = open(index, device.file_size)?;
+    let data = match edited_data(chain, index) {
+        Some((index, device)) => Some((open(index, device.file_size)?, DeviceIndex(index))),
+        None => None,
+    };
     let target = DeviceIndex(index);
     let shown = match config.action {
         edit_action::COMMIT | edit_action::FILL => Shown::Changes {
@@ -85,7 +92,7 @@ pub fn edit(
         _ => Shown::Stays,
     };
     let writer: OpenWriter<'_> =
-        Box::new(move || Ok(open_writer(format, file, target, shown, cipher)?));
+        Box::new(move || Ok(open_writer(format, file, target, data, shown, cipher)?));
     let mut reader = DiskReader { setup, fetcher };
     let progress = Progress {
         commands,

@@ -4,6 +4,7 @@
 mod allocate;
 mod amend;
 mod bitmaps;
+mod data_file;
 mod header_cluster;
 mod references;
 mod repair;
@@ -29,6 +30,7 @@ use crate::resizing::require_sound;
 use crate::source::DeviceIndex;
 use crate::staged_file::StagedFile;
 use crate::structures::qcow2 as disk;
+use data_file::DataFile;
 use repair::{Repaired, repair};
 use write::{Packed, Writer};
 
@@ -173,28 +175,32 @@ pub fn edit_key_slots<T: EditTarget>(
     })
 }
 
-/// Opens the image in `target` for writing its disk.
+/// Opens the image in `target` for writing its disk, which lies in `data` where that is another file.
 ///
 /// # Errors
 /// As for [`edit`].
 pub fn open_writer<'a, T: EditTarget + 'a>(
     mut target: T,
     device: DeviceIndex,
+    data: Option<(T, DeviceIndex)>,
     cipher: Option<Rc<dyn ContentCipher>>,
 ) -> Result<Box<dyn DiskWriter + 'a>, FormatError> {
     let image = Qcow2Image::open(Borrowed(&mut target), device, 4)?;
     let (header, extensions) = (image.header, image.extensions);
     if header.incompatible & features::INCOMPATIBLE_DIRTY != 0 {
         repair(&mut target, device, false)?;
-        return open_writer(target, device, cipher);
+        return open_writer(target, device, data, cipher);
     }
     // What is in use and counted as free would be given away.
     require_sound(&mut target, device, Format::Qcow2)?;
     let mut editor = Editor::of(StagedFile::new(target, device), header, extensions);
     editor.begin()?;
     if editor.header.has_data_file() {
-        let what = "images with an external data file are not written to";
-        return Err(editor.unsupported(what));
+        let Some((target, device)) = data else {
+            let what = "its external data file is not there to be written to";
+            return Err(editor.unsupported(what));
+        };
+        editor.data = Some(DataFile { target, device });
     }
     editor.cipher = cipher;
     editor.require_key()?;
@@ -252,6 +258,8 @@ struct Editor<T> {
     metadata: Option<BTreeSet<u64>>,
     /// What content is encrypted by.
     cipher: Option<Rc<dyn ContentCipher>>,
+    /// Where content is written, if that is another file.
+    data: Option<DataFile<T>>,
 }
 
 impl<T: EditTarget> Editor<T> {
@@ -266,6 +274,7 @@ impl<T: EditTarget> Editor<T> {
             keep: None,
             metadata: None,
             cipher: None,
+            data: None,
         }
     }
 

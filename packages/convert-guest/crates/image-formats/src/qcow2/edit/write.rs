@@ -14,7 +14,7 @@ use crate::qcow2::{Encryption, compressed, l1};
 use crate::source::DeviceIndex;
 
 /// Subclusters of an extended L2 entry that are all in the file, and that all read as zeros.
-const ALL_ALLOCATED: u64 = 0x0000_0000_ffff_ffff;
+pub(super) const ALL_ALLOCATED: u64 = 0x0000_0000_ffff_ffff;
 const ALL_ZERO: u64 = 0xffff_ffff_0000_0000;
 
 /// Where a cluster of the disk is written.
@@ -53,7 +53,9 @@ impl<T: EditTarget> Editor<T> {
         // What both tables name from now on is nobody's own.
         for chunk in bytes.chunks_exact_mut(self.header.l2_entry().in_memory()) {
             let entry = descriptor(chunk);
+            // In a data file the mark says that there is a place.
             if entry & COMPRESSED == 0
+                && !self.header.has_data_file()
                 && let Some(place) = chunk.first_chunk_mut()
             {
                 *place = (entry & !COPIED).to_be_bytes();
@@ -69,7 +71,7 @@ impl<T: EditTarget> Editor<T> {
     }
 
     /// Where the entry of a cluster stands, and what it is.
-    fn own_entry(&mut self, number: u64) -> Result<(u64, u64), FormatError> {
+    pub(super) fn own_entry(&mut self, number: u64) -> Result<(u64, u64), FormatError> {
         let table = self.own_table(number)?;
         let size = to_u64(self.entry_size());
         let per_table = self
@@ -119,6 +121,10 @@ impl<T: EditTarget> Editor<T> {
     /// Writes the content of a cluster of the disk.
     fn write_cluster(&mut self, number: u64, bytes: &[u8]) -> Result<(), FormatError> {
         let (at, entry) = self.own_entry(number)?;
+        if self.data.is_some() {
+            let place = self.write_in_data((at, entry), number, bytes)?;
+            return self.put_entry(at, place | COPIED, ALL_ALLOCATED);
+        }
         if let Some(host) = self.place_alone(entry)? {
             self.write_content(host, number, bytes)?;
             return self.put_entry(at, host | COPIED, ALL_ALLOCATED);
@@ -204,6 +210,13 @@ impl<T: EditTarget> Editor<T> {
             (3, false) => ZERO,
             _ => 0,
         };
+        if self.data.is_some() {
+            // The last one may reach behind the disk.
+            let start = self.offset_of(number)?;
+            let length = self.header.size.saturating_sub(start);
+            let length = length.min(self.header.cluster.size());
+            self.zero_in_data(at, number, entry, length)?;
+        }
         self.put_entry(at, zero, ALL_ZERO)?;
         self.count_entry(at, entry, Change::Less)
     }
@@ -352,35 +365,46 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
             let what = "parts of the sectors of an encrypted image are not written";
             return Err(self.editor.unsupported(what));
         }
-        let Some(place) = self.editor.own_place(cluster.index_of(offset))? else {
+        let number = cluster.index_of(offset);
+        let place = match self.editor.data {
+            Some(_) => self.editor.whole_in_data(number)?,
+            None => self.editor.own_place(number)?,
+        };
+        let Some(place) = place else {
             return Ok(false);
         };
         if self.kept != Some(place) {
-            self.editor.file.preserve(place, cluster.size())?;
+            match &mut self.editor.data {
+                Some(data) => data.preserve(place, cluster.size())?,
+                None => self.editor.file.preserve(place, cluster.size())?,
+            }
             self.kept = Some(place);
         }
         let at = place.saturating_add(within);
         let encrypted = self.editor.encrypted(at, offset, bytes)?;
         let bytes = encrypted.as_deref().unwrap_or(bytes);
-        self.editor.file.write_through(at, bytes)?;
+        match &mut self.editor.data {
+            Some(data) => data.write(at, bytes)?,
+            None => self.editor.file.write_through(at, bytes)?,
+        }
         Ok(true)
     }
 
     fn flush(&mut self) -> Result<(), FormatError> {
-        self.editor.file.flush()
+        self.editor.flush_all()
     }
 
     fn codec(&self) -> Option<Codec> {
-        // What is compressed in an encrypted image is in the clear.
-        let is_plain = self.editor.header.encryption == Encryption::None;
-        is_plain.then_some(self.editor.header.compression)
+        // What is compressed in an encrypted image is in the clear, and a data file has no compressed clusters.
+        let takes_streams =
+            self.editor.header.encryption == Encryption::None && self.editor.data.is_none();
+        takes_streams.then_some(self.editor.header.compression)
     }
 
     fn write_packed(&mut self, offset: u64, stream: &[u8]) -> Result<bool, FormatError> {
         let cluster = self.editor.header.cluster;
         let length = to_u64(stream.len());
-        let is_plain = self.editor.header.encryption == Encryption::None;
-        if !is_plain || length == 0 || length >= cluster.size() {
+        if self.codec().is_none() || length == 0 || length >= cluster.size() {
             return Ok(false);
         }
         // Wherever it lies, its length fits; how far it may lie, the entry says.
@@ -410,12 +434,21 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
         format: &[u8],
         _: Option<Identity>,
     ) -> Result<(), FormatError> {
-        self.editor.file.flush()?;
+        self.editor.flush_all()?;
         self.editor.set_backing(name, format)
     }
 
     fn grow(&mut self, size: u64) -> Result<(), FormatError> {
-        self.editor.resize(size, false)
+        let before = self.editor.header.size;
+        if let Some(data) = &mut self.editor.data {
+            data.reach(size)?;
+        }
+        self.editor.resize(size, false)?;
+        // What a raw data file gets is the disk's at once: with no place in it that would read as zeros, whatever it holds.
+        if self.editor.header.is_data_file_raw() {
+            self.editor.preallocate(before, size)?;
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<Edited, FormatError> {
@@ -424,7 +457,7 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
         if end > self.editor.file.size() {
             self.editor.file.write(end.saturating_sub(1), &[0])?;
         }
-        self.editor.file.flush()?;
+        self.editor.flush_all()?;
         Ok(Edited {
             file_length: keep_of(&self.editor),
             virtual_size: self.virtual_size(),
