@@ -1,4 +1,4 @@
-import { completeEdit, deviceSize, settleEdit } from '@instar/vmm-native';
+import { canRelease, completeEdit, deviceSize, settleEdit } from '@instar/vmm-native';
 import { constants } from 'node:fs';
 import { closeFile, kindInWords, openFile, statFile } from './descriptors.js';
 import { HostFileError, hostFileError, reasonOf } from './errors.js';
@@ -30,6 +30,11 @@ export interface EditedFile {
    * @throws HostFileError `FILE_NOT_USABLE` where that cannot be promised; the descriptor is then still the caller's
    */
   join(second: SecondFile): Promise<void>;
+  /**
+   * Whether places of the file that the edit leaves can be given back to the file system. Where so, those are that its log names,
+   * once it is complete.
+   */
+  releases(): boolean;
   /**
    * What was edited stays; where that fails, it is undone.
    * @param length bytes that the file is to have at most
@@ -66,10 +71,11 @@ export async function openEdited(path: string, undo: boolean, openSecond?: OpenS
       await closeFile(fd);
       if (second !== undefined) await closeFile(second.fd);
     };
-    const removeLog = async (): Promise<void> => {
-      await log?.remove();
+    const removeLog = async (releases = false): Promise<void> => {
+      await log?.remove(releases);
       if (log !== undefined && second !== undefined) unmark(second.fd);
     };
+    let isReleasing = false;
     const abandon = async (): Promise<boolean> => {
       try {
         if (log === undefined) return false;
@@ -96,10 +102,14 @@ export async function openEdited(path: string, undo: boolean, openSecond?: OpenS
         await log?.join(other);
         second = other;
       },
+      releases() {
+        isReleasing ||= log !== undefined && canRelease(fd);
+        return isReleasing;
+      },
       async complete(length) {
         try {
           await completeEdit(fd, second?.fd, log?.fd, length);
-          await removeLog();
+          await removeLog(isReleasing);
         } catch (error) {
           // What the log says to be complete stays so.
           if (await abandon()) return;

@@ -3,6 +3,7 @@ import {
   CURRENT_DIRECTORY,
   joinUndoLog,
   lockForWriting,
+  releaseEdit,
   settleEdit,
   settleFirst,
   undoLogBelongs,
@@ -109,8 +110,11 @@ export interface UndoLog {
   readonly fd: number;
   /** Has it be that of a second file as well, before anything is edited. @throws HostFileError */
   join(second: SecondFile): Promise<void>;
-  /** Takes it away, once the edit is complete or undone, and closes it. */
-  remove(): Promise<void>;
+  /**
+   * Takes it away, once the edit is complete or undone, and closes it.
+   * @param releases whether places that the edit has left are given back to the file system then
+   */
+  remove(releases?: boolean): Promise<void>;
   /** Leaves it to whoever opens the file next. */
   leave(): Promise<void>;
 }
@@ -162,9 +166,11 @@ export async function createUndoLog(fd: number, path: string): Promise<UndoLog> 
         throw hostFileError('WRITE_FAILED', path, 'its undo log cannot be written', error);
       }
     },
-    async remove() {
+    async remove(releases = false) {
       await remove(name);
       unmark(fd);
+      // The edit is complete: what is not given back is room that its next one finds.
+      if (releases) await releaseEdit(fd, log).catch(() => undefined);
       await closeFile(log);
     },
     async leave() {

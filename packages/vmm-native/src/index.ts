@@ -211,6 +211,16 @@ export function undoLogBelongs(fd: number, log: number): boolean {
   return guarded(() => binding().undoLogBelongs(fd, log));
 }
 
+/** Whether a file can give places back to its file system that an edit has left. */
+export function canRelease(fd: number): boolean {
+  return guarded(() => binding().canRelease(fd));
+}
+
+/** Gives back what an edit has left, once it is complete and its log has no name any more. */
+export async function releaseEdit(fd: number, log: number): Promise<void> {
+  await settled(() => binding().releaseEdit(fd, log));
+}
+
 /**
  * Brings edited files to the disk, and cuts the first to `length` bytes where it is longer. Then their log may be removed.
  * @param second undefined where one file is edited

@@ -14,7 +14,7 @@ import { DEVICE, INPUT_BYTES, OUTPUT_LIMIT, SMALL_INPUT_BYTES } from '../scene.j
 
 type Fields = Partial<ValueOf<typeof Descriptor>>;
 
-const { READ, WRITE, COPY, ZERO, PRESERVE, FLUSH, LOG, PROGRESS, NEXT } = OPCODE.values;
+const { READ, WRITE, COPY, ZERO, PRESERVE, RELEASE, FLUSH, LOG, PROGRESS, NEXT } = OPCODE.values;
 const { ECANCELED } = constants.errno;
 const windows = region('windows');
 const window = BigInt(windows.start);
@@ -29,6 +29,7 @@ const copy: Fields = { opcode: COPY, device: DEVICE.INPUT, target_device: DEVICE
 const zero: Fields = { opcode: ZERO, target_device: DEVICE.OUTPUT, length: 512n };
 /** Of a range that no run of these has: none of their devices is edited. */
 const preserve: Fields = { opcode: PRESERVE, target_device: DEVICE.OUTPUT, length: 512n };
+const release: Fields = { opcode: RELEASE, target_device: DEVICE.OUTPUT, length: 512n };
 const flush: Fields = { opcode: FLUSH, target_device: DEVICE.OUTPUT };
 const log: Fields = { opcode: LOG, length: 16n, window };
 const progress: Fields = { opcode: PROGRESS, offset: 1n, length: 2n };
@@ -65,6 +66,7 @@ const EACH: readonly (readonly [string, Fields, readonly (keyof Fields)[]])[] = 
   ['COPY', copy, ['window', 'reserved']],
   ['ZERO', zero, ['device', 'offset', 'window', 'reserved']],
   ['PRESERVE', preserve, ['device', 'offset', 'window', 'reserved']],
+  ['RELEASE', release, ['device', 'offset', 'window', 'reserved']],
   ['FLUSH', flush, ['device', 'offset', 'target_offset', 'length', 'window', 'reserved']],
   ['LOG', log, ['device', 'target_device', 'offset', 'target_offset', 'reserved']],
   ['PROGRESS', progress, ['device', 'target_device', 'target_offset', 'window', 'reserved']],
@@ -72,8 +74,8 @@ const EACH: readonly (readonly [string, Fields, readonly (keyof Fields)[]])[] = 
 ];
 
 const UNKNOWN: readonly Row[] = [
-  ...[0, 11, 0x100, 0xffff_ffff].map((opcode) =>
-    bad(`opcode ${opcode}`, { ...read, opcode }, /^command: opcode is 0x[0-9a-f]+, expected 1 to 10$/),
+  ...[0, 12, 0x100, 0xffff_ffff].map((opcode) =>
+    bad(`opcode ${opcode}`, { ...read, opcode }, /^command: opcode is 0x[0-9a-f]+, expected 1 to 11$/),
   ),
   ...EACH.flatMap(([name, fields, names]) => unused(name, fields, names)),
   ...EACH.flatMap(([name, fields]) => {
@@ -96,7 +98,8 @@ const DIRECTIONS: readonly Row[] = [
     bad('source is no device', { ...fields, device: 0xffff_ffff }, /: device is 0xffffffff, expected a device/),
   ]),
   bad('preserve what is not edited', preserve, /^PRESERVE: target_device is 0x2, expected an edited device$/),
-  ...[write, copy, zero, preserve, flush].flatMap((fields) => [
+  bad('release what is not edited', release, /^RELEASE: target_device is 0x2, expected an edited device$/),
+  ...[write, copy, zero, preserve, release, flush].flatMap((fields) => [
     bad('target is an input', { ...fields, target_device: DEVICE.INPUT }, /: target_device is 0x0, expected an output/),
     bad('target is an input', { ...fields, target_device: DEVICE.SMALL_INPUT }, /: target_device is 0x1, expected an/),
     bad(
@@ -126,7 +129,7 @@ const RANGES: readonly Row[] = [
       ),
     ),
   ),
-  ...[write, copy, zero, preserve].flatMap((fields) =>
+  ...[write, copy, zero, preserve, release].flatMap((fields) =>
     (
       [
         ['one byte behind the limit', { target_offset: LIMIT - 511n }],
@@ -140,7 +143,7 @@ const RANGES: readonly Row[] = [
       bad(`target ${about}`, { ...fields, ...changes }, /: target_offset is 0x[0-9a-f]+, expected .* output limit/),
     ),
   ),
-  ...[read, write, copy, zero, preserve, log].map((fields) =>
+  ...[read, write, copy, zero, preserve, release, log].map((fields) =>
     bad('length 0', { ...fields, length: 0n }, /: length is 0x0, expected 1 to/),
   ),
   ...[read, write, copy].flatMap((fields) =>

@@ -28,6 +28,7 @@ export const OPCODE = defineEnum('Opcode', 'Commands of the ring.', {
     'the result is there: done with 0 once the config pages hold another request, with ECANCELED if none comes',
   ],
   PRESERVE: [10, 'target_device[target_offset, +length) is overwritten soon: its old content goes to the undo log'],
+  RELEASE: [11, 'target_device[target_offset, +length) holds nothing that is needed once the edit is complete'],
 });
 
 /** Flags of a descriptor. */

@@ -52,6 +52,7 @@ export const EDIT_FLAG = defineFlags('EditFlag', 'Flags of an edit.', {
   DATA_FILE: [1 << 12, 'AMEND names `name` as the external data file, which the image has'],
   DATA_FILE_RAW_ON: [1 << 13, 'AMEND: the data file is to be a raw image, as it must be already'],
   DATA_FILE_RAW_OFF: [1 << 14, 'AMEND: the data file need not be a raw image any more'],
+  REPLACE: [1 << 15, 'COMMIT gives what it overwrites whole another place, and RELEASEs the old one'],
 });
 
 /** Config of the edit operation, which works on the device of role IMAGE that is EDITED. */

@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = 'e5dfa74214d88d50e5c3dff00e93a6d388da17eec90e631cc41a46f81ed0d294';
+export const FINGERPRINT_HEX = '2ecabbd88bf310c6780181af37ebd5a78755a6d4bfaa3485fd10dfbe2f3e0967';

@@ -59,6 +59,9 @@ export declare function allocateFileRange(fd: number, offset: bigint, length: bi
 /** Writes the head of an undo log for a file that is about to be edited, and brings it to the disk. */
 export declare function beginUndoLog(fd: number, log: number): void
 
+/** Whether a file can give places back to its file system that an edit has left. */
+export declare function canRelease(fd: number): boolean
+
 /** A command that the host could not carry out. */
 export interface CommandFailure {
   /** Index of the device that failed. */
@@ -245,6 +248,9 @@ export declare function probeKvm(): string | null
 
 /** Why the process sandbox cannot be used here, or null when it can. */
 export declare function probeProcess(helper: string): string | null
+
+/** Gives back what an edit has left, once it is complete and its log has no name any more. */
+export declare function releaseEdit(fd: number, log: number): Promise<null>
 
 /** What JavaScript is asked. */
 export interface RemoteQuestion {

@@ -9,16 +9,16 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// SHA-256 of the canonical JSON of this ABI (version 1.15).
+/// SHA-256 of the canonical JSON of this ABI (version 1.16).
 pub const FINGERPRINT: [u8; 32] = [
-    0xe5, 0xdf, 0xa7, 0x42, 0x14, 0xd8, 0x8d, 0x50, 0xe5, 0xc3, 0xdf, 0xf0, 0x0e, 0x93, 0xa6, 0xd3,
-    0x88, 0xda, 0x17, 0xee, 0xc9, 0x0e, 0x63, 0x1c, 0xc4, 0x1a, 0x46, 0xf8, 0x1e, 0xd0, 0xd2, 0x94,
+    0x2e, 0xca, 0xbb, 0xd8, 0x8b, 0xf3, 0x10, 0xc6, 0x78, 0x01, 0x81, 0xaf, 0x37, 0xeb, 0xd5, 0xa7,
+    0x87, 0x55, 0xa6, 0xd4, 0xbf, 0xaa, 0x34, 0x85, 0xfd, 0x10, 0xdf, 0xbe, 0x2f, 0x3e, 0x09, 0x67,
 ];
 
 /// ABI_VERSION_MAJOR.
 pub const ABI_VERSION_MAJOR: u32 = 0x1;
 /// ABI_VERSION_MINOR.
-pub const ABI_VERSION_MINOR: u32 = 0xf;
+pub const ABI_VERSION_MINOR: u32 = 0x10;
 /// BENCH_CONFIG_MAGIC.
 pub const BENCH_CONFIG_MAGIC: u32 = 0x42454e3f;
 /// BENCH_RESULT_MAGIC.
@@ -547,6 +547,8 @@ pub mod edit_flag {
     pub const DATA_FILE_RAW_ON: u32 = 0x2000;
     /// AMEND: the data file need not be a raw image any more.
     pub const DATA_FILE_RAW_OFF: u32 = 0x4000;
+    /// COMMIT gives what it overwrites whole another place, and RELEASEs the old one.
+    pub const REPLACE: u32 = 0x8000;
 }
 
 /// Why a guest refused an image or an operation.
@@ -833,6 +835,8 @@ pub mod opcode {
     pub const NEXT: u32 = 9;
     /// target_device[target_offset, +length) is overwritten soon: its old content goes to the undo log.
     pub const PRESERVE: u32 = 10;
+    /// target_device[target_offset, +length) holds nothing that is needed once the edit is complete.
+    pub const RELEASE: u32 = 11;
 }
 
 /// Flags of OutputLayout.
@@ -5624,7 +5628,7 @@ impl SnapshotRecord {
 }
 
 /// Fingerprints of the older minor versions of this major one.
-pub const OLDER_FINGERPRINTS: [[u8; 32]; 15] = [
+pub const OLDER_FINGERPRINTS: [[u8; 32]; 16] = [
     [
         250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238,
         95, 1, 238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
@@ -5684,6 +5688,10 @@ pub const OLDER_FINGERPRINTS: [[u8; 32]; 15] = [
     [
         119, 54, 76, 245, 33, 236, 172, 27, 52, 108, 135, 26, 248, 219, 106, 120, 117, 88, 140, 14,
         142, 95, 252, 58, 75, 92, 54, 168, 173, 231, 113, 111,
+    ],
+    [
+        229, 223, 167, 66, 20, 216, 141, 80, 229, 195, 223, 240, 14, 147, 166, 211, 136, 218, 23,
+        238, 201, 14, 99, 28, 196, 26, 70, 248, 30, 208, 210, 148,
     ],
 ];
 

@@ -50,6 +50,7 @@ pub enum UndoTask {
     Complete { fd: i32, second: Option<i32>, log: Option<i32>, length: u64 },
     Settle { fd: i32, second: Option<i32>, log: i32 },
     SettleFirst { fd: i32, log: i32 },
+    Release { fd: i32, log: i32 },
 }
 
 fn to_error(error: &std::io::Error) -> napi::Error {
@@ -64,6 +65,7 @@ impl Task for UndoTask {
     fn compute(&mut self) -> napi::Result<Self::Output> {
         match *self {
             UndoTask::Complete { fd, second, log, length } => undo::complete(fd, second, log, length).map(|()| None),
+            UndoTask::Release { fd, log } => undo::release(fd, log).map(|()| None),
             UndoTask::Settle { fd, second, log } => undo::settle(fd, second, log).map(Some),
             UndoTask::SettleFirst { fd, log } => undo::settle_first(fd, log).map(Some),
         }
@@ -105,4 +107,17 @@ pub fn settle_edit(fd: i32, second: Option<i32>, log: i32) -> AsyncTask<UndoTask
 #[napi(catch_unwind, ts_return_type = "Promise<SettledEdit>")]
 pub fn settle_first(fd: i32, log: i32) -> AsyncTask<UndoTask> {
     AsyncTask::new(UndoTask::SettleFirst { fd, log })
+}
+
+/// Whether a file can give places back to its file system that an edit has left.
+#[napi(catch_unwind)]
+#[must_use]
+pub fn can_release(fd: i32) -> bool {
+    undo::can_release(fd)
+}
+
+/// Gives back what an edit has left, once it is complete and its log has no name any more.
+#[napi(catch_unwind, ts_return_type = "Promise<null>")]
+pub fn release_edit(fd: i32, log: i32) -> AsyncTask<UndoTask> {
+    AsyncTask::new(UndoTask::Release { fd, log })
 }

@@ -93,6 +93,8 @@ impl Budget {
                 taken(&self.writes, target.length)
             }
             Command::Flush { .. } => self.unsynced.swap(false, Ordering::Relaxed),
+            // It moves nothing; each one takes room in the log.
+            Command::Release { .. } => taken(&self.writes, LEAST_COST),
             Command::Log { .. } | Command::Progress { .. } | Command::Next => false,
         }
     }

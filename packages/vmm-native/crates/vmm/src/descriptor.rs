@@ -34,6 +34,8 @@ pub enum Command {
     Progress { done: u64, total: u64 },
     /// The old content of a range to the undo log of its device.
     Preserve { target: DeviceRange },
+    /// A range of a device that nobody needs once its edit is complete.
+    Release { target: DeviceRange },
     /// Whether a range of a device begins with data or with a hole, to window.
     Extent { source: DeviceRange, window: u64 },
     /// The guest has left a result and asks for another request.
@@ -125,6 +127,14 @@ impl Checker<'_> {
             None => self.fail("target_device", u64::from(device), "a device of the table"),
         }
     }
+
+    fn edited(&self, length: u64) -> Result<DeviceRange, String> {
+        let target = self.target(length)?;
+        match self.devices.get(target.device) {
+            Some(found) if found.access == Access::Edited => Ok(target),
+            _ => self.fail("target_device", u64::from(target.device), "an edited device"),
+        }
+    }
 }
 
 fn opcode_name(value: u32) -> &'static str {
@@ -139,6 +149,7 @@ fn opcode_name(value: u32) -> &'static str {
         opcode::EXTENT => "EXTENT",
         opcode::NEXT => "NEXT",
         opcode::PRESERVE => "PRESERVE",
+        opcode::RELEASE => "RELEASE",
         _ => "command",
     }
 }
@@ -210,12 +221,14 @@ pub fn validate(descriptor: &Descriptor, devices: &DeviceTable) -> Result<Comman
             checker.flags(0)?;
             checker.unused(&[device, offset, window])?;
             let length = checker.length(u64::from(COMMAND_MAX_LENGTH))?;
-            let target = checker.target(length)?;
-            match devices.get(target.device) {
-                Some(found) if found.access == Access::Edited => Ok(Command::Preserve { target }),
-                _ => checker.fail("target_device", u64::from(target.device), "an edited device"),
-            }
+            Ok(Command::Preserve { target: checker.edited(length)? })
         }
-        other => checker.fail("opcode", u64::from(other), "1 to 10"),
+        opcode::RELEASE => {
+            checker.flags(0)?;
+            checker.unused(&[device, offset, window])?;
+            let length = checker.length(u64::MAX >> 1)?;
+            Ok(Command::Release { target: checker.edited(length)? })
+        }
+        other => checker.fail("opcode", u64::from(other), "1 to 11"),
     }
 }

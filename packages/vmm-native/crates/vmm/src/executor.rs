@@ -528,7 +528,8 @@ fn place_of_failure(command: &Command, source_failed: bool) -> Option<(u32, u64,
         Command::Copy { target, .. }
         | Command::Write { target, .. }
         | Command::Zero { target, .. }
-        | Command::Preserve { target } => Some((target.device, target.offset, true)),
+        | Command::Preserve { target }
+        | Command::Release { target } => Some((target.device, target.offset, true)),
         Command::Flush { device } => Some((*device, 0, true)),
         Command::Log { .. } | Command::Progress { .. } | Command::Next => None,
     }

@@ -276,6 +276,15 @@ pub fn extent(fd: RawFd, offset: u64, most: u64) -> (bool, u64) {
     }
 }
 
+/// Bytes of the hole at `offset`, at most `most`; 0 where there is data, or the system cannot say (the position of the descriptor moves).
+pub fn hole(fd: RawFd, offset: u64, most: u64) -> u64 {
+    match next_data(fd, offset) {
+        Ok(Some(data)) => data.saturating_sub(offset).min(most),
+        Ok(None) => most,
+        Err(_) => 0,
+    }
+}
+
 fn last_error_is(code: libc::c_int) -> bool {
     io::Error::last_os_error().raw_os_error() == Some(code)
 }

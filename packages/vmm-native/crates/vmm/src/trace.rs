@@ -52,6 +52,7 @@ fn words(command: &Command) -> String {
         Command::Log { length, .. } => format!("LOG length={length}"),
         Command::Progress { done, total } => format!("PROGRESS done={done} total={total}"),
         Command::Preserve { target } => format!("PRESERVE {}", range("device", target)),
+        Command::Release { target } => format!("RELEASE {}", range("device", target)),
         Command::Extent { source, .. } => format!("EXTENT {}", range("device", source)),
         Command::Next => "NEXT".into(),
     }

@@ -8,18 +8,21 @@
 //! that the edit is complete and how long the first file is to be; what it cuts off needs no record either.
 
 mod ahead;
+mod holes;
 mod record;
+mod release;
 mod settle;
 
 use std::io;
 use std::os::fd::RawFd;
 
 use ahead::Ahead;
-use record::{read_header, write, Appender, Found, Header, HEADER, MOST_CONTENT};
+use record::{read_header, write, Appender, Found, Header, HEADER, MOST_CONTENT, OLD_HOLE, RELEASE};
 
 use crate::files;
 
 pub use record::Owner;
+pub use release::{can_release, release};
 pub use settle::{belongs, complete, settle, settle_first, Settled};
 
 /// Most content that is saved ahead (bytes): so much is overwritten after one sync, where writes follow each other.
@@ -77,6 +80,8 @@ struct Saved {
     /// Where the last write ended, and how much is saved ahead of one that goes on there.
     next: u64,
     ahead: u64,
+    /// A range that is data, not a hole: it stays so while the file is edited.
+    data: (u64, u64),
 }
 
 /// Who appends to the log.
@@ -115,10 +120,15 @@ impl UndoLog {
         }
         for (from, to) in self.saved(file)?.gaps(offset, length) {
             self.unsynced = true;
-            self.appender()?.append(file, from, to.saturating_sub(from))?;
-            self.saved(file)?.note(from, to);
+            self.save_gap(file, from, to)?;
         }
         Ok(())
+    }
+
+    /// Notes that what a range holds is not needed once the edit is complete, for who completes it.
+    pub fn release(&mut self, file: Logged, offset: u64, length: u64) -> io::Result<()> {
+        self.finish_ahead();
+        self.appender()?.append_heads(RELEASE, file, &[(offset, length)])
     }
 
     /// Saves a range that is about to be overwritten, and brings that to the disk. Where one write goes on where the last one ended,
@@ -148,7 +158,9 @@ impl UndoLog {
         let End::Here(appender) = &self.end else { return Ok(()) };
         let free = files::free_bytes(appender.log);
         let saved = self.saved(file)?;
-        let pieces = saved.gaps(saved.next, saved.ahead);
+        let data = saved.data_from(file.fd, saved.next).saturating_sub(saved.next);
+        // What lies in a hole needs no time when its turn comes.
+        let pieces = saved.gaps(saved.next, saved.ahead.min(data));
         // What is written to the file may need the room.
         let has_room = free.is_ok_and(|free| free / 8 > saved.ahead);
         if !has_room {
@@ -197,12 +209,17 @@ impl UndoLog {
 }
 
 impl Saved {
+    /// Where the file ended.
+    fn end(&self) -> u64 {
+        self.length.unwrap_or(0)
+    }
+
     /// The parts of a range that are not saved, in whole units, none longer than a record (start and end of each).
     fn gaps(&self, offset: u64, length: u64) -> Vec<(u64, u64)> {
         let mut gaps = Vec::new();
         let mut at = offset - offset % UNIT;
         let end = offset.saturating_add(length).checked_next_multiple_of(UNIT).unwrap_or(u64::MAX);
-        let end = end.min(self.length.unwrap_or(0));
+        let end = end.min(self.end());
         while at < end {
             let next = self.ranges.partition_point(|(start, _)| *start <= at);
             if let Some((_, saved_to)) = next.checked_sub(1).and_then(|before| self.ranges.get(before)) {
@@ -221,7 +238,7 @@ impl Saved {
 
     /// Whether the old content of a range is saved.
     fn has(&self, offset: u64, length: u64) -> bool {
-        let end = offset.saturating_add(length).min(self.length.unwrap_or(0));
+        let end = offset.saturating_add(length).min(self.end());
         let next = self.ranges.partition_point(|(start, _)| *start <= offset);
         let before = next.checked_sub(1).and_then(|before| self.ranges.get(before));
         offset >= end || before.is_some_and(|(_, saved_to)| *saved_to >= end)

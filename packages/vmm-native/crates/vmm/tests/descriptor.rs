@@ -49,6 +49,10 @@ fn preserve() -> Descriptor {
     Descriptor { target_device: EDITED, length: 512, ..base(opcode::PRESERVE) }
 }
 
+fn release() -> Descriptor {
+    Descriptor { target_device: EDITED, length: 512, ..base(opcode::RELEASE) }
+}
+
 fn flush() -> Descriptor {
     Descriptor { target_device: OUTPUT, ..base(opcode::FLUSH) }
 }
@@ -88,7 +92,7 @@ fn accepts_each_command_and_carries_its_fields_over() {
 
 #[test]
 fn refuses_unknown_opcodes() {
-    for code in [0, 11, 255, u32::MAX] {
+    for code in [0, 12, 255, u32::MAX] {
         refused(Descriptor { opcode: code, ..read() }, "opcode");
     }
 }
@@ -106,8 +110,9 @@ fn refuses_what_a_command_does_not_use() {
         ("length", |d| d.length = 1),
         ("window", |d| d.window = REGION_WINDOWS.start),
     ];
-    let used: [(Descriptor, &[&str]); 8] = [
+    let used: [(Descriptor, &[&str]); 9] = [
         (preserve(), &["target_device", "target_offset", "length"]),
+        (release(), &["target_device", "target_offset", "length"]),
         (read(), &["device is", "offset is", "length", "window"]),
         (write(), &["target_device", "target_offset", "length", "window"]),
         (copy(), &["device is", "target_device", "offset is", "target_offset", "length"]),
@@ -139,10 +144,10 @@ fn refuses_the_wrong_direction() {
         refused(Descriptor { target_device: u32::MAX, ..descriptor }, "a device of the table");
     }
     for device in [0, OUTPUT, STREAM] {
-        refused(
-            Descriptor { target_device: device, ..preserve() },
-            if device == 0 { "never written" } else { "edited" },
-        );
+        for descriptor in [preserve(), release()] {
+            let words = if device == 0 { "never written" } else { "edited" };
+            refused(Descriptor { target_device: device, ..descriptor }, words);
+        }
     }
 }
 
@@ -154,10 +159,13 @@ fn reads_and_writes_an_edited_device() {
         (Descriptor { device: EDITED, ..read() }, Command::Read { source: range, window }),
         (Descriptor { target_device: EDITED, ..write() }, Command::Write { target: range, window }),
         (preserve(), Command::Preserve { target: range }),
+        (release(), Command::Release { target: range }),
     ] {
         assert_eq!(validate(&descriptor, &devices()), Ok(command));
     }
-    refused(Descriptor { target_offset: OUTPUT_LIMIT, ..preserve() }, "within the output limit");
+    for descriptor in [preserve(), release()] {
+        refused(Descriptor { target_offset: OUTPUT_LIMIT, ..descriptor }, "within the output limit");
+    }
 }
 
 #[test]
@@ -276,7 +284,7 @@ proptest! {
             }
             Ok(Command::Extent { source, window }) => lies_within(source, readable) && is_window(window, 16),
             Ok(Command::Zero { target, .. }) => lies_within(target, writable) && target.length > 0,
-            Ok(Command::Preserve { target }) => lies_within(target, |access| access == Access::Edited),
+            Ok(Command::Preserve { target } | Command::Release { target }) => lies_within(target, |access| access == Access::Edited),
             Ok(Command::Flush { device }) => writable(devices().get(device).unwrap().access),
             Ok(Command::Log { window, length }) => is_window(window, length) && (1..=1024).contains(&length),
             Ok(Command::Progress { done, total }) => done == descriptor.offset && total == descriptor.length,

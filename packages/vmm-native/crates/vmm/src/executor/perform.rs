@@ -85,6 +85,10 @@ impl Executor<'_> {
                 Ok(())
             }
             Command::Preserve { target } => self.preserve(&self.device(target.device)?, &target, false),
+            Command::Release { target } => {
+                let device = self.device(target.device)?;
+                self.with_log(&device, |log, file| log.release(file, target.offset, target.length))
+            }
             Command::Extent { source, window } => {
                 let device = self.device(source.device)?;
                 let (data, length) = match device.remote {
@@ -106,6 +110,18 @@ impl Executor<'_> {
 
     /// Puts the old content of a range of an edited device into its log. With `overwrites` it is on the disk afterwards.
     fn preserve(&self, device: &Device, range: &DeviceRange, overwrites: bool) -> Result<(), Failure> {
+        self.with_log(device, |log, file| match overwrites {
+            true => log.save_and_sync(file, range.offset, range.length),
+            false => log.save(file, range.offset, range.length),
+        })
+    }
+
+    /// Does something to the log of an edited device, where it has one.
+    fn with_log(
+        &self,
+        device: &Device,
+        work: impl FnOnce(&mut UndoLog, Logged) -> std::io::Result<()>,
+    ) -> Result<(), Failure> {
         let Some(log) = device.log.filter(|_| device.access == Access::Edited) else { return Ok(()) };
         // Held while it is saved: who writes to the same range has to wait for that.
         let mut logs = lock(&self.undo);
@@ -114,12 +130,7 @@ impl Executor<'_> {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(UndoLog::open(log.fd)?),
         };
-        if overwrites {
-            log.save_and_sync(file, range.offset, range.length)?;
-        } else {
-            log.save(file, range.offset, range.length)?;
-        }
-        Ok(())
+        Ok(work(log, file)?)
     }
 
     fn copy(&self, source: DeviceRange, target: DeviceRange, buffer: &mut MoveBuffer) -> Result<(), Failure> {

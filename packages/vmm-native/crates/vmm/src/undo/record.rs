@@ -26,6 +26,8 @@ pub(super) const RECORD: usize = 32;
 pub(super) const OLD_CONTENT: u32 = 0x444c_4f21;
 /// A range was a hole; nothing follows, however long it was.
 pub(super) const OLD_HOLE: u32 = 0x454c_4f48;
+/// What a range holds is not needed once the edit is complete; nothing follows.
+pub(super) const RELEASE: u32 = 0x4545_5246;
 pub(super) const COMPLETE: u32 = 0x454e_4f44;
 /// Most content of one record (bytes): what is read back at once.
 pub(super) const MOST_CONTENT: u64 = 1 << 20;
@@ -91,7 +93,7 @@ impl Header {
     fn knows(&self, kind: u32, file: u32, length: u64) -> bool {
         let known = match kind {
             OLD_CONTENT => length <= MOST_CONTENT,
-            OLD_HOLE => self.version != OLD_VERSION,
+            OLD_HOLE | RELEASE => self.version != OLD_VERSION,
             COMPLETE => length == 0 && file == 0,
             _ => false,
         };
@@ -160,6 +162,15 @@ pub(super) struct Head {
 }
 
 impl Head {
+    /// Bytes that follow it.
+    fn content(&self) -> u64 {
+        if self.kind == OLD_CONTENT {
+            self.length
+        } else {
+            0
+        }
+    }
+
     pub fn to_bytes(&self, content: &[u8]) -> [u8; RECORD] {
         let mut bytes = [0; RECORD];
         bytes[0..4].copy_from_slice(&self.kind.to_le_bytes());
@@ -207,6 +218,16 @@ impl Appender {
         Ok(())
     }
 
+    /// Appends records that no content follows, all of one kind: with offset and length of each.
+    pub fn append_heads(&mut self, kind: u32, file: Logged, ranges: &[(u64, u64)]) -> io::Result<()> {
+        let file = file.number;
+        let heads = ranges.iter().map(|(offset, length)| Head { kind, file, offset: *offset, length: *length });
+        let bytes: Vec<u8> = heads.flat_map(|head| head.to_bytes(&[])).collect();
+        write(self.log, &bytes, self.end)?;
+        self.end = self.end.saturating_add(bytes.len() as u64);
+        Ok(())
+    }
+
     /// Forgets what was appended from `end` on, and gives back what that took.
     pub fn cut(&mut self, end: u64) {
         self.end = end;
@@ -236,8 +257,23 @@ pub(super) fn read_header(log: RawFd) -> io::Result<Found> {
     })
 }
 
-/// Calls `each` for the records with old content, or of old holes, that are whole: with no content for these. Tells how long the first
-/// file is to be where the edit was complete, and where the records end.
+/// The head of the record at `at`, and where its content ends; `None` where no record of a log with this header stands.
+fn head_at(log: RawFd, header: &Header, at: u64, size: u64) -> io::Result<Option<([u8; RECORD], Head, u64)>> {
+    let content_at = at.saturating_add(RECORD as u64);
+    if content_at > size {
+        return Ok(None);
+    }
+    let mut bytes = [0; RECORD];
+    bytes.copy_from_slice(&read(log, at, RECORD as u64)?);
+    let head =
+        Head { kind: word(&bytes, 0), file: word(&bytes, 4), offset: number(&bytes, 8), length: number(&bytes, 16) };
+    let end = content_at.saturating_add(head.content());
+    let known = header.knows(head.kind, head.file, head.length) && end <= size;
+    Ok(known.then_some((bytes, head, end)))
+}
+
+/// Calls `each` for the records that are whole, up to the one that says that the edit was complete: those of old content have some.
+/// Tells how long the first file is to be where the edit was complete, and where the records end.
 pub(super) fn walk(
     log: RawFd,
     header: &Header,
@@ -245,25 +281,9 @@ pub(super) fn walk(
 ) -> io::Result<(Option<u64>, u64)> {
     let size = files::size(log)?;
     let mut at = header.size();
-    while at.saturating_add(RECORD as u64) <= size {
-        let bytes = read(log, at, RECORD as u64)?;
-        let head = Head {
-            kind: word(&bytes, 0),
-            file: word(&bytes, 4),
-            offset: number(&bytes, 8),
-            length: number(&bytes, 16),
-        };
-        if !header.knows(head.kind, head.file, head.length) {
-            break;
-        }
-        let content_at = at.saturating_add(RECORD as u64);
-        let follows = if head.kind == OLD_CONTENT { head.length } else { 0 };
-        let end = content_at.saturating_add(follows);
-        if end > size {
-            break;
-        }
-        let content = read(log, content_at, follows)?;
-        if bytes[..] != head.to_bytes(&content) {
+    while let Some((bytes, head, end)) = head_at(log, header, at, size)? {
+        let content = read(log, end.saturating_sub(head.content()), head.content())?;
+        if bytes != head.to_bytes(&content) {
             break;
         }
         if head.kind == COMPLETE {
@@ -273,6 +293,22 @@ pub(super) fn walk(
         at = end;
     }
     Ok((None, at))
+}
+
+/// Calls `each` for the records that no content follows, of a log that was written just now.
+pub(super) fn walk_heads(log: RawFd, header: &Header, mut each: impl FnMut(&Head) -> io::Result<()>) -> io::Result<()> {
+    let size = files::size(log)?;
+    let mut at = header.size();
+    while let Some((bytes, head, end)) = head_at(log, header, at, size)? {
+        if head.content() == 0 {
+            if bytes != head.to_bytes(&[]) {
+                break;
+            }
+            each(&head)?;
+        }
+        at = end;
+    }
+    Ok(())
 }
 
 pub(super) fn read(fd: RawFd, offset: u64, length: u64) -> io::Result<Vec<u8>> {

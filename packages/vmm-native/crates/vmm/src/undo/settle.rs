@@ -3,7 +3,9 @@
 use std::io;
 use std::os::fd::RawFd;
 
-use super::record::{read, read_header, walk, write, Found, Head, Header, COMPLETE, MOST_CONTENT, OLD_HOLE};
+use super::record::{
+    read, read_header, walk, write, Found, Head, Header, COMPLETE, MOST_CONTENT, OLD_CONTENT, OLD_HOLE,
+};
 use super::UNIT;
 use crate::files;
 
@@ -127,7 +129,8 @@ fn put_all_back(header: &Header, log: RawFd, there: [Option<RawFd>; 2]) -> io::R
         let (Some(Some(fd)), Some(owner)) = (there.get(number), header.owner(head.file)) else { return Ok(()) };
         match head.kind {
             OLD_HOLE => put_hole_back(*fd, head.offset, head.length, owner.length),
-            _ => put_back(*fd, content, head.offset),
+            OLD_CONTENT => put_back(*fd, content, head.offset),
+            _ => Ok(()),
         }
     })?;
     both().try_for_each(|(fd, _)| files::sync_data(fd))

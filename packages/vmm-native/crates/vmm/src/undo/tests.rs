@@ -98,8 +98,133 @@ fn holes_that_were_not_written_stay_holes() {
     edit.write(6 << 20, &[8; 65536]);
     assert_eq!(edit.settle(), Settled::RolledBack);
     assert_eq!(content(&edit.image), vec![0; 4 << 20]);
-    // Of a file system that is full, nothing more is wanted than what the edit took.
-    assert_eq!(edit.image.metadata().unwrap().blocks() * 512, 4096);
+    assert_eq!(edit.image.metadata().unwrap().blocks(), 0, "what was a hole is one again");
+}
+
+/// A file of `length` bytes with data at some places (start and length of each), whose edit begins.
+fn sparse(length: u64, data: &[(u64, usize)]) -> (Edit, Vec<u8>) {
+    let mut edit = Edit::begin(&[]);
+    edit.image.set_len(length).unwrap();
+    for (at, length) in data {
+        edit.image.write_all_at(&pattern(*length), *at).unwrap();
+    }
+    let (image, log) = (edit.image.as_raw_fd(), edit.log.as_raw_fd());
+    begin(image, log).unwrap();
+    edit.undo = UndoLog::open(log).unwrap();
+    let before = content(&edit.image);
+    (edit, before)
+}
+
+#[test]
+fn holes_take_no_room_in_the_log_and_are_saved_with_those_behind_them() {
+    let (mut edit, before) = sparse(64 << 20, &[(1 << 20, 65_536), (9 << 20, 10_000), (40 << 20, 4096)]);
+    let start = content(&edit.log).len();
+    edit.write(12_288, &[7; 300_000]);
+    let four = content(&edit.log).len();
+    assert_eq!(four - start, 4 * RECORD, "all four holes, and no content");
+    for at in [2 << 20, 500_000, 12 << 20, (64 << 20) - 70_000] {
+        edit.write(at, &[8; 70_000]);
+    }
+    assert_eq!(content(&edit.log).len(), four);
+    // From a hole into data and behind it.
+    edit.write((9 << 20) - 5000, &[9; 20_000]);
+    assert_eq!(content(&edit.log).len() - four, RECORD + 12_288, "whole units of what was data");
+    assert!(edit.undo.files[0].ranges.is_sorted_by(|(_, end), (start, _)| end < start));
+    edit.write((40 << 20) + 100, &[9; 100]);
+    assert_eq!(edit.settle(), Settled::RolledBack);
+    assert_eq!(content(&edit.image), before);
+}
+
+#[test]
+fn holes_are_saved_as_they_were_before_the_edit() {
+    let (mut edit, before) = sparse(8 << 20, &[(4 << 20, 4096)]);
+    // Into the last hole first, then into the one before: what was written is data by now, and saved.
+    edit.write(6 << 20, &[7; 8192]);
+    edit.write((6 << 20) + 4096, &[8; 8192]);
+    edit.write(0, &[9; 5 << 20]);
+    edit.write(6 << 20, &[9; 1 << 20]);
+    edit.write(9 << 20, &[9; 100]);
+    assert_eq!(edit.settle(), Settled::RolledBack);
+    assert_eq!(content(&edit.image), before);
+}
+
+#[test]
+fn a_hole_within_a_unit_is_saved_as_what_it_reads_as() {
+    // A file that ends within a unit, in a hole.
+    let (mut edit, before) = sparse((1 << 20) + 100, &[(0, 5000)]);
+    edit.write(8000, &[1; 500]);
+    edit.write((1 << 20) + 10, &[1; 500]);
+    assert_eq!(edit.settle(), Settled::RolledBack);
+    assert_eq!(content(&edit.image), before);
+}
+
+#[test]
+fn what_is_released_is_given_back_once_the_edit_is_complete_and_not_when_it_is_undone() {
+    use std::os::unix::fs::MetadataExt;
+
+    let before = pattern(1 << 20);
+    for is_complete in [false, true] {
+        let mut edit = Edit::begin(&before);
+        let (image, log) = (edit.image.as_raw_fd(), edit.log.as_raw_fd());
+        edit.write(0, &[7; 4096]);
+        edit.undo.release(logged(&edit.image), 131_072, 65_536).unwrap();
+        edit.undo.release(logged(&edit.image), 900_000, u64::MAX >> 1).unwrap();
+        edit.write(8192, &[7; 4096]);
+        edit.undo.release(logged(&edit.image), u64::MAX - 5, 5).unwrap();
+        edit.write(1 << 20, &[7; 4096]);
+        assert_eq!(content(&edit.image)[131_072..196_608], before[131_072..196_608]);
+        if !is_complete {
+            assert_eq!(edit.settle(), Settled::RolledBack);
+            assert_eq!(content(&edit.image), before);
+            continue;
+        }
+        complete(image, None, Some(log), 1 << 20).unwrap();
+        let blocks = edit.image.metadata().unwrap().blocks();
+        release(image, log).unwrap();
+        let mut after = before.clone();
+        after[..4096].fill(7);
+        after[8192..12_288].fill(7);
+        after[131_072..196_608].fill(0);
+        after[900_000..].fill(0);
+        assert_eq!(content(&edit.image), after);
+        assert!(edit.image.metadata().unwrap().blocks() * 512 <= blocks * 512 - 65_536 - 140_000);
+        // Of another file than its own nothing is given back.
+        let other = file(&before);
+        release(other.as_raw_fd(), log).unwrap();
+        assert_eq!(content(&other), before);
+    }
+}
+
+#[test]
+fn what_an_older_log_or_a_damaged_record_would_release_stays() {
+    let before = pattern(20_000);
+    let image = file(&before);
+    let log = file(&old_header(Owner::of(image.as_raw_fd()).unwrap()));
+    append(&log, (RELEASE, 0), (0, 4096), &[]);
+    release(image.as_raw_fd(), log.as_raw_fd()).unwrap();
+    assert_eq!(content(&image), before);
+    for broken in [0, 4, 9, 17, 25] {
+        let mut edit = Edit::begin(&before);
+        edit.undo.release(logged(&edit.image), 0, 4096).unwrap();
+        let mut bytes = content(&edit.log);
+        bytes[HEADER + broken] ^= 1;
+        edit.log.write_all_at(&bytes, 0).unwrap();
+        release(edit.image.as_raw_fd(), edit.log.as_raw_fd()).unwrap();
+        assert_eq!(content(&edit.image), before, "byte {broken} flipped");
+    }
+}
+
+#[test]
+fn whether_places_can_be_given_back_is_tried_without_losing_any() {
+    let image = file(&pattern(5000));
+    assert!(can_release(image.as_raw_fd()));
+    assert_eq!(content(&image), pattern(5000));
+    let mut ends = [0; 2];
+    // SAFETY: pipe on two writable integers.
+    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
+    assert!(!can_release(ends[1]));
+    // SAFETY: descriptors that nothing else owns.
+    ends.iter().for_each(|end| assert_eq!(unsafe { libc::close(*end) }, 0));
 }
 
 #[test]
@@ -151,7 +276,8 @@ fn what_cannot_be_saved_ahead_is_taken_back_and_saved_when_it_is_overwritten() {
     let before = pattern(1_000_000);
     let mut edit = Edit::begin(&before);
     edit.write(4096, &[6; 4096]);
-    // The file ends before what the log was told: reading ahead fails.
+    // The file ends before what the log was told, and has seen: reading ahead fails.
+    edit.undo.files[0].data = (0, 1_000_000);
     edit.image.set_len(401_408).unwrap();
     edit.write(8192, &[6; 401_408 - 8192 - 4096]);
     edit.write(401_408 - 4096, &[6; 4096]);
@@ -166,12 +292,8 @@ fn what_cannot_be_saved_ahead_is_taken_back_and_saved_when_it_is_overwritten() {
 
 #[test]
 fn a_range_of_more_than_is_saved_ahead_may_follow_a_write() {
-    let mut edit = Edit::begin(&[]);
     let length = MOST_AHEAD * 3;
-    edit.image.set_len(length).unwrap();
-    let (image, log) = (edit.image.as_raw_fd(), edit.log.as_raw_fd());
-    begin(image, log).unwrap();
-    edit.undo = UndoLog::open(log).unwrap();
+    let mut edit = Edit::begin(&vec![3; usize::try_from(length).unwrap()]);
     edit.write(4096, &[7; 4096]);
     edit.undo.save_and_sync(logged(&edit.image), 8192, MOST_AHEAD + 4096).unwrap();
     assert!(edit.undo.files[0].has(8192, MOST_AHEAD + 4096));
