@@ -51,6 +51,21 @@ export function miscount(directory: Workdir): void {
   directory.write('image', bytes);
 }
 
+/** An image with zeros for the clusters that nothing refers to: an edit gives those that it has left back when all else is done. */
+function withoutFree(image: Buffer): Buffer {
+  const copy = Buffer.from(image);
+  const cluster = 2 ** image.readUInt32BE(20);
+  const perBlock = cluster / 2;
+  const table = Number(image.readBigUInt64BE(48));
+  for (let number = 0; number * cluster < image.length; number += 1) {
+    const at = table + 8 * Math.floor(number / perBlock);
+    const block = Number(image.readBigUInt64BE(at));
+    const isFree = block === 0 || image.readUInt16BE(block + 2 * (number % perBlock)) === 0;
+    if (isFree) copy.fill(0, number * cluster, Math.min(copy.length, (number + 1) * cluster));
+  }
+  return copy;
+}
+
 /** An image over another, with data of its own and data below. */
 function withBacking(directory: Workdir, overlay: string, below: string): void {
   directory.write(below, Buffer.concat([noise(60 * KIB), Buffer.alloc(100 * KIB), lines(96 * KIB)]));
@@ -228,6 +243,23 @@ export const EDIT_CASES: readonly EditCase[] = [
       qemuIo(above, 'write -P 6 40k 50k', 'write -z 200k 20k').must();
     },
     command: (image) => instar('commit', '-d', `${dirname(image)}/above`),
+    unused: withoutFree,
+  },
+  {
+    name: 'commit into what an earlier one has left, which makes the file shorter',
+    ordinary: true,
+    prepare: (directory) => {
+      const [image, above] = [directory.file('image'), directory.file('above')];
+      directory.write('content', noise(256 * KIB));
+      const small = ['-o', 'cluster_size=4k'];
+      qemuImg('convert', '-f', 'raw', '-O', 'qcow2', ...small, directory.file('content'), image).must();
+      qemuImg('create', '-q', '-f', 'qcow2', ...small, '-b', 'image', '-F', 'qcow2', above).must();
+      qemuIo(above, 'write -P 6 10k 150k', 'write -P 7 170k 30k').must();
+      instar('commit', '-q', '-d', above).must();
+      qemuIo(above, 'write -P 8 0 100k', 'write -z 100k 20k', 'write -P 9 120k 136k').must();
+    },
+    command: (image) => instar('commit', '-d', `${dirname(image)}/above`),
+    unused: withoutFree,
   },
   {
     name: 'resize --shrink of a raw image',

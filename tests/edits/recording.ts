@@ -7,6 +7,7 @@ import type { Workdir } from '../support/workdir.js';
 export type Event =
   | { readonly file: FileName; readonly kind: 'write'; readonly offset: number; readonly bytes: Buffer }
   | { readonly file: FileName; readonly kind: 'truncate'; readonly length: number }
+  | { readonly file: FileName; readonly kind: 'punch'; readonly offset: number; readonly length: number }
   | { readonly file: FileName | 'directory'; readonly kind: 'sync' }
   | { readonly file: 'log'; readonly kind: 'create' | 'remove' };
 
@@ -64,6 +65,11 @@ function eventOf(line: string, image: string, sources: Sources): Event | undefin
   if (file === undefined) return undefined;
   if (call === 'fsync' || call === 'fdatasync') return { file, kind: 'sync' };
   if (call === 'ftruncate') return { file, kind: 'truncate', length: Number(/, (\d+)/.exec(rest)?.[1]) };
+  if (call === 'fallocate') {
+    const [, offset, length] = /FALLOC_FL_PUNCH_HOLE, (\d+), (\d+)/.exec(rest) ?? [];
+    if (offset === undefined) throw new Error(`not recorded: ${line.slice(0, 200)}`);
+    return { file, kind: 'punch', offset: Number(offset), length: Number(length) };
+  }
   const [, data, offset] = /^[^"]*"((?:\\x[0-9a-f]{2})*)", \d+, (\d+)/.exec(rest) ?? [];
   if (call !== 'pwrite64' || data === undefined) throw new Error(`not recorded: ${line.slice(0, 200)}`);
   return { file, kind: 'write', offset: Number(offset), bytes: bytesOf(data) };
@@ -88,6 +94,10 @@ function put(content: Buffer | undefined, event: Event): Buffer {
   const before = content ?? Buffer.alloc(0);
   if (event.kind === 'truncate') {
     return Buffer.concat([before.subarray(0, event.length), Buffer.alloc(Math.max(0, event.length - before.length))]);
+  }
+  if (event.kind === 'punch') {
+    const end = Math.min(before.length, event.offset + event.length);
+    return event.offset < end ? Buffer.from(before).fill(0, event.offset, end) : before;
   }
   if (event.kind !== 'write') return before;
   const after = Buffer.alloc(Math.max(before.length, event.offset + event.bytes.length));

@@ -133,7 +133,8 @@ describe('an edit that is stopped leaves the image as it was or as it was to bec
       await info(place.file('image'), isRaw(edit) ? { format: 'raw' } : {});
       const ends = { before, after: edit.name.includes('-c') ? place.read('image') : after };
       const isOld = place.read('image').equals(before);
-      const problem = problemOf(place, ends, edit.differing) ?? (isOld ? undefined : edit.verify?.(place));
+      const problem =
+        problemOf(place, ends, edit.differing ?? edit.unused) ?? (isOld ? undefined : edit.verify?.(place));
       if (problem !== undefined) problems.push(`${told}: ${problem}`);
       if (isChecked(edit) && !place.read('image').equals(before)) qemuImg('check', place.file('image')).must();
     }

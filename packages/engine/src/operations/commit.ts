@@ -1,5 +1,5 @@
-import { lockInput, quoteName } from '@instar/host-files';
-import { DEVICE_ROLE, EDIT_ACTION, IMAGE_FORMAT } from '@instar/shared-abi';
+import { lockInput, quoteName, systemErrorName } from '@instar/host-files';
+import { DEVICE_ROLE, EDIT_ACTION, EDIT_FLAG, IMAGE_FORMAT } from '@instar/shared-abi';
 import { openChain, type Chain, type Layer } from '../chain.js';
 import { EngineError, withEngineErrors } from '../errors.js';
 import { formatName } from '../format-names.js';
@@ -73,7 +73,8 @@ export async function commit(
   const context = { ...guestContext(control), writeRate };
   const forced = forcedFormat(options.format, file);
   const policy = { references: pathPolicy ?? IMAGE_DIRECTORY_ONLY, forceShare: true, strict: false };
-  const result = await withEngineErrors(async () => {
+  let replaces = true;
+  const attempt = async (): Promise<CommittedImage & { linked: Linked | undefined }> => {
     const session = new GuestSession(context, { inOrder: true });
     // Without locks of its own: what is edited is locked when it is, the others here.
     const putBack = dataFilePutBack(session.context, policy.references);
@@ -104,8 +105,10 @@ export async function commit(
         beside,
         onProgress: control.onProgress,
       };
-      return await editInSession(session, about, async ({ edit }) => {
-        const edited = await edit({ action: EDIT_ACTION.values.COMMIT, number: depth }, true);
+      return await editInSession(session, about, async ({ edit, file: opened }) => {
+        const replacing = replaces && format === IMAGE_FORMAT.values.QCOW2 && target.dataFile === undefined;
+        const flags = replacing && opened.releases() ? EDIT_FLAG.values.REPLACE : 0;
+        const edited = await edit({ action: EDIT_ACTION.values.COMMIT, flags, number: depth }, true);
         const { info: overlay, file: child } = layerAt(chain, depth - 1);
         // A VHD keeps its unique id, whatever is written to it.
         const linked =
@@ -115,6 +118,12 @@ export async function commit(
     } finally {
       await chain.close();
     }
+  };
+  const result = await withEngineErrors(attempt).catch(async (error: unknown) => {
+    // A file of twice the length may be more than there can be.
+    if (!isTooLong(error)) throw error;
+    replaces = false;
+    return withEngineErrors(attempt);
   });
   const { linked, ...committed } = result;
   // Its content is another now, by which the image above knows it.
@@ -137,12 +146,20 @@ export async function commit(
   return committed;
 }
 
+/** Whether a file would have become longer than its file system, or a limit of the process, allows. */
+function isTooLong(error: unknown): boolean {
+  return error instanceof EngineError && systemErrorName(error.cause) === 'EFBIG';
+}
+
+/** The name that an image has for the one below it, and what that is. */
+interface Linked {
+  readonly child: string;
+  readonly name: string;
+  readonly parent: string;
+}
+
 /** The name that an image has for the one below it. */
-function nameBelow(
-  child: string,
-  info: ImageInfo,
-  parent: string,
-): { readonly child: string; readonly name: string; readonly parent: string } {
+function nameBelow(child: string, info: ImageInfo, parent: string): Linked {
   const bytes = info.backing_file.subarray(0, info.backing_file_len);
   return { child, name: Buffer.from(bytes).toString(), parent };
 }

@@ -48,6 +48,14 @@ pub trait EditTarget: ByteSource {
     /// See [`preserve`](Self::preserve).
     fn zero_at(&mut self, offset: u64, length: u64) -> Result<(), SourceError>;
 
+    /// Says that nobody needs what a range holds once the edit is complete: its place may be given back to the file system then.
+    ///
+    /// # Errors
+    /// See [`preserve`](Self::preserve).
+    fn release(&mut self, _offset: u64, _length: u64) -> Result<(), SourceError> {
+        Ok(())
+    }
+
     /// Brings what was written to the disk, before anything that is written later.
     ///
     /// # Errors
@@ -75,6 +83,10 @@ impl<T: EditTarget + ?Sized> EditTarget for &mut T {
 
     fn zero_at(&mut self, offset: u64, length: u64) -> Result<(), SourceError> {
         (**self).zero_at(offset, length)
+    }
+
+    fn release(&mut self, offset: u64, length: u64) -> Result<(), SourceError> {
+        (**self).release(offset, length)
     }
 
     fn flush(&mut self) -> Result<(), SourceError> {
@@ -265,6 +277,10 @@ pub trait DiskWriter {
 
     /// Bytes of the disk.
     fn virtual_size(&self) -> u64;
+
+    /// Gives units that are overwritten as a whole another place from now on, where the format has them at any place: what they held
+    /// is still in the file then, and need not be kept elsewhere. Their old places are released in the end.
+    fn replace(&mut self) {}
 
     /// Writes the content of one unit.
     ///

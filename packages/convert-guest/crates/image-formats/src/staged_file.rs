@@ -160,6 +160,15 @@ impl<T: EditTarget> StagedFile<T> {
         self.target.preserve(offset, length).map_err(failed)
     }
 
+    /// Has a range given back to the file system once the edit is complete.
+    ///
+    /// # Errors
+    /// See [`read`](Self::read).
+    pub fn release(&mut self, offset: u64, length: u64) -> Result<(), FormatError> {
+        let failed = |error| FormatError::of_source(self.device, offset, error);
+        self.target.release(offset, length).map_err(failed)
+    }
+
     /// Writes content that is not read again through here: at once, and not kept.
     ///
     /// # Errors

@@ -126,6 +126,9 @@ fn commit(
     if size > writer.virtual_size() {
         writer.grow(size)?;
     }
+    if config.flags & edit_flag::REPLACE != 0 {
+        writer.replace();
+    }
     let (unit, end) = (writer.unit(), writer.virtual_size());
     let mut buffer = buffer_of(batch_of(unit))?;
     progress.total = size;

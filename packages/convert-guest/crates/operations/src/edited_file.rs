@@ -222,6 +222,15 @@ impl EditTarget for EditedFile {
         Ok(())
     }
 
+    fn release(&mut self, offset: u64, length: u64) -> Result<(), SourceError> {
+        self.carry_out(Descriptor {
+            target_device: self.device,
+            target_offset: offset,
+            length,
+            ..descriptor(opcode::RELEASE)
+        })
+    }
+
     fn flush(&mut self) -> Result<(), SourceError> {
         self.write_gathered()?;
         self.carry_out(Descriptor {

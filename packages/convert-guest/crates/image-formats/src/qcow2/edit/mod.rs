@@ -8,6 +8,7 @@ mod data_file;
 mod header_cluster;
 mod references;
 mod repair;
+mod replace;
 mod resize;
 mod snapshots;
 mod write;
@@ -32,6 +33,7 @@ use crate::staged_file::StagedFile;
 use crate::structures::qcow2 as disk;
 use data_file::DataFile;
 use repair::{Repaired, repair};
+use replace::Replaced;
 use write::{Packed, Writer};
 
 /// Bit 63 of L1 and L2 entries: the refcount is exactly one.
@@ -260,6 +262,8 @@ struct Editor<T> {
     cipher: Option<Rc<dyn ContentCipher>>,
     /// Where content is written, if that is another file.
     data: Option<DataFile<T>>,
+    /// What got another place, where that is how clusters are overwritten.
+    replaced: Option<Replaced>,
 }
 
 impl<T: EditTarget> Editor<T> {
@@ -275,6 +279,7 @@ impl<T: EditTarget> Editor<T> {
             metadata: None,
             cipher: None,
             data: None,
+            replaced: None,
         }
     }
 

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::allocate::Change;
 use super::references::descriptor;
+use super::replace::Replaced;
 use super::{COMPRESSED, COPIED, Editor, OFFSET, ZERO, keep_of};
 use crate::arith::{SECTOR, to_u64, to_usize};
 use crate::edit::{DiskWriter, EditTarget, Edited};
@@ -23,7 +24,7 @@ struct Place {
     /// Where its entry stands, and what that was.
     at: u64,
     entry: u64,
-    /// Nothing lay there.
+    /// It was taken for this.
     is_new: bool,
 }
 
@@ -93,7 +94,7 @@ impl<T: EditTarget> Editor<T> {
     }
 
     /// Where what an entry names lies, if nothing else lies there.
-    fn place_alone(&mut self, entry: u64) -> Result<Option<u64>, FormatError> {
+    pub(super) fn place_alone(&mut self, entry: u64) -> Result<Option<u64>, FormatError> {
         let cluster = self.header.cluster;
         let host = entry & OFFSET;
         let alone = entry & COMPRESSED == 0
@@ -125,14 +126,14 @@ impl<T: EditTarget> Editor<T> {
             let place = self.write_in_data((at, entry), number, bytes)?;
             return self.put_entry(at, place | COPIED, ALL_ALLOCATED);
         }
-        if let Some(host) = self.place_alone(entry)? {
+        if let Some(host) = self.place_to_overwrite(entry)? {
             self.write_content(host, number, bytes)?;
             return self.put_entry(at, host | COPIED, ALL_ALLOCATED);
         }
         let place = self.allocate(1)?;
         self.write_content(place, number, bytes)?;
         self.put_entry(at, place | COPIED, ALL_ALLOCATED)?;
-        self.count_entry(at, entry, Change::Less)
+        self.leave(at, entry)
     }
 
     /// Copies the content of whole clusters, the first of which is `number`, from another file: of those at the beginning that lie, or
@@ -148,7 +149,7 @@ impl<T: EditTarget> Editor<T> {
         let mut done = 0_u64;
         while done.saturating_add(cluster.size()) <= length {
             let (at, entry) = self.own_entry(number.saturating_add(cluster.index_of(done)))?;
-            let alone = self.place_alone(entry)?;
+            let alone = self.place_to_overwrite(entry)?;
             let next = places
                 .last()
                 .map(|place| place.host.saturating_add(cluster.size()));
@@ -180,7 +181,7 @@ impl<T: EditTarget> Editor<T> {
             if copied {
                 self.put_entry(place.at, place.host | COPIED, ALL_ALLOCATED)?;
                 if place.is_new {
-                    self.count_entry(place.at, place.entry, Change::Less)?;
+                    self.leave(place.at, place.entry)?;
                 }
             } else if place.is_new {
                 self.free(place.host, cluster.size())?;
@@ -218,7 +219,7 @@ impl<T: EditTarget> Editor<T> {
             self.zero_in_data(at, number, entry, length)?;
         }
         self.put_entry(at, zero, ALL_ZERO)?;
-        self.count_entry(at, entry, Change::Less)
+        self.leave(at, entry)
     }
 }
 
@@ -327,6 +328,13 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
         SECTOR.round_down(self.editor.header.size)
     }
 
+    fn replace(&mut self) {
+        // What lies in a data file has the places of the disk, or of none that is counted.
+        if !self.editor.header.has_data_file() {
+            self.editor.replaced = Some(Replaced::default());
+        }
+    }
+
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FormatError> {
         let cluster = self.editor.header.cluster;
         let number = cluster.index_of(offset);
@@ -419,7 +427,7 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
         };
         self.editor.file.write_through(place, stream)?;
         self.editor.put_entry(at, entry, 0)?;
-        self.editor.count_entry(at, old, Change::Less)?;
+        self.editor.leave(at, old)?;
         Ok(true)
     }
 
@@ -458,6 +466,7 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
             self.editor.file.write(end.saturating_sub(1), &[0])?;
         }
         self.editor.flush_all()?;
+        self.editor.free_replaced()?;
         Ok(Edited {
             file_length: keep_of(&self.editor),
             virtual_size: self.virtual_size(),
