@@ -66,9 +66,11 @@ function eventOf(line: string, image: string, sources: Sources): Event | undefin
   if (call === 'fsync' || call === 'fdatasync') return { file, kind: 'sync' };
   if (call === 'ftruncate') return { file, kind: 'truncate', length: Number(/, (\d+)/.exec(rest)?.[1]) };
   if (call === 'fallocate') {
-    const [, offset, length] = /FALLOC_FL_PUNCH_HOLE, (\d+), (\d+)/.exec(rest) ?? [];
-    if (offset === undefined) throw new Error(`not recorded: ${line.slice(0, 200)}`);
-    return { file, kind: 'punch', offset: Number(offset), length: Number(length) };
+    const [, how, at, bytes] = /FALLOC_FL_(PUNCH_HOLE|ZERO_RANGE), (\d+), (\d+)/.exec(rest) ?? [];
+    if (how === undefined) throw new Error(`not recorded: ${line.slice(0, 200)}`);
+    const [offset, length] = [Number(at), Number(bytes)];
+    if (how === 'PUNCH_HOLE') return { file, kind: 'punch', offset, length };
+    return { file, kind: 'write', offset, bytes: Buffer.alloc(length) };
   }
   const [, data, offset] = /^[^"]*"((?:\\x[0-9a-f]{2})*)", \d+, (\d+)/.exec(rest) ?? [];
   if (call !== 'pwrite64' || data === undefined) throw new Error(`not recorded: ${line.slice(0, 200)}`);
