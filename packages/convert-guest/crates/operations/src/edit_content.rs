@@ -22,12 +22,15 @@ use crate::error::OperationError;
 use crate::fetch::Fetcher;
 use crate::open_chain::{GuestImage, new_parent};
 use crate::setup::{Setup, internal};
+use crate::side_by_side::SideBySide;
 use crate::zeros::is_zero;
 
 /// Bytes that are read and written at once, where units are smaller.
 const BATCH: usize = 1 << 20;
 /// Bytes that are copied from file to file at once, at most.
 const MOST_COPIED: u64 = 4 << 20;
+/// Bytes that are compared at once, where units are not larger.
+const MOST_COMPARED: u64 = 2 << 20;
 /// Bytes between two PROGRESS commands.
 const PROGRESS_STEP: u64 = 16 << 20;
 
@@ -334,6 +337,7 @@ fn rebase(
     };
     let batch = batch_of(unit);
     let (mut before, mut after) = (buffer_of(batch)?, buffer_of(batch)?);
+    let blank = buffer_of(unit)?;
     progress.total = size;
     let mut offset = 0_u64;
     while offset < size {
@@ -342,6 +346,14 @@ fn rebase(
             offset = size.min(offset.saturating_add(unit));
             continue;
         }
+        if let Some(both) = reader.read_side_by_side([&mut old, &mut new], (offset, end), unit)? {
+            keep_differing(&mut old, &both, &blank, &mut *writer, packer.as_mut())?;
+            offset = offset.saturating_add(both.length);
+            progress.reach(offset)?;
+            continue;
+        }
+        // Some unit lies in several pieces.
+        let end = end.min(offset.saturating_add(batch));
         let length = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
         let (Some(before), Some(after)) = (before.get_mut(..length), after.get_mut(..length))
         else {
@@ -355,14 +367,7 @@ fn rebase(
                 if !differs(&mut old, place, before, after)? {
                     continue;
                 }
-                if is_zero(before) {
-                    writer.zero(place, before.len() as u64)?;
-                } else if !packer
-                    .as_mut()
-                    .map_or(Ok(false), |packer| packer.put(&mut *writer, place, before))?
-                {
-                    writer.write(place, before)?;
-                }
+                keep(&mut *writer, packer.as_mut(), place, before)?;
             }
         }
         offset = end;
@@ -374,6 +379,67 @@ fn rebase(
     Ok(writer.finish()?)
 }
 
+/// Writes the content of a unit into the edited image.
+fn keep(
+    writer: &mut dyn DiskWriter,
+    packer: Option<&mut Packer>,
+    place: u64,
+    content: &[u8],
+) -> Result<(), OperationError> {
+    if is_zero(content) {
+        return Ok(writer.zero(place, content.len() as u64)?);
+    }
+    let is_packed = match packer {
+        Some(packer) => packer.put(writer, place, content)?,
+        None => false,
+    };
+    if !is_packed {
+        writer.write(place, content)?;
+    }
+    Ok(())
+}
+
+/// Copies into the edited image the units that differ: by the host where a file holds them as they are.
+fn keep_differing(
+    old: &mut Chain<GuestImage>,
+    both: &SideBySide<'_>,
+    blank: &[u8],
+    writer: &mut dyn DiskWriter,
+    mut packer: Option<&mut Packer>,
+) -> Result<(), OperationError> {
+    let mut differing = Vec::new();
+    for pair in both.differing(blank)? {
+        if differs(old, pair.place, pair.before, pair.after)? {
+            differing.push(pair);
+        }
+    }
+    let unit = writer.unit();
+    let mut rest = &differing[..];
+    while let Some((pair, others)) = rest.split_first() {
+        let source = both.source_of(pair).filter(|_| packer.is_none());
+        // As many as follow each other.
+        let ends = (1_u64..).map(|index| pair.place.saturating_add(index.saturating_mul(unit)));
+        let run = others
+            .iter()
+            .zip(ends)
+            .take_while(|(next, place)| next.place == *place && both.source_of(next).is_some());
+        let length = unit.saturating_mul(run.count().saturating_add(1) as u64);
+        let copied = match source {
+            Some(source) => writer.copy(pair.place, length, source)?,
+            None => 0,
+        };
+        if copied == 0 {
+            keep(writer, packer.as_deref_mut(), pair.place, pair.before)?;
+            rest = others;
+        } else {
+            let behind = pair.place.saturating_add(copied);
+            let done = rest.iter().take_while(|pair| pair.place < behind).count();
+            rest = rest.get(done..).unwrap_or_default();
+        }
+    }
+    Ok(())
+}
+
 /// The end of the units from `start` on none of which the top image holds whole: as many as are dealt with at once, at most. `start`
 /// itself where it holds the first.
 fn end_of_unheld(
@@ -382,7 +448,7 @@ fn end_of_unheld(
     size: u64,
     unit: u64,
 ) -> Result<u64, OperationError> {
-    let most = size.min(start.saturating_add(batch_of(unit)));
+    let most = size.min(start.saturating_add(MOST_COMPARED.max(unit)));
     let mut end = start;
     while end < most {
         let next = most.min(end.saturating_add(unit));

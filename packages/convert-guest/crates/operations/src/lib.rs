@@ -37,6 +37,7 @@ mod packed_streams;
 mod packer;
 mod record_writer;
 mod setup;
+mod side_by_side;
 mod text;
 mod transform;
 mod unlock;
