@@ -163,7 +163,7 @@ export async function editInSession<T>(
       }
       // What a disk may become is bounded where it is asked for; a raw image is as long as its disk.
       const device = session.add(editedDevice(file, format, file.resizable ? MOST_LENGTH : file.size));
-      const info = await look(session, device);
+      const info = await look(session, device, false, undefined, true);
       requireVirtualSize(info.virtual_size, limits, path);
       session.describe(device, { format: info.format });
       if (edited.beside !== undefined && hasDataFile(info)) {

@@ -13,6 +13,7 @@ export type { ImageInfo };
  * Asks the guest what the image on a device is.
  * @param last no other request follows
  * @param most most bytes that a packed file may unpack to
+ * @param factsOnly tables are not looked at, for what points outside the file: who edits the image does that where it matters
  * @throws EngineError
  */
 export async function look(
@@ -20,9 +21,10 @@ export async function look(
   device: number,
   last = false,
   most: bigint = mostUnpacked(session.context.limits),
+  factsOnly = false,
 ): Promise<ImageInfo> {
   const { path: subject, entry } = session.devices[device] ?? { path: '', entry: undefined };
-  const config = InfoConfig.encode({ device, most_unpacked: most === 0n ? 1n : most });
+  const config = InfoConfig.encode({ device, most_unpacked: most === 0n ? 1n : most, facts_only: factsOnly ? 1 : 0 });
   const ask = async (): Promise<ImageInfo> => {
     const answer = await session.request({ config, subject, last });
     return decodeResult({ result: { decode: decodeInfo }, magic: INFO_RESULT_MAGIC, subject }, answer, session);

@@ -130,6 +130,6 @@ export const InfoConfig = deferStruct('InfoConfig', 24, 'Config of the info oper
   magic: field(u32, 0, 'INFO_CONFIG_MAGIC', INFO_CONFIG_MAGIC),
   flags: field(u32, 4, 'none are defined', 0),
   device: field(u32, 8, 'device to look at'),
-  pad: field(u32, 12, 'zero', 0),
+  facts_only: field(u32, 12, '1: only what is not looked for in tables; 0: whether these point outside the file, too'),
   most_unpacked: field(u64, 16, 'most bytes that a packed file may unpack to, 0 for no limit'),
 }));

@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = '2ecabbd88bf310c6780181af37ebd5a78755a6d4bfaa3485fd10dfbe2f3e0967';
+export const FINGERPRINT_HEX = 'ab66878a9d2d35d5cdb7cb96fa958d3392cc48fb5f8a56933622307af27d5a20';

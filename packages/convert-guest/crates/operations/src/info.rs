@@ -66,6 +66,9 @@ pub fn look(request: Request<'_>, result: &mut InfoResult) -> Result<(), Operati
     let mut source = DeviceSource::new(commands, &window, config.device, size);
     let facts = image.facts(LIST_LIMITS)?;
     put_facts(&facts, config.device, result)?;
+    if config.facts_only != 0 {
+        return Ok(());
+    }
     check_extents(&mut image, &mut source, config.device, result)
 }
 

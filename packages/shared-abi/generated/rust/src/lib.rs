@@ -11,8 +11,8 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 /// SHA-256 of the canonical JSON of this ABI (version 1.16).
 pub const FINGERPRINT: [u8; 32] = [
-    0x2e, 0xca, 0xbb, 0xd8, 0x8b, 0xf3, 0x10, 0xc6, 0x78, 0x01, 0x81, 0xaf, 0x37, 0xeb, 0xd5, 0xa7,
-    0x87, 0x55, 0xa6, 0xd4, 0xbf, 0xaa, 0x34, 0x85, 0xfd, 0x10, 0xdf, 0xbe, 0x2f, 0x3e, 0x09, 0x67,
+    0xab, 0x66, 0x87, 0x8a, 0x9d, 0x2d, 0x35, 0xd5, 0xcd, 0xb7, 0xcb, 0x96, 0xfa, 0x95, 0x8d, 0x33,
+    0x92, 0xcc, 0x48, 0xfb, 0x5f, 0x8a, 0x56, 0x93, 0x36, 0x22, 0x30, 0x7a, 0xf2, 0x7d, 0x5a, 0x20,
 ];
 
 /// ABI_VERSION_MAJOR.
@@ -3323,8 +3323,8 @@ pub struct InfoConfig {
     pub flags: u32,
     /// Byte 8: device to look at.
     pub device: u32,
-    /// Byte 12: zero.
-    pub pad: u32,
+    /// Byte 12: 1: only what is not looked for in tables; 0: whether these point outside the file, too.
+    pub facts_only: u32,
     /// Byte 16: most bytes that a packed file may unpack to, 0 for no limit.
     pub most_unpacked: u64,
 }
@@ -3335,7 +3335,7 @@ const _: () = {
     assert!(core::mem::offset_of!(InfoConfig, magic) == 0);
     assert!(core::mem::offset_of!(InfoConfig, flags) == 4);
     assert!(core::mem::offset_of!(InfoConfig, device) == 8);
-    assert!(core::mem::offset_of!(InfoConfig, pad) == 12);
+    assert!(core::mem::offset_of!(InfoConfig, facts_only) == 12);
     assert!(core::mem::offset_of!(InfoConfig, most_unpacked) == 16);
 };
 
@@ -3348,8 +3348,8 @@ impl InfoConfig {
     pub const OFFSET_FLAGS: usize = 4;
     /// Byte offset of `device`.
     pub const OFFSET_DEVICE: usize = 8;
-    /// Byte offset of `pad`.
-    pub const OFFSET_PAD: usize = 12;
+    /// Byte offset of `facts_only`.
+    pub const OFFSET_FACTS_ONLY: usize = 12;
     /// Byte offset of `most_unpacked`.
     pub const OFFSET_MOST_UNPACKED: usize = 16;
     /// All fields zero.
@@ -3357,7 +3357,7 @@ impl InfoConfig {
         magic: 0,
         flags: 0,
         device: 0,
-        pad: 0,
+        facts_only: 0,
         most_unpacked: 0,
     };
 
@@ -3367,7 +3367,7 @@ impl InfoConfig {
         value.magic = u32::from_le_bytes(take(bytes, 0));
         value.flags = u32::from_le_bytes(take(bytes, 4));
         value.device = u32::from_le_bytes(take(bytes, 8));
-        value.pad = u32::from_le_bytes(take(bytes, 12));
+        value.facts_only = u32::from_le_bytes(take(bytes, 12));
         value.most_unpacked = u64::from_le_bytes(take(bytes, 16));
         value
     }
@@ -3378,7 +3378,7 @@ impl InfoConfig {
         bytes[0..4].copy_from_slice(&self.magic.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.flags.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.device.to_le_bytes());
-        bytes[12..16].copy_from_slice(&self.pad.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.facts_only.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.most_unpacked.to_le_bytes());
         bytes
     }

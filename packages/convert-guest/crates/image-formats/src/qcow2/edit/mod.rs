@@ -65,7 +65,7 @@ pub fn edit<T: EditTarget>(
         repair(&mut target, device, false)?;
         editor = open(&mut target, device)?;
     }
-    if takes_clusters(edit) {
+    if takes_clusters(edit) && !editor.only_grows_in_place(edit)? {
         drop(editor);
         // What is in use and counted as free would be given away.
         require_sound(&mut target, device, Format::Qcow2)?;

@@ -6,7 +6,7 @@ use super::allocate::Change;
 use super::references::descriptor;
 use super::{COPIED, Editor};
 use crate::arith::{SECTOR, to_u64, to_usize};
-use crate::edit::EditTarget;
+use crate::edit::{Edit, EditTarget};
 use crate::error::FormatError;
 use crate::qcow2::header::MAX_L1_BYTES;
 use crate::qcow2::l1;
@@ -34,6 +34,49 @@ impl<T: EditTarget> Editor<T> {
         self.grow(size)
     }
 
+    /// Whether an edit gives the disk more bytes and neither takes a cluster for that nor writes into one but the header's: whatever the
+    /// refcounts and tables say of others then, none can be damaged.
+    pub(super) fn only_grows_in_place(&mut self, edit: &Edit<'_>) -> Result<bool, FormatError> {
+        let Edit::Resize {
+            size,
+            preallocate: false,
+            ..
+        } = *edit
+        else {
+            return Ok(false);
+        };
+        if size <= self.header.size
+            || self.header.backing_name_offset.value != 0
+            || self.header.is_data_file_raw()
+            || self.extensions.bitmaps.is_some()
+        {
+            return Ok(false);
+        }
+        let needed = self.header.l1_span().count_for(size);
+        Ok(needed <= self.header.l1_entries || self.has_l1_room(needed)?)
+    }
+
+    /// Whether the active L1 table can have so many entries where it is: what its own clusters hold behind it is zeros.
+    fn has_l1_room(&mut self, needed: u64) -> Result<bool, FormatError> {
+        let cluster = self.header.cluster;
+        let (offset, entries) = (self.header.l1_table_offset, self.header.l1_entries);
+        let length = entries.saturating_mul(l1::ENTRY_BYTES);
+        let wanted = needed.saturating_mul(l1::ENTRY_BYTES);
+        let clusters = cluster.count_for(length);
+        if wanted > cluster.times(clusters).unwrap_or(0) || offset == 0 {
+            return Ok(false);
+        }
+        let first = cluster.index_of(offset);
+        for number in first..first.saturating_add(clusters) {
+            if self.refcount(number)? != 1 {
+                return Ok(false);
+            }
+        }
+        let behind = offset.saturating_add(length);
+        let room = self.file.read_vec(behind, wanted.saturating_sub(length))?;
+        Ok(room.iter().all(|byte| *byte == 0))
+    }
+
     fn grow(&mut self, size: u64) -> Result<(), FormatError> {
         let before = self.header.size;
         let has_backing = self.header.backing_name_offset.value != 0;
@@ -52,7 +95,9 @@ impl<T: EditTarget> Editor<T> {
             return Err(self.unsupported("its L1 table would be too large"));
         }
         let (old_offset, old_entries) = (self.header.l1_table_offset, self.header.l1_entries);
-        if needed > old_entries {
+        if needed > old_entries && self.has_l1_room(needed)? {
+            self.put_active_l1(old_offset, needed)?;
+        } else if needed > old_entries {
             let mut l1 = self.read_l1(old_offset, old_entries)?;
             l1.resize(to_usize(needed), 0);
             let offset = self.new_l1(&l1)?;
