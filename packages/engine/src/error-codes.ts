@@ -62,7 +62,7 @@ const OTHERS: Readonly<Record<Exclude<EngineErrorCode, `IMAGE_${string}`>, Error
   EDIT_INTERRUPTED: help(
     'machine',
     'an edit of the image was interrupted, and what it was before cannot be put back here',
-    'open it by its own name where it and its undo log may be written',
+    'open it by its own name where it and its undo log may be written; with a data file, allow the directory of that by name',
   ),
   FILE_NOT_USABLE: help(
     'caller',

@@ -3,6 +3,7 @@ import { EXIT_CODES } from '../exit-codes.js';
 import { humanSize } from '../render/size.js';
 import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
+import { DATA_FILE_NOTES } from './edit-options.js';
 import { editing, type EditFlags } from './edit-options.js';
 import { SNAPSHOT_OPTION, snapshotSelector } from './snapshot-option.js';
 import { recordText } from '../render/record.js';
@@ -119,6 +120,7 @@ export const benchCommand = defineCommand<BenchFlags>({
     'What is measured is this program: the requests are made inside the sandbox, and the time is that of the requests alone. Reads\n' +
     'go through the page cache, writes one after the other. An image that is written has an undo log as with every edit, which\n' +
     'takes time: --no-undo measures without.\n' +
+    `${DATA_FILE_NOTES}\n` +
     'Exit codes: 0 done, 1 refused or failed, 130 interrupted.',
   run,
 });

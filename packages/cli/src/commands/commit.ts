@@ -2,7 +2,7 @@ import { commit } from '@instar/engine';
 import { EXIT_CODES } from '../exit-codes.js';
 import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
-import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
+import { DATA_FILE_NOTES, EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
 import { recordText } from '../render/record.js';
 import { standardOutput } from '../process/standard-streams.js';
 
@@ -39,6 +39,6 @@ export const commitCommand = defineCommand<CommitFlags>({
       .option('-p, --progress', 'show how far it is; with --json as records on standard error')
       .option('-t, --cache <mode>', 'without effect', values.oneOf(CACHE_MODES)),
   showsProgress: true,
-  notes: `A VHDX that lies over another one is linked to it again when that has got the content. Where the command is killed between the\ntwo, all content is there, and the image is refused until rebase -u links it.\n${EDIT_NOTES}`,
+  notes: `A VHDX that lies over another one is linked to it again when that has got the content. Where the command is killed between the\ntwo, all content is there, and the image is refused until rebase -u links it.\n${DATA_FILE_NOTES}\n${EDIT_NOTES}`,
   run,
 });

@@ -11,6 +11,7 @@ import {
 import { EXIT_CODES } from '../exit-codes.js';
 import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
+import { DATA_FILE_NOTES } from './edit-options.js';
 import { parseImageOptions } from './image-opts.js';
 import { notMade, refuseOptions, secretsOf } from '../qemu-img/creation.js';
 import { outputOptions, outputOptionsHelp, wholeBacking, wholeEncryption } from './output-options.js';
@@ -241,7 +242,7 @@ export const convertCommand = defineCommand<ConvertFlags>({
   showsProgress: true,
   recordsWarnings: true,
   endsWithOutput: true,
-  notes: `The output appears under its name when it is complete. Exit codes: 0 done, 1 refused or failed, 130 interrupted.`,
+  notes: `The output appears under its name when it is complete.\n${DATA_FILE_NOTES}\nExit codes: 0 done, 1 refused or failed, 130 interrupted.`,
   readsRemote: true,
   run,
 });

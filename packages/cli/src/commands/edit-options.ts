@@ -20,6 +20,12 @@ export function editOptions({ format, undo }: EditFlags & ImageFlags): EditOptio
   return { format, undo };
 }
 
+/** For the help of commands that write content. */
+export const DATA_FILE_NOTES =
+  'Content of a qcow2 image with an external data file is written into that, where its directory is allowed with --allow-path; both\n' +
+  'files are then as they were, or both as they were to become. Put back is what was interrupted by whoever opens the image and allows\n' +
+  'the same.';
+
 /** For the help of commands. */
 export const EDIT_NOTES =
   'While the image is edited, what is overwritten stands in FILE.instar-undo beside it. In the end the image is as it was or\n' +

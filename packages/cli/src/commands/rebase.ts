@@ -2,7 +2,7 @@ import { EngineError, escapeText, READABLE_FORMATS, rebase } from '@instar/engin
 import { EXIT_CODES } from '../exit-codes.js';
 import { CACHE_MODES } from './cache-modes.js';
 import { defineCommand, type CommandRun } from './define-command.js';
-import { EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
+import { DATA_FILE_NOTES, EDIT_NOTES, editing, editOptions, type EditFlags } from './edit-options.js';
 import { recordText } from '../render/record.js';
 import { standardOutput } from '../process/standard-streams.js';
 
@@ -51,6 +51,6 @@ export const rebaseCommand = defineCommand<RebaseFlags>({
       .option('-t, --cache <mode>', 'without effect', values.oneOf(CACHE_MODES))
       .option('-T, --backing-cache <mode>', 'without effect', values.oneOf(CACHE_MODES)),
   showsProgress: true,
-  notes: EDIT_NOTES,
+  notes: `${DATA_FILE_NOTES}\n${EDIT_NOTES}`,
   run,
 });
