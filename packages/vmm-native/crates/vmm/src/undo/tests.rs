@@ -199,13 +199,13 @@ fn what_is_released_is_given_back_once_the_edit_is_complete_and_not_when_it_is_u
 fn what_was_written_into_a_hole_is_not_given_back_with_what_is_released() {
     let (mut edit, mut after) = sparse(4 << 20, &[(0, 65_536), (2 << 20, 65_536)]);
     edit.write(1 << 20, &[7; 8192]);
-    edit.undo.release(2 << 20, 65_536).unwrap();
+    edit.undo.release(logged(&edit.image), 2 << 20, 65_536).unwrap();
     edit.write(3 << 20, &[8; 8192]);
     after[1 << 20..(1 << 20) + 8192].fill(7);
     after[3 << 20..(3 << 20) + 8192].fill(8);
     after[2 << 20..(2 << 20) + 65_536].fill(0);
     let (image, log) = (edit.image.as_raw_fd(), edit.log.as_raw_fd());
-    complete(image, Some(log), u64::MAX).unwrap();
+    complete(image, None, Some(log), u64::MAX).unwrap();
     release(image, log).unwrap();
     assert_eq!(content(&edit.image), after);
 }
