@@ -74,6 +74,25 @@ describe('an image whose edit was interrupted', () => {
     expect(directory.names()).not.toContain(LOG);
   });
 
+  it('is said to have been put back, once, by who reads and by who edits it', (context) => {
+    for (const [command, ...words] of [
+      ['info', 'image'],
+      ['snapshot', '-c', 'two', 'image'],
+      ['resize', 'image', '+1M'],
+    ]) {
+      const { directory } = interrupted(context);
+      const first = instar(command ?? '', ...words)
+        .in(directory)
+        .run();
+      expect(first.stderr).toMatch(
+        /^instar: \w+: warning: image: an edit of this image had been interrupted; it was put back/,
+      );
+      expect([first.status, first.stderr.trim().split('\n').length]).toEqual([0, 1]);
+      const second = instar('info', 'image').in(directory).run();
+      expect([second.status, second.stderr]).toEqual([0, '']);
+    }
+  });
+
   it('is put back where its name is too long for one that is longer', async (context) => {
     const { directory, before } = interrupted(context);
     const [leaf, other] = [`${'x'.repeat(253)}yz`, `${'x'.repeat(253)}zy`];

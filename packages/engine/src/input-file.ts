@@ -60,20 +60,24 @@ export async function openInput(
   } catch (error) {
     throw fileError('READ_FAILED', path, 'cannot be opened', error);
   }
-  return adoptInput(fd, path, forceShare, true, openSecond);
+  return adoptInput(fd, path, forceShare, { openSecond, onWarning: context.onWarning });
 }
+
+/** What is to be known of a file that the user named. */
+interface Named {
+  readonly openSecond: OpenSecond | undefined;
+  readonly onWarning: RemoteContext['onWarning'];
+}
+
+/** What is told once of an image of which an interrupted edit had left half. */
+export const WAS_PUT_BACK =
+  'an edit of this image had been interrupted; it was put back as it was before, or as the edit was to leave it where that was complete';
 
 /**
  * Takes over a descriptor that was opened; closes it when the file cannot be used.
- * @param named the user named it: what an interrupted edit has left of it is put back
+ * @param named where the user named it: what an interrupted edit has left of it is put back, and told
  */
-export async function adoptInput(
-  fd: number,
-  path: string,
-  forceShare: boolean,
-  named = false,
-  openSecond?: OpenSecond,
-): Promise<InputFile> {
+export async function adoptInput(fd: number, path: string, forceShare: boolean, named?: Named): Promise<InputFile> {
   try {
     let stats = await statFile(fd);
     if (!stats.isFile() && !stats.isBlockDevice()) {
@@ -81,7 +85,11 @@ export async function adoptInput(
         stats.isFIFO() || stats.isCharacterDevice() ? '; a stream is read by dd with if=-, by convert with -' : '';
       throw new EngineError('FILE_NOT_USABLE', `is ${kindInWords(stats)}, not an image file${hint}`, { file: path });
     }
-    if (await withEngineErrors(async () => settleForReading(fd, path, named, openSecond))) stats = await statFile(fd);
+    const settle = async (): Promise<boolean> => settleForReading(fd, path, named !== undefined, named?.openSecond);
+    if (await withEngineErrors(settle)) {
+      stats = await statFile(fd);
+      named?.onWarning?.(`${path}: ${WAS_PUT_BACK}`);
+    }
     if (!forceShare) {
       await withEngineErrors(() => {
         lockInput(fd, path);

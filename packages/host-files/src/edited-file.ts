@@ -20,6 +20,8 @@ export interface EditedFile {
   readonly allocated: bigint;
   /** Names that it has. The undo log stands beside the one that was given. */
   readonly names: number;
+  /** What an edit that was interrupted had left of it was put back when it was opened. */
+  readonly wasPutBack: boolean;
   /** It has a length that can be changed. */
   readonly resizable: boolean;
   /** Descriptor of the undo log; undefined where none is written. */
@@ -63,7 +65,7 @@ export async function openEdited(path: string, undo: boolean, openSecond?: OpenS
       throw new HostFileError('FILE_NOT_USABLE', `is ${kindInWords(status)}, not an image file`, path);
     }
     lockOutput(fd, path);
-    await settleLocked(fd, path, openSecond);
+    const wasPutBack = await settleLocked(fd, path, openSecond);
     const { size, blocks } = await statFile(fd);
     const log = undo ? await createUndoLog(fd, path) : undefined;
     let second: SecondFile | undefined;
@@ -96,6 +98,7 @@ export async function openEdited(path: string, undo: boolean, openSecond?: OpenS
       size: status.isFile() ? size : deviceSize(fd),
       allocated: blocks * 512n,
       names: Number(status.nlink),
+      wasPutBack,
       resizable: status.isFile(),
       log: log?.fd,
       async join(other) {

@@ -141,7 +141,7 @@ async function benchOfWrites(
     const session = new GuestSession(guestContext(control), { inOrder: true });
     // Without locks of its own: what is edited is locked when it is, the others here.
     const putBack = dataFilePutBack(session.context, policy.references);
-    const top = await openInput(file, true, {}, putBack);
+    const top = await openInput(file, true, { onWarning: session.context.onWarning }, putBack);
     const chain = await openChain(top, forced, policy, session, DEVICE_ROLE.values.COMPARED);
     try {
       for (const layer of chain.layers) if (layer.file !== top) lockInput(layer.file.fd, layer.file.path);

@@ -102,7 +102,7 @@ async function openOther(
 ): Promise<Chain> {
   const own = identity(await statFile(edited.fd));
   // Nobody else has the edited one, which would stand in the way of its own lock.
-  const opened = await openInput(file, true);
+  const opened = await openInput(file, true, { onWarning: session.context.onWarning });
   if (opened.identity === own) {
     await closeFile(opened.fd);
     throw new EngineError('SAME_FILE', 'is the edited image itself, whose bitmaps are there without it', { file });

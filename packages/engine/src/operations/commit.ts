@@ -78,7 +78,7 @@ export async function commit(
     const session = new GuestSession(context, { inOrder: true });
     // Without locks of its own: what is edited is locked when it is, the others here.
     const putBack = dataFilePutBack(session.context, policy.references);
-    const top = await openInput(file, true, {}, putBack);
+    const top = await openInput(file, true, { onWarning: session.context.onWarning }, putBack);
     const chain = await openChain(top, forced, policy, session, DEVICE_ROLE.values.COMPARED);
     try {
       const depth = depthOf(chain, file, base);

@@ -14,7 +14,7 @@ import { EngineError, withEngineErrors } from '../errors.js';
 import { formatName } from '../format-names.js';
 import { forcedFormat } from '../formats.js';
 import { guestContext, type OperationControl } from '../operation.js';
-import type { InputFile } from '../input-file.js';
+import { WAS_PUT_BACK, type InputFile } from '../input-file.js';
 import { NO_REFERENCES, type PathPolicy } from '../path-policy.js';
 import type { OwnSecret } from '../secrets.js';
 import type { GuestDevice } from '../session/context.js';
@@ -157,6 +157,7 @@ export async function editInSession<T>(
       if (known !== undefined && identity(await statFile(file.fd)) !== known) {
         throw new EngineError('INPUT_IN_USE', 'was exchanged for another file meanwhile', { file: path });
       }
+      if (file.wasPutBack) onWarning?.(`${path}: ${WAS_PUT_BACK}`);
       if (file.resizable && file.names > 1 && file.log !== undefined) {
         const others = `has ${file.names} names (hard links): if this edit is interrupted, open it by this one, which finds what it was before`;
         onWarning?.(`${path}: ${others}`);

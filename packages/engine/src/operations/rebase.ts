@@ -68,7 +68,7 @@ export async function rebase(
     const session = new GuestSession(context, { inOrder: true });
     // Without locks of its own: what is edited is locked when it is, the others here.
     const putBack = dataFilePutBack(session.context, policy.references);
-    const top = await openInput(file, true, {}, putBack);
+    const top = await openInput(file, true, { onWarning: session.context.onWarning }, putBack);
     const chains: Chain[] = [await openChain(top, forced, policy, session, DEVICE_ROLE.values.COMPARED)];
     const [old] = chains;
     try {
@@ -77,7 +77,7 @@ export async function rebase(
         throw new EngineError('UNSUPPORTED_FORMAT', 'images of format raw have no backing file', { file });
       }
       if (wanted !== undefined) {
-        const below = await openInput(combinePath(file, wanted.file), true);
+        const below = await openInput(combinePath(file, wanted.file), true, { onWarning: session.context.onWarning });
         if (below.identity === top.identity) {
           await closeFile(below.fd);
           throw new EngineError('SAME_FILE', 'would be its own backing file', { file });

@@ -39,7 +39,7 @@ export async function relink(
 ): Promise<EditedImage> {
   return withEngineErrors(async () => {
     const session = new GuestSession(guestContext(control), { inOrder: true });
-    const below = await openInput(combinePath(file, backing.file), true);
+    const below = await openInput(combinePath(file, backing.file), true, { onWarning: session.context.onWarning });
     const policy = {
       references: options.pathPolicy ?? IMAGE_DIRECTORY_ONLY,
       forceShare: true,
