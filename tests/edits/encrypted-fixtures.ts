@@ -4,7 +4,7 @@ import { luksHeaderOf } from '../support/encrypted-images.js';
 import { qemuImg } from '../support/qemu-img.js';
 import { lines, noise } from '../support/random.js';
 import type { Workdir } from '../support/workdir.js';
-import type { EditCase } from './fixtures.js';
+import { withoutFree, type EditCase } from './fixtures.js';
 
 const KIB = 1024;
 const ACTIVE = 0x00ac_71f3;
@@ -158,5 +158,6 @@ export const ENCRYPTED_CASES: readonly EditCase[] = [
         .must();
     },
     command: (image) => instar('commit', '-d', ...secrets(dirname(image), 'a'), `${dirname(image)}/above`),
+    unused: withoutFree,
   },
 ];

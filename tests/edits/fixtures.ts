@@ -52,7 +52,7 @@ export function miscount(directory: Workdir): void {
 }
 
 /** An image with zeros for the clusters that nothing refers to: an edit gives those that it has left back when all else is done. */
-function withoutFree(image: Buffer): Buffer {
+export function withoutFree(image: Buffer): Buffer {
   const copy = Buffer.from(image);
   const cluster = 2 ** image.readUInt32BE(20);
   const perBlock = cluster / 2;
@@ -74,11 +74,24 @@ function withBacking(directory: Workdir, overlay: string, below: string): void {
   qemuIo(top, 'write -P 3 50k 30k', 'write -z 90k 20k', 'write -P 4 200k 5k').must();
 }
 
+/** A VHDX without what is drawn anew whenever it is written to: the identities in both headers, and the sums over these. */
+function withoutIdentities(image: Buffer): Buffer {
+  const copy = Buffer.from(image);
+  for (const header of [64 * KIB, 128 * KIB]) copy.fill(0, header + 4, header + 8).fill(0, header + 16, header + 48);
+  return copy;
+}
+
+/** What differs whenever an image of a format is written to. */
+function drawnAnew(format: string): Pick<EditCase, 'differing'> {
+  return format === 'vhdx' ? { differing: withoutIdentities } : {};
+}
+
 /** A disk that is written into an image of a format: over what that has, and beside it. */
 function writing(format: string, options: string, ordinary = false): EditCase {
   return {
     name: `convert -n into ${format}`,
     ordinary,
+    ...drawnAnew(format),
     prepare: (directory) => {
       const image = directory.file('image');
       qemuImg('create', '-q', '-f', format, ...(options === '' ? [] : ['-o', options]), image, '3M').must();
@@ -94,6 +107,7 @@ function differencing(format: string, edit: 'commit' | 'rebase'): EditCase {
   const [top, base] = edit === 'commit' ? ['top', 'image'] : ['image', 'base'];
   return {
     name: `${edit} of a differencing ${format}`,
+    ...drawnAnew(format),
     prepare: (directory) => {
       const options = format === 'vpc' ? ['-o', 'force_size=on'] : ['-o', 'block_size=1M'];
       qemuImg('create', '-q', '-f', format, ...options, base, '3M')
@@ -123,6 +137,7 @@ function differencing(format: string, edit: 'commit' | 'rebase'): EditCase {
 function growth(format: string, options: string, size: string): EditCase {
   return {
     name: `resize of ${format}`,
+    ...drawnAnew(format),
     prepare: (directory) => {
       directory.write('content.raw', Buffer.concat([noise(1100 * KIB), Buffer.alloc(1000 * KIB), lines(1100 * KIB)]));
       const files = [directory.file('content.raw'), directory.file('image')];

@@ -156,7 +156,7 @@ describe('convert -n into an image that holds something', () => {
     expect(stderr).toMatch(/repair|check -r/);
     // The same of all else that takes clusters.
     for (const words of [
-      ['resize', 'image', '1T'],
+      ['resize', 'image', '64T'],
       ['snapshot', '-c', 'name', 'image'],
       ['bitmap', '--add', 'image', 'name'],
       ['amend', '-o', 'refcount_bits=64', 'image'],
