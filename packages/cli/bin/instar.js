@@ -16,7 +16,7 @@ function failed(error) {
   process.exitCode = 1;
 }
 try {
-  require('../dist/main.cjs')
+  require('../dist/start.cjs')
     .main(process.argv.slice(2), start)
     .catch(failed);
 } catch (error) {

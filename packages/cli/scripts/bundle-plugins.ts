@@ -13,8 +13,13 @@ export const locatedPackages: Plugin = {
     build.onLoad({ filter: /\/(?:convert-guest|vmm-native)\/dist\/index\.js$/ }, async ({ path }) => {
       const name = path.split('/').at(-3);
       const text = await readFile(path, 'utf8');
-      const here = text.replaceAll('import.meta.url', `urlOfPackage('@instar/${name}')`);
-      return { contents: `import { urlOfPackage } from ${JSON.stringify(LOCATED)};\n${here}`, loader: 'js' };
+      const own = `'@instar/${name}', `;
+      const here = text
+        .replace(/fileURLToPath\(new URL\(("[^"]+"), import\.meta\.url\)\)/g, `pathInPackage(${own}$1)`)
+        .replace(/\bcreateRequire\(import\.meta\.url\)/g, `(file) => requireNative(${own}file)`);
+      if (here.includes('import.meta.url')) throw new Error(`${path} finds files in a way that is not known here`);
+      const found = `import { pathInPackage, requireNative } from ${JSON.stringify(LOCATED)};`;
+      return { contents: `${found}\n${here}`, loader: 'js' };
     });
   },
 };
@@ -46,6 +51,7 @@ const LATE: Readonly<Record<string, readonly string[]>> = {
     'stat',
     'unlink',
   ],
+  module: ['createRequire'],
   'timers/promises': ['setTimeout'],
 };
 

@@ -37,12 +37,12 @@ async function compile(node, line) {
 }
 
 try {
+  // What was compiled of another build may have other modules.
+  await rm(new URL('../dist/compiled', import.meta.url), { recursive: true, force: true });
   for (const node of nodes) {
     for (const line of FIRST) await compile(node, line);
     await Promise.all(LINES.map((line) => compile(node, line)));
   }
 } finally {
   await rm(folder, { recursive: true });
-  // Only what is above needs it.
-  await rm(new URL('../dist/compiled.cjs', import.meta.url));
 }

@@ -1,22 +1,23 @@
-// Loaded before the program: keeps what V8 compiled of its command when the process ends.
+// Loaded before the program: keeps what V8 compiled of its modules when the process ends.
 const { mkdirSync, renameSync, writeFileSync } = require('node:fs');
 const { createRequire, Module } = require('node:module');
-const { dirname, join } = require('node:path');
+const { dirname, join, sep } = require('node:path');
 const { Script } = require('node:vm');
-const { compiledPath, wrapped } = require('../dist/compiled.cjs');
+const { compiledPath, wrapped } = require('../dist/start.cjs');
 
-const commands = join(__dirname, '..', 'dist', 'commands');
+const modules = join(__dirname, '..', 'dist');
 const asNode = Module.prototype._compile;
 
 Module.prototype._compile = function compile(source, path) {
-  if (dirname(path) !== commands) return asNode.call(this, source, path);
+  if (!path.startsWith(modules + sep)) return asNode.call(this, source, path);
   const script = new Script(wrapped(source), { filename: path });
   process.on('exit', () => {
-    mkdirSync(dirname(compiledPath(path)), { recursive: true });
+    const compiled = compiledPath(path, modules);
+    mkdirSync(dirname(compiled), { recursive: true });
     // Several commands may write what they share.
-    const name = `${compiledPath(path)}.${process.pid}`;
+    const name = `${compiled}.${process.pid}`;
     writeFileSync(name, script.createCachedData());
-    renameSync(name, compiledPath(path));
+    renameSync(name, compiled);
   });
   return script.runInThisContext().call(this.exports, this.exports, createRequire(path), this, path, dirname(path));
 };

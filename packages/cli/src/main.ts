@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { escapeText } from '@instar/host-files/text';
-import { loadCommand, prepareFor } from './commands/load.js';
-import { COMMANDS, type CommandName } from './commands/names.js';
+import { loadCommand } from './commands/load.js';
+import { COMMANDS, RUN_GUESTS, type CommandName } from './commands/names.js';
+import { prepareSandboxFor } from './commands/prepare-sandbox.js';
 import { exactArguments } from './exact-arguments.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { habitsOf, type Habits } from './process/habits.js';
@@ -52,9 +52,8 @@ instar help COMMAND tells more of a command; instar --version prints the version
 
 /** Runs a command. */
 async function run(name: CommandName, tokens: readonly string[], habits: Habits): Promise<number> {
-  const directory = new URL('./commands/', import.meta.url);
-  prepareFor(name, tokens, directory);
-  return loadCommand(name, directory)(tokens, habits);
+  if ((RUN_GUESTS as readonly string[]).includes(name)) prepareSandboxFor(tokens);
+  return loadCommand(name, import.meta.dirname)(tokens, habits);
 }
 
 function isCommand(name: string): name is CommandName {
@@ -62,7 +61,7 @@ function isCommand(name: string): name is CommandName {
 }
 
 function version(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  const text = readFileSync(`${import.meta.dirname}/../package.json`, 'utf8');
   const manifest: unknown = JSON.parse(text);
   const found = typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : '';
   return String(found);
@@ -97,8 +96,9 @@ async function dispatch([name, ...tokens]: readonly string[], habits: Habits): P
 
 /** Runs a command line of qemu-img. */
 async function dispatchAsQemuImg([name, ...tokens]: readonly string[], how: Start): Promise<number> {
-  const path = fileURLToPath(new URL('./qemu-img.cjs', import.meta.url));
-  const { qemuImgCommand, QEMU_IMG_VOICE } = (await import(path)) as typeof QemuImgModule;
+  const { qemuImgCommand, QEMU_IMG_VOICE } = (await import(
+    `${import.meta.dirname}/qemu-img.cjs`
+  )) as typeof QemuImgModule;
   const choice = qemuImgCommand(name, version());
   if ('exitCode' in choice) return choice.exitCode;
   return run(choice.command, tokens, habitsOf(how, QEMU_IMG_VOICE));

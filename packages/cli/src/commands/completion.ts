@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { EngineError, escapeText } from '@instar/engine';
 import { bashCompletion } from '../completion/bash.js';
 import { fishCompletion } from '../completion/fish.js';
@@ -28,8 +29,8 @@ function isShell(name: string | undefined): name is keyof typeof SHELLS {
 
 /** What every command takes. */
 export async function describeCommands(): Promise<readonly CommandDescription[]> {
-  const directory = new URL('./', import.meta.url);
-  return Promise.all(COMMANDS.map(async (name) => loadCommand(name, directory).describe()));
+  const modules = dirname(import.meta.dirname);
+  return Promise.all(COMMANDS.map(async (name) => loadCommand(name, modules).describe()));
 }
 
 async function run([shell, ...more]: readonly string[]): Promise<number> {

@@ -1,16 +1,15 @@
 import { readFileSync, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { Script } from 'node:vm';
 
 /**
- * Where what V8 made of a module lies: beside the modules of the program, in a folder of this V8 (with node's own
- * number of its changes to it) and this processor.
+ * Where what V8 made of a module lies: in a folder of this V8 (with node's own number of its changes to it) and this
+ * processor.
  * @param path the module's
+ * @param modules where the modules of the program are
  */
-export function compiledPath(path: string): string {
-  const made = `${process.versions.v8}-${process.arch}`;
-  return join(dirname(path), '..', 'compiled', made, `${basename(path, '.cjs')}.bin`);
+export function compiledPath(path: string, modules: string): string {
+  return `${modules}/compiled/${process.versions.v8}-${process.arch}/${basename(path, '.cjs')}.bin`;
 }
 
 /** The text that V8 gets of a module: what `require` would make of it, so that it has the names a module has. */
@@ -19,8 +18,8 @@ export function wrapped(source: string): string {
 }
 
 /** What was compiled of a module when the program was built; none where the module was changed since. */
-function compiledBefore(path: string): Buffer | undefined {
-  const compiled = compiledPath(path);
+function compiledBefore(path: string, modules: string): Buffer | undefined {
+  const compiled = compiledPath(path, modules);
   try {
     return statSync(compiled).mtimeMs < statSync(path).mtimeMs ? undefined : readFileSync(compiled);
   } catch {
@@ -30,16 +29,18 @@ function compiledBefore(path: string): Buffer | undefined {
 
 /**
  * Loads a CommonJS module of this program as `require` does, and spares V8 to compile it where that was done when the
- * program was built, by the same V8. With another version, or other flags of V8, it is compiled.
+ * program was built, by the same V8. With another version, or other flags of V8, it is compiled. It is loaded anew each
+ * time, and gets the `require` of the module that asks, so it may name no module by a path that is relative.
  * @param path of a file that has characters of ASCII only, as esbuild writes them
+ * @param modules where the modules of the program are
  */
-export function requireCompiled(path: string): unknown {
-  const cachedData = compiledBefore(path);
-  const require = createRequire(path);
-  if (cachedData === undefined) return require(path);
+export function requireCompiled(path: string, modules: string): unknown {
+  const cachedData = compiledBefore(path, modules);
+  const load = require;
+  if (cachedData === undefined) return load(path);
   const script = new Script(wrapped(readFileSync(path, 'latin1')), { filename: path, cachedData });
   const module = { exports: {} };
   const run = script.runInThisContext() as (...args: readonly unknown[]) => void;
-  run.call(module.exports, module.exports, require, module, path, dirname(path));
+  run.call(module.exports, module.exports, load, module, path, dirname(path));
   return module.exports;
 }

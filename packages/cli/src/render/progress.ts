@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import type * as ProgressBarModule from './progress-bar.js';
 import { figuresLine, figuresOf } from './progress-figures.js';
 import { humanSize } from './size.js';
@@ -18,7 +17,7 @@ export interface ProgressDisplay {
 /** A bar on a terminal. */
 export async function progressBar(): Promise<ProgressDisplay> {
   // In a file of its own: whoever has no terminal does not wait for it.
-  const path = fileURLToPath(new URL('../progress-bar.cjs', import.meta.url));
+  const path = `${import.meta.dirname}/../progress-bar.cjs`;
   return ((await import(path)) as typeof ProgressBarModule).startBar();
 }
 
