@@ -1,11 +1,20 @@
 // What a guest leaves in a kept sandbox, and whether the next one finds it. The judge is a sandbox that nobody used.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sandboxHelperPath } from '@instar/convert-guest';
+import { convertGuestPath, sandboxHelperPath } from '@instar/convert-guest';
 import { region } from '@instar/shared-abi';
 import { createSandboxPool, runInPool, type PoolOptions, type RunReport, type SandboxPool } from '@instar/vmm-native';
 import { afterAll, describe, expect, it } from 'vitest';
 import { LEAVINGS, type Leaving } from './outcomes/leaving.js';
-import { ATTACK_IMAGE, configPage, listAttacks, NO_PROGRESS_MS, requireSandbox, SANDBOXES, Scene } from './scene.js';
+import {
+  ATTACK_IMAGE,
+  ATTACK_PATH,
+  configPage,
+  listAttacks,
+  NO_PROGRESS_MS,
+  requireSandbox,
+  SANDBOXES,
+  Scene,
+} from './scene.js';
 
 const scene = new Scene();
 const pools: SandboxPool[] = [];
@@ -132,6 +141,20 @@ describe.each(SANDBOXES)('a kept sandbox under %s', (sandbox) => {
     kept.pool.prepare();
     await kept.pool.close();
     expect(kept.pool.statistics().idle).toBe(0);
+  });
+
+  it('that rehearsed serves the run that it is for, unless the rehearsal ended badly', async (context) => {
+    requireSandbox(context, sandbox);
+    // Given nothing, the one refuses it and ends; the attacking one does not end as a guest that works.
+    const rehearsed = { [convertGuestPath()]: 1n, [ATTACK_PATH]: sandbox === 'kvm' ? 2n : 1n };
+    for (const [image, made] of Object.entries(rehearsed)) {
+      const kept = new Kept(sandbox, { image, rehearses: true });
+      kept.pool.prepare();
+      await kept.run('leave.look', RESULT);
+      await kept.settle();
+      expect(kept.pool.statistics(), image).toMatchObject({ made });
+      await kept.pool.close();
+    }
   });
 
   it('that cannot be made ahead is told of by the run that it was for', async (context) => {

@@ -25,10 +25,11 @@ export const NO_PROGRESS_MS = 300;
 
 export const SANDBOXES: readonly SandboxKind[] = ['kvm', 'process'];
 
+/** Where the guest image of the attacks is. */
+export const ATTACK_PATH = fileURLToPath(new URL('../../packages/convert-guest/guests/attack.img', import.meta.url));
+
 /** The guest image of the attacks. */
-export const ATTACK_IMAGE = readFileSync(
-  fileURLToPath(new URL('../../packages/convert-guest/guests/attack.img', import.meta.url)),
-);
+export const ATTACK_IMAGE = readFileSync(ATTACK_PATH);
 
 const CONFIG_MAGIC = Buffer.from('ATTK').readUInt32BE();
 

@@ -24,7 +24,7 @@ export function prepareSandbox(choice: SandboxChoice = 'auto'): void {
   try {
     if (probeKvm() !== null) return;
     const [image, helper] = [convertGuestPath(), sandboxHelperPath()];
-    const pool = createSandboxPool({ image, helper, sandbox: 'kvm', size: 1, once: true });
+    const pool = createSandboxPool({ image, helper, sandbox: 'kvm', size: 1, once: true, rehearses: true });
     pool.prepare();
     shared[AHEAD] = { pool, image };
   } catch {

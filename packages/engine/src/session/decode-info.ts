@@ -55,3 +55,12 @@ export function decodeInfo(bytes: Uint8Array): ImageInfo {
     luks: LuksRecord.decode(bytes, at('luks')),
   };
 }
+
+let prepared = false;
+
+/** Has all put together that {@link decodeInfo} reads with, which its first call would do: for who waits for a result. */
+export function prepareToDecodeInfo(): void {
+  if (prepared) return;
+  prepared = true;
+  decodeInfo(new Uint8Array(InfoResult.size));
+}

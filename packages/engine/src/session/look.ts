@@ -2,7 +2,7 @@ import { INFO_FLAG, INFO_RESULT_MAGIC, InfoConfig } from '@instar/shared-abi';
 import { EngineError } from '../errors.js';
 import { isPlausible } from '../info-plausible.js';
 import { mostUnpacked } from '../size-limits.js';
-import { decodeInfo, type ImageInfo } from './decode-info.js';
+import { decodeInfo, prepareToDecodeInfo, type ImageInfo } from './decode-info.js';
 import { decodeResult } from './operation.js';
 import { impossibleResult } from './outcome.js';
 import type { GuestSession } from './session.js';
@@ -26,8 +26,9 @@ export async function look(
   const { path: subject, entry } = session.devices[device] ?? { path: '', entry: undefined };
   const config = InfoConfig.encode({ device, most_unpacked: most === 0n ? 1n : most, facts_only: factsOnly ? 1 : 0 });
   const ask = async (): Promise<ImageInfo> => {
-    const answer = await session.request({ config, subject, last });
-    return decodeResult({ result: { decode: decodeInfo }, magic: INFO_RESULT_MAGIC, subject }, answer, session);
+    const asked = session.request({ config, subject, last });
+    prepareToDecodeInfo();
+    return decodeResult({ result: { decode: decodeInfo }, magic: INFO_RESULT_MAGIC, subject }, await asked, session);
   };
   const info = await ask().catch(async (error: unknown) => {
     const needs = error instanceof EngineError && error.code === 'IMAGE_NEEDS_MEMORY';

@@ -213,6 +213,11 @@ export interface PoolOptions {
   size: number
   /** No sandbox serves a second run (default false). */
   once?: boolean
+  /**
+   * The guest ends by itself where it is given nothing. One that is made ahead then does so once before its first run, for
+   * what is slow with memory that nothing has touched (default false).
+   */
+  rehearses?: boolean
 }
 
 /** What to run in a kept sandbox; see `RunOptions`. */

@@ -125,6 +125,9 @@ pub struct PoolOptions {
     pub size: u32,
     /// No sandbox serves a second run (default false).
     pub once: Option<bool>,
+    /// The guest ends by itself where it is given nothing. One that is made ahead then does so once before its first run, for
+    /// what is slow with memory that nothing has touched (default false).
+    pub rehearses: Option<bool>,
 }
 
 /// What to run in a kept sandbox; see `RunOptions`.
@@ -338,6 +341,7 @@ impl PoolOptions {
             helper: PathBuf::from(&self.helper),
             size: usize::try_from(self.size).map_err(|error| error.to_string())?,
             once: self.once.unwrap_or(false),
+            rehearses: self.rehearses.unwrap_or(false),
         })
     }
 }

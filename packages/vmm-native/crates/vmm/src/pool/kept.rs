@@ -2,16 +2,22 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use instar_abi::{SandboxBoot, REGION_CHAIN_CONFIG, REGION_OPERATION_CONFIG};
 
 use super::template::Template;
+use crate::device::DeviceTable;
 use crate::guest_image::{startup_entry, GuestImage};
 use crate::kvm::{CpuTemplate, Doorbell, KvmBackend};
 use crate::memory::GuestMemory;
 use crate::process::{cpu_seconds, prepare, put_boot_page, Nursery, ProcessBackend, ProcessKind};
 use crate::report::Report;
 use crate::run::{conduct, executor, put_config, Control, Processors, RunOptions, Sandbox, StartError};
+use crate::watchdog::Limits;
+
+/// What a guest may take to refuse that it has nothing to read.
+const REHEARSAL: Duration = Duration::from_secs(1);
 
 /// A sandbox between two runs.
 pub struct Kept {
@@ -86,6 +92,33 @@ impl Kept {
                 Ok(conduct(executor, Processors { first: &backend, second: None }, &self.memory, options, control))
             }
         }
+    }
+
+    /// Has the guest of a VM run once, without a file, which it refuses: what KVM and the system only do for memory that is
+    /// touched for the first time is done then. `None` where it did not end as it should, or could not be restored.
+    pub fn rehearsed(mut self) -> Option<Self> {
+        if !matches!(self.cell, Cell::Vm { cpu: Some(_), .. }) {
+            return Some(self);
+        }
+        let devices = DeviceTable::default();
+        let nothing = RunOptions {
+            image: &[],
+            chain_config: &[],
+            operation_config: &[],
+            secrets: &[],
+            key_memory: 0,
+            devices: &devices,
+            limits: Limits { wall_clock: Some(REHEARSAL), ..Limits::default() },
+            sandbox: Sandbox::Kvm,
+            helper: Path::new(""),
+            io_threads: 0,
+            session: false,
+            second: false,
+            trace: None,
+            dump: None,
+        };
+        let (_, clean) = self.run(&nothing, &Control::default()).ok()?;
+        (clean && self.restore().is_ok()).then_some(self)
     }
 
     /// Brings everything back to what it was before the first run.

@@ -53,6 +53,8 @@ pub struct PoolOptions {
     pub size: usize,
     /// No sandbox serves a second run: what the pool is for is that they are made ahead.
     pub once: bool,
+    /// The guest ends by itself where it is given nothing: what is made ahead does that once before its first run.
+    pub rehearses: bool,
 }
 
 /// One run.
@@ -179,8 +181,8 @@ impl Pool {
         // With the lock held, so that no run relies on a thread that cannot be had.
         let started = Builder::new().name("instar-sandbox".into()).spawn(move || {
             let worker = Worker { shared: &shared, short: false, ahead: true };
-            let kept = catch_unwind(AssertUnwindSafe(|| worker.make().ok())).unwrap_or(None);
-            worker.work(None, kept);
+            let kept = catch_unwind(AssertUnwindSafe(|| worker.make_ahead()));
+            worker.work(None, kept.unwrap_or(None));
         });
         if started.is_err() {
             state.threads = state.threads.saturating_sub(1);
@@ -357,6 +359,15 @@ impl Worker<'_> {
         let mut state = lock(&self.shared.state);
         state.statistics.made = state.statistics.made.saturating_add(1);
         Ok(kept)
+    }
+
+    fn make_ahead(&self) -> Option<Kept> {
+        let kept = self.make().ok()?;
+        if self.shared.options.rehearses {
+            kept.rehearsed()
+        } else {
+            Some(kept)
+        }
     }
 
     fn done(&mut self) {
