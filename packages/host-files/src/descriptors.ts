@@ -1,34 +1,42 @@
 import { CURRENT_DIRECTORY, openAt as nativeOpenAt } from '@instar/vmm-native';
-import * as fs from 'node:fs';
+import {
+  close,
+  constants,
+  existsSync,
+  fchmod as nodeFchmod,
+  fchown as nodeFchown,
+  fstat,
+  fsync as nodeFsync,
+  ftruncate as nodeFtruncate,
+  open,
+  rename as nodeRename,
+  stat,
+  type BigIntStats,
+  type PathLike,
+} from 'node:fs';
 import { promisify } from 'node:util';
 import { inDirectory, nameBytes } from './names.js';
 
-const open = promisify(fs.open);
-const close = promisify(fs.close);
-const truncate = promisify<number, number>(fs.ftruncate);
-const fstat = promisify<number, fs.BigIntOptions, fs.BigIntStats>(
-  fs.fstat as (
-    fd: number,
-    options: fs.BigIntOptions,
-    callback: (error: Error | null, stats: fs.BigIntStats) => void,
-  ) => void,
-);
-const stat = promisify<fs.PathLike, fs.BigIntOptions, fs.BigIntStats>(
-  fs.stat as (
-    path: fs.PathLike,
-    options: fs.BigIntOptions,
-    callback: (error: Error | null, stats: fs.BigIntStats) => void,
-  ) => void,
-);
+/** A function whose promises are made ready at the first call: node takes its time for each, and a program needs few. */
+function late<A extends readonly unknown[], R>(make: () => (...given: A) => Promise<R>) {
+  let made: ((...given: A) => Promise<R>) | undefined;
+  return async (...given: A): Promise<R> => (made ??= make())(...given);
+}
+
+const opened = late(() => promisify<string | Buffer, number, number, number>(open));
+const closed = late(() => promisify(close));
+const truncated = late(() => promisify(nodeFtruncate));
+const statusOf = late(() => promisify<number, { bigint: true }, BigIntStats>(fstat));
+const statusOfName = late(() => promisify<PathLike, { bigint: true }, BigIntStats>(stat));
 
 /** rename(2). */
-export const rename = promisify(fs.rename);
+export const rename = late(() => promisify(nodeRename));
 /** fchmod(2). */
-export const fchmod = promisify(fs.fchmod);
+export const fchmod = late(() => promisify(nodeFchmod));
 /** fchown(2). */
-export const fchown = promisify(fs.fchown);
+export const fchown = late(() => promisify(nodeFchown));
 /** fsync(2). */
-export const fsync = promisify(fs.fsync);
+export const fsync = late(() => promisify(nodeFsync));
 
 /** Flags of open(2) that node does not name. */
 export const O_PATH = 0o10000000;
@@ -36,14 +44,14 @@ export const O_TMPFILE = 0o20200000;
 
 /** Opens a name that a user gave; node sets O_CLOEXEC. The caller closes the descriptor. */
 export async function openFile(name: string, flags: number, mode = 0o666): Promise<number> {
-  return open(nameBytes(name), flags, mode);
+  return opened(nameBytes(name), flags, mode);
 }
 
 let procWorks: boolean | undefined;
 
 /** Whether descriptors can be reached by names below /proc/self/fd. */
 export function hasProc(): boolean {
-  procWorks ??= fs.existsSync('/proc/self/fd');
+  procWorks ??= existsSync('/proc/self/fd');
   return procWorks;
 }
 
@@ -52,15 +60,15 @@ export function hasProc(): boolean {
  * that is terminated had open.
  */
 export async function openIn(directory: number, leaf: Uint8Array, flags: number, mode = 0o666): Promise<number> {
-  if (directory < 0) return open(Buffer.from(leaf), flags, mode);
+  if (directory < 0) return opened(Buffer.from(leaf), flags, mode);
   if (!hasProc()) return nativeOpenAt(directory, leaf, flags, mode);
-  return open(inDirectory(Buffer.from(`/proc/self/fd/${directory}`), leaf), flags, mode);
+  return opened(inDirectory(Buffer.from(`/proc/self/fd/${directory}`), leaf), flags, mode);
 }
 
 /** Opens a directory for looking things up in it. @param base descriptor that a relative name begins at */
 export async function openDirectory(name: Buffer, base = CURRENT_DIRECTORY): Promise<number> {
   const absolute = name[0] === 0x2f;
-  return openIn(absolute ? CURRENT_DIRECTORY : base, name, O_PATH | fs.constants.O_DIRECTORY);
+  return openIn(absolute ? CURRENT_DIRECTORY : base, name, O_PATH | constants.O_DIRECTORY);
 }
 
 /**
@@ -70,25 +78,25 @@ export async function openDirectory(name: Buffer, base = CURRENT_DIRECTORY): Pro
  */
 export async function closeFile(fd: number): Promise<void> {
   try {
-    await close(fd);
+    await closed(fd);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EBADF') throw error;
   }
 }
 
 /** What a descriptor is. */
-export async function statFile(fd: number): Promise<fs.BigIntStats> {
-  return fstat(fd, { bigint: true });
+export async function statFile(fd: number): Promise<BigIntStats> {
+  return statusOf(fd, { bigint: true });
 }
 
 /** What a name leads to. */
-export async function statName(path: fs.PathLike): Promise<fs.BigIntStats> {
-  return stat(path, { bigint: true });
+export async function statName(path: PathLike): Promise<BigIntStats> {
+  return statusOfName(path, { bigint: true });
 }
 
 /** Sets the length of a file (bytes). */
 export async function ftruncate(fd: number, length: bigint): Promise<void> {
-  await truncate(fd, Number(length));
+  await truncated(fd, Number(length));
 }
 
 /** A file's identity: the same for all its names. */
@@ -96,7 +104,7 @@ export function identity(status: { readonly dev: bigint; readonly ino: bigint })
   return `${status.dev}:${status.ino}`;
 }
 
-const { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } = fs.constants;
+const { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } = constants;
 
 /** What a file is, by its mode. */
 export type FileKind = 'file' | 'directory' | 'link' | 'fifo' | 'socket' | 'character device' | 'block device';

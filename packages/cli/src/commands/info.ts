@@ -1,11 +1,13 @@
 import {
   EngineError,
+  info,
   infoOfEach,
+  inspect,
   inspectEach,
   READABLE_FORMATS,
   type ImageDescription,
+  type InfoOptions,
   type Isolation,
-  type ManyOptions,
   type OperationControl,
   type SafetyVerdict,
 } from '@instar/engine';
@@ -70,7 +72,7 @@ type Found =
   | { readonly file: string; readonly images: readonly ImageDescription[]; readonly verdict?: SafetyVerdict }
   | { readonly file: string; readonly error: EngineError };
 
-type LookOptions = ManyOptions & { readonly requireSafe: boolean };
+type LookOptions = InfoOptions & { readonly requireSafe: boolean };
 
 async function* lookAt(
   files: Iterable<string> | AsyncIterable<string>,
@@ -88,6 +90,17 @@ async function* lookAt(
       yield value === undefined ? { file, error } : { file, images: [...value] };
     }
   }
+}
+
+/** The same for one image, without what many at a time are kept in order by. */
+async function lookAtOne(
+  file: string,
+  { requireSafe, ...options }: LookOptions,
+  control: OperationControl,
+): Promise<Found> {
+  if (!requireSafe) return { file, images: [...(await info(file, options, control))] };
+  const { verdict, description } = await inspect(file, options, control);
+  return { file, images: description === undefined ? [] : [description], verdict };
 }
 
 function show(found: Exclude<Found, { error: EngineError }>, style: Style): number {
@@ -134,7 +147,12 @@ async function run({
   const how: OperationControl = style.among ? { ...control, isolation: flags.isolation } : control;
   let code: number = EXIT_CODES.OK;
   let shown = 0;
-  for await (const found of lookAt(stdin0 ? namesOf(process.stdin) : files, options, how)) {
+  const [only] = files;
+  const each =
+    only === undefined || style.among
+      ? lookAt(stdin0 ? namesOf(process.stdin) : files, options, how)
+      : [await lookAtOne(only, options, how)];
+  for await (const found of each) {
     // A line between two, where the last was shown.
     if (!json && shown > 0) standardOutput.write('\n');
     shown = 'error' in found ? 0 : shown + 1;
@@ -145,8 +163,8 @@ async function run({
       else printError('info', found.error, undefined);
       code = EXIT_CODES.FAILURE;
     } else {
-      const each = show(found, style);
-      if (code === EXIT_CODES.OK) code = each;
+      const shownAs = show(found, style);
+      if (code === EXIT_CODES.OK) code = shownAs;
     }
   }
   return code;

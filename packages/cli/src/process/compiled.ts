@@ -31,7 +31,6 @@ function compiledBefore(path: string, modules: string): Buffer | undefined {
  * Loads a CommonJS module of this program as `require` does, and spares V8 to compile it where that was done when the
  * program was built, by the same V8. With another version, or other flags of V8, it is compiled. It is loaded anew each
  * time, and gets the `require` of the module that asks, so it may name no module by a path that is relative.
- * @param path of a file that has characters of ASCII only, as esbuild writes them
  * @param modules where the modules of the program are
  */
 export function requireCompiled(path: string, modules: string): unknown {
