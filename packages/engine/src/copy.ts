@@ -29,7 +29,7 @@ import {
   type ChecksumAlgorithm,
   type Checksums,
 } from './output/checksum.js';
-import { layoutFlags, outputConfig, outputLimit, unitSizes } from './output/config.js';
+import { layoutFlags, outputConfig, outputLimit, prepareToConvert, unitSizes } from './output/config.js';
 import { abandonQuietly, openOutputFile } from './output/file.js';
 import { isAllocated, type ImageLayout } from './output/layout.js';
 import { lostOf, lostSentences, type Lost } from './output/lost.js';
@@ -139,6 +139,7 @@ export async function copy(
   const session = new GuestSession(context, {
     inOrder: 'stream' in request.output,
     secondProcessor: isPacked(request),
+    meanwhile: prepareToConvert,
   });
   const images = await openImages(request, input, session, policy);
   try {

@@ -110,6 +110,8 @@ export async function ownStream(file: string, use: 'input' | 'output'): Promise<
   // Links may lead there from anywhere, but they lead through procfs.
   let resolved: ResolvedName;
   try {
+    const found = statOrUndefined(CURRENT_DIRECTORY, nameBytes(file));
+    if (found === undefined || kindOf(found) !== 'link') return undefined;
     resolved = await resolveName(file);
   } catch {
     // What is wrong with the name shows when it is opened.

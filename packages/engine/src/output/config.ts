@@ -1,6 +1,8 @@
 import { leafOf, nameBytes } from '@instar/host-files';
 import {
   CONVERT_FLAG,
+  ConvertConfig,
+  ConvertResult,
   IMAGE_FORMAT,
   OUTPUT_LAYOUT_FLAG,
   OUTPUT_SUBFORMAT,
@@ -89,6 +91,17 @@ export function outputConfig(name: string, plan: OutputPlan): Uint8Array {
     name: leaf,
   });
   return Buffer.concat([identity, encodedLayout(plan), encodedData(plan)]);
+}
+
+let prepared = false;
+
+/** Has all put together that a conversion is asked for with and its result is read with, which the first one would do. */
+export function prepareToConvert(): void {
+  if (prepared) return;
+  prepared = true;
+  ConvertConfig.encode(ConvertConfig.zero());
+  outputConfig('', { format: IMAGE_FORMAT.values.RAW, layout: {}, sparseSize: 0n, backing: undefined });
+  ConvertResult.decode(new Uint8Array(ConvertResult.size));
 }
 
 function encodedLayout({ format, layout, sparseSize, backing }: OutputPlan): Uint8Array {

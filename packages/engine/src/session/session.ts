@@ -26,6 +26,7 @@ export interface GuestRequest {
 export interface SessionOptions {
   readonly inOrder?: boolean;
   readonly secondProcessor?: boolean;
+  readonly meanwhile?: (() => void) | undefined;
 }
 
 /** What came of a request. */
@@ -49,15 +50,18 @@ export class GuestSession {
   #attached = 0;
   #run: GuestRun | undefined;
   #snapshot = SnapshotChoice.zero();
+  #meanwhile: (() => void) | undefined;
 
   /**
    * @param options.inOrder an output is a stream, whose bytes must come one after the other
    * @param options.secondProcessor the guest has work that two processors share
+   * @param options.meanwhile is called while the guest works on its first request, for what will be needed later
    */
-  constructor(context: GuestContext, { inOrder = false, secondProcessor = false }: SessionOptions = {}) {
+  constructor(context: GuestContext, { inOrder = false, secondProcessor = false, meanwhile }: SessionOptions = {}) {
     this.#context = context;
     this.#inOrder = inOrder;
     this.#secondProcessor = secondProcessor;
+    this.#meanwhile = meanwhile;
   }
 
   /** Whether the guest runs. */
@@ -127,7 +131,10 @@ export class GuestSession {
   async request(request: GuestRequest): Promise<SessionAnswer> {
     const { signal } = this.context;
     throwIfAborted(signal);
-    const answer = this.#run === undefined ? await this.#start(request) : await this.#next(this.#run, request);
+    const asked = this.#run === undefined ? this.#start(request) : this.#next(this.#run, request);
+    this.#meanwhile?.();
+    this.#meanwhile = undefined;
+    const answer = await asked;
     if (isEnd(answer)) this.#run = undefined;
     throwIfAborted(signal);
     if (isEnd(answer)) checkOutcome(answer, request.subject);
