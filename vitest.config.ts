@@ -18,10 +18,12 @@ const BY_OPTION = [
 
 /** Tests that measure time, stop programs at a moment, count what is left of a process, or pack what is built. */
 const ALONE = [
-  'tests/{abi,cuts,faults,guest-dump,hostile-guest,interruption,jobs,packaging,sandbox-choice,vmcore-cli,workers}/**/*.test.ts',
+  'tests/{abi,cuts,faults,guest-dump,hostile-guest,interruption,packaging,sandbox-choice,vmcore-cli,workers}/**/*.test.ts',
   'tests/looking/kept-sandboxes.test.ts',
   'tests/vmcore/{btf-hostile,kernel-hostile,page-types}.test.ts',
 ];
+/** Tests that start servers and wait for what becomes overdue: two of them leave each other the time that they need. */
+const TWO = ['tests/jobs/**/*.test.ts'];
 /** Tests mostly wait for a program, one core each. More workers than these need more memory than they save time. */
 const WORKERS = Math.min(availableParallelism(), 4);
 
@@ -42,8 +44,18 @@ export default defineConfig({
         test: {
           name: 'end-to-end',
           include: ['tests/**/*.test.ts'],
-          exclude: [...BY_OPTION, ...ALONE],
+          exclude: [...BY_OPTION, ...TWO, ...ALONE],
           maxWorkers: WORKERS,
+          testTimeout: 300 * SECOND,
+          hookTimeout: 300 * SECOND,
+        },
+      },
+      {
+        test: {
+          name: 'two at a time',
+          include: TWO,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           testTimeout: 300 * SECOND,
           hookTimeout: 300 * SECOND,
         },
@@ -54,7 +66,7 @@ export default defineConfig({
           include: ALONE,
           exclude: BY_OPTION,
           fileParallelism: false,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
           testTimeout: 300 * SECOND,
           hookTimeout: 300 * SECOND,
         },
