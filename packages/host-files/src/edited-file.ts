@@ -106,7 +106,7 @@ export async function openEdited(path: string, undo: boolean, openSecond?: OpenS
         second = other;
       },
       releases() {
-        isReleasing ||= log !== undefined && canRelease(fd);
+        isReleasing ||= log !== undefined && canRelease(fd, log.fd);
         return isReleasing;
       },
       async complete(length) {

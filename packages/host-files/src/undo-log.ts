@@ -143,7 +143,7 @@ export async function createUndoLog(fd: number, path: string): Promise<UndoLog> 
   }
   try {
     await fchmod(log, Number(status.mode) & PERMISSIONS).catch(() => undefined);
-    beginUndoLog(fd, log);
+    await beginUndoLog(fd, log);
     await syncDirectoryOf(name);
   } catch (error) {
     unlinkAt(CURRENT_DIRECTORY, name);
@@ -160,7 +160,7 @@ export async function createUndoLog(fd: number, path: string): Promise<UndoLog> 
       }
       await markEdited(second.fd, name, second.path, 'is written to together with an image');
       try {
-        joinUndoLog(log, second.fd);
+        await joinUndoLog(log, second.fd);
       } catch (error) {
         unmark(second.fd);
         throw hostFileError('WRITE_FAILED', path, 'its undo log cannot be written', error);

@@ -187,23 +187,20 @@ export function lockForWriting(fd: number): boolean {
 }
 
 /**
- * Writes the head of an undo log for a file that is about to be edited, and brings it to the disk.
+ * Begins the undo log of a file that is about to be edited: what it says is on the disk before anything is overwritten. Where the file
+ * system shares blocks, the log gets a clone of the file.
  * @param log an empty file, open for reading and writing
  */
-export function beginUndoLog(fd: number, log: number): void {
-  guarded(() => {
-    binding().beginUndoLog(fd, log);
-  });
+export async function beginUndoLog(fd: number, log: number): Promise<void> {
+  await settled(() => binding().beginUndoLog(fd, log));
 }
 
 /**
  * Has a log that was begun, and of which nothing was written yet, be that of a second file as well, which is about to be edited together
- * with the first; and brings that to the disk.
+ * with the first.
  */
-export function joinUndoLog(log: number, second: number): void {
-  guarded(() => {
-    binding().joinUndoLog(log, second);
-  });
+export async function joinUndoLog(log: number, second: number): Promise<void> {
+  await settled(() => binding().joinUndoLog(log, second));
 }
 
 /** Whether an undo log is that of a file, be it the second one; a log that is damaged may be. */
@@ -211,9 +208,12 @@ export function undoLogBelongs(fd: number, log: number): boolean {
   return guarded(() => binding().undoLogBelongs(fd, log));
 }
 
-/** Whether a file can give places back to its file system that an edit has left. */
-export function canRelease(fd: number): boolean {
-  return guarded(() => binding().canRelease(fd));
+/**
+ * Whether a file can give places back to its file system that an edit leaves. Where its log holds a clone of it, the edit leaves none: what
+ * the file holds is overwritten where it is.
+ */
+export function canRelease(fd: number, log: number): boolean {
+  return guarded(() => binding().canRelease(fd, log));
 }
 
 /** Gives back what an edit has left, once it is complete and its log has no name any more. */

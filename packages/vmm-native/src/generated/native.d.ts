@@ -56,11 +56,11 @@ export declare class SandboxPool {
 /** Allocates what a range of a file has of holes. False where the file system cannot. */
 export declare function allocateFileRange(fd: number, offset: bigint, length: bigint): boolean
 
-/** Writes the head of an undo log for a file that is about to be edited, and brings it to the disk. */
-export declare function beginUndoLog(fd: number, log: number): void
+/** Begins the undo log of a file that is about to be edited; where the file system shares blocks, the log gets a clone of the file. */
+export declare function beginUndoLog(fd: number, log: number): Promise<null>
 
-/** Whether a file can give places back to its file system that an edit has left. */
-export declare function canRelease(fd: number): boolean
+/** Whether a file can give places back to its file system that an edit with this log leaves. */
+export declare function canRelease(fd: number, log: number): boolean
 
 /** A command that the host could not carry out. */
 export interface CommandFailure {
@@ -155,8 +155,8 @@ export interface FaultReport {
 /** Whether a file has at least one byte, whatever length it states. */
 export declare function hasBytes(fd: number): boolean
 
-/** Has a log that was begun be that of a second file as well, which is about to be edited, and brings that to the disk. */
-export declare function joinUndoLog(log: number, second: number): void
+/** Has a log that was begun be that of a second file as well, which is about to be edited. */
+export declare function joinUndoLog(log: number, second: number): Promise<null>
 
 /** Bounds of a run; 0 or absent means the default. */
 export interface LimitOptions {

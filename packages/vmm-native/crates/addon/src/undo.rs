@@ -27,16 +27,16 @@ pub enum SettledEdit {
     Damaged,
 }
 
-/// Writes the head of an undo log for a file that is about to be edited, and brings it to the disk.
-#[napi(catch_unwind)]
-pub fn begin_undo_log(fd: i32, log: i32) -> Result<(), Failure> {
-    undo::begin(fd, log).map_err(|error| io_failure(&error))
+/// Begins the undo log of a file that is about to be edited; where the file system shares blocks, the log gets a clone of the file.
+#[napi(catch_unwind, ts_return_type = "Promise<null>")]
+pub fn begin_undo_log(fd: i32, log: i32) -> AsyncTask<UndoTask> {
+    AsyncTask::new(UndoTask::Begin { fd, log })
 }
 
-/// Has a log that was begun be that of a second file as well, which is about to be edited, and brings that to the disk.
-#[napi(catch_unwind)]
-pub fn join_undo_log(log: i32, second: i32) -> Result<(), Failure> {
-    undo::join(log, second).map_err(|error| io_failure(&error))
+/// Has a log that was begun be that of a second file as well, which is about to be edited.
+#[napi(catch_unwind, ts_return_type = "Promise<null>")]
+pub fn join_undo_log(log: i32, second: i32) -> AsyncTask<UndoTask> {
+    AsyncTask::new(UndoTask::Join { log, second })
 }
 
 /// Whether an undo log is that of a file, be it the second one; a log that is damaged may be.
@@ -47,6 +47,8 @@ pub fn undo_log_belongs(fd: i32, log: i32) -> Result<bool, Failure> {
 
 /// Work on files that waits for the disk.
 pub enum UndoTask {
+    Begin { fd: i32, log: i32 },
+    Join { log: i32, second: i32 },
     Complete { fd: i32, second: Option<i32>, log: Option<i32>, length: u64 },
     Settle { fd: i32, second: Option<i32>, log: i32 },
     SettleFirst { fd: i32, log: i32 },
@@ -64,6 +66,8 @@ impl Task for UndoTask {
 
     fn compute(&mut self) -> napi::Result<Self::Output> {
         match *self {
+            UndoTask::Begin { fd, log } => undo::begin(fd, log).map(|()| None),
+            UndoTask::Join { log, second } => undo::join(log, second).map(|()| None),
             UndoTask::Complete { fd, second, log, length } => undo::complete(fd, second, log, length).map(|()| None),
             UndoTask::Release { fd, log } => undo::release(fd, log).map(|()| None),
             UndoTask::Settle { fd, second, log } => undo::settle(fd, second, log).map(Some),
@@ -109,11 +113,11 @@ pub fn settle_first(fd: i32, log: i32) -> AsyncTask<UndoTask> {
     AsyncTask::new(UndoTask::SettleFirst { fd, log })
 }
 
-/// Whether a file can give places back to its file system that an edit has left.
+/// Whether a file can give places back to its file system that an edit with this log leaves.
 #[napi(catch_unwind)]
 #[must_use]
-pub fn can_release(fd: i32) -> bool {
-    undo::can_release(fd)
+pub fn can_release(fd: i32, log: i32) -> bool {
+    undo::can_release(fd, log)
 }
 
 /// Gives back what an edit has left, once it is complete and its log has no name any more.

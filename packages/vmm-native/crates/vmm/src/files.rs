@@ -312,6 +312,38 @@ pub fn copy_range(source: RawFd, target: RawFd, source_offset: u64, offset: u64,
     Ok(true)
 }
 
+/// Has a range of a file share its blocks with another file (FICLONERANGE). The places are multiples of the file system's block, and so
+/// is `length` but where the source ends. `Ok(false)` when the file system cannot do that with these files, or has no room for it; a part
+/// of the range may be shared then.
+pub fn clone_range(source: RawFd, source_offset: u64, length: u64, target: RawFd, offset: u64) -> io::Result<bool> {
+    let src_fd = i64::from(source);
+    let range = libc::file_clone_range { src_fd, src_offset: source_offset, src_length: length, dest_offset: offset };
+    loop {
+        // SAFETY: a valid range that the kernel reads.
+        match check(unsafe { libc::ioctl(target, libc::FICLONERANGE, std::ptr::from_ref(&range)) }) {
+            Ok(()) => return Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if cannot_clone(&error) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Errors that say that a file system does not share blocks, or not these.
+fn cannot_clone(error: &io::Error) -> bool {
+    let is_other = matches!(error.raw_os_error(), Some(libc::ENOTTY | libc::EACCES));
+    is_other || is_full(error) || cannot_copy(error)
+}
+
+/// Bytes of a block of the file system that a file is on.
+pub fn block_size(fd: RawFd) -> io::Result<u64> {
+    // SAFETY: statvfs is plain data for which zero is a valid value.
+    let mut status: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: a valid statvfs that the kernel may write to.
+    check(unsafe { libc::fstatvfs(fd, &mut status) })?;
+    Ok(status.f_bsize)
+}
+
 /// Errors that say that these files cannot be copied inside the kernel (different file systems, devices, old kernels).
 fn cannot_copy(error: &io::Error) -> bool {
     matches!(

@@ -4,10 +4,13 @@
 //! A header says whose log it is: of one file, or of two that are edited together. Each record says what a range of one of them
 //! held, with checksums, so that a record which did not reach the disk whole is told from one that did. A record is on the disk
 //! before the first of its bytes is overwritten, and so all that stand before it are: whatever follows the first bad record was
-//! never relied on. Bytes behind the old end need no record, only the old length. The log's last record, where there is one, says
+//! never relied on. Where the file system shares blocks, the log holds a clone of the file instead, and one record, which says that
+//! the file is overwritten. Bytes behind the old end need no record, only the old length. The log's last record, where there is one, says
 //! that the edit is complete and how long the first file is to be; what it cuts off needs no record either.
 
 mod ahead;
+mod clone;
+mod header;
 mod holes;
 mod record;
 mod release;
@@ -17,11 +20,12 @@ use std::io;
 use std::os::fd::RawFd;
 
 use ahead::Ahead;
-use record::{read_header, write, Appender, Found, Header, HEADER, MOST_CONTENT, OLD_HOLE, RELEASE};
+use header::{read_header, Found, Header, HEADER};
+use record::{write, Appender, MOST_CONTENT, OLD_CLONE, OLD_HOLE, RELEASE};
 
 use crate::files;
 
-pub use record::Owner;
+pub use header::Owner;
 pub use release::{can_release, release};
 pub use settle::{belongs, complete, settle, settle_first, Settled};
 
@@ -30,22 +34,33 @@ const MOST_AHEAD: u64 = 32 << 20;
 /// Ranges are saved in whole units of this size (bytes), so that neighbours share a record.
 const UNIT: u64 = 4096;
 
-/// Writes a log for a file that is about to be edited, and brings it to the disk.
+/// Begins the log of a file that is about to be edited, with a clone of that where the file system shares blocks. It is on the disk
+/// afterwards, but for a header that names a clone: that reaches it with the first record.
 pub fn begin(file: RawFd, log: RawFd) -> io::Result<()> {
-    write(log, &Header::new(Owner::of(file)?, None).to_bytes(), 0)?;
+    let owner = Owner::of(file)?;
+    let clone = clone::take(file, owner.length, log, HEADER as u64)?;
+    write_header(log, &Header::new(owner, None, [clone, None]))
+}
+
+fn write_header(log: RawFd, header: &Header) -> io::Result<()> {
+    write(log, &header.to_bytes(), 0)?;
+    if header.has_clones() {
+        return Ok(());
+    }
     files::sync_data(log)
 }
 
 /// Has a log that was begun, and says nothing yet, be that of a second file as well, which is about to be edited together with the
-/// first; and brings that to the disk.
+/// first. What is on the disk afterwards is as with one file.
 pub fn join(log: RawFd, second: RawFd) -> io::Result<()> {
     match read_header(log)? {
         Found::Header(header)
-            if header.second.is_none() && files::size(log)? == HEADER as u64 && !header.file.is(second)? =>
+            if header.second.is_none() && header.is_begun(files::size(log)?) && !header.file.is(second)? =>
         {
-            // Half of it on the disk is no header: of an edit that has written nothing.
-            write(log, &Header::new(header.file, Some(Owner::of(second)?)).to_bytes(), 0)?;
-            files::sync_data(log)
+            let owner = Owner::of(second)?;
+            let clone = clone::take(second, owner.length, log, header.records_at())?;
+            // It is within one sector: what reaches the disk is this one, or the one before.
+            write_header(log, &Header::new(header.file, Some(owner), [header.clone_of(0), clone]))
         }
         _ => Err(io::Error::from_raw_os_error(libc::EINVAL)),
     }
@@ -75,6 +90,8 @@ pub struct UndoLog {
 struct Saved {
     /// Bytes that the file had; a file that is not the log's had none.
     length: Option<u64>,
+    /// All of it is in a clone, of which no record tells yet.
+    untold: bool,
     /// Ranges whose old content is in the log, in order and apart from each other.
     ranges: Vec<(u64, u64)>,
     /// Where the last write ended, and how much is saved ahead of one that goes on there.
@@ -97,11 +114,10 @@ impl UndoLog {
     /// Goes on with a log that was begun.
     pub fn open(log: RawFd) -> io::Result<Self> {
         match read_header(log)? {
-            Found::Header(header) if files::size(log)? == header.size() && header.size() == HEADER as u64 => Ok(Self {
-                end: End::Here(Appender::new(log, HEADER as u64)),
-                files: [Some(header.file), header.second]
-                    .map(|owner| Saved { length: owner.map(|owner| owner.length), ..Saved::default() }),
-                unsynced: false,
+            Found::Header(header) if header.is_begun(files::size(log)?) => Ok(Self {
+                end: End::Here(Appender::new(log, header.records_at())),
+                files: [0, 1].map(|number| Saved::of(&header, number)),
+                unsynced: header.has_clones(),
             }),
             _ => Err(io::Error::from_raw_os_error(libc::EINVAL)),
         }
@@ -115,6 +131,11 @@ impl UndoLog {
 
     /// Appends the old content of what is not saved yet of a range; it reaches the disk before a byte of it is overwritten.
     pub fn save(&mut self, file: Logged, offset: u64, length: u64) -> io::Result<()> {
+        if self.saved(file)?.untold {
+            self.unsynced = true;
+            self.append_heads(OLD_CLONE, file, &[(0, 0)])?;
+            self.saved(file)?.untold = false;
+        }
         if !self.saved(file)?.has(offset, length) {
             self.finish_ahead();
         }
@@ -127,8 +148,12 @@ impl UndoLog {
 
     /// Notes that what a range holds is not needed once the edit is complete, for who completes it.
     pub fn release(&mut self, file: Logged, offset: u64, length: u64) -> io::Result<()> {
+        self.append_heads(RELEASE, file, &[(offset, length)])
+    }
+
+    fn append_heads(&mut self, kind: u32, file: Logged, ranges: &[(u64, u64)]) -> io::Result<()> {
         self.finish_ahead();
-        self.appender()?.append_heads(RELEASE, file, &[(offset, length)])
+        self.appender()?.append_heads(kind, file, ranges)
     }
 
     /// Saves a range that is about to be overwritten, and brings that to the disk. Where one write goes on where the last one ended,
@@ -209,6 +234,14 @@ impl UndoLog {
 }
 
 impl Saved {
+    /// What a log that was begun has of a file.
+    fn of(header: &Header, file: u32) -> Self {
+        let length = header.owner(file).map(|owner| owner.length);
+        let untold = header.clone_of(file).is_some();
+        let ranges = length.filter(|_| untold).map(|length| (0, length)).into_iter().collect();
+        Self { length, untold, ranges, ..Self::default() }
+    }
+
     /// Where the file ended.
     fn end(&self) -> u64 {
         self.length.unwrap_or(0)

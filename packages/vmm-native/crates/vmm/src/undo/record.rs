@@ -5,21 +5,10 @@ use std::os::fd::RawFd;
 
 use crc32c::{crc32c, crc32c_append};
 
+use super::header::Header;
 use super::Logged;
 use crate::files;
 
-pub(super) const MAGIC: [u8; 8] = *b"INSTUNDO";
-/// Logs are written in this version: of one file or of two, with holes.
-pub(super) const VERSION: u32 = 2;
-/// Logs of one file without holes, which programs before it have left.
-const OLD_VERSION: u32 = 1;
-/// Bytes of the header.
-pub(super) const HEADER: usize = 128;
-/// The same of the older version.
-const OLD_HEADER: usize = 64;
-/// Bytes of what the header says of one file, and where that begins.
-const OWNER: usize = 24;
-const OWNERS_AT: usize = 16;
 /// Bytes of the head of a record.
 pub(super) const RECORD: usize = 32;
 /// What a range held, which follows.
@@ -28,126 +17,19 @@ pub(super) const OLD_CONTENT: u32 = 0x444c_4f21;
 pub(super) const OLD_HOLE: u32 = 0x454c_4f48;
 /// What a range holds is not needed once the edit is complete; nothing follows.
 pub(super) const RELEASE: u32 = 0x4545_5246;
+/// The file's clone is whole, and holds what the file held: that is overwritten from now on. Nothing follows.
+pub(super) const OLD_CLONE: u32 = 0x454e_4c43;
+/// The edit is complete; nothing follows.
 pub(super) const COMPLETE: u32 = 0x454e_4f44;
 /// Most content of one record (bytes): what is read back at once.
 pub(super) const MOST_CONTENT: u64 = 1 << 20;
 
-/// What a log says of a file that it belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owner {
-    /// Device of its file system.
-    pub device: u64,
-    /// Its inode.
-    pub inode: u64,
-    /// Its length before the edit (bytes).
-    pub length: u64,
-}
-
-impl Owner {
-    /// What a file is now.
-    pub fn of(fd: RawFd) -> io::Result<Self> {
-        let (device, inode) = files::identity(fd)?;
-        Ok(Self { device, inode, length: files::size(fd)? })
-    }
-
-    /// Whether a file is the one that is meant.
-    pub fn is(&self, fd: RawFd) -> io::Result<bool> {
-        Ok(files::identity(fd)? == (self.device, self.inode))
-    }
-}
-
-/// What the header of a log says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    version: u32,
-    /// The file whose log it is.
-    pub file: Owner,
-    /// The one that is edited together with it.
-    pub second: Option<Owner>,
-}
-
-impl Header {
-    pub fn new(file: Owner, second: Option<Owner>) -> Self {
-        Self { version: VERSION, file, second }
-    }
-
-    /// Where its records begin (bytes).
-    pub fn size(&self) -> u64 {
-        if self.version == OLD_VERSION {
-            OLD_HEADER as u64
-        } else {
-            HEADER as u64
-        }
-    }
-
-    /// The file of a number, which records use.
-    pub fn owner(&self, file: u32) -> Option<Owner> {
-        match file {
-            0 => Some(self.file),
-            1 => self.second,
-            _ => None,
-        }
-    }
-
-    /// Whether a log of its version can hold a record that says this of itself.
-    fn knows(&self, kind: u32, file: u32, length: u64) -> bool {
-        let known = match kind {
-            OLD_CONTENT => length <= MOST_CONTENT,
-            OLD_HOLE | RELEASE => self.version != OLD_VERSION,
-            COMPLETE => length == 0 && file == 0,
-            _ => false,
-        };
-        known && self.owner(file).is_some()
-    }
-
-    /// The header of a log that is new.
-    pub fn to_bytes(self) -> [u8; HEADER] {
-        let mut bytes = [0; HEADER];
-        let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
-        put(0, &MAGIC);
-        put(8, &VERSION.to_le_bytes());
-        for (at, owner) in [(OWNERS_AT, Some(self.file)), (OWNERS_AT + OWNER, self.second)] {
-            let Some(owner) = owner else { continue };
-            put(at, &owner.device.to_le_bytes());
-            put(at + 8, &owner.inode.to_le_bytes());
-            put(at + 16, &owner.length.to_le_bytes());
-        }
-        let sum = crc32c(&bytes[..HEADER - 4]);
-        bytes[HEADER - 4..].copy_from_slice(&sum.to_le_bytes());
-        bytes
-    }
-
-    fn from_bytes(bytes: &[u8; HEADER]) -> Option<Self> {
-        let version = version_of(bytes);
-        let size = match version {
-            OLD_VERSION => OLD_HEADER,
-            VERSION => HEADER,
-            _ => return None,
-        };
-        let sum = crc32c(&bytes[..size - 4]);
-        if !bytes.starts_with(&MAGIC) || bytes[size - 4..size] != sum.to_le_bytes() {
-            return None;
-        }
-        let owner = |at: usize| Owner {
-            device: number(bytes, at),
-            inode: number(bytes, at + 8),
-            length: number(bytes, at + 16),
-        };
-        let second = Some(owner(OWNERS_AT + OWNER)).filter(|second| second.inode != 0 && version != OLD_VERSION);
-        Some(Self { version, file: owner(OWNERS_AT), second })
-    }
-}
-
-fn version_of(bytes: &[u8; HEADER]) -> u32 {
-    word(bytes, 8)
-}
-
-fn word(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn word(bytes: &[u8], at: usize) -> u32 {
     let four = bytes.get(at..).and_then(|rest| rest.first_chunk());
     four.map_or(0, |four| u32::from_le_bytes(*four))
 }
 
-fn number(bytes: &[u8], at: usize) -> u64 {
+pub(super) fn number(bytes: &[u8], at: usize) -> u64 {
     let eight = bytes.get(at..).and_then(|rest| rest.first_chunk());
     eight.map_or(0, |eight| u64::from_le_bytes(*eight))
 }
@@ -236,27 +118,6 @@ impl Appender {
     }
 }
 
-pub(super) enum Found {
-    Header(Header),
-    /// Nothing was written but a part of the header, so nothing was overwritten.
-    Unfinished,
-    Damaged,
-}
-
-pub(super) fn read_header(log: RawFd) -> io::Result<Found> {
-    let size = files::size(log)?;
-    let mut bytes = [0; HEADER];
-    let have = usize::try_from(size).unwrap_or(HEADER).min(HEADER);
-    let head = read(log, 0, have as u64)?;
-    bytes[..have].copy_from_slice(&head);
-    let whole = if version_of(&bytes) == OLD_VERSION { OLD_HEADER } else { HEADER };
-    Ok(match Header::from_bytes(&bytes) {
-        Some(header) => Found::Header(header),
-        None if size <= whole as u64 => Found::Unfinished,
-        None => Found::Damaged,
-    })
-}
-
 /// The head of the record at `at`, and where its content ends; `None` where no record of a log with this header stands.
 fn head_at(log: RawFd, header: &Header, at: u64, size: u64) -> io::Result<Option<([u8; RECORD], Head, u64)>> {
     let content_at = at.saturating_add(RECORD as u64);
@@ -280,7 +141,7 @@ pub(super) fn walk(
     mut each: impl FnMut(&Head, &[u8]) -> io::Result<()>,
 ) -> io::Result<(Option<u64>, u64)> {
     let size = files::size(log)?;
-    let mut at = header.size();
+    let mut at = header.records_at();
     while let Some((bytes, head, end)) = head_at(log, header, at, size)? {
         let content = read(log, end.saturating_sub(head.content()), head.content())?;
         if bytes != head.to_bytes(&content) {
@@ -298,7 +159,7 @@ pub(super) fn walk(
 /// Calls `each` for the records that no content follows, of a log that was written just now.
 pub(super) fn walk_heads(log: RawFd, header: &Header, mut each: impl FnMut(&Head) -> io::Result<()>) -> io::Result<()> {
     let size = files::size(log)?;
-    let mut at = header.size();
+    let mut at = header.records_at();
     while let Some((bytes, head, end)) = head_at(log, header, at, size)? {
         if head.content() == 0 {
             if bytes != head.to_bytes(&[]) {

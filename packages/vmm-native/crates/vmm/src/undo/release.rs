@@ -4,11 +4,16 @@
 use std::io;
 use std::os::fd::RawFd;
 
-use super::record::{read_header, walk_heads, Found, RELEASE};
+use super::header::{read_header, Found};
+use super::record::{walk_heads, RELEASE};
 use crate::files;
 
-/// Whether a file can give places back that it does not need.
-pub fn can_release(file: RawFd) -> bool {
+/// Whether a file can give places back that it does not need, and has any while it is edited: where its log holds a clone of it, it is
+/// overwritten where it is.
+pub fn can_release(file: RawFd, log: RawFd) -> bool {
+    if !matches!(read_header(log), Ok(Found::Header(header)) if header.clone_of(0).is_none()) {
+        return false;
+    }
     // Behind its end there is nothing to lose.
     files::size(file).and_then(|end| files::zero_range(file, end, 1, true)).unwrap_or(false)
 }

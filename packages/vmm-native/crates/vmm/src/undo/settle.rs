@@ -3,10 +3,9 @@
 use std::io;
 use std::os::fd::RawFd;
 
-use super::record::{
-    read, read_header, walk, write, Found, Head, Header, COMPLETE, MOST_CONTENT, OLD_CONTENT, OLD_HOLE,
-};
-use super::UNIT;
+use super::header::{read_header, Found, Header};
+use super::record::{read, walk, write, Head, COMPLETE, MOST_CONTENT, OLD_CLONE, OLD_CONTENT, OLD_HOLE};
+use super::{clone, UNIT};
 use crate::files;
 
 /// Completes an edit: the files are brought to the disk, and the first is cut to `length` where it is longer. From then on the log is
@@ -130,6 +129,10 @@ fn put_all_back(header: &Header, log: RawFd, there: [Option<RawFd>; 2]) -> io::R
         match head.kind {
             OLD_HOLE => put_hole_back(*fd, head.offset, head.length, owner.length),
             OLD_CONTENT => put_back(*fd, content, head.offset),
+            OLD_CLONE => match header.clone_of(head.file) {
+                Some(at) => clone::restore(*fd, owner.length, log, at),
+                None => Ok(()),
+            },
             _ => Ok(()),
         }
     })?;
@@ -137,7 +140,7 @@ fn put_all_back(header: &Header, log: RawFd, there: [Option<RawFd>; 2]) -> io::R
 }
 
 /// Makes a range a hole again, as far as the file reaches; where there are no holes, zeros.
-fn put_hole_back(file: RawFd, offset: u64, length: u64, end: u64) -> io::Result<()> {
+pub(super) fn put_hole_back(file: RawFd, offset: u64, length: u64, end: u64) -> io::Result<()> {
     let end = offset.saturating_add(length).min(end);
     let Some(length) = end.checked_sub(offset).filter(|length| *length > 0) else { return Ok(()) };
     if files::zero_range(file, offset, length, true)? {
@@ -154,7 +157,7 @@ fn put_hole_back(file: RawFd, offset: u64, length: u64, end: u64) -> io::Result<
 }
 
 /// Writes what differs: a hole that was never written stays one, and takes no room where there may be none.
-fn put_back(file: RawFd, content: &[u8], offset: u64) -> io::Result<()> {
+pub(super) fn put_back(file: RawFd, content: &[u8], offset: u64) -> io::Result<()> {
     let length = content.len() as u64;
     let inside = files::size(file)?.saturating_sub(offset).min(length);
     let now = read(file, offset, inside)?;
