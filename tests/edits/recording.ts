@@ -18,7 +18,7 @@ export type FileName = 'image' | 'log' | 'data';
 export type Files = Readonly<Record<'image' | 'log', Buffer | undefined> & { data?: Buffer | undefined }>;
 
 const CALLS =
-  'pwrite64,pwritev,pwritev2,write,fallocate,ftruncate,copy_file_range,fsync,fdatasync,unlink,unlinkat,openat';
+  'pwrite64,pwritev,pwritev2,write,fallocate,ftruncate,copy_file_range,fsync,fdatasync,unlink,unlinkat,openat,ioctl';
 const SECTOR = 512;
 
 /** A string as strace prints it with -xx. */
@@ -49,6 +49,22 @@ function copyOf(rest: string, image: string, sources: Sources): Event | undefine
   return { file, kind: 'write', offset: Number(offset), bytes };
 }
 
+/** What came into the log as a clone of a file, before that was written to; undefined for any other ioctl, and for one that failed. */
+function cloneOf(rest: string, image: string, sources: Sources): Event | undefined {
+  const cloned =
+    /^\d+<((?:\\x[0-9a-f]{2})*)>, [\w ]*FICLONERANGE, \{src_fd=\d+<((?:\\x[0-9a-f]{2})*)>, src_offset=(\d+), src_length=(\d+), dest_offset=(\d+)\}\) += 0/.exec(
+      rest,
+    );
+  if (cloned === null) return undefined;
+  const [, to = '', from = '', start, length, offset] = cloned;
+  const content = sources.get(bytesOf(from).toString());
+  if (fileOf(bytesOf(to).toString(), image) !== 'log' || content === undefined) {
+    throw new Error(`not recorded: ${rest.slice(0, 200)}`);
+  }
+  const bytes = content.subarray(Number(start), Number(start) + Number(length));
+  return { file: 'log', kind: 'write', offset: Number(offset), bytes };
+}
+
 function eventOf(line: string, image: string, sources: Sources): Event | undefined {
   const [, call = '', rest = ''] = /^\d+ +(\w+)\((.*)$/s.exec(line) ?? [];
   const directory = image.slice(0, image.lastIndexOf('/'));
@@ -59,6 +75,7 @@ function eventOf(line: string, image: string, sources: Sources): Event | undefin
     return rest.includes('O_CREAT') ? { file: 'log', kind: 'create' } : undefined;
   }
   if (call === 'copy_file_range') return copyOf(rest, image, sources);
+  if (call === 'ioctl') return cloneOf(rest, image, sources);
   const path = bytesOf(/^\d+<((?:\\x[0-9a-f]{2})*)>/.exec(rest)?.[1] ?? '').toString();
   if (path === directory && (call === 'fsync' || call === 'fdatasync')) return { file: 'directory', kind: 'sync' };
   const file = fileOf(path, image);
@@ -66,6 +83,8 @@ function eventOf(line: string, image: string, sources: Sources): Event | undefin
   if (call === 'fsync' || call === 'fdatasync') return { file, kind: 'sync' };
   if (call === 'ftruncate') return { file, kind: 'truncate', length: Number(/, (\d+)/.exec(rest)?.[1]) };
   if (call === 'fallocate') {
+    // Room for what was copied there just now: no byte changes.
+    if (/^[^,]*, 0, /.test(rest)) return undefined;
     const [, how, at, bytes] = /FALLOC_FL_(PUNCH_HOLE|ZERO_RANGE), (\d+), (\d+)/.exec(rest) ?? [];
     if (how === undefined) throw new Error(`not recorded: ${line.slice(0, 200)}`);
     const [offset, length] = [Number(at), Number(bytes)];

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
@@ -68,6 +69,7 @@ static struct call {
     {"unlink", SYS_unlink, OUT_NAME, -1, 0, 0},
     {"unlinkat", SYS_unlinkat, OUT_NAME, 0, 1, 0},
     {"openat", SYS_openat, OUT_CREATED, 0, 1, 0},
+    {"clone_range", SYS_ioctl, OUT_FD, 0, -1, 0}, /* FICLONERANGE, and no other ioctl; the last one here */
 };
 enum { CALLS = sizeof calls / sizeof calls[0], PATH_SIZE = 4096 };
 
@@ -157,14 +159,17 @@ static int counts(const struct call *call, const struct seccomp_notif *asked) {
 }
 
 static int install_filter(void) {
-  struct sock_filter filter[CALLS + 5];
+  struct sock_filter filter[CALLS + 7];
   int at = 0;
   filter[at++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-  filter[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, CALLS + 1);
+  filter[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, CALLS + 3);
   filter[at++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-  for (int index = 0; index < CALLS; index++)
+  for (int index = 0; index < CALLS - 1; index++)
     filter[at++] =
-        (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[index].number, (__u8)(CALLS - index), 0);
+        (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[index].number, (__u8)(CALLS + 2 - index), 0);
+  filter[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 2);
+  filter[at++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1]));
+  filter[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FICLONERANGE, 1, 0);
   filter[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
   filter[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
   struct sock_fprog program = {(unsigned short)at, filter};

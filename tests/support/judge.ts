@@ -19,6 +19,8 @@ export interface Judge {
 }
 
 export const QEMU_IMG: Judge = { program: 'qemu-img', probe: ['--version'], package: 'qemu-utils' };
+/** Beside it, chattr comes with that package. */
+export const FILEFRAG: Judge = { program: 'filefrag', probe: ['-V'], package: 'e2fsprogs' };
 export const STRACE: Judge = { program: 'strace', probe: ['-V'], package: 'strace' };
 
 const probed = new Map<string, string | undefined>();

@@ -19,8 +19,9 @@ import { onTestFinished } from 'vitest';
 export class Workdir {
   readonly path: string;
 
-  constructor() {
-    this.path = mkdtempSync(join(tmpdir(), 'instar-e2e-'));
+  /** @param below the directory that it is made in */
+  constructor(below = tmpdir()) {
+    this.path = mkdtempSync(join(below, 'instar-e2e-'));
   }
 
   /** Absolute path of a file in it. */
@@ -77,9 +78,9 @@ export class Workdir {
   }
 }
 
-/** A directory that goes away with the running test. */
-export function workdir(): Workdir {
-  const directory = new Workdir();
+/** A directory that goes away with the running test. @param below the directory that it is made in */
+export function workdir(below?: string): Workdir {
+  const directory = new Workdir(below);
   onTestFinished(() => {
     directory.remove();
   });

@@ -1,0 +1,46 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished, type TestContext } from 'vitest';
+import { requireJudge, skipWithoutRight, type Judge } from './judge.js';
+
+/** A file system that shares blocks, and what makes one in a file. */
+export interface FileSystem {
+  readonly name: string;
+  readonly mkfs: Judge;
+}
+
+export const BTRFS: FileSystem = {
+  name: 'btrfs',
+  mkfs: { program: 'mkfs.btrfs', probe: ['--version'], package: 'btrfs-progs' },
+};
+export const XFS: FileSystem = { name: 'xfs', mkfs: { program: 'mkfs.xfs', probe: ['-V'], package: 'xfsprogs' } };
+
+/** As small as XFS can be, and some room. */
+const BYTES = 512 * 1024 * 1024;
+
+/** Makes a file system in a file, which goes away with the running test, and tells where it is mounted. */
+export function mounted(context: TestContext, { name, mkfs }: FileSystem): string {
+  requireJudge(context, mkfs);
+  if (process.geteuid?.() !== 0) skipWithoutRight(context, 'mounting a file system needs root');
+  const place = mkdtempSync(join(tmpdir(), `instar-${name}-`));
+  const file = `${place}.img`;
+  let isMounted = false;
+  onTestFinished(() => {
+    if (isMounted) {
+      const { status, stderr } = spawnSync('umount', [place], { encoding: 'utf8' });
+      if (status !== 0) throw new Error(stderr);
+    }
+    rmSync(place, { recursive: true });
+    rmSync(file, { force: true });
+  });
+  writeFileSync(file, '');
+  truncateSync(file, BYTES);
+  const made = spawnSync(mkfs.program, ['-q', file], { encoding: 'utf8' });
+  if (made.status !== 0) throw new Error(made.stderr);
+  const { status, stderr } = spawnSync('mount', ['-t', name, '-o', 'loop', file, place], { encoding: 'utf8' });
+  if (status !== 0) skipWithoutRight(context, `${name} cannot be mounted: ${stderr.trim()}`);
+  isMounted = true;
+  return place;
+}
