@@ -5,6 +5,7 @@ import { listAttributes, setAttribute } from '@instar/vmm-native';
 import { afterAll, describe, expect, it, type TestContext } from 'vitest';
 import { buildInjector, inject } from '../faults/inject.js';
 import { instar, program } from '../support/command.js';
+import { crc32c } from '../support/crc32c.js';
 import { holdImage } from '../support/holder.js';
 import { QEMU_IMG, requireJudge, skipLoudly, skipWithoutRight, STRACE } from '../support/judge.js';
 import { noise } from '../support/random.js';
@@ -61,16 +62,6 @@ async function refusalOf(promise: Promise<unknown>): Promise<string> {
     (caught: unknown) => caught,
   );
   return error instanceof EngineError ? `${error.code}: ${error.message}` : `no refusal: ${String(error)}`;
-}
-
-/** CRC-32C (RFC 3720, B.4). */
-function crc32c(bytes: Buffer): number {
-  let sum = 0xffff_ffff;
-  for (const byte of bytes) {
-    sum ^= byte;
-    for (let bit = 0; bit < 8; bit += 1) sum = (sum >>> 1) ^ (sum & 1 ? 0x82f6_3b78 : 0);
-  }
-  return (sum ^ 0xffff_ffff) >>> 0;
 }
 
 /** Has the log say that another file is the second one. */

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::RawFd;
+use std::time::{Duration, Instant};
 
 use super::record::{read, MOST_CONTENT, RECORD};
 use super::settle::{put_back, put_hole_back};
@@ -9,6 +10,11 @@ use crate::files;
 
 /// Clones begin at multiples of this (bytes), or of the file system's block where that is larger, and so do the records behind them.
 const PLACE: u64 = 64 << 10;
+/// Bytes that are cloned at once, between two looks at the time.
+const PIECE: u64 = 64 << 20;
+/// How long it may take: each extent takes some 20 µs, and of files in very many of them most edits overwrite little, so that copying
+/// that is faster.
+const MOST_TIME: Duration = Duration::from_millis(250);
 
 /// Where records begin in a log whose clones end at `end`.
 pub(super) fn behind(end: u64) -> u64 {
@@ -29,7 +35,7 @@ pub(super) fn take(file: RawFd, length: u64, log: RawFd, records_at: u64) -> io:
     }
     let size = files::size(log)?;
     let Some(at) = place(records_at, files::block_size(log)?) else { return Ok(None) };
-    if files::clone_range(file, 0, length, log, at)? {
+    if share(file, length, log, at)? {
         match files::sync_data(log) {
             Ok(()) => return Ok(Some(at)),
             Err(error) if !files::is_full(&error) => return Err(error),
@@ -40,6 +46,21 @@ pub(super) fn take(file: RawFd, length: u64, log: RawFd, records_at: u64) -> io:
         files::set_size(log, size)?;
     }
     Ok(None)
+}
+
+/// Has a log share all blocks of a file. False where it cannot, or where that takes too long: then a part is shared.
+fn share(file: RawFd, length: u64, log: RawFd, at: u64) -> io::Result<bool> {
+    let begun = Instant::now();
+    let mut done = 0_u64;
+    while done < length {
+        let piece = length.saturating_sub(done).min(PIECE);
+        let is_late = done > 0 && begun.elapsed() > MOST_TIME;
+        if is_late || !files::clone_range(file, done, piece, log, at.saturating_add(done))? {
+            return Ok(false);
+        }
+        done = done.saturating_add(piece);
+    }
+    Ok(true)
 }
 
 /// Puts back what a file of `length` bytes held, from the clone at `at` in its log. It may be done again, from the beginning, wherever it was
