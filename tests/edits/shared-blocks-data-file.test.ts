@@ -67,7 +67,9 @@ describe.for([BTRFS, XFS])('on $name', (fileSystem) => {
     for (let run = 0; run < runs; run += 1) {
       const stopped = STOPPED[run % STOPPED.length];
       if (stopped === undefined) break;
-      const failed = await failInBoth(stopped, tools, workdir(place), random);
+      const directory = workdir(place);
+      const failed = await failInBoth(stopped, tools, directory, random);
+      directory.remove();
       problems.push(...failed.problems);
       if (!failed.isMet) missed += 1;
     }

@@ -103,7 +103,9 @@ describe.for(FILE_SYSTEMS)('on $name', (fileSystem) => {
     for (let run = 0; run < Math.ceil(CASES / 8); run += 1) {
       const edit = STOPPED[run % STOPPED.length];
       if (edit === undefined) break;
-      problems.push(...(await failInEdit(edit, tools, workdir(place), random)));
+      const directory = workdir(place);
+      problems.push(...(await failInEdit(edit, tools, directory, random)));
+      directory.remove();
     }
     expect(problems).toEqual([]);
   });

@@ -244,6 +244,9 @@ fn of_two_files_each_may_have_a_clone_or_records() {
             }
         }
         let mut undo = UndoLog::open(log.as_raw_fd()).unwrap();
+        undo.save_and_sync(Logged { fd: files[0].as_raw_fd(), number: 0 }, 0, 1).unwrap();
+        undo.save(Logged { fd: files[1].as_raw_fd(), number: 1 }, 0, 1).unwrap();
+        assert!(undo.unsynced, "what is said of the second file is not on the disk yet");
         for (number, offset) in [(1, 0), (0, 8192), (1, 100_000), (0, 99_000), (0, 200_000)] {
             let file = &files[usize::try_from(number).unwrap()];
             undo.save_and_sync(Logged { fd: file.as_raw_fd(), number }, offset, 5000).unwrap();
