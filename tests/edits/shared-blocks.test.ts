@@ -1,5 +1,6 @@
 // Edits on file systems that share blocks, where the undo log holds a clone of the image in the place of copies.
 import { spawnSync } from 'node:child_process';
+import { statfsSync } from 'node:fs';
 import { closePool, info } from '@instar/engine';
 import { afterAll, describe, expect, it } from 'vitest';
 import { buildInjector, inject, type ErrorName } from '../faults/inject.js';
@@ -49,6 +50,12 @@ function interruptedCommit(directory: Workdir): Buffer {
   expect(directory.read('image').equals(before)).toBe(false);
   expect(directory.read(LOG).readUInt32LE(8)).toBe(3);
   return before;
+}
+
+/** Bytes that a file system has left. */
+function freeBytes(place: string): number {
+  const { bavail, bsize } = statfsSync(place);
+  return bavail * bsize;
 }
 
 /** What was done to a log, with the bytes that were written. */
@@ -126,6 +133,34 @@ describe.for(FILE_SYSTEMS)('on $name', (fileSystem) => {
     qemuImg('check', '-q', 'image').in(directory).must();
     qemuImg('compare', 'image', 'top').in(directory).must();
     expect(directory.names()).not.toContain(LOG);
+  });
+
+  it('an edit that a full file system has no room for is undone', { timeout: HOURS }, async (context) => {
+    requireJudge(context, QEMU_IMG);
+    const place = mounted(context, fileSystem);
+    // The overlay is elsewhere, so that its content cannot be shared with the base.
+    const [directory, elsewhere] = [workdir(place), workdir()];
+    const [base, top] = [directory.file('base'), elsewhere.file('top')];
+    directory.write('base', noise(96 * MIB));
+    qemuImg('create', '-q', '-f', 'qcow2', '-b', base, '-F', 'raw', top).must();
+    qemuIo(top, 'write -q -P 9 10M 80M').must();
+    const before = directory.read('base');
+    const commit = instar('commit', '-q', '-d', '--allow-path', directory.path, top);
+    // What is left is less than the edit overwrites.
+    const left = 40 * MIB;
+    for (let piece = 0; freeBytes(place) > left; piece += 1) {
+      directory.write(`filler${piece}`, noise(Math.min(64 * MIB, freeBytes(place) - left + 4096)));
+      spawnSync('sync', ['-f', place]);
+    }
+    const { status, stderr } = commit.run();
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/^instar: commit: [^\n]*ENOSPC[^\n]*\n$/)]);
+    for (const name of directory.names().filter((name) => name.startsWith('filler'))) directory.delete(name);
+    spawnSync('sync', ['-f', place]);
+    await info(base, { format: 'raw' });
+    expect(directory.read('base').equals(before)).toBe(true);
+    expect(directory.names()).not.toContain('base.instar-undo');
+    commit.must();
+    qemuImg('compare', '-f', 'raw', '-F', 'qcow2', base, top).must();
   });
 
   it('what is put back is put back once more where that was stopped or failed', { timeout: HOURS }, async (context) => {

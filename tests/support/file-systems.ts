@@ -22,8 +22,8 @@ const BYTES = 512 * 1024 * 1024;
 
 /** Makes a file system in a file, which goes away with the running test, and tells where it is mounted. */
 export function mounted(context: TestContext, { name, mkfs }: FileSystem): string {
-  requireJudge(context, mkfs);
   if (process.geteuid?.() !== 0) skipWithoutRight(context, 'mounting a file system needs root');
+  requireJudge(context, mkfs);
   const place = mkdtempSync(join(tmpdir(), `instar-${name}-`));
   const file = `${place}.img`;
   let isMounted = false;
