@@ -7,7 +7,7 @@ import type { Random } from '../support/random.js';
 import type { Workdir } from '../support/workdir.js';
 import { CONTENT_EDITS, KINDS, ours, type ContentEdit, type Kind } from './data-file-fixtures.js';
 import { afterKill, afterPowerCut, lay, record, type Event } from './recording.js';
-import type { Stops } from './stopped.js';
+import type { Failed, Stops } from './stopped.js';
 
 /** Calls that change a file or bring it to the disk. */
 const CALLS = [
@@ -115,8 +115,7 @@ export async function stopBoth(recorded: RecordedBoth, count: number, random: Ra
 }
 
 /**
- * Does an edit in `place`, and again with a call that fails or in which it is killed. Tells what is wrong then, and whether the call was met:
- * of one now and then the injector does not learn the file.
+ * Does an edit in `place`, and again with a call that fails or in which it is killed. Tells what is wrong then.
  * @param tools the directory that has the injector
  */
 export async function failInBoth(
@@ -124,7 +123,7 @@ export async function failInBoth(
   tools: Workdir,
   place: Workdir,
   random: Random,
-): Promise<{ readonly problems: readonly string[]; readonly isMet: boolean }> {
+): Promise<Failed> {
   const problems: string[] = [];
   stopped.edit.prepare(place, KINDS[stopped.kind]);
   const before = both(place);

@@ -45,11 +45,15 @@ describe('an edit that is stopped leaves the image as it was or as it was to bec
     const random = new Random(SEED);
     const problems: string[] = [];
     const runs = Math.ceil(CASES / 20);
+    let missed = 0;
     for (let run = 0; run < runs; run += 1) {
       const edit = EDIT_CASES[run % EDIT_CASES.length];
       if (edit === undefined) break;
-      problems.push(...(await failInEdit(edit, directory, workdir(), random)));
+      const failed = await failInEdit(edit, directory, workdir(), random);
+      problems.push(...failed.problems);
+      if (!failed.isMet) missed += 1;
     }
     expect(problems).toEqual([]);
+    expect(missed).toBeLessThanOrEqual(Math.ceil(runs / 20));
   });
 });
