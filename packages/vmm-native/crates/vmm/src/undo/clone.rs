@@ -10,11 +10,11 @@ use crate::files;
 
 /// Clones begin at multiples of this (bytes), or of the file system's block where that is larger, and so do the records behind them.
 const PLACE: u64 = 64 << 10;
-/// Bytes that are cloned at once, between two looks at the time.
-const PIECE: u64 = 64 << 20;
+/// Bytes that are cloned first; from one look at the time to the next it is twice as many.
+const FIRST_PIECE: u64 = 16 << 20;
 /// How long it may take: each extent takes some 20 µs, and of files in very many of them most edits overwrite little, so that copying
 /// that is faster.
-const MOST_TIME: Duration = Duration::from_millis(250);
+const MOST_TIME: Duration = Duration::from_millis(50);
 
 /// Where records begin in a log whose clones end at `end`.
 pub(super) fn behind(end: u64) -> u64 {
@@ -52,13 +52,15 @@ pub(super) fn take(file: RawFd, length: u64, log: RawFd, records_at: u64) -> io:
 fn share(file: RawFd, length: u64, log: RawFd, at: u64) -> io::Result<bool> {
     let begun = Instant::now();
     let mut done = 0_u64;
+    let mut most = FIRST_PIECE;
     while done < length {
-        let piece = length.saturating_sub(done).min(PIECE);
+        let piece = length.saturating_sub(done).min(most);
         let is_late = done > 0 && begun.elapsed() > MOST_TIME;
         if is_late || !files::clone_range(file, done, piece, log, at.saturating_add(done))? {
             return Ok(false);
         }
         done = done.saturating_add(piece);
+        most = most.saturating_mul(2);
     }
     Ok(true)
 }
