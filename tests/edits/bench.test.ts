@@ -167,6 +167,25 @@ it.for<readonly [name: string, format: string, make: (directory: Workdir) => voi
   }
 });
 
+it.for([
+  ['-o', '512', '-S', '100000', '-c', '11'],
+  ['-o', '0', '-S', '65536', '-c', '3'],
+  ['-o', '1024', '-S', '131072', '-c', '3'],
+  ['-o', '4096', '-S', '200704', '-c', '40'],
+])('steps that are longer than the disk go on as far behind its beginning as with qemu-img: %s', (words, context) => {
+  requireJudge(context, QEMU_IMG);
+  const directory = workdir();
+  for (const name of ['ours', 'theirs']) directory.write(name, Buffer.alloc(65_536));
+  const all = ['-q', '-w', '-f', 'raw', '-d', '1', '-s', '512', '--pattern=91', ...words];
+  qemuImg('bench', ...all, 'theirs')
+    .in(directory)
+    .must();
+  instar('bench', ...all, 'ours')
+    .in(directory)
+    .must();
+  expect(directory.read('ours').equals(directory.read('theirs'))).toBe(true);
+});
+
 it('an image is as it was where one request of many would end behind its disk', (context) => {
   requireJudge(context, QEMU_IMG);
   const directory = workdir();

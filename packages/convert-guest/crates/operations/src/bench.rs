@@ -116,11 +116,7 @@ fn each_request(
         request(Access::At { offset, length })?;
         result.requests = result.requests.saturating_add(1);
         let next = offset.saturating_add(config.step);
-        result.offset = if size <= config.step {
-            0
-        } else {
-            next.checked_rem(size).unwrap_or(0)
-        };
+        result.offset = next.checked_rem(size).unwrap_or(0);
         let turn = |every: u64| result.requests.checked_rem(every) == Some(0);
         if turn(u64::from(config.flush_interval)) {
             request(Access::Flush)?;
