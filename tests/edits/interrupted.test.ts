@@ -15,6 +15,7 @@ import { closePool, convert, createSnapshot, EngineError, info } from '@instar/e
 import { listAttributes, setAttribute } from '@instar/vmm-native';
 import { afterAll, describe, expect, it, type TestContext } from 'vitest';
 import { instar } from '../support/command.js';
+import { holdImage } from '../support/holder.js';
 import { QEMU_IMG, requireJudge, skipWithoutRight, STRACE } from '../support/judge.js';
 import { qemuImg } from '../support/qemu-img.js';
 import { noise } from '../support/random.js';
@@ -106,6 +107,27 @@ describe('an image whose edit was interrupted', () => {
     expect((await info(directory.file(leaf))).snapshots).toEqual([]);
     expect(directory.read(leaf).equals(before)).toBe(true);
     expect(directory.names().sort()).toEqual(['content', leaf, other]);
+  });
+
+  it('is refused to an image above it, which is told whether its editor still runs', async (context) => {
+    const { directory } = interrupted(context);
+    const half = directory.read('image');
+    qemuImg('create', '-q', '-u', '-f', 'qcow2', '-b', 'image', '-F', 'qcow2', 'top', '200192').in(directory).must();
+    const top = directory.file('top');
+    const whole = directory.file('whole');
+    expect(await codeOf(convert([top], whole, { outputFormat: 'raw' }))).toBe('EDIT_INTERRUPTED');
+    await holdImage(directory, 'image');
+    for (const words of [[], ['-U']]) {
+      const { status, stderr } = instar('convert', ...words, '-O', 'raw', 'top', 'whole')
+        .in(directory)
+        .run();
+      expect([status, stderr]).toEqual([
+        1,
+        'instar: convert: image: another process is editing this image; wait until it is done\n',
+      ]);
+    }
+    expect(directory.read('image').equals(half)).toBe(true);
+    expect(directory.names()).not.toContain('whole');
   });
 
   it('is put back by who edits it next', async (context) => {

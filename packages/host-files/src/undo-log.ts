@@ -2,6 +2,7 @@ import {
   beginUndoLog,
   CURRENT_DIRECTORY,
   joinUndoLog,
+  lockForReading,
   lockForWriting,
   releaseEdit,
   settleEdit,
@@ -311,7 +312,11 @@ export async function settleForReading(
 ): Promise<boolean> {
   const name = await leftLog(fd, path);
   if (name === undefined) return false;
-  if (!putsBack) throw refusal(path, name, `${BY_WHOM}, by its own name`);
+  if (!putsBack) {
+    // Where its editor still runs, there is nothing to put back.
+    if (!isFree(() => lockForReading(fd), path, name)) throw beingEdited(path);
+    throw refusal(path, name, `${BY_WHOM}, by its own name`);
+  }
   const own = hasProc() ? Buffer.from(`/proc/self/fd/${fd}`) : nameBytes(path);
   let writable: number;
   try {
@@ -320,10 +325,10 @@ export async function settleForReading(
     throw refusal(path, name, `${BY_WHOM} (${systemErrorName(error) ?? 'it cannot be opened'})`);
   }
   try {
-    if (!isOurs(writable, path, name)) {
+    if (!isFree(() => lockForWriting(writable), path, name)) {
       // Its owner may have been done just now.
       if (!exists(name)) return false;
-      throw new HostFileError('INPUT_IN_USE', 'another process is editing this image; wait until it is done', path);
+      throw beingEdited(path);
     }
     return await settleLocked(writable, path, openSecond);
   } finally {
@@ -331,10 +336,14 @@ export async function settleForReading(
   }
 }
 
-/** Whether nobody else uses the file; who cannot tell must not touch it. */
-function isOurs(writable: number, path: string, log: Buffer): boolean {
+function beingEdited(path: string): HostFileError {
+  return new HostFileError('INPUT_IN_USE', 'another process is editing this image; wait until it is done', path);
+}
+
+/** Whether nobody else uses the file, as a lock on it says; who cannot tell must not touch it. */
+function isFree(lock: () => boolean, path: string, log: Buffer): boolean {
   try {
-    return lockForWriting(writable);
+    return lock();
   } catch (error) {
     const code = systemErrorName(error);
     if (code === 'EAGAIN' || code === 'EACCES') return false;
