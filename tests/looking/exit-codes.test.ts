@@ -25,6 +25,8 @@ it.for([
   'compare disk.raw nosuch',
   'check -T off disk.qcow2',
   'check -T bogus disk.qcow2',
+  'compare -T bogus disk.raw disk.raw',
+  'compare -f bogus disk.raw disk.raw',
   'check -f raw disk.qcow2',
   'check -f bogus disk.qcow2',
   'check -r all -f bogus disk.qcow2',

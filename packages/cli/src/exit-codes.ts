@@ -4,6 +4,8 @@ export const EXIT_CODES = {
   OK: 0,
   /** Usage error, refused image, failed operation: as qemu-img. */
   FAILURE: 1,
+  /** `compare`: the images cannot be opened, or what was found cannot be told. 1 says that they differ. */
+  NOT_COMPARED: 2,
   /** `info --require-safe`: the image is not safe. */
   NOT_SAFE: 3,
   /** SIGHUP. */

@@ -94,6 +94,11 @@ async function dispatch([name, ...tokens]: readonly string[], habits: Habits): P
   return run(name, tokens, habits);
 }
 
+/** Exit code of a command that is done, and whose output cannot be written: one that is no result of it. */
+function codeOfUntold(name: string | undefined): number {
+  return name === 'compare' ? EXIT_CODES.NOT_COMPARED : EXIT_CODES.FAILURE;
+}
+
 /** Runs a command line of qemu-img. */
 async function dispatchAsQemuImg([name, ...tokens]: readonly string[], how: Start): Promise<number> {
   const { qemuImgCommand, QEMU_IMG_VOICE } = (await import(
@@ -121,5 +126,5 @@ export async function main(tokens: readonly string[], start?: string, program: P
   if (outcome === 'lost-reader' || exitCode === EXIT_CODES.LOST_READER) dieOf('SIGPIPE');
   // At once: while node takes itself down it no longer handles signals, and one that came then would end a command that is
   // done as if it were not.
-  process.exit(outcome === 'failed' && exitCode === EXIT_CODES.OK ? EXIT_CODES.FAILURE : exitCode);
+  process.exit(outcome === 'failed' && exitCode === EXIT_CODES.OK ? codeOfUntold(words[0]) : exitCode);
 }

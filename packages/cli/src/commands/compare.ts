@@ -12,7 +12,7 @@ interface CompareFlags {
 }
 
 /** Exit codes of `qemu-img compare`. */
-const CODES = { IDENTICAL: 0, DIFFERENT: 1, CANNOT_OPEN: 2, CANNOT_READ: 4 } as const;
+const CODES = { IDENTICAL: 0, DIFFERENT: 1, CANNOT_OPEN: EXIT_CODES.NOT_COMPARED, CANNOT_READ: 4 } as const;
 
 function lines({ difference, offset = 0n, sizesDiffer, commonSize }: Comparison): readonly string[] {
   if (difference === 'size') return ['Strict mode: Image size mismatch!'];
@@ -67,8 +67,9 @@ export const compareCommand = defineCommand<CompareFlags>({
       .option('-T, --source-cache <mode>', 'without effect', values.oneOf(CACHE_MODES)),
   notes:
     'The rest of a longer disk must be zeros.\n' +
-    'Exit codes: 0 the same, 1 not the same (or wrong usage), 2 cannot be opened, 4 cannot be read, 130 interrupted.',
+    'Exit codes: 0 the same, 1 not the same (or wrong usage), 2 cannot be opened (or told), 4 cannot be read, 130 interrupted.',
   showsProgress: true,
+  badArgument: CODES.CANNOT_OPEN,
   failure: (error) => {
     if (!(error instanceof EngineError)) return EXIT_CODES.FAILURE;
     if (error.code === 'INVALID_OPTION') return EXIT_CODES.FAILURE;

@@ -85,6 +85,8 @@ export interface ImageCommand<F> {
   readonly notes: string;
   /** Exit code of a failure, 1 where nothing is said. */
   failure?(error: unknown): number;
+  /** Exit code where an option is given what it does not take, 1 where nothing is said. */
+  readonly badArgument?: number;
   /** Whether `-p` shows progress. */
   readonly showsProgress?: boolean;
   /** Its JSON has the warnings, which are then not told on standard error. */
@@ -262,7 +264,8 @@ export function defineCommand<F>(definition: ImageCommand<F>): OurCommand {
       if (!(error instanceof commander.CommanderError)) return frame.failed(error, definition.failure?.(error));
       if (error.exitCode === 0) return EXIT_CODES.OK;
       const text = `${usage(error, name, known)}; see instar ${name} --help`;
-      return frame.failed(new EngineError('INVALID_OPTION', text));
+      const exitCode = error.code === 'commander.invalidArgument' ? definition.badArgument : undefined;
+      return frame.failed(new EngineError('INVALID_OPTION', text), exitCode);
     } finally {
       await frame.end();
     }
