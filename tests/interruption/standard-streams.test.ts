@@ -11,7 +11,9 @@ import { Workdir } from '../support/workdir.js';
 const READER = `
 import fcntl, json, os, pty, socket, subprocess, sys, time
 kind, both, words = sys.argv[1], sys.argv[2] == 'both', sys.argv[3:]
-if 'pipe' in kind: ours, theirs = os.pipe()
+if 'pipe' in kind:
+    ours, theirs = os.pipe()
+    fcntl.fcntl(theirs, 1031, 4096) # F_SETPIPE_SZ
 elif 'socket' in kind: ours, theirs = (end.detach() for end in socket.socketpair())
 else: ours, theirs = pty.openpty()
 if 'nonblocking' in kind:
@@ -95,6 +97,15 @@ describe('a long output arrives whole where it is read slowly', () => {
       );
     },
   );
+
+  it.for(['pipe', 'nonblocking pipe', 'nonblocking terminal'])('in one piece, through a %s', (kind, context) => {
+    if (!hasPython) skipLoudly(context, 'python3 is not installed');
+    const script = `${instar('completion', 'bash').toString()} >whole`;
+    expect(spawnSync('bash', ['-c', script], { cwd: directory.path }).status).toBe(0);
+    const whole = directory.read('whole').toString();
+    expect(whole.length).toBeGreaterThan(40_000);
+    expect(through(kind, false, instar('completion', 'bash').words)).toEqual({ status: 0, stderr: '', stdout: whole });
+  });
 
   it.for(['pipe', 'nonblocking pipe', 'nonblocking terminal'])(
     'and an error behind it, where both streams are one %s',
