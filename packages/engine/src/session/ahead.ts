@@ -44,3 +44,10 @@ export function takePrepared(wanted: Sandbox | undefined): SandboxPool | undefin
   void taken?.pool.close().catch(() => undefined);
   return undefined;
 }
+
+/** Gives back the sandbox that was made ahead, where no guest has taken it. */
+export async function closePrepared(): Promise<void> {
+  const taken = shared[AHEAD];
+  shared[AHEAD] = undefined;
+  await taken?.pool.close();
+}

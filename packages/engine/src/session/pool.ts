@@ -2,6 +2,7 @@ import { sandboxHelperPath } from '@instar/convert-guest';
 import { createSandboxPool, type SandboxPool } from '@instar/vmm-native';
 import { availableParallelism } from 'node:os';
 import { guestImage, type Sandbox } from '../sandbox.js';
+import { closePrepared } from './ahead.js';
 
 /** Fewest and most sandboxes of one kind that are kept. Each keeps about 8 MiB. */
 const [LEAST, MOST] = [2, 8];
@@ -24,11 +25,11 @@ export function poolOf(sandbox: Sandbox): SandboxPool {
 }
 
 /**
- * Gives back all kept sandboxes that no operation uses, with their memory, threads and descriptors. Operations that go on
+ * Gives back all kept sandboxes that no operation uses, one that was made ahead among them, with their memory, threads and descriptors. Operations that go on
  * end as they would, and later ones make sandboxes anew.
  */
 export async function closePool(): Promise<void> {
   const closing = [...pools.values()];
   pools.clear();
-  await Promise.all(closing.map(async (pool) => pool.close()));
+  await Promise.all([...closing.map(async (pool) => pool.close()), closePrepared()]);
 }
