@@ -4,6 +4,7 @@ import { mkdirSync, statSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { instar } from '../support/command.js';
+import { sharesBlocks } from '../support/file-systems.js';
 import { QEMU_IMG, requireJudge, skipWithoutRight } from '../support/judge.js';
 import { qemuImg, qemuIo } from '../support/qemu-img.js';
 import { lines, noise, Random } from '../support/random.js';
@@ -88,6 +89,7 @@ describe('commits over data, one after the other', () => {
     directory.write('peer', directory.read('base'));
     const random = new Random(20261128);
     const isLocked = kind.encrypted === true;
+    const isShared = sharesBlocks(directory);
     let previous = 0;
     for (let round = 0; round < COMMITS; round += 1) {
       if (kind.snapshots !== false && round % 2 === 1) {
@@ -114,7 +116,8 @@ describe('commits over data, one after the other', () => {
       run(directory, 'check', ...layered('base', kind));
       run(directory, 'convert', ...layered('base', kind), '-O', 'raw', 'after');
       expect(directory.read('after').equals(directory.read('wanted'))).toBe(true);
-      expect(bytesOnDisk(directory, 'base')).toBeLessThanOrEqual(bytesOnDisk(directory, 'peer') + SLACK);
+      // Where a clone of the base was overwritten, the file system may hold room for more of that.
+      if (!isShared) expect(bytesOnDisk(directory, 'base')).toBeLessThanOrEqual(bytesOnDisk(directory, 'peer') + SLACK);
       const { size } = statSync(directory.file('base'));
       expect(size).toBeLessThanOrEqual(2 * statSync(directory.file('peer')).size + SLACK);
       previous = size;
@@ -150,6 +153,8 @@ describe('a commit over data', () => {
   it('gives clusters another place, and their old ones back; the next one has the file as long as it was', (context) => {
     requireJudge(context, QEMU_IMG);
     const directory = overwritten(workdir(), 8);
+    if (sharesBlocks(directory))
+      skipWithoutRight(context, 'clusters are overwritten where they are: blocks are shared');
     const before = statSync(directory.file('base'));
     instar('commit', '-q', '-d', 'top').in(directory).must();
     const after = statSync(directory.file('base'));

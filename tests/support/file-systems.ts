@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { constants, copyFileSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished, type TestContext } from 'vitest';
 import { requireJudge, skipWithoutRight, type Judge } from './judge.js';
+import type { Workdir } from './workdir.js';
 
 /** A file system that shares blocks, and what makes one in a file. */
 export interface FileSystem {
@@ -43,4 +44,18 @@ export function mounted(context: TestContext, { name, mkfs }: FileSystem): strin
   if (status !== 0) skipWithoutRight(context, `${name} cannot be mounted: ${stderr.trim()}`);
   isMounted = true;
   return place;
+}
+
+/** Whether the file system of a directory shares blocks, so that an undo log there holds a clone. */
+export function sharesBlocks(directory: Workdir): boolean {
+  const [from, to] = [directory.file('.shared'), directory.file('.shares')];
+  writeFileSync(from, 'content');
+  try {
+    copyFileSync(from, to, constants.COPYFILE_FICLONE_FORCE);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    for (const file of [from, to]) rmSync(file, { force: true });
+  }
 }
