@@ -277,6 +277,20 @@ export const EDIT_CASES: readonly EditCase[] = [
     unused: withoutFree,
   },
   {
+    name: 'commit that empties its image',
+    ordinary: true,
+    prepare: (directory) => {
+      withBacking(directory, 'below', 'bottom');
+      const image = directory.file('image');
+      qemuImg('create', '-q', '-f', 'qcow2', '-o', 'cluster_size=4k', '-b', 'below', '-F', 'qcow2', image).must();
+      qemuIo(image, 'write -P 6 40k 50k', 'write -z 200k 20k').must();
+      qemuImg('snapshot', '-c', 'first', image).must();
+      qemuIo(image, 'write -P 7 60k 100k').must();
+    },
+    command: (image) => instar('commit', '-q', image),
+    unused: withoutFree,
+  },
+  {
     name: 'resize --shrink of a raw image',
     prepare: (directory) => {
       directory.write('image', noise(150_000));

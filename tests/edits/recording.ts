@@ -57,8 +57,10 @@ function cloneOf(rest: string, image: string, sources: Sources): Event | undefin
     );
   if (cloned === null) return undefined;
   const [, to = '', from = '', start, length, offset] = cloned;
+  const file = fileOf(bytesOf(to).toString(), image);
+  if (file === undefined) return undefined;
   const content = sources.get(bytesOf(from).toString());
-  if (fileOf(bytesOf(to).toString(), image) !== 'log' || content === undefined) {
+  if (file !== 'log' || content === undefined) {
     throw new Error(`not recorded: ${rest.slice(0, 200)}`);
   }
   const bytes = content.subarray(Number(start), Number(start) + Number(length));

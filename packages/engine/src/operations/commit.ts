@@ -13,7 +13,7 @@ import { combinePath, IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-poli
 import { GuestSession } from '../session/session.js';
 import type { ImageInfo } from '../session/look.js';
 import { dataFilePutBack } from './data-file.js';
-import { editImage, editInSession, type EditOptions } from './edit.js';
+import { editInSession, editing, type EditOptions } from './edit.js';
 import { relink } from './relink.js';
 
 /** How an image is committed. */
@@ -138,7 +138,11 @@ export async function commit(
   }
   if (!keep) {
     try {
-      await editImage(file, options, control, () => ({ action: EDIT_ACTION.values.EMPTY }));
+      await editing(file, options, control, async ({ edit, file: opened }) => {
+        // Asked, so that what the guest releases is given back to the file system.
+        opened.releases();
+        await edit({ action: EDIT_ACTION.values.EMPTY }, true);
+      });
     } catch (error) {
       throw notEmptied(file, committed.base, error);
     }

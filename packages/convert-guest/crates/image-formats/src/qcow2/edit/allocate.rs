@@ -49,6 +49,18 @@ impl<T: EditTarget> Editor<T> {
         self.stored(block, number)
     }
 
+    /// Whether something refers to each cluster of a range just once.
+    pub(super) fn is_alone(&mut self, offset: u64, length: u64) -> Result<bool, FormatError> {
+        let cluster = self.header.cluster;
+        let first = cluster.index_of(offset);
+        for number in first..first.saturating_add(cluster.count_for(length)) {
+            if self.refcount(number)? != 1 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Reads the refcounts of clusters from `first` on: at least one of those that are asked for. Says how many.
     fn read_run(&mut self, first: u64, counts: &mut [u64]) -> Result<usize, FormatError> {
         let per_block = refcounts::per_block(&self.header);

@@ -5,6 +5,7 @@ mod allocate;
 mod amend;
 mod bitmaps;
 mod data_file;
+mod empty;
 mod header_cluster;
 mod references;
 mod repair;

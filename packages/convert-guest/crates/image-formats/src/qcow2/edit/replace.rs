@@ -9,7 +9,7 @@ use crate::edit::EditTarget;
 use crate::error::FormatError;
 
 /// Runs of old places that are remembered (16 bytes each); once there are so many, clusters are overwritten where they are.
-const MOST_RUNS: usize = 1 << 16;
+pub(super) const MOST_RUNS: usize = 1 << 16;
 
 /// Old places of clusters: nothing refers to them any more, and they are still counted, so that nobody takes them.
 #[derive(Debug, Default)]
@@ -92,7 +92,8 @@ impl<T: EditTarget> Editor<T> {
         self.file.flush()
     }
 
-    fn release(&mut self, range: Option<(u64, u64)>) -> Result<(), FormatError> {
+    /// Releases the bytes from the first of two offsets up to the second.
+    pub(super) fn release(&mut self, range: Option<(u64, u64)>) -> Result<(), FormatError> {
         match range {
             Some((start, end)) if start < end => {
                 self.file.release(start, end.saturating_sub(start))

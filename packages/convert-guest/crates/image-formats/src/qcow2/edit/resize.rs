@@ -66,11 +66,8 @@ impl<T: EditTarget> Editor<T> {
         if wanted > cluster.times(clusters).unwrap_or(0) || offset == 0 {
             return Ok(false);
         }
-        let first = cluster.index_of(offset);
-        for number in first..first.saturating_add(clusters) {
-            if self.refcount(number)? != 1 {
-                return Ok(false);
-            }
+        if !self.is_alone(offset, length)? {
+            return Ok(false);
         }
         let behind = offset.saturating_add(length);
         let room = self.file.read_vec(behind, wanted.saturating_sub(length))?;

@@ -6,7 +6,7 @@ use super::allocate::Change;
 use super::references::descriptor;
 use super::replace::Replaced;
 use super::{COMPRESSED, COPIED, Editor, OFFSET, ZERO, keep_of};
-use crate::arith::{SECTOR, to_u64, to_usize};
+use crate::arith::{SECTOR, to_u64};
 use crate::edit::{DiskWriter, EditTarget, Edited};
 use crate::error::FormatError;
 use crate::extent::Codec;
@@ -472,23 +472,5 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
             virtual_size: self.virtual_size(),
             ..Edited::default()
         })
-    }
-}
-
-impl<T: EditTarget> Editor<T> {
-    /// Gives all that the active state holds back to the backing file.
-    pub(super) fn empty(&mut self) -> Result<(), FormatError> {
-        let (old_offset, entries) = (self.header.l1_table_offset, self.header.l1_entries);
-        let old = self.read_l1(old_offset, entries)?;
-        let empty = alloc::vec![0; to_usize(entries)];
-        let offset = self.new_l1(&empty)?;
-        self.file.flush()?;
-        self.put_active_l1(offset, entries)?;
-        self.file.flush()?;
-        self.count_l1(&old, Change::Less)?;
-        self.free(old_offset, entries.saturating_mul(l1::ENTRY_BYTES))?;
-        self.file.flush()?;
-        self.keep = Some(self.used_length()?);
-        Ok(())
     }
 }
