@@ -140,7 +140,7 @@ const EDITS: Readonly<Record<string, readonly Words[]>> = {
     ['snapshot', ...SECRETS, '-d', 'one', ...HERE],
   ],
   'convert -n': [['convert', '-n', ...SECRETS, '-f', 'raw', '--target-image-opts', 'disk.raw', opened('image')]],
-  // (An image over another one does not grow yet where it ends within a cluster.)
+  'resize up, over another': [['resize', '-q', ...SECRETS, ...HERE, '5M']],
   'resize up': [
     ['rebase', ...SECRETS, '-b', '', ...HERE],
     ['resize', '-q', ...SECRETS, ...HERE, '5M'],

@@ -291,6 +291,20 @@ export const EDIT_CASES: readonly EditCase[] = [
     unused: withoutFree,
   },
   {
+    name: 'resize of an overlay that ends within a cluster',
+    ordinary: true,
+    prepare: (directory) => {
+      const [below, image] = [directory.file('below'), directory.file('image')];
+      directory.write('content', noise(200 * KIB));
+      qemuImg('convert', '-f', 'raw', '-O', 'qcow2', directory.file('content'), below).must();
+      const small = ['-o', 'cluster_size=4k'];
+      qemuImg('create', '-q', '-f', 'qcow2', ...small, '-b', 'below', '-F', 'qcow2', image, '101k').must();
+      qemuIo(image, 'write -P 6 40k 50k', 'write -P 7 100k 512').must();
+    },
+    command: (image) => instar('resize', '-q', image, '150k'),
+    unused: withoutFree,
+  },
+  {
     name: 'resize --shrink of a raw image',
     prepare: (directory) => {
       directory.write('image', noise(150_000));

@@ -7,6 +7,7 @@ import { checkControl } from '../options/control.js';
 import { checkResizeOptions } from '../options/edits.js';
 import { checkFileName } from '../options/operations.js';
 import { allocate } from './allocate.js';
+import { endsWithinCluster, growOverlay } from './grow-overlay.js';
 import type { EditedImage } from './edit.js';
 import { resizing, type ResizeEditOptions, type Resizing } from './resizing.js';
 
@@ -48,7 +49,9 @@ export async function resize(
     preallocation = 'off',
     ...options
   } = checkResizeOptions({ ...givenOptions, size });
-  const work = async ({ file: edited, info, isRaw, edit, prepareDataFile }: Resizing): Promise<EditedImage> => {
+  let overlaySize = 0n;
+  const work = async (resized: Resizing): Promise<EditedImage | undefined> => {
+    const { file: edited, info, isRaw, edit, prepareDataFile } = resized;
     const { virtual_size: before } = info;
     const bytes = typeof given === 'bigint' ? given : given(before);
     const refuse = (what: string): EngineError => new EngineError('INVALID_OPTION', what, { file });
@@ -64,6 +67,10 @@ export async function resize(
       const known = isRaw ? RAW_PREALLOCATIONS : info.format === IMAGE_FORMAT.values.QCOW2 ? QCOW2_PREALLOCATIONS : [];
       if (!known.includes(preallocation)) throw refuse(`unsupported preallocation mode: ${preallocation}`);
     }
+    if (preallocation === 'off' && endsWithinCluster(info, bytes)) {
+      overlaySize = bytes;
+      return undefined;
+    }
     const { SHRINK, PREALLOCATE } = EDIT_FLAG.values;
     const preallocated = preallocation !== 'off';
     const allocated = preallocation === 'falloc' || preallocation === 'full';
@@ -75,5 +82,6 @@ export async function resize(
     if (allocated && !hasDataFile && newEnd > end) allocate(edited.fd, end, newEnd - end, file);
     return { format: formatName(info.format), virtualSize };
   };
-  return resizing(file, options, checkControl(givenControl), work);
+  const control = checkControl(givenControl);
+  return (await resizing(file, options, control, work)) ?? growOverlay(file, overlaySize, options, control);
 }

@@ -30,10 +30,7 @@ pub fn edit(request: Request<'_>, result: &mut EditResult) -> Result<(), Operati
         mut windows,
     } = request;
     let config = EditConfig::from_bytes(config_bytes(config)?);
-    if matches!(
-        config.action,
-        edit_action::COMMIT | edit_action::REBASE | edit_action::FILL
-    ) {
+    if moves_content(&config, chain) {
         return edit_content::edit(&config, chain, commands, &mut windows, result);
     }
     let (index, device) = edited_device(chain)?;
@@ -70,6 +67,17 @@ pub fn edit(request: Request<'_>, result: &mut EditResult) -> Result<(), Operati
     result.leaks_fixed = edited.leaks_fixed;
     result.key_slots = edited.key_slots;
     Ok(())
+}
+
+/// Whether an edit writes content of the disk: COMMIT, REBASE, FILL, and RESIZE of an image whose chain is there to be read.
+fn moves_content(config: &EditConfig, chain: &ChainConfig) -> bool {
+    match config.action {
+        edit_action::COMMIT | edit_action::REBASE | edit_action::FILL => true,
+        edit_action::RESIZE => {
+            devices(chain).any(|(_, device)| device.role == device_role::COMPARED)
+        }
+        _ => false,
+    }
 }
 
 /// Whether an edit may write content.

@@ -20,6 +20,7 @@ use crate::edit::{bad_config, edited_data, edited_device};
 use crate::edited_file::EditedFile;
 use crate::error::OperationError;
 use crate::fetch::Fetcher;
+use crate::grow_overlay::grow_overlay;
 use crate::open_chain::{GuestImage, new_parent};
 use crate::setup::{Setup, internal};
 use crate::side_by_side::SideBySide;
@@ -56,9 +57,10 @@ impl Progress<'_> {
 }
 
 /// Opens the edited image for writing. Images that refer to it are opened before: some know it by what changes then.
-type OpenWriter<'a> = Box<dyn FnOnce() -> Result<Box<dyn DiskWriter + 'a>, OperationError> + 'a>;
+pub type OpenWriter<'a> =
+    Box<dyn FnOnce() -> Result<Box<dyn DiskWriter + 'a>, OperationError> + 'a>;
 
-/// Carries out COMMIT, FILL or REBASE.
+/// Carries out COMMIT, FILL, REBASE, or RESIZE of an overlay.
 pub fn edit(
     config: &EditConfig,
     chain: &ChainConfig,
@@ -105,6 +107,7 @@ pub fn edit(
     let edited = match config.action {
         edit_action::COMMIT => commit(config, writer, &mut reader, progress)?,
         edit_action::FILL => fill(config, writer, &mut reader, progress)?,
+        edit_action::RESIZE => grow_overlay(config.size, writer, &mut reader)?,
         _ => rebase(config, chain, writer, &mut reader, progress)?,
     };
     result.file_length = edited.file_length;

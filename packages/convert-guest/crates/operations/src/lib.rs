@@ -21,6 +21,7 @@ mod edit_content;
 mod edited_file;
 mod error;
 mod fetch;
+mod grow_overlay;
 mod holes;
 mod info;
 mod joined;

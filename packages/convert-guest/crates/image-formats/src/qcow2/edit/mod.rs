@@ -265,6 +265,8 @@ struct Editor<T> {
     data: Option<DataFile<T>>,
     /// What got another place, where that is how clusters are overwritten.
     replaced: Option<Replaced>,
+    /// A cluster of the disk that was written as a whole, with zeros behind the end of the disk where that is within it.
+    padded: Option<u64>,
 }
 
 impl<T: EditTarget> Editor<T> {
@@ -281,6 +283,7 @@ impl<T: EditTarget> Editor<T> {
             cipher: None,
             data: None,
             replaced: None,
+            padded: None,
         }
     }
 

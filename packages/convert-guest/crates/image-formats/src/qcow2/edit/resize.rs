@@ -82,9 +82,10 @@ impl<T: EditTarget> Editor<T> {
                 "an image of version 2 with a backing file does not grow; make it version 3 first";
             return Err(self.unsupported(what));
         }
-        if has_backing && !self.header.cluster.is_aligned(before) {
-            let what =
-                "an image with a backing file does not grow yet where it ends within a cluster";
+        let cluster = self.header.cluster;
+        let is_whole = cluster.is_aligned(before) || self.padded == Some(cluster.index_of(before));
+        if has_backing && !is_whole {
+            let what = "it ends within a cluster, of which the backing file may show something";
             return Err(self.unsupported(what));
         }
         let needed = self.header.l1_span().count_for(size);
@@ -106,8 +107,7 @@ impl<T: EditTarget> Editor<T> {
         self.resize_bitmaps(size)?;
         if has_backing {
             // What the backing file may have there is not to show.
-            let cluster = self.header.cluster;
-            for number in cluster.index_of(before)..cluster.count_for(size) {
+            for number in cluster.count_for(before)..cluster.count_for(size) {
                 self.zero_cluster(number)?;
             }
         }

@@ -347,7 +347,9 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
         if let Some(head) = whole.get_mut(..bytes.len()) {
             head.copy_from_slice(bytes);
         }
-        self.editor.write_cluster(number, &whole)
+        self.editor.write_cluster(number, &whole)?;
+        self.editor.padded = Some(number);
+        Ok(())
     }
 
     fn copy(
@@ -433,7 +435,9 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
 
     fn zero(&mut self, offset: u64, _: u64) -> Result<(), FormatError> {
         let number = self.editor.header.cluster.index_of(offset);
-        self.editor.zero_cluster(number)
+        self.editor.zero_cluster(number)?;
+        self.editor.padded = Some(number);
+        Ok(())
     }
 
     fn set_backing(

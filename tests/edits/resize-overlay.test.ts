@@ -1,0 +1,130 @@
+// An overlay whose disk ends within a cluster grows: of the image below nothing shows behind the old end.
+import { mkdirSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { instar } from '../support/command.js';
+import { QEMU_IMG, requireJudge } from '../support/judge.js';
+import { qemuImg, qemuIo } from '../support/qemu-img.js';
+import { workdir, type Workdir } from '../support/workdir.js';
+
+interface Row {
+  readonly name: string;
+  readonly base: string;
+  readonly overlay: string;
+  readonly size: string;
+  readonly options?: readonly string[];
+  /** What is done with the overlay before. */
+  readonly prepare?: (directory: Workdir) => void;
+}
+
+const ROWS: readonly Row[] = [
+  { name: 'nothing of its last cluster is in it', base: '1M', overlay: '100k', size: '200k' },
+  { name: 'by less than the cluster has', base: '1M', overlay: '100k', size: '101k' },
+  { name: 'further than the image below reaches', base: '300k', overlay: '100k', size: '+1G' },
+  { name: 'the image below ends before', base: '64k', overlay: '100k', size: '300k' },
+  { name: 'the image below ends in the same cluster', base: '110k', overlay: '100k', size: '300k' },
+  {
+    name: 'its last cluster is in it',
+    base: '1M',
+    overlay: '100k',
+    size: '1M',
+    prepare: (directory) => qemuIo('top', 'write -q -P 7 90k 5k').in(directory).must(),
+  },
+  {
+    name: 'its last cluster reads as zeros',
+    base: '1M',
+    overlay: '100k',
+    size: '1M',
+    prepare: (directory) => qemuIo('top', 'write -q -z 64k 36k').in(directory).must(),
+  },
+  {
+    name: 'its last cluster is compressed',
+    base: '1M',
+    overlay: '100k',
+    size: '1M',
+    prepare: (directory) => {
+      directory.write('content', Buffer.alloc(100 * 1024, 'compressed '));
+      const over = ['-B', 'base', '-F', 'qcow2'];
+      qemuImg('convert', '-f', 'raw', '-O', 'qcow2', '-c', ...over, 'content', 'top')
+        .in(directory)
+        .must();
+    },
+  },
+  {
+    name: 'a snapshot has its last cluster as well',
+    base: '1M',
+    overlay: '100k',
+    size: '1M',
+    prepare: (directory) => {
+      qemuIo('top', 'write -q -P 7 90k 5k').in(directory).must();
+      qemuImg('snapshot', '-c', 'kept', 'top').in(directory).must();
+    },
+  },
+  { name: 'small clusters', base: '1M', overlay: '100864', size: '3M', options: ['cluster_size=1k'] },
+  { name: 'large clusters', base: '5M', overlay: '3M', size: '+9M', options: ['cluster_size=2M'] },
+  {
+    name: 'subclusters, of which some are in it',
+    base: '1M',
+    overlay: '130560',
+    size: '500k',
+    options: ['extended_l2=on', 'cluster_size=32k'],
+    prepare: (directory) => qemuIo('top', 'write -q -P 7 96k 2k').in(directory).must(),
+  },
+];
+
+function chain({ base, overlay, options = [], prepare }: Row): Workdir {
+  const directory = workdir();
+  qemuImg('create', '-q', '-f', 'qcow2', 'base', base).in(directory).must();
+  qemuIo('base', `write -q -P 1 0 ${base}`).in(directory).must();
+  const how = options.length === 0 ? [] : ['-o', options.join(',')];
+  qemuImg('create', '-q', '-f', 'qcow2', ...how, '-b', 'base', '-F', 'qcow2', 'top', overlay)
+    .in(directory)
+    .must();
+  prepare?.(directory);
+  return directory;
+}
+
+function virtualSize(directory: Workdir): unknown {
+  const described: unknown = JSON.parse(qemuImg('info', '--output=json', 'top').in(directory).must().stdout);
+  return typeof described === 'object' && described !== null && 'virtual-size' in described
+    ? described['virtual-size']
+    : undefined;
+}
+
+describe('an overlay that ends within a cluster', () => {
+  it.for(ROWS)('grows as qemu-img has it: $name', (row, context) => {
+    requireJudge(context, QEMU_IMG);
+    const [ours, theirs] = [chain(row), chain(row)];
+    instar('resize', '-q', 'top', row.size).in(ours).must();
+    qemuImg('resize', '-q', 'top', row.size).in(theirs).must();
+    qemuImg('check', '-q', 'top').in(ours).must();
+    qemuImg('compare', ours.file('top'), theirs.file('top')).must();
+    expect(virtualSize(ours)).toEqual(virtualSize(theirs));
+    qemuImg('compare', ours.file('base'), theirs.file('base')).must();
+    for (const directory of row.name.startsWith('a snapshot') ? [ours, theirs] : []) {
+      qemuImg('convert', '-O', 'raw', '-l', 'kept', 'top', 'kept').in(directory).must();
+      expect(
+        directory
+          .read('kept')
+          .subarray(90 * 1024, 95 * 1024)
+          .every((byte) => byte === 7),
+      ).toBe(true);
+    }
+    expect(ours.names()).not.toContain('top.instar-undo');
+  });
+
+  it('is left as it is where the image below may not be read', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const directory = workdir();
+    mkdirSync(directory.file('elsewhere'));
+    qemuImg('create', '-q', '-f', 'qcow2', 'elsewhere/base', '1M').in(directory).must();
+    const below = directory.file('elsewhere/base');
+    qemuImg('create', '-q', '-f', 'qcow2', '-b', below, '-F', 'qcow2', 'top', '100k').in(directory).must();
+    const before = directory.read('top');
+    const { status, stderr } = instar('resize', 'top', '1M').in(directory).run();
+    expect([status, stderr]).toEqual([1, expect.stringContaining('--allow-path')]);
+    expect(directory.read('top').equals(before)).toBe(true);
+    expect(directory.names()).not.toContain('top.instar-undo');
+    instar('resize', '-q', '--allow-path', directory.file('elsewhere'), 'top', '1M').in(directory).must();
+    expect(virtualSize(directory)).toBe(1 << 20);
+  });
+});
