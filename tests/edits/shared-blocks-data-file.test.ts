@@ -74,7 +74,7 @@ describe.for([BTRFS, XFS])('on $name', (fileSystem) => {
       if (!failed.isMet) missed += 1;
     }
     expect(problems).toEqual([]);
-    expect(missed).toBeLessThanOrEqual(Math.ceil(runs / 20));
+    expect(missed).toBe(0);
   });
 
   it('an image whose data file is on another file system has its own clone, and records of that', async (context) => {

@@ -99,7 +99,7 @@ export async function stopEdit(recorded: Recorded, count: number, random: Random
 /** What came of a call that failed. */
 export interface Failed {
   readonly problems: readonly string[];
-  /** Whether the call was met: of one now and then the injector does not learn the file. */
+  /** Whether the call was met. */
   readonly isMet: boolean;
 }
 

@@ -118,15 +118,26 @@ static int is_input(pid_t pid, int fd) {
   return name_of_fd(pid, fd, path) && below(path, input);
 }
 
+/* A name in the memory of a process, page by page: the one behind its last may not be there. */
+static int read_name(pid_t pid, unsigned long address, char *name) {
+  size_t have = 0;
+  while (have < PATH_SIZE - 1) {
+    size_t room = 4096 - ((address + have) & 4095);
+    if (room > PATH_SIZE - 1 - have) room = PATH_SIZE - 1 - have;
+    struct iovec local = {name + have, room}, remote = {(void *)(address + have), room};
+    ssize_t got = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+    if (got <= 0) return 0;
+    if (memchr(name + have, 0, (size_t)got) != NULL) return 1;
+    have += (size_t)got;
+  }
+  name[have] = 0;
+  return 1;
+}
+
 /* Whether a name lies in the output's directory. */
 static int names_output(pid_t pid, int directory, unsigned long address) {
   char name[PATH_SIZE], path[PATH_SIZE];
-  size_t room = 4096 - (address & 4095); /* not beyond the page: the next one may not be there */
-  struct iovec local = {name, room < PATH_SIZE - 1 ? room : PATH_SIZE - 1};
-  struct iovec remote = {(void *)address, local.iov_len};
-  ssize_t got = process_vm_readv(pid, &local, 1, &remote, 1, 0);
-  if (got <= 0) return 0;
-  name[got] = 0;
+  if (!read_name(pid, address, name)) return 0;
   /* Node has no openat; a name relative to a descriptor begins so. */
   int through = 0, skipped = 0;
   if (sscanf(name, "/proc/self/fd/%d/%n", &through, &skipped) == 1 && skipped > 0)

@@ -35,9 +35,12 @@ export class ReaderRefusal extends Error {
   }
 }
 
+/** Seconds that a reader may take; one that reads 65,600 segments takes half a minute where nothing runs beside it. */
+const PATIENCE = '150';
+
 /** Runs a reader so that it cannot hang: makedumpfile waits for ever on a stream that is cut off. */
 export function limited(words: readonly string[], input: Uint8Array | string = ''): Finished {
-  return program('timeout', '--kill-after=2', '40', ...words)
+  return program('timeout', '--kill-after=2', PATIENCE, ...words)
     .reading(input)
     .environment({ LC_ALL: 'C', DEBUGINFOD_URLS: '' })
     .run();
