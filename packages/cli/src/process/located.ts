@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
@@ -11,9 +11,13 @@ function installed(file: string): string | undefined {
   }
 }
 
-/** The first module of an installed package. Where packages lie elsewhere than beside the program, node knows it. */
+/**
+ * The first module of an installed package, by its real name, beside which its own packages may lie. Where packages lie elsewhere
+ * than beside the program, node knows it.
+ */
 function firstModule(name: string): string {
-  return installed(`${name}/dist/index.js`) ?? require.resolve(name);
+  const found = installed(`${name}/dist/index.js`);
+  return found === undefined ? require.resolve(name) : realpathSync.native(found);
 }
 
 /**
