@@ -83,6 +83,8 @@ export function benchEdits({ runs = 5, size = 1024 } = {}) {
         const at = (file) => join(place, file);
         try {
           prepare(at);
+          // What was prepared is on the disk: neither program writes it.
+          must('sync');
           times[who].push(timeOnce([...program, ...words(at)]));
         } finally {
           rmSync(place, { recursive: true });

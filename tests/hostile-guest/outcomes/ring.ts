@@ -14,7 +14,7 @@ import { DEVICE, INPUT_BYTES, OUTPUT_LIMIT, SMALL_INPUT_BYTES } from '../scene.j
 
 type Fields = Partial<ValueOf<typeof Descriptor>>;
 
-const { READ, WRITE, COPY, ZERO, PRESERVE, RELEASE, FLUSH, LOG, PROGRESS, NEXT } = OPCODE.values;
+const { READ, WRITE, COPY, COMPARE, ZERO, PRESERVE, RELEASE, FLUSH, LOG, PROGRESS, NEXT } = OPCODE.values;
 const { ECANCELED } = constants.errno;
 const windows = region('windows');
 const window = BigInt(windows.start);
@@ -26,6 +26,13 @@ const MAX = 2n ** 64n - 1n;
 const read: Fields = { opcode: READ, device: DEVICE.INPUT, length: 512n, window };
 const write: Fields = { opcode: WRITE, target_device: DEVICE.OUTPUT, length: 512n, window };
 const copy: Fields = { opcode: COPY, device: DEVICE.INPUT, target_device: DEVICE.OUTPUT, length: 512n };
+const compare: Fields = {
+  opcode: COMPARE,
+  device: DEVICE.INPUT,
+  target_device: DEVICE.SMALL_INPUT,
+  length: 512n,
+  window,
+};
 const zero: Fields = { opcode: ZERO, target_device: DEVICE.OUTPUT, length: 512n };
 /** Of a range that no run of these has: none of their devices is edited. */
 const preserve: Fields = { opcode: PRESERVE, target_device: DEVICE.OUTPUT, length: 512n };
@@ -64,6 +71,7 @@ const EACH: readonly (readonly [string, Fields, readonly (keyof Fields)[]])[] = 
   ['READ', read, ['target_device', 'target_offset', 'reserved']],
   ['WRITE', write, ['device', 'offset', 'reserved']],
   ['COPY', copy, ['window', 'reserved']],
+  ['COMPARE', compare, ['reserved']],
   ['ZERO', zero, ['device', 'offset', 'window', 'reserved']],
   ['PRESERVE', preserve, ['device', 'offset', 'window', 'reserved']],
   ['RELEASE', release, ['device', 'offset', 'window', 'reserved']],
@@ -74,8 +82,8 @@ const EACH: readonly (readonly [string, Fields, readonly (keyof Fields)[]])[] = 
 ];
 
 const UNKNOWN: readonly Row[] = [
-  ...[0, 12, 0x100, 0xffff_ffff].map((opcode) =>
-    bad(`opcode ${opcode}`, { ...read, opcode }, /^command: opcode is 0x[0-9a-f]+, expected 1 to 11$/),
+  ...[0, 13, 0x100, 0xffff_ffff].map((opcode) =>
+    bad(`opcode ${opcode}`, { ...read, opcode }, /^command: opcode is 0x[0-9a-f]+, expected 1 to 12$/),
   ),
   ...EACH.flatMap(([name, fields, names]) => unused(name, fields, names)),
   ...EACH.flatMap(([name, fields]) => {
@@ -88,7 +96,7 @@ const UNKNOWN: readonly Row[] = [
 
 /** A target that is an input, a source that is an output, and a device that is none; for each command that has one. */
 const DIRECTIONS: readonly Row[] = [
-  ...[read, copy].flatMap((fields) => [
+  ...[read, copy, compare].flatMap((fields) => [
     bad('source is the output', { ...fields, device: DEVICE.OUTPUT }, /: device is 0x2, expected an input$/),
     bad(
       'source is no device',
@@ -97,6 +105,13 @@ const DIRECTIONS: readonly Row[] = [
     ),
     bad('source is no device', { ...fields, device: 0xffff_ffff }, /: device is 0xffffffff, expected a device/),
   ]),
+  ...[DEVICE.OUTPUT, DEVICE.MISSING, 0xffff_ffff].map((device) =>
+    bad(
+      `compared with device ${device}`,
+      { ...compare, target_device: device },
+      /^COMPARE: target_device is 0x[0-9a-f]+, expected (an input|a device of the table)$/,
+    ),
+  ),
   bad('preserve what is not edited', preserve, /^PRESERVE: target_device is 0x2, expected an edited device$/),
   bad('release what is not edited', release, /^RELEASE: target_device is 0x2, expected an edited device$/),
   ...[write, copy, zero, preserve, release, flush].flatMap((fields) => [
@@ -112,7 +127,7 @@ const DIRECTIONS: readonly Row[] = [
 ];
 
 const RANGES: readonly Row[] = [
-  ...[read, copy].flatMap((fields) =>
+  ...[read, copy, compare].flatMap((fields) =>
     (
       [
         ['one byte behind the device', { offset: SMALL - 511n }],
@@ -129,6 +144,13 @@ const RANGES: readonly Row[] = [
       ),
     ),
   ),
+  ...[SMALL - 511n, SMALL, 1n << 62n, MAX - 510n].map((offset) =>
+    bad(
+      `compared with what is at ${offset}`,
+      { ...compare, target_offset: offset },
+      /^COMPARE: target_offset is 0x[0-9a-f]+, expected 0x200 bytes inside/,
+    ),
+  ),
   ...[write, copy, zero, preserve, release].flatMap((fields) =>
     (
       [
@@ -143,10 +165,10 @@ const RANGES: readonly Row[] = [
       bad(`target ${about}`, { ...fields, ...changes }, /: target_offset is 0x[0-9a-f]+, expected .* output limit/),
     ),
   ),
-  ...[read, write, copy, zero, preserve, release, log].map((fields) =>
+  ...[read, write, copy, compare, zero, preserve, release, log].map((fields) =>
     bad('length 0', { ...fields, length: 0n }, /: length is 0x0, expected 1 to/),
   ),
-  ...[read, write, copy].flatMap((fields) =>
+  ...[read, write, copy, compare].flatMap((fields) =>
     [BigInt(COMMAND_MAX_LENGTH) + 1n, 1n << 32n, MAX].map((length) =>
       bad(`length ${length}`, { ...fields, length }, /: length is 0x[0-9a-f]+, expected 1 to 0x800000$/),
     ),
@@ -159,7 +181,7 @@ const RANGES: readonly Row[] = [
   ),
 ];
 
-const WINDOWS: readonly Row[] = [read, write, log].flatMap((fields) =>
+const WINDOWS: readonly Row[] = [read, write, compare, log].flatMap((fields) =>
   (
     [
       ['null', 0n],
@@ -168,7 +190,8 @@ const WINDOWS: readonly Row[] = [read, write, log].flatMap((fields) =>
       ['the text', BigInt(region('image').start)],
       ['the heap', BigInt(region('heap').start)],
       ['one byte before the windows', window - 1n],
-      ['one byte too far', windowsEnd - (fields.length ?? 0n) + 1n],
+      // What COMPARE answers for one sector takes two bytes.
+      ['one byte too far', windowsEnd - (fields === compare ? 2n : (fields.length ?? 0n)) + 1n],
       ['the end of the windows', windowsEnd],
       ['the end of all addresses', MAX - 10n],
       ['a non-canonical address', 1n << 63n],
@@ -190,6 +213,7 @@ const EDGES: readonly Row[] = [
     arguments: submissions(
       { ...read, device: DEVICE.SMALL_INPUT, offset: SMALL - 512n, window: windowsEnd - 512n },
       { ...write, target_offset: LIMIT - 512n, window: windowsEnd - 512n },
+      { ...compare, offset: BigInt(INPUT_BYTES) - 512n, target_offset: SMALL - 512n, window: windowsEnd - 2n },
       { ...copy, offset: BigInt(INPUT_BYTES) - 512n, target_offset: LIMIT - 512n },
       { ...zero, length: LIMIT },
       { ...zero, length: LIMIT, flags: COMMAND_FLAG.values.HOLE },

@@ -8,8 +8,10 @@ export const RING_ENTRIES = 64;
 export const RING_SUBMISSIONS_OFFSET = 0x1000;
 /** Byte offset of the completion entries from the start of the ring region. */
 export const RING_COMPLETIONS_OFFSET = 0x2000;
-/** Most bytes of one READ, WRITE or COPY. */
+/** Most bytes of one READ, WRITE, COPY, PRESERVE or COMPARE. */
 export const COMMAND_MAX_LENGTH = 0x80_0000;
+/** Bytes for which COMPARE says whether they differ. */
+export const COMPARED_SECTOR = 512;
 /** Most bytes of one LOG. */
 export const LOG_MAX_LENGTH = 1024;
 
@@ -29,6 +31,10 @@ export const OPCODE = defineEnum('Opcode', 'Commands of the ring.', {
   ],
   PRESERVE: [10, 'target_device[target_offset, +length) is overwritten soon: its old content goes to the undo log'],
   RELEASE: [11, 'target_device[target_offset, +length) holds nothing that is needed once the edit is complete'],
+  COMPARE: [
+    12,
+    'device[offset, +length) with target_device[target_offset, +length): in window a bit for each COMPARED_SECTOR bytes, 1 where they differ, then as many, 1 where those of device are zeros',
+  ],
 });
 
 /** Flags of a descriptor. */
@@ -41,7 +47,7 @@ export const Descriptor = deferStruct('Descriptor', 64, 'A submission entry.', (
   opcode: field(named(u32, OPCODE), 0, 'Opcode'),
   flags: field(named(u32, COMMAND_FLAG), 4, 'CommandFlag'),
   device: field(u32, 8, 'device that is read'),
-  target_device: field(u32, 12, 'device that is written'),
+  target_device: field(u32, 12, 'device that is written, or compared with'),
   user_data: field(u64, 16, 'comes back in the completion'),
   offset: field(u64, 24, 'byte offset in `device`'),
   target_offset: field(u64, 32, 'byte offset in `target_device`'),
@@ -61,7 +67,11 @@ export const FileExtent = deferStruct('FileExtent', 16, 'The beginning of a rang
 export const Completion = deferStruct('Completion', 16, 'A completion entry.', () => ({
   user_data: field(u64, 0, 'of the descriptor'),
   status: field(i32, 8, '0, or a negated errno'),
-  source_failed: field(u32, 12, '1 when it was the source of a COPY that failed, else 0'),
+  source_failed: field(
+    u32,
+    12,
+    '1 when it was the source of a COPY, or the first range of a COMPARE, that failed, else 0',
+  ),
 }));
 
 /** Indexes of both queues, each in a cache line of its own. They count up without bound, modulo 2^32. */

@@ -1,2 +1,2 @@
 // @generated: `npm run generate`
-export const FINGERPRINT_HEX = 'ab66878a9d2d35d5cdb7cb96fa958d3392cc48fb5f8a56933622307af27d5a20';
+export const FINGERPRINT_HEX = 'b237cf9a971daf72071e7e154198bb570f71f2031610c22d0e1a1568bf075309';

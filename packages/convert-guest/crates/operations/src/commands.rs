@@ -29,7 +29,18 @@ enum Slot {
 struct Places {
     source: (u32, u64),
     target: (u32, u64),
-    reads_only: bool,
+    reads: Reads,
+}
+
+/// Which places of a command are read.
+#[derive(Clone, Copy)]
+enum Reads {
+    /// The source alone, and nothing is written.
+    One,
+    /// Both, and nothing is written.
+    Both,
+    /// The source, where there is one; the target is written.
+    Source,
 }
 
 /// How a command failed.
@@ -76,15 +87,20 @@ fn places_of(descriptor: &Descriptor) -> Places {
     Places {
         source: (descriptor.device, descriptor.offset),
         target: (descriptor.target_device, descriptor.target_offset),
-        reads_only: descriptor.opcode == opcode::READ,
+        reads: match descriptor.opcode {
+            opcode::READ | opcode::EXTENT => Reads::One,
+            opcode::COMPARE => Reads::Both,
+            _ => Reads::Source,
+        },
     }
 }
 
 impl Places {
     /// What a completion says of the command that works here.
     fn outcome(self, completion: Completion) -> Option<Failed> {
-        let write = !self.reads_only && completion.source_failed == 0;
-        let place = if write { self.target } else { self.source };
+        let at_source = completion.source_failed != 0 || matches!(self.reads, Reads::One);
+        let write = !at_source && matches!(self.reads, Reads::Source);
+        let place = if at_source { self.source } else { self.target };
         let errno = completion.status.unsigned_abs();
         (errno != 0).then_some(Failed {
             write,

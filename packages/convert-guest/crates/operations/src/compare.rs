@@ -8,6 +8,7 @@ use instar_image_formats::{Chain, Extent, ExtentKind, Image};
 use crate::commands::{SharedCommands, descriptor};
 use crate::error::OperationError;
 use crate::fetch::{Fetched, Fetcher};
+use crate::file_comparison::FileComparer;
 use crate::open_chain::GuestImage;
 use crate::operation::Request;
 use crate::setup::{Setup, config_bytes, internal};
@@ -32,7 +33,9 @@ pub fn compare(request: Request<'_>, result: &mut CompareResult) -> Result<(), O
         Side::open(&setup, device_role::IMAGE)?,
         Side::open(&setup, device_role::COMPARED)?,
     ];
-    let mut fetcher = Fetcher::new(commands, &mut windows, setup.keys())?;
+    let fetcher = Fetcher::new(commands, &mut windows, setup.keys())?;
+    let comparer = FileComparer::new(commands, &mut windows)?;
+    let mut readers = Readers { fetcher, comparer };
     let [first, second] = [sides[0].size, sides[1].size];
     let common = first.min(second);
     result.common_size = common;
@@ -45,7 +48,13 @@ pub fn compare(request: Request<'_>, result: &mut CompareResult) -> Result<(), O
     let total = first.max(second);
     let mut offset = 0_u64;
     while offset < common {
-        let (found, length) = step(&mut sides, &mut setup, &mut fetcher, offset, common, strict)?;
+        let (found, length) = step(
+            &mut sides,
+            &mut setup,
+            &mut readers,
+            (offset, common),
+            strict,
+        )?;
         if let Some((kind, at)) = found {
             (result.comparison, result.offset) = (kind, at);
             return Ok(());
@@ -60,14 +69,14 @@ pub fn compare(request: Request<'_>, result: &mut CompareResult) -> Result<(), O
     let longer = if first > second { one } else { two };
     while offset < longer.size {
         let (_, extent) = longer.extent(&mut setup, offset, longer.size)?;
-        let fetched = fetcher.fetch(&[extent])?;
+        let fetched = readers.fetcher.fetch(&[extent])?;
         if let [Fetched::Bytes(bytes)] = &fetched[..]
             && let Some(at) = bytes.iter().position(|byte| *byte != 0)
         {
             (result.comparison, result.offset) = (comparison::CONTENT, place(offset, at));
             return Ok(());
         }
-        offset = offset.saturating_add(fetcher.length(&extent));
+        offset = offset.saturating_add(readers.fetcher.length(&extent));
         if offset.saturating_sub(told) >= PROGRESS_STEP {
             told = offset;
             progress(commands, offset, total)?;
@@ -110,6 +119,12 @@ impl Side {
     }
 }
 
+/// Who looks at bytes: here, or where they lie in files as they are.
+struct Readers<'a> {
+    fetcher: Fetcher<'a>,
+    comparer: FileComparer,
+}
+
 /// What differs, and where.
 type Difference = Option<(u32, u64)>;
 
@@ -117,9 +132,8 @@ type Difference = Option<(u32, u64)>;
 fn step(
     sides: &mut [Side; 2],
     setup: &mut Setup<'_>,
-    fetcher: &mut Fetcher<'_>,
-    offset: u64,
-    end: u64,
+    Readers { fetcher, comparer }: &mut Readers<'_>,
+    (offset, end): (u64, u64),
     strict: bool,
 ) -> Result<(Difference, u64), OperationError> {
     let [one, two] = sides;
@@ -135,6 +149,23 @@ fn step(
     }
     for extent in &mut extents {
         extent.length = length;
+    }
+    if let [
+        ExtentKind::Data {
+            device: one,
+            offset: from,
+        },
+        ExtentKind::Data {
+            device: two,
+            offset: at,
+        },
+    ] = extents.map(|extent| extent.kind)
+    {
+        let length = length.min(FileComparer::MOST);
+        let differences = comparer.compare((one, from), (two, at), length)?;
+        let first = differences.first();
+        let difference = first.map(|first| (comparison::CONTENT, offset.saturating_add(first)));
+        return Ok((difference, length));
     }
     let length = fetcher.length(&extents[0]).min(fetcher.length(&extents[1]));
     for extent in &mut extents {

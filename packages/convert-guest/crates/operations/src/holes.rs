@@ -1,5 +1,7 @@
 //! Holes of input files: they read as zeros, and are never read.
 
+use alloc::vec::Vec;
+
 use instar_abi::{ChainConfig, Descriptor, FileExtent, device_flag, opcode};
 use instar_guest_runtime::{Window, WindowPool};
 use instar_image_formats::{Extent, ExtentKind};
@@ -7,13 +9,15 @@ use instar_image_formats::{Extent, ExtentKind};
 use crate::commands::{SharedCommands, descriptor};
 use crate::error::OperationError;
 use crate::open_chain::devices;
+use crate::setup::internal;
 
-/// Asks the host where files have holes, and remembers the last answer.
+/// Asks the host where files have holes, and remembers the last answer for each.
 pub struct Holes<'a> {
     commands: &'a SharedCommands,
     chain: &'a ChainConfig,
     window: Window,
-    known: Option<Known>,
+    /// One of a file at most: two files that are read side by side would take each other's answer away.
+    known: Vec<Known>,
 }
 
 /// A range of a file that is all data, or all a hole.
@@ -36,7 +40,7 @@ impl<'a> Holes<'a> {
             commands,
             chain,
             window,
-            known: None,
+            known: Vec::new(),
         })
     }
 
@@ -54,15 +58,7 @@ impl<'a> Holes<'a> {
         if left == 0 {
             return Ok(extent);
         }
-        let covered = self.known.as_ref().is_some_and(|known| {
-            known.device == device.0 && known.start <= offset && offset < known.end
-        });
-        if !covered {
-            self.known = Some(self.ask(device.0, offset, left)?);
-        }
-        let Some(known) = &self.known else {
-            return Ok(extent);
-        };
+        let known = self.known_of(device.0, offset, left)?;
         let length = extent.length.min(known.end.saturating_sub(offset));
         let kind = if known.data {
             extent.kind
@@ -74,6 +70,19 @@ impl<'a> Holes<'a> {
             kind,
             ..extent
         })
+    }
+
+    /// What is known of a file at `offset`, which has `left` bytes behind that.
+    fn known_of(&mut self, device: u32, offset: u64, left: u64) -> Result<&Known, OperationError> {
+        let covers =
+            |known: &Known| known.device == device && known.start <= offset && offset < known.end;
+        if !self.known.iter().any(covers) {
+            let answer = self.ask(device, offset, left)?;
+            self.known.retain(|known| known.device != device);
+            self.known.push(answer);
+        }
+        let known = self.known.iter().find(|known| known.device == device);
+        known.ok_or_else(|| internal("an answer is not kept"))
     }
 
     fn ask(&self, device: u32, offset: u64, length: u64) -> Result<Known, OperationError> {

@@ -9,16 +9,16 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// SHA-256 of the canonical JSON of this ABI (version 1.16).
+/// SHA-256 of the canonical JSON of this ABI (version 1.17).
 pub const FINGERPRINT: [u8; 32] = [
-    0xab, 0x66, 0x87, 0x8a, 0x9d, 0x2d, 0x35, 0xd5, 0xcd, 0xb7, 0xcb, 0x96, 0xfa, 0x95, 0x8d, 0x33,
-    0x92, 0xcc, 0x48, 0xfb, 0x5f, 0x8a, 0x56, 0x93, 0x36, 0x22, 0x30, 0x7a, 0xf2, 0x7d, 0x5a, 0x20,
+    0xb2, 0x37, 0xcf, 0x9a, 0x97, 0x1d, 0xaf, 0x72, 0x07, 0x1e, 0x7e, 0x15, 0x41, 0x98, 0xbb, 0x57,
+    0x0f, 0x71, 0xf2, 0x03, 0x16, 0x10, 0xc2, 0x2d, 0x0e, 0x1a, 0x15, 0x68, 0xbf, 0x07, 0x53, 0x09,
 ];
 
 /// ABI_VERSION_MAJOR.
 pub const ABI_VERSION_MAJOR: u32 = 0x1;
 /// ABI_VERSION_MINOR.
-pub const ABI_VERSION_MINOR: u32 = 0x10;
+pub const ABI_VERSION_MINOR: u32 = 0x11;
 /// BENCH_CONFIG_MAGIC.
 pub const BENCH_CONFIG_MAGIC: u32 = 0x42454e3f;
 /// BENCH_RESULT_MAGIC.
@@ -39,6 +39,8 @@ pub const CHECK_CONFIG_MAGIC: u32 = 0x43484b3f;
 pub const CHECK_RESULT_MAGIC: u32 = 0x43484b21;
 /// COMMAND_MAX_LENGTH.
 pub const COMMAND_MAX_LENGTH: u32 = 0x800000;
+/// COMPARED_SECTOR.
+pub const COMPARED_SECTOR: u32 = 0x200;
 /// COMPARE_CONFIG_MAGIC.
 pub const COMPARE_CONFIG_MAGIC: u32 = 0x434d503f;
 /// COMPARE_RESULT_MAGIC.
@@ -837,6 +839,8 @@ pub mod opcode {
     pub const PRESERVE: u32 = 10;
     /// target_device[target_offset, +length) holds nothing that is needed once the edit is complete.
     pub const RELEASE: u32 = 11;
+    /// device[offset, +length) with target_device[target_offset, +length): in window a bit for each COMPARED_SECTOR bytes, 1 where they differ, then as many, 1 where those of device are zeros.
+    pub const COMPARE: u32 = 12;
 }
 
 /// Flags of OutputLayout.
@@ -1871,7 +1875,7 @@ pub struct Completion {
     pub user_data: u64,
     /// Byte 8: 0, or a negated errno.
     pub status: i32,
-    /// Byte 12: 1 when it was the source of a COPY that failed, else 0.
+    /// Byte 12: 1 when it was the source of a COPY, or the first range of a COMPARE, that failed, else 0.
     pub source_failed: u32,
 }
 
@@ -2254,7 +2258,7 @@ pub struct Descriptor {
     pub flags: u32,
     /// Byte 8: device that is read.
     pub device: u32,
-    /// Byte 12: device that is written.
+    /// Byte 12: device that is written, or compared with.
     pub target_device: u32,
     /// Byte 16: comes back in the completion.
     pub user_data: u64,
@@ -5628,7 +5632,7 @@ impl SnapshotRecord {
 }
 
 /// Fingerprints of the older minor versions of this major one.
-pub const OLDER_FINGERPRINTS: [[u8; 32]; 16] = [
+pub const OLDER_FINGERPRINTS: [[u8; 32]; 17] = [
     [
         250, 89, 85, 35, 146, 154, 197, 88, 31, 39, 27, 13, 198, 175, 16, 57, 97, 118, 149, 238,
         95, 1, 238, 40, 155, 167, 178, 18, 80, 139, 78, 69,
@@ -5692,6 +5696,10 @@ pub const OLDER_FINGERPRINTS: [[u8; 32]; 16] = [
     [
         229, 223, 167, 66, 20, 216, 141, 80, 229, 195, 223, 240, 14, 147, 166, 211, 136, 218, 23,
         238, 201, 14, 99, 28, 196, 26, 70, 248, 30, 208, 210, 148,
+    ],
+    [
+        171, 102, 135, 138, 157, 45, 53, 213, 205, 183, 203, 150, 250, 149, 141, 51, 146, 204, 72,
+        251, 95, 138, 86, 147, 54, 34, 48, 122, 242, 125, 90, 32,
     ],
 ];
 

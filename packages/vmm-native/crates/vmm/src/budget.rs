@@ -84,6 +84,7 @@ impl Budget {
         };
         match command {
             Command::Read { source, .. } => taken(&self.reads, source.length),
+            Command::Compare { source, .. } => taken(&self.reads, source.length.saturating_mul(2)),
             Command::Extent { .. } => taken(&self.reads, LEAST_COST),
             Command::Write { target, .. }
             | Command::Copy { target, .. }

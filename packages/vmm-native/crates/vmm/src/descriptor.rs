@@ -2,6 +2,7 @@
 
 use instar_abi::{command_flag, opcode, Descriptor, FileExtent, COMMAND_MAX_LENGTH, LOG_MAX_LENGTH, REGION_WINDOWS};
 
+use crate::comparison;
 use crate::device::{Access, DeviceTable};
 
 /// A range of a device that was checked.
@@ -36,6 +37,8 @@ pub enum Command {
     Preserve { target: DeviceRange },
     /// A range of a device that nobody needs once its edit is complete.
     Release { target: DeviceRange },
+    /// Which sectors of two ranges of devices differ, to window.
+    Compare { source: DeviceRange, other: DeviceRange, window: u64 },
     /// Whether a range of a device begins with data or with a hole, to window.
     Extent { source: DeviceRange, window: u64 },
     /// The guest has left a result and asks for another request.
@@ -110,6 +113,22 @@ impl Checker<'_> {
         }
     }
 
+    /// The range at `target_offset` of `target_device` where that is read.
+    fn other_source(&self, length: u64) -> Result<DeviceRange, String> {
+        let Descriptor { target_device: device, target_offset: offset, .. } = *self.descriptor;
+        match self.devices.get(device) {
+            Some(found) if found.access.reads() => {
+                if offset.checked_add(length).is_none_or(|end| end > found.size) {
+                    let expected = format!("{length:#x} bytes inside the {:#x} bytes of device {device}", found.size);
+                    return self.fail("target_offset", offset, &expected);
+                }
+                Ok(DeviceRange { device, offset, length })
+            }
+            Some(_) => self.fail("target_device", u64::from(device), "an input"),
+            None => self.fail("target_device", u64::from(device), "a device of the table"),
+        }
+    }
+
     fn target(&self, length: u64) -> Result<DeviceRange, String> {
         let Descriptor { target_device: device, target_offset: offset, .. } = *self.descriptor;
         match self.devices.get(device) {
@@ -150,6 +169,7 @@ fn opcode_name(value: u32) -> &'static str {
         opcode::NEXT => "NEXT",
         opcode::PRESERVE => "PRESERVE",
         opcode::RELEASE => "RELEASE",
+        opcode::COMPARE => "COMPARE",
         _ => "command",
     }
 }
@@ -229,6 +249,13 @@ pub fn validate(descriptor: &Descriptor, devices: &DeviceTable) -> Result<Comman
             let length = checker.length(u64::MAX >> 1)?;
             Ok(Command::Release { target: checker.edited(length)? })
         }
-        other => checker.fail("opcode", u64::from(other), "1 to 11"),
+        opcode::COMPARE => {
+            checker.flags(0)?;
+            let length = checker.length(u64::from(COMMAND_MAX_LENGTH))?;
+            let (source, other) = (checker.source(length)?, checker.other_source(length)?);
+            let window = checker.window(comparison::bytes_of_answer(length))?;
+            Ok(Command::Compare { source, other, window })
+        }
+        other => checker.fail("opcode", u64::from(other), "1 to 12"),
     }
 }

@@ -524,6 +524,8 @@ fn sent_after_answer() -> Outcome {
 fn place_of_failure(command: &Command, source_failed: bool) -> Option<(u32, u64, bool)> {
     match command {
         Command::Read { source, .. } | Command::Extent { source, .. } => Some((source.device, source.offset, false)),
+        Command::Compare { other, .. } if !source_failed => Some((other.device, other.offset, false)),
+        Command::Compare { source, .. } => Some((source.device, source.offset, false)),
         Command::Copy { source, .. } if source_failed => Some((source.device, source.offset, false)),
         Command::Copy { target, .. }
         | Command::Write { target, .. }

@@ -5,6 +5,7 @@
 //! does ends as a [`report::Report`].
 
 pub mod budget;
+pub mod comparison;
 pub mod cpu_clock;
 pub mod descriptor;
 pub mod device;

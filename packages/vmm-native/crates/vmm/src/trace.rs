@@ -53,6 +53,9 @@ fn words(command: &Command) -> String {
         Command::Progress { done, total } => format!("PROGRESS done={done} total={total}"),
         Command::Preserve { target } => format!("PRESERVE {}", range("device", target)),
         Command::Release { target } => format!("RELEASE {}", range("device", target)),
+        Command::Compare { source, other, .. } => {
+            format!("COMPARE {} other={} other_offset={}", range("device", source), other.device, other.offset)
+        }
         Command::Extent { source, .. } => format!("EXTENT {}", range("device", source)),
         Command::Next => "NEXT".into(),
     }

@@ -53,6 +53,10 @@ fn release() -> Descriptor {
     Descriptor { target_device: EDITED, length: 512, ..base(opcode::RELEASE) }
 }
 
+fn compare() -> Descriptor {
+    Descriptor { target_device: EDITED, length: 512, window: REGION_WINDOWS.start, ..base(opcode::COMPARE) }
+}
+
 fn flush() -> Descriptor {
     Descriptor { target_device: OUTPUT, ..base(opcode::FLUSH) }
 }
@@ -84,6 +88,7 @@ fn accepts_each_command_and_carries_its_fields_over() {
         (flush(), Command::Flush { device: OUTPUT }),
         (log(), Command::Log { window, length: 16 }),
         (progress(), Command::Progress { done: 3, total: 7 }),
+        (compare(), Command::Compare { source, other: DeviceRange { device: EDITED, offset: 0, length: 512 }, window }),
         (base(opcode::NEXT), Command::Next),
     ] {
         assert_eq!(validate(&descriptor, &devices()), Ok(command));
@@ -92,7 +97,7 @@ fn accepts_each_command_and_carries_its_fields_over() {
 
 #[test]
 fn refuses_unknown_opcodes() {
-    for code in [0, 12, 255, u32::MAX] {
+    for code in [0, 13, 255, u32::MAX] {
         refused(Descriptor { opcode: code, ..read() }, "opcode");
     }
 }
@@ -110,7 +115,8 @@ fn refuses_what_a_command_does_not_use() {
         ("length", |d| d.length = 1),
         ("window", |d| d.window = REGION_WINDOWS.start),
     ];
-    let used: [(Descriptor, &[&str]); 9] = [
+    let used: [(Descriptor, &[&str]); 10] = [
+        (compare(), &["device is", "target_device", "offset is", "target_offset", "length", "window"]),
         (preserve(), &["target_device", "target_offset", "length"]),
         (release(), &["target_device", "target_offset", "length"]),
         (read(), &["device is", "offset is", "length", "window"]),
@@ -281,6 +287,13 @@ proptest! {
             Ok(Command::Write { target, window }) => lies_within(target, writable) && is_window(window, target.length),
             Ok(Command::Copy { source, target }) => {
                 lies_within(source, readable) && lies_within(target, writable) && source.length == target.length
+            }
+            Ok(Command::Compare { source, other, window }) => {
+                lies_within(source, readable)
+                    && lies_within(other, readable)
+                    && source.length == other.length
+                    && source.length <= 0x80_0000
+                    && is_window(window, source.length.div_ceil(4096) * 2)
             }
             Ok(Command::Extent { source, window }) => lies_within(source, readable) && is_window(window, 16),
             Ok(Command::Zero { target, .. }) => lies_within(target, writable) && target.length > 0,

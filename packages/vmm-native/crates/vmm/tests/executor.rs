@@ -392,6 +392,70 @@ fn a_failed_write_is_in_the_ledger_whatever_the_guest_does_with_it() {
 }
 
 #[test]
+fn compare_tells_sectors_that_differ_and_those_of_zeros() {
+    const LENGTH: usize = 300_000;
+    let scratch = Scratch::new();
+    let mut one: Vec<u8> = (0..=LENGTH).map(|index| (index % 251 + 1) as u8).collect();
+    let mut two = one.split_off(0);
+    one.extend_from_slice(&two);
+    // From byte 1 on of the first file, and 0 of the second.
+    two.rotate_left(1);
+    one[1 + 512 * 7 + 511] ^= 1;
+    two[512 * 8] ^= 0x80;
+    for sector in [300, 301, 500] {
+        one[1 + 512 * sector..][..512].fill(0);
+    }
+    two[512 * 301..][..512].fill(0);
+    one[LENGTH] ^= 4;
+    let files = [open(&scratch.file("one", &one)), open(&scratch.file("two", &two))];
+    let sectors = LENGTH.div_ceil(512);
+    let bytes = sectors.div_ceil(8);
+    let devices = vec![input(&files[0], one.len() as u64), input(&files[1], LENGTH as u64 + 5000)];
+    let outcome = run(devices, 1, |guest| {
+        let compare = Descriptor {
+            opcode: opcode::COMPARE,
+            offset: 1,
+            target_device: 1,
+            length: LENGTH as u64,
+            window: WINDOW,
+            ..Descriptor::ZERO
+        };
+        guest.memory.write(WINDOW, &vec![0xee; 2 * bytes + 1]).unwrap();
+        assert_eq!(guest.perform(&compare), Some(0));
+        let mut answer = vec![0; 2 * bytes + 1];
+        guest.memory.read(WINDOW, &mut answer).unwrap();
+        let set = |from: usize| -> Vec<usize> {
+            (0..bytes * 8).filter(|bit| answer[from + bit / 8] >> (bit % 8) & 1 != 0).collect()
+        };
+        assert_eq!(set(0), [7, 8, 300, 500, sectors - 1]);
+        assert_eq!(set(bytes), [300, 301, 500]);
+        assert_eq!(answer[2 * bytes], 0xee);
+        // The second file ends before its device does.
+        let behind = Descriptor { target_offset: 5000, ..compare };
+        assert_eq!(guest.perform(&behind), Some(-libc::EIO));
+        // A window that its answer would leave.
+        let end = REGION_WINDOWS.start + REGION_WINDOWS.size;
+        assert_eq!(guest.perform(&Descriptor { window: end - 2 * bytes as u64 + 1, ..compare }), None);
+    });
+    assert!(matches!(outcome, Outcome::BadDescriptor(text) if text.starts_with("COMPARE: window")));
+}
+
+#[test]
+fn compare_tells_which_of_two_files_failed() {
+    let scratch = Scratch::new();
+    let path = scratch.file("whole", &[1; 8192]);
+    let (whole, short) = (open(&path), open(&scratch.file("short", &[1; 1000])));
+    let compare =
+        Descriptor { opcode: opcode::COMPARE, target_device: 1, length: 4096, window: WINDOW, ..Descriptor::ZERO };
+    let swapped = Descriptor { device: 1, offset: 128, target_device: 0, target_offset: 64, ..compare };
+    for (compare, offset) in [(Descriptor { offset: 512, target_offset: 256, ..compare }, 256), (swapped, 128)] {
+        let devices = vec![input(&whole, 8192), input(&short, 8192)];
+        let left = remains(devices, 1, |guest| assert_eq!(guest.perform(&compare), Some(-libc::EIO)));
+        assert_eq!(left.failures, [CommandFailure { device: 1, offset, errno: libc::EIO, write: false }]);
+    }
+}
+
+#[test]
 fn extent_tells_data_from_holes() {
     let scratch = Scratch::new();
     let path = scratch.file("sparse", b"");

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use instar_abi::{FileExtent, REGION_CHAIN_CONFIG, REGION_OPERATION_CONFIG, REGION_RESULT};
 
 use super::{lock, Executor};
+use crate::comparison::Comparison;
 use crate::descriptor::{Command, DeviceRange};
 use crate::device::{Access, Device};
 use crate::files;
@@ -16,6 +17,8 @@ use crate::undo::{Logged, UndoLog};
 
 /// Bytes of the buffer through which COPY and dense ZERO move data; fits a second-level cache.
 const BUFFER_SIZE: usize = 1 << 20;
+/// Bytes of each of two files that are compared at once: both fit a second-level cache.
+const COMPARED_SIZE: usize = 128 << 10;
 /// Bytes of one copy inside the kernel; a cancellation is looked for between two.
 const KERNEL_COPY_SIZE: u64 = 4 << 20;
 /// Writes of at least so many bytes are sent to the disk at once: the sync at the end then waits for little.
@@ -89,6 +92,7 @@ impl Executor<'_> {
                 let device = self.device(target.device)?;
                 self.with_log(&device, |log, file| log.release(file, target.offset, target.length))
             }
+            Command::Compare { source, other, window } => self.compare(source, other, window, buffer),
             Command::Extent { source, window } => {
                 let device = self.device(source.device)?;
                 let (data, length) = match device.remote {
@@ -163,6 +167,40 @@ impl Executor<'_> {
             add(&self.counters.bytes_copied, piece);
         }
         Ok(())
+    }
+
+    fn compare(
+        &self,
+        source: DeviceRange,
+        other: DeviceRange,
+        window: u64,
+        buffer: &mut MoveBuffer,
+    ) -> Result<(), Failure> {
+        let (one, two) = (self.device(source.device)?, self.device(other.device)?);
+        let mut comparison = Comparison::of(source.length);
+        let (first, rest) = buffer.bytes()?.split_at_mut(COMPARED_SIZE);
+        let second = rest.get_mut(..COMPARED_SIZE).unwrap_or_default();
+        let mut done = 0;
+        while done < source.length {
+            if self.stopped() {
+                return Err(Failure::Errno(libc::ECANCELED));
+            }
+            let piece = source.length.saturating_sub(done).min(COMPARED_SIZE as u64);
+            let stopped = || self.stopped();
+            // SAFETY: both buffers belong to this thread and are at least `piece` bytes long.
+            unsafe {
+                one.read_exact(first.as_mut_ptr(), piece, source.offset.saturating_add(done), &stopped)
+                    .map_err(|error| Failure::Source(error_number(&error)))?;
+                two.read_exact(second.as_mut_ptr(), piece, other.offset.saturating_add(done), &stopped)?;
+            }
+            let length = usize::try_from(piece).unwrap_or(COMPARED_SIZE);
+            let read = first.get(..length).zip(second.get(..length));
+            let (first, second) = read.ok_or(Failure::Errno(libc::EFAULT))?;
+            comparison.note(done, first, second);
+            done = done.saturating_add(piece);
+            add(&self.counters.bytes_read, piece.saturating_mul(2));
+        }
+        self.memory.write(window, comparison.answer()).map_err(|_| Failure::Errno(libc::EFAULT))
     }
 
     /// Copies without the bytes entering this process. File systems that share blocks may carry holes over, which a copy
