@@ -1,5 +1,5 @@
 // An overlay whose disk ends within a cluster grows: of the image below nothing shows behind the old end.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { instar } from '../support/command.js';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
@@ -12,6 +12,8 @@ interface Row {
   readonly overlay: string;
   readonly size: string;
   readonly options?: readonly string[];
+  /** Of `resize`. */
+  readonly preallocation?: string;
   /** What is done with the overlay before. */
   readonly prepare?: (directory: Workdir) => void;
 }
@@ -69,6 +71,19 @@ const ROWS: readonly Row[] = [
     options: ['extended_l2=on', 'cluster_size=32k'],
     prepare: (directory) => qemuIo('top', 'write -q -P 7 96k 2k').in(directory).must(),
   },
+  { name: 'with its tables', base: '1M', overlay: '100k', size: '500k', preallocation: 'metadata' },
+  { name: 'with its place on the file system', base: '1M', overlay: '100k', size: '500k', preallocation: 'falloc' },
+  { name: 'with all of its place', base: '1M', overlay: '100k', size: '101k', preallocation: 'full' },
+  { name: 'its data lies in another file', base: '1M', overlay: '100k', size: '1M', options: ['data_file=data'] },
+  {
+    name: 'its data lies in another file, with its tables',
+    base: '1M',
+    overlay: '100k',
+    size: '1M',
+    options: ['data_file=data'],
+    preallocation: 'metadata',
+    prepare: (directory) => qemuIo('top', 'write -q -P 7 90k 5k').in(directory).must(),
+  },
 ];
 
 function chain({ base, overlay, options = [], prepare }: Row): Workdir {
@@ -83,6 +98,11 @@ function chain({ base, overlay, options = [], prepare }: Row): Workdir {
   return directory;
 }
 
+function contentOf(directory: Workdir, name: string): Buffer {
+  qemuImg('convert', '-O', 'raw', name, 'content').in(directory).must();
+  return directory.read('content');
+}
+
 function virtualSize(directory: Workdir): unknown {
   const described: unknown = JSON.parse(qemuImg('info', '--output=json', 'top').in(directory).must().stdout);
   return typeof described === 'object' && described !== null && 'virtual-size' in described
@@ -94,10 +114,19 @@ describe('an overlay that ends within a cluster', () => {
   it.for(ROWS)('grows as qemu-img has it: $name', (row, context) => {
     requireJudge(context, QEMU_IMG);
     const [ours, theirs] = [chain(row), chain(row)];
-    instar('resize', '-q', 'top', row.size).in(ours).must();
-    qemuImg('resize', '-q', 'top', row.size).in(theirs).must();
+    const how = row.preallocation === undefined ? [] : [`--preallocation=${row.preallocation}`];
+    instar('resize', '-q', '--allow-path', ours.file('.'), ...how, 'top', row.size)
+      .in(ours)
+      .must();
+    qemuImg('resize', '-q', ...how, 'top', row.size)
+      .in(theirs)
+      .must();
     qemuImg('check', '-q', 'top').in(ours).must();
-    qemuImg('compare', ours.file('top'), theirs.file('top')).must();
+    expect(contentOf(ours, 'top').equals(contentOf(theirs, 'top'))).toBe(true);
+    if (row.preallocation !== undefined) {
+      const [taken, judged] = [ours, theirs].map((directory) => statSync(directory.file('top')).size);
+      expect(taken).toBeGreaterThanOrEqual(judged ?? 0);
+    }
     expect(virtualSize(ours)).toEqual(virtualSize(theirs));
     qemuImg('compare', ours.file('base'), theirs.file('base')).must();
     for (const directory of row.name.startsWith('a snapshot') ? [ours, theirs] : []) {
@@ -110,6 +139,38 @@ describe('an overlay that ends within a cluster', () => {
       ).toBe(true);
     }
     expect(ours.names()).not.toContain('top.instar-undo');
+  });
+
+  it.for([[], ['data_file=data']])('grows by amend and by a commit into it (%s)', (options, context) => {
+    requireJudge(context, QEMU_IMG);
+    const row: Row = { name: '', base: '1M', overlay: '100k', size: '', options };
+    const [ours, theirs] = [chain(row), chain(row)];
+    const allowed = ['--allow-path', ours.file('.')];
+    instar('amend', '-q', ...allowed, '-o', 'size=120k', 'top')
+      .in(ours)
+      .must();
+    qemuImg('amend', '-q', '-o', 'size=120k', 'top').in(theirs).must();
+    for (const directory of [ours, theirs]) {
+      qemuImg('create', '-q', '-f', 'qcow2', '-b', 'top', '-F', 'qcow2', 'above', '400k').in(directory).must();
+      qemuIo('above', 'write -q -P 3 300k 5k').in(directory).must();
+    }
+    instar('commit', '-q', ...allowed, 'above')
+      .in(ours)
+      .must();
+    qemuImg('commit', '-q', 'above').in(theirs).must();
+    qemuImg('check', '-q', 'top').in(ours).must();
+    for (const name of ['top', 'above']) {
+      expect(contentOf(ours, name).equals(contentOf(theirs, name))).toBe(true);
+    }
+    expect(virtualSize(ours)).toEqual(virtualSize(theirs));
+  });
+
+  it('is not amended in another way at the same time', () => {
+    const directory = chain({ name: '', base: '1M', overlay: '100k', size: '' });
+    const before = directory.read('top');
+    const { status, stderr } = instar('amend', '-o', 'size=120k,lazy_refcounts=on', 'top').in(directory).run();
+    expect([status, stderr]).toEqual([1, expect.stringContaining('amend its size alone')]);
+    expect(directory.read('top').equals(before)).toBe(true);
   });
 
   it('is left as it is where the image below may not be read', (context) => {

@@ -14,6 +14,7 @@ import {
   wipe,
   type KeySlotChange,
 } from './key-slots.js';
+import { endsWithinCluster, growOverlay } from './grow-overlay.js';
 import { resizing, type ResizeEditOptions, type Resizing } from './resizing.js';
 import { formatName } from '../format-names.js';
 
@@ -88,10 +89,15 @@ export async function amend(
   const { force = false, ...options } = checkAmendOptions(givenOptions);
   const control = checkControl(givenControl);
   let slots = 0;
-  const work = async ({ info, isRaw, edit, prepareDataFile }: Resizing): Promise<EditedImage> => {
+  const work = async ({ info, isRaw, edit, prepareDataFile }: Resizing): Promise<EditedImage | undefined> => {
     const format = formatName(info.format);
     if (isRaw) {
       throw new EngineError('UNSUPPORTED_FORMAT', `images of format ${format} have no options to amend`, { file });
+    }
+    if (size !== undefined && endsWithinCluster(info, size)) {
+      if (change === undefined && Object.values(wish).every((value) => value === undefined)) return undefined;
+      const problem = 'ends within a cluster of which its backing file may show something; amend its size alone';
+      throw new EngineError('IMAGE_UNSUPPORTED_EDIT', problem, { file });
     }
     let virtualSize = info.virtual_size;
     if (change !== undefined) {
@@ -112,7 +118,8 @@ export async function amend(
     }
     return { format, virtualSize };
   };
-  const edited = await resizing(file, options, control, work, change === undefined ? [] : secretsOf(change));
+  const amended = await resizing(file, options, control, work, change === undefined ? [] : secretsOf(change));
+  const edited = amended ?? (await growOverlay(file, size ?? 0n, 'off', options, control));
   if (change === undefined) return edited;
   if (change.state === 'inactive' && slots !== 0) await wipe(file, options, slots, control);
   return { ...edited, keySlots: numbersOf(slots) };

@@ -7,7 +7,7 @@ import { checkControl } from '../options/control.js';
 import { checkResizeOptions } from '../options/edits.js';
 import { checkFileName } from '../options/operations.js';
 import { allocate } from './allocate.js';
-import { endsWithinCluster, growOverlay } from './grow-overlay.js';
+import { endsWithinCluster, growOverlay, type Preallocation } from './grow-overlay.js';
 import type { EditedImage } from './edit.js';
 import { resizing, type ResizeEditOptions, type Resizing } from './resizing.js';
 
@@ -19,7 +19,7 @@ export interface ResizeOptions extends ResizeEditOptions {
    * What is added has its place in the file at once: `metadata` (qcow2), or is allocated on the file system as well: `falloc` and
    * `full` (raw, qcow2; default `off`).
    */
-  readonly preallocation?: 'off' | 'metadata' | 'falloc' | 'full' | undefined;
+  readonly preallocation?: Preallocation | undefined;
 }
 
 /** Bytes of a disk, or what they are to become, by what they are now. */
@@ -67,7 +67,7 @@ export async function resize(
       const known = isRaw ? RAW_PREALLOCATIONS : info.format === IMAGE_FORMAT.values.QCOW2 ? QCOW2_PREALLOCATIONS : [];
       if (!known.includes(preallocation)) throw refuse(`unsupported preallocation mode: ${preallocation}`);
     }
-    if (preallocation === 'off' && endsWithinCluster(info, bytes)) {
+    if (endsWithinCluster(info, bytes)) {
       overlaySize = bytes;
       return undefined;
     }
@@ -83,5 +83,7 @@ export async function resize(
     return { format: formatName(info.format), virtualSize };
   };
   const control = checkControl(givenControl);
-  return (await resizing(file, options, control, work)) ?? growOverlay(file, overlaySize, options, control);
+  return (
+    (await resizing(file, options, control, work)) ?? growOverlay(file, overlaySize, preallocation, options, control)
+  );
 }

@@ -346,11 +346,16 @@ pub trait DiskWriter {
         parent: Option<Identity>,
     ) -> Result<(), FormatError>;
 
-    /// Gives the disk more bytes.
+    /// Gives the disk more bytes; with `preallocate` they have a place in the file at once, where tables of the format name places.
     ///
     /// # Errors
     /// See [`write`](Self::write).
-    fn grow(&mut self, size: u64) -> Result<(), FormatError>;
+    fn grow(&mut self, size: u64, preallocate: bool) -> Result<(), FormatError>;
+
+    /// Where the content of the disk ends that the file has (bytes): before `virtual_size`, where that is rounded up.
+    fn content_end(&self) -> u64 {
+        self.virtual_size()
+    }
 
     /// Brings everything to the disk.
     ///

@@ -17,7 +17,7 @@ use crate::edited_file::EditedFile;
 use crate::error::OperationError;
 use crate::fetch::Fetcher;
 use crate::file_comparison::FileComparer;
-use crate::grow_overlay::grow_overlay;
+use crate::grow_overlay::{grow_overlay, pad};
 use crate::open_chain::GuestImage;
 use crate::rebase::rebase;
 use crate::setup::{Setup, internal};
@@ -103,7 +103,10 @@ pub fn edit(
     let edited = match config.action {
         edit_action::COMMIT => commit(config, writer, &mut reader, progress)?,
         edit_action::FILL => fill(config, writer, &mut reader, progress)?,
-        edit_action::RESIZE => grow_overlay(config.size, writer, &mut reader)?,
+        edit_action::RESIZE => {
+            let preallocate = config.flags & edit_flag::PREALLOCATE != 0;
+            grow_overlay(config.size, preallocate, writer, &mut reader)?
+        }
         _ => {
             let comparer = FileComparer::new(commands, windows)?;
             rebase((config, chain), writer, &mut reader, comparer, progress)?
@@ -129,12 +132,15 @@ fn commit(
     let size = above.virtual_size();
     let mut writer = writer()?;
     if size > writer.virtual_size() {
-        writer.grow(size)?;
+        if base.layers().len() > 1 {
+            pad(&mut *writer, reader, &mut base)?;
+        }
+        writer.grow(size, false)?;
     }
     if config.flags & edit_flag::REPLACE != 0 {
         writer.replace();
     }
-    let (unit, end) = (writer.unit(), writer.virtual_size());
+    let (unit, end) = (writer.unit(), writer.content_end().max(size));
     let mut buffer = buffer_of(batch_of(unit))?;
     progress.total = size;
     let mut offset = 0_u64;
@@ -231,10 +237,10 @@ fn fill(
     let size = source.virtual_size();
     let mut writer = writer()?;
     if size > writer.virtual_size() {
-        writer.grow(size)?;
+        writer.grow(size, false)?;
     }
     let reads_as_zero = config.flags & edit_flag::READS_AS_ZERO != 0;
-    let (unit, end) = (writer.unit(), writer.virtual_size());
+    let (unit, end) = (writer.unit(), writer.content_end().max(size));
     let mut buffer = buffer_of(batch_of(unit))?;
     progress.total = size;
     let mut offset = 0_u64;

@@ -377,7 +377,7 @@ impl<T: EditTarget, L: Writable> DiskWriter for Writer<T, L> {
         Ok(())
     }
 
-    fn grow(&mut self, _: u64) -> Result<(), FormatError> {
+    fn grow(&mut self, _: u64, _: bool) -> Result<(), FormatError> {
         Err(too_small(self.file.device()))
     }
 

@@ -105,7 +105,7 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
         Err(unsupported(self.device, "luks images have no backing file"))
     }
 
-    fn grow(&mut self, _: u64) -> Result<(), FormatError> {
+    fn grow(&mut self, _: u64, _: bool) -> Result<(), FormatError> {
         Err(too_small(self.device))
     }
 

@@ -90,6 +90,10 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
         self.disk.unwrap_or(whole.unwrap_or(u64::MAX))
     }
 
+    fn content_end(&self) -> u64 {
+        self.disk.unwrap_or(self.target.size())
+    }
+
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FormatError> {
         let failed = |error| FormatError::of_source(self.device, offset, error);
         self.target.write_at(offset, bytes).map_err(failed)
@@ -133,7 +137,7 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
         Err(unsupported(self.device, "raw images have no backing file"))
     }
 
-    fn grow(&mut self, size: u64) -> Result<(), FormatError> {
+    fn grow(&mut self, size: u64, _: bool) -> Result<(), FormatError> {
         if self.disk.is_some() {
             return Err(too_small(self.device));
         }

@@ -75,7 +75,7 @@ impl<T: EditTarget> Editor<T> {
     }
 
     fn grow(&mut self, size: u64) -> Result<(), FormatError> {
-        let before = self.header.size;
+        let before = SECTOR.round_down(self.header.size);
         let has_backing = self.header.backing_name_offset.value != 0;
         if has_backing && self.header.version < 3 {
             let what =

@@ -450,14 +450,14 @@ impl<T: EditTarget> DiskWriter for Writer<T> {
         self.editor.set_backing(name, format)
     }
 
-    fn grow(&mut self, size: u64) -> Result<(), FormatError> {
+    fn grow(&mut self, size: u64, preallocate: bool) -> Result<(), FormatError> {
         let before = self.editor.header.size;
         if let Some(data) = &mut self.editor.data {
             data.reach(size)?;
         }
         self.editor.resize(size, false)?;
         // What a raw data file gets is the disk's at once: with no place in it that would read as zeros, whatever it holds.
-        if self.editor.header.is_data_file_raw() {
+        if preallocate || self.editor.header.is_data_file_raw() {
             self.editor.preallocate(before, size)?;
         }
         Ok(())
