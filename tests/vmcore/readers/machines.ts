@@ -179,14 +179,14 @@ export const X86_64_UNNAMED = invent({
   memory: withKernel(new InventedMemory([...LOW, HIGH], 4096)),
 });
 
-/** More program headers than e_phnum can count: every second page of 512 MiB and a bit. */
+/** More program headers than e_phnum can count: every second page of 257 MiB, nearly all of which have one for the kernel's image, too. */
 export const X86_64_FRAGMENTED = invent({
   ...x86_64,
   name: 'x86_64, 65,600 segments',
   provider: { machine: 'x86_64', vmcoreinfo: X86_64_INFO },
   memory: withKernel(
     new InventedMemory(
-      Array.from({ length: 65_600 }, (_, index) => ({ start: BigInt(index) * 0x2000n, length: 0x1000n })),
+      Array.from({ length: 32_896 }, (_, index) => ({ start: BigInt(index) * 0x2000n, length: 0x1000n })),
       4096,
       16,
     ),
