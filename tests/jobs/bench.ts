@@ -12,6 +12,7 @@ import {
   type WorkerOptions,
 } from '@instar/jobs';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
+import { madeOnce } from '../support/made-once.js';
 import { qemuImg } from '../support/qemu-img.js';
 import { workdir, type Workdir } from '../support/workdir.js';
 import { startServer, type QueueServer, type ServerKind } from './servers.js';
@@ -22,6 +23,11 @@ export const RAW = randomFillSync(new Uint8Array(3 * MIB));
 export const KINDS: readonly ServerKind[] = ['redis', 'postgres'];
 export const EVERY_KIND: readonly ServerKind[] = [...KINDS, 'bullmq+postgres'];
 const ENDED: readonly JobStatus['state'][] = ['done', 'refused', 'failed', 'cancelled'];
+
+const image = madeOnce((directory) => {
+  directory.write('disk.raw', RAW);
+  qemuImg('convert', '-c', '-O', 'qcow2', 'disk.raw', 'disk.qcow2').in(directory).must();
+});
 
 const servers = new Map<ServerKind, QueueServer>();
 let names = 0;
@@ -59,8 +65,7 @@ export interface Bench {
 export async function bench(kind: ServerKind): Promise<Bench> {
   const url = servers.get(kind)?.url ?? '';
   const name = `test${(names += 1)}`;
-  const directory = workdir().write('disk.raw', RAW);
-  qemuImg('convert', '-c', '-O', 'qcow2', 'disk.raw', 'disk.qcow2').in(directory).must();
+  const directory = image(workdir());
   const queue = await openQueue(url, name);
   const takings: Taking[] = [];
   const ended: EndedJob[] = [];

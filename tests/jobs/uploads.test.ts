@@ -6,6 +6,7 @@ import PgBoss from 'pg-boss';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi, type TestContext } from 'vitest';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
 import { startObjectStore, type ObjectStore } from '../support/object-store.js';
+import { madeOnce } from '../support/made-once.js';
 import { qemuImg } from '../support/qemu-img.js';
 import { workdir, type Workdir } from '../support/workdir.js';
 import { bench, KINDS, startServers, until, type Bench } from './bench.js';
@@ -38,20 +39,20 @@ afterEach(() => {
 });
 
 /** An image with data in each part, and what its disk is, as qemu-img reads it. */
-function image(): Workdir {
+const image = madeOnce((directory) => {
   const bytes = new Uint8Array(SIZE);
   for (let at = 0; at < SIZE - MIB; at += 5 * MIB) randomFillSync(bytes, at, MIB + 321);
-  const directory = workdir().write('disk.raw', bytes);
+  directory.write('disk.raw', bytes);
   qemuImg('convert', '-f', 'raw', '-c', '-O', 'qcow2', 'disk.raw', 'disk.qcow2').in(directory).must();
   qemuImg('convert', '-O', 'raw', 'disk.qcow2', 'expected.raw').in(directory).must();
-  return directory;
-}
+  directory.delete('disk.raw');
+});
 
 async function setUp(context: TestContext, kind: ServerKind): Promise<Bench & { readonly images: Workdir }> {
   requireServer(context, kind);
   requireJudge(context, QEMU_IMG);
   const made = await bench(kind);
-  return { ...made, images: image() };
+  return { ...made, images: image(workdir()) };
 }
 
 const allowed = (

@@ -5,6 +5,7 @@ import { convertJob, idOf, submit, type ConvertJob } from '@instar/jobs';
 import { describe, expect, it, type TestContext } from 'vitest';
 import { instar } from '../support/command.js';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
+import { madeOnce } from '../support/made-once.js';
 import { qemuImg, qemuIo } from '../support/qemu-img.js';
 import { lines } from '../support/random.js';
 import type { Workdir } from '../support/workdir.js';
@@ -19,19 +20,23 @@ const SIZE = 24 * MIB + 512;
 const LEFT = ['disk.qcow2', 'disk.raw'];
 
 /** An image of text, noise, zeros and holes. */
-async function setUp(context: TestContext, kind: ServerKind): Promise<Bench> {
-  requireServer(context, kind);
-  requireJudge(context, QEMU_IMG);
-  const made = await bench(kind);
+const image = madeOnce((directory) => {
   const bytes = Buffer.alloc(SIZE);
   for (let at = 0; at + MIB < SIZE; at += 3 * MIB) {
     lines(MIB, at).copy(bytes, at);
     randomFillSync(bytes, at + MIB / 2, 154_321);
   }
   lines(512, 7).copy(bytes, SIZE - 512);
-  made.directory.write('disk.raw', bytes);
-  qemuImg('convert', '-f', 'raw', '-c', '-O', 'qcow2', 'disk.raw', 'disk.qcow2').in(made.directory).must();
-  qemuIo('disk.qcow2', 'write -P 7 5M 300k', 'write -z 12M 1M').in(made.directory).must();
+  directory.write('disk.raw', bytes);
+  qemuImg('convert', '-f', 'raw', '-c', '-O', 'qcow2', 'disk.raw', 'disk.qcow2').in(directory).must();
+  qemuIo('disk.qcow2', 'write -P 7 5M 300k', 'write -z 12M 1M').in(directory).must();
+});
+
+async function setUp(context: TestContext, kind: ServerKind): Promise<Bench> {
+  requireServer(context, kind);
+  requireJudge(context, QEMU_IMG);
+  const made = await bench(kind);
+  image(made.directory);
   return made;
 }
 

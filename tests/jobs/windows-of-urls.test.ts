@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi, type Tes
 import { honest, serve, type Answer } from '../remote/server.js';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
 import { startObjectStore, type ObjectStore } from '../support/object-store.js';
+import { madeOnce } from '../support/made-once.js';
 import { qemuImg } from '../support/qemu-img.js';
 import { workdir, type Workdir } from '../support/workdir.js';
 import { bench, startServers, KINDS, type Bench } from './bench.js';
@@ -25,6 +26,11 @@ afterAll(async () => {
   await store.stop();
 });
 
+const image = madeOnce((directory) => {
+  directory.write('expected.raw', randomFillSync(new Uint8Array(SIZE)));
+  qemuImg('convert', '-f', 'raw', '-c', '-O', 'qcow2', 'expected.raw', 'disk.qcow2').in(directory).must();
+});
+
 /** An image that is read for more than its head, whose disk is `expected.raw`, and an empty directory for outputs. */
 async function setUp(
   context: TestContext,
@@ -33,9 +39,7 @@ async function setUp(
   requireServer(context, kind);
   requireJudge(context, QEMU_IMG);
   const made = await bench(kind);
-  const images = workdir().write('expected.raw', randomFillSync(new Uint8Array(SIZE)));
-  qemuImg('convert', '-f', 'raw', '-c', '-O', 'qcow2', 'expected.raw', 'disk.qcow2').in(images).must();
-  return { ...made, images, out: workdir() };
+  return { ...made, images: image(workdir()), out: workdir() };
 }
 
 describe.each(KINDS)('an image behind https in windows, by %s,', (kind) => {

@@ -5,6 +5,7 @@ import { convertJob, submit, type ConvertJob } from '@instar/jobs';
 import { describe, expect, it, type TestContext } from 'vitest';
 import { instar } from '../support/command.js';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
+import { madeOnce } from '../support/made-once.js';
 import { qemuImg, qemuIo } from '../support/qemu-img.js';
 import type { Workdir } from '../support/workdir.js';
 import { bench, EVERY_KIND, startServers, until, type Bench } from './bench.js';
@@ -18,15 +19,19 @@ const SIZE = 24 * MIB + 512;
 /** Bytes of it that are data, at most. */
 const DATA = 8 * (MIB + 65_536);
 
+const image = madeOnce((directory) => {
+  const bytes = new Uint8Array(SIZE);
+  for (let at = 0; at < SIZE; at += 3 * MIB) randomFillSync(bytes, at, Math.min(MIB + 4321, SIZE - at));
+  directory.write('disk.raw', bytes);
+  qemuImg('convert', '-f', 'raw', '-c', '-O', 'qcow2', 'disk.raw', 'disk.qcow2').in(directory).must();
+  qemuIo('disk.qcow2', 'write -P 7 5M 300k', 'write -z 12M 1M').in(directory).must();
+});
+
 async function setUp(context: TestContext, kind: ServerKind): Promise<Bench> {
   requireServer(context, kind);
   requireJudge(context, QEMU_IMG);
   const made = await bench(kind);
-  const bytes = new Uint8Array(SIZE);
-  for (let at = 0; at < SIZE; at += 3 * MIB) randomFillSync(bytes, at, Math.min(MIB + 4321, SIZE - at));
-  made.directory.write('disk.raw', bytes);
-  qemuImg('convert', '-f', 'raw', '-c', '-O', 'qcow2', 'disk.raw', 'disk.qcow2').in(made.directory).must();
-  qemuIo('disk.qcow2', 'write -P 7 5M 300k', 'write -z 12M 1M').in(made.directory).must();
+  image(made.directory);
   return made;
 }
 

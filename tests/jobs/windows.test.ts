@@ -28,6 +28,7 @@ import { lockForReading } from '@instar/vmm-native';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { INSTAR } from '../support/command.js';
 import { QEMU_IMG, requireJudge } from '../support/judge.js';
+import { madeOnce } from '../support/made-once.js';
 import { qemuImg, qemuIo } from '../support/qemu-img.js';
 import { Random } from '../support/random.js';
 import { workdir, type Workdir } from '../support/workdir.js';
@@ -39,7 +40,7 @@ const SIZE = 24 * MIB;
 const LOCK_MS = 1500;
 const ENDED: readonly JobStatus['state'][] = ['done', 'refused', 'failed', 'cancelled'];
 /** Conversions of the campaign, in which workers are killed and stopped. */
-const RUNS = Number(process.env['INSTAR_CHAOS'] ?? 6);
+const RUNS = Number(process.env['INSTAR_CHAOS'] ?? 3);
 
 /** What is written in one run after the other. */
 const KINDS_OF_RUNS = (process.env['INSTAR_CHAOS_OF'] ?? 'raw qcow2 compressed').split(' ');
@@ -59,14 +60,14 @@ afterAll(async () => {
 });
 
 /** A compressed image of data, zeros and holes over a base, and what its disk is, as qemu-img reads it. */
-function makeImage(directory: Workdir): void {
+const makeImage = madeOnce((directory) => {
   const bytes = new Uint8Array(SIZE + 512);
   for (let at = 0; at < SIZE; at += 3 * MIB) randomFillSync(bytes, at, MIB + 4321);
   directory.write('disk.raw', bytes);
   qemuImg('convert', '-c', '-O', 'qcow2', 'disk.raw', 'disk.qcow2').in(directory).must();
   qemuIo('disk.qcow2', 'write -P 7 5M 300k', 'write -z 12M 1M').in(directory).must();
   qemuImg('convert', '-O', 'raw', 'disk.qcow2', 'expected.raw').in(directory).must();
-}
+});
 
 async function open(
   kind: ServerKind,
