@@ -12,7 +12,7 @@ import { Workdir } from '../support/workdir.js';
 
 /** Another seed makes other images and cases; INSTAR_DIFF_CASES makes more of them. */
 const SEED = Number(process.env['INSTAR_SEED'] ?? 20_260_403);
-const CASES = Number(process.env['INSTAR_DIFF_CASES'] ?? 600);
+const CASES = Number(process.env['INSTAR_DIFF_CASES'] ?? 300);
 const IMAGES = 60;
 const GROUP = 50;
 /** qemu-img takes some 0.2 ms for a block. */

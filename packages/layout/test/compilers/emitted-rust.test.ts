@@ -106,7 +106,7 @@ describe('values that the emitted Rust file reads', () => {
         requireJudge(context, RUSTC);
         const random = new Random(SEED + 6);
         // A byte that is neither 0 nor 1 is no bool for the codec.
-        const types = randomTypes(random, 150).filter((item) => !holdsBool(resolve(item.type, target)));
+        const types = randomTypes(random, CASES).filter((item) => !holdsBool(resolve(item.type, target)));
         const text = rustOf(
           types.map((item) => item.type),
           target,

@@ -5,7 +5,7 @@ import { pokeEmitter } from '../../src/emit/index.js';
 import { POKE, printed, runPoke } from '../support/poke.js';
 import { RandomTypes } from '../support/random-types.js';
 
-const CASES = Number(process.env['INSTAR_CASES'] ?? 1000);
+const CASES = Number(process.env['INSTAR_CASES'] ?? 400);
 const SEED = Number(process.env['INSTAR_SEED'] ?? 7_000_000);
 /** Cases for one run of poke; a run compiles their types together. */
 const BATCH = 30;
