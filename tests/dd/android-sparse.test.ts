@@ -1,3 +1,4 @@
+import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
 import { instar, program } from '../support/command.js';
@@ -85,13 +86,19 @@ it.for(['kvm', 'process'])('goes into a stream, though its header counts what fo
     [512, [0, 1]],
     [3 << 20, [0, 3 << 20]],
     [(3 << 20) + 512, [70_000, 1], [2 << 20, 700_000]],
-    [300 << 20, [(299 << 20) + 5, 100]],
-    [300 << 20, [5, 100]],
+    [260 << 20, [(259 << 20) + 5, 100]],
+    [260 << 20, [5, 100]],
   ];
   for (const [size, ...data] of disks) {
     const disk = Buffer.alloc(size);
-    for (const [at, length] of data) noise(length, at).copy(disk, at);
-    directory.write('disk.raw', disk);
+    const file = openSync(directory.file('disk.raw'), 'w');
+    ftruncateSync(file, size);
+    for (const [at, length] of data) {
+      const bytes = noise(length, at);
+      bytes.copy(disk, at);
+      writeSync(file, bytes, 0, length, at);
+    }
+    closeSync(file);
     const words = [
       'convert',
       `--sandbox=${sandbox}`,
@@ -112,7 +119,7 @@ it.for(['kvm', 'process'])('goes into a stream, though its header counts what fo
     const whole = Buffer.concat([disk, Buffer.alloc(Math.ceil(size / 4096) * 4096 - size)]);
     expect(directory.read('judged.raw').equals(whole), String(size)).toBe(true);
     expect(instar('compare', 'out.simg', 'judged.raw').in(directory).run().stdout).toBe('Images are identical.\n');
-    const [sum = ''] = program('sha256sum', 'judged.raw').in(directory).must().stdout.split(' ');
+    const [sum = ''] = program('openssl', 'dgst', '-sha256', '-r', 'judged.raw').in(directory).must().stdout.split(' ');
     expect(stderr).toBe(`sha256: ${sum}\n`);
   }
 });

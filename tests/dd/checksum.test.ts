@@ -107,7 +107,7 @@ describe('--checksum sums up the disk of the output', () => {
     const { stdout } = instar('convert', ...words, 'disk.raw', 'out.vmdk')
       .in(directory)
       .must();
-    const [sum = ''] = program('sha256sum', 'disk.raw').in(directory).must().stdout.split(' ');
+    const [sum = ''] = program('openssl', 'dgst', '-sha256', '-r', 'disk.raw').in(directory).must().stdout.split(' ');
     expect(stdout).toBe(`sha256: ${sum}\n`);
   });
 
