@@ -73,6 +73,10 @@ async function vitest() {
   add(countVitest(existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : undefined, status));
 }
 
+async function buildCargo(workspace) {
+  await run('cargo', ['test', '--workspace', '--no-run', '--quiet'], { cwd: join(root, workspace), collect: true });
+}
+
 async function cargo(workspace) {
   console.log(`\ncargo test (${workspace})`);
   const { status, output } = await run('cargo', ['test', '--workspace', '--no-fail-fast'], {
@@ -82,6 +86,18 @@ async function cargo(workspace) {
   add(countCargo(output, status, workspace));
 }
 
+/** All workspaces. Most tests have one core: what the next ones need is built beside them, and nothing beside the last ones. */
+async function everyCargo(workspaces) {
+  let built;
+  for (const [index, workspace] of workspaces.entries()) {
+    await built;
+    const next = workspaces[index + 1];
+    // Where it does not build, its own turn says so and counts it.
+    built = next === undefined ? undefined : buildCargo(next);
+    await cargo(workspace);
+  }
+}
+
 try {
   const build = await run(process.execPath, ['scripts/turbo.mjs', 'run', 'build', '--output-logs=new-only']);
   if (build.status !== 0) {
@@ -89,9 +105,7 @@ try {
   } else {
     await vitest();
     if (filters.length === 0) {
-      for (const workspace of CARGO_WORKSPACES) {
-        if (existsSync(join(root, workspace, 'Cargo.toml'))) await cargo(workspace);
-      }
+      await everyCargo(CARGO_WORKSPACES.filter((workspace) => existsSync(join(root, workspace, 'Cargo.toml'))));
     }
     // A Rust test cannot tell its harness that it was skipped: it logs the reason and returns, and is counted here.
     for (const skip of readSkipLog(skipLog)) {
