@@ -4,13 +4,14 @@ import {
   joinUndoLog,
   lockForReading,
   lockForWriting,
+  readLinkAt,
   releaseEdit,
   settleEdit,
   settleFirst,
   undoLogBelongs,
   unlinkAt,
 } from '@instar/vmm-native';
-import { constants, lstatSync, readlinkSync, type BigIntStats } from 'node:fs';
+import { constants, lstatSync, type BigIntStats } from 'node:fs';
 import { closeFile, fchmod, fsync, hasProc, openIn, statFile } from './descriptors.js';
 import { HostFileError, hostFileError } from './errors.js';
 import { quoteName } from './escape.js';
@@ -29,7 +30,8 @@ const OWNER_ONLY = 0o600;
 /** Where the log of an open file is to stand. The name is the file's own: symbolic links to it do not matter. */
 function logOf(fd: number, path: string, { nlink }: BigIntStats): Buffer | undefined {
   if (nlink === 0n) return undefined;
-  const name = hasProc() ? readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' }) : nameBytes(path);
+  // Not by node, whose functions others replace (Yarn's Plug'n'Play): the bytes of the name are needed.
+  const name = hasProc() ? readLinkAt(CURRENT_DIRECTORY, Buffer.from(`/proc/self/fd/${fd}`)) : nameBytes(path);
   return hasProc() && name[0] !== 0x2f ? undefined : logNameOf(name);
 }
 

@@ -23,6 +23,18 @@ function dumpPlace(error: Error): object {
 /** Errors of packages that one command only has loaded; names in their messages are not escaped. */
 const OTHER_ERRORS = new Set(['LayoutError', 'ExtractError', 'VmcoreError', 'JobsError']);
 
+/** What node's permission model (`node --permission`) refuses, with the file where one is meant. */
+function refusedByNode(error: unknown): { readonly code: string; readonly message: string } | undefined {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ERR_ACCESS_DENIED')) return undefined;
+  const { permission = '', resource = '' } = error as { readonly permission?: unknown; readonly resource?: unknown };
+  const file = resource === '' ? '' : `${escapeText(String(resource))}: `;
+  const what = permission === '' ? '' : ` (${escapeText(String(permission))})`;
+  return {
+    code: error.code,
+    message: `${file}node's permission model refuses this${what}; allow it, or start node without that`,
+  };
+}
+
 function describe(error: unknown): { readonly code: string; readonly message: string } {
   if (error instanceof EngineError || error instanceof OperandError)
     return { code: error.code, message: error.message };
@@ -34,6 +46,8 @@ function describe(error: unknown): { readonly code: string; readonly message: st
     const file = error instanceof Error && 'path' in error ? `${escapeText(String(error.path))}: ` : '';
     return { code: name, message: `${file}${describeSystemError(name)}` };
   }
+  const refused = refusedByNode(error);
+  if (refused !== undefined) return refused;
   const text = error instanceof Error ? error.message : String(error);
   const line = text.split('\n')[0] ?? '';
   return { code: 'INTERNAL', message: `internal error, please report it: ${escapeText(line)}` };
