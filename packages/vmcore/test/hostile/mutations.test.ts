@@ -9,7 +9,7 @@ import { mutate } from './mutate.js';
 import { makeSeeds } from './seeds.js';
 
 /** Damaged dumps of one run; INSTAR_CASES takes more. Each case is a seed of its own, to be told apart in a report. */
-const CASES = Number(process.env['INSTAR_CASES'] ?? 100);
+const CASES = Number(process.env['INSTAR_CASES'] ?? 200);
 const FIRST = Number(process.env['INSTAR_FIRST_CASE'] ?? 1);
 /** A case that takes longer hangs (milliseconds). */
 const HANGS_AFTER = 60_000;
