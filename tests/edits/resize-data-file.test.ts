@@ -440,3 +440,32 @@ describe('a resize that is stopped leaves the image as it was or as it was to be
     expect(problems).toEqual([]);
   });
 });
+
+describe.for(['raw', 'qcow2'] as const)('a data file that is a %s image two below its own', (format) => {
+  it.for([
+    ['image', '2M'],
+    ['--shrink', 'image', '64k'],
+  ])('gets no other length by resize (%s)', (words) => {
+    const directory = workdir();
+    qemuImg('create', '-q', '-f', format, 'data', '1M').in(directory).must();
+    qemuIo('data', 'write -q -P 5 0 1M').in(directory).must();
+    qemuImg('create', '-q', '-f', 'qcow2', '-b', 'data', '-F', format, 'middle').in(directory).must();
+    const options = ['-o', 'data_file=other', '-b', 'middle', '-F', 'qcow2'];
+    qemuImg('create', '-q', '-f', 'qcow2', ...options, 'image')
+      .in(directory)
+      .must();
+    directory.write('other', directory.read('data'));
+    const named = directory.read('image');
+    const at = named.indexOf('other');
+    // The extension's name has the same length as the other one, but for what pads it.
+    named.fill(0, at, at + 5).write('data', at);
+    named.writeUInt32BE(4, at - 4);
+    directory.write('image', named);
+    const before = directory.digests();
+    const { status, stderr } = instar('resize', '--allow-path', directory.file('.'), ...words)
+      .in(directory)
+      .run();
+    expect([status, stderr]).toEqual([1, expect.stringContaining('already part of its chain')]);
+    expect(directory.digests()).toEqual(before);
+  });
+});

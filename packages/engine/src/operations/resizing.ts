@@ -2,6 +2,7 @@ import { EngineError } from '../errors.js';
 import type { OperationControl } from '../operation.js';
 import { IMAGE_DIRECTORY_ONLY, type PathPolicy } from '../path-policy.js';
 import type { OwnSecret } from '../secrets.js';
+import { requireDataFileApart } from './data-file-apart.js';
 import { editing, type Editing, type EditOptions } from './edit.js';
 import { openResizedDataFile, type NewDisk, type ResizedDataFile } from './resized-data-file.js';
 
@@ -35,6 +36,7 @@ export async function resizing<T>(
   let dataFile: ResizedDataFile | undefined;
   const withDataFile = async (edited: Editing): Promise<T> => {
     const prepareDataFile = async (disk: NewDisk): Promise<boolean> => {
+      await requireDataFileApart(edited.file, edited.info, pathPolicy, control);
       dataFile = await openResizedDataFile(edited.file, edited.info, pathPolicy);
       await dataFile?.grow(disk);
       return dataFile !== undefined;
