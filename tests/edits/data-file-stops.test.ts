@@ -1,10 +1,10 @@
 // Edits that write content into an external data file, stopped: both files are as they were, or both as they were to become.
 import { closePool } from '@instar/engine';
 import { afterAll, describe, expect, it } from 'vitest';
-import { buildInjector } from '../faults/inject.js';
-import { QEMU_IMG, requireJudge, skipLoudly, STRACE } from '../support/judge.js';
+import { QEMU_IMG, requireJudge, STRACE } from '../support/judge.js';
 import { Random } from '../support/random.js';
 import { workdir } from '../support/workdir.js';
+import { failInTurn } from './stopped.js';
 import { failInBoth, recordBoth, stopBoth, STOPPED_EDITS } from './stopped-data-files.js';
 
 /** Stops of all edits together; INSTAR_CASES=2000 has each place many times. */
@@ -33,21 +33,10 @@ describe('an edit of an image and its data file that is stopped leaves both as t
   it('under a kill and a failure of the system in the calls themselves', { timeout: HOURS }, async (context) => {
     requireJudge(context, QEMU_IMG);
     requireJudge(context, STRACE);
-    const tools = workdir();
-    const missing = buildInjector(tools);
-    if (missing !== undefined) skipLoudly(context, missing);
     const random = new Random(SEED);
-    const problems: string[] = [];
-    const runs = Math.ceil(CASES / 8);
-    let missed = 0;
-    for (let run = 0; run < runs; run += 1) {
-      const stopped = STOPPED_EDITS[run % STOPPED_EDITS.length];
-      if (stopped === undefined) break;
-      const failed = await failInBoth(stopped, tools, workdir(), random);
-      problems.push(...failed.problems);
-      if (!failed.isMet) missed += 1;
-    }
-    expect(problems).toEqual([]);
-    expect(missed).toBe(0);
+    const failures = await failInTurn(context, STOPPED_EDITS, Math.ceil(CASES / 8), async (edit, tools) => {
+      return failInBoth(edit, tools, workdir(), random);
+    });
+    expect(failures).toEqual({ problems: [], missed: 0 });
   });
 });

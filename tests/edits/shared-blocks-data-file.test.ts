@@ -2,14 +2,14 @@
 import { statSync, symlinkSync } from 'node:fs';
 import { closePool, IMAGE_DIRECTORY_ONLY, info } from '@instar/engine';
 import { afterAll, describe, expect, it } from 'vitest';
-import { buildInjector } from '../faults/inject.js';
 import { instar } from '../support/command.js';
 import { BTRFS, mounted, XFS } from '../support/file-systems.js';
-import { QEMU_IMG, requireJudge, skipLoudly, STRACE } from '../support/judge.js';
+import { QEMU_IMG, requireJudge, STRACE } from '../support/judge.js';
 import { qemuImg, qemuIo } from '../support/qemu-img.js';
 import { noise, Random } from '../support/random.js';
 import { workdir } from '../support/workdir.js';
 import type { Event } from './recording.js';
+import { failInTurn } from './stopped.js';
 import { failInBoth, recordBoth, stopBoth, STOPPED_EDITS } from './stopped-data-files.js';
 
 /** Stops of a run on each file system; INSTAR_CASES=800 has each place of all edits. */
@@ -56,25 +56,17 @@ describe.for([BTRFS, XFS])('on $name', (fileSystem) => {
 
   it('under a kill and a failure of the system in the calls themselves', { timeout: HOURS }, async (context) => {
     requireJudge(context, QEMU_IMG);
-    const tools = workdir();
-    const missing = buildInjector(tools);
-    if (missing !== undefined) skipLoudly(context, missing);
     const place = mounted(context, fileSystem);
     const random = new Random(SEED);
-    const problems: string[] = [];
-    const runs = Math.ceil(CASES / 8);
-    let missed = 0;
-    for (let run = 0; run < runs; run += 1) {
-      const stopped = STOPPED[run % STOPPED.length];
-      if (stopped === undefined) break;
+    const failures = await failInTurn(context, STOPPED, Math.ceil(CASES / 8), async (edit, tools) => {
       const directory = workdir(place);
-      const failed = await failInBoth(stopped, tools, directory, random);
-      directory.remove();
-      problems.push(...failed.problems);
-      if (!failed.isMet) missed += 1;
-    }
-    expect(problems).toEqual([]);
-    expect(missed).toBe(0);
+      try {
+        return await failInBoth(edit, tools, directory, random);
+      } finally {
+        directory.remove();
+      }
+    });
+    expect(failures).toEqual({ problems: [], missed: 0 });
   });
 
   it('an image whose data file is on another file system has its own clone, and records of that', async (context) => {

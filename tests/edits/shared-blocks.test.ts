@@ -13,7 +13,7 @@ import { workdir, type Workdir } from '../support/workdir.js';
 import { EDIT_CASES } from './fixtures.js';
 import { runSequence } from './random-sequences.js';
 import { afterKill, lay, record, type Event } from './recording.js';
-import { failInEdit, recordEdit, stopEdit } from './stopped.js';
+import { failInEdit, failInTurn, recordEdit, stopEdit } from './stopped.js';
 
 /** Stops of a run on each file system; INSTAR_CASES=1500 has each place of all edits. */
 const CASES = Number(process.env['INSTAR_CASES'] ?? 30);
@@ -101,25 +101,17 @@ describe.for(FILE_SYSTEMS)('on $name', (fileSystem) => {
 
   it('edits under a kill and a failure of the system in the calls themselves', { timeout: HOURS }, async (context) => {
     requireJudge(context, QEMU_IMG);
-    const tools = workdir();
-    const missing = buildInjector(tools);
-    if (missing !== undefined) skipLoudly(context, missing);
     const place = mounted(context, fileSystem);
     const random = new Random(SEED);
-    const problems: string[] = [];
-    const runs = Math.ceil(CASES / 8);
-    let missed = 0;
-    for (let run = 0; run < runs; run += 1) {
-      const edit = STOPPED[run % STOPPED.length];
-      if (edit === undefined) break;
+    const failures = await failInTurn(context, STOPPED, Math.ceil(CASES / 8), async (edit, tools) => {
       const directory = workdir(place);
-      const failed = await failInEdit(edit, tools, directory, random);
-      problems.push(...failed.problems);
-      if (!failed.isMet) missed += 1;
-      directory.remove();
-    }
-    expect(problems).toEqual([]);
-    expect(missed).toBe(0);
+      try {
+        return await failInEdit(edit, tools, directory, random);
+      } finally {
+        directory.remove();
+      }
+    });
+    expect(failures).toEqual({ problems: [], missed: 0 });
   });
 
   it('a log without a clone does where the file system has no room for one', { timeout: HOURS }, async (context) => {

@@ -1,9 +1,11 @@
 // Edits that are stopped: behind each write and sync, and in a call of the system.
 import { info } from '@instar/engine';
-import { inject, type ErrorName } from '../faults/inject.js';
+import type { TestContext } from 'vitest';
+import { buildInjector, inject, type ErrorName } from '../faults/inject.js';
+import { skipLoudly } from '../support/judge.js';
 import { qemuImg } from '../support/qemu-img.js';
 import type { Random } from '../support/random.js';
-import type { Workdir } from '../support/workdir.js';
+import { workdir, type Workdir } from '../support/workdir.js';
 import type { EditCase } from './fixtures.js';
 import { afterKill, afterPowerCut, lay, record, type Event } from './recording.js';
 
@@ -101,6 +103,32 @@ export interface Failed {
   readonly problems: readonly string[];
   /** Whether the call was met. */
   readonly isMet: boolean;
+}
+
+/**
+ * Does edits in turn, each with a call that fails or in which it is killed; skips the test where no injector can be built.
+ * @param runs how many
+ * @param fail does one; `tools` is the directory that has the injector
+ */
+export async function failInTurn<Edit>(
+  context: TestContext,
+  edits: readonly Edit[],
+  runs: number,
+  fail: (edit: Edit, tools: Workdir) => Promise<Failed>,
+): Promise<{ readonly problems: readonly string[]; readonly missed: number }> {
+  const tools = workdir();
+  const missing = buildInjector(tools);
+  if (missing !== undefined) skipLoudly(context, missing);
+  const problems: string[] = [];
+  let missed = 0;
+  for (let run = 0; run < runs; run += 1) {
+    const edit = edits[run % edits.length];
+    if (edit === undefined) break;
+    const failed = await fail(edit, tools);
+    problems.push(...failed.problems);
+    if (!failed.isMet) missed += 1;
+  }
+  return { problems, missed };
 }
 
 /**

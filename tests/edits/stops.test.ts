@@ -1,12 +1,11 @@
 import { closePool } from '@instar/engine';
 import { afterAll, describe, expect, it } from 'vitest';
-import { buildInjector } from '../faults/inject.js';
-import { QEMU_IMG, requireJudge, skipLoudly, STRACE } from '../support/judge.js';
+import { QEMU_IMG, requireJudge, STRACE } from '../support/judge.js';
 import { Random } from '../support/random.js';
 import { workdir } from '../support/workdir.js';
 import { ENCRYPTED_CASES } from './encrypted-fixtures.js';
 import { EDIT_CASES as PLAIN_CASES } from './fixtures.js';
-import { failInEdit, recordEdit, stopEdit } from './stopped.js';
+import { failInEdit, failInTurn, recordEdit, stopEdit } from './stopped.js';
 
 /** Stops of a run; INSTAR_CASES=4000 has each place several times. */
 const CASES = Number(process.env['INSTAR_CASES'] ?? 60);
@@ -39,21 +38,10 @@ describe('an edit that is stopped leaves the image as it was or as it was to bec
   it('under a kill and a failure of the system in the calls themselves', { timeout: HOURS }, async (context) => {
     requireJudge(context, QEMU_IMG);
     requireJudge(context, STRACE);
-    const directory = workdir();
-    const missing = buildInjector(directory);
-    if (missing !== undefined) skipLoudly(context, missing);
     const random = new Random(SEED);
-    const problems: string[] = [];
-    const runs = Math.ceil(CASES / 20);
-    let missed = 0;
-    for (let run = 0; run < runs; run += 1) {
-      const edit = EDIT_CASES[run % EDIT_CASES.length];
-      if (edit === undefined) break;
-      const failed = await failInEdit(edit, directory, workdir(), random);
-      problems.push(...failed.problems);
-      if (!failed.isMet) missed += 1;
-    }
-    expect(problems).toEqual([]);
-    expect(missed).toBe(0);
+    const failures = await failInTurn(context, EDIT_CASES, Math.ceil(CASES / 20), async (edit, tools) => {
+      return failInEdit(edit, tools, workdir(), random);
+    });
+    expect(failures).toEqual({ problems: [], missed: 0 });
   });
 });
