@@ -86,7 +86,7 @@ describe.each(SANDBOXES)('conv=sparse under %s', (sandbox) => {
       const directory = workdir();
       const length = random.between(1, 4000) * 512 + random.pick([0, 0, 100]) + random.pick([0, 30 * MIB]);
       sparseFile(directory, 'in.raw', length, randomData(random, length));
-      const window = random.pick([[], ['bs=4617', 'skip=3'], ['bs=64k', 'count=20', 'skip=1']]);
+      const window = random.pick([['bs=4k'], ['bs=4617', 'skip=3'], ['bs=64k', 'count=20', 'skip=1']]);
       for (const format of ['raw', 'qcow2']) {
         const tokens = ['-f', 'raw', '-O', format, 'if=in.raw', 'of=out', 'conv=sparse', ...window];
         instar('dd', `--sandbox=${sandbox}`, ...tokens)
