@@ -17,7 +17,7 @@ import { countCargo, countVitest, emptyTally, fail, readSkipLog } from './test-t
  * The floor under a full run. It exists because a glob that matches nothing is green otherwise; raise it whenever tests
  * are added, never lower it without saying in the commit which tests went away.
  */
-const MINIMUM_PASSED = 7800;
+const MINIMUM_PASSED = 7700;
 
 /** Cargo workspaces, tested in this order. One that has no Cargo.toml yet is left out. */
 const CARGO_WORKSPACES = ['packages/convert-guest', 'packages/vmm-native'];
