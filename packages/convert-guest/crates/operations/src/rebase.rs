@@ -166,7 +166,7 @@ fn keep(
     Ok(())
 }
 
-/// Copies into the edited image the units that differ.
+/// Copies into the edited image the units that differ: by the host where a file holds them as they are.
 fn keep_differing(
     old: &mut Chain<GuestImage>,
     both: &SideBySide<'_>,
@@ -174,9 +174,34 @@ fn keep_differing(
     writer: &mut dyn DiskWriter,
     mut packer: Option<&mut Packer>,
 ) -> Result<(), OperationError> {
+    let mut differing = Vec::new();
     for pair in both.differing(blank)? {
         if contents_differ(old, pair.place, pair.before, pair.after)? {
+            differing.push(pair);
+        }
+    }
+    let unit = writer.unit();
+    let mut rest = &differing[..];
+    while let Some((pair, others)) = rest.split_first() {
+        let source = both.source_of(pair).filter(|_| packer.is_none());
+        // As many as follow each other.
+        let ends = (1_u64..).map(|index| pair.place.saturating_add(index.saturating_mul(unit)));
+        let run = others
+            .iter()
+            .zip(ends)
+            .take_while(|(next, place)| next.place == *place && both.source_of(next).is_some());
+        let length = unit.saturating_mul(run.count().saturating_add(1) as u64);
+        let copied = match source {
+            Some(source) => writer.copy(pair.place, length, source)?,
+            None => 0,
+        };
+        if copied == 0 {
             keep(writer, packer.as_deref_mut(), pair.place, pair.before)?;
+            rest = others;
+        } else {
+            let behind = pair.place.saturating_add(copied);
+            let done = rest.iter().take_while(|pair| pair.place < behind).count();
+            rest = rest.get(done..).unwrap_or_default();
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ use crate::fetch::Fetched;
 use crate::file_comparison::FileComparer;
 use crate::open_chain::GuestImage;
 use crate::setup::internal;
+use crate::zeros::is_zero;
 
 /// The contents of some whole units in two disks.
 pub struct SideBySide<'a> {
@@ -19,6 +20,8 @@ pub struct SideBySide<'a> {
     /// Bytes of the units.
     pub length: u64,
     unit: u64,
+    /// Where the file begins that holds the first content as it is, in the order of the disk.
+    source: Option<(DeviceIndex, u64)>,
 }
 
 /// Whole units that two files hold as they are, in the order of two disks.
@@ -88,6 +91,13 @@ impl SideBySide<'_> {
                 .ok_or_else(|| internal("fewer bytes were fetched than were asked for")),
         }
     }
+
+    /// The file that holds what the first disk holds in a unit, as it is and where; `None` where none does, or it is zeros.
+    pub fn source_of(&self, pair: &Pair<'_>) -> Option<(DeviceIndex, u64)> {
+        let (device, offset) = self.source.filter(|_| !is_zero(pair.before))?;
+        let within = pair.place.saturating_sub(self.start);
+        Some((device, offset.saturating_add(within)))
+    }
 }
 
 impl DiskReader<'_> {
@@ -146,6 +156,10 @@ impl DiskReader<'_> {
         for extent in &mut extents {
             extent.length = length;
         }
+        let source = match extents[0].kind {
+            ExtentKind::Data { device, offset } => Some((device, offset)),
+            _ => None,
+        };
         let mut fetched = self.fetcher.fetch(&extents)?.into_iter();
         let (Some(before), Some(after)) = (fetched.next(), fetched.next()) else {
             return Err(internal("two extents were asked for"));
@@ -155,6 +169,7 @@ impl DiskReader<'_> {
             start,
             length,
             unit,
+            source,
         }))
     }
 
