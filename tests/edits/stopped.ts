@@ -156,11 +156,15 @@ export async function failInEdit(edit: EditCase, tools: Workdir, place: Workdir,
   const isMet = injected === 1;
   if (!isMet && finished.status !== 0) problems.push(`${told}: was not met, and failed: ${finished.stderr.trim()}`);
   // Who was told of a failure has the image as it was, at once.
+  // Where only what does not count any more could not be overwritten, the rest is done, and that is what is told.
+  const { unused } = edit;
+  const isDone = unused !== undefined && unused(place.read('image')).equals(unused(after));
   if (
     error !== 'KILL' &&
     finished.status !== 0 &&
     !place.read('image').equals(before) &&
-    !place.names().includes('image.instar-undo')
+    !place.names().includes('image.instar-undo') &&
+    !(isDone && finished.stderr.includes('what they held was not overwritten'))
   ) {
     problems.push(`${told}: told of a failure, and the image is another`);
   }
