@@ -158,7 +158,7 @@ export async function failInEdit(edit: EditCase, tools: Workdir, place: Workdir,
   // Who was told of a failure has the image as it was, at once.
   // Where only what does not count any more could not be overwritten, the rest is done, and that is what is told.
   const { unused } = edit;
-  const isDone = unused !== undefined && unused(place.read('image')).equals(unused(after));
+  const isDone = unused?.(place.read('image')).equals(unused(after)) === true;
   if (
     error !== 'KILL' &&
     finished.status !== 0 &&
