@@ -48,6 +48,8 @@ function ringWord(
 /** What guests leave, place by place. */
 export const LEAVINGS: readonly Leaving[] = [
   memory('stack', 'below what is used', 0n, 200n * KIB),
+  memory('worker_stack', 'all of it', 0n, size('worker_stack')),
+  memory('worker_stack', 'its end', size('worker_stack') - 4096n, 4096n),
   memory('heap', 'its begin', 64n * KIB, 64n * KIB),
   memory('heap', 'behind what stays resident', 384n * KIB, 256n * KIB),
   memory('heap', 'in its middle', 16n * MIB, 64n * KIB),

@@ -1,10 +1,11 @@
 //! Configs in, result out.
 
 use core::ptr;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use instar_abi::{
-    ChainConfig, OPERATION_CONFIG_MAX_SIZE, REGION_CHAIN_CONFIG, REGION_OPERATION_CONFIG,
-    REGION_RESULT,
+    ChainConfig, OPERATION_CONFIG_MAX_SIZE, PAGE_SIZE, REGION_CHAIN_CONFIG,
+    REGION_OPERATION_CONFIG, REGION_RESULT,
 };
 
 /// Bytes of the operation's config page.
@@ -28,10 +29,21 @@ pub fn operation_config() -> [u8; OPERATION_CONFIG_SIZE] {
     copy_in(REGION_OPERATION_CONFIG.start)
 }
 
-/// Writes a result struct to the result region; bytes that do not fit are left out.
+/// The result region is not zeros any more.
+static WRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// Writes a result struct to the result region; bytes that do not fit are left out. The first one is not written where it
+/// has pages of zeros, which the region has too: they would be touched for nothing.
 pub fn put_result(bytes: &[u8]) {
-    let length = bytes.len().min(REGION_RESULT.size as usize);
-    let target: *mut u8 = ptr::with_exposed_provenance_mut(REGION_RESULT.start as usize);
-    // SAFETY: the result region is mapped read-write and `length` bytes fit it.
-    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), target, length) };
+    let fits = bytes.len().min(REGION_RESULT.size as usize);
+    let rewrites = WRITTEN.swap(true, Ordering::Relaxed);
+    let mut at = REGION_RESULT.start as usize;
+    for page in bytes[..fits].chunks(PAGE_SIZE as usize) {
+        if rewrites || page.iter().any(|byte| *byte != 0) {
+            let target: *mut u8 = ptr::with_exposed_provenance_mut(at);
+            // SAFETY: the result region is mapped read-write, and all pages of `bytes` that are left fit it.
+            unsafe { ptr::copy_nonoverlapping(page.as_ptr(), target, page.len()) };
+        }
+        at += page.len();
+    }
 }

@@ -34,6 +34,10 @@ fn __abort() -> ! {
 const DOORBELL: u64 = 0;
 const MEMORY_FILE: u64 = 1;
 const PAGE: u64 = 4096;
+const LARGE_PAGE: u64 = instar_abi::LARGE_PAGE_SIZE as u64;
+/// Bytes that `info` of an image touches of heap and stack.
+const HEAP_OF_A_LOOK: u64 = 272 * 1024;
+const STACK_OF_A_LOOK: u64 = 160 * 1024;
 const SIGNAL_STACK: u64 = 64 * 1024;
 
 /// Address of the fault report, for the signal handler.
@@ -76,8 +80,7 @@ fn map_region(address: u64, size: u64, flags: u32) {
                 0,
             ),
         );
-        // Advice: large pages make first touches cheaper; without them nothing is lost.
-        let _ = sys::madvise(address, size, sys::MADV_HUGEPAGE);
+        advise(address, size);
     } else {
         need(
             sandbox_step::MEMORY,
@@ -90,6 +93,21 @@ fn map_region(address: u64, size: u64, flags: u32) {
                 address,
             ),
         );
+    }
+}
+
+/// Large pages make first touches of much memory cheaper. A look at an image touches little at the begin of its heap, the
+/// mark of the allocator at its end, and the top of its stack: for that no 2 MiB are to be cleared, and what it touches is
+/// there before it begins. Advice; without it nothing is lost.
+fn advise(address: u64, size: u64) {
+    let middle = size.saturating_sub(2 * LARGE_PAGE);
+    if middle > 0 {
+        let _ = sys::madvise(address + LARGE_PAGE, middle, sys::MADV_HUGEPAGE);
+        let _ = sys::madvise(address, HEAP_OF_A_LOOK, sys::MADV_POPULATE_WRITE);
+        let _ = sys::madvise(address + size - PAGE, PAGE, sys::MADV_POPULATE_WRITE);
+    } else {
+        let begin = size.saturating_sub(STACK_OF_A_LOOK);
+        let _ = sys::madvise(address + begin, size - begin, sys::MADV_POPULATE_WRITE);
     }
 }
 

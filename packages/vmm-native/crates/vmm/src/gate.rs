@@ -11,7 +11,7 @@ type Callback = Box<dyn FnOnce() + Send>;
 #[derive(Default)]
 struct State {
     ended: bool,
-    /// Called once when the run is cancelled before it has begun.
+    /// Called once when the run is cancelled.
     on_cancel: Option<Callback>,
     /// A cancellation was told to whoever waits.
     told: bool,

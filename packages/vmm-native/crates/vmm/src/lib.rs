@@ -4,6 +4,7 @@
 //! copies on descriptors that the caller opened, every request is checked from a private copy, and whatever the guest
 //! does ends as a [`report::Report`].
 
+mod attendant;
 pub mod budget;
 pub mod comparison;
 pub mod cpu_clock;

@@ -11,6 +11,7 @@ use instar_abi::{
     REGION_RESULT, SECRETS_SIZE,
 };
 
+use crate::attendant::Attendant;
 use crate::device::DeviceTable;
 use crate::dump::{self, CpuState, DumpOptions, DumpReport, DumpRequests};
 use crate::executor::{Counters, Executor, Remains, Wake};
@@ -163,7 +164,7 @@ pub fn run<T>(options: &RunOptions<'_>, control: &Control, deliver: impl FnOnce(
         Ok(backend) => backend,
         Err(error) => return deliver(Err(error)),
     };
-    let processors = Processors { first: &*backend, second: second.as_deref() };
+    let processors = Processors { first: &*backend, second: second.as_deref(), attendant: None };
     let (report, _) = conduct(executor, processors, &memory, options, control);
     deliver(Ok(report))
 }
@@ -175,6 +176,8 @@ pub(crate) struct Processors<'a> {
     pub first: &'a dyn Backend,
     /// One that takes tasks of the first.
     pub second: Option<&'a dyn Backend>,
+    /// The thread that watches; `None`: one is started for this run.
+    pub attendant: Option<&'a Attendant>,
 }
 
 /// The outcome of a second processor that ends by itself.
@@ -287,7 +290,7 @@ fn start(options: &RunOptions<'_>, memory: &Arc<GuestMemory>, paired: bool) -> R
 
 fn drive(
     executor: &Executor<'_>,
-    Processors { first: backend, second }: Processors<'_>,
+    Processors { first: backend, second, attendant }: Processors<'_>,
     memory: &GuestMemory,
     options: &RunOptions<'_>,
     control: &Control,
@@ -297,21 +300,24 @@ fn drive(
         control.dumps.open();
     }
     let threads = if executor.serves_in_guest_thread() { 0 } else { threads_of(options).max(1) };
+    let watchdog = Watchdog {
+        executor,
+        backend,
+        second: second.map(|second| second as &dyn Stop),
+        limits: &options.limits,
+        dumps: options.dump.map(|_| Dumps { desk: &control.dumps, memory }),
+    };
+    let watch = || watchdog.watch(&guest_left);
     std::thread::scope(|scope| {
         // A thread that cannot be had must end the run: those that were started wait for its end.
         let start = || -> std::io::Result<()> {
             for _ in 0..threads {
                 Builder::new().spawn_scoped(scope, || executor.serve(backend))?;
             }
-            let watchdog = Watchdog {
-                executor,
-                backend,
-                second: second.map(|second| second as &dyn Stop),
-                limits: &options.limits,
-                dumps: options.dump.map(|_| Dumps { desk: &control.dumps, memory }),
-            };
-            let guest_left = &guest_left;
-            Builder::new().spawn_scoped(scope, move || watchdog.watch(guest_left)).map(drop)
+            if attendant.is_none() {
+                Builder::new().spawn_scoped(scope, watch)?;
+            }
+            Ok(())
         };
         let run_second = |second: &dyn Backend| {
             let outcome = second.run_second(executor);
@@ -319,17 +325,23 @@ fn drive(
             executor.finish(outcome);
         };
         let start_second = || second.map(|second| Builder::new().spawn_scoped(scope, move || run_second(second)));
-        let (outcome, running) = match start().and_then(|()| start_second().transpose()) {
-            Ok(running) => (backend.run_guest(executor), running),
-            Err(error) => (Outcome::HostError(format!("no thread could be started: {error}")), None),
-        };
-        guest_left.store(true, Ordering::Release);
-        executor.finish(outcome);
-        if let (Some(second), Some(running)) = (second, running) {
-            while !running.is_finished() {
-                second.stop_guest();
-                std::thread::sleep(KICK);
+        let run = || {
+            let (outcome, running) = match start().and_then(|()| start_second().transpose()) {
+                Ok(running) => (backend.run_guest(executor), running),
+                Err(error) => (Outcome::HostError(format!("no thread could be started: {error}")), None),
+            };
+            guest_left.store(true, Ordering::Release);
+            executor.finish(outcome);
+            if let (Some(second), Some(running)) = (second, running) {
+                while !running.is_finished() {
+                    second.stop_guest();
+                    std::thread::sleep(KICK);
+                }
             }
+        };
+        match attendant {
+            Some(attendant) => attendant.attend(&watch, executor.gate(), run),
+            None => run(),
         }
     });
 }

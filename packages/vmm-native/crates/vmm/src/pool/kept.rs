@@ -7,6 +7,7 @@ use std::time::Duration;
 use instar_abi::{SandboxBoot, REGION_CHAIN_CONFIG, REGION_OPERATION_CONFIG};
 
 use super::template::Template;
+use crate::attendant::Attendant;
 use crate::device::DeviceTable;
 use crate::guest_image::{startup_entry, GuestImage};
 use crate::kvm::{CpuTemplate, Doorbell, KvmBackend};
@@ -64,17 +65,26 @@ impl Kept {
         Ok(kept)
     }
 
-    /// Serves a run. Returns its report, and whether it ended so that the sandbox may be restored.
-    pub fn run(&mut self, options: &RunOptions<'_>, control: &Control) -> Result<(Report, bool), StartError> {
+    /// Serves a run, which `attendant` watches. Returns its report, and whether it ended so that the sandbox may be restored.
+    pub fn run(
+        &mut self,
+        options: &RunOptions<'_>,
+        control: &Control,
+        attendant: Option<&Attendant>,
+    ) -> Result<(Report, bool), StartError> {
         put_config(&self.memory, &REGION_CHAIN_CONFIG, options.chain_config)
             .and_then(|()| put_config(&self.memory, &REGION_OPERATION_CONFIG, options.operation_config))
             .map_err(StartError::Config)?;
         let executor = executor(options, control, &self.memory)?;
         let executor = if options.io_threads == 0 { executor.in_guest_thread() } else { executor };
         match &mut self.cell {
-            Cell::Vm { backend, .. } => {
-                Ok(conduct(executor, Processors { first: &**backend, second: None }, &self.memory, options, control))
-            }
+            Cell::Vm { backend, .. } => Ok(conduct(
+                executor,
+                Processors { first: &**backend, second: None, attendant },
+                &self.memory,
+                options,
+                control,
+            )),
             Cell::Process { nursery, boot, next } => {
                 let seconds = cpu_seconds(options.limits.cpu);
                 // What was made ahead has no limit of its own.
@@ -89,14 +99,20 @@ impl Kept {
                     }
                 };
                 backend.release();
-                Ok(conduct(executor, Processors { first: &backend, second: None }, &self.memory, options, control))
+                Ok(conduct(
+                    executor,
+                    Processors { first: &backend, second: None, attendant },
+                    &self.memory,
+                    options,
+                    control,
+                ))
             }
         }
     }
 
     /// Has the guest of a VM run once, without a file, which it refuses: what KVM and the system only do for memory that is
     /// touched for the first time is done then. `None` where it did not end as it should, or could not be restored.
-    pub fn rehearsed(mut self) -> Option<Self> {
+    pub fn rehearsed(mut self, attendant: Option<&Attendant>) -> Option<Self> {
         if !matches!(self.cell, Cell::Vm { cpu: Some(_), .. }) {
             return Some(self);
         }
@@ -117,7 +133,7 @@ impl Kept {
             trace: None,
             dump: None,
         };
-        let (_, clean) = self.run(&nothing, &Control::default()).ok()?;
+        let (_, clean) = self.run(&nothing, &Control::default(), attendant).ok()?;
         (clean && self.restore().is_ok()).then_some(self)
     }
 

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread::Builder;
 
+use crate::attendant::Attendant;
 use crate::device::DeviceTable;
 use crate::executor::lock;
 use crate::report::{Outcome, Report, Statistics};
@@ -180,7 +181,7 @@ impl Pool {
         let shared = Arc::clone(&self.shared);
         // With the lock held, so that no run relies on a thread that cannot be had.
         let started = Builder::new().name("instar-sandbox".into()).spawn(move || {
-            let worker = Worker { shared: &shared, short: false, ahead: true };
+            let worker = Worker::new(&shared, false, true);
             let kept = catch_unwind(AssertUnwindSafe(|| worker.make_ahead()));
             worker.work(None, kept.unwrap_or(None));
         });
@@ -238,7 +239,7 @@ fn start_worker(shared: &Arc<Shared>, job: Job) {
     let started = Builder::new().name("instar-sandbox".into()).spawn(move || {
         let first = lock(&theirs).take();
         let short = first.as_ref().is_some_and(|job| !job.session);
-        Worker { shared: &mine, short, ahead: false }.work(first, None);
+        Worker::new(&mine, short, false).work(first, None);
     });
     if let Err(error) = started {
         let Some(job) = lock(&place).take() else { return };
@@ -272,9 +273,15 @@ struct Worker<'a> {
     short: bool,
     /// It was started before there was a run for it, and counts as one that waits.
     ahead: bool,
+    /// Watches one run after the other; without it each run has a thread of its own for that.
+    attendant: Option<Attendant>,
 }
 
-impl Worker<'_> {
+impl<'a> Worker<'a> {
+    fn new(shared: &'a Shared, short: bool, ahead: bool) -> Self {
+        Self { shared, short, ahead, attendant: Attendant::start().ok() }
+    }
+
     fn work(mut self, first: Option<Job>, mut kept: Option<Kept>) {
         let mut next = first;
         while let Some(job) = next.take().or_else(|| self.wait()) {
@@ -284,7 +291,7 @@ impl Worker<'_> {
             kept = after;
             self.done();
         }
-        drop(kept);
+        drop((kept, self.attendant.take()));
         let mut state = lock(&self.shared.state);
         state.threads = state.threads.saturating_sub(1);
         drop(state);
@@ -322,7 +329,7 @@ impl Worker<'_> {
                 return None;
             }
         };
-        let clean = match kept.run(&options, &control) {
+        let clean = match kept.run(&options, &control, self.attendant.as_ref()) {
             Ok((report, clean)) => {
                 drop((ends, running));
                 deliver(Ok(report));
@@ -364,7 +371,7 @@ impl Worker<'_> {
     fn make_ahead(&self) -> Option<Kept> {
         let kept = self.make().ok()?;
         if self.shared.options.rehearses {
-            kept.rehearsed()
+            kept.rehearsed(self.attendant.as_ref())
         } else {
             Some(kept)
         }

@@ -1,7 +1,8 @@
 //! What the writable memory of a guest holds before its first instruction, and bringing it back to that.
 
 use instar_abi::{
-    Protection, Region, LARGE_PAGE_SIZE, MEMORY_MAP, REGION_HEAP, REGION_KEYS, REGION_STACK, REGION_WINDOWS,
+    Protection, Region, LARGE_PAGE_SIZE, MEMORY_MAP, PAGE_SIZE, REGION_HEAP, REGION_KEYS, REGION_STACK, REGION_WINDOWS,
+    REGION_WORKER_STACK,
 };
 
 use crate::guest_image::GuestImage;
@@ -34,6 +35,8 @@ fn resident(region: &Region) -> Option<Resident> {
     match *region {
         REGION_HEAP => Some(Resident { head: 384 << 10, tail: 64 << 10 }),
         REGION_WINDOWS => Some(Resident { head: 64 << 10, tail: 0 }),
+        // For a second processor, which no kept sandbox has.
+        REGION_WORKER_STACK => Some(Resident { head: 0, tail: 0 }),
         REGION_KEYS => Some(Resident { head: 0, tail: 0 }),
         _ => None,
     }
@@ -48,7 +51,10 @@ impl Template {
             match (region.protection, resident(region)) {
                 // A process has these for itself, and takes them with it.
                 _ if memory.file().is_some() && [REGION_HEAP, REGION_STACK].contains(region) => {}
+                // No process has it.
+                (Protection::Supervisor, _) if memory.file().is_some() => {}
                 (Protection::None | Protection::Image, _) => {}
+                (Protection::Supervisor, None) => template.remember_begin(memory, region)?,
                 (_, Some(resident)) => template.divide(memory, region, &resident),
                 (_, None) => template.remember(memory, region.start, region.size)?,
             }
@@ -73,6 +79,20 @@ impl Template {
             }
         }
         self.given_back.push((middle, tail.saturating_sub(middle)));
+    }
+
+    /// Of a region of which only the begin is used: the rest, which neither a guest nor its processor has a way to, goes back
+    /// to the system.
+    fn remember_begin(&mut self, memory: &GuestMemory, region: &Region) -> Result<(), String> {
+        self.remember(memory, region.start, region.size)?;
+        let Some(last) = self.ranges.last_mut() else { return Ok(()) };
+        last.length = (last.bytes.len() as u64).next_multiple_of(PAGE_SIZE.into()).min(region.size);
+        memory.use_small_pages(
+            region.start / u64::from(LARGE_PAGE_SIZE) * u64::from(LARGE_PAGE_SIZE),
+            LARGE_PAGE_SIZE.into(),
+        );
+        self.given_back.push((region.start.saturating_add(last.length), region.size.saturating_sub(last.length)));
+        Ok(())
     }
 
     fn remember(&mut self, memory: &GuestMemory, address: u64, length: u64) -> Result<(), String> {
