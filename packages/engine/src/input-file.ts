@@ -1,5 +1,5 @@
 import {
-  closeFile,
+  closeRead,
   identity,
   kindInWords,
   lockInput,
@@ -33,8 +33,8 @@ export interface InputFile {
 }
 
 /** Closes an input. */
-export async function closeInput({ fd, remote }: InputFile): Promise<void> {
-  if (remote === undefined) await closeFile(fd);
+export function closeInput({ fd, remote }: InputFile): void {
+  if (remote === undefined) closeRead(fd);
   else remote.close();
 }
 
@@ -79,7 +79,7 @@ export const WAS_PUT_BACK =
  */
 export async function adoptInput(fd: number, path: string, forceShare: boolean, named?: Named): Promise<InputFile> {
   try {
-    let stats = await statFile(fd);
+    let stats = statFile(fd);
     if (!stats.isFile() && !stats.isBlockDevice()) {
       const hint =
         stats.isFIFO() || stats.isCharacterDevice() ? '; a stream is read by dd with if=-, by convert with -' : '';
@@ -87,7 +87,7 @@ export async function adoptInput(fd: number, path: string, forceShare: boolean, 
     }
     const settle = async (): Promise<boolean> => settleForReading(fd, path, named !== undefined, named?.openSecond);
     if (await withEngineErrors(settle)) {
-      stats = await statFile(fd);
+      stats = statFile(fd);
       named?.onWarning?.(`${path}: ${WAS_PUT_BACK}`);
     }
     if (!forceShare) {
@@ -105,7 +105,7 @@ export async function adoptInput(fd: number, path: string, forceShare: boolean, 
     const size = stats.isFile() ? stats.size : deviceSize(fd);
     return { fd, path, size, allocated: stats.blocks * 512n, identity: identity(stats) };
   } catch (error) {
-    await closeFile(fd);
+    closeRead(fd);
     throw error;
   }
 }

@@ -38,7 +38,7 @@ export async function checkSandbox(sandbox: Sandbox): Promise<string | undefined
   if (problem !== undefined) return problem;
   const fd = await openFile(convertGuestPath(), constants.O_RDONLY);
   try {
-    const size = (await statFile(fd)).size;
+    const size = statFile(fd).size;
     const report = await runGuest({
       image: guestImage(),
       chainConfig: ChainConfig.encode({

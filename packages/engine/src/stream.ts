@@ -177,7 +177,7 @@ async function createStreamTarget(
   source: number,
   control: OperationControl,
 ): Promise<OutputFile> {
-  const stats = await statFile(source);
+  const stats = statFile(source);
   return openOutputFile(
     {
       path,

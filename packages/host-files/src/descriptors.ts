@@ -1,11 +1,12 @@
 import { CURRENT_DIRECTORY, openAt as nativeOpenAt } from '@instar/vmm-native';
 import {
   close,
+  closeSync,
   constants,
   existsSync,
   fchmod as nodeFchmod,
   fchown as nodeFchown,
-  fstat,
+  fstatSync,
   fsync as nodeFsync,
   ftruncate as nodeFtruncate,
   open,
@@ -26,7 +27,6 @@ function late<A extends readonly unknown[], R>(make: () => (...given: A) => Prom
 const opened = late(() => promisify<string | Buffer, number, number, number>(open));
 const closed = late(() => promisify(close));
 const truncated = late(() => promisify(nodeFtruncate));
-const statusOf = late(() => promisify<number, { bigint: true }, BigIntStats>(fstat));
 const statusOfName = late(() => promisify<PathLike, { bigint: true }, BigIntStats>(stat));
 
 /** rename(2). */
@@ -80,13 +80,29 @@ export async function closeFile(fd: number): Promise<void> {
   try {
     await closed(fd);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EBADF') throw error;
+    onlyMistakes(error);
   }
 }
 
-/** What a descriptor is. */
-export async function statFile(fd: number): Promise<BigIntStats> {
-  return statusOf(fd, { bigint: true });
+/**
+ * What a descriptor is. Without a turn of node's threads: of a file that has just been opened the system knows it, and a
+ * turn takes longer than the call.
+ */
+export function statFile(fd: number): BigIntStats {
+  return fstatSync(fd, { bigint: true });
+}
+
+/** Closes a descriptor that was only read: no file system has anything to write then, which would take its time. */
+export function closeRead(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch (error) {
+    onlyMistakes(error);
+  }
+}
+
+function onlyMistakes(error: unknown): void {
+  if ((error as NodeJS.ErrnoException).code === 'EBADF') throw error;
 }
 
 /** What a name leads to. */

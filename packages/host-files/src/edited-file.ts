@@ -60,13 +60,13 @@ export async function openEdited(path: string, undo: boolean, openSecond?: OpenS
     throw hostFileError('READ_FAILED', path, 'cannot be opened for reading and writing', error);
   }
   try {
-    const status = await statFile(fd);
+    const status = statFile(fd);
     if (!status.isFile() && !status.isBlockDevice()) {
       throw new HostFileError('FILE_NOT_USABLE', `is ${kindInWords(status)}, not an image file`, path);
     }
     lockOutput(fd, path);
     const wasPutBack = await settleLocked(fd, path, openSecond);
-    const { size, blocks } = await statFile(fd);
+    const { size, blocks } = statFile(fd);
     const log = undo ? await createUndoLog(fd, path) : undefined;
     let second: SecondFile | undefined;
     const close = async (): Promise<void> => {

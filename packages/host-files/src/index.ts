@@ -1,6 +1,7 @@
 /** Files of the host: outputs that appear when they are complete, locks, devices, names that a user gave. */
 export {
   closeFile,
+  closeRead,
   fsync,
   ftruncate,
   identity,

@@ -192,7 +192,7 @@ export function syncOnce(
 
 /** The exact length. What is added reads as zeros, and is allocated unless the output may have holes. */
 export async function setLength(fd: number, length: bigint, sparse: boolean): Promise<void> {
-  const { size } = await statFile(fd);
+  const { size } = statFile(fd);
   if (size < length && !sparse && allocateFileRange(fd, size, length - size)) return;
   if (size !== length) await ftruncate(fd, length);
 }

@@ -52,7 +52,7 @@ function windowOutput(
   };
   const sync = syncOnce(output, async (length) => {
     const end = start + length;
-    const stats = await statFile(fd);
+    const stats = statFile(fd);
     if (stats.isFile() && stats.size < end) await ftruncate(fd, end);
     await fsync(fd);
   });

@@ -111,7 +111,7 @@ async function openExisting(output: ResolvedOutput, status: FileStatus): Promise
     }
   }
   // What was looked at by name must be what was opened.
-  if (identity(await statFile(fd)) === identity(status)) return { fd, status };
+  if (identity(statFile(fd)) === identity(status)) return { fd, status };
   await closeFile(fd);
   throw new HostFileError('FILE_NOT_USABLE', 'was replaced while it was opened', output.path);
 }

@@ -176,7 +176,7 @@ class Walk {
     } catch (error) {
       throw hostFileError('READ_FAILED', this.#name, doing, error);
     }
-    if (identity(await statFile(fd)) === identity(found)) {
+    if (identity(statFile(fd)) === identity(found)) {
       return { fd, scope: root.scope === 'beside' ? 'beside' : 'below' };
     }
     await closeFile(fd);

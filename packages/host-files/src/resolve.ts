@@ -120,7 +120,7 @@ export async function ownStream(file: string, use: 'input' | 'output'): Promise<
   try {
     const fd = /^\d{1,7}$/.test(resolved.leaf.toString('latin1')) ? Number(resolved.leaf) : undefined;
     if (!resolved.magic || fd === undefined || resolved.existing === undefined) return undefined;
-    if (identity(await statFile(fd)) !== identity(resolved.existing)) return undefined;
+    if (identity(statFile(fd)) !== identity(resolved.existing)) return undefined;
     const kind = kindOf(resolved.existing);
     if (kind === 'fifo' || kind === 'socket' || kind === 'character device') return fd;
     if (use === 'input' || kind !== 'file') return undefined;

@@ -76,16 +76,16 @@ export async function createTemporary(place: Place, mode: number, visible: boole
   for (let attempt = 1; ; attempt += 1) {
     const { fd, name } = await createNamed(place, mode);
     // Between its creation and its lock another run may have taken it for a leftover.
-    if (tryLock(fd) !== false && (await isStill(place, name, fd))) return temporaryFile(place, fd, name);
+    if (tryLock(fd) !== false && isStill(place, name, fd)) return temporaryFile(place, fd, name);
     forgetName(place.directory, name);
     await closeFile(fd);
     if (attempt === ATTEMPTS) throw new NameLost();
   }
 }
 
-async function isStill({ directory }: Place, name: Buffer, fd: number): Promise<boolean> {
+function isStill({ directory }: Place, name: Buffer, fd: number): boolean {
   const found = statOrUndefined(directory, name);
-  return found !== undefined && identity(found) === identity(await statFile(fd));
+  return found !== undefined && identity(found) === identity(statFile(fd));
 }
 
 function temporaryFile(place: Place, fd: number, given: Buffer | undefined): TemporaryFile {
@@ -105,8 +105,8 @@ function temporaryFile(place: Place, fd: number, given: Buffer | undefined): Tem
     }
     forget();
   };
-  const checked = async (): Promise<Buffer> => {
-    if (name === undefined || !(await isStill(place, name, named))) {
+  const checked = (): Buffer => {
+    if (name === undefined || !isStill(place, name, named)) {
       forget();
       throw new NameLost();
     }
@@ -128,7 +128,7 @@ function temporaryFile(place: Place, fd: number, given: Buffer | undefined): Tem
   const rename = async (take: (from: Buffer) => Promise<void> | void): Promise<void> => {
     try {
       if (name === undefined) await giveName();
-      await take(await checked());
+      await take(checked());
       forget();
     } finally {
       if (named !== fd) await closeFile(named);

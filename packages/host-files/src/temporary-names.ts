@@ -100,7 +100,7 @@ async function removeLeftover(directory: number, name: Buffer, owner: number | u
     const mayBeOurs = found.uid === process.geteuid?.() || found.uid === owner;
     if (kindOf(found) !== 'file' || found.nlink !== 1 || !mayBeOurs) return;
     fd = await openIn(directory, name, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW);
-    if (identity(await statFile(fd)) === identity(found) && tryLock(fd) !== false) unlinkAt(directory, name);
+    if (identity(statFile(fd)) === identity(found) && tryLock(fd) !== false) unlinkAt(directory, name);
   } catch {
     // Not ours to remove.
   } finally {

@@ -49,8 +49,8 @@ export interface SecondFile {
 export type OpenSecond = (image: SecondFile) => Promise<SecondFile>;
 
 /** Where the log of an open file may stand: beside the name by which it was opened, or where its mark says. */
-async function logsOf(fd: number, path: string): Promise<Buffer[]> {
-  const [beside, marked] = [logOf(fd, path, await statFile(fd)), markedLog(fd)];
+function logsOf(fd: number, path: string): Buffer[] {
+  const [beside, marked] = [logOf(fd, path, statFile(fd)), markedLog(fd)];
   const elsewhere = marked === undefined || beside?.equals(marked) === true ? [] : [marked];
   return beside === undefined ? elsewhere : [beside, ...elsewhere];
 }
@@ -87,7 +87,7 @@ async function remove(name: Buffer): Promise<void> {
 
 /** The log that an interrupted edit of a file has left. */
 async function leftLog(fd: number, path: string): Promise<Buffer | undefined> {
-  for (const [index, name] of (await logsOf(fd, path)).entries()) {
+  for (const [index, name] of logsOf(fd, path).entries()) {
     if (exists(name) && (index === 0 || (await mayBeItsLog(name, fd)))) return name;
   }
   return undefined;
@@ -127,7 +127,7 @@ export interface UndoLog {
  * @throws HostFileError
  */
 export async function createUndoLog(fd: number, path: string): Promise<UndoLog> {
-  const status = await statFile(fd);
+  const status = statFile(fd);
   const name = logOf(fd, path, status);
   if (name === undefined || !status.isFile()) {
     const problem =
@@ -157,7 +157,7 @@ export async function createUndoLog(fd: number, path: string): Promise<UndoLog> 
   return {
     fd: log,
     async join(second) {
-      if (!(await statFile(second.fd)).isFile()) {
+      if (!statFile(second.fd).isFile()) {
         const problem = 'is no regular file, of which an undo log could hold what it was; choose --no-undo';
         throw new HostFileError('FILE_NOT_USABLE', problem, second.path);
       }
@@ -201,7 +201,7 @@ const BY_WHOM_OF_TWO =
  */
 export async function settleLocked(writable: number, path: string, openSecond?: OpenSecond): Promise<boolean> {
   let isSettled = false;
-  for (const [index, name] of (await logsOf(writable, path)).entries()) {
+  for (const [index, name] of logsOf(writable, path).entries()) {
     // What a mark names may have become the log of another file.
     if (await settleBy(name, { fd: writable, path }, index > 0, openSecond)) isSettled = true;
   }
@@ -226,7 +226,7 @@ async function settleBy(
   }
   if (log === undefined) return false;
   try {
-    await requireTrusted(writable, log, path, name);
+    requireTrusted(writable, log, path, name);
     let settled = await settleEdit(writable, undefined, log).catch((error: unknown) => {
       throw notPutBack(path, name, error);
     });
@@ -270,7 +270,7 @@ async function settleBoth(name: Buffer, log: number, image: SecondFile, openSeco
     throw refusal(image.path, name, `${BY_WHOM_OF_TWO} (${why})`);
   });
   try {
-    await requireTrusted(second.fd, log, image.path, name);
+    requireTrusted(second.fd, log, image.path, name);
     const settled = await settleEdit(image.fd, second.fd, log).catch(failed);
     if (settled !== 'rolled-back') {
       const why = `but together with another file than ${quoteName(second.path)}, which the image names; put that one back, or remove the log`;
@@ -286,8 +286,8 @@ async function settleBoth(name: Buffer, log: number, image: SecondFile, openSeco
  * Refuses the log of somebody who could not have edited the file: in a directory that others may write to, it would have us write
  * what they chose.
  */
-async function requireTrusted(file: number, log: number, path: string, name: Buffer): Promise<void> {
-  const [image, found] = await Promise.all([statFile(file), statFile(log)]);
+function requireTrusted(file: number, log: number, path: string, name: Buffer): void {
+  const [image, found] = [statFile(file), statFile(log)];
   const own = BigInt(process.geteuid?.() ?? 0);
   if (found.isFile() && (found.uid === image.uid || found.uid === own || found.uid === 0n)) return;
   throw refusal(

@@ -9,7 +9,7 @@ const writeAt = promisify(write);
 async function identityOf(file: string): Promise<{ readonly identity: string; readonly path: string }> {
   const fd = await openFile(file, constants.O_RDONLY);
   try {
-    return { identity: identity(await statFile(fd)), path: file };
+    return { identity: identity(statFile(fd)), path: file };
   } finally {
     await closeFile(fd);
   }

@@ -100,7 +100,7 @@ async function openOther(
   edited: EditedFile,
   session: GuestSession,
 ): Promise<Chain> {
-  const own = identity(await statFile(edited.fd));
+  const own = identity(statFile(edited.fd));
   // Nobody else has the edited one, which would stand in the way of its own lock.
   const opened = await openInput(file, true, { onWarning: session.context.onWarning });
   if (opened.identity === own) {

@@ -24,7 +24,7 @@ export async function requireDataFileApart(
   if ((info.flags & BACKING_FILE) === 0 || (info.flags & DATA_FILE) === 0) return;
   const { path } = image;
   const fd = await openFile(`/proc/self/fd/${image.fd}`, constants.O_RDONLY);
-  const { size, blocks } = await statFile(fd);
+  const { size, blocks } = statFile(fd);
   const top = { fd, path, size, allocated: blocks * 512n, identity: '' };
   // It is looked at once more by who opens it for writing, who tells of it.
   const context = { ...guestContext(control), onDetail: undefined, onWarning: undefined };

@@ -38,12 +38,12 @@ async function openNamed(image: string, info: ImageInfo, policy: PathPolicy): Pr
 }
 
 /** Refuses a data file that is something else of the image as well. */
-async function requireApart(fd: number, path: string, image: EditedFile, info: ImageInfo): Promise<void> {
-  const own = identity(await statFile(fd));
+function requireApart(fd: number, path: string, image: EditedFile, info: ImageInfo): void {
+  const own = identity(statFile(fd));
   const refuse = (what: string): EngineError =>
     new EngineError('CHAIN_LOOP', `refers to ${quoteName(path)}, which is ${what}`, { file: image.path });
-  if (own === identity(await statFile(image.fd))) throw refuse('already part of its chain');
-  if (image.log !== undefined && own === identity(await statFile(image.log))) throw refuse('its undo log');
+  if (own === identity(statFile(image.fd))) throw refuse('already part of its chain');
+  if (image.log !== undefined && own === identity(statFile(image.log))) throw refuse('its undo log');
   if (info.backing_file_len === 0) return;
   const name = storedName(info.backing_file, info.backing_file_len, 'backing file', image.path);
   if (own === identityOf(combinePath(image.path, name))) throw refuse('already part of its chain');
@@ -58,7 +58,7 @@ export async function openDataFile(image: EditedFile, info: ImageInfo, policy: P
   const opened = await openNamed(image.path, info, policy);
   const { fd, path } = opened;
   try {
-    await requireApart(fd, path, image, info);
+    requireApart(fd, path, image, info);
     await withEngineErrors(async () => {
       lockOutput(fd, path);
       await settleForReading(fd, path, false);
@@ -78,7 +78,7 @@ export function dataFilePutBack(context: GuestContext, policy: PathPolicy | unde
   if (policy === undefined || policy.references === 'refuse' || policy.allowedDirectories.length === 0)
     return undefined;
   return async ({ fd, path }: SecondFile) => {
-    const { size, blocks } = await statFile(fd);
+    const { size, blocks } = statFile(fd);
     const image = { fd, path, size, allocated: blocks * 512n, identity: '' };
     const session = new GuestSession({ ...context, onDetail: undefined });
     let info: ImageInfo;

@@ -154,7 +154,7 @@ export async function editInSession<T>(
   let result: T;
   try {
     try {
-      if (known !== undefined && identity(await statFile(file.fd)) !== known) {
+      if (known !== undefined && identity(statFile(file.fd)) !== known) {
         throw new EngineError('INPUT_IN_USE', 'was exchanged for another file meanwhile', { file: path });
       }
       if (file.wasPutBack) onWarning?.(`${path}: ${WAS_PUT_BACK}`);
@@ -170,13 +170,13 @@ export async function editInSession<T>(
       if (edited.beside !== undefined && hasDataFile(info)) {
         session.add(await joinDataFile(file, info, device, edited.references ?? NO_REFERENCES, edited.beside));
       }
-      const refresh = async (): Promise<bigint> => {
-        const { size } = file.resizable ? await statFile(file.fd) : file;
+      const refresh = (): bigint => {
+        const { size } = file.resizable ? statFile(file.fd) : file;
         session.describe(device, { file_size: size });
         return size;
       };
       const edit = async (request: EditRequest, last = false): Promise<ValueOf<typeof EditResult>> => {
-        const size = await refresh();
+        const size = refresh();
         const answer = await perform(session, {
           config: EditConfig.encode({ ...now(), ...request }),
           result: EditResult,
@@ -189,7 +189,7 @@ export async function editInSession<T>(
         if (!file.resizable && answer.file_length < file.size) throw impossibleResult(path);
         if (answer.file_length < kept) kept = answer.file_length;
         // What will be cut off is not looked at any more.
-        const length = await refresh();
+        const length = refresh();
         session.describe(device, { file_size: kept < length ? kept : length });
         return answer;
       };
@@ -237,7 +237,7 @@ async function joinDataFile(
   const opened = await openDataFile(image, info, policy);
   const { fd, path } = opened;
   try {
-    const status = await statFile(fd);
+    const status = statFile(fd);
     const own = identity(status);
     if (beside.some((file) => file.identity === own)) {
       throw new EngineError('SAME_FILE', 'is read and would be written at the same time', { file: path });

@@ -69,10 +69,10 @@ export async function growOverlay(
         onProgress: control.onProgress,
       };
       return await editInSession(session, about, async ({ edit, file: opened }) => {
-        const { size: end } = await statFile(opened.fd);
+        const { size: end } = statFile(opened.fd);
         const flags = preallocation === 'off' ? 0 : EDIT_FLAG.values.PREALLOCATE;
         const edited = await edit({ action: EDIT_ACTION.values.RESIZE, size, flags }, true);
-        const { size: newEnd } = await statFile(opened.fd);
+        const { size: newEnd } = statFile(opened.fd);
         if (allocates && newEnd > end) allocate(opened.fd, end, newEnd - end, file);
         return { format: formatName(format), virtualSize: edited.virtual_size };
       });

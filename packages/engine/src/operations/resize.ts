@@ -76,9 +76,9 @@ export async function resize(
     const allocated = preallocation === 'falloc' || preallocation === 'full';
     const flags = (shrink ? SHRINK : 0) | (preallocated && !isRaw ? PREALLOCATE : 0);
     const hasDataFile = await prepareDataFile({ before, after: bytes, preallocated, allocated });
-    const { size: end } = await statFile(edited.fd);
+    const { size: end } = statFile(edited.fd);
     const { virtual_size: virtualSize } = await edit({ action: EDIT_ACTION.values.RESIZE, size: bytes, flags }, true);
-    const { size: newEnd } = await statFile(edited.fd);
+    const { size: newEnd } = statFile(edited.fd);
     if (allocated && !hasDataFile && newEnd > end) allocate(edited.fd, end, newEnd - end, file);
     return { format: formatName(info.format), virtualSize };
   };

@@ -47,7 +47,7 @@ export async function openResizedDataFile(
   const opened = await openDataFile(image, info, policy);
   try {
     const isRaw = (info.flags & INFO_FLAG.values.DATA_FILE_RAW) !== 0;
-    return await withLengths(opened, image.path, isRaw);
+    return withLengths(opened, image.path, isRaw);
   } catch (error) {
     await closeFile(opened.fd);
     throw error;
@@ -55,8 +55,8 @@ export async function openResizedDataFile(
 }
 
 /** @param isRaw it is a raw image of the disk */
-async function withLengths({ fd, path }: ReferenceFile, image: string, isRaw: boolean): Promise<ResizedDataFile> {
-  const status = await statFile(fd);
+function withLengths({ fd, path }: ReferenceFile, image: string, isRaw: boolean): ResizedDataFile {
+  const status = statFile(fd);
   const length = status.isFile() ? status.size : deviceSize(fd);
   let wanted = length;
   const undo = async (): Promise<void> => {

@@ -87,6 +87,6 @@ export async function copyBitmaps(
   } finally {
     await session.close();
   }
-  const status = await statFile(output.fd);
+  const status = statFile(output.fd);
   return status.isFile() && status.size > output.length ? status.size : output.length;
 }

@@ -38,7 +38,7 @@ export async function flatten(file: string, output: DumpOutput, options: Flatten
       throw new VmcoreError('INVALID_ARGUMENT', 'is a flattened stream already', { file });
     }
     const inputs = source.identity === undefined ? [] : [{ path: file, identity: source.identity }];
-    if ('stream' in target) await checkStream(target.stream, inputs);
+    if ('stream' in target) checkStream(target.stream, inputs);
     const appender =
       'file' in target
         ? await OutputFile.create(target.file, { inputs, onWarning: options.onWarning })

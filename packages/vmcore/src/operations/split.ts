@@ -15,7 +15,7 @@ const MAX_PARTS = 64;
 async function identityOf(file: string): Promise<string> {
   const fd = await openFile(file, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    return identity(await statFile(fd));
+    return identity(statFile(fd));
   } finally {
     await closeFile(fd);
   }

@@ -197,7 +197,7 @@ export async function unflatten(
   check.progress(options);
   const pieces = typeof input === 'string' ? await piecesOfFile(input) : piecesOfStream(input, options.signal);
   try {
-    const whose = typeof input === 'string' ? pieces.identity : await streamIdentity(input);
+    const whose = typeof input === 'string' ? pieces.identity : streamIdentity(input);
     const inputs = whose === undefined ? [] : [{ path: pieces.name, identity: whose }];
     const output = await OutputFile.create(file, { inputs, onWarning: options.onWarning });
     try {

@@ -3,10 +3,10 @@ import { VmcoreError } from '../errors.js';
 import type { NamedInput } from '../source/byte-source.js';
 
 /** The file that a stream of Node reads or writes (`… < dump`); undefined for pipes, sockets and what is no file. */
-export async function streamIdentity(stream: object): Promise<string | undefined> {
+export function streamIdentity(stream: object): string | undefined {
   if (!('fd' in stream) || typeof stream.fd !== 'number' || stream.fd < 0) return undefined;
   try {
-    const status = await statFile(stream.fd);
+    const status = statFile(stream.fd);
     return kindOf(status) === 'file' ? identity(status) : undefined;
   } catch {
     return undefined;
@@ -17,8 +17,8 @@ export async function streamIdentity(stream: object): Promise<string | undefined
  * Refuses a stream that writes over what is read.
  * @throws VmcoreError `SAME_FILE`
  */
-export async function checkStream(stream: object, inputs: readonly NamedInput[]): Promise<void> {
-  const written = await streamIdentity(stream);
+export function checkStream(stream: object, inputs: readonly NamedInput[]): void {
+  const written = streamIdentity(stream);
   const same = written === undefined ? undefined : inputs.find((input) => input.identity === written);
   if (same === undefined) return;
   const problem = 'is also what the output is written to; writing it would destroy the data';

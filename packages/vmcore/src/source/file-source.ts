@@ -29,7 +29,7 @@ export async function fileSource(name: string): Promise<ByteSource> {
     throw failed(name, 'cannot be opened', error);
   }
   try {
-    const stat = await statFile(fd);
+    const stat = statFile(fd);
     if (!stat.isFile()) throw new VmcoreError('READ_FAILED', 'is not a regular file', { file: name });
     if (stat.size > MAX_OFFSET) {
       const found = `${stat.size} bytes`;

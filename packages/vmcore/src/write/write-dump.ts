@@ -159,7 +159,7 @@ async function openSink(
   const flattened = options.flattened ?? (options.format === 'kdump' && sequential);
   const compressed = (appender: Appender): Appender => (zstd ? zstdAppender(appender) : appender);
   if ('stream' in output) {
-    await checkStream(output.stream, inputs);
+    checkStream(output.stream, inputs);
     const appender = compressed(writableAppender(output.stream, options.signal));
     return flattened ? flattenedSink(appender) : sequentialSink(appender);
   }
