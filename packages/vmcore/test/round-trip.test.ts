@@ -19,7 +19,7 @@ import { extentsOf, madeUpImage, MadeUpMemory, memoryMaps, pageRanges, type Memo
 
 const RUNS = Number(process.env['INSTAR_CASES'] ?? 40);
 /** A failure is told before the test runner gives up. */
-const LIMIT = { interruptAfterTimeLimit: 20_000, markInterruptAsFailure: true };
+const LIMIT = { interruptAfterTimeLimit: 100_000, markInterruptAsFailure: true };
 const directory = mkdtempSync(join(tmpdir(), 'instar-vmcore-'));
 afterAll(() => {
   rmSync(directory, { recursive: true });
