@@ -10,6 +10,8 @@ export type SandboxChoice = Sandbox | 'auto';
 
 /** Answers of {@link guarded} calls that hold for the life of this process. */
 let kvmProblem: { readonly reason: string | undefined } | undefined;
+/** The helper was found. Where it is gone later, the run says so. */
+let helperFound = false;
 
 function probeOnce(): string | undefined {
   kvmProblem ??= { reason: guarded(() => probeKvm()) ?? undefined };
@@ -29,7 +31,11 @@ function guarded<T>(action: () => T): T {
 
 /** Why a sandbox cannot be used, as far as that shows without running a guest; undefined where nothing speaks against it. */
 export function sandboxProblem(sandbox: Sandbox): string | undefined {
-  return sandbox === 'kvm' ? probeOnce() : (guarded(() => probeProcess(sandboxHelperPath())) ?? undefined);
+  if (sandbox === 'kvm') return probeOnce();
+  if (helperFound) return undefined;
+  const problem = guarded(() => probeProcess(sandboxHelperPath())) ?? undefined;
+  helperFound = problem === undefined;
+  return problem;
 }
 
 function unavailable(reason: string): EngineError {

@@ -1,6 +1,6 @@
 import { readLinkAt, statAt } from '@instar/vmm-native';
 import { realpath } from 'node:fs/promises';
-import { closeFile, hasProc, identity, openDirectory } from './descriptors.js';
+import { closeRead, hasProc, identity, openDirectory } from './descriptors.js';
 import { nameBytes, nameText } from './names.js';
 import { statOrUndefined } from './resolve.js';
 
@@ -78,7 +78,7 @@ function asTyped(path: string): Parts | undefined {
 async function openRoot({ path, scope }: AllowedDirectory): Promise<OpenRoot | undefined> {
   let fd: number;
   try {
-    fd = await openDirectory(nameBytes(path));
+    fd = openDirectory(nameBytes(path));
   } catch {
     return undefined;
   }
@@ -90,7 +90,7 @@ async function openRoot({ path, scope }: AllowedDirectory): Promise<OpenRoot | u
     const amongDevices = scope === 'below' && dev === devices?.dev && dev !== root?.dev;
     return { fd, scope, real, names: typed === undefined ? [real] : [real, typed], amongDevices };
   } catch {
-    await closeFile(fd);
+    closeRead(fd);
     return undefined;
   }
 }

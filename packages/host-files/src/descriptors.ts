@@ -10,6 +10,7 @@ import {
   fsync as nodeFsync,
   ftruncate as nodeFtruncate,
   open,
+  openSync,
   rename as nodeRename,
   stat,
   type BigIntStats,
@@ -66,9 +67,21 @@ export async function openIn(directory: number, leaf: Uint8Array, flags: number,
 }
 
 /** Opens a directory for looking things up in it. @param base descriptor that a relative name begins at */
-export async function openDirectory(name: Buffer, base = CURRENT_DIRECTORY): Promise<number> {
+export function openDirectory(name: Buffer, base = CURRENT_DIRECTORY): number {
   const absolute = name[0] === 0x2f;
-  return openIn(absolute ? CURRENT_DIRECTORY : base, name, O_PATH | constants.O_DIRECTORY);
+  return openInNow(absolute ? CURRENT_DIRECTORY : base, name, O_PATH | constants.O_DIRECTORY);
+}
+
+/** Opens the directory that a descriptor stands for once more: for another use (`flags`), or for a file in it without a name. */
+export function reopenDirectory(directory: number, flags: number, mode?: number): number {
+  return openInNow(directory, Buffer.from('.'), flags, mode);
+}
+
+/** As `openIn`, without a turn of node's threads: for directories, which make nobody wait as devices may. */
+function openInNow(directory: number, leaf: Uint8Array, flags: number, mode = 0o666): number {
+  if (directory < 0) return openSync(Buffer.from(leaf), flags, mode);
+  if (!hasProc()) return nativeOpenAt(directory, leaf, flags, mode);
+  return openSync(inDirectory(Buffer.from(`/proc/self/fd/${directory}`), leaf), flags, mode);
 }
 
 /**

@@ -9,12 +9,12 @@ const OWNER_ONLY = 0o600;
  * @throws HostFileError, or a system error where no file can be made there
  */
 export async function createNamelessFile(beside: string): Promise<number> {
-  const name = await resolveName(beside);
+  const name = resolveName(beside);
   try {
     const temporary = await createTemporary(name, OWNER_ONLY, false);
     temporary.discard();
     return temporary.fd;
   } finally {
-    await name.close();
+    name.close();
   }
 }

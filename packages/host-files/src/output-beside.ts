@@ -1,7 +1,7 @@
 import { allocateFileRange, fileSystemStatus } from '@instar/vmm-native';
 import { constants } from 'node:fs';
 import { carryOver } from './carry-over.js';
-import { closeFile, fchown, fsync, ftruncate, openIn, statFile } from './descriptors.js';
+import { closeFile, closeRead, fchown, fsync, ftruncate, reopenDirectory, statFile } from './descriptors.js';
 import { HostFileError, hostFileError } from './errors.js';
 import { systemErrorName } from './system-errors.js';
 import {
@@ -85,16 +85,16 @@ export async function createBeside(
 }
 
 /**
- * Makes a file as long as the output may become. Where that is only its worst case, and longer than a file can be here, it
+ * Makes a new file as long as the output may become. Where that is only its worst case, and longer than a file can be here, it
  * becomes as long as it can.
  */
 async function makeHole(fd: number, { limit, mayBeLess }: OutputRequest): Promise<void> {
-  for (let length = limit; ; length /= 2n) {
+  for (let length = limit; length > 0n; length /= 2n) {
     try {
       await ftruncate(fd, length);
       return;
     } catch (error) {
-      const worstCase = mayBeLess === true && length > 0n && systemErrorName(error) === 'EFBIG';
+      const worstCase = mayBeLess === true && systemErrorName(error) === 'EFBIG';
       if (!worstCase) throw error;
     }
   }
@@ -128,7 +128,7 @@ function besideOutput(
     temporary.discard();
     await closeFile(fd);
     if (existing !== undefined) await closeFile(existing.fd);
-    await output.name.close();
+    output.name.close();
   };
   return {
     fd,
@@ -141,12 +141,12 @@ function besideOutput(
       await sync(length);
       try {
         // Opened before the rename, so that nothing can fail after it that could be known before.
-        const folder = await openFolder(output);
+        const folder = openFolder(output);
         try {
           await publish(output, existing, temporary);
           await syncFolder(folder);
         } finally {
-          if (folder !== undefined) await closeFile(folder);
+          if (folder !== undefined) closeRead(folder);
         }
         await close();
         return length;
@@ -198,9 +198,9 @@ export async function setLength(fd: number, length: bigint, sparse: boolean): Pr
 }
 
 /** The directory of an output, for a sync. */
-export async function openFolder({ name }: ResolvedOutput): Promise<number | undefined> {
+export function openFolder({ name }: ResolvedOutput): number | undefined {
   try {
-    return await openIn(name.directory, Buffer.from('.'), constants.O_RDONLY | constants.O_DIRECTORY);
+    return reopenDirectory(name.directory, constants.O_RDONLY | constants.O_DIRECTORY);
   } catch {
     // A directory that may be written but not read cannot be synced; the rename is then as safe as it gets.
     return undefined;

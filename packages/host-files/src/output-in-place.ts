@@ -1,6 +1,6 @@
 import { deviceSize, unlinkAt } from '@instar/vmm-native';
 import { constants } from 'node:fs';
-import { closeFile, fchmod, fsync, ftruncate, openIn, statFile } from './descriptors.js';
+import { closeFile, closeRead, fchmod, fsync, ftruncate, openIn, statFile } from './descriptors.js';
 import { hostFileError } from './errors.js';
 import { lockOutput } from './locks.js';
 import { noSpace, openFolder, roomOf, setLength, syncFolder, syncOnce } from './output-beside.js';
@@ -48,7 +48,7 @@ function windowOutput(
   const close = async (): Promise<void> => {
     open = false;
     await closeFile(fd);
-    await output.name.close();
+    output.name.close();
   };
   const sync = syncOnce(output, async (length) => {
     const end = start + length;
@@ -73,9 +73,9 @@ function windowOutput(
     async finish(length) {
       await sync(length);
       try {
-        const folder = await openFolder(output);
+        const folder = openFolder(output);
         await syncFolder(folder);
-        if (folder !== undefined) await closeFile(folder);
+        if (folder !== undefined) closeRead(folder);
         const size = deviceSize(fd);
         await close();
         return size;
@@ -116,7 +116,7 @@ export async function rewrite(
   const close = async (): Promise<void> => {
     open = false;
     await closeFile(fd);
-    await output.name.close();
+    output.name.close();
   };
   const sync = syncOnce(output, async (length) => {
     await setLength(fd, length, output.sparse);

@@ -32,7 +32,7 @@ const HERE = Buffer.alloc(0);
  *   was there is as it was then, and nothing is left
  */
 export async function createOutput(request: OutputRequest): Promise<OutputFile> {
-  const name = await resolveName(request.path);
+  const name = resolveName(request.path);
   const output: ResolvedOutput = { ...request, name };
   try {
     checkLength(request.path, (request.inPlaceAt ?? 0n) + mostNeeded(request));
@@ -46,7 +46,7 @@ export async function createOutput(request: OutputRequest): Promise<OutputFile> 
       throw error;
     }
   } catch (error) {
-    await name.close();
+    name.close();
     throw hostFileError('WRITE_FAILED', request.path, 'cannot be created', error);
   }
 }

@@ -9,7 +9,7 @@ import {
   type OpenRoot,
   type Parts,
 } from './allowed-directories.js';
-import { closeFile, identity, kindOf, O_PATH, openDirectory, openIn, statFile } from './descriptors.js';
+import { closeFile, closeRead, identity, kindOf, O_PATH, openDirectory, openIn, statFile } from './descriptors.js';
 import { HostFileError, hostFileError, reasonOf } from './errors.js';
 import { directoryOf, nameBytes, nameText } from './names.js';
 import { statOrUndefined } from './resolve.js';
@@ -120,10 +120,10 @@ class Walk {
   }
 
   /** A link among the devices may lead to a node of /dev itself, as those of volume groups do. */
-  async #locateLink(root: OpenRoot, parts: Parts): Promise<Way> {
+  #locateLink(root: OpenRoot, parts: Parts): Way {
     const [first, node, ...more] = normalised(parts);
     if (!root.amongDevices || first !== 'dev' || node === undefined || more.length > 0) return this.locate(parts);
-    const fd = await openDirectory(Buffer.from('/dev'));
+    const fd = openDirectory(Buffer.from('/dev'));
     this.#opened.push(fd);
     return { root: { fd, scope: 'devices', real: ['dev'], names: [], amongDevices: false }, rest: [node] };
   }
@@ -215,6 +215,6 @@ export async function openReference(
     if (begin === undefined) throw outside(name, access);
     return await walk.open(walk.locate([...begin, ...partsOf(name)]));
   } finally {
-    for (const root of base === undefined ? roots : [...roots, base]) await closeFile(root.fd);
+    for (const root of base === undefined ? roots : [...roots, base]) closeRead(root.fd);
   }
 }

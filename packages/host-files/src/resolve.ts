@@ -1,6 +1,6 @@
 import { CURRENT_DIRECTORY, fileSystemStatus, readLinkAt, statAt, type FileStatus } from '@instar/vmm-native';
 import { readFile } from 'node:fs/promises';
-import { closeFile, identity, kindOf, openDirectory, statFile } from './descriptors.js';
+import { closeRead, identity, kindOf, openDirectory, statFile } from './descriptors.js';
 import { HostFileError, hostFileError } from './errors.js';
 import { systemErrorName } from './system-errors.js';
 import { inDirectory, nameBytes, splitName } from './names.js';
@@ -24,7 +24,7 @@ export interface ResolvedName {
   /** The name is a link to an open file (`/proc/self/fd/3`): it is opened, its text is none of a file. */
   readonly magic: boolean;
   /** Closes the directory. */
-  close(): Promise<void>;
+  close(): void;
 }
 
 /** What a name in a directory is; undefined where there is none. */
@@ -52,11 +52,11 @@ function isDots(leaf: Buffer): boolean {
  * changes nothing.
  * @throws HostFileError `FILE_NOT_USABLE` for names of directories, `WRITE_FAILED` when a directory cannot be reached
  */
-export async function resolveName(file: string): Promise<ResolvedName> {
+export function resolveName(file: string): ResolvedName {
   let directory = CURRENT_DIRECTORY;
   let directoryName: Buffer = Buffer.alloc(0);
-  const close = async (): Promise<void> => {
-    if (directory !== CURRENT_DIRECTORY) await closeFile(directory);
+  const close = (): void => {
+    if (directory !== CURRENT_DIRECTORY) closeRead(directory);
     directory = CURRENT_DIRECTORY;
   };
   try {
@@ -68,8 +68,8 @@ export async function resolveName(file: string): Promise<ResolvedName> {
         const end = leaf.length === 0 ? 'ends in a slash, so it names a directory' : 'is a directory';
         throw new HostFileError('FILE_NOT_USABLE', `${end}: name a file in it`, file);
       }
-      const next = await openDirectory(parts.directory, directory);
-      await close();
+      const next = openDirectory(parts.directory, directory);
+      close();
       directory = next;
       const relative = parts.directory[0] !== 0x2f && directoryName.length > 0;
       directoryName = relative ? inDirectory(directoryName, parts.directory) : parts.directory;
@@ -88,7 +88,7 @@ export async function resolveName(file: string): Promise<ResolvedName> {
     }
     throw new HostFileError('FILE_NOT_USABLE', 'too many symbolic links', file);
   } catch (error) {
-    await close();
+    close();
     throw hostFileError('WRITE_FAILED', file, 'cannot be created', error);
   }
 }
@@ -112,7 +112,7 @@ export async function ownStream(file: string, use: 'input' | 'output'): Promise<
   try {
     const found = statOrUndefined(CURRENT_DIRECTORY, nameBytes(file));
     if (found === undefined || kindOf(found) !== 'link') return undefined;
-    resolved = await resolveName(file);
+    resolved = resolveName(file);
   } catch {
     // What is wrong with the name shows when it is opened.
     return undefined;
@@ -129,6 +129,6 @@ export async function ownStream(file: string, use: 'input' | 'output'): Promise<
   } catch {
     return undefined;
   } finally {
-    await resolved.close();
+    resolved.close();
   }
 }

@@ -1,8 +1,18 @@
-import { linkAt, linkDescriptor, randomBytes, renameAt, statAt, unlinkAt } from '@instar/vmm-native';
+import { CURRENT_DIRECTORY, linkAt, linkDescriptor, randomBytes, renameAt, statAt, unlinkAt } from '@instar/vmm-native';
 import { constants } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { carryOver } from './carry-over.js';
-import { closeFile, fsync, hasProc, identity, openIn, O_TMPFILE, rename, statFile, statName } from './descriptors.js';
+import {
+  closeFile,
+  fsync,
+  hasProc,
+  identity,
+  O_TMPFILE,
+  openIn,
+  rename,
+  reopenDirectory,
+  statFile,
+} from './descriptors.js';
 import { systemErrorName } from './system-errors.js';
 import { tryLock } from './locks.js';
 import { inDirectory } from './names.js';
@@ -34,10 +44,10 @@ class NameLost extends Error {
   }
 }
 
-async function createNameless(place: Place, mode: number): Promise<number | undefined> {
+function createNameless(place: Place, mode: number): number | undefined {
   if (!hasProc()) return undefined;
   try {
-    return await openIn(place.directory, Buffer.from('.'), O_RDWR | O_TMPFILE, mode);
+    return reopenDirectory(place.directory, O_RDWR | O_TMPFILE, mode);
   } catch {
     // The file system knows no files without names, or nothing can be made there, which shows next.
     return undefined;
@@ -68,7 +78,7 @@ async function createNamed(place: Place, mode: number): Promise<{ fd: number; na
  * @param mode permissions, before the umask
  */
 export async function createTemporary(place: Place, mode: number, visible: boolean): Promise<TemporaryFile> {
-  const nameless = visible ? undefined : await createNameless(place, mode);
+  const nameless = visible ? undefined : createNameless(place, mode);
   if (nameless !== undefined) {
     tryLock(nameless);
     return temporaryFile(place, nameless, undefined);
@@ -163,12 +173,19 @@ function temporaryFile(place: Place, fd: number, given: Buffer | undefined): Tem
  */
 async function renameInto({ directory, directoryName, leaf }: Place, from: Buffer): Promise<void> {
   const here = statAt(directory, Buffer.alloc(0));
-  const named = await statName(directoryName).catch(() => undefined);
-  if (named === undefined || identity(named) !== identity(here)) {
+  if (identityOfName(directoryName) !== identity(here)) {
     renameAt(directory, from, leaf, true);
     return;
   }
   await rename(inDirectory(directoryName, from), inDirectory(directoryName, leaf));
+}
+
+function identityOfName(name: Buffer): string | undefined {
+  try {
+    return identity(statAt(CURRENT_DIRECTORY, name, true));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Gives a file its final name, which must be free; in one step where the file system can rename so. */

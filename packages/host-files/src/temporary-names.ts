@@ -1,6 +1,6 @@
 import { keepName, readDirectory, removeNameAtEnd, statAt, unlinkAt } from '@instar/vmm-native';
 import { constants } from 'node:fs';
-import { closeFile, identity, kindOf, openIn, statFile } from './descriptors.js';
+import { closeFile, closeRead, identity, kindOf, openIn, reopenDirectory, statFile } from './descriptors.js';
 import { systemErrorName } from './system-errors.js';
 import { tryLock } from './locks.js';
 import type { Place } from './temporary-file.js';
@@ -70,7 +70,7 @@ export function temporaryName(leaf: Buffer, random: (bytes: number) => Buffer): 
 export async function removeLeftovers(place: Place, owner: number | undefined): Promise<void> {
   let listed: number;
   try {
-    listed = await openIn(place.directory, Buffer.from('.'), constants.O_RDONLY | constants.O_DIRECTORY);
+    listed = reopenDirectory(place.directory, constants.O_RDONLY | constants.O_DIRECTORY);
   } catch {
     // A directory that cannot be read; whatever else is wrong with it shows when the output is created.
     return;
@@ -88,7 +88,7 @@ export async function removeLeftovers(place: Place, owner: number | undefined): 
   } catch {
     // Cleaning up is a courtesy.
   } finally {
-    await closeFile(listed);
+    closeRead(listed);
   }
 }
 

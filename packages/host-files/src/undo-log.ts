@@ -12,10 +12,11 @@ import {
   unlinkAt,
 } from '@instar/vmm-native';
 import { constants, lstatSync, type BigIntStats } from 'node:fs';
-import { closeFile, fchmod, fsync, hasProc, openIn, statFile } from './descriptors.js';
+import { closeFile, closeRead, fchmod, fsync, hasProc, openIn, statFile } from './descriptors.js';
 import { HostFileError, hostFileError } from './errors.js';
 import { quoteName } from './escape.js';
 import { nameBytes, nameText, splitName } from './names.js';
+import { statOrUndefined } from './resolve.js';
 import { systemErrorName } from './system-errors.js';
 import { logNameOf, markEdited, markedLog, unmark } from './undo-mark.js';
 
@@ -57,6 +58,8 @@ function logsOf(fd: number, path: string): Buffer[] {
 
 async function openExisting(name: Buffer): Promise<number | undefined> {
   try {
+    // Nearly always there is none, and looking takes less than a turn of node's threads.
+    if (statOrUndefined(CURRENT_DIRECTORY, name) === undefined) return undefined;
     return await openIn(CURRENT_DIRECTORY, name, O_RDWR | O_NONBLOCK | O_NOFOLLOW);
   } catch (error) {
     const code = systemErrorName(error);
@@ -71,7 +74,7 @@ async function syncDirectoryOf(name: Buffer): Promise<void> {
   try {
     await fsync(directory);
   } finally {
-    await closeFile(directory);
+    closeRead(directory);
   }
 }
 
