@@ -7,9 +7,14 @@ import { ROOT } from '../support/command.js';
 
 const require = createRequire(import.meta.url);
 
-/** Runs npm quietly. */
+/** Runs npm quietly, with the authorities that the machine has for it (vitest.config.ts keeps them from all other programs). */
 export function npm(cwd: string, ...args: readonly string[]): string {
-  return execFileSync('npm', [...args, '--loglevel=error', '--no-audit', '--no-fund'], { cwd, encoding: 'utf8' });
+  const certificates = process.env['INSTAR_NPM_CA_CERTS'];
+  return execFileSync('npm', [...args, '--loglevel=error', '--no-audit', '--no-fund'], {
+    cwd,
+    encoding: 'utf8',
+    env: { ...process.env, ...(certificates === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificates }) },
+  });
 }
 
 /** An empty project into which packages of this workspace were installed from their packed tarballs. */
