@@ -1,5 +1,5 @@
 // `npm run lint`: prettier and eslint over the tree, rustfmt and clippy over the crates, at the same time: eslint has one core to
-// itself for minutes. What each says is shown as a whole when it ends.
+// itself for minutes. What each says is shown as a whole when it ends. With names (`npm run lint -- eslint`) only those run.
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -31,5 +31,13 @@ async function lint([name, words]) {
   });
 }
 
-const passed = await Promise.all(Object.entries(LINTERS).map(lint));
+const names = process.argv.slice(2);
+for (const name of names) {
+  if (!Object.hasOwn(LINTERS, name)) {
+    console.error(`lint: found "${name}", expected one of: ${Object.keys(LINTERS).join(', ')}`);
+    process.exit(1);
+  }
+}
+const chosen = Object.entries(LINTERS).filter(([name]) => names.length === 0 || names.includes(name));
+const passed = await Promise.all(chosen.map(lint));
 process.exitCode = passed.every(Boolean) ? 0 : 1;
