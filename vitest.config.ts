@@ -22,10 +22,17 @@ const BY_OPTION = [
   ...(process.env['INSTAR_REHEARSAL'] === '1' ? [] : ['tests/packaging/registry-rehearsal.test.ts']),
 ];
 
-/** Tests that measure time, stop programs at a moment, count what is left of a process, or pack what is built. */
+/**
+ * Tests that measure time or memory, count what the process or the machine has, or want an answer within milliseconds. One
+ * that only waits for programs is none of them: it would leave a core idle.
+ */
 const ALONE = [
-  'tests/{abi,cuts,faults,guest-dump,hostile-guest,interruption,packaging,sandbox-choice,vmcore-cli,workers}/**/*.test.ts',
+  'tests/hostile-guest/{attacks,limits,pool,sessions}.test.ts',
+  'tests/{faults,sandbox-choice,workers}/**/*.test.ts',
+  'tests/guest-dump/native-dumps.test.ts',
+  'tests/interruption/habits.test.ts',
   'tests/looking/kept-sandboxes.test.ts',
+  'tests/vmcore-cli/{large-lies,output}.test.ts',
   'tests/vmcore/{btf-hostile,kernel-hostile,page-types}.test.ts',
 ];
 /** Tests that start servers and wait for what becomes overdue: two of them leave each other the time that they need. */
