@@ -50,7 +50,7 @@ function expectImage(directory: Workdir, name = 'out.qcow2'): void {
 }
 
 describe.each(EVERY_KIND)('a qcow2 image that is written in windows, by %s,', (kind) => {
-  it.for([2, 7, 300])('of which there are %i is the disk of its input to qemu-img', async (windows, context) => {
+  it.for([2, 7, 100])('of which there are %i is the disk of its input to qemu-img', async (windows, context) => {
     const made = await setUp(context, kind);
     const { queue, directory, work, outcome, ended } = made;
     await work({ concurrency: 3 });

@@ -103,7 +103,7 @@ function job(directory: Workdir, windows: number): ReturnType<typeof convertJob>
 }
 
 describe.each(EVERY_KIND)('an image in windows, by %s,', (kind) => {
-  it.for([2, 7, 300])('of which there are %i becomes what qemu-img makes of it', async (windows, context) => {
+  it.for([2, 7, 100])('of which there are %i becomes what qemu-img makes of it', async (windows, context) => {
     requireServer(context, kind);
     requireJudge(context, QEMU_IMG);
     const directory = workdir();
@@ -127,7 +127,7 @@ describe.each(EVERY_KIND)('an image in windows, by %s,', (kind) => {
     const directory = workdir();
     makeImage(directory);
     const { queue } = await open(kind);
-    const id = await submit(queue, job(directory, 200));
+    const id = await submit(queue, job(directory, 60));
     await work(queue, directory, 1);
     const seen: number[] = [];
     let total: number | undefined;
