@@ -1,11 +1,12 @@
 import { parseSize } from '@instar/operands';
 import { program, type CommandLine } from './command.js';
 import { QEMU_IMG, judgeVersion } from './judge.js';
+import { quickPbkdf } from './quick-pbkdf.js';
 import { Workdir } from './workdir.js';
 
 /** `qemu-img …` */
 export function qemuImg(...args: readonly string[]): CommandLine {
-  return program('qemu-img', ...args);
+  return program('qemu-img', ...args).environment(quickPbkdf(args));
 }
 
 /** `qemu-io -c … -c … file`: writes into images. */
