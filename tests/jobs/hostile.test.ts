@@ -57,10 +57,11 @@ describe.each(KINDS)('in %s', (kind) => {
     const server = await serve(RAW);
     await work({ hosts: ['127.0.0.1', 'images.example:8443'] });
     const jobs = [server.url(), 'http://127.0.0.1:6379/x', 'https://images.example/x', 'https://images.example:443/x'];
-    for (const input of jobs) {
+    const asked = jobs.map(async (input) => {
       const id = await submit(queue, checksumJob({ input, inputFormat: 'raw' }));
       expect(await outcome(id), input).toMatchObject({ state: 'refused', error: { code: 'NOT_ALLOWED' } });
-    }
+    });
+    await Promise.all(asked);
     expect(server.requests).toEqual([]);
   });
 
@@ -115,12 +116,13 @@ describe.each(KINDS)('in %s', (kind) => {
     const { queue, directory, work, outcome } = await bench(kind);
     await work();
     const input = directory.file('disk.qcow2');
-    for (const windows of [1, 4]) {
-      for (const output of [`${directory.path}/..`, `${directory.path}/.`]) {
+    const asked = [1, 4].flatMap((windows) =>
+      [`${directory.path}/..`, `${directory.path}/.`].map(async (output) => {
         const id = await submit(queue, convertJob({ input, output, windows }));
         expect(await outcome(id), output).toMatchObject({ state: 'refused', error: { code: 'NOT_ALLOWED' } });
-      }
-    }
+      }),
+    );
+    await Promise.all(asked);
   });
 
   it('an output for which there is no room is named, and leaves nothing', async (context) => {
@@ -148,11 +150,12 @@ describe.each(KINDS)('in %s', (kind) => {
       expect(execFileSync('ls', ['-A', small], { encoding: 'utf8' })).toBe('');
     }
     execFileSync('mount', ['-o', 'remount,ro', small]);
-    for (const windows of [1, 4]) {
+    const asked = [1, 4].map(async (windows) => {
       const job = convertJob({ input, output: `${small}/read-only${windows}.raw`, windows });
       const failed = await outcome(await submit(queue, job, tries));
       expect(failed).toMatchObject({ state: 'failed', attempts: 2, error: { code: 'WRITE_FAILED' } });
       expect(failed.error?.message).toMatch(/read-only\d\.raw.*EROFS/);
-    }
+    });
+    await Promise.all(asked);
   });
 });
