@@ -2,7 +2,7 @@
 // fingerprint. With --release it also keeps the ABI as a released version, which may not exist yet.
 import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -23,11 +23,21 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const abi = describeAbi();
 const fingerprint = createHash('sha256').update(canonicalText(abi)).digest();
 
-/** @param {string} path @param {string} text */
+/**
+ * A file that is as it is to be stays untouched: Cargo would compile again what is made of it.
+ * @param {string} path @param {string} text
+ */
 function write(path, text) {
   const target = join(root, path);
+  if (existsSync(target) && readFileSync(target, 'utf8') === text) return;
   mkdirSync(dirname(target), { recursive: true });
   writeFileSync(target, text);
+}
+
+/** @param {string} path @param {string} edition @param {string} text */
+function writeRust(path, edition, text) {
+  const stdio = ['pipe', 'pipe', 'inherit'];
+  write(path, execFileSync('rustfmt', ['--edition', edition], { input: text, encoding: 'utf8', stdio }));
 }
 
 write('generated/abi.json', jsonEmitter.emit(abi, { target: x86_64, fingerprint }));
@@ -59,14 +69,12 @@ const snapshots = readdirSync(join(root, 'releases')).map((name) => readFileSync
 const releases = snapshots
   .map((text) => parseInterface(JSON.parse(text)))
   .sort((a, b) => a.version.localeCompare(b.version, 'en', { numeric: true }));
-write(
+writeRust(
   'generated/rust/src/lib.rs',
+  '2021',
   `${rustEmitter.emit(abi, { target: x86_64, fingerprint })}\n${compatibleFingerprints()}\n${formatsRust()}`,
 );
-execFileSync('rustfmt', ['--edition', '2021', join(root, 'generated/rust/src/lib.rs')]);
-const structures = '../convert-guest/crates/image-formats/src/structures.rs';
-write(structures, diskRust(disk));
-execFileSync('rustfmt', ['--edition', '2024', join(root, structures)]);
+writeRust('../convert-guest/crates/image-formats/src/structures.rs', '2024', diskRust(disk));
 write('../../docs/abi-changes.md', changelogText(releases));
 write(
   'src/generated/releases.ts',
