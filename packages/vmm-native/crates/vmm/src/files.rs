@@ -240,6 +240,18 @@ pub fn identity(fd: RawFd) -> io::Result<(u64, u64)> {
     Ok((stat.st_dev, stat.st_ino))
 }
 
+/// When a file came into being, in nanoseconds; `None` where its file system, or the system, does not say. A file that is made where another
+/// one was removed may have the inode of that: this tells them apart.
+pub fn born(fd: RawFd) -> Option<u64> {
+    // SAFETY: statx is plain data for which zero is a valid value.
+    let mut status: libc::statx = unsafe { std::mem::zeroed() };
+    // SAFETY: an empty name, which ends with a zero byte, and a valid statx that the kernel may write to.
+    check(unsafe { libc::statx(fd, c"".as_ptr(), libc::AT_EMPTY_PATH, libc::STATX_BTIME, &mut status) }).ok()?;
+    let is_told = status.stx_mask & libc::STATX_BTIME != 0;
+    let seconds = u64::try_from(status.stx_btime.tv_sec).ok().filter(|_| is_told)?;
+    seconds.checked_mul(1_000_000_000)?.checked_add(u64::from(status.stx_btime.tv_nsec))
+}
+
 /// Bytes that the file system of a file has left for its users; the most there can be where it does not count them.
 pub fn free_bytes(fd: RawFd) -> io::Result<u64> {
     // SAFETY: statvfs is plain data for which zero is a valid value.

@@ -39,7 +39,7 @@ const UNIT: u64 = 4096;
 pub fn begin(file: RawFd, log: RawFd) -> io::Result<()> {
     let owner = Owner::of(file)?;
     let clone = clone::take(file, owner.length, log, HEADER as u64)?;
-    write_header(log, &Header::new(owner, None, [clone, None]))
+    write_header(log, &Header::new(files::identity(log)?.0, owner, None, [clone, None]))
 }
 
 fn write_header(log: RawFd, header: &Header) -> io::Result<()> {
@@ -55,12 +55,13 @@ fn write_header(log: RawFd, header: &Header) -> io::Result<()> {
 pub fn join(log: RawFd, second: RawFd) -> io::Result<()> {
     match read_header(log)? {
         Found::Header(header)
-            if header.second.is_none() && header.is_begun(files::size(log)?) && !header.file.is(second)? =>
+            if header.second.is_none() && header.is_begun(files::size(log)?) && !header.is(0, second, log)? =>
         {
             let owner = Owner::of(second)?;
             let clone = clone::take(second, owner.length, log, header.records_at())?;
             // It is within one sector: what reaches the disk is this one, or the one before.
-            write_header(log, &Header::new(header.file, Some(owner), [header.clone_of(0), clone]))
+            let device = files::identity(log)?.0;
+            write_header(log, &Header::new(device, header.file, Some(owner), [header.clone_of(0), clone]))
         }
         _ => Err(io::Error::from_raw_os_error(libc::EINVAL)),
     }

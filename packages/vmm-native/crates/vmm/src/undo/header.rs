@@ -25,6 +25,10 @@ const OWNER: usize = 24;
 const OWNERS_AT: usize = 16;
 /// Where the header says where the clones begin, eight bytes for each.
 const CLONES_AT: usize = OWNERS_AT + 2 * OWNER;
+/// Where the header says when the files came into being, eight bytes for each, and on which device the log was made. Programs before these
+/// left zeros there, and look at none of it.
+const BORN_AT: usize = CLONES_AT + 16;
+const LOG_DEVICE_AT: usize = BORN_AT + 16;
 
 /// What a log says of a file that it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,18 +39,20 @@ pub struct Owner {
     pub inode: u64,
     /// Its length before the edit (bytes).
     pub length: u64,
+    /// When it came into being (nanoseconds); 0 where nobody knows.
+    pub born: u64,
 }
 
 impl Owner {
     /// What a file is now.
     pub fn of(fd: RawFd) -> io::Result<Self> {
         let (device, inode) = files::identity(fd)?;
-        Ok(Self { device, inode, length: files::size(fd)? })
+        Ok(Self { device, inode, length: files::size(fd)?, born: files::born(fd).unwrap_or(0) })
     }
 
-    /// Whether a file is the one that is meant.
-    pub fn is(&self, fd: RawFd) -> io::Result<bool> {
-        Ok(files::identity(fd)? == (self.device, self.inode))
+    /// Whether a file may be the one that is meant, wherever it is: it has its inode, and not that of one which was removed.
+    fn may_be(&self, fd: RawFd, inode: u64) -> bool {
+        inode == self.inode && (self.born == 0 || files::born(fd).is_none_or(|born| born == self.born))
     }
 }
 
@@ -60,12 +66,24 @@ pub(super) struct Header {
     pub second: Option<Owner>,
     /// Where in the log the clones of both begin.
     clones: [Option<u64>; 2],
+    /// Device of the file system on which the log was made; 0 where nobody knows.
+    log_device: u64,
 }
 
 impl Header {
-    pub fn new(file: Owner, second: Option<Owner>, clones: [Option<u64>; 2]) -> Self {
+    pub fn new(log_device: u64, file: Owner, second: Option<Owner>, clones: [Option<u64>; 2]) -> Self {
         let version = if clones == [None, None] { VERSION } else { CLONES_VERSION };
-        Self { version, file, second, clones }
+        Self { version, file, second, clones, log_device }
+    }
+
+    /// Whether `fd` is the file of a number whose log this is. A file system may have another device once the machine has started again:
+    /// then the log has that, too.
+    pub fn is(&self, file: u32, fd: RawFd, log: RawFd) -> io::Result<bool> {
+        let Some(owner) = self.owner(file) else { return Ok(false) };
+        let (device, inode) = files::identity(fd)?;
+        let was_beside = owner.born != 0 && owner.device == self.log_device;
+        let is_there = device == owner.device || was_beside && device == files::identity(log)?.0;
+        Ok(is_there && owner.may_be(fd, inode))
     }
 
     /// Where its records begin (bytes).
@@ -153,6 +171,9 @@ impl Header {
         for (index, place) in self.clones.iter().enumerate() {
             put(CLONES_AT + 8 * index, &place.unwrap_or(0).to_le_bytes());
         }
+        put(BORN_AT, &self.file.born.to_le_bytes());
+        put(BORN_AT + 8, &self.second.map_or(0, |second| second.born).to_le_bytes());
+        put(LOG_DEVICE_AT, &self.log_device.to_le_bytes());
         let sum = crc32c(&bytes[..HEADER - 4]);
         bytes[HEADER - 4..].copy_from_slice(&sum.to_le_bytes());
         bytes
@@ -169,15 +190,17 @@ impl Header {
         if !bytes.starts_with(&MAGIC) || bytes[size - 4..size] != sum.to_le_bytes() {
             return None;
         }
-        let owner = |at: usize| Owner {
-            device: number(bytes, at),
-            inode: number(bytes, at + 8),
-            length: number(bytes, at + 16),
+        // The older version ends before what follows the owners.
+        let later = |at: usize| if version == OLD_VERSION { 0 } else { number(bytes, at) };
+        let owner = |index: usize| {
+            let at = OWNERS_AT + OWNER * index;
+            let (device, inode) = (number(bytes, at), number(bytes, at + 8));
+            Owner { device, inode, length: number(bytes, at + 16), born: later(BORN_AT + 8 * index) }
         };
-        let second = Some(owner(OWNERS_AT + OWNER)).filter(|second| second.inode != 0 && version != OLD_VERSION);
+        let second = Some(owner(1)).filter(|second| second.inode != 0 && version != OLD_VERSION);
         let place = |at: usize| Some(number(bytes, at)).filter(|place| *place != 0 && version == CLONES_VERSION);
         let clones = [place(CLONES_AT), place(CLONES_AT + 8)];
-        let header = Self { version, file: owner(OWNERS_AT), second, clones };
+        let header = Self { version, file: owner(0), second, clones, log_device: later(LOG_DEVICE_AT) };
         header.places_are_apart().then_some(header)
     }
 }

@@ -22,7 +22,7 @@ pub fn can_release(file: RawFd, log: RawFd) -> bool {
 /// more: what it released is gone then.
 pub fn release(file: RawFd, log: RawFd) -> io::Result<()> {
     let Found::Header(header) = read_header(log)? else { return Ok(()) };
-    if !header.file.is(file)? {
+    if !header.is(0, file, log)? {
         return Ok(());
     }
     let end = files::size(file)?;

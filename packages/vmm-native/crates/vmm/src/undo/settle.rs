@@ -61,7 +61,7 @@ pub fn settle(file: RawFd, second: Option<RawFd>, log: RawFd) -> io::Result<Sett
     };
     match (header.second, second) {
         (Some(_), None) => return Ok(Settled::NeedsSecond),
-        (Some(owner), Some(second)) if !owner.is(second)? => return Ok(Settled::OtherSecond),
+        (Some(_), Some(second)) if !header.is(1, second, log)? => return Ok(Settled::OtherSecond),
         _ => {}
     }
     put_all_back(&header, log, [Some(file), second.filter(|_| header.second.is_some())])?;
@@ -81,10 +81,7 @@ pub fn settle_first(file: RawFd, log: RawFd) -> io::Result<Settled> {
 /// Whether a log is that of a file, be it the second one; of a log that is damaged nobody can tell, so that it may be.
 pub fn belongs(file: RawFd, log: RawFd) -> io::Result<bool> {
     match read_header(log)? {
-        Found::Header(header) => match header.second {
-            Some(second) if second.is(file)? => Ok(true),
-            _ => header.file.is(file),
-        },
+        Found::Header(header) => Ok(header.is(1, file, log)? || header.is(0, file, log)?),
         Found::Unfinished => Ok(false),
         Found::Damaged => Ok(true),
     }
@@ -97,12 +94,8 @@ fn open_log(file: RawFd, log: RawFd) -> io::Result<Result<Header, Settled>> {
         Found::Unfinished => return Ok(Err(Settled::RolledBack)),
         Found::Damaged => return Ok(Err(Settled::Damaged)),
     };
-    if !header.file.is(file)? {
-        let is_second = match header.second {
-            Some(second) => second.is(file)?,
-            None => false,
-        };
-        return Ok(Err(if is_second { Settled::IsSecond } else { Settled::NotItsLog }));
+    if !header.is(0, file, log)? {
+        return Ok(Err(if header.is(1, file, log)? { Settled::IsSecond } else { Settled::NotItsLog }));
     }
     if let (Some(length), _) = walk(log, &header, |_, _| Ok(()))? {
         if files::size(file)? > length {

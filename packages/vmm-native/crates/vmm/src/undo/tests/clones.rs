@@ -11,14 +11,19 @@ const KIB: u64 = 1024;
 const FIRST: u64 = 64 * KIB;
 
 /// The header of version 3: two owners, where their clones begin, and a checksum.
-fn header(files: [&File; 2], second: bool, clones: [u64; 2]) -> Vec<u8> {
+fn header(both: [&File; 2], second: bool, clones: [u64; 2]) -> Vec<u8> {
     let mut bytes = b"INSTUNDO\x03\0\0\0\0\0\0\0".to_vec();
-    for (file, is_there) in files.into_iter().zip([true, second]) {
+    for (file, is_there) in both.into_iter().zip([true, second]) {
         let owner = Owner::of(file.as_raw_fd()).unwrap();
         let numbers = if is_there { [owner.device, owner.inode, owner.length] } else { [0; 3] };
         numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
     }
     clones.iter().for_each(|place| bytes.extend_from_slice(&place.to_le_bytes()));
+    for (file, is_there) in both.into_iter().zip([true, second]) {
+        let born = if is_there { Owner::of(file.as_raw_fd()).unwrap().born } else { 0 };
+        bytes.extend_from_slice(&born.to_le_bytes());
+    }
+    bytes.extend_from_slice(&files::identity(both[0].as_raw_fd()).unwrap().0.to_le_bytes());
     bytes.resize(124, 0);
     bytes.extend_from_slice(&crc32c(&bytes).to_le_bytes());
     bytes
@@ -44,9 +49,10 @@ fn settle_one(image: &File, log: &File) -> Settled {
 fn the_header_is_the_one_that_is_documented() {
     let [image, data] = [5000, 70_000].map(|length| file(&pattern(length)));
     let owners = [&image, &data].map(|file| Owner::of(file.as_raw_fd()).unwrap());
-    let made = Header::new(owners[0], Some(owners[1]), [Some(FIRST), Some(3 * FIRST)]);
+    let device = owners[0].device;
+    let made = Header::new(device, owners[0], Some(owners[1]), [Some(FIRST), Some(3 * FIRST)]);
     assert_eq!(made.to_bytes()[..], header([&image, &data], true, [FIRST, 3 * FIRST]));
-    let one = Header::new(owners[0], None, [Some(FIRST), None]);
+    let one = Header::new(device, owners[0], None, [Some(FIRST), None]);
     assert_eq!(one.to_bytes()[..], header([&image, &data], false, [FIRST, 0]));
     assert_eq!(one.records_at(), 128 * KIB);
 }

@@ -10,7 +10,12 @@ fn the_header_has_its_numbers_where_programs_that_know_one_file_look_for_the_ver
     let numbers: Vec<u64> =
         bytes[16..64].chunks(8).map(|eight| u64::from_le_bytes(eight.try_into().unwrap())).collect();
     assert_eq!(numbers, [device, inode, 5000, 0, 0, 0]);
-    assert_eq!(bytes[64..124], [0; 60]);
+    assert_eq!(bytes[64..80], [0; 16], "no clones");
+    let more: Vec<u64> = bytes[80..104].chunks(8).map(|eight| u64::from_le_bytes(eight.try_into().unwrap())).collect();
+    let born = edit.image.metadata().unwrap().created().unwrap();
+    let born = born.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    assert_eq!(more, [u64::try_from(born).unwrap(), 0, files::identity(edit.log.as_raw_fd()).unwrap().0]);
+    assert_eq!(bytes[104..124], [0; 20]);
     assert_eq!(bytes[124..], crc32c(&bytes[..124]).to_le_bytes());
 }
 
@@ -61,4 +66,49 @@ fn a_log_of_a_version_that_is_not_known_is_left_alone() {
     edit.image.write_all_at(&[1; 100], 6000).unwrap();
     assert_eq!(edit.settle(), Settled::Damaged);
     assert_eq!(content(&edit.image).len(), 6100);
+}
+
+/// A log that puts four KiB back, under a header of which a program, another machine or another file would have made something else: its
+/// device, when the file came into being, and the device of the log.
+fn settle_with(change: impl Fn(u64, u64) -> [u64; 3]) -> (Settled, bool) {
+    let before = pattern(20_000);
+    let mut edit = Edit::begin(&before);
+    edit.write(4096, &[1; 4096]);
+    let after = content(&edit.image);
+    let mut bytes = content(&edit.log);
+    let number = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    let changed = change(number(&bytes, 16), number(&bytes, 80));
+    for (at, value) in [16, 80, 96].into_iter().zip(changed) {
+        bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    let sum = crc32c(&bytes[..124]).to_le_bytes();
+    bytes[124..128].copy_from_slice(&sum);
+    edit.log.write_all_at(&bytes, 0).unwrap();
+    let belongs = belongs(edit.image.as_raw_fd(), edit.log.as_raw_fd()).unwrap();
+    let settled = edit.settle();
+    assert_eq!(belongs, settled == Settled::RolledBack);
+    let is_before = content(&edit.image) == before;
+    assert!(is_before || content(&edit.image) == after);
+    (settled, is_before)
+}
+
+#[test]
+fn a_file_that_has_the_inode_of_one_that_was_removed_is_left_alone() {
+    assert_eq!(settle_with(|device, born| [device, born + 1, device]), (Settled::NotItsLog, false));
+    assert_eq!(settle_with(|device, born| [device, born, device]), (Settled::RolledBack, true));
+    // As programs before this one left it, and those on file systems that do not say.
+    assert_eq!(settle_with(|device, _| [device, 0, 0]), (Settled::RolledBack, true));
+}
+
+#[test]
+fn a_file_system_may_have_another_device_where_the_log_has_it_too() {
+    assert_eq!(settle_with(|device, born| [device + 1, born, device + 1]), (Settled::RolledBack, true));
+    assert_eq!(settle_with(|device, born| [device + 1, born, device]), (Settled::NotItsLog, false));
+    assert_eq!(settle_with(|device, born| [device + 1, born, device + 2]), (Settled::NotItsLog, false));
+    assert_eq!(settle_with(|device, born| [device + 1, born + 1, device + 1]), (Settled::NotItsLog, false));
+    assert_eq!(
+        settle_with(|device, _| [device + 1, 0, device + 1]),
+        (Settled::NotItsLog, false),
+        "an inode alone says little"
+    );
 }
