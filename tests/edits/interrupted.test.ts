@@ -94,6 +94,22 @@ describe('an image whose edit was interrupted', () => {
     }
   });
 
+  it('is put back once where several of one process read it at the same time', async (context) => {
+    const { directory, before } = interrupted(context);
+    linkSync(directory.file('image'), directory.file('other'));
+    mark(directory.file('image'), directory.file(LOG));
+    const warnings: string[] = [];
+    const control = { onWarning: (warning: string) => warnings.push(warning) };
+    const names = ['image', 'other', 'image', 'image'].map((name) => directory.file(name));
+    const found = await Promise.all(names.map(async (name) => info(name, {}, control)));
+    expect(found.map(({ snapshots }) => snapshots)).toEqual([[], [], [], []]);
+    // Of all, what was looked at is the file as it is now.
+    expect(found.map(({ fileLength }) => fileLength)).toEqual(names.map(() => BigInt(before.length)));
+    expect(directory.read('image').equals(before)).toBe(true);
+    expect(directory.names()).not.toContain(LOG);
+    expect(warnings).toEqual([expect.stringContaining('had been interrupted')]);
+  });
+
   it('is put back where its name is too long for one that is longer', async (context) => {
     const { directory, before } = interrupted(context);
     const [leaf, other] = [`${'x'.repeat(253)}yz`, `${'x'.repeat(253)}zy`];

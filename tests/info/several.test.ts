@@ -75,6 +75,19 @@ describe('info of several images', () => {
     expect(finished.stderr.trimEnd().split('\n').at(-1)).toMatch(message);
   });
 
+  it('tells what is no list of names in one line of JSON as well, behind what came before it', () => {
+    const finished = instar('info', '--json', '--stdin0')
+      .in(images())
+      .reading(Buffer.from('two.qcow2\0\0three.vdi'))
+      .run();
+    expect(finished).toMatchObject({ status: 1, stderr: '' });
+    const lines = finished.stdout.trimEnd().split('\n');
+    const [first, second] = lines.map((line) => JSON.parse(line) as unknown);
+    expect(lines).toHaveLength(2);
+    expect(first).toMatchObject({ filename: 'two.qcow2' });
+    expect(second).toMatchObject({ error: { command: 'info', code: 'INVALID_OPTION' } });
+  });
+
   it('shares no sandbox between them where that is asked for', () => {
     const directory = images();
     const files = ['two.qcow2', 'three.vdi'];

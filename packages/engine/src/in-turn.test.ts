@@ -50,4 +50,18 @@ describe('inTurn', () => {
     await expect(results.next()).rejects.toThrow('two');
     expect(running).toBe(0);
   });
+
+  it('tells that the things failed behind the results of those before, and works on each', async () => {
+    const found: number[] = [];
+    const failing = (function* () {
+      yield* [1, 2, 3];
+      throw new RangeError('no list');
+    })();
+    const results = inTurn(failing, 2, async (value) => Promise.resolve(value));
+    const take = async (): Promise<void> => {
+      for await (const value of results) found.push(value);
+    };
+    await expect(take()).rejects.toThrow('no list');
+    expect(found).toEqual([1, 2, 3]);
+  });
 });

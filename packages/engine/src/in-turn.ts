@@ -3,7 +3,8 @@ const AHEAD = 4;
 
 /**
  * Works on many things, a few at a time, and yields the results in the order of the things. No more than a few are begun
- * before the caller takes what is there, and all that was begun has ended when this ends.
+ * before the caller takes what is there, and all that was begun has ended when this ends. Where the things end with a failure, that is
+ * thrown behind the results of those before it.
  * @param concurrency how many are worked on at a time
  */
 export async function* inTurn<T, R>(
@@ -26,8 +27,10 @@ export async function* inTurn<T, R>(
       else next();
     }
   };
+  const failures: Error[] = [];
+  const all = upToFailure(things, failures);
   try {
-    for await (const thing of things) {
+    for await (const thing of all) {
       const result = oneByOne(thing);
       // It is told when its turn comes.
       result.catch(() => undefined);
@@ -36,7 +39,17 @@ export async function* inTurn<T, R>(
       if (first !== undefined) yield await first;
     }
     for (let first = begun.shift(); first !== undefined; first = begun.shift()) yield await first;
+    for (const failure of failures) throw failure;
   } finally {
     await Promise.allSettled(begun);
+  }
+}
+
+/** Some things, up to the failure with which they may end; `failures` gets it. */
+async function* upToFailure<T>(things: Iterable<T> | AsyncIterable<T>, failures: Error[]): AsyncGenerator<T> {
+  try {
+    yield* things;
+  } catch (error) {
+    failures.push(error instanceof Error ? error : new Error(String(error)));
   }
 }

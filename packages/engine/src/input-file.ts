@@ -86,15 +86,14 @@ export async function adoptInput(fd: number, path: string, forceShare: boolean, 
       throw new EngineError('FILE_NOT_USABLE', `is ${kindInWords(stats)}, not an image file${hint}`, { file: path });
     }
     const settle = async (): Promise<boolean> => settleForReading(fd, path, named !== undefined, named?.openSecond);
-    if (await withEngineErrors(settle)) {
-      stats = statFile(fd);
-      named?.onWarning?.(`${path}: ${WAS_PUT_BACK}`);
-    }
+    if (await withEngineErrors(settle)) named?.onWarning?.(`${path}: ${WAS_PUT_BACK}`);
     if (!forceShare) {
       await withEngineErrors(() => {
         lockInput(fd, path);
       });
     }
+    // Who put it back, or edited it, until it was locked may have given it another length.
+    stats = statFile(fd);
     if (stats.isFile() && stats.size === 0n && hasBytes(fd)) {
       throw new EngineError(
         'FILE_NOT_USABLE',

@@ -322,6 +322,26 @@ export async function settleForReading(
     if (!isFree(() => lockForReading(fd), path, name)) throw beingEdited(path);
     throw refusal(path, name, `${BY_WHOM}, by its own name`);
   }
+  const { dev, ino } = await statFile(fd);
+  const file = `${dev}:${ino}`;
+  // Its lock is held by this process then.
+  for (let other = beingPutBack.get(file); other !== undefined; other = beingPutBack.get(file)) {
+    await other.catch(() => false);
+  }
+  const work = putBackOf(fd, path, name, openSecond);
+  beingPutBack.set(file, work);
+  try {
+    return await work;
+  } finally {
+    beingPutBack.delete(file);
+  }
+}
+
+/** What this process is putting back just now, by device and inode: of several who read a file, one does that, and the others wait. */
+const beingPutBack = new Map<string, Promise<boolean>>();
+
+async function putBackOf(fd: number, path: string, name: Buffer, openSecond?: OpenSecond): Promise<boolean> {
+  if (!exists(name)) return false;
   const own = hasProc() ? Buffer.from(`/proc/self/fd/${fd}`) : nameBytes(path);
   let writable: number;
   try {

@@ -145,13 +145,31 @@ async function run({
   const style = { json, chain, among: stdin0 || files.length > 1, additions, paint };
   // Of several, one follows the other in the same sandboxes.
   const how: OperationControl = style.among ? { ...control, isolation: flags.isolation } : control;
-  let code: number = EXIT_CODES.OK;
-  let shown = 0;
   const [only] = files;
   const each =
     only === undefined || style.among
       ? lookAt(stdin0 ? namesOf(process.stdin) : files, options, how)
       : [await lookAtOne(only, options, how)];
+  try {
+    return await showEach(each, style, signal);
+  } catch (error) {
+    // What is no list of names ends it; who reads line by line is told so in one as well.
+    if (!json || signal.aborted || !(error instanceof EngineError) || error.code !== 'INVALID_OPTION') throw error;
+    if (!style.among) throw error;
+    printJson(errorRecord('info', error), style);
+    return EXIT_CODES.FAILURE;
+  }
+}
+
+/** Shows what was found, one after the other, and tells the exit code of all. */
+async function showEach(
+  each: Iterable<Found> | AsyncIterable<Found>,
+  style: Style,
+  signal: AbortSignal,
+): Promise<number> {
+  const { json } = style;
+  let code: number = EXIT_CODES.OK;
+  let shown = 0;
   for await (const found of each) {
     // A line between two, where the last was shown.
     if (!json && shown > 0) standardOutput.write('\n');
