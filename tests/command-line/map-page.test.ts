@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { instar, program, type Finished } from '../support/command.js';
+import { holdImage } from '../support/holder.js';
 import { QEMU_IMG, requireJudge, type Judge } from '../support/judge.js';
 import { qemuImg, qemuIo } from '../support/qemu-img.js';
 import { workdir, type Workdir } from '../support/workdir.js';
@@ -174,4 +175,20 @@ it('instar map --plot draws the disk as one line', (context) => {
   const [line = '', , key] = instar('map', '--plot', 'disk.qcow2').in(directory).must().stdout.split('\n');
   expect(line).toBe(`[${'█'.repeat(10)}${'·'.repeat(10)}${'░'.repeat(10)}${'·'.repeat(48)}]`);
   expect(key).toBe('█ data 10 MiB   ░ zero 10 MiB   · unallocated 58 MiB');
+});
+
+it('is not advised to take a file that is in use with an option that says how images are read', async (context) => {
+  requireJudge(context, QEMU_IMG);
+  const directory = workdir();
+  for (const name of ['disk', 'used']) qemuImg('create', '-q', '-f', 'qcow2', name, '1M').in(directory).must();
+  await holdImage(directory, 'used');
+  const before = directory.digests();
+  for (const flags of [[], ['-U']]) {
+    const refused = instar('map', ...flags, '--html', 'used', 'disk')
+      .in(directory)
+      .run();
+    expect([refused.status, refused.stderr]).toEqual([1, expect.stringMatching(/used: .*another process.*\n$/)]);
+    expect(refused.stderr).not.toContain('-U');
+  }
+  expect(directory.digests()).toEqual(before);
 });

@@ -162,4 +162,19 @@ describe('encrypted images', () => {
       expect(directory.read('made.raw').subarray(0, SIZE).equals(content), file).toBe(true);
     }
   });
+
+  it('whose key takes longer than is waited for are told with the option that waits longer', (context) => {
+    requireJudge(context, QEMU_IMG);
+    const image = directory.read('0.luks');
+    // The iterations of the first slot (LUKS1: at byte 212, big-endian).
+    image.writeUInt32BE(50_000_000, 212);
+    directory.write('slow.luks', image);
+    const words = ['if=slow.luks', '-f', 'luks', 'of=never.raw', ...KEY, '--limit-idle', '300ms'];
+    const refused = instar('dd', ...words)
+      .in(directory)
+      .run();
+    expect(refused).toMatchObject({ status: 1, stdout: '' });
+    expect(refused.stderr).toMatch(/^instar: dd: slow\.luks: no progress for 300 ms; .*iterations.*--limit-idle .*\n$/);
+    expect(directory.names()).not.toContain('never.raw');
+  });
 });

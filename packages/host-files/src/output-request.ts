@@ -20,8 +20,8 @@ export interface OutputRequest {
   readonly noClobber: boolean;
   /** Write into the file that exists (or a new one) at this byte offset, leaving the rest as it is. */
   readonly inPlaceAt?: bigint | undefined;
-  /** Do not look at other programs' locks. */
-  readonly forceShare: boolean;
+  /** Do not look at other programs' locks. Where who asks has no option for that, `never`: none is advised. */
+  readonly forceShare: boolean | 'never';
   /** Write to a block device that is mounted or otherwise in use. */
   readonly force: boolean;
   /** Mode 0600, whatever was there before. */

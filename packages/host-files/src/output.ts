@@ -118,11 +118,12 @@ async function openExisting(output: ResolvedOutput, status: FileStatus): Promise
 
 async function writeExisting(output: ResolvedOutput, existing: ExistingFile): Promise<OutputFile> {
   const { fd, status } = existing;
-  const replaced = output.inPlaceAt === undefined && kindOf(status) === 'file';
-  if (!output.forceShare) lockOutput(fd, output.path, replaced ? ', or replace it all the same with -U' : '');
+  const isShared = output.forceShare === true;
+  const mayReplace = output.forceShare === false && output.inPlaceAt === undefined && kindOf(status) === 'file';
+  if (!isShared) lockOutput(fd, output.path, mayReplace ? ', or replace it all the same with -U' : '');
   if (kindOf(status) === 'block device') return writeDevice(output, existing);
   // The log of an edit that was interrupted goes with what it belongs to.
-  if (!output.forceShare) await settleLocked(fd, output.path);
+  if (!isShared) await settleLocked(fd, output.path);
   if (output.inPlaceAt !== undefined) return writeWindow(output, existing, undefined);
   const reason = whyNotReplaced(output.name, status);
   if (reason !== undefined) return rewrite(output, existing, reason);

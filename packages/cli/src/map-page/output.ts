@@ -32,7 +32,7 @@ export async function writeText(path: string, text: string, inputs: readonly str
       limit: BigInt(bytes.length),
       sparse: false,
       noClobber: false,
-      forceShare: false,
+      forceShare: 'never' as const,
       force: false,
     };
     const known = await Promise.all(inputs.filter((name) => !isRemoteName(name)).map(identityOf));

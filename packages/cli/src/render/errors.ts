@@ -6,7 +6,7 @@ import { standardError, type OutputStream } from '../process/standard-streams.js
 
 /** An error as a record for `--json`. */
 export function errorRecord(command: string, error: unknown): object {
-  const { code, message } = describe(error);
+  const { code, message } = advised(error);
   const location = error instanceof EngineError ? error.location : undefined;
   const other = error instanceof Error && error.name === 'VmcoreError' ? dumpPlace(error) : {};
   const { file, limit } = error instanceof EngineError ? error : {};
@@ -53,9 +53,17 @@ function describe(error: unknown): { readonly code: string; readonly message: st
   return { code: 'INTERNAL', message: `internal error, please report it: ${escapeText(line)}` };
 }
 
+/** The same, with the option that helps where a limit was met that nobody has asked for. */
+function advised(error: unknown): ReturnType<typeof describe> {
+  const { code, message } = describe(error);
+  if (!(error instanceof EngineError && error.limit === 'noProgressMs')) return { code, message };
+  const what = 'making a key of many iterations, or a disk that does not answer, may take longer';
+  return { code, message: `${message}; ${what}: --limit-idle allows for that` };
+}
+
 /** One line for people. */
 export function errorLine(command: string, error: unknown): string {
-  return `instar: ${command}: ${describe(error).message}`;
+  return `instar: ${command}: ${advised(error).message}`;
 }
 
 /** An error as another program's voice needs it. */
