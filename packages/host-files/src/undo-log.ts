@@ -12,7 +12,7 @@ import {
   unlinkAt,
 } from '@instar/vmm-native';
 import { constants, lstatSync, type BigIntStats } from 'node:fs';
-import { closeFile, closeRead, fchmod, fsync, hasProc, openIn, statFile } from './descriptors.js';
+import { closeFile, closeRead, fchmod, fsync, hasProc, identity, openIn, statFile } from './descriptors.js';
 import { HostFileError, hostFileError } from './errors.js';
 import { quoteName } from './escape.js';
 import { nameBytes, nameText, splitName } from './names.js';
@@ -322,8 +322,7 @@ export async function settleForReading(
     if (!isFree(() => lockForReading(fd), path, name)) throw beingEdited(path);
     throw refusal(path, name, `${BY_WHOM}, by its own name`);
   }
-  const { dev, ino } = await statFile(fd);
-  const file = `${dev}:${ino}`;
+  const file = identity(statFile(fd));
   // Its lock is held by this process then.
   for (let other = beingPutBack.get(file); other !== undefined; other = beingPutBack.get(file)) {
     await other.catch(() => false);
