@@ -103,6 +103,10 @@ fn advise(address: u64, size: u64) {
     let middle = size.saturating_sub(2 * LARGE_PAGE);
     if middle > 0 {
         let _ = sys::madvise(address + LARGE_PAGE, middle, sys::MADV_HUGEPAGE);
+        // Where the system takes large pages without being asked.
+        for end in [address, address + size - LARGE_PAGE] {
+            let _ = sys::madvise(end, LARGE_PAGE, sys::MADV_NOHUGEPAGE);
+        }
         let _ = sys::madvise(address, HEAP_OF_A_LOOK, sys::MADV_POPULATE_WRITE);
         let _ = sys::madvise(address + size - PAGE, PAGE, sys::MADV_POPULATE_WRITE);
     } else {

@@ -1,6 +1,7 @@
 //! One run of a guest image, from start to report.
 
 use std::fmt;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -288,6 +289,20 @@ fn start(options: &RunOptions<'_>, memory: &Arc<GuestMemory>, paired: bool) -> R
     })
 }
 
+/// Whoever watches or serves ends with the run, also where that panics.
+struct Left<'a> {
+    executor: &'a Executor<'a>,
+    guest_left: &'a AtomicBool,
+}
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        self.guest_left.store(true, Ordering::Release);
+        // The first outcome stays.
+        self.executor.finish(Outcome::HostError("the run panicked".into()));
+    }
+}
+
 fn drive(
     executor: &Executor<'_>,
     Processors { first: backend, second, attendant }: Processors<'_>,
@@ -307,7 +322,16 @@ fn drive(
         limits: &options.limits,
         dumps: options.dump.map(|_| Dumps { desk: &control.dumps, memory }),
     };
-    let watch = || watchdog.watch(&guest_left);
+    let watch = || {
+        if catch_unwind(AssertUnwindSafe(|| watchdog.watch(&guest_left))).is_err() {
+            // Nothing bounds the guest any more.
+            executor.finish(Outcome::HostError("what watches the guest panicked".into()));
+            while !guest_left.load(Ordering::Acquire) {
+                backend.stop_guest();
+                std::thread::sleep(KICK);
+            }
+        }
+    };
     std::thread::scope(|scope| {
         // A thread that cannot be had must end the run: those that were started wait for its end.
         let start = || -> std::io::Result<()> {
@@ -326,6 +350,7 @@ fn drive(
         };
         let start_second = || second.map(|second| Builder::new().spawn_scoped(scope, move || run_second(second)));
         let run = || {
+            let _left = Left { executor, guest_left: &guest_left };
             let (outcome, running) = match start().and_then(|()| start_second().transpose()) {
                 Ok(running) => (backend.run_guest(executor), running),
                 Err(error) => (Outcome::HostError(format!("no thread could be started: {error}")), None),

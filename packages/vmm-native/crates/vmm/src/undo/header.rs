@@ -81,7 +81,8 @@ impl Header {
     pub fn is(&self, file: u32, fd: RawFd, log: RawFd) -> io::Result<bool> {
         let Some(owner) = self.owner(file) else { return Ok(false) };
         let (device, inode) = files::identity(fd)?;
-        let was_beside = owner.born != 0 && owner.device == self.log_device;
+        // Elsewhere an inode alone says little.
+        let was_beside = owner.device == self.log_device && owner.born != 0 && files::born(fd) == Some(owner.born);
         let is_there = device == owner.device || was_beside && device == files::identity(log)?.0;
         Ok(is_there && owner.may_be(fd, inode))
     }
