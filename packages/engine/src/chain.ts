@@ -130,7 +130,7 @@ export async function openChain(
   const close = async (): Promise<void> => {
     // First: the numbers of files that are closed may soon be those of others.
     await session.close();
-    files.forEach(closeInput);
+    await Promise.all(files.map(closeInput));
   };
 
   const addReference = async (reference: Reference): Promise<ReferencedFile> => {

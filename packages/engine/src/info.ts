@@ -258,7 +258,7 @@ export async function info(
       doubtsOf(input, found, declared, options.strict === true).forEach((doubt) => control.onWarning?.(doubt));
       return [describeLayer({ file: input, info: found, declared, extentFiles: [] }, context.sandbox.kind)];
     } finally {
-      closeInput(input);
+      await closeInput(input);
     }
   }
   const policy = { references: options.backingChain, forceShare, strict: options.strict === true };

@@ -1,4 +1,5 @@
 import {
+  closeFile,
   closeRead,
   identity,
   kindInWords,
@@ -33,9 +34,20 @@ export interface InputFile {
 }
 
 /** Closes an input. */
-export function closeInput({ fd, remote }: InputFile): void {
-  if (remote === undefined) closeRead(fd);
-  else remote.close();
+export async function closeInput({ fd, remote }: InputFile): Promise<void> {
+  if (remote !== undefined) remote.close();
+  else if (isNamedFile(fd)) closeRead(fd);
+  else await closeFile(fd);
+}
+
+/** Closing anything else may take its time: a device writes what others wrote, a file without a name is freed. */
+function isNamedFile(fd: number): boolean {
+  try {
+    const status = statFile(fd);
+    return status.isFile() && status.nlink > 0n;
+  } catch {
+    return false;
+  }
 }
 
 /**

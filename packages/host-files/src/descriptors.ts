@@ -105,7 +105,10 @@ export function statFile(fd: number): BigIntStats {
   return fstatSync(fd, { bigint: true });
 }
 
-/** Closes a descriptor that was only read: no file system has anything to write then, which would take its time. */
+/**
+ * Closes a descriptor that was only read, of a directory or a file that has a name: nothing is written or freed then, which would take its
+ * time.
+ */
 export function closeRead(fd: number): void {
   try {
     closeSync(fd);

@@ -315,15 +315,18 @@ export async function settleForReading(
   putsBack: boolean,
   openSecond?: OpenSecond,
 ): Promise<boolean> {
+  const file = identity(statFile(fd));
+  await othersDone(file);
   const name = await leftLog(fd, path);
   if (name === undefined) return false;
   if (!putsBack) {
+    await othersDone(file);
+    if (!exists(name)) return false;
     // Where its editor still runs, there is nothing to put back.
     if (!isFree(() => lockForReading(fd), path, name)) throw beingEdited(path);
     throw refusal(path, name, `${BY_WHOM}, by its own name`);
   }
-  const file = identity(statFile(fd));
-  // Its lock is held by this process then.
+  // Here, so that of those who have waited only the first goes on.
   for (let other = beingPutBack.get(file); other !== undefined; other = beingPutBack.get(file)) {
     await other.catch(() => false);
   }
@@ -338,6 +341,13 @@ export async function settleForReading(
 
 /** What this process is putting back just now, by device and inode: of several who read a file, one does that, and the others wait. */
 const beingPutBack = new Map<string, Promise<boolean>>();
+
+/** Waits for those: until they are done, this process has the file's lock, and the log may be gone already. */
+async function othersDone(file: string): Promise<void> {
+  for (let other = beingPutBack.get(file); other !== undefined; other = beingPutBack.get(file)) {
+    await other.catch(() => false);
+  }
+}
 
 async function putBackOf(fd: number, path: string, name: Buffer, openSecond?: OpenSecond): Promise<boolean> {
   if (!exists(name)) return false;
