@@ -36,7 +36,11 @@ export interface InputFile {
 /** Closes an input. */
 export async function closeInput({ fd, remote }: InputFile): Promise<void> {
   if (remote !== undefined) remote.close();
-  else if (isNamedFile(fd)) closeRead(fd);
+  else await closeOpened(fd);
+}
+
+async function closeOpened(fd: number): Promise<void> {
+  if (isNamedFile(fd)) closeRead(fd);
   else await closeFile(fd);
 }
 
@@ -116,7 +120,7 @@ export async function adoptInput(fd: number, path: string, forceShare: boolean, 
     const size = stats.isFile() ? stats.size : deviceSize(fd);
     return { fd, path, size, allocated: stats.blocks * 512n, identity: identity(stats) };
   } catch (error) {
-    closeRead(fd);
+    await closeOpened(fd);
     throw error;
   }
 }
